@@ -1,0 +1,1 @@
+"""Etchscope: from pictures of etched plastic track detectors to pits and candidates."""

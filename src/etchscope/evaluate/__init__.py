@@ -1,0 +1,1 @@
+"""How good is a list of pits: matching, efficiency, purity, intervals and chance."""

@@ -1,0 +1,170 @@
+"""Frames and their transforms: tile pixels → stage millimetres → foil millimetres, and back.
+
+Tile pixels: (0, 0) is the centre of the first pixel, y down. Stage: mm, x right, y up, as the
+microscope states the centre of each tile. Foil: mm, y up, seen from the front; see ``FoilFrame``.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from etchscope.foil.errors import BadInput
+from etchscope.foil.records import Scan
+from etchscope.foil.types import Bools, Floats
+
+__all__ = [
+    "FoilFrame",
+    "foil_frame",
+    "in_polygon",
+    "stage_to_tile",
+    "tile_to_foil",
+    "tile_to_stage",
+]
+
+
+@dataclass(frozen=True)
+class FoilFrame:
+    """The rigid transform from stage to foil of one scan.
+
+    foil = R(−angle_rad) · (m · stage − origin), m mirrors x on a back scan.
+    """
+
+    origin_x_mm: float
+    origin_y_mm: float
+    angle_rad: float = 0.0
+    mirrored: bool = False
+
+    def from_stage(self, x_mm: Floats, y_mm: Floats) -> tuple[Floats, Floats]:
+        """Return foil (x_mm, y_mm) of stage points."""
+        x = (-x_mm if self.mirrored else x_mm) - self.origin_x_mm
+        y = y_mm - self.origin_y_mm
+        c, s = np.cos(self.angle_rad), np.sin(self.angle_rad)
+        return x * c + y * s, y * c - x * s
+
+    def to_stage(self, x_mm: Floats, y_mm: Floats) -> tuple[Floats, Floats]:
+        """Return stage (x_mm, y_mm) of foil points; the inverse of ``from_stage``."""
+        c, s = np.cos(self.angle_rad), np.sin(self.angle_rad)
+        x = x_mm * c - y_mm * s + self.origin_x_mm
+        y = x_mm * s + y_mm * c + self.origin_y_mm
+        return (-x if self.mirrored else x), y
+
+
+def _scale_mm(scan: Scan) -> float:
+    if scan.pixel_size_um is None:
+        raise BadInput(f"scan {scan.name}", "a pixel size", "none", "Give pixel_size_um.")
+    return scan.pixel_size_um / 1000
+
+
+def _positions(scan: Scan) -> dict[int, tuple[float, float]]:
+    out = {}
+    for tile in scan.tiles:
+        if tile.stage_x_mm is None or tile.stage_y_mm is None:
+            raise BadInput(f"scan {scan.name}: tile {tile.number}", "a stage position", "none")
+        out[tile.number] = (tile.stage_x_mm, tile.stage_y_mm)
+    return out
+
+
+def tile_to_stage(
+    x_px: Floats, y_px: Floats, tile_x_mm: Floats, tile_y_mm: Floats, scan: Scan
+) -> tuple[Floats, Floats]:
+    """Return stage (x_mm, y_mm) of points in tiles whose centres are at (tile_x_mm, tile_y_mm).
+
+    The reference pixel of a tile is (width / 2, height / 2).
+
+    Raises
+    ------
+    BadInput : the scan has no pixel size.
+    """
+    height, width = scan.image_size
+    mm = _scale_mm(scan)
+    return tile_x_mm + (x_px - width / 2) * mm, tile_y_mm - (y_px - height / 2) * mm
+
+
+def stage_to_tile(
+    x_mm: Floats, y_mm: Floats, tile_x_mm: Floats, tile_y_mm: Floats, scan: Scan
+) -> tuple[Floats, Floats]:
+    """Return tile pixels of stage points; the inverse of ``tile_to_stage``."""
+    height, width = scan.image_size
+    mm = _scale_mm(scan)
+    return (x_mm - tile_x_mm) / mm + width / 2, height / 2 - (y_mm - tile_y_mm) / mm
+
+
+def foil_frame(scan: Scan) -> FoilFrame:
+    """Return the scan's foil frame: datum 1 is the origin, datum 3 lies on the x axis.
+
+    Without three datum holes it is the scan's own: the origin at the first tile's centre, the
+    axes of the stage. On a back scan x is reversed.
+
+    Raises
+    ------
+    BadInput : a tile has no position, the scan no scale, or datum holes 1 and 3 coincide.
+    """
+    positions = _positions(scan)
+    mirrored = scan.side == "back"
+    sign = -1.0 if mirrored else 1.0
+    if len(scan.datum) < 3:
+        x, y = positions[min(positions)]
+        return FoilFrame(sign * x, y, 0.0, mirrored)
+    holes = []
+    for tile, x_px, y_px in scan.datum:
+        tx, ty = positions[tile]
+        hx, hy = tile_to_stage(np.array(x_px), np.array(y_px), np.array(tx), np.array(ty), scan)
+        holes.append((sign * float(hx), float(hy)))
+    dx, dy = holes[2][0] - holes[0][0], holes[2][1] - holes[0][1]
+    if np.hypot(dx, dy) < _scale_mm(scan):
+        raise BadInput(f"scan {scan.name}: datum", "holes 1 and 3 apart", "the same place")
+    return FoilFrame(holes[0][0], holes[0][1], float(np.arctan2(dy, dx)), mirrored)
+
+
+def tile_to_foil(
+    tile: "np.ndarray[tuple[int], np.dtype[np.int64]]", x_px: Floats, y_px: Floats, scan: Scan
+) -> tuple[Floats, Floats]:
+    """Return foil (x_mm, y_mm) of points given by tile number and tile pixels.
+
+    NaN everywhere where the scan has no scale or no positions.
+
+    Parameters
+    ----------
+    tile : (n,) int64 tile numbers.
+    x_px, y_px : (n,) pixels in the tile.
+
+    Raises
+    ------
+    BadInput : a tile number the scan does not have.
+    """
+    if scan.pixel_size_um is None or any(t.stage_x_mm is None for t in scan.tiles):
+        return np.full(len(x_px), np.nan), np.full(len(x_px), np.nan)
+    positions = _positions(scan)
+    unknown = sorted(set(np.unique(tile).tolist()) - set(positions))
+    if unknown:
+        raise BadInput(f"scan {scan.name}", "tiles of the scan", f"tile {unknown[0]}")
+    numbers = np.array(sorted(positions))
+    centres = np.array([positions[n] for n in numbers.tolist()]).reshape(-1, 2)
+    at = centres[np.searchsorted(numbers, tile)]
+    stage = tile_to_stage(np.asarray(x_px), np.asarray(y_px), at[:, 0], at[:, 1], scan)
+    return foil_frame(scan).from_stage(*stage)
+
+
+def in_polygon(x: Floats, y: Floats, polygon: Floats) -> Bools:
+    """Return whether points lie inside a polygon (even–odd rule).
+
+    Parameters
+    ----------
+    x, y : (n,) points, same unit as the polygon.
+    polygon : (m, 2) corners, m ≥ 3, not closed.
+
+    Examples
+    --------
+    >>> square = np.array([[0, 0], [1, 0], [1, 1], [0, 1.0]])
+    >>> in_polygon(np.array([0.5, 2.0]), np.array([0.5, 0.5]), square).tolist()
+    [True, False]
+    """
+    corners = np.asarray(polygon, float)
+    if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3:
+        raise BadInput("region of interest", "at least three [x, y] corners", f"{corners.shape}")
+    inside = np.zeros(np.shape(x), bool)
+    for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        crosses = (y0 > y) != (y1 > y)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            inside ^= crosses & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
+    return inside

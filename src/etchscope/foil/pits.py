@@ -1,0 +1,140 @@
+"""The pit table: its columns, its flags, and how to make one.
+
+One row a pit opening. A through-going particle is two rows, its entry and its exit pit, that
+name each other in ``partner``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntFlag
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from etchscope.foil.errors import BadInput
+
+__all__ = ["COLUMNS", "PitColumn", "PitFlag", "as_pits", "flag_legend", "has_flag"]
+
+
+class PitFlag(IntFlag):
+    """Why a pit was not selected or is doubtful (the bit field ``flags``)."""
+
+    EDGE = 1
+    """The opening reaches the edge of its tile."""
+    SATURATED = 2
+    """Grey levels at the camera's limit inside the opening."""
+    MERGED_DUPLICATE = 4
+    """Seen in two or more tiles; this is the copy farthest from its tile's edge."""
+    TOO_CLOSE = 8
+    """Another pit of the same surface lies within its radius."""
+    STEEP_PAIR = 16
+    """Entry and exit gradients cancel here; the pair was found by its sign-free signal."""
+    SCRATCH = 32
+    """Lies on a line that the clean-up took for a scratch."""
+    INJECTED = 64
+    """Put into the picture on purpose; never used in a calibration."""
+
+
+@dataclass(frozen=True)
+class PitColumn:
+    """One column of the pit table: pandas dtype, unit ("" if none) and meaning."""
+
+    name: str
+    dtype: str
+    unit: str
+    meaning: str
+
+
+COLUMNS: tuple[PitColumn, ...] = (
+    PitColumn("foil", "str", "", "foil"),
+    PitColumn("side", "str", "", "side of the foil that faced the camera: front or back"),
+    PitColumn("scan", "str", "", "scan"),
+    PitColumn("tile", "int64", "", "number of the tile in the scan"),
+    PitColumn("run", "str", "", "run of the pre-selection that made the row"),
+    PitColumn("pit", "int64", "", "number of the row in its run, from 0"),
+    PitColumn("surface", "str", "", "top (faces the camera), bottom or unknown"),
+    PitColumn("partner", "Int64", "", "the partner's pit, null without one"),
+    PitColumn("x_px", "float64", "px", "centre in the tile, 0 = centre of the first pixel"),
+    PitColumn("y_px", "float64", "px", "centre in the tile, y down"),
+    PitColumn("x_mm", "float64", "mm", "centre in the foil frame, null where the scale is unknown"),
+    PitColumn("y_mm", "float64", "mm", "centre in the foil frame, y up"),
+    PitColumn("radius_px", "float64", "px", "half the geometric mean of the full axes"),
+    PitColumn("ellipticity", "float64", "", "1 - minor / major axis"),
+    PitColumn("angle_deg", "float64", "deg", "long axis, ccw from +x, y up, [0, 180)"),
+    PitColumn("contrast", "float64", "", "mean signal inside the opening over that of the bulk"),
+    PitColumn("entry", "float64", "sigma", "response to a top (entry) pit"),
+    PitColumn("exit", "float64", "sigma", "response to a bottom (exit) pit"),
+    PitColumn("hip", "float64", "sigma", "response to an in-out pair"),
+    PitColumn("pair_dx_px", "float64", "px", "exit minus entry, x"),
+    PitColumn("pair_dy_px", "float64", "px", "exit minus entry, y down"),
+    PitColumn("pair_p", "float64", "", "probability that density alone makes so good a pair"),
+    PitColumn("density_per_mm2", "float64", "1/mm2", "local density of pits"),
+    PitColumn("regime", "str", "", "low, medium or high density; unknown without a scale"),
+    PitColumn("p_hip", "float64", "", "calibrated probability: signal"),
+    PitColumn("p_top", "float64", "", "calibrated probability: single top pit"),
+    PitColumn("p_bottom", "float64", "", "calibrated probability: single bottom pit"),
+    PitColumn("p_misc", "float64", "", "calibrated probability: no pit"),
+    PitColumn("class", "str", "", "the ensemble's decision, null before a model has run"),
+    PitColumn("score", "float64", "", "ranking score, greater = more signal-like"),
+    PitColumn("selected", "boolean", "", "the working point's verdict"),
+    PitColumn("valid", "boolean", "", "false where the model says nothing"),
+    PitColumn("flags", "int64", "", "bit field, legend in the metadata"),
+)
+
+
+def flag_legend() -> dict[str, int]:
+    """Return flag name → bit, as it is written into a table's metadata.
+
+    >>> flag_legend()["edge"]
+    1
+    """
+    return {flag.name.lower(): int(flag) for flag in PitFlag if flag.name}
+
+
+def has_flag(pits: pd.DataFrame, flag: PitFlag) -> "pd.Series[bool]":
+    """Return, per row, whether a flag is set."""
+    return (pits["flags"].astype("int64") & int(flag)) != 0
+
+
+def _absent(dtype: str) -> Any:
+    if dtype.startswith("float"):
+        return np.nan
+    return 0 if dtype == "int64" else pd.NA
+
+
+def as_pits(columns: pd.DataFrame | Mapping[str, Any]) -> pd.DataFrame:
+    """Return a table with exactly the pit table's columns, in order and dtype.
+
+    Columns that are not given are filled: null, or 0 for ``tile``, ``pit`` and ``flags``.
+
+    Parameters
+    ----------
+    columns : the columns that are known, each one value a pit.
+
+    Raises
+    ------
+    BadInput : a column is not one of the pit table's, or cannot be read as its dtype.
+
+    Examples
+    --------
+    >>> pits = as_pits({"x_px": [3.0], "y_px": [4.5], "surface": ["top"]})
+    >>> print(pits[["x_px", "surface", "flags"]])
+       x_px surface  flags
+    0   3.0     top      0
+    """
+    given = pd.DataFrame(columns)
+    unknown = [c for c in given.columns if c not in {k.name for k in COLUMNS}]
+    if unknown:
+        raise BadInput("pit table", "the columns of the pit table only", f"{unknown[0]!r}")
+    out: dict[str, Any] = {}
+    for column in COLUMNS:
+        values: Any = given.get(column.name)
+        if values is None:
+            values = pd.Series([_absent(column.dtype)] * len(given), index=given.index)
+        try:
+            out[column.name] = values.astype(column.dtype).array
+        except (TypeError, ValueError) as error:
+            where = f"pit table: column {column.name}"
+            raise BadInput(where, column.dtype, str(error)) from error
+    return pd.DataFrame(out)

@@ -1,0 +1,1 @@
+"""From raw grey levels to normalised pictures and their illumination harmonics."""

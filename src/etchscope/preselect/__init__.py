@@ -1,0 +1,1 @@
+"""Where the pits are: responses, peaks, shapes, pairs and density."""

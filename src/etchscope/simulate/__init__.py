@@ -1,0 +1,1 @@
+"""Pictures of foils that never existed, with their truth."""

@@ -1,0 +1,1 @@
+"""The only door to disk: pictures, tables and the catalogue."""
