@@ -1,0 +1,225 @@
+"""Add a scan to a store: all of it, or nothing."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from etchscope.foil import BadInput, Foil, Scan
+from etchscope.foil.types import RawStack
+from etchscope.store.catalogue import Catalogue
+from etchscope.store.files import delete, machine_failures, sha256_of, sync_path, sync_tree
+from etchscope.store.pictures import PictureArray, pixel_digest
+from etchscope.store.rows import (
+    LeftOut,
+    Picture,
+    get_scan,
+    left_out_of,
+    pictures_of,
+    put_foil,
+    put_scan,
+    with_tiles,
+)
+
+__all__ = ["Added", "TilePictures", "TileReader", "add_scan", "compare_scan"]
+
+
+@dataclass(frozen=True)
+class TilePictures:
+    """One tile as it was read.
+
+    Parameters
+    ----------
+    pixels : (channel, y, x) uint8 or uint16, in the order of the scan's channels.
+    sources : the file of each channel.
+    """
+
+    pixels: RawStack
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Added:
+    """What an addition did; ``is_new`` is False where the store had the identical scan."""
+
+    scan: str
+    tiles: int
+    left_out: tuple[LeftOut, ...]
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class TileReader:
+    """How to read the tiles of a source.
+
+    Parameters
+    ----------
+    read : tile number → its pictures; raises ``BadInput`` for a bad one. Called from threads.
+    skip_bad : leave a bad tile out and list it, instead of failing.
+    workers : threads; each holds one shard of pictures.
+    progress : called with the number of tiles just done, from any thread.
+    """
+
+    read: Callable[[int], TilePictures]
+    skip_bad: bool = False
+    workers: int = 1
+    progress: Callable[[int], None] | None = None
+
+
+@dataclass(frozen=True)
+class _Contents:
+    scan: Scan
+    pictures: tuple[Picture, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def add_scan(
+    catalogue: Catalogue,
+    images: Path,
+    scan: Scan,
+    foil: Foil,
+    reader: TileReader,
+    left_out: Sequence[LeftOut],
+) -> Added:
+    """Write a scan's pictures and rows; the store must not have a scan of that name.
+
+    Pixels go to ``.{scan}.zarr.partial``, which is flushed and renamed before the one commit.
+
+    Raises
+    ------
+    BadInput : a picture is bad (and bad ones are not to be skipped), or none is good.
+    MachineFailed : the disk is full.
+    """
+    final, partial = images / f"{scan.name}.zarr", images / f".{scan.name}.zarr.partial"
+    numbers = sorted(t.number for t in scan.tiles)
+    with machine_failures(f"adding scan {scan.name}"), ExitStack() as undo:
+        undo.callback(delete, partial)
+        array = PictureArray.create(partial, scan)
+        contents = _contents(scan, _read_all(scan, reader, array.shards, array), left_out)
+        sync_tree(partial)
+        undo.callback(delete, final)
+        partial.rename(final)
+        sync_path(images)
+        with catalogue.writing() as session:
+            put_foil(session, foil)
+            put_scan(
+                session,
+                contents.scan,
+                places={number: place for place, number in enumerate(numbers)},
+                pictures=contents.pictures,
+                left_out=contents.left_out,
+                array_sha256=sha256_of(final / "zarr.json"),
+            )
+        undo.pop_all()
+    return Added(scan.name, len(contents.scan.tiles), contents.left_out, is_new=True)
+
+
+def compare_scan(
+    catalogue: Catalogue, scan: Scan, foil: Foil, reader: TileReader, left_out: Sequence[LeftOut]
+) -> Added:
+    """Read a source whose name the store already has; only the identical scan passes.
+
+    Raises
+    ------
+    BadInput : anything differs.
+    """
+    with catalogue.writing() as session:
+        put_foil(session, foil)
+        stored = get_scan(session, scan.name)
+        pictures = tuple(pictures_of(session, scan.name))
+        stored_left_out = tuple(left_out_of(session, scan.name))
+    stored = _nothing_excluded(stored)
+    known = {t.number for t in stored.tiles} | {x.tile for x in stored_left_out}
+    alike = {t.number for t in scan.tiles} | {x.tile for x in left_out} == known
+    alike &= scan.model_copy(update={"tiles": stored.tiles}) == stored
+    if alike:
+        shards = [range(i, i + 1) for i in range(len(scan.tiles))]
+        contents = _contents(scan, _read_all(scan, reader, shards, None), left_out)
+        alike = contents == _Contents(stored, pictures, stored_left_out)
+    if not alike:
+        raise BadInput(
+            f"scan {scan.name}",
+            "a name the store does not have yet, or the identical scan",
+            "another content under the same name",
+            hint="Choose another name with `--scan NAME`, or remove the scan first.",
+        )
+    return Added(scan.name, len(stored.tiles), stored_left_out, is_new=False)
+
+
+def _nothing_excluded(scan: Scan) -> Scan:
+    clear = {"excluded": False, "excluded_why": None}
+    return scan.model_copy(update={"tiles": tuple(t.model_copy(update=clear) for t in scan.tiles)})
+
+
+def _contents(
+    scan: Scan, found: Sequence[Sequence[Picture] | LeftOut], left_out: Sequence[LeftOut]
+) -> _Contents:
+    bad = sorted([*left_out, *(x for x in found if isinstance(x, LeftOut))], key=lambda x: x.tile)
+    pictures = [p for x in found if not isinstance(x, LeftOut) for p in x]
+    if not pictures and bad:
+        raise BadInput(bad[0].file, "at least one good tile in the scan", f"none: {bad[0].why}")
+    kept = with_tiles(scan, {p.tile for p in pictures})
+    return _Contents(kept, tuple(sorted(pictures, key=lambda p: (p.tile, p.step))), tuple(bad))
+
+
+def _read_all(
+    scan: Scan, reader: TileReader, shards: Sequence[range], array: PictureArray | None
+) -> list[Sequence[Picture] | LeftOut]:
+    """Read every tile, a shard a task; write the shards where an array is given."""
+    numbers = sorted(t.number for t in scan.tiles)
+
+    def do(shard: range) -> list[Sequence[Picture] | LeftOut]:
+        shape = (len(shard), len(scan.channels), *scan.image_size)
+        pixels = np.zeros(shape, scan.dtype)
+        found: list[Sequence[Picture] | LeftOut] = []
+        for row, place in enumerate(shard):
+            try:
+                tile = _checked(scan, numbers[place], reader.read(numbers[place]))
+            except BadInput as error:
+                if not reader.skip_bad:
+                    raise
+                why = f"expected {error.expected}, found {error.found}"
+                found.append(LeftOut(numbers[place], error.where, why))
+            else:
+                pixels[row] = tile.pixels
+                found.append(_pictures(scan, numbers[place], tile))
+            if reader.progress is not None:
+                reader.progress(1)
+        if array is not None:
+            array.write(shard, pixels)
+        return found
+
+    with _pool(reader.workers) as pool:
+        tasks = [pool.submit(do, shard) for shard in shards]
+        # In order: of several errors the same one is told, whatever the number of workers.
+        return [x for task in tasks for x in task.result()]
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ThreadPoolExecutor]:
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="etchscope-add")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _checked(scan: Scan, number: int, tile: TilePictures) -> TilePictures:
+    expected = (len(scan.channels), *scan.image_size)
+    if tile.pixels.shape != expected or tile.pixels.dtype != np.dtype(scan.dtype):
+        raise BadInput(
+            tile.sources[0] if tile.sources else f"tile {number}",
+            f"{expected} pictures of {scan.dtype}",
+            f"{tile.pixels.shape} of {tile.pixels.dtype}",
+        )
+    return tile
+
+
+def _pictures(scan: Scan, number: int, tile: TilePictures) -> list[Picture]:
+    return [
+        Picture(number, channel.step, pixel_digest(picture), source)
+        for channel, picture, source in zip(scan.channels, tile.pixels, tile.sources, strict=True)
+    ]

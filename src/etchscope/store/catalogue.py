@@ -1,0 +1,261 @@
+"""The catalogue: one SQLite file through SQLAlchemy, one transaction an action.
+
+The journal is SQLite's default (rollback): after a kill the next reader rolls back by itself,
+nothing has to be repaired, and reading writes no file.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from sqlalchemy import JSON, Connection, Engine, ForeignKey, create_engine, event, select
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.pool import NullPool
+
+from etchscope.foil import BadInput, MachineFailed
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Catalogue",
+    "ChannelRow",
+    "ErasureRow",
+    "FitRow",
+    "FoilRow",
+    "LeftOutRow",
+    "PictureRow",
+    "RunRow",
+    "ScanRow",
+    "SchemaRow",
+    "StackRow",
+    "TileRow",
+]
+
+SCHEMA_VERSION = 1
+_BUSY_S = 30.0
+
+
+class _Base(DeclarativeBase):
+    type_annotation_map: ClassVar[dict[Any, Any]] = {dict[str, Any]: JSON, list[Any]: JSON}
+
+
+class SchemaRow(_Base):
+    """The one place that says which version of the schema a store has."""
+
+    __tablename__ = "schema_version"
+    version: Mapped[int] = mapped_column(primary_key=True)
+
+
+class StackRow(_Base):
+    """Foils that were exposed together."""
+
+    __tablename__ = "stack"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    info: Mapped[dict[str, Any]] = mapped_column("metadata")
+
+
+class FoilRow(_Base):
+    """One sheet of plastic; ``etch`` is wrapped in a list, so that null and text stay apart."""
+
+    __tablename__ = "foil"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    stack: Mapped[str | None] = mapped_column(ForeignKey("stack.name"))
+    material: Mapped[str | None]
+    thickness_um: Mapped[float | None]
+    etch: Mapped[list[Any]]
+    info: Mapped[dict[str, Any]] = mapped_column("metadata")
+
+
+class ScanRow(_Base):
+    """One scan; ``digest`` is that of ``rows.scan_digest``, ``array_sha256`` of its zarr.json."""
+
+    __tablename__ = "scan"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    foil: Mapped[str] = mapped_column(ForeignKey("foil.name"))
+    side: Mapped[str]
+    layout: Mapped[str]
+    pixel_size_um: Mapped[float | None]
+    height_px: Mapped[int]
+    width_px: Mapped[int]
+    dtype: Mapped[str]
+    azimuth_sense: Mapped[str]
+    gradient_sign: Mapped[int]
+    datum: Mapped[list[Any]]
+    info: Mapped[dict[str, Any]] = mapped_column("metadata")
+    digest: Mapped[str]
+    array_sha256: Mapped[str]
+    added_at: Mapped[str]
+
+
+class _OfScan:
+    scan: Mapped[str] = mapped_column(ForeignKey("scan.name", ondelete="CASCADE"), primary_key=True)
+
+
+class ChannelRow(_OfScan, _Base):
+    """One way of lighting; ``place`` is its index in the arrays."""
+
+    __tablename__ = "channel"
+    place: Mapped[int] = mapped_column(primary_key=True)
+    step: Mapped[int]
+    role: Mapped[str]
+    azimuth_deg: Mapped[float | None]
+    focus_um: Mapped[float | None]
+
+
+class TileRow(_OfScan, _Base):
+    """One field of view; ``place`` is its index in the picture array and never changes."""
+
+    __tablename__ = "tile"
+    number: Mapped[int] = mapped_column(primary_key=True)
+    place: Mapped[int]
+    stage_x_mm: Mapped[float | None]
+    stage_y_mm: Mapped[float | None]
+    info: Mapped[dict[str, Any]] = mapped_column("metadata")
+    excluded: Mapped[bool]
+    excluded_why: Mapped[str | None]
+
+
+class PictureRow(_OfScan, _Base):
+    """One picture: the SHA-256 of its decoded pixels (little-endian) and the file it came from."""
+
+    __tablename__ = "picture"
+    tile: Mapped[int] = mapped_column(primary_key=True)
+    step: Mapped[int] = mapped_column(primary_key=True)
+    sha256: Mapped[str]
+    source: Mapped[str]
+
+
+class LeftOutRow(_OfScan, _Base):
+    """A tile that was in the source but is not in the store, and why."""
+
+    __tablename__ = "left_out"
+    place: Mapped[int] = mapped_column(primary_key=True)
+    tile: Mapped[int]
+    file: Mapped[str]
+    why: Mapped[str]
+
+
+class ErasureRow(_Base):
+    """A tile that was removed and whose pixels are still to be erased."""
+
+    __tablename__ = "erasure"
+    scan: Mapped[str] = mapped_column(ForeignKey("scan.name", ondelete="CASCADE"), primary_key=True)
+    place: Mapped[int] = mapped_column(primary_key=True)
+
+
+class RunRow(_Base):
+    """A finished run; ``files`` maps each file of its folder to its SHA-256."""
+
+    __tablename__ = "run"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    scan: Mapped[str] = mapped_column(ForeignKey("scan.name", ondelete="CASCADE"))
+    pits: Mapped[int]
+    files: Mapped[dict[str, Any]]
+    committed_at: Mapped[str]
+
+
+class FitRow(_OfScan, _Base):
+    """Constants fitted to one scan under one recipe; ``sha256`` is that of the file."""
+
+    __tablename__ = "fit"
+    recipe: Mapped[str] = mapped_column(primary_key=True)
+    file: Mapped[str]
+    sha256: Mapped[str]
+    record: Mapped[dict[str, Any]]
+    saved_at: Mapped[str]
+
+
+class Catalogue:
+    """Sessions on one catalogue file; each connects anew, so it may be used from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._read = _engine(path)
+        self._write = self._read.execution_options(is_write=True)
+
+    @classmethod
+    def create(cls, path: Path) -> "Catalogue":
+        """Make a new, empty catalogue."""
+        path.touch(exist_ok=False)
+        catalogue = cls(path)
+        with catalogue.writing() as session:
+            _Base.metadata.create_all(session.connection())
+            session.add(SchemaRow(version=SCHEMA_VERSION))
+        return catalogue
+
+    def require_version(self) -> None:
+        """Refuse a catalogue that this version cannot read, before anything is touched.
+
+        Raises
+        ------
+        BadInput : not a catalogue, or of another schema version.
+        """
+        try:
+            with self.reading() as session:
+                found = session.scalar(select(SchemaRow.version))
+        except DatabaseError as error:
+            raise BadInput(self.path, "an Etchscope catalogue", str(error.orig)) from error
+        if found != SCHEMA_VERSION:
+            raise BadInput(
+                self.path,
+                f"schema version {SCHEMA_VERSION}",
+                f"version {found}",
+                hint="Open the store with the version of Etchscope that made it, or a later one.",
+            )
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Yield a session that sees one state of the catalogue."""
+        with _named_errors(self.path), Session(self._read) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """Yield a session that commits when the block ends, and rolls back on an error.
+
+        Raises
+        ------
+        MachineFailed : the disk is full, or another process holds the catalogue for too long.
+        BadInput : the file is damaged.
+        """
+        with _named_errors(self.path), Session(self._write) as session, session.begin():
+            yield session
+
+
+def _engine(path: Path) -> Engine:
+    def connect() -> sqlite3.Connection:
+        uri = f"file:{quote(str(path))}?mode=rw"  # never creates the file
+        return sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None)
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+
+    @event.listens_for(engine, "connect")
+    def enforce_foreign_keys(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # IMMEDIATE: a writer waits for its turn at the start, and never fails half-way.
+        is_write = connection.get_execution_options().get("is_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+
+    return engine
+
+
+@contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except DatabaseError as error:
+        text = str(error.orig)
+        if "full" in text or "disk I/O" in text:
+            hint = "Nothing was changed; free some space and repeat."
+            raise MachineFailed(f"writing {path}: {text}. {hint}") from error
+        if "locked" in text:
+            raise MachineFailed(f"{path}: another process is writing; repeat later.") from error
+        if "malformed" in text or "not a database" in text:
+            raise BadInput(path, "an intact catalogue", text) from error
+        raise

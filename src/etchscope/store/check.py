@@ -1,0 +1,147 @@
+"""Is a store what its catalogue says? Names exactly what is damaged or left over."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from etchscope.foil import BadInput, Scan
+from etchscope.store.catalogue import Catalogue, ErasureRow, FitRow, RunRow, ScanRow, TileRow
+from etchscope.store.files import sha256_of
+from etchscope.store.pictures import PictureArray, pixel_digest
+from etchscope.store.removal import unreachable
+from etchscope.store.rows import Picture, get_scan, pictures_of, scan_digest
+
+__all__ = ["Finding", "check_store"]
+
+Severity = Literal["damaged", "leftover"]
+Progress = Callable[[int], None] | None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it should be.
+
+    Parameters
+    ----------
+    severity : ``damaged`` (data are lost) or ``leftover`` (unfinished work; nothing is lost).
+    what : the scan, tile and step, the run or the fit.
+    detail : what was expected and what was found.
+    """
+
+    severity: Severity
+    what: str
+    detail: str
+
+
+def check_store(catalogue: Catalogue, root: Path, progress: Progress) -> list[Finding]:
+    """Return every finding of a store, reading all of it; changes nothing."""
+    try:
+        with catalogue.reading() as session:
+            return [
+                *_catalogue_findings(session),
+                *_scan_findings(session, root, progress),
+                *_run_findings(session, root),
+                *_fit_findings(session, root),
+                *_leftovers(session, root),
+            ]
+    except BadInput as error:
+        return [Finding("damaged", "catalogue", str(error))]
+
+
+def _catalogue_findings(session: Session) -> Iterator[Finding]:
+    for row in session.execute(text("PRAGMA integrity_check")):
+        if row[0] != "ok":
+            yield Finding("damaged", "catalogue", str(row[0]))
+    for row in session.execute(text("PRAGMA foreign_key_check")):
+        yield Finding("damaged", f"catalogue: table {row[0]}", "a row without its parent")
+
+
+def _scan_findings(session: Session, root: Path, progress: Progress) -> Iterator[Finding]:
+    for row in session.scalars(select(ScanRow).order_by(ScanRow.name)):
+        what, path = f"scan {row.name}", root / "images" / f"{row.name}.zarr"
+        scan, pictures = get_scan(session, row.name), pictures_of(session, row.name)
+        if scan_digest(scan, pictures) != row.digest:
+            yield Finding("damaged", f"catalogue: {what}", "its rows do not match their digest")
+        if not (path / "zarr.json").is_file():
+            yield Finding("damaged", what, f"no pictures at {path}")
+            continue
+        if sha256_of(path / "zarr.json") != row.array_sha256:
+            yield Finding("damaged", what, f"{path / 'zarr.json'} is not as it was written")
+            continue
+        array = PictureArray(path)
+        places = {t.number: t.place for t in _tiles(session, row.name)}
+        yield from _picture_findings(scan, pictures, array, places, progress)
+        yield from _extra_files(what, array)
+
+
+def _tiles(session: Session, scan: str) -> list[TileRow]:
+    return list(session.scalars(select(TileRow).where(TileRow.scan == scan)))
+
+
+def _picture_findings(
+    scan: Scan,
+    pictures: list[Picture],
+    array: PictureArray,
+    places: dict[int, int],
+    progress: Progress,
+) -> Iterator[Finding]:
+    expected: dict[int, dict[int, str]] = {}
+    for picture in pictures:
+        expected.setdefault(picture.tile, {})[picture.step] = picture.sha256
+    for tile in scan.tiles:
+        what = f"scan {scan.name}, tile {tile.number}"
+        try:
+            pixels = array.read(places[tile.number])
+        except BadInput as error:
+            yield Finding("damaged", what, f"{error.where}: {error.found}")
+        else:
+            for channel, picture_px in zip(scan.channels, pixels, strict=True):
+                if pixel_digest(picture_px) != expected.get(tile.number, {}).get(channel.step):
+                    yield Finding(
+                        "damaged",
+                        f"{what}, step {channel.step}",
+                        "pixels are not as they were added",
+                    )
+        if progress is not None:
+            progress(1)
+
+
+def _extra_files(what: str, array: PictureArray) -> Iterator[Finding]:
+    known = {array.path / "zarr.json", *(array.shard_file(s.start) for s in array.shards)}
+    for path in sorted(p for p in array.path.rglob("*") if p.is_file()):
+        if path not in known:
+            yield Finding("leftover", what, f"{path} does not belong there")
+
+
+def _run_findings(session: Session, root: Path) -> Iterator[Finding]:
+    for run in session.scalars(select(RunRow).order_by(RunRow.name)):
+        folder = root / "runs" / run.name
+        for name, sha256 in sorted(run.files.items()):
+            yield from _file_findings(f"run {run.name}", folder / name, sha256)
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if path.name not in run.files:
+                yield Finding("leftover", f"run {run.name}", f"{path} does not belong there")
+
+
+def _fit_findings(session: Session, root: Path) -> Iterator[Finding]:
+    for fit in session.scalars(select(FitRow).order_by(FitRow.scan, FitRow.recipe)):
+        what = f"fit of scan {fit.scan}, recipe {fit.recipe}"
+        yield from _file_findings(what, root / "fits" / fit.file, fit.sha256)
+
+
+def _file_findings(what: str, path: Path, sha256: str) -> Iterator[Finding]:
+    if not path.is_file():
+        yield Finding("damaged", what, f"{path} is missing")
+    elif sha256_of(path) != sha256:
+        yield Finding("damaged", what, f"{path} is not as it was written")
+
+
+def _leftovers(session: Session, root: Path) -> Iterator[Finding]:
+    for path in unreachable(session, root):
+        yield Finding("leftover", f"{path.parent.name}/{path.name}", "unfinished work")
+    for scan in session.scalars(select(ErasureRow.scan).distinct().order_by(ErasureRow.scan)):
+        yield Finding("leftover", f"scan {scan}", "removed tiles that are not erased yet")

@@ -1,0 +1,111 @@
+"""Files that are either whole or absent: write aside, fsync, replace."""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from etchscope.foil import MachineFailed
+
+__all__ = [
+    "canonical_json",
+    "delete",
+    "machine_failures",
+    "sha256_of",
+    "sync_path",
+    "sync_tree",
+    "written_aside",
+]
+
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+@contextmanager
+def machine_failures(what: str) -> Iterator[None]:
+    """Turn a full or failing disk inside the block into ``MachineFailed``.
+
+    Parameters
+    ----------
+    what : what was being written, the first words of the message.
+
+    Raises
+    ------
+    MachineFailed : the disk or quota is full, a file is too large, or the device fails.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _OF_THE_MACHINE:
+            raise
+        raise MachineFailed(
+            f"{what}: {error.strerror}. Nothing was changed; free some space and repeat."
+        ) from error
+
+
+def sync_path(path: Path) -> None:
+    """Flush one file or folder to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_tree(folder: Path) -> None:
+    """Flush every file and folder below ``folder``, and itself, to the disk."""
+    for path in folder.rglob("*"):
+        sync_path(path)
+    sync_path(folder)
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Yield a path beside ``path`` to write to; it replaces ``path`` when the block succeeds.
+
+    A reader sees the old file or the whole new one, never a part. After an error the
+    temporary file is gone and ``path`` is as it was.
+
+    Raises
+    ------
+    MachineFailed : see ``machine_failures``.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.aside")
+    with machine_failures(f"writing {path}"):
+        try:
+            yield aside
+            sync_path(aside)
+            os.replace(aside, path)  # noqa: PTH105 - the rule of the project names it
+            sync_path(path.parent)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def delete(path: Path) -> None:
+    """Delete a file or a folder of the store; absent is fine."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one JSON text of a value: sorted keys, no spaces, no NaN.
+
+    >>> canonical_json({"b": 1, "a": [1.5, None]})
+    '{"a":[1.5,null],"b":1}'
+    """
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )

@@ -1,0 +1,156 @@
+"""Remove tiles and scans with all that came from them, and erase what no row points at."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from sqlalchemy import delete as delete_rows
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from etchscope.foil import BadInput
+from etchscope.store.catalogue import (
+    Catalogue,
+    ErasureRow,
+    FitRow,
+    FoilRow,
+    PictureRow,
+    RunRow,
+    ScanRow,
+    StackRow,
+    TileRow,
+)
+from etchscope.store.files import delete
+from etchscope.store.pictures import PictureArray
+from etchscope.store.rows import get_scan, pictures_of, scan_digest, with_tiles
+
+__all__ = ["Removal", "erase_unreachable", "plan_removal", "remove_rows", "unreachable"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What a removal takes along.
+
+    Parameters
+    ----------
+    scans : scans that go entirely.
+    tiles : (scan, tile numbers) of scans that lose only some tiles.
+    runs, fits : runs, and fits as ``scan: recipe``, of all these scans.
+    foils, stacks : those that are left without a scan.
+    """
+
+    scans: tuple[str, ...]
+    tiles: tuple[tuple[str, tuple[int, ...]], ...]
+    runs: tuple[str, ...]
+    fits: tuple[str, ...]
+    foils: tuple[str, ...]
+    stacks: tuple[str, ...]
+
+
+def plan_removal(session: Session, table: pd.DataFrame, gone: pd.DataFrame) -> Removal:
+    """Return what goes with the tiles ``gone``, a part of the tile table ``table``.
+
+    Raises
+    ------
+    BadInput : a datum hole lies in a tile that would go while its scan stays.
+    """
+    size = table.groupby("scan").size()
+    whole, parts = [], []
+    for name, tiles in gone.groupby("scan"):
+        scan = str(name)
+        if len(tiles) == size[scan]:
+            whole.append(scan)
+            continue
+        numbers = {int(n) for n in tiles["tile"]}
+        record = get_scan(session, scan)
+        with_tiles(record, {t.number for t in record.tiles} - numbers)
+        parts.append((scan, tuple(sorted(numbers))))
+    touched = [*whole, *(scan for scan, _ in parts)]
+    runs = session.scalars(select(RunRow.name).where(RunRow.scan.in_(touched)).order_by("name"))
+    fits = session.scalars(
+        select(FitRow).where(FitRow.scan.in_(touched)).order_by(FitRow.scan, FitRow.recipe)
+    )
+    staying = table[~table["scan"].isin(whole)]
+    leaving = table[table["scan"].isin(whole)]
+    return Removal(
+        scans=tuple(whole),
+        tiles=tuple(parts),
+        runs=tuple(runs),
+        fits=tuple(f"{fit.scan}: {fit.recipe}" for fit in fits),
+        foils=_names(leaving["foil"], staying["foil"]),
+        stacks=_names(leaving["stack"], staying["stack"]),
+    )
+
+
+def _names(leaving: "pd.Series[str]", staying: "pd.Series[str]") -> tuple[str, ...]:
+    return tuple(sorted(set(leaving.dropna()) - set(staying.dropna())))
+
+
+def remove_rows(session: Session, removal: Removal) -> None:
+    """Take a removal out of the catalogue; what it leaves on disk is ``unreachable``."""
+    session.execute(delete_rows(RunRow).where(RunRow.name.in_(removal.runs)))
+    for scan, numbers in removal.tiles:
+        _remove_tiles(session, scan, numbers)
+    session.execute(delete_rows(ScanRow).where(ScanRow.name.in_(removal.scans)))
+    session.execute(delete_rows(FoilRow).where(FoilRow.name.in_(removal.foils)))
+    session.execute(delete_rows(StackRow).where(StackRow.name.in_(removal.stacks)))
+
+
+def _remove_tiles(session: Session, scan: str, numbers: Sequence[int]) -> None:
+    session.execute(delete_rows(FitRow).where(FitRow.scan == scan))
+    here = (TileRow.scan == scan) & TileRow.number.in_(numbers)
+    places = session.scalars(select(TileRow.place).where(here)).all()
+    session.execute(insert(ErasureRow), [{"scan": scan, "place": place} for place in places])
+    session.execute(delete_rows(TileRow).where(here))
+    session.execute(
+        delete_rows(PictureRow).where((PictureRow.scan == scan) & PictureRow.tile.in_(numbers))
+    )
+    session.get_one(ScanRow, scan).digest = scan_digest(
+        get_scan(session, scan), pictures_of(session, scan)
+    )
+
+
+def unreachable(session: Session, root: Path) -> list[Path]:
+    """Return the files and folders of the store that no row of the catalogue points at.
+
+    Left by a kill: pictures of an addition or removal that did not end, runs that were never
+    committed (``.{run}.partial`` is where such a run resumes, and is listed too).
+    """
+    known = {
+        "images": {f"{name}.zarr" for name in session.scalars(select(ScanRow.name))} | {".lock"},
+        "runs": set(session.scalars(select(RunRow.name))),
+        "fits": set(session.scalars(select(FitRow.file))),
+    }
+    return sorted(
+        path
+        for folder, names in known.items()
+        for path in (root / folder).iterdir()
+        if path.name not in names
+    )
+
+
+def erase_unreachable(catalogue: Catalogue, root: Path) -> None:
+    """Delete pictures that no row points at and erase removed tiles; call under the store's lock.
+
+    Runs and fits of other processes may be on their way in, so theirs stay.
+    """
+    with catalogue.reading() as session:
+        leftovers = [p for p in unreachable(session, root) if p.parent.name == "images"]
+        pending = session.execute(
+            select(ErasureRow.scan, ErasureRow.place).order_by(ErasureRow.scan, ErasureRow.place)
+        ).all()
+    for path in leftovers:
+        delete(path)
+    for scan in sorted({row.scan for row in pending}):
+        places = [row.place for row in pending if row.scan == scan]
+        try:
+            PictureArray(root / "images" / f"{scan}.zarr").erase(places)
+        except BadInput as error:
+            log.warning("removed tiles of scan %s are not erased yet: %s", scan, error)
+            continue
+        with catalogue.writing() as session:
+            session.execute(delete_rows(ErasureRow).where(ErasureRow.scan == scan))

@@ -1,0 +1,297 @@
+"""Between the records of the data dictionary and the rows of the catalogue."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from etchscope.foil import BadInput, Channel, Foil, Scan, Stack, Tile
+from etchscope.store.catalogue import (
+    ChannelRow,
+    FoilRow,
+    LeftOutRow,
+    PictureRow,
+    ScanRow,
+    StackRow,
+    TileRow,
+)
+from etchscope.store.files import canonical_json
+
+__all__ = [
+    "LeftOut",
+    "Picture",
+    "foil_of",
+    "get_scan",
+    "left_out_of",
+    "now",
+    "pictures_of",
+    "put_foil",
+    "put_scan",
+    "require_scan",
+    "scan_digest",
+    "stack_of",
+    "with_tiles",
+]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A tile of the source that is not in the store: its number, the file at fault, and why."""
+
+    tile: int
+    file: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture as it is catalogued: SHA-256 of its decoded pixels, and its source file."""
+
+    tile: int
+    step: int
+    sha256: str
+    source: str
+
+
+def now() -> str:
+    """Return the present time, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def scan_digest(scan: Scan, pictures: Sequence[Picture]) -> str:
+    """Return the identity of a scan: optics, positions and pixels, whatever is excluded.
+
+    Sources are not part of it: the same pixels under another file name are the same scan.
+    """
+    record = scan.model_dump(mode="json")
+    record["tiles"] = [
+        {k: v for k, v in tile.items() if not k.startswith("excluded")}
+        for tile in sorted(record["tiles"], key=lambda t: int(t["number"]))
+    ]
+    record["pictures"] = sorted((p.tile, p.step, p.sha256) for p in pictures)
+    return hashlib.sha256(canonical_json(record).encode()).hexdigest()
+
+
+def with_tiles(scan: Scan, numbers: set[int]) -> Scan:
+    """Return the scan with only these tiles, in number order.
+
+    Raises
+    ------
+    BadInput : none is left, or a datum hole lies in a tile that goes.
+    """
+    kept = sorted((t for t in scan.tiles if t.number in numbers), key=lambda t: t.number)
+    if not kept:
+        raise BadInput(f"scan {scan.name}", "at least one good tile", "none")
+    for tile, _, _ in scan.datum:
+        if tile not in numbers:
+            raise BadInput(
+                f"scan {scan.name}: tile {tile}",
+                "the tiles of all datum holes",
+                "a tile that would go",
+                hint="Take the datum holes out of scan.json, or keep the tile.",
+            )
+    return scan.model_copy(update={"tiles": tuple(kept)})
+
+
+def require_scan(session: Session, name: str) -> ScanRow:
+    """Return the row of one scan.
+
+    Raises
+    ------
+    BadInput : the store has no scan of that name.
+    """
+    row = session.get(ScanRow, name)
+    if row is None:
+        known = ", ".join(session.scalars(select(ScanRow.name).order_by(ScanRow.name))) or "none"
+        raise BadInput("scan", f"one of the store's scans ({known})", repr(name))
+    return row
+
+
+def get_scan(session: Session, name: str) -> Scan:
+    """Return one scan with its tiles.
+
+    Raises
+    ------
+    BadInput : the store has no scan of that name, or its rows are damaged.
+    """
+    row = require_scan(session, name)
+    channels = session.scalars(
+        select(ChannelRow).where(ChannelRow.scan == name).order_by(ChannelRow.place)
+    )
+    tiles = session.scalars(select(TileRow).where(TileRow.scan == name).order_by(TileRow.number))
+    try:
+        return Scan(
+            name=row.name,
+            foil=row.foil,
+            side=row.side,  # type: ignore[arg-type] # checked by the record
+            layout=row.layout,  # type: ignore[arg-type]
+            pixel_size_um=row.pixel_size_um,
+            image_size=(row.height_px, row.width_px),
+            dtype=row.dtype,  # type: ignore[arg-type]
+            channels=tuple(_channel(c) for c in channels),
+            datum=tuple((int(t), x, y) for t, x, y in row.datum),
+            azimuth_sense=row.azimuth_sense,  # type: ignore[arg-type]
+            gradient_sign=row.gradient_sign,  # type: ignore[arg-type]
+            tiles=tuple(_tile(t) for t in tiles),
+            metadata=row.info,
+        )
+    except ValidationError as error:
+        raise BadInput(f"catalogue: scan {name}", "intact rows", str(error.errors()[0])) from error
+
+
+def _channel(row: ChannelRow) -> Channel:
+    return Channel(
+        step=row.step,
+        role=row.role,  # type: ignore[arg-type]
+        azimuth_deg=row.azimuth_deg,
+        focus_um=row.focus_um,
+    )
+
+
+def _tile(row: TileRow) -> Tile:
+    return Tile(
+        number=row.number,
+        stage_x_mm=row.stage_x_mm,
+        stage_y_mm=row.stage_y_mm,
+        metadata=row.info,
+        excluded=row.excluded,
+        excluded_why=row.excluded_why,
+    )
+
+
+def foil_of(row: FoilRow) -> Foil:
+    """Return a foil's record."""
+    return Foil(
+        name=row.name,
+        stack=row.stack,
+        material=row.material,
+        thickness_um=row.thickness_um,
+        etch=row.etch[0],
+        metadata=row.info,
+    )
+
+
+def stack_of(row: StackRow) -> Stack:
+    """Return a stack's record."""
+    return Stack(name=row.name, metadata=row.info)
+
+
+def pictures_of(session: Session, scan: str) -> list[Picture]:
+    """Return a scan's pictures, by tile and step."""
+    rows = session.execute(
+        select(PictureRow.tile, PictureRow.step, PictureRow.sha256, PictureRow.source)
+        .where(PictureRow.scan == scan)
+        .order_by(PictureRow.tile, PictureRow.step)
+    )
+    return [Picture(*row) for row in rows]
+
+
+def left_out_of(session: Session, scan: str) -> list[LeftOut]:
+    """Return what was left out when a scan was added, in the order of the source."""
+    rows = session.execute(
+        select(LeftOutRow.tile, LeftOutRow.file, LeftOutRow.why)
+        .where(LeftOutRow.scan == scan)
+        .order_by(LeftOutRow.place)
+    )
+    return [LeftOut(*row) for row in rows]
+
+
+def put_foil(session: Session, foil: Foil) -> None:
+    """Add a foil, or fill in what an earlier scan of it did not say.
+
+    Raises
+    ------
+    BadInput : the store knows the foil with another value of the same thing.
+    """
+    if foil.stack is not None and session.get(StackRow, foil.stack) is None:
+        session.add(StackRow(name=foil.stack, info={}))
+        session.flush()
+    old = session.get(FoilRow, foil.name)
+    if old is None:
+        session.add(
+            FoilRow(
+                name=foil.name,
+                stack=foil.stack,
+                material=foil.material,
+                thickness_um=foil.thickness_um,
+                etch=[foil.etch],
+                info=foil.metadata,
+            )
+        )
+        return
+    merged = _merged(foil_of(old), foil)
+    old.stack, old.material, old.thickness_um = merged.stack, merged.material, merged.thickness_um
+    old.etch, old.info = [merged.etch], merged.metadata
+
+
+def _merged(old: Foil, new: Foil) -> Foil:
+    def one(what: str, known: Any, given: Any) -> Any:
+        if known is not None and given is not None and known != given:
+            hint = "One foil has one value; correct it, or give the foil another name."
+            raise BadInput(f"foil {old.name}: {what}", f"{known!r} as before", repr(given), hint)
+        return known if given is None else given
+
+    fields = {
+        k: one(k, getattr(old, k), getattr(new, k))
+        for k in ("stack", "material", "thickness_um", "etch")
+    }
+    keys = sorted(old.metadata.keys() | new.metadata.keys())
+    metadata = {k: one(k, old.metadata.get(k), new.metadata.get(k)) for k in keys}
+    return Foil(name=old.name, metadata=metadata, **fields)
+
+
+def put_scan(
+    session: Session,
+    scan: Scan,
+    *,
+    places: Mapping[int, int],
+    pictures: Sequence[Picture],
+    left_out: Sequence[LeftOut],
+    array_sha256: str,
+) -> None:
+    """Add a scan's rows; its foil must be there.
+
+    Parameters
+    ----------
+    places : tile number → index in the picture array.
+    """
+    session.flush()
+    session.add(
+        ScanRow(
+            name=scan.name,
+            foil=scan.foil,
+            side=scan.side,
+            layout=scan.layout,
+            pixel_size_um=scan.pixel_size_um,
+            height_px=scan.image_size[0],
+            width_px=scan.image_size[1],
+            dtype=scan.dtype,
+            azimuth_sense=scan.azimuth_sense,
+            gradient_sign=scan.gradient_sign,
+            datum=[list(d) for d in scan.datum],
+            info=scan.metadata,
+            digest=scan_digest(scan, pictures),
+            array_sha256=array_sha256,
+            added_at=now(),
+        )
+    )
+    session.flush()
+    of = {"scan": scan.name}
+    channels = [of | c.model_dump() | {"place": i} for i, c in enumerate(scan.channels)]
+    tiles = []
+    for tile in sorted(scan.tiles, key=lambda t: t.number):
+        row = tile.model_dump()
+        tiles.append(of | row | {"info": row.pop("metadata"), "place": places[tile.number]})
+    for row_class, rows in (
+        (ChannelRow, channels),
+        (TileRow, tiles),
+        (PictureRow, [of | vars(p) for p in pictures]),
+        (LeftOutRow, [of | vars(x) | {"place": i} for i, x in enumerate(left_out)]),
+    ):
+        if rows:
+            session.execute(insert(row_class), rows)

@@ -1,0 +1,153 @@
+"""Pit tables as files: Parquet with its legend and units, or CSV."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from etchscope.foil import COLUMNS, BadInput, as_pits, flag_legend
+from etchscope.store.files import canonical_json, written_aside
+
+__all__ = [
+    "pits_to_arrow",
+    "read_parquet",
+    "read_pits_file",
+    "read_table",
+    "write_parquet",
+    "write_table",
+]
+
+_KEY = b"etchscope"
+
+
+def pits_to_arrow(pits: pd.DataFrame, *, record: Mapping[str, Any] | None = None) -> pa.Table:
+    """Return a pit table for Parquet, with units, meanings, the flags' legend and a record.
+
+    The metadata is JSON under the key ``etchscope``: ``columns`` (name → unit, meaning),
+    ``flags`` (name → bit) and ``record``.
+
+    Parameters
+    ----------
+    pits : a pit table (``foil.as_pits``); other columns may follow it.
+    record : provenance of the table, without times.
+    """
+    known = {c.name for c in COLUMNS}
+    extra = [c for c in pits.columns if c not in known]
+    whole = as_pits(pits.drop(columns=extra).reset_index(drop=True))
+    table = pd.concat([whole, pits[extra].reset_index(drop=True)], axis=1)
+    about = {
+        "columns": {c.name: {"unit": c.unit, "meaning": c.meaning} for c in COLUMNS},
+        "flags": flag_legend(),
+        "record": dict(record or {}),
+    }
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    metadata = {**(arrow.schema.metadata or {}), _KEY: canonical_json(about).encode()}
+    return arrow.replace_schema_metadata(metadata)
+
+
+def write_parquet(path: Path, table: pa.Table) -> None:
+    """Write Parquet with a checksum a page; the same table gives the same bytes."""
+    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
+
+
+def read_parquet(path: Path) -> pa.Table:
+    """Return a Parquet file's table, every page checked.
+
+    Raises
+    ------
+    BadInput : no such file, not Parquet, or damaged.
+    """
+    try:
+        # ParquetFile, not read_table: a folder named run=x would become a column.
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return file.read()
+    except (OSError, pa.ArrowException) as error:
+        text = (str(error).splitlines() or ["unreadable"])[0]
+        raise BadInput(path, "an intact Parquet file", text) from error
+
+
+def read_pits_file(path: Path) -> pd.DataFrame:
+    """Return the pit table of a Parquet file in exactly the dtypes of ``foil.as_pits``.
+
+    Raises
+    ------
+    BadInput : absent, damaged, or another table.
+    """
+    return as_pits(read_parquet(path).to_pandas())
+
+
+def write_table(
+    path: Path, table: pd.DataFrame, *, record: Mapping[str, Any] | None = None
+) -> None:
+    """Write a pit table as ``.parquet`` (with units and legend) or ``.csv``, whole or not at all.
+
+    Parameters
+    ----------
+    path : the suffix chooses the format.
+    table : the pit table, or its rows and any further columns.
+    record : provenance, written into Parquet metadata.
+
+    Raises
+    ------
+    BadInput : another suffix, or no such folder.
+    MachineFailed : the disk is full.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".parquet"):
+        raise BadInput(path, "a name that ends in .csv or .parquet", repr(path.suffix))
+    if not path.parent.is_dir():
+        raise BadInput(path, "an existing folder", f"no folder {path.parent}")
+    with written_aside(path) as aside:
+        if suffix == ".csv":
+            table.to_csv(aside, index=False, lineterminator="\n")
+        else:
+            write_parquet(aside, pits_to_arrow(table, record=record))
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Return a table of points: any with numbers in x_px, y_px or in x_mm, y_mm.
+
+    Columns of the pit table get its dtypes, others stay as they are.
+
+    Raises
+    ------
+    BadInput : absent, unreadable, another suffix, no such columns, or text where a number is due.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".parquet"):
+        raise BadInput(path, "a .csv or .parquet table", repr(path.suffix))
+    table = read_parquet(path).to_pandas() if suffix == ".parquet" else _read_csv(path)
+    if not ({"x_px", "y_px"} <= set(table.columns) or {"x_mm", "y_mm"} <= set(table.columns)):
+        found = ", ".join(map(str, table.columns)) or "none"
+        raise BadInput(path, "columns x_px, y_px or x_mm, y_mm", found)
+    for column in COLUMNS:
+        if column.name in table.columns:
+            table[column.name] = _as_dtype(path, table[column.name], column.name, column.dtype)
+    return table
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    try:
+        # Foil "007" is a name, not a number.
+        text = {c.name: "str" for c in COLUMNS if c.dtype == "str"}
+        return pd.read_csv(path, encoding="utf-8-sig", dtype=text)
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        text_of = (str(error).splitlines() or ["unreadable"])[0]
+        raise BadInput(path, "a CSV table with a header", text_of) from error
+
+
+def _as_dtype(path: Path, values: "pd.Series[Any]", name: str, dtype: str) -> "pd.Series[Any]":
+    try:
+        return values.astype(dtype)  # type: ignore[call-overload, no-any-return]
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{path}: column {name}", dtype, str(error)) from error
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Return what a Parquet pit table says about itself; empty for other Parquet files."""
+    about: dict[str, Any] = json.loads((read_parquet(path).schema.metadata or {}).get(_KEY, b"{}"))
+    return about
