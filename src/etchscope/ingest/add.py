@@ -1,0 +1,48 @@
+"""Add what the user points at to a store."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from etchscope.ingest.source import Overrides, open_source
+from etchscope.store import Added, Store
+
+__all__ = ["add"]
+
+
+def add(
+    store: Store,
+    paths: Path | Sequence[Path],
+    *,
+    overrides: Overrides | None = None,
+    skip_bad: bool = False,
+    workers: int | None = None,
+    progress: Callable[[int], None] | None = None,
+    total: Callable[[int], None] | None = None,
+) -> Added:
+    """Add one scan, all of it or nothing, and return what was done.
+
+    Parameters
+    ----------
+    paths : a scan directory, a folder of pictures, or picture files that make one scan.
+    skip_bad : leave bad tiles out and list them, instead of failing.
+    workers : threads; as many as there are cores unless given.
+    progress : called with the number of tiles just done, from any thread.
+    total : called once with the number of tiles, before the first.
+
+    Raises
+    ------
+    BadInput : a bad file, or another scan of that name.
+    MachineFailed : the disk is full.
+    """
+    source = open_source(paths, overrides, skip_bad=skip_bad)
+    if total is not None:
+        total(len(source.scan.tiles))
+    return store.add_scan(
+        source.scan,
+        source.foil,
+        source.read_tile,
+        left_out=source.left_out,
+        skip_bad=skip_bad,
+        workers=workers,
+        progress=progress,
+    )

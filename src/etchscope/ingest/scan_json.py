@@ -1,0 +1,186 @@
+"""``scan.json`` and its positions file as typed, checked records."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from etchscope.foil import BadInput, Channel, Foil, Role, Side
+from etchscope.foil.records import Finite, Name, Positive
+
+__all__ = ["ScanJson", "mm_per", "one_line", "read_json", "read_positions", "read_scan_json"]
+
+PositionUnit = Literal["inch", "mm", "um"]
+_MM = {"inch": 25.4, "mm": 1.0, "um": 1e-3}
+_Pixels = Annotated[int, Field(gt=0)]
+_TileNumber = Annotated[int, Field(ge=0)]
+
+
+class _ChannelJson(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+    step: Annotated[int, Field(ge=0)]
+    role: Role
+    azimuth_deg: Finite | None = None
+    focus_um: Finite | None = None
+
+    def record(self) -> Channel:
+        known = {"step", "role", "azimuth_deg", "focus_um"}
+        return Channel.model_validate(self.model_dump(include=known))
+
+
+class ScanJson(BaseModel):
+    """``scan.json``, with the project's own names and types; keys it does not know are kept."""
+
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+    foil: Name
+    side: Side
+    layout: Literal["smartscope", "pictures", "montage"]
+    channels: Annotated[list[_ChannelJson], Field(min_length=1)]
+    pixel_size_um: Positive | None = None
+    image_size: Annotated[list[_Pixels], Field(min_length=2, max_length=2)] | None = None
+    position_unit: PositionUnit | None = None
+    positions: str | None = None
+    datum: list[tuple[_TileNumber, Finite, Finite]] = []
+    stack: Name | None = None
+    material: str | None = None
+    thickness_um: Positive | None = None
+    etch: dict[str, Any] | str | None = None
+    azimuth_sense: Literal["ccw", "cw"] = "ccw"
+    gradient_sign: Literal[-1, 1] = 1
+    tiles: dict[Annotated[str, Field(pattern=r"^\d+$")], dict[str, Any]] = {}
+    picture: str | None = None
+    rows: _Pixels | None = None
+    columns: _Pixels | None = None
+
+    def foil_record(self) -> Foil:
+        """Return the foil that the file describes."""
+        return Foil(
+            name=self.foil,
+            stack=self.stack,
+            material=self.material,
+            thickness_um=self.thickness_um,
+            etch=self.etch,
+        )
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the keys that the format does not know, of the scan and of its channels."""
+        unknown = dict(self.model_extra or {})
+        channels = {str(c.step): dict(c.model_extra or {}) for c in self.channels}
+        if any(channels.values()):
+            unknown["channels"] = {step: keys for step, keys in channels.items() if keys}
+        return unknown
+
+
+def read_json(path: Path) -> Any:
+    """Return a JSON file's value; a key may stand once, and NaN is no number.
+
+    Raises
+    ------
+    BadInput : absent, not JSON (with line and column), a double key, NaN or Infinity.
+    """
+
+    def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in out:
+                raise BadInput(path, "every key once", f"{key!r} twice")
+            out[key] = value
+        return out
+
+    def refuse(constant: str) -> float:
+        raise BadInput(path, "numbers", constant)
+
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput(path, "JSON in UTF-8", f"byte {error.start} is not UTF-8") from error
+    except OSError as error:
+        raise BadInput(path, "a readable file", error.strerror or str(error)) from error
+    try:
+        return json.loads(text, object_pairs_hook=object_of, parse_constant=refuse)
+    except json.JSONDecodeError as error:
+        where = f"{path}: line {error.lineno}, column {error.colno}"
+        raise BadInput(where, "JSON", error.msg) from error
+    except RecursionError as error:
+        raise BadInput(path, "JSON", "brackets nested too deep") from error
+
+
+def one_line(where: Path | str, error: ValidationError) -> BadInput:
+    """Return pydantic's first complaint as one line: file, key, expected, found."""
+    first = error.errors()[0]
+    key = "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]
+    ).lstrip(".")
+    if first["type"] == "missing":
+        return BadInput(f"{where}: {key}", "this key", "none")
+    found = repr(first["input"])
+    expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return BadInput(
+        f"{where}: {key}" if key else where,
+        expected,
+        found if len(found) <= 80 else found[:77] + "…",
+    )
+
+
+def read_scan_json(path: Path) -> ScanJson:
+    """Return the contents of a ``scan.json``.
+
+    Raises
+    ------
+    BadInput : names file, key, what was expected and what was found.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise BadInput(path, "a JSON object", type(value).__name__)
+    try:
+        scan = ScanJson.model_validate(value)
+        for channel in scan.channels:
+            channel.record()
+    except ValidationError as error:
+        raise one_line(path, error) from error
+    steps = [c.step for c in scan.channels]
+    if len(set(steps)) < len(steps):
+        double = next(s for s in steps if steps.count(s) > 1)
+        raise BadInput(f"{path}: channels", "every step once", f"step {double} twice")
+    if scan.positions is not None and scan.position_unit is None:
+        raise BadInput(f"{path}: position_unit", "inch, mm or um", "none")
+    return scan
+
+
+def mm_per(unit: PositionUnit) -> float:
+    """Return how many millimetres a unit has.
+
+    >>> mm_per("inch")
+    25.4
+    """
+    return _MM[unit]
+
+
+def read_positions(path: Path, unit: PositionUnit) -> dict[int, tuple[float, float]]:
+    """Return tile number → stage (x, y) in mm.
+
+    Raises
+    ------
+    BadInput : names file, tile, what was expected and what was found.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise BadInput(path, "an object: tile number → [x, y]", type(value).__name__)
+    out: dict[int, tuple[float, float]] = {}
+    for key, place in value.items():
+        if not (key.isascii() and key.isdigit()):
+            raise BadInput(path, "tile numbers as keys", repr(key))
+        if int(key) in out:
+            raise BadInput(path, "every tile once", f"tile {int(key)} twice")
+        if not (isinstance(place, list) and len(place) == 2 and all(map(_is_number, place))):
+            raise BadInput(f"{path}: tile {key}", "[x, y], two finite numbers", repr(place)[:80])
+        out[int(key)] = (place[0] * mm_per(unit), place[1] * mm_per(unit))
+    return out
+
+
+def _is_number(value: object) -> bool:
+    # 1e999 parses as infinity
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300

@@ -1,0 +1,352 @@
+"""From what the user points at to a scan, its foil and a way to read its tiles."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from etchscope.foil import BadInput, Channel, Foil, Scan, Side, Tile
+from etchscope.ingest.layouts import (
+    Index,
+    Problem,
+    index_pictures,
+    index_plain,
+    index_smartscope,
+    picture_files,
+)
+from etchscope.ingest.montage import find_cells
+from etchscope.ingest.pictures import Page, read_picture
+from etchscope.ingest.scan_json import ScanJson, one_line, read_positions, read_scan_json
+from etchscope.store import LeftOut, TilePictures
+
+__all__ = ["Overrides", "Source", "group_paths", "open_source"]
+
+_SCAN_JSON = "scan.json"
+_PLAIN_CHANNELS = (Channel(step=1, role="backlit"),)
+_OWN_SCAN = "Add pictures of another kind as a scan of their own."
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What the user says beside the files; None leaves it to them.
+
+    Parameters
+    ----------
+    layout : smartscope, pictures, montage or plain.
+    rows, columns : of a montage.
+    foil, side, pixel_size_um, scan : as in ``scan.json``; ``scan`` is the scan's name.
+    """
+
+    layout: str | None = None
+    rows: int | None = None
+    columns: int | None = None
+    foil: str | None = None
+    side: Side | None = None
+    pixel_size_um: float | None = None
+    scan: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A scan that can be read: what ``Store.add_scan`` takes.
+
+    Parameters
+    ----------
+    scan : its tiles are those that ``read_tile`` may be asked for.
+    read_tile : tile number → its pictures; raises ``BadInput``; safe from any thread.
+    left_out : tiles that are known to be bad already (only with ``skip_bad``).
+    """
+
+    scan: Scan
+    foil: Foil
+    read_tile: Callable[[int], TilePictures]
+    left_out: tuple[LeftOut, ...]
+
+
+@dataclass(frozen=True)
+class _Pages:
+    """Reads the pages of a tile, not yet checked, and the file of each; names relative to root."""
+
+    root: Path
+    read: Callable[[int], tuple[list[Page], tuple[Path, ...]]]
+    numbers: tuple[int, ...]
+    problems: tuple[Problem, ...]
+
+
+def open_source(
+    paths: Path | Sequence[Path], overrides: Overrides | None = None, *, skip_bad: bool = False
+) -> Source:
+    """Return a scan directory, or plain picture files, as a source; reads one tile at most.
+
+    Parameters
+    ----------
+    paths : a scan directory, a folder of pictures, or picture files that make one scan.
+    skip_bad : leave bad tiles out and list them, instead of failing.
+
+    Raises
+    ------
+    BadInput : names the file, what was expected and what was found.
+    """
+    given = overrides or Overrides()
+    some = [paths] if isinstance(paths, Path) else list(paths)
+    for path in some:
+        if not path.exists():
+            raise BadInput(path, "a scan directory or a picture", "no such file")
+    if len(some) == 1 and some[0].name == _SCAN_JSON:
+        some = [some[0].absolute().parent]
+    if len(some) == 1 and (some[0] / _SCAN_JSON).is_file():
+        return _described(some[0], given, skip_bad=skip_bad)
+    return _undescribed(some, given, skip_bad=skip_bad)
+
+
+def _described(root: Path, given: Overrides, *, skip_bad: bool) -> Source:
+    where = root / _SCAN_JSON
+    says = read_scan_json(where)
+    channels = tuple(c.record() for c in says.channels)
+    layout = given.layout or says.layout
+    if layout == "montage":
+        rows, columns = given.rows or says.rows, given.columns or says.columns
+        pages = _montage(root, _montage_file(root, says), rows, columns, len(channels))
+    elif layout == "smartscope":
+        pages = _files(root, index_smartscope(root, channels))
+    elif layout == "pictures":
+        pages = _files(root, index_pictures(root, channels))
+    else:
+        raise _unknown_layout(layout, "smartscope, pictures or montage")
+    positions: dict[int, tuple[float, float]] | None = None
+    if says.positions is not None and says.position_unit is not None:
+        positions = read_positions(root / says.positions, says.position_unit)
+    pages = _complete(pages, where, positions)
+    tiles = _tiles(where, pages, positions or {}, says.tiles)
+    fields = {
+        "name": given.scan or f"{given.foil or says.foil}-{given.side or says.side}",
+        "foil": given.foil or says.foil,
+        "side": given.side or says.side,
+        "layout": layout,
+        "pixel_size_um": given.pixel_size_um or says.pixel_size_um,
+        "channels": channels,
+        "datum": tuple(says.datum),
+        "azimuth_sense": says.azimuth_sense,
+        "gradient_sign": says.gradient_sign,
+        "tiles": tiles,
+        "metadata": says.metadata(),
+    }
+    foil = says.foil_record().model_copy(update={"name": fields["foil"]})
+    size = None if says.image_size is None else (says.image_size[0], says.image_size[1])
+    return _source(where, fields, foil, pages, size, skip_bad=skip_bad)
+
+
+def _undescribed(paths: Sequence[Path], given: Overrides, *, skip_bad: bool) -> Source:
+    layout = given.layout or "plain"
+    if layout not in ("montage", "plain"):
+        expected = "scan.json beside the pictures" if layout in ("smartscope", "pictures") else ""
+        if expected:
+            raise BadInput(paths[0], expected, "none", hint="It names the channels.")
+        raise _unknown_layout(layout, "smartscope, pictures, montage or plain")
+    pictures = [q for p in paths for q in (picture_files(p) if p.is_dir() else [p])]
+    if not pictures:
+        raise BadInput(paths[0], "scan.json or pictures in the folder", "neither")
+    if layout == "montage":
+        if len(pictures) > 1:
+            raise BadInput(paths[0], "one montage picture", f"{len(pictures)} pictures")
+        pages = _montage(pictures[0].parent, pictures[0], given.rows, given.columns, 1)
+        names: dict[str, dict[str, Any]] = {}
+    else:
+        index = index_plain(pictures)
+        root = paths[0] if paths[0].is_dir() else paths[0].parent
+        pages = _files(root, index)
+        names = {str(n): {"file": files[0].name} for n, files in index.files.items()}
+    foil = given.foil or _as_name(paths[0])
+    side = given.side or "front"
+    fields = {
+        "name": given.scan or f"{foil}-{side}",
+        "foil": foil,
+        "side": side,
+        "layout": layout,
+        "pixel_size_um": given.pixel_size_um,
+        "channels": _PLAIN_CHANNELS,
+        "tiles": _tiles(paths[0], pages, {}, names),
+    }
+    try:
+        record = Foil(name=foil)
+    except ValidationError as error:
+        raise one_line("foil", error) from error
+    return _source(paths[0], fields, record, pages, None, skip_bad=skip_bad)
+
+
+def _as_name(path: Path) -> str:
+    absolute = path.absolute()
+    stem = absolute.name if absolute.is_dir() else absolute.stem
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:90] or "foil"
+
+
+def _unknown_layout(layout: str, known: str) -> BadInput:
+    return BadInput("layout", known, repr(layout))
+
+
+def _montage_file(root: Path, says: ScanJson) -> Path:
+    if says.picture is not None:
+        return root / says.picture
+    pictures = picture_files(root)
+    if len(pictures) != 1:
+        hint = "Name it with the key `picture`."
+        raise BadInput(root, "one montage picture", f"{len(pictures)} pictures", hint=hint)
+    return pictures[0]
+
+
+def _montage(
+    root: Path, path: Path, rows: int | None, columns: int | None, channels: int
+) -> _Pages:
+    sheets = read_picture(path)
+    if len(sheets) != channels:
+        raise BadInput(path, f"{channels} page(s), one a channel", f"{len(sheets)}")
+    cells = find_cells(str(path), sheets[0], rows, columns)
+
+    def read(number: int) -> tuple[list[Page], tuple[Path, ...]]:
+        return [sheet[cells[number - 1]] for sheet in sheets], (path,) * channels
+
+    return _Pages(root, read, tuple(range(1, len(cells) + 1)), ())
+
+
+def _files(root: Path, index: Index) -> _Pages:
+    def read(number: int) -> tuple[list[Page], tuple[Path, ...]]:
+        files = index.files[number]
+        pages: list[Page] = []
+        sources: list[Path] = []
+        for path in files:
+            found = read_picture(path)
+            if len(files) > 1 and len(found) > 1:
+                raise BadInput(path, "one page", f"{len(found)} pages")
+            pages += found
+            sources += [path] * len(found)
+        return pages, tuple(sources)
+
+    return _Pages(root, read, tuple(sorted(index.files)), index.problems)
+
+
+def _relative(root: Path, path: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+
+
+def _complete(
+    pages: _Pages, where: Path, positions: Mapping[int, tuple[float, float]] | None
+) -> _Pages:
+    """Add the tiles that should be there and are not, and those without a position."""
+    bad = {p.tile for p in pages.problems}
+    there = set(pages.numbers)
+    known = there | bad
+    expected = set(positions) if positions else set(range(min(known), max(known) + 1))
+    problems = [
+        Problem(tile, BadInput(f"{where.parent}: tile {tile}", "its pictures", "none"))
+        for tile in sorted(expected - known)
+    ]
+    if positions is not None:
+        problems += [
+            Problem(tile, BadInput(f"{where}: positions: tile {tile}", "a position", "none"))
+            for tile in sorted(there - set(positions))
+        ]
+        there &= set(positions)
+    return _Pages(pages.root, pages.read, tuple(sorted(there)), (*pages.problems, *problems))
+
+
+def _tiles(
+    where: Path,
+    pages: _Pages,
+    positions: Mapping[int, tuple[float, float]],
+    metadata: Mapping[str, Mapping[str, Any]],
+) -> tuple[Tile, ...]:
+    about = {int(key): dict(value) for key, value in metadata.items()}
+    if len(about) < len(metadata):
+        raise BadInput(f"{where}: tiles", "every tile once", "a tile number twice")
+    unknown = sorted(set(about) - set(pages.numbers) - {p.tile for p in pages.problems})
+    if unknown:
+        raise BadInput(f"{where}: tiles", "tiles of the scan", f"tile {unknown[0]}")
+    none = (None, None)
+    return tuple(
+        Tile(
+            number=n,
+            stage_x_mm=positions.get(n, none)[0],
+            stage_y_mm=positions.get(n, none)[1],
+            metadata=about.get(n, {}),
+        )
+        for n in pages.numbers
+    )
+
+
+def _source(
+    where: Path,
+    fields: Mapping[str, Any],
+    foil: Foil,
+    pages: _Pages,
+    size: tuple[int, int] | None,
+    *,
+    skip_bad: bool,
+) -> Source:
+    """Check what is known without reading all pictures, and tie it together."""
+    problems = sorted(pages.problems, key=lambda p: p.tile)
+    if problems and not skip_bad:
+        raise problems[0].error
+    if not pages.numbers:
+        raise problems[0].error
+    first = _first_page(pages, skip_bad=skip_bad)
+    try:
+        scan = Scan.model_validate(
+            {**fields, "image_size": size or first.shape, "dtype": str(first.dtype)}
+        )
+        Foil.model_validate(foil.model_dump())
+    except ValidationError as error:
+        raise one_line(where, error) from error
+    left_out = tuple(
+        LeftOut(p.tile, p.error.where, f"expected {p.error.expected}, found {p.error.found}")
+        for p in problems
+    )
+    return Source(scan, foil, _checked(scan, pages), left_out)
+
+
+def _first_page(pages: _Pages, *, skip_bad: bool) -> Page:
+    first: BadInput | None = None
+    for number in pages.numbers:
+        try:
+            return pages.read(number)[0][0]
+        except BadInput as error:
+            if not skip_bad:
+                raise
+            first = first or error
+    raise first or BadInput("scan", "a good tile", "none")
+
+
+def _checked(scan: Scan, pages: _Pages) -> Callable[[int], TilePictures]:
+    height, width = scan.image_size
+    expected = f"{width} × {height} pixels of {scan.dtype}"
+
+    def read_tile(number: int) -> TilePictures:
+        found, paths = pages.read(number)
+        if len(found) != len(scan.channels):
+            raise BadInput(paths[0], f"{len(scan.channels)} page(s)", f"{len(found)}")
+        for page, path in zip(found, paths, strict=True):
+            if page.shape != (height, width) or str(page.dtype) != scan.dtype:
+                what = f"{page.shape[1]} × {page.shape[0]} pixels of {page.dtype}"
+                raise BadInput(path, expected, what, hint=_hint(scan))
+        return TilePictures(np.stack(found), tuple(_relative(pages.root, p) for p in paths))
+
+    return read_tile
+
+
+def _hint(scan: Scan) -> str:
+    return _OWN_SCAN if scan.layout == "plain" else ""
+
+
+def group_paths(paths: Iterable[Path]) -> list[list[Path]]:
+    """Return what makes a scan together: each folder alone, all picture files together."""
+    folders: list[list[Path]] = []
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir() or path.name == _SCAN_JSON:
+            folders.append([path])
+        else:
+            files.append(path)
+    return folders + ([files] if files else [])
