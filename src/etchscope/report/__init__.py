@@ -1,1 +1,7 @@
-"""Figures and the report page."""
+"""Reports: figures and one self-contained HTML page of a run."""
+
+from etchscope.report.content import ReportContent
+from etchscope.report.overlay import contact_sheet
+from etchscope.report.write import write_report
+
+__all__ = ["ReportContent", "contact_sheet", "write_report"]

@@ -1,0 +1,86 @@
+"""What a report is made of, and the figures that its pictures and headings share."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from etchscope.evaluate import Evaluation
+from etchscope.foil import PitFlag, Scan, has_flag
+
+__all__ = ["SURFACES", "ReportContent", "ledger", "of_surface", "pairs_of"]
+
+SURFACES = ("top", "bottom", "unknown")
+"""The values of the pit table's ``surface``, in the order in which they are drawn."""
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """All that a report shows of one run over one scan.
+
+    Parameters
+    ----------
+    pits : the run's pit table.
+    scan : with its tiles, the excluded ones marked.
+    record : the run's identity, small and JSON-like. ``counts`` (raw, then what was taken away,
+        for example merged and outside_region) becomes the ledger.
+    left_out : what adding the scan left out, each with tile, file and why.
+    thumbnails : gives a tile's picture by number, (y, x), any real dtype.
+    evaluation : of the pits against a truth, where there is one.
+    breakdowns : columns of the truth for which the efficiency is given per value.
+    """
+
+    pits: pd.DataFrame
+    scan: Scan
+    record: Mapping[str, Any]
+    thumbnails: Callable[[int], NDArray[Any]]
+    left_out: Sequence[Mapping[str, Any]] = ()
+    evaluation: Evaluation | None = None
+    breakdowns: Sequence[str] = ()
+
+
+def of_surface(pits: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return surface → its rows, in the order of ``SURFACES``; anything else is unknown."""
+    surface = pits["surface"].where(pits["surface"].isin(SURFACES[:2]), SURFACES[2])
+    return {name: pits[surface == name] for name in SURFACES}
+
+
+def pairs_of(pits: pd.DataFrame) -> pd.DataFrame:
+    """Return the entry pits that have a partner, the most pair-like (least ``pair_p``) first."""
+    entries = pits[(pits["surface"] == "top") & pits["partner"].notna()]
+    return entries.sort_values(["pair_p", "pit"], na_position="last", ignore_index=True)
+
+
+def ledger(content: ReportContent) -> list[tuple[str, int, str]]:
+    """Return the book-keeping of pits as (what, count, remark), so that in = out can be seen.
+
+    It starts from the raw detections, takes away what the record's ``counts`` say, and states
+    whether the rows of the table are what is left. Without counts it is the table's rows alone.
+    """
+    counts = dict(content.record.get("counts", {}))
+    raw = counts.pop("raw", None)
+    rows = len(content.pits)
+    taken = {name: int(n) for name, n in counts.items() if _is_whole(n)}
+    lines = []
+    if _is_whole(raw):
+        left = int(raw) - sum(taken.values())
+        remark = "adds up" if left == rows else f"does not add up: {left:,} expected"
+        lines.append(("detections in all tiles", int(raw), ""))
+        lines += [(f"− {name.replace('_', ' ')}", n, "") for name, n in taken.items()]
+        lines.append(("= rows of the pit table", rows, remark))
+    else:
+        lines.append(("rows of the pit table", rows, ""))
+    flagged = {flag: int(has_flag(content.pits, flag).sum()) for flag in PitFlag}
+    lines += [
+        (f"of them flagged: {str(flag.name).lower().replace('_', ' ')}", n, "kept in the table")
+        for flag, n in flagged.items()
+        if n
+    ]
+    return lines
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)

@@ -1,0 +1,75 @@
+"""How every figure looks: colours, type, and the bytes of a PNG."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+__all__ = ["COLOURS", "INK", "RC", "evenly", "figure", "png_bytes", "rgb"]
+
+# M. Okabe and K. Ito, Color Universal Design (2008): distinct under every colour blindness.
+COLOURS = {
+    "top": "#0072B2",
+    "bottom": "#D55E00",
+    "unknown": "#009E73",
+    "pair": "#CC79A7",
+    "missed": "#F0E442",
+}
+"""One colour a surface, the same in every figure; pairs and missed truths have their own."""
+
+INK = "#222222"
+
+RC: Any = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 10,
+    "axes.edgecolor": "#666666",
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "xtick.color": "#444444",
+    "ytick.color": "#444444",
+    "text.color": INK,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "hatch.linewidth": 0.6,
+}
+"""For ``matplotlib.rc_context`` around the making of figures."""
+
+
+def figure(width_in: float, height_in: float, title: str = "", *, dpi: int = 130) -> Figure:
+    """Return an empty figure of the house style; its title, on the left, says the message."""
+    made = Figure((width_in, height_in), dpi=dpi, layout="constrained", facecolor="white")
+    if title:
+        made.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    return made
+
+
+def png_bytes(made: Figure) -> bytes:
+    """Return a figure as PNG; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    made.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def evenly(rows: pd.DataFrame, limit: int) -> pd.DataFrame:
+    """Return at most ``limit`` rows, evenly spaced over the table."""
+    if len(rows) <= limit:
+        return rows
+    return rows.iloc[np.linspace(0, len(rows) - 1, limit).astype(int)]
+
+
+def rgb(name: str) -> tuple[int, int, int]:
+    """Return one of ``COLOURS`` as 8-bit red, green, blue.
+
+    >>> rgb("top")
+    (0, 114, 178)
+    """
+    code = COLOURS[name]
+    return int(code[1:3], 16), int(code[3:5], 16), int(code[5:7], 16)

@@ -1,0 +1,172 @@
+"""Write a report: its figures as PNG, and one HTML page that holds them all."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib as mpl
+
+from etchscope.foil import BadInput
+from etchscope.report.closeups import closeup_figure, cutouts, png_of_rgb
+from etchscope.report.content import ReportContent, pairs_of
+from etchscope.report.maps import (
+    MOSAIC_PX,
+    area_mm2,
+    density_figure,
+    mosaic_figure,
+    mosaic_picture,
+)
+from etchscope.report.overlay import contact_sheet
+from etchscope.report.page import figure_html, page
+from etchscope.report.placement import Canvas, Placement, grid_columns, place
+from etchscope.report.plots import feature_figure, pair_figure, shape_figure
+from etchscope.report.style import RC, png_bytes
+from etchscope.report.words import (
+    cards,
+    evaluation_html,
+    feature_title,
+    identity_html,
+    left_out_html,
+    mosaic_title,
+    pair_rows_html,
+    pair_title,
+    shape_title,
+)
+from etchscope.store.files import machine_failures, written_aside
+
+__all__ = ["write_report"]
+
+_FIRST_PAIRS = 50
+_SHEET_PX = 3200
+"""A contact sheet is drawn only if it fits into so many pixels a side."""
+
+_CAPTIONS = {
+    "mosaic": "Every pit at its place, by surface; in–out pairs are ringed and linked. "
+    "Foil millimetres have y up; a grid of tiles without positions counts pixels, y down.",
+    "contact_sheet": "Every tile of the scan, numbered, each stretched on its own; ellipses are "
+    "the measured openings.",
+    "density": "Pits over scanned area; overlaps count once, and no bin is shown of which less "
+    "than a fifth was scanned.",
+    "closeups": "Tiles of the best pairs and the busiest tiles, twice enlarged; ellipses are the "
+    "measured openings, pairs are linked from entry to exit pit.",
+    "features": "The three responses of the pre-selection. Top pits lie along entry, bottom pits "
+    "along exit, and pairs rise along hip.",
+    "shapes": "Values beyond the axes stand in the outermost bins.",
+    "pairs": "Left: displacement from entry to exit pit, as seen in the picture. Middle and right: "
+    "pair_p is the probability that density alone makes a pair at least as good; dashed, the most "
+    "that unrelated pits would make.",
+}
+
+
+def write_report(
+    content: ReportContent, directory: Path, *, progress: Callable[[int], None] | None = None
+) -> Path:
+    """Write the figures and ``report.html`` into a folder, and return the path of the page.
+
+    The page stands alone: pictures are inside, no script, no network. Tiles are read one at a
+    time, so memory does not grow with the scan. The same content gives the same bytes.
+
+    Parameters
+    ----------
+    directory : made if absent; files of the same names are replaced.
+    progress : called with the number of tiles drawn into the mosaic.
+
+    Raises
+    ------
+    BadInput : the directory is a file.
+    MachineFailed : the disk is full.
+    """
+    folder = Path(directory)
+    try:
+        with machine_failures(f"writing {folder}"):
+            folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise BadInput(folder, "a folder for the report", "a file") from error
+    placement = place(content.scan)
+    with mpl.rc_context(RC):
+        figures = _figures(content, placement, progress)
+    pairs = pairs_of(content.pits).head(_FIRST_PAIRS)
+    small = cutouts(pairs, content.pits, content.thumbnails)
+    text = _page(content, area_mm2(placement, content.scan), figures, small)
+    for name, (_, png) in figures.items():
+        with written_aside(folder / f"{name}.png") as aside:
+            aside.write_bytes(png)
+    with written_aside(folder / "report.html") as aside:
+        aside.write_text(text, encoding="utf-8")
+    return folder / "report.html"
+
+
+def _figures(
+    content: ReportContent, placement: Placement, progress: Callable[[int], None] | None
+) -> dict[str, tuple[str, bytes]]:
+    """Return name → (heading, PNG) in the order of the page."""
+    scan, pits = content.scan, content.pits
+    out: dict[str, tuple[str, bytes]] = {}
+    scale = _sheet_scale(content, placement)
+    if scale is not None:
+        sheet = contact_sheet(scan, pits, content.thumbnails, scale=scale)
+        out["contact_sheet"] = ("Contact sheet", png_of_rgb(sheet))
+    else:
+        canvas = Canvas.over(placement, MOSAIC_PX)
+        picture = mosaic_picture(canvas, scan, content.thumbnails, progress)
+        made = mosaic_figure(canvas, picture, scan, pits, mosaic_title(content))
+        out["mosaic"] = ("Mosaic", png_bytes(made))
+        del picture, made
+    made = density_figure(placement, scan, pits, title=lambda told: f"Density: {told}")
+    out["density"] = ("Density", png_bytes(made))
+    if len(pits):
+        title = "Closest look: the tiles of the best pairs, and the busiest"
+        made = closeup_figure(
+            pits,
+            content.thumbnails,
+            title,
+            evaluation=content.evaluation,
+            pixel_size_um=scan.pixel_size_um,
+        )
+        out["closeups"] = ("Close-ups", png_bytes(made))
+        out["features"] = ("Feature space", png_bytes(feature_figure(pits, feature_title(pits))))
+        made = shape_figure(pits, scan.pixel_size_um, shape_title(pits, scan.pixel_size_um))
+        out["shapes"] = ("Shapes", png_bytes(made))
+    if len(pairs_of(pits)):
+        out["pairs"] = ("Pairs", png_bytes(pair_figure(pits, pair_title(pits))))
+    return out
+
+
+def _sheet_scale(content: ReportContent, placement: Placement) -> int | None:
+    """Return the enlargement of the contact sheet, None where a mosaic is drawn instead."""
+    if placement.unit == "mm":
+        return None
+    height, width = content.scan.image_size
+    across = grid_columns(content.scan)
+    down = -(-len(content.scan.tiles) // across)
+    longest = max(across * (width + 3), down * (height + 3))
+    return next((scale for scale in (3, 2, 1) if scale * longest <= _SHEET_PX), None)
+
+
+def _page(
+    content: ReportContent,
+    area: float | None,
+    figures: dict[str, tuple[str, bytes]],
+    small: list[bytes],
+) -> str:
+    scan = content.scan
+    sections = [("Identity", identity_html(scan, content.record))]
+    sections.append(("In and out", left_out_html(content)))
+    if content.evaluation is not None:
+        html = evaluation_html(content.evaluation, content.breakdowns)
+        sections.insert(0, ("Against the truth", html))
+    sections += [
+        (heading, figure_html(png, heading, _CAPTIONS[name]))
+        for name, (heading, png) in figures.items()
+    ]
+    if small:
+        pairs = pairs_of(content.pits)
+        html = pair_rows_html(pairs.head(_FIRST_PAIRS), small, scan.pixel_size_um)
+        sections.append((f"First {len(small)} of {len(pairs):,} pairs", html))
+    version = content.record.get("version", "")
+    return page(
+        f"Foil {scan.foil}, {scan.side}: {len(content.pits):,} pits",
+        mosaic_title(content),
+        cards(content, area),
+        sections,
+        f"Etchscope {version}".strip(),
+    )
