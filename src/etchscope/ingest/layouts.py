@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etchscope.foil import BadInput, Channel
-from etchscope.ingest.pictures import PICTURE_SUFFIXES
+from etchscope.ingest.pictures import PICTURE_SUFFIX
 
 __all__ = ["Index", "Problem", "index_pictures", "index_plain", "index_smartscope", "picture_files"]
 
@@ -46,7 +46,7 @@ def picture_files(folder: Path) -> list[Path]:
     ------
     BadInput : the folder cannot be read.
     """
-    return [p for p in _listed(folder) if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()]
+    return [p for p in _listed(folder) if PICTURE_SUFFIX.fullmatch(p.suffix) and p.is_file()]
 
 
 def index_smartscope(root: Path, channels: Sequence[Channel]) -> Index:

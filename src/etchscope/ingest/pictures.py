@@ -1,6 +1,7 @@
 """Picture files → grey arrays; whatever is wrong with a file is one error that names it."""
 
 import io
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -19,18 +20,17 @@ from PIL.TgaImagePlugin import TgaImageFile
 
 from etchscope.foil import BadInput
 
-__all__ = ["MAX_PIXELS", "PICTURE_SUFFIXES", "Page", "read_picture"]
+__all__ = ["MAX_PIXELS", "PICTURE_SUFFIX", "Page", "read_picture"]
 
 Page = NDArray[Any]
 """(y, x) uint8 or uint16 grey levels."""
 
 MAX_PIXELS = 2**27
 """A larger page (11,585 px square) is taken for a decompression bomb."""
-PICTURE_SUFFIXES = frozenset(
-    (".bmp", ".dib", ".gif", ".ico", ".icb", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm")
-    + (".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".vda", ".vst", ".webp")
+PICTURE_SUFFIX = re.compile(
+    r"\.(bmp|dib|gif|ico|icb|jp2|jpe?g|p[bgnp]m|png|tga|tiff?|vda|vst|webp)", re.IGNORECASE
 )
-"""Suffixes, in lower case, of the files that count as pictures in a folder."""
+"""Suffix of the files that count as pictures in a folder."""
 # The classes, not Image.open: that one guesses among formats, runs other programs for some, and
 # warns of large pictures through a global that threads share.
 _BY_MAGIC: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (

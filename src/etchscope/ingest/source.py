@@ -160,7 +160,7 @@ def _undescribed(paths: Sequence[Path], given: Overrides, *, skip_bad: bool) -> 
         root = paths[0] if paths[0].is_dir() else paths[0].parent
         pages = _files(root, index)
         names = {str(n): {"file": files[0].name} for n, files in index.files.items()}
-    foil = given.foil or _as_name(paths[0])
+    foil = given.foil or _as_name(paths[0] if len(paths) == 1 else paths[0].absolute().parent)
     side = given.side or "front"
     fields = {
         "name": given.scan or f"{foil}-{side}",
