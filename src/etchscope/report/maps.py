@@ -26,6 +26,8 @@ __all__ = ["area_mm2", "density_figure", "mosaic_figure", "mosaic_picture"]
 MOSAIC_PX = 2400
 """Longer side of the mosaic's raster."""
 _DENSITY_PX = 1200
+_CROWDED = 20_000
+"""From so many pits on the markers shrink."""
 _PITS_A_BIN = 16
 _LEVELS = 24
 """Grey levels of the mosaic's background: it stays behind the pits, and the file small."""
@@ -94,7 +96,8 @@ def mosaic_figure(
     _mark_excluded(ax, canvas.placement, scan)
     diameter = 2 * float(pits["radius_px"].median()) if pits["radius_px"].notna().any() else 8.0
     shrink = float(np.sqrt(abs(np.linalg.det(canvas.from_tile(scan.tiles[0].number)[:, :2]))))
-    points = max(1.6, diameter * shrink * _points_a_pixel(ax, canvas))
+    floor = 1.6 if len(pits) < _CROWDED else 1.0
+    points = max(floor, diameter * shrink * _points_a_pixel(ax, canvas))
     handles = []
     for surface, rows in of_surface(pits).items():
         if len(rows):
@@ -112,9 +115,12 @@ def mosaic_figure(
     pairs = pairs_of(pits)
     if len(pairs):
         links = _segments(canvas.placement, pairs)
-        ring: dict[str, Any] = {"ls": "none", "marker": "o", "mew": 1.1, "mfc": "none"}
-        ring["mec"] = COLOURS["pair"]
-        ax.plot(*links.mean(axis=1).T, ms=max(1.8 * points, 6), **ring)
+        # A ring around each pair; where there are so many that rings would cover all, a dot.
+        is_ring = len(pairs) < _CROWDED / 10
+        ring: dict[str, Any] = {"ls": "none", "marker": "o", "mec": COLOURS["pair"]}
+        ring |= {"mew": 1.1, "mfc": "none"} if is_ring else {"mew": 0, "mfc": COLOURS["pair"]}
+        size = max(1.8 * points, 6) if is_ring else 1.6 * points
+        ax.plot(*links.mean(axis=1).T, ms=size, **ring)
         ax.add_collection(LineCollection(list(links), colors=COLOURS["pair"], lw=1.1))
         handles.append(Line2D([], [], ms=9, label=f"pair ({len(pairs):,})", **ring))
     _legend(made, scan, handles)
@@ -143,7 +149,7 @@ def density_figure(
     density = np.where(area > 0.2 * whole, count / np.maximum(area * factor, 1e-300), np.nan)
     seen = density[density > 0]
     low, high = (seen.min(), seen.max()) if len(seen) else (1.0, 10.0)
-    told = f"{low:.3g}–{high:.3g} pits/{unit}" if len(seen) else f"no pits/{unit}"
+    told = f"{low:.3g}–{high:.3g} pits/{unit}" if len(seen) else "no pits"
     made, ax = _map_axes(canvas, title(told), dpi=130, fill=0.8)
     ax.set_facecolor("#eeeeee")
     norm = LogNorm(low, max(high, 1.01 * low))

@@ -14,7 +14,7 @@ from etchscope.report.content import of_surface, pairs_of
 from etchscope.report.placement import grid_columns
 from etchscope.report.style import rgb
 
-__all__ = ["Rgb", "contact_sheet", "draw_pits", "ellipse_axes_px", "stretch", "window"]
+__all__ = ["Rgb", "contact_sheet", "draw_pits", "ellipse_axes_px", "limits_of", "stretch", "window"]
 
 Rgb = NDArray[np.uint8]
 """(y, x, 3) uint8 red, green, blue, y down."""
@@ -26,14 +26,25 @@ _UNMEASURED_PX = 4.0
 """Radius at which a pit without a measured radius is drawn."""
 
 
-def stretch(picture: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return a picture as 8-bit grey, its 0.5 and 99.5 percentiles stretched to black and white.
-
-    A flat picture comes back mid-grey; what is not finite is mid-grey too.
-    """
+def limits_of(picture: NDArray[Any]) -> tuple[float, float]:
+    """Return the 0.5 and 99.5 percentiles of what is finite; (0, 0) where nothing is."""
     values = np.asarray(picture, np.float32)
     finite = values[np.isfinite(values)]
-    low, high = np.percentile(finite, [0.5, 99.5]) if finite.size else (0.0, 0.0)
+    low, high = np.percentile(finite, [0.5, 99.5]).tolist() if finite.size else (0.0, 0.0)
+    return low, high
+
+
+def stretch(picture: NDArray[Any], limits: tuple[float, float] | None = None) -> NDArray[np.uint8]:
+    """Return a picture as 8-bit grey, from black to white between two of its values.
+
+    A flat picture comes back mid-grey; what is not finite is mid-grey too.
+
+    Parameters
+    ----------
+    limits : by default those of the picture, see ``limits_of``.
+    """
+    values = np.asarray(picture, np.float32)
+    low, high = limits_of(values) if limits is None else limits
     if high <= low:
         return np.full(values.shape, 128, np.uint8)
     scaled = np.clip((values - low) / (high - low), 0, 1)
@@ -97,7 +108,7 @@ def draw_pits(
         x, y = np.rint(((xy - offset + 0.5) * scale - 0.5) * 2**_SHIFT).astype(int).tolist()
         return x, y
 
-    thick = max(1, round(scale * 0.7))
+    thick = min(scale, 2)
     for surface, rows in of_surface(pits).items():
         centres = rows[["x_px", "y_px"]].to_numpy(float)
         full = np.column_stack(ellipse_axes_px(rows))
@@ -112,7 +123,8 @@ def draw_pits(
         cv2.line(out, at(xy), at(xy + d), rgb("pair"), thick, cv2.LINE_AA, _SHIFT)
     for xy in np.zeros((0, 2)) if missed_xy_px is None else missed_xy_px:
         place = tuple(v >> _SHIFT for v in at(xy))
-        cv2.drawMarker(out, place, rgb("missed"), cv2.MARKER_TILTED_CROSS, 7 * scale, thick)
+        for colour, width in (((0, 0, 0), thick + 2), (rgb("missed"), thick)):
+            cv2.drawMarker(out, place, colour, cv2.MARKER_TILTED_CROSS, 7 * scale, width)
     return out
 
 
@@ -134,7 +146,7 @@ def contact_sheet(
     """Return the tiles of a scan as cells in a grid, enlarged, with their pits as ellipses.
 
     Cells are in the order of the tile numbers, row by row; each is numbered, and an excluded one
-    is left blank.
+    is left blank. All are stretched alike, so that an empty cell stays quiet.
 
     Parameters
     ----------
@@ -149,6 +161,9 @@ def contact_sheet(
     down = -(-len(scan.tiles) // across)
     sheet = np.full((down * (height + gap) + gap, across * (width + gap) + gap, 3), 255, np.uint8)
     of_tile = dict(list(pits.groupby("tile")))
+    pictures = {t.number: np.asarray(thumbnails(t.number)) for t in scan.included}
+    every = np.concatenate([np.zeros(0), *(p.ravel() for p in pictures.values())])
+    limits = limits_of(every)
     for cell, tile in enumerate(sorted(scan.tiles, key=lambda t: t.number)):
         row, column = divmod(cell, across)
         y, x = gap + row * (height + gap), gap + column * (width + gap)
@@ -156,7 +171,7 @@ def contact_sheet(
             picture = np.full((height, width, 3), 225, np.uint8)
         else:
             own = of_tile.get(tile.number, pits.iloc[:0])
-            picture = draw_pits(stretch(thumbnails(tile.number)), own, scale=scale)
+            picture = draw_pits(stretch(pictures[tile.number], limits), own, scale=scale)
         _number(picture, tile.number, scale)
         sheet[y : y + height, x : x + width] = picture
     return sheet

@@ -20,7 +20,7 @@ header { border-bottom: 3px solid var(--accent); padding-bottom: 14px; margin-bo
 h1 { font-size: 28px; margin: 0 0 4px; } header p { margin: 0; color: var(--dim); }
 h2 { font-size: 20px; margin: 40px 0 10px; } h3 { font-size: 15px; margin: 18px 0 6px; }
 nav { margin: 10px 0 0; font-size: 14px; } nav a { margin-right: 16px; color: var(--accent); }
-.cards { display: grid; gap: 14px; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); }
+.cards { display: grid; gap: 14px; grid-template-columns: repeat(auto-fit, minmax(165px, 1fr)); }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
   padding: 14px 16px; }
 .card b { display: block; font-size: 27px; line-height: 1.15; }
@@ -38,7 +38,8 @@ table { border-collapse: collapse; width: 100%; font-size: 14px;
 th, td { padding: 5px 10px; border-bottom: 1px solid var(--line); text-align: left;
   overflow-wrap: anywhere; }
 th { color: var(--dim); font-weight: 600; white-space: nowrap; overflow-wrap: normal; }
-tr:last-child td { border-bottom: 0; } td.n, th.n { text-align: right; white-space: nowrap; }
+tr:last-child td { border-bottom: 0; } .columns td:first-child { white-space: nowrap; }
+td.n, th.n { text-align: right; white-space: nowrap; }
 td img { display: block; width: 108px; height: auto; border-radius: 3px; }
 .bad { color: var(--bad); font-weight: 600; } footer { margin-top: 44px; color: var(--dim);
   font-size: 13px; }

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -60,7 +61,7 @@ class Placement:
         y = np.array([0, 0, height, height]) - 0.5
         return np.column_stack(self.points(np.full(4, number), x, y))
 
-    @property
+    @cached_property
     def bounds(self) -> tuple[float, float, float, float]:
         """The box around all tiles: x_min, x_max, y_min, y_max of the plane."""
         corners = np.concatenate([self.outline(n) for n in self.affines])

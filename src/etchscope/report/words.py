@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 _P_CUT = 0.01
+_HEADINGS = {"true_pos": "found", "low": "from", "high": "to", "agree": "found as the same"}
 _ROWS = 200
 """A list of tiles longer than this is cut, and says so."""
 
@@ -69,7 +70,9 @@ def cards(content: ReportContent, area_mm2: float | None) -> list[Card]:
             ("efficiency", e.efficiency, e.chance_efficiency),
             ("purity", e.purity, e.chance_purity),
         ):
-            out.append(Card(_percent(p.value), what, f"{p}; by chance {_percent(by_chance.value)}"))
+            interval = f"{100 * p.low:.1f}–{100 * p.high:.1f} % at {100 * p.confidence:g} %"
+            note = f"{interval} confidence; by chance {_percent(by_chance.value)}"
+            out.append(Card(_percent(p.value), what, note))
     return out
 
 
@@ -139,7 +142,11 @@ def left_out_html(content: ReportContent) -> str:
         (what, f"{n:,}", Html(f'<span class="bad">{remark}</span>') if "not" in remark else remark)
         for what, n, remark in ledger(content)
     ]
-    parts = ["<h3>Pits</h3>", table(("", "count", ""), lines)]
+    parts = [
+        '<div class="columns"><div><h3>Pits</h3>',
+        table(("", "count", ""), lines),
+        "</div><div>",
+    ]
     excluded = [
         (t.number, "excluded", t.excluded_why or "no reason given")
         for t in content.scan.tiles
@@ -159,6 +166,7 @@ def left_out_html(content: ReportContent) -> str:
         parts.append(table(("tile", "what", "why"), rows[:_ROWS]))
     if len(rows) > _ROWS:
         parts.append(f"<p>… and {len(rows) - _ROWS:,} more.</p>")
+    parts.append("</div></div>")
     regimes = content.pits["regime"].dropna()
     if len(regimes):
         of = [of_surface(content.pits[content.pits["regime"] == r]) for r in sorted(set(regimes))]
@@ -190,7 +198,8 @@ def evaluation_html(e: Evaluation, breakdowns: Any) -> str:
     for column in breakdowns:
         by = e.by(column)
         body = [tuple(_cell(v) for v in row) for row in by.itertuples(index=False, name=None)]
-        parts += [f"<h3>By {_escaped(column)}</h3>", table(list(by.columns), body, numbers_from=1)]
+        names = [_HEADINGS.get(c, c) for c in by.columns]
+        parts += [f"<h3>By {_escaped(column)}</h3>", table(names, body, numbers_from=1)]
     return "".join(parts)
 
 

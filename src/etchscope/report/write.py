@@ -42,8 +42,7 @@ _SHEET_PX = 3200
 _CAPTIONS = {
     "mosaic": "Every pit at its place, by surface; in–out pairs are ringed and linked. "
     "Foil millimetres have y up; a grid of tiles without positions counts pixels, y down.",
-    "contact_sheet": "Every tile of the scan, numbered, each stretched on its own; ellipses are "
-    "the measured openings.",
+    "contact_sheet": "Every tile of the scan, numbered; ellipses are the measured openings.",
     "density": "Pits over scanned area; overlaps count once, and no bin is shown of which less "
     "than a fifth was scanned.",
     "closeups": "Tiles of the best pairs and the busiest tiles, twice enlarged; ellipses are the "
@@ -164,7 +163,7 @@ def _page(
         sections.append((f"First {len(small)} of {len(pairs):,} pairs", html))
     version = content.record.get("version", "")
     return page(
-        f"Foil {scan.foil}, {scan.side}: {len(content.pits):,} pits",
+        f"Foil {scan.foil}, {scan.side} side",
         mosaic_title(content),
         cards(content, area),
         sections,
