@@ -27,6 +27,9 @@ _SHARD_BYTES = 64 * 2**20
 #   zstd shuffle    5   size 0.57   read 5.1 ms   decode 3.7 ms   write 44 ms
 _CODEC = {"cname": "lz4", "clevel": 5, "shuffle": "bitshuffle"}
 
+# A black tile, or one that was left out, is a stored chunk: a missing file is always damage.
+_STORE_EMPTY: Any = {"write_empty_chunks": True}
+
 
 def pixel_digest(picture: "np.ndarray[Any, Any]") -> str:
     """Return the SHA-256 of decoded pixels, row by row, little-endian.
@@ -54,7 +57,9 @@ class PictureArray:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._array: Any = zarr.open_array(str(path), mode="r+", zarr_format=3)
+            self._array: Any = zarr.open_array(
+                str(path), mode="r+", zarr_format=3, config=_STORE_EMPTY
+            )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise _damaged(path, "metadata", error) from error
 
@@ -77,8 +82,6 @@ class PictureArray:
             ),
             fill_value=0,
             dimension_names=("tile", "channel", "y", "x"),
-            # A tile that was left out is a stored, empty chunk: a missing file is always damage.
-            config={"write_empty_chunks": True},
         )
         return cls(path)
 

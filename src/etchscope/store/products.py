@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -75,19 +76,20 @@ class Products:
         """
         folder = self._runs(run)
         aside, files = run_files.prepare_run(folder, run, pits, record)
-        try:
+        with ExitStack() as clean, ExitStack() as undo:
+            clean.callback(delete, aside)
             with self._catalogue.writing() as session:
                 require_scan(session, scan)
                 old = session.get(RunRow, run)
                 if old is None:
+                    undo.callback(delete, folder / run)
                     run_files.publish_run(folder, run, aside)
                     row = {"name": run, "scan": scan, "pits": len(pits), "files": files}
                     session.add(RunRow(**row, committed_at=now()))
                 elif (old.scan, old.files) != (scan, files):
                     expected = "the same tables as before"
                     raise BadInput(f"run {run}", expected, "other tables under the same name")
-        finally:
-            delete(aside)
+            undo.pop_all()
         run_files.drop_partial(folder, run)
 
     def runs(self, scan: str | None = None) -> pd.DataFrame:

@@ -135,6 +135,7 @@ def prepare_run(
 
 def publish_run(runs: Path, run: str, aside: Path) -> None:
     """Give a prepared folder its name; a folder left by a killed commit gives way."""
-    delete(runs / run)
-    aside.rename(runs / run)
-    sync_path(runs)
+    with machine_failures(f"writing run {run}"):
+        delete(runs / run)
+        aside.rename(runs / run)
+        sync_path(runs)

@@ -134,10 +134,13 @@ def _read_csv(path: Path) -> pd.DataFrame:
     try:
         # Foil "007" is a name, not a number.
         text = {c.name: "str" for c in COLUMNS if c.dtype == "str"}
-        return pd.read_csv(path, encoding="utf-8-sig", dtype=text)
+        table = pd.read_csv(path, encoding="utf-8-sig", dtype=text)
     except (OSError, ValueError, pd.errors.ParserError) as error:
         text_of = (str(error).splitlines() or ["unreadable"])[0]
         raise BadInput(path, "a CSV table with a header", text_of) from error
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes what is too much for an index
+        raise BadInput(path, f"{len(table.columns)} values a row", "more")
+    return table
 
 
 def _as_dtype(path: Path, values: "pd.Series[Any]", name: str, dtype: str) -> "pd.Series[Any]":

@@ -1,0 +1,115 @@
+import hashlib
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from etchscope.foil import BadInput, Channel, Foil, Scan, Tile
+from etchscope.store import Store, TilePictures
+
+TIMES = ("added_at", "committed_at", "saved_at")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A scan made up from a seed, with its pixels (tile, channel, y, x)."""
+
+    scan: Scan
+    foil: Foil
+    pixels: np.ndarray
+
+    def read(self, number: int) -> TilePictures:
+        sources = tuple(f"{number}_{c.step}.tga" for c in self.scan.channels)
+        return TilePictures(self.pixels[number - 1], sources)
+
+    def read_but(self, *bad: int) -> Callable[[int], TilePictures]:
+        def read(number: int) -> TilePictures:
+            if number in bad:
+                raise BadInput(f"{number}_1.tga", "an intact picture", "damage")
+            return self.read(number)
+
+        return read
+
+
+def make(name: str = "F1-front", *, tiles: int = 11, dtype: str = "uint8", seed: int = 1) -> Made:
+    rng = np.random.default_rng(seed)
+    shape = (tiles, 3, 12, 16)
+    pixels = rng.integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
+    foil, _, side = name.rpartition("-")
+    channels = [Channel(step=s, role="directional", azimuth_deg=45.0 * s) for s in (1, 2)]
+    scan = Scan(
+        name=name,
+        foil=foil,
+        side=side,
+        layout="smartscope",
+        pixel_size_um=6.4516,
+        image_size=(12, 16),
+        dtype=dtype,
+        channels=(*channels, Channel(step=9, role="backlit", focus_um=12.5)),
+        datum=((2, 3.5, 4.0), (5, 1.0, 1.0), (7, 2.0, 2.0)) if tiles > 6 else (),
+        tiles=tuple(
+            Tile(
+                number=i + 1,
+                stage_x_mm=0.1 * i,
+                stage_y_mm=-1.0 / 3,
+                metadata={"exposure_ms": i / 2, "remark": f"it's {i}"},
+            )
+            for i in range(tiles)
+        ),
+        metadata={"operator": "x", "nested": {"a": [1, 2.5, None]}},
+    )
+    return Made(scan, Foil(name=foil, stack="S1", thickness_um=500.0, etch={"h": 1}), pixels)
+
+
+def snapshot(root: Path) -> dict[str, str]:
+    """Every file's bytes, and the catalogue's rows without the times."""
+    files = {
+        p.relative_to(root).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(root.rglob("*"))
+        if p.is_file() and p.name != "catalogue.sqlite"
+    }
+    return files | catalogue_rows(root)
+
+
+def catalogue_rows(root: Path) -> dict[str, str]:
+    connection = sqlite3.connect(root / "catalogue.sqlite")
+    try:
+        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        out = {}
+        for (name,) in sorted(names):
+            columns = [row[1] for row in connection.execute(f"PRAGMA table_info({name})")]
+            kept = ", ".join(f'"{c}"' for c in columns if c not in TIMES)
+            rows = connection.execute(f"SELECT {kept} FROM {name}").fetchall()
+            out[f"table {name}"] = repr(sorted(map(repr, rows)))
+        return out
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def made() -> Made:
+    return make()
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Store:
+    return Store.create(tmp_path / "store")
+
+
+@pytest.fixture
+def store(empty: Store, made: Made) -> Store:
+    empty.add_scan(made.scan, made.foil, made.read, workers=2)
+    return empty
+
+
+@pytest.fixture
+def make_scan() -> Callable[..., Made]:
+    return make
+
+
+@pytest.fixture
+def take_snapshot() -> Callable[[Path], dict[str, str]]:
+    return snapshot

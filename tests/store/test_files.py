@@ -1,0 +1,45 @@
+import errno
+import hashlib
+
+import pytest
+
+from etchscope.foil import MachineFailed
+from etchscope.store.files import canonical_json, machine_failures, sha256_of, written_aside
+
+
+def test_a_file_is_whole_or_as_it_was(tmp_path):
+    path = tmp_path / "a"
+    path.write_text("old")
+
+    def fail() -> None:
+        with written_aside(path) as aside:
+            aside.write_text("half")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        fail()
+    assert path.read_text() == "old"
+    with written_aside(path) as aside:
+        aside.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO])
+def test_a_full_disk_is_the_machines_failure(code):
+    with pytest.raises(MachineFailed, match="writing x: "), machine_failures("writing x"):
+        raise OSError(code, "no")
+
+
+def test_other_errors_stay_what_they_are():
+    with pytest.raises(PermissionError, match="no"), machine_failures("x"):
+        raise OSError(errno.EACCES, "no")
+
+
+def test_digests_and_json_are_canonical(tmp_path):
+    (tmp_path / "a").write_bytes(b"x" * 100_000)
+    assert sha256_of(tmp_path / "a") == hashlib.sha256(b"x" * 100_000).hexdigest()
+    assert canonical_json({"ä": 1.0, "a": None}) == '{"a":null,"ä":1.0}'
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        canonical_json(float("nan"))

@@ -1,0 +1,203 @@
+import json
+import threading
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from etchscope.foil import COLUMNS, BadInput, MachineFailed, as_pits, flag_legend
+from etchscope.store import products
+
+PITS = as_pits(
+    {
+        "foil": ["F1", "F1"],
+        "x_px": [1.0, 2.5],
+        "y_px": [3.0, np.nan],
+        "partner": [1, None],
+        "surface": ["top", None],
+        "selected": [True, None],
+        "flags": [0, 65],
+    }
+)
+
+
+def test_a_run_comes_back_in_the_same_dtypes(store):
+    store.commit_run("r1", "F1-front", PITS, {"seed": 1, "b": [1.5]})
+    pd.testing.assert_frame_equal(store.read_pits("r1"), PITS)
+    assert store.run_record("r1") == {"seed": 1, "b": [1.5]}
+    row = store.runs().iloc[0]
+    assert (len(store.runs()), row["run"], row["scan"], row["pits"]) == (1, "r1", "F1-front", 2)
+    assert store.check() == []
+
+
+def test_an_empty_run_is_a_run(store):
+    store.commit_run("r1", "F1-front", as_pits({}), {})
+    pd.testing.assert_frame_equal(store.read_pits("r1"), as_pits({}))
+
+
+def test_the_table_explains_itself(store):
+    store.commit_run("r1", "F1-front", PITS, {"seed": 1})
+    schema = pq.read_schema(store.path / "runs/r1/pits.parquet")
+    about = json.loads(schema.metadata[b"etchscope"])
+    assert about["flags"] == flag_legend()
+    assert about["record"] == {"seed": 1}
+    assert about["columns"]["x_mm"]["unit"] == "mm"
+    assert schema.names == [c.name for c in COLUMNS]
+
+
+def test_the_identical_run_again_changes_nothing_another_is_refused(store, take_snapshot):
+    store.commit_run("r1", "F1-front", PITS, {"seed": 1})
+    before = take_snapshot(store.path)
+    store.commit_run("r1", "F1-front", PITS, {"seed": 1})
+    assert take_snapshot(store.path) == before
+    with pytest.raises(BadInput, match="run r1: expected the same tables as before"):
+        store.commit_run("r1", "F1-front", PITS.iloc[:1], {"seed": 1})
+    assert take_snapshot(store.path) == before
+
+
+def test_the_latest_run_is_the_last_committed(store, make_scan):
+    back = make_scan("F1-back", seed=2)
+    store.add_scan(back.scan, back.foil, back.read)
+    assert store.latest_run("F1-front") is None
+    for run, scan in (("z", "F1-front"), ("a", "F1-front"), ("m", "F1-back")):
+        store.commit_run(run, scan, PITS, {})
+    assert store.latest_run("F1-front") == "a"
+    assert store.runs()["run"].tolist() == ["z", "a", "m"]
+    assert store.runs("F1-back")["run"].tolist() == ["m"]
+
+
+def test_unknown_and_unsafe_names_are_refused(store, take_snapshot):
+    before = take_snapshot(store.path)
+    with pytest.raises(BadInput, match="found 'F9'"):
+        store.commit_run("r1", "F9", PITS, {})
+    with pytest.raises(BadInput, match=r"name of a run: .*'\.\./r1'"):
+        store.commit_run("../r1", "F1-front", PITS, {})
+    with pytest.raises(BadInput, match="name of a run"):
+        store.write_part(".hidden", 0, PITS, {})
+    with pytest.raises(BadInput, match="finished runs, found 'r7'"):
+        store.read_pits("r7")
+    assert take_snapshot(store.path) == before
+
+
+def test_a_commit_that_was_killed_is_repeated(store):
+    folder = store.path / "runs/r1"
+    folder.mkdir()
+    (folder / "pits.parquet").write_text("half")
+    assert [f.severity for f in store.check()] == ["leftover"]
+    store.commit_run("r1", "F1-front", PITS, {})
+    pd.testing.assert_frame_equal(store.read_pits("r1"), PITS)
+    assert store.check() == []
+
+
+def test_parts_come_back_and_go_with_the_commit(store):
+    assert store.parts("r1") == {}
+    for index in (3, 0):
+        store.write_part("r1", index, PITS.assign(extra=index), {"tile": index})
+    assert store.parts("r1") == {0: {"tile": 0}, 3: {"tile": 3}}
+    pd.testing.assert_frame_equal(store.read_part("r1", 3), PITS.assign(extra=3))
+    store.commit_run("r1", "F1-front", PITS, {})
+    assert store.parts("r1") == {}
+    assert store.check() == []
+
+
+def test_parts_have_the_same_bytes_again(store):
+    path = store.path / "runs/.r1.partial/part-00000.parquet"
+    store.write_part("r1", 0, PITS, {"b": 1, "a": 2})
+    first = path.read_bytes()
+    store.write_part("r1", 0, PITS, {"a": 2, "b": 1})
+    assert path.read_bytes() == first
+
+
+def test_a_half_written_part_is_never_read(store):
+    store.write_part("r1", 0, PITS, {})
+    folder = store.path / "runs/.r1.partial"
+    (folder / ".part-00001.parquet.77-1.aside").write_bytes(b"PAR1")
+    assert list(store.parts("r1")) == [0]
+    damaged = folder / "part-00002.parquet"
+    damaged.write_bytes((folder / "part-00000.parquet").read_bytes()[:-100])
+    with pytest.raises(BadInput, match=r"part-00002\.parquet: expected a part of a run"):
+        store.parts("r1")
+    with pytest.raises(BadInput, match=r"part-00002\.parquet"):
+        store.read_part("r1", 2)
+    with pytest.raises(BadInput, match=r"part-00009\.parquet"):
+        store.read_part("r1", 9)
+
+
+def test_a_flipped_bit_in_a_pit_table_is_an_error_on_reading(store):
+    pits = pd.concat([PITS] * 200, ignore_index=True)
+    store.commit_run("r1", "F1-front", pits, {})
+    path = store.path / "runs/r1/pits.parquet"
+    data = bytearray(path.read_bytes())
+    data[20] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(BadInput, match=r"pits\.parquet: expected an intact Parquet file"):
+        store.read_pits("r1")
+
+
+def test_a_fit_comes_back_and_is_named_by_its_bytes(store):
+    arrays = {"b": np.array(2), "a": np.arange(6, dtype="f4").reshape(2, 3)}
+    digest = store.save_fit("F1-front", "recipe", arrays, {"version": 3})
+    assert store.load_fit("F1-front", "other") is None
+    found = store.load_fit("F1-front", "recipe")
+    assert found is not None
+    assert found[1] == {"version": 3}
+    assert sorted(found[0]) == ["a", "b"]
+    np.testing.assert_array_equal(found[0]["a"], arrays["a"])
+    assert found[0]["a"].dtype == np.float32
+    assert found[0]["b"].shape == ()
+    assert [p.name for p in (store.path / "fits").iterdir()] == [f"F1-front-{digest[:16]}.npz"]
+    again = store.save_fit("F1-front", "recipe", dict(reversed(arrays.items())), {"version": 3})
+    assert again == digest
+    assert store.check() == []
+
+
+def test_a_new_fit_takes_the_place_of_the_old(store):
+    store.save_fit("F1-front", "recipe", {"a": np.ones(2)}, {})
+    store.save_fit("F1-front", "same", {"a": np.ones(2)}, {})
+    store.save_fit("F1-front", "recipe", {"a": np.zeros(2)}, {})
+    new, same = store.load_fit("F1-front", "recipe"), store.load_fit("F1-front", "same")
+    assert new is not None
+    assert same is not None
+    assert new[0]["a"].tolist() == [0, 0]
+    assert same[0]["a"].tolist() == [1, 1]
+    store.save_fit("F1-front", "same", {"a": np.zeros(2)}, {})
+    assert len(list((store.path / "fits").iterdir())) == 1
+    assert store.check() == []
+
+
+def test_a_fit_of_objects_or_a_damaged_one_is_refused(store):
+    with pytest.raises(BadInput, match="fit: array a: expected numbers"):
+        store.save_fit("F1-front", "recipe", {"a": np.array([None])}, {})
+    with pytest.raises(BadInput, match="found 'F9'"):
+        store.save_fit("F9", "recipe", {"a": np.ones(2)}, {})
+    store.save_fit("F1-front", "recipe", {"a": np.ones(2)}, {})
+    path = next((store.path / "fits").iterdir())
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(BadInput, match=r"\.npz: expected SHA-256"):
+        store.load_fit("F1-front", "recipe")
+
+
+def test_writers_of_other_parts_do_not_disturb(store):
+    def write(index: int) -> None:
+        store.write_part("r1", index % 8, PITS, {"tile": index % 8})
+
+    threads = [threading.Thread(target=write, args=(i,)) for i in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(store.parts("r1")) == list(range(8))
+    assert not [p for p in (store.path / "runs/.r1.partial").iterdir() if p.suffix == ".aside"]
+
+
+def test_a_failed_commit_leaves_the_store_as_it_was(store, take_snapshot, monkeypatch):
+    before = take_snapshot(store.path)
+
+    def full(*_: object, **__: object) -> None:
+        raise MachineFailed("full")
+
+    monkeypatch.setattr(products, "now", full)
+    with pytest.raises(MachineFailed, match="full"):
+        store.commit_run("r1", "F1-front", PITS, {})
+    assert take_snapshot(store.path) == before

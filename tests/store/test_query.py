@@ -1,0 +1,88 @@
+import pandas as pd
+import pytest
+
+from etchscope.foil import BadInput
+from etchscope.store.query import TILE_COLUMNS, rows_where
+
+BASE = list(TILE_COLUMNS)
+
+
+def test_one_row_a_tile_with_metadata_as_columns(store):
+    table = store.tiles()
+    assert table.columns.tolist() == [*BASE, "exposure_ms", "remark"]
+    assert table["tile"].tolist() == list(range(1, 12))
+    assert table["exposure_ms"].tolist() == [i / 2 for i in range(11)]
+    assert table["stage_x_mm"].tolist() == [0.1 * i for i in range(11)]
+    assert set(table["stack"]) == {"S1"}
+
+
+@pytest.mark.parametrize(
+    ("where", "tiles"),
+    [
+        ("tile between 3 and 5", [3, 4, 5]),
+        ("exposure_ms > 4 and foil = 'F1'", [10, 11]),
+        ("EXPOSURE_MS > 4.5", [11]),
+        ("remark = 'it''s 3'", [4]),
+        ("tile in (7, 2) or stage_x_mm > 0.95", [2, 7, 11]),
+        ("excluded", []),
+        ("tile = (select 4)", [4]),
+        (None, list(range(1, 12))),
+    ],
+)
+def test_conditions(store, where, tiles):
+    assert store.tiles(where)["tile"].tolist() == tiles
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "nope > 3",
+        "tile >",
+        "",
+        "tile = 1; drop table t",
+        "tile in (select 1 from read_csv('/etc/passwd'))",
+        "tile > (select count(*) from '/etc/passwd')",
+        "tile = 'three'",
+    ],
+)
+def test_a_wrong_condition_names_itself_and_the_columns(store, take_snapshot, where):
+    before = take_snapshot(store.path)
+    with pytest.raises(BadInput, match=r"condition .*columns foil, stack, .*exposure_ms, remark"):
+        store.exclude(where, "x")
+    assert take_snapshot(store.path) == before
+
+
+def test_metadata_of_all_kinds(empty, make_scan):
+    made = make_scan(tiles=3)
+    kinds = {
+        "is_good": [True, None, False],
+        "count": [1, None, 3],
+        "mixed": [1, "a", None],
+        "nested": [{"b": 1, "a": 2}, None, [1]],
+        "Tile": ["x", "y", "z"],
+        "big": [2**40, 0.5, None],
+    }
+    tiles = tuple(
+        t.model_copy(update={"metadata": {k: v[i] for k, v in kinds.items() if v[i] is not None}})
+        for i, t in enumerate(made.scan.tiles)
+    )
+    empty.add_scan(made.scan.model_copy(update={"tiles": tiles}), made.foil, made.read)
+    table = empty.tiles().set_index("tile")
+    assert str(table["is_good"].dtype) == "boolean"
+    assert str(table["count"].dtype) == "Int64"
+    assert table["mixed"].tolist()[:2] == ["1", '"a"']
+    assert table["nested"].tolist()[0] == '{"a":2,"b":1}'
+    assert table["metadata_Tile"].tolist() == ["x", "y", "z"]
+    assert table["big"].tolist()[:2] == [2.0**40, 0.5]
+    assert empty.tiles("is_good and \"count\" = 1 and metadata_Tile = 'x'")["tile"].tolist() == [1]
+    assert empty.scan("F1-front").tiles == tiles
+
+
+def test_an_empty_store_has_an_empty_table(empty):
+    assert empty.tiles().columns.tolist() == BASE
+    assert len(empty.tiles("tile = 1")) == 0
+
+
+def test_rows_keep_their_order():
+    table = pd.DataFrame({"tile": [5, 1, 3]})
+    assert rows_where(table, "tile > 1")["tile"].tolist() == [5, 3]

@@ -1,0 +1,85 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from etchscope.foil import COLUMNS, BadInput, as_pits
+from etchscope.store import read_table, write_table
+from etchscope.store.tables import read_record
+
+PITS = as_pits(
+    {
+        "foil": ["007", "007"],
+        "x_px": [1.0, 1 / 3],
+        "y_px": [3.0, 1e-17],
+        "partner": [1, None],
+        "surface": ["top", None],
+        "selected": [True, None],
+        "flags": [0, 65],
+    }
+)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".CSV"])
+def test_a_pit_table_comes_back(tmp_path, suffix):
+    path = tmp_path / f"pits{suffix}"
+    write_table(path, PITS, record={"seed": 1})
+    pd.testing.assert_frame_equal(read_table(path), PITS)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_the_csv_header_is_the_column_names(tmp_path):
+    write_table(tmp_path / "p.csv", PITS)
+    header = (tmp_path / "p.csv").read_bytes().split(b"\n")[0]
+    assert header.decode() == ",".join(c.name for c in COLUMNS)
+
+
+def test_parquet_says_what_it_is(tmp_path):
+    write_table(tmp_path / "p.parquet", PITS, record={"seed": 1})
+    about = read_record(tmp_path / "p.parquet")
+    assert about["record"] == {"seed": 1}
+    assert about["flags"]["injected"] == 64
+
+
+def test_further_columns_are_kept(tmp_path):
+    table = PITS.assign(truth_id=[4, 5])
+    for name in ("p.csv", "p.parquet"):
+        write_table(tmp_path / name, table)
+        assert read_table(tmp_path / name)["truth_id"].tolist() == [4, 5]
+
+
+def test_any_table_of_points_can_be_read(tmp_path):
+    (tmp_path / "a.csv").write_text("tile,x_px,y_px\n1,2,3\n1,4.5,6\n")
+    table = read_table(tmp_path / "a.csv")
+    assert table["x_px"].tolist() == [2.0, 4.5]
+    assert table["x_px"].dtype == np.float64
+    (tmp_path / "b.csv").write_text("x_mm,y_mm,who\n0.5,1,me\n")
+    assert read_table(tmp_path / "b.csv")["who"].tolist() == ["me"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "match"),
+    [
+        ("a.csv", None, r"a\.csv: expected a CSV table with a header, found .*No such file"),
+        ("a.csv", b"", r"a\.csv: expected a CSV table"),
+        ("a.csv", b"x,y\n1,2\n", r"a\.csv: expected columns x_px, y_px or x_mm, y_mm, found x, y"),
+        ("a.csv", b"x_px,y_px\n1,left\n", r"a\.csv: column y_px: expected float64"),
+        ("a.csv", b"x_px,y_px\n1,2,3\n7,8,9\n", r"a\.csv: expected 2 values a row"),
+        ("a.csv", b"x_px,y_px\n\xff\xfe,2\n", r"a\.csv: "),
+        ("a.parquet", b"PAR1 no", r"a\.parquet: expected an intact Parquet file"),
+        ("a.parquet", None, r"a\.parquet: expected an intact Parquet file"),
+        ("a.txt", b"", r"a\.txt: expected a \.csv or \.parquet table, found '\.txt'"),
+    ],
+)
+def test_bad_tables_name_the_file(tmp_path, name, content, match):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadInput, match=match):
+        read_table(tmp_path / name)
+
+
+def test_bad_targets_name_the_file(tmp_path):
+    with pytest.raises(BadInput, match=r"a\.txt: expected a name that ends in"):
+        write_table(tmp_path / "a.txt", PITS)
+    with pytest.raises(BadInput, match=r"a\.csv: expected an existing folder"):
+        write_table(tmp_path / "none/a.csv", PITS)
+    assert list(tmp_path.iterdir()) == []
