@@ -57,9 +57,8 @@ class PictureArray:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._array: Any = zarr.open_array(
-                str(path), mode="r+", zarr_format=3, config=_STORE_EMPTY
-            )
+            opened = zarr.open_array(str(path), mode="r+", zarr_format=3)
+            self._array: Any = opened.with_config(_STORE_EMPTY)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise _damaged(path, "metadata", error) from error
 
