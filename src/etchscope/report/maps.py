@@ -57,10 +57,10 @@ def mosaic_picture(
 
     Parameters
     ----------
-    progress : called with the number of tiles done.
+    progress : called with the number of tiles just drawn.
     """
     out = np.full(canvas.shape, np.nan, np.float32)
-    for done, tile in enumerate(scan.included, 1):
+    for tile in scan.included:
         picture: NDArray[Any] = np.asarray(thumbnails(tile.number), np.float32)
         m = canvas.from_tile(tile.number)
         shrink = float(np.sqrt(abs(np.linalg.det(m[:, :2]))))
@@ -79,7 +79,7 @@ def mosaic_picture(
         part = out[rows, columns]
         part[is_in] = warped[is_in]
         if progress is not None:
-            progress(done)
+            progress(1)
     return out
 
 

@@ -67,7 +67,7 @@ def write_report(
     Parameters
     ----------
     directory : made if absent; files of the same names are replaced.
-    progress : called with the number of tiles drawn into the mosaic.
+    progress : called with the number of tiles just drawn into the mosaic.
 
     Raises
     ------

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+from etchscope.foil import as_pits
+from etchscope.report.plots import feature_figure, pair_figure, shape_figure
+from etchscope.report.style import COLOURS, png_bytes
+
+
+def test_every_axis_of_every_figure_has_its_unit(make):
+    pits = make().pits
+    for figure in (feature_figure(pits, "t"), pair_figure(pits, "t")):
+        for ax in figure.axes:
+            assert ax.get_xlabel(), ax
+            assert ax.get_ylabel(), ax
+
+
+def test_feature_space_is_drawn_in_the_surfaces_colours(make):
+    figure = feature_figure(make().pits, "t")
+    assert [ax.name for ax in figure.axes] == ["3d", "rectilinear", "rectilinear", "rectilinear"]
+    assert {line.get_color() for line in figure.axes[1].lines} == {
+        COLOURS["top"],
+        COLOURS["bottom"],
+    }
+
+
+def test_a_wide_range_of_responses_is_shown_as_asinh(make):
+    pits = make().pits
+    pits.loc[0, "entry"] = 5000.0
+    figure = feature_figure(pits, "t")
+    assert figure.axes[1].get_xscale() == "asinh"
+    assert png_bytes(figure).startswith(b"\x89PNG")
+
+
+def test_many_pits_are_thinned_and_the_legend_says_so():
+    n = 30_000
+    pits = as_pits({"entry": np.arange(n) / n, "exit": np.ones(n), "hip": np.ones(n)})
+    figure = feature_figure(pits, "t")
+    assert len(figure.axes[1].lines[0].get_xdata()) == 20_000
+    assert figure.legends[0].get_texts()[0].get_text() == "unknown (30,000, thinned)"
+
+
+def test_histograms_lose_no_pit(make):
+    pits = make().pits
+    figure = shape_figure(pits, 6.4516, "t")
+    for ax in figure.axes[:3]:
+        # A step outline visits each bin's height twice, between its two ends on the axis.
+        assert [p.get_xy()[1:-1:2, 1].sum() for p in ax.patches] == [60, 60], ax.get_xlabel()
+
+
+def test_the_chance_line_is_entries_times_the_cut(make):
+    pits = make().pits
+    figure = pair_figure(pits, "t")
+    dashed = figure.axes[2].lines[-1]
+    assert dashed.get_ydata() == pytest.approx(60 * dashed.get_xdata())
+    steps = figure.axes[2].lines[0].get_ydata()
+    assert steps[-1] == 60
+    assert sum(p.get_xy()[:, 1].max() for p in figure.axes[1].patches) == 60
+
+
+@pytest.mark.parametrize("column", ["radius_px", "ellipticity", "contrast", "entry"])
+def test_a_column_that_was_not_measured_is_left_empty(make, column):
+    pits = make().pits.assign(**{column: np.nan})
+    for figure in (feature_figure(pits, "t"), shape_figure(pits, None, "t")):
+        assert len(png_bytes(figure)) > 5000
+
+
+def test_the_same_figure_gives_the_same_bytes(make):
+    pits = make().pits
+    assert png_bytes(pair_figure(pits, "t")) == png_bytes(pair_figure(pits, "t"))
