@@ -80,9 +80,10 @@ def mosaic_title(content: ReportContent) -> str:
     """Return the mosaic's message."""
     pits, pairs = content.pits, len(pairs_of(content.pits))
     if not len(pits):
-        return f"No pit on {len(content.scan.included):,} tiles"
-    told = f"{len(pits):,} pits on {len(content.scan.included):,} tiles: {surfaces_text(pits)}"
-    return f"{told}, {pairs:,} in–out pairs" if pairs else told
+        return f"No pit on {_counted(len(content.scan.included), 'tile')}"
+    tiles = _counted(len(content.scan.included), "tile")
+    told = f"{_counted(len(pits), 'pit')} on {tiles}: {surfaces_text(pits)}"
+    return f"{told}, {_counted(pairs, 'in–out pair')}" if pairs else told
 
 
 def feature_title(pits: pd.DataFrame) -> str:
@@ -113,7 +114,9 @@ def pair_title(pits: pd.DataFrame) -> str:
     if not len(pairs_of(pits)):
         return "No in–out pair"
     good, chance = _below(pits, _P_CUT)
-    return f"{good:,} pairs have p ≤ {_P_CUT}, where unrelated pits would make {chance:.2g} at most"
+    has = "has" if good == 1 else "have"
+    told = f"{_counted(good, 'pair')} {has} p ≤ {_P_CUT}"
+    return f"{told}, where unrelated pits would make {chance:.2g} at most"
 
 
 def identity_html(scan: Scan, record: Mapping[str, Any]) -> str:
@@ -235,6 +238,10 @@ def _below(pits: pd.DataFrame, cut: float) -> tuple[int, float]:
     """Return the pairs with pair_p up to a cut, and the most that unrelated pits would make."""
     entries = int((pits["surface"] == "top").sum())
     return int((pairs_of(pits)["pair_p"] <= cut).sum()), entries * cut
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _percent(value: float) -> str:

@@ -1,0 +1,141 @@
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import typer
+
+from etchscope.cli.judge import COMMANDS
+from etchscope.foil import BadInput, Channel, Foil, Scan, Tile, as_pits
+from etchscope.store import Store, TilePictures
+
+TRUTH = "tile,x_px,y_px,surface\n1,10,10,top\n1,50,10,bottom\n2,10,10,top\n"
+FOUND = "tile,x_px,y_px,surface\n1,12,10,top\n2,10,13,bottom\n2,40,40,top\n"
+
+
+def run(*arguments):
+    app = typer.Typer()
+    for name, command in COMMANDS.items():
+        app.command(name=name)(command)
+    app([str(a) for a in arguments], standalone_mode=False)
+
+
+@pytest.fixture
+def tables(tmp_path):
+    truth, found = tmp_path / "truth.csv", tmp_path / "found.csv"
+    truth.write_text(TRUTH)
+    found.write_text(FOUND)
+    return ["evaluate", "--truth", truth, "--found", found]
+
+
+def test_evaluate_prints_json(tables, capsys):
+    run(*tables, "--tolerance-px", "6", "--rule", "nearest", "--by", "surface", "--json")
+    told = json.loads(capsys.readouterr().out)
+    assert (told["true_pos"], told["false_neg"], told["false_pos"]) == (2, 1, 1)
+    assert (told["rule"], told["tolerance_px"], told["grouped_by"]) == ("nearest", 6, ["tile"])
+    assert told["efficiency"]["value"] == pytest.approx(2 / 3)
+    assert told["by"]["column"] == "surface"
+    assert [r["truths"] for r in told["by"]["rows"]] == [1, 2]
+    assert told["by"]["rows"][0]["agree"] is None
+
+
+def test_evaluate_turns_the_list_within_the_stated_tile(tables, tmp_path, capsys):
+    (tmp_path / "truth.csv").write_text("tile,x_px,y_px\n1,627,469\n")
+    run(*tables, "--tolerance-px", "6", "--image-size", "480", "640", "--json")
+    told = json.loads(capsys.readouterr().out)
+    assert (told["true_pos"], told["chance"]["true_pos"]) == (0, 1)
+
+
+def test_evaluate_prints_a_table(tables, capsys):
+    run(*tables, "--tolerance-px", "6", "--by", "surface")
+    out = capsys.readouterr().out
+    assert "one-to-one, closer than 6 px, within tile" in out
+    assert re.search(r"efficiency.*66\.7 % \[9\.4, 99\.2\].*2 of 3", out)
+    assert "2 found, 1 missed, 1 false" in out
+    assert re.search(r"bottom.*0\.000", out)
+
+
+def test_evaluate_compares_millimetres(tmp_path, capsys):
+    for name in ("a.csv", "b.csv"):
+        pd.DataFrame({"x_mm": [1.0, 2], "y_mm": [0.0, 5]}).to_csv(tmp_path / name, index=False)
+    tables = ["--truth", tmp_path / "a.csv", "--found", tmp_path / "b.csv"]
+    run("evaluate", *tables, "--tolerance-mm", "0.1", "--json")
+    assert json.loads(capsys.readouterr().out)["purity"]["value"] == 1
+
+
+def test_evaluate_names_what_is_wrong(tables, tmp_path):
+    with pytest.raises(BadInput, match="--tolerance-px or --tolerance-mm, found neither"):
+        run(*tables)
+    with pytest.raises(BadInput, match="truth table: expected a column 'size'"):
+        run(*tables, "--tolerance-px", "6", "--by", "size")
+    (tmp_path / "found.csv").unlink()
+    with pytest.raises(BadInput, match=r"found\.csv"):
+        run(*tables, "--tolerance-px", "6")
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = Store.create(tmp_path / "store")
+    rng = np.random.default_rng(0)
+    for name in ("F1-front", "F1-back"):
+        scan = Scan(
+            name=name,
+            foil="F1",
+            side=name[3:],
+            layout="smartscope",
+            pixel_size_um=10.0,
+            image_size=(48, 64),
+            channels=(
+                Channel(step=1, role="directional", azimuth_deg=0.0),
+                Channel(step=9, role="backlit"),
+            ),
+            tiles=tuple(Tile(number=n, stage_x_mm=0.6 * n, stage_y_mm=0.0) for n in (1, 2)),
+        )
+        pixels = rng.integers(90, 160, (2, 48, 64)).astype(np.uint8)
+        made.add_scan(scan, Foil(name="F1"), lambda n, p=pixels: TilePictures(p, ("a", "b")))
+    pits = as_pits({"tile": [1, 2], "x_px": [9.0, 20], "y_px": [9.0, 30], "surface": ["top"] * 2})
+    made.commit_run("R1", "F1-front", pits.assign(run="R1"), {"version": "9.9"})
+    made.commit_run("R2", "F1-front", pits.iloc[:1].assign(run="R2"), {"version": "9.9"})
+    return made
+
+
+def test_report_shows_the_latest_run(store, tmp_path, capsys):
+    run("report", store.path, "-o", tmp_path / "out")
+    page = tmp_path / "out" / "report.html"
+    assert capsys.readouterr().out.strip() == str(page)
+    text = page.read_text(encoding="utf-8")
+    assert "1 pit on 2 tiles" in text
+    assert "<code>R2</code>" in text
+    assert "<code>9.9</code>" in text
+
+
+def test_report_shows_the_run_that_is_asked_for(store, tmp_path):
+    run("report", store.path, "--run", "R1", "--scan", "F1-front", "-o", tmp_path / "out")
+    assert "2 pits on 2 tiles" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ("--run", "R7"),
+            "--run: expected a finished run of the store, found 'R7', there is R1, R2",
+        ),
+        (("--scan", "F1-back"), r"scan F1-back: expected a finished run, found none\. Start"),
+        (("--scan", "F1-back", "--run", "R1"), "--run: expected a finished run of scan F1-back"),
+        (("--scan", "F9"), "F9"),
+    ],
+)
+def test_report_says_which_runs_there_are(store, tmp_path, options, message):
+    with pytest.raises(BadInput, match=message):
+        run("report", store.path, *options, "-o", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_report_asks_for_the_scan_where_several_have_runs(store, tmp_path):
+    store.commit_run("R3", "F1-back", as_pits({}), {})
+    with pytest.raises(
+        BadInput, match="--scan: expected one of F1-back, F1-front, found none given"
+    ):
+        run("report", store.path, "-o", tmp_path / "out")
