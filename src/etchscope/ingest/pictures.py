@@ -43,8 +43,8 @@ _TGA = (".tga", ".icb", ".vda", ".vst")
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _TIFF_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 _TIFF_TYPE_BYTES |= {13: 4, 16: 8, 17: 8, 18: 8}
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-"""Weights of R, G, B (ITU-R BT.601), as Pillow and OpenCV use them."""
+_LUMA = np.array([299, 587, 114], np.uint32)
+"""Thousandths of R, G, B (ITU-R BT.601); integers round alike on every machine."""
 _DAMAGE = (
     OSError,
     SyntaxError,
@@ -125,7 +125,8 @@ def _pillow(path: Path, data: bytes, reader: type[ImageFile.ImageFile]) -> Page:
 
 
 def _luma(rgb: Page) -> Page:
-    grey: Page = np.rint(rgb[..., :3].astype(np.float32) @ _LUMA).astype(rgb.dtype)
+    thousandths = rgb[..., :3].astype(np.uint32) @ _LUMA
+    grey: Page = ((thousandths + 500) // 1000).astype(rgb.dtype)
     return grey
 
 

@@ -14,7 +14,10 @@ __all__ = ["ScanJson", "mm_per", "one_line", "read_json", "read_positions", "rea
 PositionUnit = Literal["inch", "mm", "um"]
 _MM = {"inch": 25.4, "mm": 1.0, "um": 1e-3}
 _Pixels = Annotated[int, Field(gt=0)]
-_TileNumber = Annotated[int, Field(ge=0)]
+_TileNumber = Annotated[int, Field(ge=0, strict=True)]
+_Pixel = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+# JSON has no tuples: the list may be one, its members stay strict.
+_Datum = Annotated[tuple[_TileNumber, _Pixel, _Pixel], Field(strict=False)]
 
 
 class _ChannelJson(BaseModel):
@@ -43,7 +46,7 @@ class ScanJson(BaseModel):
     image_size: Annotated[list[_Pixels], Field(min_length=2, max_length=2)] | None = None
     position_unit: PositionUnit | None = None
     positions: str | None = None
-    datum: list[tuple[_TileNumber, Finite, Finite]] = []
+    datum: list[_Datum] = []
     stack: Name | None = None
     material: str | None = None
     thickness_um: Positive | None = None

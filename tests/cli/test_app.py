@@ -1,0 +1,79 @@
+import errno
+import subprocess
+import sys
+
+import pytest
+
+from etchscope.cli import app as app_module
+from etchscope.cli.app import main
+from etchscope.cli.data import COMMANDS
+from etchscope.foil import MachineFailed
+
+
+def test_help_lists_every_command_and_each_has_an_example(capsys):
+    assert main(["--help"]) == 0
+    listed = capsys.readouterr().out
+    for name in COMMANDS:
+        assert f"\n  {name} " in listed
+        assert main([name, "--help"]) == 0
+        assert f"Example: etchscope {name} " in capsys.readouterr().out
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("etchscope 0.")
+
+
+@pytest.mark.parametrize(
+    "words", [["nonsense"], ["add"], ["init", "--odd"], ["add", "s", "p", "--rows", "0"]]
+)
+def test_wrong_usage_is_status_2_on_stderr(words, capsys):
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "Error" in err
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "text"),
+    [
+        (MachineFailed("adding: full"), 1, "Error: adding: full\n"),
+        (OSError(errno.ENOSPC, "No space left", "/s"), 1, "Error: /s: No space left; free some"),
+        (OSError(errno.EDQUOT, "Quota exceeded", "/s"), 1, "Error: /s: Quota exceeded; free some"),
+        (OSError(errno.ECONNRESET, "Reset"), 1, "Error: Reset\n"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/s"),
+            2,
+            "Error: /s: Permission denied",
+        ),
+        (FileNotFoundError(errno.ENOENT, "No such file", "/s"), 2, "Error: /s: No such file"),
+        (MemoryError(), 1, "Error: the machine has not enough memory\n"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_expected_errors_are_one_line_and_a_status(monkeypatch, capsys, error, status, text):
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("etchscope.cli.data.Store.create", fail)
+    assert main(["init", "x"]) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(text)
+    assert err.count("\n") <= 1
+
+
+def test_unexpected_errors_keep_their_traceback(monkeypatch):
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("etchscope.cli.data.Store.create", fail)
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        main(["init", "x"])
+
+
+def test_the_process_ends_with_the_status(tmp_path):
+    words = [sys.executable, "-m", app_module.__name__, "ls", str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"Error: {tmp_path}: expected a store")

@@ -1,0 +1,222 @@
+import io
+import os
+import struct
+import warnings
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from etchscope.foil import BadInput
+from etchscope.ingest import pictures
+from etchscope.ingest.pictures import MAX_PIXELS, read_picture
+
+RNG = np.random.default_rng(5)
+GREY = RNG.integers(0, 256, (48, 64), dtype=np.uint8)
+DEEP = RNG.integers(0, 65536, (48, 64), dtype=np.uint16)
+RUNS = np.repeat(RNG.integers(0, 256, (48, 4), dtype=np.uint8), 16, axis=1)
+COLOUR = RNG.integers(0, 256, (48, 64, 3), dtype=np.uint8)
+
+
+def encoded(pixels: np.ndarray, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def tiff(pixels: np.ndarray, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, pixels, **{"photometric": "minisblack", **options})
+    return buffer.getvalue()
+
+
+FILES = {
+    "raw.tga": (encoded(GREY, "TGA"), GREY),
+    "rle.tga": (encoded(RUNS, "TGA", compression="tga_rle"), RUNS),
+    "grey.png": (encoded(GREY, "PNG"), GREY),
+    "deep.png": (encoded(DEEP, "PNG"), DEEP),
+    "grey.bmp": (encoded(GREY, "BMP"), GREY),
+    "grey.pgm": (encoded(GREY, "PPM"), GREY),
+    "grey.tif": (tiff(GREY), GREY),
+    "deep.tif": (tiff(DEEP), DEEP),
+    "big.tif": (tiff(GREY, bigtiff=True), GREY),
+    "motorola.tif": (tiff(DEEP, byteorder=">"), DEEP),
+    "strips.tif": (tiff(GREY, rowsperstrip=4), GREY),
+    "lzw.tif": (encoded(GREY, "TIFF", compression="tiff_lzw"), GREY),
+    "zip.tif": (tiff(GREY, compression="zlib"), GREY),
+    "white.tif": (tiff(GREY, photometric="miniswhite"), 255 - GREY),
+    "grey.jp2": (cv2.imencode(".jp2", GREY)[1].tobytes(), None),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_grey_is_kept_as_it_is(tmp_path, name):
+    data, expected = FILES[name]
+    (tmp_path / name).write_bytes(data)
+    (page,) = read_picture(tmp_path / name)
+    assert page.shape == (48, 64)
+    assert page.dtype.isnative
+    if expected is not None:
+        assert page.dtype == expected.dtype
+        np.testing.assert_array_equal(page, expected)
+
+
+@pytest.mark.parametrize("kind", ["png", "tga", "bmp", "tif", "alpha.png", "planar.tif", "palette"])
+def test_colour_becomes_rounded_luma(tmp_path, kind):
+    expected = ((COLOUR.astype("i8") @ [299, 587, 114] + 500) // 1000).astype("u1")
+    path = tmp_path / f"a.{kind}"
+    if kind == "planar.tif":
+        planes = np.moveaxis(COLOUR, -1, 0)
+        path.write_bytes(tiff(planes, photometric="rgb", planarconfig="separate"))
+    elif kind == "tif":
+        path.write_bytes(tiff(COLOUR, photometric="rgb"))
+    elif kind == "alpha.png":
+        path.write_bytes(encoded(np.dstack([COLOUR, GREY]), "PNG"))
+    elif kind == "palette":
+        path = tmp_path / "a.bmp"
+        Image.fromarray(GREY).convert("P").save(path)
+        expected = GREY
+    else:
+        path.write_bytes(encoded(COLOUR, kind.upper()))
+    (page,) = read_picture(path)
+    np.testing.assert_array_equal(page, expected)
+
+
+def test_sixteen_bit_colour_is_not_cut_to_eight(tmp_path):
+    deep = RNG.integers(0, 65536, (9, 7, 3), dtype=np.uint16)
+    cv2.imwrite(str(tmp_path / "a.png"), deep[..., ::-1])
+    (page,) = read_picture(tmp_path / "a.png")
+    np.testing.assert_allclose(page, deep @ np.array([0.299, 0.587, 0.114]), atol=0.51)
+
+
+def test_a_multi_page_tiff_has_its_pages(tmp_path):
+    (tmp_path / "a.tif").write_bytes(tiff(np.stack([DEEP, DEEP // 2, DEEP // 3])))
+    pages = read_picture(tmp_path / "a.tif")
+    assert len(pages) == 3
+    np.testing.assert_array_equal(pages[2], DEEP // 3)
+
+
+@pytest.mark.parametrize("part", [0.02, 0.3, 0.5, 0.75, 0.9])
+@pytest.mark.parametrize("name", [n for n in FILES if n != "grey.jp2"])
+def test_a_truncated_file_is_one_error_that_names_it(tmp_path, name, part):
+    data = FILES[name][0]
+    path = tmp_path / name
+    path.write_bytes(data[: int(part * len(data))])
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        with pytest.raises(BadInput, match=f"{name}: expected") as info:
+            read_picture(path)
+    assert seen == []
+    assert "\n" not in str(info.value)
+
+
+@pytest.mark.parametrize("cut", [1, 30, 500, 3000, 5000])
+def test_a_truncated_stack_of_pages_is_found(tmp_path, cut):
+    data = tiff(np.stack([GREY, RUNS]), rowsperstrip=4)
+    (tmp_path / "a.tif").write_bytes(data[:-cut])
+    with pytest.raises(BadInput, match=r"a\.tif: expected"):
+        read_picture(tmp_path / "a.tif")
+
+
+def test_flipped_bits_never_escape_as_another_error(tmp_path):
+    rng = np.random.default_rng(0)
+    refused = 0
+    for name, (data, _) in FILES.items():
+        path = tmp_path / name
+        for _ in range(40):
+            broken = bytearray(data)
+            broken[rng.integers(min(len(data), 200))] ^= 1 << int(rng.integers(8))
+            path.write_bytes(bytes(broken))
+            try:
+                read_picture(path)
+            except BadInput as error:
+                refused += name in str(error)
+    assert refused > 100
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "match"),
+    [
+        ("empty.png", b"", "an empty file"),
+        ("empty.tga", b"", "an empty file"),
+        ("text.png", b"this is no picture at all\n" * 20, "found something else"),
+        ("text.tga", b"this is no picture at all\n" * 20, "damage: "),
+        ("text.tif", b"this is no picture at all\n" * 20, "found something else"),
+        ("float.tif", tiff(GREY.astype("f4")), "8 or 16 bits a pixel, found float32"),
+        ("signed.tif", tiff(GREY.astype("i2")), "8 or 16 bits a pixel, found int16"),
+    ],
+)
+def test_what_is_no_picture(tmp_path, name, data, match):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(BadInput, match=f"{name}: .*{match}"):
+        read_picture(tmp_path / name)
+
+
+def test_folders_and_missing_files(tmp_path):
+    (tmp_path / "a.png").mkdir()
+    with pytest.raises(BadInput, match=r"a\.png: expected a readable picture, found Is a dir"):
+        read_picture(tmp_path / "a.png")
+    with pytest.raises(BadInput, match=r"b\.png: expected a readable picture, found No such"):
+        read_picture(tmp_path / "b.png")
+
+
+def test_no_permission(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    path.write_bytes(FILES["grey.png"][0])
+
+    def refuse(_: Path) -> bytes:  # root may read everything, so the refusal is made up
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(BadInput, match=r"a\.png: expected a readable .*Permission denied"):
+        read_picture(path)
+
+
+def _png_bomb(side: int) -> bytes:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        crc = struct.pack(">I", zlib.crc32(kind + body))
+        return struct.pack(">I", len(body)) + kind + body + crc
+
+    head = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    body = zlib.compress(b"\0" * (side * (side // 8 + 1)), 9)
+    magic = b"\x89PNG\r\n\x1a\n"
+    return magic + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("kind", ["png", "tga", "tif"])
+def test_decompression_bombs_are_refused_unread(tmp_path, kind):
+    path = tmp_path / f"bomb.{kind}"
+    if kind == "png":
+        path.write_bytes(_png_bomb(12_000))
+    elif kind == "tga":
+        path.write_bytes(struct.pack("<BBBHHBHHHHBB", 0, 0, 3, 0, 0, 0, 0, 0, 60000, 60000, 8, 0))
+    else:
+        path.write_bytes(tiff(np.zeros((12_000, 12_000), "u1"), compression="zlib"))
+    with pytest.raises(BadInput, match=rf"bomb\.{kind}: expected at most 134,217,728 pixels"):
+        read_picture(path)
+
+
+def test_a_picture_at_the_limit_is_read(tmp_path, monkeypatch):
+    (tmp_path / "a.png").write_bytes(FILES["grey.png"][0])
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 48 * 64)
+    assert len(read_picture(tmp_path / "a.png")) == 1
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 48 * 64 - 1)
+    with pytest.raises(BadInput, match="at most 3,071 pixels"):
+        read_picture(tmp_path / "a.png")
+    assert MAX_PIXELS == 2**27
+
+
+def test_reading_is_safe_from_threads(tmp_path):
+    for name, (data, _) in FILES.items():
+        (tmp_path / name).write_bytes(data)
+    paths = sorted(tmp_path.iterdir()) * 8
+    with ThreadPoolExecutor(4) as pool:
+        for path, pages in zip(paths, pool.map(read_picture, paths), strict=True):
+            expected = FILES[os.fspath(path.name)][1]
+            if expected is not None:
+                np.testing.assert_array_equal(pages[0], expected)
