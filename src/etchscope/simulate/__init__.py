@@ -1,1 +1,15 @@
 """Pictures of foils that never existed, with their truth."""
+
+from etchscope.simulate.optics import Optics, height_map, reference_channels, render
+from etchscope.simulate.populations import Population, draw_openings
+from etchscope.simulate.scan import SimulatedScan
+
+__all__ = [
+    "Optics",
+    "Population",
+    "SimulatedScan",
+    "draw_openings",
+    "height_map",
+    "reference_channels",
+    "render",
+]

@@ -1,0 +1,170 @@
+"""Normalisation as data with an identity: fitted once a scan, frozen, applied lazily.
+
+normalised = grey / (gain · average) − offset, per channel, so that the bulk is 0 and a contrast of
+0.1 means ten per cent of the bulk's light, whatever the lamp.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from etchscope.foil import BadInput
+from etchscope.foil.types import FloatImage, Floats, FloatStack, RawStack
+
+__all__ = ["Normalisation", "Recipe", "fit_normalisation", "smooth_background"]
+
+_DARK = 4.0
+"""Grey levels below which a channel's bulk counts as dark; the gain never falls under it."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a normalisation is found; a model is valid for one recipe only.
+
+    ``method``: "average" takes the median picture of the scan's own tiles, which removes
+    vignetting and dust on the camera alike; "level" takes one grey level a channel, for cut-outs
+    that share no place on the camera, such as a montage centred on its pits.
+    ``tiles``: at most so many tiles, evenly spread over the scan. ``smooth_below``: with fewer
+    tiles than that the median still shows single pits, so it is smoothed over ``smooth_px``.
+    """
+
+    method: Literal["average", "level"] = "average"
+    tiles: int = 32
+    smooth_below: int = 16
+    smooth_px: float = 64.0
+    version: int = 1
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (16 hexadecimal digits) of the recipe as sorted JSON."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """The constants found for one scan.
+
+    Attributes
+    ----------
+    average : (channel, y, x) float32, mean 1 a channel; (channel, 1, 1) for the "level" method.
+    gain : (channel,) grey levels of the bulk.
+    offset : (channel,) what the bulk is after division, about 1.
+    limit : grey level at which the camera saturates.
+    """
+
+    recipe: Recipe
+    average: FloatStack
+    gain: Floats
+    offset: Floats
+    limit: int
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (16 hexadecimal digits) of recipe and constants: the fit's identity."""
+        sha = hashlib.sha256(f"{self.recipe.digest} {self.limit}".encode())
+        for array in (self.average, self.gain, self.offset):
+            sha.update(np.ascontiguousarray(array).tobytes())
+        return sha.hexdigest()[:16]
+
+    def require(self, recipe: Recipe) -> None:
+        """Refuse to go on with pictures of another recipe.
+
+        Raises
+        ------
+        BadInput : this normalisation was made by another recipe.
+        """
+        if recipe.digest != self.recipe.digest:
+            raise BadInput(
+                "normalisation",
+                f"recipe {recipe.digest} ({recipe})",
+                f"recipe {self.recipe.digest} ({self.recipe})",
+                hint="Normalise the scan with the expected recipe.",
+            )
+
+    @cached_property
+    def inverse(self) -> FloatStack:
+        """(channel, y, x) float32 factor that turns grey levels into normalised + offset."""
+        return np.asarray(1 / (self.average * self.gain[:, None, None]), np.float32)
+
+    def apply(self, stack: RawStack) -> FloatStack:
+        """Return the normalised (channel, y, x) float32 pictures of one tile, bulk at 0.
+
+        Raises
+        ------
+        BadInput : the stack has another number of channels or another size.
+        """
+        shape = self.average.shape
+        if stack.shape[0] != shape[0] or (shape[1:] != (1, 1) and stack.shape[1:] != shape[1:]):
+            raise BadInput("tile", f"pictures of shape {shape}", f"{stack.shape}")
+        normalised = stack * self.inverse - self.offset[:, None, None]
+        return np.asarray(normalised, np.float32)
+
+
+def smooth_background(picture: FloatImage, scale_px: float) -> FloatImage:
+    """Return the slowly varying background of a picture, blind to pits smaller than its scale.
+
+    A median over ``scale_px`` on an eight-fold reduced picture, interpolated back.
+
+    Parameters
+    ----------
+    picture : (y, x) float32.
+    scale_px : features smaller than about half of it are ignored.
+    """
+    rows, columns = picture.shape
+    small = cv2.resize(
+        np.asarray(picture, np.float32),
+        (max(columns // 8, 1), max(rows // 8, 1)),
+        interpolation=cv2.INTER_AREA,
+    )
+    low, high = float(small.min()), float(small.max())
+    step = (high - low) / 255 or 1.0
+    # OpenCV's median over more than 5 pixels takes 8 bits only; the steps are blurred away.
+    coded = np.rint((small - low) / step).astype(np.uint8)
+    size = 2 * round(scale_px / 16) + 1
+    median = cv2.medianBlur(coded, size).astype(np.float32) * step + low
+    smooth = cv2.GaussianBlur(median, (0, 0), size / 4)
+    return np.asarray(
+        cv2.resize(smooth, (columns, rows), interpolation=cv2.INTER_LINEAR), np.float32
+    )
+
+
+def fit_normalisation(stacks: Iterable[RawStack], recipe: Recipe) -> Normalisation:
+    """Return the normalisation found on the pictures of some tiles.
+
+    Parameters
+    ----------
+    stacks : (channel, y, x) uint8 or uint16 pictures of the sampled tiles, all of one shape.
+    recipe : how.
+
+    Raises
+    ------
+    BadInput : no tile, or tiles of different shapes.
+    """
+    tiles = list(stacks)
+    if not tiles:
+        raise BadInput("normalisation", "at least one tile", "none")
+    if len({t.shape for t in tiles}) > 1:
+        raise BadInput("normalisation", "tiles of one shape", f"{sorted({t.shape for t in tiles})}")
+    channels = tiles[0].shape[0]
+    gain, offset, averages = np.empty(channels), np.empty(channels), []
+    for c in range(channels):
+        pictures = np.stack([t[c] for t in tiles])
+        if recipe.method == "level":
+            average = np.full((1, 1), np.median(pictures), np.float32)
+        else:
+            average = np.median(pictures, axis=0).astype(np.float32)
+            if len(tiles) < recipe.smooth_below:
+                average = smooth_background(average, recipe.smooth_px)
+        average = np.maximum(average, _DARK)
+        gain[c] = float(average.mean(dtype=np.float64))
+        averages.append(average / np.float32(gain[c]))
+        offset[c] = float(np.median(pictures[0] / average))
+    limit = int(np.iinfo(tiles[0].dtype).max) if tiles[0].dtype.kind == "u" else 0
+    return Normalisation(recipe, np.stack(averages).astype(np.float32), gain, offset, limit)

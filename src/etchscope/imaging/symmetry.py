@@ -1,0 +1,96 @@
+"""The exact symmetries of the optics, once: turns by 90° and mirrors of picture and light together.
+
+A turn of the scene turns the pictures and sends the light channels along; forgetting the channels
+makes top look like bottom. Augmentation, equivariant networks and tests all come here.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from etchscope.foil import BadInput
+from etchscope.foil.types import Floats, Ints, RawStack
+
+__all__ = ["D4", "Symmetry"]
+
+
+@dataclass(frozen=True)
+class Symmetry:
+    """First mirror left–right if ``mirrored``, then turn by 90° ccw ``quarter_turns`` times."""
+
+    quarter_turns: int = 0
+    mirrored: bool = False
+
+    def channels(self, azimuths_deg: Floats) -> Ints:
+        """Return, per new channel, which old channel shows the transformed scene.
+
+        Parameters
+        ----------
+        azimuths_deg : (n,) azimuths of the directional channels, degrees ccw, y up.
+
+        Raises
+        ------
+        BadInput : the azimuths are not mapped onto themselves, so this is no symmetry.
+
+        Examples
+        --------
+        >>> eight = 67.5 + 45 * np.arange(8)
+        >>> Symmetry(mirrored=True).channels(eight).tolist()
+        [1, 0, 7, 6, 5, 4, 3, 2]
+        """
+        azimuths = np.asarray(azimuths_deg, float)
+        source = azimuths - 90 * self.quarter_turns
+        if self.mirrored:
+            source = 180 - source
+        apart = np.abs((source[:, None] - azimuths[None, :] + 180) % 360 - 180)
+        order = apart.argmin(axis=1)
+        if apart.min(axis=1).max() > 1e-3 or len(set(order.tolist())) < len(order):
+            raise BadInput(
+                "symmetry",
+                f"azimuths that {self} maps onto themselves",
+                f"{azimuths.tolist()}",
+            )
+        return order.astype(np.int64)
+
+    def pictures(self, stack: RawStack, azimuths_deg: Floats, directional: Ints) -> RawStack:
+        """Return the (channel, y, x) pictures of the transformed scene.
+
+        Parameters
+        ----------
+        stack : (channel, y, x) pictures.
+        azimuths_deg : (n,) azimuths of the directional channels.
+        directional : (n,) their indices; the other channels keep their place.
+
+        Raises
+        ------
+        BadInput : no symmetry of these azimuths.
+        """
+        out = stack.copy()
+        out[directional] = stack[directional[self.channels(azimuths_deg)]]
+        if self.mirrored:
+            out = out[:, :, ::-1]
+        return np.ascontiguousarray(np.rot90(out, self.quarter_turns, (1, 2)))
+
+    def points(
+        self, x_px: Floats, y_px: Floats, image_size: tuple[int, int]
+    ) -> tuple[Floats, Floats]:
+        """Return where points of a picture of ``image_size`` (height, width) come to lie."""
+        height, width = image_size
+        x, y = np.asarray(x_px, float), np.asarray(y_px, float)
+        if self.mirrored:
+            x = width - 1 - x
+        for _ in range(self.quarter_turns % 4):
+            x, y = y, width - 1 - x
+            width, height = height, width
+        return x, y
+
+    def angles(self, angle_deg: Floats) -> Floats:
+        """Return what directions of long axes (degrees ccw, y up) become, in [0, 180)."""
+        angle = np.asarray(angle_deg, float)
+        if self.mirrored:
+            angle = 180 - angle
+        return np.asarray((angle + 90 * self.quarter_turns) % 180)
+
+
+D4: tuple[Symmetry, ...] = tuple(Symmetry(k, m) for m in (False, True) for k in range(4))
+"""The eight exact symmetries; the first four, unmirrored, are C4."""

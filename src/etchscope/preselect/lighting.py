@@ -1,0 +1,118 @@
+"""From the pictures of one tile to the two things the pre-selection looks at: field and presence."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from etchscope.foil import BadInput, Channel, Scan
+from etchscope.foil.types import Bools, FloatImage, Floats, FloatStack, Ints, RawStack
+from etchscope.imaging.harmonics import harmonic_weights, normalised_harmonics
+from etchscope.imaging.normalise import Normalisation
+
+__all__ = ["Lighting", "Views", "presence", "views"]
+
+_DARKEST = 0.05
+"""Least light, relative to the bulk's, that the logarithm sees."""
+
+
+@dataclass(frozen=True)
+class Lighting:
+    """Which picture of a tile is lit how.
+
+    Attributes
+    ----------
+    directional, azimuths_deg : (n,) channel indices, and their azimuths, degrees ccw, y up; both
+        empty where there are none.
+    gradient_sign : +1, or −1 where the wall that faces the lamp is dark.
+    dark, bright : indices of the channels in which a pit is dark (backlit) or bright (halo).
+    """
+
+    directional: Ints
+    azimuths_deg: Floats
+    gradient_sign: int
+    dark: Ints
+    bright: Ints
+
+    def __post_init__(self) -> None:
+        if len(self.directional):
+            harmonic_weights(self.azimuths_deg)
+        elif not len(self.dark) + len(self.bright):
+            raise BadInput("scan", "a directional, backlit or halo channel", "none")
+
+    @classmethod
+    def of_channels(
+        cls, channels: tuple[Channel, ...], azimuths_deg: Floats, gradient_sign: int
+    ) -> "Lighting":
+        """Return the lighting of a list of channels.
+
+        Raises
+        ------
+        BadInput : one or two directional azimuths, which give no harmonics.
+        """
+        role = np.array([c.role for c in channels])
+        return cls(
+            np.flatnonzero(role == "directional"),
+            np.asarray(azimuths_deg, float),
+            gradient_sign,
+            np.flatnonzero(role == "backlit"),
+            np.flatnonzero(role == "halo"),
+        )
+
+    @classmethod
+    def of_scan(cls, scan: Scan) -> "Lighting":
+        """Return the lighting of a scan; raises as ``of_channels``."""
+        return cls.of_channels(scan.channels, scan.azimuths_deg, scan.gradient_sign)
+
+
+@dataclass(frozen=True)
+class Views:
+    """One tile, ready for the pre-selection.
+
+    Attributes
+    ----------
+    a, b : (y, x) float32 first harmonic, gradient_sign taken out; None without lamps.
+    signs : (k, y, x) float32 pictures in which any pit is bright, whatever its surface: minus the
+        logarithm of the backlit and of the mean directional light, the logarithm of the halo.
+    limit : (y, x) where any picture is at the camera's limit.
+    """
+
+    a: FloatImage | None
+    b: FloatImage | None
+    signs: FloatStack
+    limit: Bools
+
+
+def views(raw: RawStack, normalisation: Normalisation, lighting: Lighting) -> Views:
+    """Return the field and the sign-free pictures of one tile, normalised on the way.
+
+    Absorption multiplies where pits overlap; its logarithm adds.
+
+    Parameters
+    ----------
+    raw : (channel, y, x) grey levels.
+
+    Raises
+    ------
+    BadInput : the stack does not fit the normalisation.
+    """
+    if raw.shape[0] != normalisation.gain.shape[0]:
+        raise BadInput("tile", f"{normalisation.gain.shape[0]} pictures", f"{raw.shape[0]}")
+    a = b = None
+    signs = []
+    for c, sign in [(c, -1) for c in lighting.dark] + [(c, 1) for c in lighting.bright]:
+        light = raw[c] * normalisation.inverse[c] + np.float32(1 - normalisation.offset[c])
+        signs.append(sign * np.log(np.maximum(light, np.float32(_DARKEST))))
+    if len(lighting.directional):
+        mean, a, b = normalised_harmonics(
+            raw, normalisation, lighting.directional, lighting.azimuths_deg
+        )
+        if lighting.gradient_sign < 0:
+            a, b = -a, -b
+        signs.append(-np.log(np.maximum(1 + mean, np.float32(_DARKEST))))
+    limit = raw.max(axis=0) >= (normalisation.limit or np.inf)
+    return Views(a, b, np.stack(signs).astype(np.float32, copy=False), limit)
+
+
+def presence(signs: FloatStack, weights: Floats) -> FloatImage:
+    """Return the weighted sum of the sign-free pictures, (y, x) float32: bright where a pit is."""
+    return np.asarray(np.tensordot(weights.astype(np.float32), signs, axes=1), np.float32)

@@ -1,0 +1,41 @@
+"""What can be set in the pre-selection: one validated object, part of a run's identity."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = ["FindSettings"]
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class FindSettings(BaseModel):
+    """Settings of the pre-selection; the defaults work for pits about 14 px across.
+
+    ``smallest_radius_px, largest_radius_px``: the pits that are looked for. ``threshold``: least
+    response in units of the bulk's noise. ``residual``: least response beside a stronger pit,
+    relative to that pit's. ``pair_reach_px``: largest displacement from entry to exit pit.
+    ``merge_px``: copies in tile overlaps nearer than that are one pit. ``density_mm``: scale of
+    the local density. ``medium_per_mm2, high_per_mm2``: where those regimes begin (100 and 1,000
+    pits a reference tile of 12.8 mm²).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    smallest_radius_px: Positive = 3.0
+    largest_radius_px: Positive = 12.0
+    threshold: Positive = 6.0
+    residual: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    pair_reach_px: Positive = 20.0
+    merge_px: Positive = 6.0
+    density_mm: Positive = 0.5
+    medium_per_mm2: Positive = 8.0
+    high_per_mm2: Positive = 78.0
+
+    @model_validator(mode="after")
+    def _radii_in_order(self) -> "FindSettings":
+        if self.largest_radius_px < 1.1 * self.smallest_radius_px:
+            raise ValueError("largest_radius_px must exceed smallest_radius_px by 10 % or more")
+        if self.largest_radius_px > 100:
+            raise ValueError("largest_radius_px must not exceed 100")
+        return self
