@@ -28,6 +28,21 @@ def test_a_bright_spot_comes_out_where_the_plane_says(scan_of, changes, longest_
     assert bright.sum() * canvas.step**2 == pytest.approx(49e-4, rel=0.3)
 
 
+def test_a_reduced_tile_is_not_shifted(scan_of):
+    """A ramp stays that ramp: each raster pixel has the value of its own place."""
+    scan = scan_of(datum=DATUM)
+    canvas = Canvas.over(place(scan), 60)
+    ramp = np.add.outer(1000 + 3.0 * np.arange(48), 5.0 * np.arange(64))
+    mosaic = mosaic_picture(canvas, scan, lambda n: ramp if n == 4 else 0 * ramp)
+    m = canvas.from_tile(4)
+    row, column = np.nonzero(mosaic > 0)
+    x, y = np.linalg.solve(m[:, :2], np.stack([column, row]) - m[:, 2:])
+    inner = (x > 5) & (x < 58) & (y > 5) & (y < 42)
+    assert inner.sum() > 50
+    expected = 1000 + 3 * y + 5 * x
+    np.testing.assert_allclose(mosaic[row, column][inner], expected[inner], atol=0.5)
+
+
 def test_tiles_are_read_one_by_one_and_excluded_ones_are_not(scan):
     tiles = tuple(t.model_copy(update={"excluded": t.number == 2}) for t in scan.tiles)
     some = scan.model_copy(update={"tiles": tiles})
@@ -62,6 +77,25 @@ def test_density_is_pits_over_scanned_area(scan, pits_of):
     mean = len(pits) / (184 * 92 * 1e-4)
     assert _densities(figure).mean() == pytest.approx(mean, rel=0.1)
     assert told[0].endswith("pits/mm²")
+
+
+def test_density_of_a_bin_scanned_in_part_is_not_diluted(scan_of):
+    scan = scan_of(1, 2, datum=((1, 10.0, 10.0), (1, 0.0, 0.0), (1, 40.0, 30.0)))
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(0, 63, 6000), rng.uniform(0, 47, 6000)
+    pits = as_pits({"tile": np.repeat([1, 2], 3000), "x_px": x, "y_px": y})
+    densities = _densities(density_figure(place(scan), scan, pits, title=str))
+    assert len(densities) > 30
+    assert np.percentile(densities, [10, 50]) == pytest.approx(3000 / (64 * 48e-4), rel=0.2)
+
+
+def test_in_a_grid_of_many_tiles_a_bin_is_a_tile(scan_of, without_place):
+    plain = without_place(scan_of(4, 4))
+    pits = as_pits({"tile": [1, 1, 6], "x_px": [1.0, 60, 9], "y_px": [1.0, 40, 9]})
+    figure = density_figure(place(plain), plain, pits, title=str)
+    per_pit = 1e6 / (64 * 48)
+    seen = _densities(figure)
+    assert sorted(seen[seen > 0]) == pytest.approx([per_pit, 2 * per_pit], rel=0.05)
 
 
 def test_density_without_a_scale_is_per_million_pixels(scan, without_place, pits_of):

@@ -37,7 +37,8 @@ def test_an_ellipse_lies_around_its_pit(scale):
 
 def test_the_long_axis_turns_counter_clockwise_with_y_up():
     pits = _one(ellipticity=[0.8], angle_deg=[45.0])
-    yx = _drawn(draw_pits(np.zeros((48, 64), np.uint8), pits, scale=1), "top") - [20, 30]
+    yx = _drawn(draw_pits(np.zeros((48, 64), np.uint8), pits, scale=2), "top") / 2 - [20, 30]
+    assert len(yx) > 20
     far = yx[np.argsort(np.hypot(*yx.T))[-4:]]
     assert (far[:, 0] * far[:, 1] < 0).all()  # right and up, or left and down
 

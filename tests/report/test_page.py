@@ -4,8 +4,7 @@ from etchscope.report.page import Card, Html, image_html, page, table
 def test_text_is_escaped_and_html_is_not():
     out = table(("<a>",), [("x & y", Html("<b>z</b>"))], numbers_from=1)
     assert "&lt;a&gt;" in out
-    assert "x &amp; y" in out
-    assert '<td class="n"><b>z</b></td>' in out
+    assert '<td>x &amp; y</td><td class="n"><b>z</b></td>' in out
 
 
 def test_a_picture_is_inside_the_page():

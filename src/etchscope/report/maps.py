@@ -26,6 +26,7 @@ __all__ = ["area_mm2", "density_figure", "mosaic_figure", "mosaic_picture"]
 MOSAIC_PX = 2400
 """Longer side of the mosaic's raster."""
 _DENSITY_PX = 1200
+_FEW_TILES = 12
 _CROWDED = 20_000
 """From so many pits on the markers shrink."""
 _PITS_A_BIN = 16
@@ -159,7 +160,7 @@ def density_figure(
     mesh = ax.pcolormesh(*edges, shown.T, norm=norm, cmap="cividis", rasterized=True)
     _mark_excluded(ax, placement, scan)
     bar = made.colorbar(mesh, ax=ax, shrink=0.8, pad=0.02, ticks=_one_two_five(low, high))
-    bar.ax.yaxis.set_major_formatter("{x:g}")
+    bar.ax.yaxis.set_major_formatter("{x:.3g}")
     bar.ax.yaxis.set_minor_formatter("")
     bar.set_label(f"pits per {unit}")
     handles = [
@@ -171,8 +172,15 @@ def density_figure(
 
 
 def _bins(canvas: Canvas, n_pits: int, n_pixels: int) -> tuple[Floats, Floats]:
-    """Return x and y edges of square bins of about 16 pits, 1/6 tile to 1/6 of the map a side."""
+    """Return x and y edges of square bins of about 16 pits, 1/6 tile to 1/6 of the map a side.
+
+    In a grid of many tiles neighbours have nothing in common: there a bin is a tile.
+    """
     left, right, bottom, top = canvas.extent
+    if canvas.placement.unit == "px" and len(canvas.placement.affines) > _FEW_TILES:
+        corners = np.array([m[:, 2] for m in canvas.placement.affines.values()]) - 0.5
+        x, y = (np.unique(c) for c in corners.T)
+        return np.append(x, max(left, right)), np.append(y, max(bottom, top))
     spans = abs(right - left), abs(top - bottom)
     tile = min(canvas.placement.image_size) * float(
         np.sqrt(abs(np.linalg.det(next(iter(canvas.placement.affines.values()))[:, :2])))
