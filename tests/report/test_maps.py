@@ -106,6 +106,13 @@ def test_density_without_a_scale_is_per_million_pixels(scan, without_place, pits
     assert "10⁶ px" in figure.get_suptitle()
 
 
+def test_one_density_everywhere_is_told_once(scan_of, without_place):
+    grid = without_place(scan_of(4, 4))
+    pits = as_pits({"tile": np.arange(1, 17), "x_px": np.full(16, 9.0), "y_px": np.full(16, 9.0)})
+    figure = density_figure(place(grid), grid, pits, title=str)
+    assert figure.get_suptitle() == "326 pits/10⁶ px"
+
+
 def test_no_pit_at_all(scan):
     figure = density_figure(place(scan), scan, as_pits({}), title=str)
     assert figure.get_suptitle() == "no pits"

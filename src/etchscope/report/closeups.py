@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from etchscope.evaluate import Evaluation
 from etchscope.foil.types import Floats
-from etchscope.report.content import SURFACES, pairs_of
+from etchscope.report.content import SURFACES, counted, pairs_of
 from etchscope.report.overlay import draw_pits, stretch, window
 from etchscope.report.style import COLOURS, figure
 
 __all__ = ["closeup_figure", "cutout", "cutouts", "telling_tiles"]
 
 _CLOSE_UP_PX = (360, 480)
+_PANEL_PX = 960
 _CUTOUT_PX = (48, 48)
 
 
@@ -39,7 +40,7 @@ def closeup_figure(
     evaluation: Evaluation | None = None,
     pixel_size_um: float | None = None,
 ) -> Figure:
-    """Return up to four tiles at twice their full resolution with the pits as ellipses.
+    """Return up to four tiles, at least twice enlarged, with the pits as ellipses.
 
     A tile larger than 480 × 360 px is shown around its best pair, or its middle.
     """
@@ -58,16 +59,17 @@ def closeup_figure(
             x, y = (float(v) for v in own_pairs[["x_px", "y_px"]].iloc[0])
         part, x0, y0 = window(whole, x, y, _CLOSE_UP_PX)
         lost = missed.get(number)
-        drawn = draw_pits(part, own, scale=2, origin_px=(x0, y0), missed_xy_px=lost)
+        scale = int(np.clip(_PANEL_PX // part.shape[1], 2, 8))
+        drawn = draw_pits(part, own, scale=scale, origin_px=(x0, y0), missed_xy_px=lost)
         ax = made.add_subplot(down, across, place)
         edges = (x0 - 0.5, x0 + part.shape[1] - 0.5, y0 + part.shape[0] - 0.5, y0 - 0.5)
         ax.imshow(drawn, extent=edges, interpolation="antialiased")
         if pixel_size_um is not None:
             _scale_bar(ax, edges, pixel_size_um)
-        told = f"tile {number}: {len(own):,} pits"
+        told = f"tile {number}: {counted(len(own), 'pit')}"
         if len(own_pairs):
             least = own_pairs["pair_p"].iloc[0]
-            told += f", {len(own_pairs):,} pairs" + (
+            told += f", {counted(len(own_pairs), 'pair')}" + (
                 f", best p = {least:.2g}" if np.isfinite(least) else ""
             )
         ax.set(title=told, xlabel="x in the tile (px)", ylabel="y in the tile (px, down)")

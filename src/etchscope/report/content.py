@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from etchscope.evaluate import Evaluation
 from etchscope.foil import PitFlag, Scan, has_flag
 
-__all__ = ["SURFACES", "ReportContent", "ledger", "of_surface", "pairs_of"]
+__all__ = ["SURFACES", "ReportContent", "counted", "ledger", "of_surface", "pairs_of"]
 
 SURFACES = ("top", "bottom", "unknown")
 """The values of the pit table's ``surface``, in the order in which they are drawn."""
@@ -40,6 +40,15 @@ class ReportContent:
     left_out: Sequence[Mapping[str, Any]] = ()
     evaluation: Evaluation | None = None
     breakdowns: Sequence[str] = ()
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "pit"), counted(1200, "pit")
+    ('1 pit', '1,200 pits')
+    """
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def of_surface(pits: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -150,16 +150,17 @@ def density_figure(
     density = np.where(area > 0.2 * whole, count / np.maximum(area * factor, 1e-300), np.nan)
     seen = density[density > 0]
     low, high = (seen.min(), seen.max()) if len(seen) else (1.0, 10.0)
-    told = f"{low:.3g}–{high:.3g} pits/{unit}" if len(seen) else "no pits"
+    ends = dict.fromkeys((f"{low:.3g}", f"{high:.3g}"))
+    told = f"{'–'.join(ends)} pits/{unit}" if len(seen) else "no pits"
     made, ax = _map_axes(canvas, title(told), dpi=130, fill=0.8)
     ax.set_facecolor("#eeeeee")
-    norm = LogNorm(low, max(high, 1.01 * low))
+    norm = LogNorm(low, high) if high > 1.01 * low else LogNorm(low / 2, high * 2)
     zero = np.ma.masked_where(~(density == 0), density)
     ax.pcolormesh(*edges, zero.T, cmap="gray", vmin=-1, vmax=0.02, rasterized=True)
     shown = np.ma.masked_where(~(density > 0), density)
     mesh = ax.pcolormesh(*edges, shown.T, norm=norm, cmap="cividis", rasterized=True)
     _mark_excluded(ax, placement, scan)
-    bar = made.colorbar(mesh, ax=ax, shrink=0.8, pad=0.02, ticks=_one_two_five(low, high))
+    bar = made.colorbar(mesh, ax=ax, shrink=0.8, pad=0.02, ticks=_one_two_five(norm))
     bar.ax.yaxis.set_major_formatter("{x:.3g}")
     bar.ax.yaxis.set_minor_formatter("")
     bar.set_label(f"pits per {unit}")
@@ -193,8 +194,9 @@ def _bins(canvas: Canvas, n_pits: int, n_pixels: int) -> tuple[Floats, Floats]:
     return x, y
 
 
-def _one_two_five(low: float, high: float) -> list[float]:
-    """Return 1, 2, 5, 10, … within a range of positive numbers; its ends where there is none."""
+def _one_two_five(norm: LogNorm) -> list[float]:
+    """Return 1, 2, 5, 10, … within a logarithmic scale; its ends where there is none."""
+    low, high = float(norm.vmin or 1), float(norm.vmax or 10)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = [m * 10.0**d for d in decades for m in (1, 2, 5) if low <= m * 10.0**d <= high]
     return ticks or [low, high]

@@ -8,7 +8,14 @@ import pandas as pd
 
 from etchscope.evaluate import Evaluation
 from etchscope.foil import Scan, flag_legend
-from etchscope.report.content import SURFACES, ReportContent, ledger, of_surface, pairs_of
+from etchscope.report.content import (
+    SURFACES,
+    ReportContent,
+    counted,
+    ledger,
+    of_surface,
+    pairs_of,
+)
 from etchscope.report.page import Card, Html, image_html, table
 
 __all__ = [
@@ -80,10 +87,10 @@ def mosaic_title(content: ReportContent) -> str:
     """Return the mosaic's message."""
     pits, pairs = content.pits, len(pairs_of(content.pits))
     if not len(pits):
-        return f"No pit on {_counted(len(content.scan.included), 'tile')}"
-    tiles = _counted(len(content.scan.included), "tile")
-    told = f"{_counted(len(pits), 'pit')} on {tiles}: {surfaces_text(pits)}"
-    return f"{told}, {_counted(pairs, 'in–out pair')}" if pairs else told
+        return f"No pit on {counted(len(content.scan.included), 'tile')}"
+    tiles = counted(len(content.scan.included), "tile")
+    told = f"{counted(len(pits), 'pit')} on {tiles}: {surfaces_text(pits)}"
+    return f"{told}, {counted(pairs, 'in–out pair')}" if pairs else told
 
 
 def feature_title(pits: pd.DataFrame) -> str:
@@ -115,7 +122,7 @@ def pair_title(pits: pd.DataFrame) -> str:
         return "No in–out pair"
     good, chance = _below(pits, _P_CUT)
     has = "has" if good == 1 else "have"
-    told = f"{_counted(good, 'pair')} {has} p ≤ {_P_CUT}"
+    told = f"{counted(good, 'pair')} {has} p ≤ {_P_CUT}"
     return f"{told}, where unrelated pits would make {chance:.2g} at most"
 
 
@@ -238,10 +245,6 @@ def _below(pits: pd.DataFrame, cut: float) -> tuple[int, float]:
     """Return the pairs with pair_p up to a cut, and the most that unrelated pits would make."""
     entries = int((pits["surface"] == "top").sum())
     return int((pairs_of(pits)["pair_p"] <= cut).sum()), entries * cut
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _percent(value: float) -> str:

@@ -45,7 +45,7 @@ _CAPTIONS = {
     "contact_sheet": "Every tile of the scan, numbered; ellipses are the measured openings.",
     "density": "Pits over scanned area; overlaps count once, and no bin is shown of which less "
     "than a fifth was scanned.",
-    "closeups": "Tiles of the best pairs and the busiest tiles, twice enlarged; ellipses are the "
+    "closeups": "Tiles of the best pairs and the busiest tiles, enlarged; ellipses are the "
     "measured openings, pairs are linked from entry to exit pit.",
     "features": "The three responses of the pre-selection. Top pits lie along entry, bottom pits "
     "along exit, and pairs rise along hip.",
@@ -113,7 +113,8 @@ def _figures(
     made = density_figure(placement, scan, pits, title=lambda told: f"Density: {told}")
     out["density"] = ("Density", png_bytes(made))
     if len(pits):
-        title = "Closest look: the tiles of the best pairs, and the busiest"
+        best = "the tiles of the best pairs, and " if len(pairs_of(pits)) else ""
+        title = f"A closer look: {best}the busiest tiles"
         made = closeup_figure(
             pits,
             content.thumbnails,
@@ -122,7 +123,10 @@ def _figures(
             pixel_size_um=scan.pixel_size_um,
         )
         out["closeups"] = ("Close-ups", png_bytes(made))
-        out["features"] = ("Feature space", png_bytes(feature_figure(pits, feature_title(pits))))
+        # With one channel a response may not exist; one axis alone is no space.
+        if pits[["entry", "exit", "hip"]].notna().any().sum() > 1:
+            made = feature_figure(pits, feature_title(pits))
+            out["features"] = ("Feature space", png_bytes(made))
         made = shape_figure(pits, scan.pixel_size_um, shape_title(pits, scan.pixel_size_um))
         out["shapes"] = ("Shapes", png_bytes(made))
     if len(pairs_of(pits)):
