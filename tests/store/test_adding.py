@@ -22,6 +22,14 @@ def test_the_identical_scan_again_changes_nothing(store, made, take_snapshot):
     assert store.tiles("excluded")["tile"].tolist() == [3]
 
 
+def test_the_digest_is_that_of_the_rows(empty, made):
+    tiles = tuple(t.model_copy(update={"stage_x_mm": -0.0}) for t in made.scan.tiles)
+    scan = made.scan.model_copy(update={"tiles": tiles, "pixel_size_um": 6})
+    empty.add_scan(scan, made.foil, made.read)
+    assert empty.check() == []
+    assert not empty.add_scan(scan, made.foil, made.read).is_new
+
+
 @pytest.mark.parametrize("change", ["pixel", "optics", "tiles", "metadata"])
 def test_another_content_under_the_name_is_refused(store, made, make_scan, take_snapshot, change):
     before = take_snapshot(store.path)

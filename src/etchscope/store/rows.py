@@ -275,7 +275,7 @@ def put_scan(
             gradient_sign=scan.gradient_sign,
             datum=[list(d) for d in scan.datum],
             info=scan.metadata,
-            digest=scan_digest(scan, pictures),
+            digest="",
             array_sha256=array_sha256,
             added_at=now(),
         )
@@ -295,3 +295,7 @@ def put_scan(
     ):
         if rows:
             session.execute(insert(row_class), rows)
+    # Of what the rows give back, not of what went in: SQLite knows no -0.0.
+    session.expire_all()
+    stored = get_scan(session, scan.name)
+    require_scan(session, scan.name).digest = scan_digest(stored, pictures)
