@@ -222,6 +222,7 @@ class Catalogue:
         BadInput : the file is damaged.
         """
         with _named_errors(self.path), Session(self._write) as session, session.begin():
+            session.connection()  # begins now, not with the first statement
             yield session
 
 

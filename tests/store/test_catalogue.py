@@ -1,0 +1,82 @@
+import sqlite3
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
+
+from etchscope.foil import BadInput, MachineFailed
+from etchscope.store import catalogue as catalogue_module
+from etchscope.store.catalogue import SCHEMA_VERSION, Catalogue, SchemaRow, StackRow, TileRow
+
+
+@pytest.fixture
+def catalogue(tmp_path):
+    return Catalogue.create(tmp_path / "it's 100% ours?.sqlite")
+
+
+def test_a_new_catalogue_has_its_version_in_one_place(catalogue):
+    with catalogue.reading() as session:
+        assert session.scalars(select(SchemaRow.version)).all() == [SCHEMA_VERSION]
+    catalogue.require_version()
+
+
+def test_an_error_rolls_back(catalogue):
+    def fail() -> None:
+        with catalogue.writing() as session:
+            session.add(StackRow(name="S1", info={}))
+            session.flush()
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        fail()
+    with catalogue.reading() as session:
+        assert session.scalars(select(StackRow)).all() == []
+
+
+def test_foreign_keys_are_enforced(catalogue):
+    def orphan() -> None:
+        with catalogue.writing() as session:
+            session.add(TileRow(scan="none", number=1, place=0, info={}, excluded=False))
+
+    with pytest.raises(IntegrityError, match="FOREIGN KEY"):
+        orphan()
+
+
+def test_reading_writes_no_file(catalogue):
+    before = (catalogue.path.read_bytes(), catalogue.path.stat().st_mtime_ns)
+    with catalogue.reading() as session:
+        session.execute(text("SELECT count(*) FROM tile")).all()
+    assert (catalogue.path.read_bytes(), catalogue.path.stat().st_mtime_ns) == before
+    assert [p.name for p in catalogue.path.parent.iterdir()] == [catalogue.path.name]
+
+
+def test_another_database_is_no_catalogue(tmp_path):
+    path = tmp_path / "other.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE mine (a INTEGER)")
+    connection.close()
+    with pytest.raises(BadInput, match=r"other\.sqlite: expected an Etchscope catalogue"):
+        Catalogue(path).require_version()
+
+
+def test_opening_never_makes_a_file(tmp_path):
+    with pytest.raises(BadInput, match="unable to open"):
+        Catalogue(tmp_path / "none.sqlite").require_version()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_writer_that_waits_too_long_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(catalogue_module, "_BUSY_S", 0.05)
+    first = Catalogue.create(tmp_path / "c.sqlite")
+    second = Catalogue(tmp_path / "c.sqlite")
+
+    def write() -> None:
+        with second.writing():
+            pass
+
+    with first.writing():
+        with pytest.raises(MachineFailed, match="another process is writing"):
+            write()
+        with second.reading() as session:  # readers go on
+            assert session.scalar(select(SchemaRow.version)) == SCHEMA_VERSION
+    write()
