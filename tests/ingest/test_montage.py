@@ -44,6 +44,15 @@ def test_a_black_bar_in_some_cells_and_a_dark_first_line_do_not_matter():
     assert {page[cell].shape for cell in cells} == {(20, 20)}
 
 
+@pytest.mark.parametrize("dark", [11, 19])
+def test_a_cell_whose_first_or_last_line_is_dark_grows_back_over_it(dark):
+    page = montage(3, 5, 9, [1] * 6)  # the second column is 11 to 19
+    expected = find_cells("m.bmp", page, 3, 5)
+    assert expected[1][1] == slice(11, 20)
+    page[:, dark] = 0
+    assert find_cells("m.bmp", page, 3, 5) == expected
+
+
 @pytest.mark.parametrize(("rows", "columns"), [(4, 5), (3, 4)])
 def test_another_number_of_cells_is_refused(rows, columns):
     page = montage(3, 5, 9, [1] * 6)

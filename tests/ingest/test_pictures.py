@@ -147,6 +147,7 @@ def test_flipped_bits_never_escape_as_another_error(tmp_path):
         ("text.png", b"this is no picture at all\n" * 20, "found something else"),
         ("text.tga", b"this is no picture at all\n" * 20, "damage: "),
         ("text.tif", b"this is no picture at all\n" * 20, "found something else"),
+        ("none.tif", b"II*\0\0\0\0\0", "expected some pages, found 0"),
         ("float.tif", tiff(GREY.astype("f4")), "8 or 16 bits a pixel, found float32"),
         ("signed.tif", tiff(GREY.astype("i2")), "8 or 16 bits a pixel, found int16"),
     ],

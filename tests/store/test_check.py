@@ -73,6 +73,11 @@ def test_a_missing_or_changed_file_is_named(full, file, what, how):
     assert "missing" in findings[0].detail or str(full.path) in findings[0].detail
 
 
+def test_exclusion_is_no_damage(full):
+    full.exclude("tile < 4", "dust")
+    assert full.check() == []
+
+
 def test_missing_pictures_and_run_folders_are_named(full):
     shutil.rmtree(full.path / "images/F1-front.zarr")
     shutil.rmtree(full.path / "runs/r1")

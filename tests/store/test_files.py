@@ -19,6 +19,7 @@ def test_a_file_is_whole_or_as_it_was(tmp_path):
     with pytest.raises(RuntimeError, match="stop"):
         fail()
     assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
     with written_aside(path) as aside:
         aside.write_text("new")
         assert path.read_text() == "old"

@@ -48,7 +48,8 @@ def _options(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status; errors go to stderr, one line each.
 
-    0: done. 2: wrong usage or bad input. 1: the machine failed. 130: interrupted.
+    0: done. 2: wrong usage or bad input. 1: the machine failed. 130: interrupted
+    (Typer turns Ctrl-C into it).
 
     Parameters
     ----------
@@ -68,8 +69,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = 2 if is_input or isinstance(error, IsADirectoryError | FileExistsError) else 1
         hint = "; free some space and repeat" if error.errno in _FULL else ""
         return _failed(f"{where}{error.strerror or error}{hint}", status)
-    except KeyboardInterrupt:
-        return _failed("interrupted", 130)
     return 0
 
 
