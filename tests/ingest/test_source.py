@@ -65,6 +65,8 @@ def test_what_the_user_says_comes_first(write_scan):
     scan = source.scan
     assert (scan.name, scan.foil, scan.side, scan.pixel_size_um) == ("mine", "Z", "back", 2.0)
     assert source.foil.name == "Z"
+    with pytest.raises(BadInput, match=r"pixel_size_um: expected greater than 0, found 0"):
+        open_source(write_scan(name="zero"), Overrides(pixel_size_um=0.0))
     with pytest.raises(BadInput, match=r"scan\.json: name: .*'a/b'"):
         open_source(write_scan(name="other"), Overrides(scan="a/b"))
 

@@ -42,6 +42,27 @@ def test_a_scan_goes_with_all_that_came_from_it_and_nothing_else(full, made, tak
     assert full.check() == []
 
 
+def test_unfinished_runs_go_with_their_scan(full):
+    table = as_pits({"x_px": [1.0], "y_px": [1.0]})
+    for run, scan in (("a", "F1-front"), ("b", "F1-back")):
+        full.write_part(run, 0, table, {"scan": scan})
+    (full.path / "runs/.a.partial/part-00000.parquet").rename(
+        full.path / "runs/.a.partial/part-00001.parquet"
+    )
+    (full.path / "runs/.a.partial/part-00000.parquet").write_text("damaged")
+    full.remove("scan = 'F1-front'")
+    assert full.parts("a") == {}
+    assert list(full.parts("b")) == [0]
+
+
+def test_what_the_store_did_not_name_is_not_deleted(full):
+    mine = full.path / "images/notes.txt"
+    mine.write_text("mine")
+    full.remove("scan = 'F1-front'")
+    assert mine.read_text() == "mine"
+    assert [f.what for f in full.check()] == ["images/notes.txt"]
+
+
 def test_a_foil_stays_while_it_has_a_scan(full):
     assert full.dependants("scan = 'F1-back'").foils == ()
     both = full.dependants("foil = 'F1'")

@@ -127,7 +127,7 @@ def _described(root: Path, given: Overrides, *, skip_bad: bool) -> Source:
         "foil": given.foil or says.foil,
         "side": given.side or says.side,
         "layout": layout,
-        "pixel_size_um": given.pixel_size_um or says.pixel_size_um,
+        "pixel_size_um": says.pixel_size_um if given.pixel_size_um is None else given.pixel_size_um,
         "channels": channels,
         "datum": tuple(says.datum),
         "azimuth_sense": says.azimuth_sense,

@@ -34,6 +34,11 @@ class Products:
     ) -> None:
         """Write one part of a run that goes on, whole or not at all.
 
+        Parameters
+        ----------
+        table : any table; its dtypes come back.
+        record : what is to be known of the part; its ``scan`` lets ``remove`` find it.
+
         Raises
         ------
         BadInput : the name of the run is no file name.

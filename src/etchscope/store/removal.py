@@ -30,6 +30,8 @@ __all__ = ["Removal", "erase_unreachable", "plan_removal", "remove_rows", "unrea
 
 log = logging.getLogger(__name__)
 
+_OURS = (".zarr", ".zarr.partial", ".zarr.erase")
+
 
 @dataclass(frozen=True)
 class Removal:
@@ -136,10 +138,15 @@ def unreachable(session: Session, root: Path) -> list[Path]:
 def erase_unreachable(catalogue: Catalogue, root: Path) -> None:
     """Delete pictures that no row points at and erase removed tiles; call under the store's lock.
 
-    Runs and fits of other processes may be on their way in, so theirs stay.
+    Runs and fits of other processes may be on their way in, so theirs stay; so does what the
+    store did not name.
     """
     with catalogue.reading() as session:
-        leftovers = [p for p in unreachable(session, root) if p.parent.name == "images"]
+        leftovers = [
+            p
+            for p in unreachable(session, root)
+            if p.parent.name == "images" and p.name.endswith(_OURS)
+        ]
         pending = session.execute(
             select(ErasureRow.scan, ErasureRow.place).order_by(ErasureRow.scan, ErasureRow.place)
         ).all()

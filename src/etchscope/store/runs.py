@@ -5,8 +5,9 @@
 """
 
 import json
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,15 @@ from etchscope.store.tables import pits_to_arrow, read_parquet, write_parquet
 __all__ = [
     "drop_partial",
     "partial_folder",
+    "partial_runs_of",
     "prepare_run",
     "publish_run",
     "read_part",
     "read_parts",
     "write_part",
 ]
+
+log = logging.getLogger(__name__)
 
 _RECORD = b"etchscope_part"
 _PART = re.compile(r"part-(\d{5,})\.parquet")
@@ -102,6 +106,23 @@ def read_part(runs: Path, run: str, index: int) -> pd.DataFrame:
     """
     table: pd.DataFrame = read_parquet(_part_file(runs, run, index)).to_pandas()
     return table
+
+
+def partial_runs_of(runs: Path, scans: Collection[str]) -> list[str]:
+    """Return the unfinished runs whose parts name one of these scans (``scan`` in the record)."""
+    found = []
+    for folder in sorted(runs.glob(".*.partial")):
+        run = folder.name.removeprefix(".").removesuffix(".partial")
+        for part in sorted(p for p in folder.iterdir() if _PART.fullmatch(p.name)):
+            try:
+                record = _record_of(part)
+            except BadInput as error:
+                log.warning("a part of run %s is passed over: %s", run, error)
+                continue
+            if record.get("scan") in scans:
+                found.append(run)
+            break
+    return found
 
 
 def drop_partial(runs: Path, run: str) -> None:

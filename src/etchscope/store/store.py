@@ -28,7 +28,7 @@ from etchscope.store.rows import (
     require_scan,
     stack_of,
 )
-from etchscope.store.runs import drop_partial
+from etchscope.store.runs import drop_partial, partial_runs_of
 
 __all__ = ["Store"]
 
@@ -295,6 +295,7 @@ class Store(Products):
                 remove_rows(session, removal)
             for run in removal.runs:
                 delete(self.path / "runs" / run)
+            for run in partial_runs_of(self.path / "runs", touched):
                 drop_partial(self.path / "runs", run)
             for file in fits:
                 delete(self.path / "fits" / file)
