@@ -55,7 +55,7 @@ def test_another_database_is_no_catalogue(tmp_path):
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE mine (a INTEGER)")
     connection.close()
-    with pytest.raises(BadInput, match=r"other\.sqlite: expected an Etchscope catalogue"):
+    with pytest.raises(BadInput, match=r"other\.sqlite: expected an intact Etchscope catalogue"):
         Catalogue(path).require_version()
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from etchscope.foil import as_pits
+from etchscope.foil import BadInput, as_pits
 from etchscope.store import Finding, Store
 
 
@@ -125,3 +125,19 @@ def test_a_destroyed_catalogue_is_a_finding(full):
     findings = full.check()
     assert findings[0].severity == "damaged"
     assert "catalogue" in findings[0].what
+
+
+def test_a_flipped_bit_in_the_catalogue_is_a_finding_or_nothing(full):
+    path, rng = full.path / "catalogue.sqlite", np.random.default_rng(0)
+    data, damaged = path.read_bytes(), 0
+    used = np.flatnonzero(np.frombuffer(data, np.uint8))  # most of the file is empty
+    for at in rng.choice(used, 150, replace=False):
+        flip(path, int(at))
+        try:
+            findings = Store.open(full.path).check()
+        except BadInput as error:
+            damaged += "catalogue.sqlite" in str(error)
+        else:
+            damaged += any(f.severity == "damaged" for f in findings)
+        path.write_bytes(data)
+    assert damaged > 50

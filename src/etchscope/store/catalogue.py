@@ -4,6 +4,7 @@ The journal is SQLite's default (rollback): after a kill the next reader rolls b
 nothing has to be repaired, and reading writes no file.
 """
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from sqlalchemy import JSON, Connection, Engine, ForeignKey, create_engine, event, select
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.pool import NullPool
 
@@ -36,6 +37,7 @@ __all__ = [
 
 SCHEMA_VERSION = 1
 _BUSY_S = 30.0
+_INTACT = "an intact Etchscope catalogue"
 
 
 class _Base(DeclarativeBase):
@@ -193,11 +195,8 @@ class Catalogue:
         ------
         BadInput : not a catalogue, or of another schema version.
         """
-        try:
-            with self.reading() as session:
-                found = session.scalar(select(SchemaRow.version))
-        except DatabaseError as error:
-            raise BadInput(self.path, "an Etchscope catalogue", str(error.orig)) from error
+        with self.reading() as session:
+            found = session.scalar(select(SchemaRow.version))
         if found != SCHEMA_VERSION:
             raise BadInput(
                 self.path,
@@ -250,6 +249,8 @@ def _engine(path: Path) -> Engine:
 def _named_errors(path: Path) -> Iterator[None]:
     try:
         yield
+    except IntegrityError:  # a mistake of ours, not of the file
+        raise
     except DatabaseError as error:
         text = str(error.orig)
         if "full" in text or "disk I/O" in text:
@@ -257,6 +258,6 @@ def _named_errors(path: Path) -> Iterator[None]:
             raise MachineFailed(f"writing {path}: {text}. {hint}") from error
         if "locked" in text:
             raise MachineFailed(f"{path}: another process is writing; repeat later.") from error
-        if "malformed" in text or "not a database" in text:
-            raise BadInput(path, "an intact catalogue", text) from error
-        raise
+        raise BadInput(path, _INTACT, text) from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:  # from a damaged row
+        raise BadInput(path, _INTACT, str(error)) from error

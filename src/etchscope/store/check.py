@@ -48,6 +48,8 @@ def check_store(catalogue: Catalogue, root: Path, progress: Progress) -> list[Fi
                 *_fit_findings(session, root),
                 *_leftovers(session, root),
             ]
+    except LookupError as error:  # rows that should name each other
+        return [Finding("damaged", "catalogue", f"no row {error}")]
     except BadInput as error:
         return [Finding("damaged", "catalogue", str(error))]
 
