@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from etchscope.cli import data
+from etchscope.cli import analyse, data, demo, judge
 from etchscope.foil import EtchscopeError
 
 __all__ = ["app", "main"]
@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _name, _command in data.COMMANDS.items():
+for _name, _command in (demo.COMMANDS | data.COMMANDS | analyse.COMMANDS | judge.COMMANDS).items():
     app.command(name=_name)(_command)
 
 

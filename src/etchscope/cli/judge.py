@@ -134,7 +134,7 @@ def _chosen_run(store: Store, scan: str | None, run: str | None) -> str:
     scans = sorted(set(runs["scan"]))
     if not scans:
         where = str(store.path) if scan is None else f"scan {scan}"
-        raise BadInput(where, "a finished run", "none", hint="Start with etchscope run.")
+        raise BadInput(where, "a finished run", "none", hint="Start with `etchscope find`.")
     if len(scans) > 1:
         raise BadInput("--scan", f"one of {', '.join(scans)}", "none given")
     return str(runs["run"].iloc[-1])

@@ -1,1 +1,26 @@
 """From raw grey levels to normalised pictures and their illumination harmonics."""
+
+from etchscope.imaging.cleanup import long_scratches, without_thin_features
+from etchscope.imaging.harmonics import (
+    divergence,
+    harmonic_weights,
+    harmonics,
+    normalised_harmonics,
+)
+from etchscope.imaging.normalise import Normalisation, Recipe, fit_normalisation, smooth_background
+from etchscope.imaging.symmetry import D4, Symmetry
+
+__all__ = [
+    "D4",
+    "Normalisation",
+    "Recipe",
+    "Symmetry",
+    "divergence",
+    "fit_normalisation",
+    "harmonic_weights",
+    "harmonics",
+    "long_scratches",
+    "normalised_harmonics",
+    "smooth_background",
+    "without_thin_features",
+]

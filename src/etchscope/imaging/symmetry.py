@@ -50,7 +50,7 @@ class Symmetry:
                 f"azimuths that {self} maps onto themselves",
                 f"{azimuths.tolist()}",
             )
-        return order.astype(np.int64)
+        return np.asarray(order, np.int64)
 
     def pictures(self, stack: RawStack, azimuths_deg: Floats, directional: Ints) -> RawStack:
         """Return the (channel, y, x) pictures of the transformed scene.

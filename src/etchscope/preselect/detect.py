@@ -4,13 +4,15 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from etchscope.foil import PitFlag
-from etchscope.foil.types import Bools, FloatImage, Floats, FloatStack, Ints, RawStack
+from etchscope.foil.types import Bools, Floats, FloatStack, Ints, RawStack
 from etchscope.imaging.harmonics import divergence
 from etchscope.imaging.normalise import Normalisation
 from etchscope.preselect.lighting import Lighting, Views, presence, views
@@ -34,6 +36,8 @@ _DECIDES = 2.0
 """Significance from which a faint gradient's sign is taken for the pit's surface."""
 _FAINT = 1.4
 """Joint significance a faint pit needs, in units of the threshold: the texture has wide tails."""
+_ALONE = 1.9
+"""How much wider the tails of clutter are than those of noise, where no gradient tells them."""
 _ENOUGH = 10
 """Fewest pits from which an ordinary one is known."""
 _UNSIGNED = Cuts(threshold=6.0, residual_same=0.5, rounds=2)
@@ -118,6 +122,10 @@ class _Presence:
         return np.asarray((maps[:, y, x].T * peak).sum(axis=1) / (peak**2).sum(axis=1))
 
 
+def _thin_px(settings: FindSettings) -> int:
+    return int(settings.smallest_radius_px)
+
+
 def _radii(settings: FindSettings) -> Radii:
     return Radii(settings.smallest_radius_px, settings.largest_radius_px)
 
@@ -160,7 +168,7 @@ def calibrate(
     ----------
     stacks : (channel, y, x) raw pictures, at least one tile.
     """
-    seen = [views(raw, normalisation, lighting) for raw in stacks]
+    seen = [views(raw, normalisation, lighting, _thin_px(settings)) for raw in stacks]
     radii, cuts = _radii(settings), _cuts(settings)
     fields = [f for v in seen if (f := _field_maps(v, settings)) is not None]
     grid = _Presence(seen[0].limit.shape, settings, len(fields) > 0)
@@ -173,8 +181,12 @@ def calibrate(
     weights = _weights(seen, grid, signed, 2 * settings.threshold)
     maps = [grid.maps(v, weights) for v in seen]
     noise = np.median([_spread(m, 0.25) for m in maps], axis=0)
-    unsigned = [grid.extract(m, noise, _UNSIGNED) for m in maps]
+    unsigned = [grid.extract(m, noise, _UNSIGNED if fields else cuts) for m in maps]
     noise = np.median([_spread(m, 0.5) for m in maps], axis=0)
+    if not fields:
+        # Without a gradient, clutter is all that a pit competes with. It is small: its spread
+        # falls with the scale as that of white noise does, and where it does not, pits are in it.
+        noise = _ALONE * noise[0] * radii.sigmas[0] / radii.sigmas
     ratios = [_ratios(s, u) for s, u in zip(signed, unsigned, strict=False)]
     known = np.concatenate(ratios) if ratios else np.empty(0)
     ratio = float(np.median(known)) if len(known) >= _ENOUGH else np.inf
@@ -282,7 +294,8 @@ def _resolve(signed: Finds, unsigned: Finds, gradient: _Gradient, ratio: float) 
     is_top = signed.amplitude > 0
     reach = 1.2 * np.maximum.outer(unsigned.radius_px, signed.radius_px)
     near = _near(unsigned, signed, reach)
-    top, bottom = near[:, is_top].any(axis=1), near[:, ~is_top].any(axis=1)
+    top = np.asarray(near[:, is_top].any(axis=1))
+    bottom = np.asarray(near[:, ~is_top].any(axis=1))
     strongest = np.where(near, np.abs(signed.amplitude), 0).max(axis=1, initial=0)
     free = ~(top | bottom)
     cancelled = unsigned.amplitude > _CANCELLED * ratio * np.maximum(
@@ -342,7 +355,7 @@ def detect(
     ------
     BadInput : the stack does not fit the normalisation.
     """
-    view = views(raw, normalisation, lighting)
+    view = views(raw, normalisation, lighting, _thin_px(settings))
     field = _field_maps(view, settings)
     grid = _Presence(view.limit.shape, settings, field is not None)
     maps, noise = grid.maps(view, calibration.weights), calibration.presence_noise
@@ -365,7 +378,7 @@ def detect(
     return pd.DataFrame({"surface": openings.surface, **columns, "mate": openings.mate})
 
 
-def _shapes(openings: _Openings, view: Views, calibration: Calibration) -> dict[str, Floats]:
+def _shapes(openings: _Openings, view: Views, calibration: Calibration) -> dict[str, NDArray[Any]]:
     """Return shape and flags of each opening, from the picture in which it is clearest.
 
     The sign-free pictures are the sharper ones; where a neighbour overlaps, the field shows the

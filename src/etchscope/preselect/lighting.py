@@ -1,4 +1,4 @@
-"""From the pictures of one tile to the two things the pre-selection looks at: field and presence."""
+"""From the pictures of one tile to what the pre-selection looks at: field and presence."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from etchscope.foil import BadInput, Channel, Scan
 from etchscope.foil.types import Bools, FloatImage, Floats, FloatStack, Ints, RawStack
+from etchscope.imaging.cleanup import without_thin_features
 from etchscope.imaging.harmonics import harmonic_weights, normalised_harmonics
 from etchscope.imaging.normalise import Normalisation
 
@@ -82,7 +83,9 @@ class Views:
     limit: Bools
 
 
-def views(raw: RawStack, normalisation: Normalisation, lighting: Lighting) -> Views:
+def views(
+    raw: RawStack, normalisation: Normalisation, lighting: Lighting, thin_px: int = 0
+) -> Views:
     """Return the field and the sign-free pictures of one tile, normalised on the way.
 
     Absorption multiplies where pits overlap; its logarithm adds.
@@ -90,6 +93,7 @@ def views(raw: RawStack, normalisation: Normalisation, lighting: Lighting) -> Vi
     Parameters
     ----------
     raw : (channel, y, x) grey levels.
+    thin_px : narrower features of the backlit picture are no pits and taken away.
 
     Raises
     ------
@@ -101,6 +105,8 @@ def views(raw: RawStack, normalisation: Normalisation, lighting: Lighting) -> Vi
     signs = []
     for c, sign in [(c, -1) for c in lighting.dark] + [(c, 1) for c in lighting.bright]:
         light = raw[c] * normalisation.inverse[c] + np.float32(1 - normalisation.offset[c])
+        if sign < 0:
+            light = without_thin_features(light, thin_px, bright=False)
         signs.append(sign * np.log(np.maximum(light, np.float32(_DARKEST))))
     if len(lighting.directional):
         mean, a, b = normalised_harmonics(

@@ -51,7 +51,8 @@ def _remainder_limit(
 ) -> float:
     """Return what a response must exceed not to be the remainder of a pit taken out before."""
     same, other = (0, 1) if sign > 0 else (1, 0)
-    return max(residual[0] * shadow[other, y, x], residual[1] * shadow[same, y, x])
+    limit: float = max(residual[0] * shadow[other, y, x], residual[1] * shadow[same, y, x])
+    return limit
 
 
 @numba.njit(nogil=True, cache=True)
@@ -84,12 +85,18 @@ def _candidates(
                     size = abs(row[i]) if signed else row[i]
                     if size < limit:
                         continue
-                    sign = np.float32(1.0) if row[i] > 0 else np.float32(-1.0)
+                    sign = 1.0 if row[i] > 0 else -1.0
                     if size < _remainder_limit(shadow, y, x, sign, residual):
                         continue
                     if _is_extremum(maps, s, y, x, sign):
                         found.append(
-                            (size / limit, np.float32(s), np.float32(y), np.float32(x), sign)
+                            (
+                                size / limit,
+                                np.float32(s),
+                                np.float32(y),
+                                np.float32(x),
+                                np.float32(sign),
+                            )
                         )
     out = np.empty((len(found), 5), np.float32)
     for i in range(len(found)):

@@ -1,7 +1,8 @@
 """Where something pit-like is: signed and sign-free response maps over a small range of radii.
 
-A pit's first harmonic is a radial field on a disc, so the negative divergence of the field, smoothed
-at pit scale, peaks on a top pit and dips on a bottom one: the Laplacian of Gaussian of the height.
+A pit's first harmonic is a radial field on a disc, so the negative divergence of the field,
+smoothed at pit scale, peaks on a top pit and dips on a bottom one: it is the Laplacian of Gaussian
+of the height.
 Backlit, halo and mean pictures show a disc or a ring; minus their Laplacian, smoothed likewise,
 peaks on it, and keeps its sign where entry and exit gradients cancel.
 """
@@ -75,7 +76,8 @@ def cascade(source: FloatImage, radii: Radii) -> FloatStack:
     for i, sigma in enumerate(radii.sigmas):
         step = float(np.sqrt(sigma**2 - before**2))
         size = 2 * int(np.ceil(3 * step)) + 1
-        smooth = cv2.GaussianBlur(smooth, (size, size), step, borderType=cv2.BORDER_CONSTANT)
+        blurred = cv2.GaussianBlur(smooth, (size, size), step, borderType=cv2.BORDER_CONSTANT)
+        smooth = np.asarray(blurred, np.float32)
         np.multiply(smooth, np.float32(sigma**2), out=out[i])
         before = sigma
     return out
@@ -103,7 +105,7 @@ class Kernels:
     def peak_of(self, radius_px: Floats) -> Floats:
         """Return the centre's responses for pits of given radii, (n, scale)."""
         steps = np.log(np.asarray(radius_px)[:, None] / self.radii_px[None, :])
-        return self.peak[np.abs(steps).argmin(axis=1)]
+        return np.asarray(self.peak[np.abs(steps).argmin(axis=1)])
 
 
 def _frame(radii: Radii) -> tuple[int, FloatImage]:

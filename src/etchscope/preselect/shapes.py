@@ -1,7 +1,8 @@
 """The measured shape of each opening: centre, radius, ellipticity, angle and contrast.
 
-Rays from the centre find the rim where the signal falls to half of what it is inside; an ellipse is
-fitted to the rim points. Rays that a neighbour covers find no rim, or one far off, and are left out.
+Rays from the centre find the rim where the signal falls to half of what it is inside; an ellipse
+is fitted to the rim points. Rays that a neighbour covers find no rim, or one far off, and are left
+out.
 """
 
 import numba

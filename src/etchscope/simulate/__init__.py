@@ -2,7 +2,7 @@
 
 from etchscope.simulate.optics import Optics, height_map, reference_channels, render
 from etchscope.simulate.populations import Population, draw_openings
-from etchscope.simulate.scan import SimulatedScan
+from etchscope.simulate.scan import SimulatedScan, isolated
 
 __all__ = [
     "Optics",
@@ -10,6 +10,7 @@ __all__ = [
     "SimulatedScan",
     "draw_openings",
     "height_map",
+    "isolated",
     "reference_channels",
     "render",
 ]

@@ -93,7 +93,7 @@ def _blurred(picture: FloatImage, sigma_px: float) -> FloatImage:
 
 def _slopes(height: FloatImage) -> tuple[FloatImage, FloatImage]:
     down, right = np.gradient(height)
-    return right, -down
+    return np.asarray(right, np.float32), np.asarray(-down, np.float32)
 
 
 def _texture(rng: np.random.Generator, optics: Optics) -> FloatImage:

@@ -5,13 +5,14 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from scipy.spatial import cKDTree
 
 from etchscope.foil import Scan, Side, Tile, as_pits, foil_frame, stage_to_tile
 from etchscope.foil.types import RawStack
 from etchscope.simulate.optics import Optics, height_map, render
 from etchscope.simulate.populations import Population, draw_openings
 
-__all__ = ["SimulatedScan"]
+__all__ = ["SimulatedScan", "isolated"]
 
 _STEP_MM = (4.0, 3.0)
 _PIXEL_UM = 6.4516
@@ -130,3 +131,23 @@ class SimulatedScan:
         columns.loc[~is_hip, "partner"] = pd.NA
         columns["class"] = np.where(is_hip, "hip", rows["surface"])
         return as_pits(columns.reset_index(drop=True))
+
+
+def isolated(truth: pd.DataFrame) -> "pd.Series[bool]":
+    """Return, per opening, whether it touches no other one of its foil.
+
+    Parameters
+    ----------
+    truth : one row an opening, ``x_mm, y_mm, radius_px`` of the reference pixel size.
+    """
+    place = truth[["x_mm", "y_mm"]].to_numpy() * 1000 / _PIXEL_UM
+    radius = truth["radius_px"].to_numpy()
+    touching = np.zeros(len(truth), bool)
+    if len(truth) > 1:
+        pairs = cKDTree(place).query_pairs(2 * radius.max(), output_type="ndarray")
+        i, j = pairs[:, 0], pairs[:, 1]
+        apart = np.hypot(*(place[i] - place[j]).T)
+        near = apart < radius[i] + radius[j]
+        touching[i[near]] = touching[j[near]] = True
+    out: pd.Series[bool] = pd.Series(~touching, index=truth.index)
+    return out

@@ -1,0 +1,214 @@
+"""Commands that look for pits and hand them on: find, export."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import pandas as pd
+import typer
+from pydantic import ValidationError
+
+from etchscope.cli.progress import progress_bar
+from etchscope.foil import BadInput
+from etchscope.foil.types import Floats
+from etchscope.ingest import Overrides, add
+from etchscope.preselect import FindSettings
+from etchscope.run import Executor, FindReport, find
+from etchscope.store import Store
+from etchscope.store.tables import write_table
+
+__all__ = ["COMMANDS"]
+
+
+def _settings(values: dict[str, float | None]) -> FindSettings:
+    given = {name: value for name, value in values.items() if value is not None}
+    try:
+        return FindSettings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]) or "settings"
+        option = "--" + name.replace("_", "-")
+        raise BadInput(option, first["msg"], repr(first["input"])) from error
+
+
+def _region(path: Path | None) -> Floats | None:
+    """Return the polygon, (m, 2) foil mm, of a JSON file [[x, y], …]."""
+    if path is None:
+        return None
+    expected = "[[x_mm, y_mm], …] with at least three corners"
+    try:
+        corners = np.array(json.loads(path.read_text()), np.float64)
+    except (ValueError, TypeError) as error:
+        raise BadInput(path, expected, str(error)) from error
+    if corners.ndim != 2 or corners.shape[1:] != (2,) or not np.isfinite(corners).all():
+        raise BadInput(path, expected, f"an array of shape {corners.shape}")
+    return corners
+
+
+@contextmanager
+def _opened(paths: list[Path], overrides: Overrides, *, skip_bad: bool) -> Iterator[Store]:
+    """Yield the store given, or one for this search only, made of the pictures given."""
+    if len(paths) == 1 and (paths[0] / "catalogue.sqlite").is_file():
+        if overrides != Overrides(scan=overrides.scan) or skip_bad:
+            what = "no option about pictures"
+            raise BadInput(paths[0], what, "a store", hint="Give those options to `add`.")
+        yield Store.open(paths[0])
+        return
+    with tempfile.TemporaryDirectory(prefix="etchscope-") as folder:
+        store = Store.create(Path(folder) / "store")
+        with progress_bar("Reading pictures") as bar:
+            added = add(
+                store,
+                paths,
+                overrides=overrides,
+                skip_bad=skip_bad,
+                progress=bar.advance,
+                total=bar.total,
+            )
+        for bad in added.left_out:
+            typer.echo(f"left out tile {bad.tile}: {bad.file}: {bad.why}", err=True)
+        yield store
+
+
+def find_command(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="A store, a scan directory, or pictures."),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Pit table, .csv or .parquet."),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also write a report of each run.")
+    ] = None,
+    scan: Annotated[str | None, typer.Option(help="Scan of the store [all of them].")] = None,
+    layout: Annotated[
+        Literal["smartscope", "pictures", "montage", "plain"] | None,
+        typer.Option(help="How pictures lie in their files."),
+    ] = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="Rows of a montage.")] = None,
+    columns: Annotated[int | None, typer.Option(min=1, help="Columns of a montage.")] = None,
+    pixel_size_um: Annotated[float | None, typer.Option(help="Size of a pixel.")] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave bad tiles out.")] = False,
+    region: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="JSON polygon [[x, y], …] in foil mm to search."),
+    ] = None,
+    smallest_radius_px: Annotated[float | None, typer.Option(help="Smallest pit [3].")] = None,
+    largest_radius_px: Annotated[float | None, typer.Option(help="Largest pit [12].")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Least response in units of the noise [6].")
+    ] = None,
+    pair_reach_px: Annotated[
+        float | None, typer.Option(help="Largest displacement from entry to exit pit [20].")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Threads or processes.")] = 2,
+    executor: Annotated[Executor, typer.Option(help="How the tiles are shared out.")] = "threads",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program.")] = False,
+) -> None:
+    """Find the pits of a store's scans, or directly of a scan directory or of pictures.
+
+    Example: etchscope find plate7 -o pits.parquet
+
+    Example: etchscope find sheet.bmp --layout montage --rows 9 --columns 12 -o pits.csv
+    """
+    settings = _settings(
+        {
+            "smallest_radius_px": smallest_radius_px,
+            "largest_radius_px": largest_radius_px,
+            "threshold": threshold,
+            "pair_reach_px": pair_reach_px,
+        }
+    )
+    polygon = _region(region)
+    overrides = Overrides(
+        layout=layout, rows=rows, columns=columns, pixel_size_um=pixel_size_um, scan=scan
+    )
+    reports = []
+    with _opened(paths, overrides, skip_bad=skip_bad) as store:
+        names = store.scans() if scan is None else [scan]
+        if not names:
+            raise BadInput(store.path, "a store with scans", "an empty store", hint="Add a scan.")
+        for name in names:
+            with progress_bar(f"Searching {name}") as bar:
+                done = find(
+                    store,
+                    name,
+                    settings=settings,
+                    region=polygon,
+                    workers=workers,
+                    executor=executor,
+                    progress=bar.advance,
+                    total=bar.total,
+                )
+            reports.append(done)
+            if not as_json:
+                _tell(store, done)
+        if output is not None:
+            _export(store, [r.run for r in reports], output)
+        if report is not None:
+            for done in reports:
+                _report(store, done.run, report / done.scan if len(reports) > 1 else report)
+    if as_json:
+        typer.echo(json.dumps([asdict(r) for r in reports]))
+
+
+def _tell(store: Store, done: FindReport) -> None:
+    surfaces = store.read_pits(done.run)["surface"].value_counts()
+    by_surface = ", ".join(f"{n} {name}" for name, n in surfaces.items()) or "none"
+    again = " (done before)" if done.was_done else ""
+    typer.echo(f"{done.scan}: {done.pits} pits ({by_surface}) on {done.tiles} tiles, {done.run}")
+    left_out = len(store.left_out(done.scan))
+    if left_out or again:
+        typer.echo(f"{done.scan}: {left_out} tiles were left out when it was added{again}")
+
+
+def _report(store: Store, run: str, directory: Path) -> None:
+    # Here, so that no other command waits for Matplotlib.
+    from etchscope.report import content_of_run, write_report
+
+    content = content_of_run(store, run)
+    with progress_bar("Drawing tiles", len(content.scan.included)) as bar:
+        typer.echo(write_report(content, directory, progress=bar.advance))
+
+
+def _export(store: Store, runs: list[str], path: Path) -> None:
+    tables = [store.read_pits(run) for run in runs]
+    record = {"runs": [store.run_record(run) for run in runs]}
+    write_table(path, pd.concat(tables, ignore_index=True), record=record)
+
+
+def export(
+    store: Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Table, .csv or .parquet.")
+    ],
+    scan: Annotated[str | None, typer.Option(help="Scan [all that were searched].")] = None,
+    run: Annotated[str | None, typer.Option(help="Run [the latest of each scan].")] = None,
+) -> None:
+    """Write the pit table of a store's latest runs to a file.
+
+    Example: etchscope export plate7 --scan F1-front -o pits.csv
+    """
+    opened = Store.open(store)
+    if run is not None:
+        opened.run_record(run)
+        runs = [run]
+    else:
+        names = opened.scans() if scan is None else [scan]
+        for name in names:
+            opened.scan(name)
+        runs = [latest for name in names if (latest := opened.latest_run(name)) is not None]
+    if not runs:
+        raise BadInput(store, "a finished run", "none", hint="Start with `etchscope find`.")
+    _export(opened, runs, output)
+    typer.echo(output)
+
+
+COMMANDS = {"find": find_command, "export": export}

@@ -1,0 +1,52 @@
+"""Clean-up: thin lines and spots that are no pit, and long scratches."""
+
+import cv2
+import numpy as np
+
+from etchscope.foil.types import Bools, FloatImage
+
+__all__ = ["long_scratches", "without_thin_features"]
+
+
+def without_thin_features(picture: FloatImage, width_px: int, *, bright: bool) -> FloatImage:
+    """Return a picture without features narrower than ``width_px``: fine scratches, hot spots.
+
+    A morphological opening (bright features) or closing (dark ones) with a round element; what is
+    wider keeps its place and its size.
+
+    Parameters
+    ----------
+    picture : (y, x) float32.
+    width_px : below 2 the picture is returned as it is.
+    bright : whether the features to remove are brighter than their surroundings.
+    """
+    if width_px < 2:
+        return picture
+    element = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width_px, width_px))
+    how = cv2.MORPH_OPEN if bright else cv2.MORPH_CLOSE
+    return np.asarray(cv2.morphologyEx(picture, how, element), np.float32)
+
+
+def long_scratches(picture: FloatImage, least: float, length_px: float) -> Bools:
+    """Return where long thin bright features lie, (y, x) bool.
+
+    A connected region above ``least`` is a scratch if the narrowest rectangle around it is at
+    least ``length_px`` long and more than eight times as long as the region is wide on average.
+
+    Parameters
+    ----------
+    picture : (y, x) float32 in which scratches are bright.
+    """
+    above = (picture > least).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
+    extent = np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
+    scratch = np.zeros(count, bool)
+    for label in np.flatnonzero(extent >= length_px).tolist():
+        if label == 0:
+            continue
+        x, y, width, height, area = stats[label]
+        part = (labels[y : y + height, x : x + width] == label).astype(np.uint8)
+        _, (one, other), _ = cv2.minAreaRect(cv2.findNonZero(part))
+        longest = max(one, other) + 1
+        scratch[label] = longest >= length_px and longest > 8 * area / longest
+    return np.asarray(scratch[labels])

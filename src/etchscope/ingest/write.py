@@ -1,0 +1,58 @@
+"""Write a scan the way the microscope does: the ``smartscope`` layout with its ``scan.json``."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+
+from etchscope.foil import BadInput, Scan
+from etchscope.foil.types import RawStack
+
+__all__ = ["write_smartscope"]
+
+
+def write_smartscope(
+    directory: Path,
+    scan: Scan,
+    read_tile: Callable[[int], RawStack],
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Write a scan directory: one folder a tile with ``Step_{step}_1.tga``, and its description.
+
+    Parameters
+    ----------
+    directory : made if absent; must be empty.
+    read_tile : tile number → (channel, y, x) uint8.
+    progress : called with the number of tiles just written.
+
+    Raises
+    ------
+    BadInput : the directory holds something already.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    if any(directory.iterdir()):
+        raise BadInput(directory, "an empty folder", "files in it", hint="Choose another folder.")
+    positions = {str(t.number): [t.stage_x_mm, t.stage_y_mm] for t in scan.tiles}
+    description = {
+        "foil": scan.foil,
+        "side": scan.side,
+        "layout": "smartscope",
+        "pixel_size_um": scan.pixel_size_um,
+        "image_size": list(scan.image_size),
+        "position_unit": "mm",
+        "positions": "positions.json",
+        "channels": [c.model_dump(exclude_none=True) for c in scan.channels],
+        "datum": [list(hole) for hole in scan.datum],
+        "azimuth_sense": scan.azimuth_sense,
+        "gradient_sign": scan.gradient_sign,
+    }
+    for tile in scan.tiles:
+        folder = directory / f"{scan.foil}_{tile.number:04d}_{scan.side}"
+        folder.mkdir()
+        for channel, picture in zip(scan.channels, read_tile(tile.number), strict=True):
+            Image.fromarray(picture).save(folder / f"Step_{channel.step}_1.tga")
+        if progress is not None:
+            progress(1)
+    (directory / "positions.json").write_text(json.dumps(positions, indent=1))
+    (directory / "scan.json").write_text(json.dumps(description, indent=1))

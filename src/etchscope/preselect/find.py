@@ -1,0 +1,108 @@
+"""Find the pits on a plain array: no store, no files, the way trackpy's ``locate`` does."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from etchscope.foil import BadInput, Channel, Scan, Tile
+from etchscope.foil.records import Role
+from etchscope.foil.types import RawStack
+from etchscope.imaging.normalise import Recipe, fit_normalisation
+from etchscope.preselect.detect import calibrate, detect
+from etchscope.preselect.lighting import Lighting
+from etchscope.preselect.settings import FindSettings
+from etchscope.preselect.table import complete
+
+__all__ = ["find_pits"]
+
+
+def _as_stack(stack: ArrayLike) -> RawStack:
+    raw = np.asarray(stack)
+    if raw.ndim == 2:
+        raw = raw[None]
+    if raw.ndim != 3 or min(raw.shape[1:]) < 16:
+        raise BadInput("stack", "(channel, y, x) or (y, x), at least 16 px", f"{np.shape(stack)}")
+    if raw.dtype.kind not in "uif" or (raw.dtype.kind == "f" and not np.isfinite(raw).all()):
+        raise BadInput("stack", "finite grey levels", f"{raw.dtype} with values that are not")
+    return raw if raw.dtype.kind == "u" else raw.astype(np.float32)
+
+
+def _channels(n: int, azimuths_deg: ArrayLike | None, roles: list[Role] | None) -> list[Channel]:
+    azimuths = [] if azimuths_deg is None else np.asarray(azimuths_deg, float).tolist()
+    if roles is None:
+        if not len(azimuths) <= n <= len(azimuths) + 2:
+            raise BadInput(
+                "stack",
+                f"{len(azimuths)} directional pictures, then a backlit and a halo one",
+                f"{n} pictures",
+                hint="Give azimuths_deg, and roles where the order is another.",
+            )
+        lit: list[Role] = ["directional" for _ in azimuths]
+        others: list[Role] = ["backlit", "halo"]
+        roles = lit + others[: n - len(azimuths)]
+    if len(roles) != n or roles.count("directional") != len(azimuths):
+        raise BadInput("roles", f"one a picture, {len(azimuths)} directional", f"{roles}")
+    lamps = iter(azimuths)
+    return [
+        Channel(step=k, role=r, azimuth_deg=next(lamps) if r == "directional" else None)
+        for k, r in enumerate(roles, 1)
+    ]
+
+
+def find_pits(
+    stack: ArrayLike,
+    *,
+    azimuths_deg: ArrayLike | None = None,
+    roles: list[Role] | None = None,
+    pixel_size_um: float | None = None,
+    gradient_sign: int = 1,
+    settings: FindSettings | None = None,
+) -> pd.DataFrame:
+    """Return the pits on the pictures of one tile, as a pit table.
+
+    The picture is its own reference: average light and noise are found on it alone. Give a scan
+    to a store to have them from all its tiles.
+
+    Parameters
+    ----------
+    stack : (channel, y, x) or (y, x) grey levels.
+    azimuths_deg : (n,) azimuths of the directional pictures, degrees counter-clockwise from +x,
+        y up, from the pit towards the lamp; without them the surface is unknown.
+    roles : of each picture: directional, backlit or halo; by default the directional ones come
+        first, then a backlit and a halo one.
+    pixel_size_um : for positions in mm (origin at the picture's centre, y up) and densities.
+    gradient_sign : −1 where the wall that faces the lamp is dark.
+    settings : of the pre-selection.
+
+    Raises
+    ------
+    BadInput : no picture, grey levels that are no numbers, or one or two azimuths.
+
+    Examples
+    --------
+    >>> from etchscope.simulate import Population, SimulatedScan
+    >>> foil = SimulatedScan(seed=3, columns=1, rows=1, population=Population(20, 2))
+    >>> pits = find_pits(foil.read_tile(1), azimuths_deg=foil.scan.azimuths_deg)
+    >>> sorted(set(pits["surface"]))
+    ['bottom', 'top', 'unknown']
+    """
+    raw = _as_stack(stack)
+    channels = tuple(_channels(len(raw), azimuths_deg, roles))
+    centre = None if pixel_size_um is None else 0.0
+    height, width = raw.shape[1:]
+    scan = Scan(
+        name="array",
+        foil="array",
+        layout="plain",
+        pixel_size_um=pixel_size_um,
+        image_size=(height, width),
+        channels=channels,
+        gradient_sign=-1 if gradient_sign < 0 else 1,
+        tiles=(Tile(number=1, stage_x_mm=centre, stage_y_mm=centre),),
+    )
+    settings = settings or FindSettings()
+    lighting = Lighting.of_scan(scan)
+    normalisation = fit_normalisation([raw], Recipe())
+    calibration = calibrate([raw], normalisation, lighting, settings)
+    found = detect(raw, normalisation, calibration, lighting, settings).assign(tile=1)
+    return complete(found, scan, settings)[0]

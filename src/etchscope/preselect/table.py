@@ -1,0 +1,173 @@
+"""From the pits of all tiles to the pit table of a scan: copies, frame, density, pairs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from etchscope.foil import PitFlag, Scan, as_pits, in_polygon, tile_to_foil, tile_to_stage
+from etchscope.foil.types import Floats, Ints
+from etchscope.preselect.density import local_density
+from etchscope.preselect.overlaps import merge_copies
+from etchscope.preselect.pairs import Pairs, pair_by_geometry
+from etchscope.preselect.settings import FindSettings
+
+__all__ = ["PitCounts", "complete"]
+
+_SURFACES = ["top", "bottom", "unknown"]
+_REFERENCE_PIXEL_MM = 0.0064516
+"""Turns the density's scale into pixels where the scan's own scale is unknown."""
+
+
+@dataclass(frozen=True)
+class PitCounts:
+    """Where the detections of all tiles went: raw = rows + merged + outside_region."""
+
+    raw: int
+    merged: int
+    outside_region: int
+    rows: int
+
+
+def _pixel_mm(scan: Scan) -> float | None:
+    """Return the pixel size where the tiles have places in millimetres."""
+    placed = all(t.stage_x_mm is not None and t.stage_y_mm is not None for t in scan.tiles)
+    return scan.pixel_size_um / 1000 if placed and scan.pixel_size_um is not None else None
+
+
+def _places_px(tile: Ints, x_px: Floats, y_px: Floats, scan: Scan) -> Floats:
+    """Return (n, 2) positions in pixels in one frame for all tiles, y down.
+
+    Tiles without positions are set so far apart that nothing in two of them is near.
+    """
+    mm = _pixel_mm(scan)
+    if mm is None:
+        return np.column_stack([x_px + tile * (2.0 * max(scan.image_size) + 1000), y_px])
+    centre = {t.number: (t.stage_x_mm, t.stage_y_mm) for t in scan.tiles}
+    at = np.array([centre[t] for t in tile.tolist()], float).reshape(-1, 2)
+    x, y = tile_to_stage(x_px, y_px, at[:, 0], at[:, 1], scan)
+    return np.column_stack([x / mm, -y / mm])
+
+
+def _rectangles_px(scan: Scan) -> Floats:
+    """Return the included tiles in the frame of ``_places_px``."""
+    height, width = scan.image_size
+    tiles = np.array([t.number for t in scan.included])
+    low = _places_px(tiles, np.full(len(tiles), -0.5), np.full(len(tiles), -0.5), scan)
+    return np.column_stack([low[:, 0], low[:, 0] + width, low[:, 1], low[:, 1] + height])
+
+
+def _merge(found: pd.DataFrame, scan: Scan, settings: FindSettings) -> pd.DataFrame:
+    """Return one row a pit: the better copy, flagged, its ``mate`` now a row of this table."""
+    x, y, tile = found["x_px"].to_numpy(), found["y_px"].to_numpy(), found["tile"].to_numpy()
+    height, width = scan.image_size
+    margin = np.minimum.reduce([x + 0.5, y + 0.5, width - 0.5 - x, height - 0.5 - y])
+    surface = pd.Categorical(found["surface"], categories=_SURFACES).codes.astype(np.int64)
+    stands = merge_copies(_places_px(tile, x, y, scan), tile, surface, margin, settings.merge_px)
+    rows = np.arange(len(found))
+    start = pd.Series(rows).groupby(tile).transform("min").to_numpy() if len(found) else rows
+    mate = found["mate"].to_numpy()
+    mate = np.where(mate >= 0, stands[np.where(mate >= 0, mate + start, 0)], -1)
+    kept = np.flatnonzero(stands == rows)
+    number = np.full(len(found) + 1, -1)
+    number[kept] = np.arange(len(kept))
+    out = found.iloc[kept].reset_index(drop=True)
+    copied = np.isin(kept, stands[stands != rows])
+    flags = out["flags"].to_numpy() | np.where(copied, int(PitFlag.MERGED_DUPLICATE), 0)
+    return out.assign(mate=number[mate[kept]], flags=flags)
+
+
+def _regimes(density_per_mm2: Floats, settings: FindSettings) -> Floats:
+    names = np.array(["low", "medium", "high"])
+    limits = [settings.medium_per_mm2, settings.high_per_mm2]
+    regime = names[np.digitize(np.nan_to_num(density_per_mm2), limits)]
+    return np.where(np.isnan(density_per_mm2), "unknown", regime)
+
+
+def _known_pairs(surface: Floats, mate: Ints) -> Ints:
+    """Return the (entry, exit) rows of steep pairs whose two openings are both still there."""
+    rows = np.arange(len(mate))
+    mutual = (mate >= 0) & (mate[mate] == rows)
+    entry = np.flatnonzero(mutual & (surface == "top"))
+    entry = entry[surface[mate[entry]] == "bottom"]
+    return np.column_stack([entry, mate[entry]])
+
+
+def _with_pairs(pits: pd.DataFrame, place: Floats, pairs: Pairs) -> pd.DataFrame:
+    """Return the table with what the two rows of each pair share."""
+    out = pits.copy()
+    partner = pd.array([pd.NA] * len(pits), dtype="Int64")
+    partner[pairs.entry], partner[pairs.exit] = pairs.exit, pairs.entry
+    out["partner"] = partner
+    shift = place[pairs.exit] - place[pairs.entry]
+    entry, exit_ = pits["entry"].to_numpy(), pits["exit"].to_numpy()
+    both = np.minimum(entry[pairs.entry], exit_[pairs.exit]) * (1 - pairs.chance)
+    excess = pits["hip"].to_numpy()
+    shared = {
+        "pair_dx_px": shift[:, 0],
+        "pair_dy_px": shift[:, 1],
+        "pair_p": pairs.chance,
+        "entry": entry[pairs.entry],
+        "exit": exit_[pairs.exit],
+        "hip": np.maximum(both, np.maximum(excess[pairs.entry], excess[pairs.exit])),
+    }
+    for name, values in shared.items():
+        column = out[name].to_numpy(copy=True) if name in out else np.full(len(pits), np.nan)
+        column[pairs.entry], column[pairs.exit] = values, values
+        out[name] = column
+    return out
+
+
+def complete(
+    found: pd.DataFrame, scan: Scan, settings: FindSettings, region: Floats | None = None
+) -> tuple[pd.DataFrame, PitCounts]:
+    """Return the pit table of a scan, and where its detections went.
+
+    Pairs are sought among the pits of the region only. Where two partners are possible the better
+    one is named; ``entry`` of a pair is that of its entry pit, ``exit`` that of its exit pit.
+
+    Parameters
+    ----------
+    found : what ``detect`` gives of all tiles, one after the other, with ``tile``; ``mate`` counts
+        rows within the tile.
+    scan : the scan; the tiles that were searched are those that are not excluded.
+    region : (m, 2) polygon in foil mm that restricts the table, or None.
+
+    Raises
+    ------
+    BadInput : a region with fewer than three corners.
+    """
+    merged = _merge(found, scan, settings)
+    columns = (merged[c].to_numpy() for c in ("tile", "x_px", "y_px"))
+    tile, x_px, y_px = columns
+    x_mm, y_mm = tile_to_foil(tile, x_px, y_px, scan)
+    mm = _pixel_mm(scan)
+    scale_px = settings.density_mm / (mm or _REFERENCE_PIXEL_MM)
+    place, rectangles = _places_px(tile, x_px, y_px, scan), _rectangles_px(scan)
+    density = local_density(place, place, rectangles, scale_px, own=True)
+    per_mm2 = density / mm**2 if mm is not None else np.full(len(merged), np.nan)
+    pits = merged.assign(x_mm=x_mm, y_mm=y_mm, density_per_mm2=per_mm2)
+    pits["regime"] = _regimes(per_mm2, settings)
+    if region is not None:
+        inside = np.flatnonzero(in_polygon(x_mm, y_mm, region))
+        number = np.full(len(pits) + 1, -1)
+        number[inside] = np.arange(len(inside))
+        pits, place = pits.iloc[inside].reset_index(drop=True), place[inside]
+        pits["mate"] = number[pits["mate"].to_numpy()]
+    surface, mate = pits["surface"].to_numpy(), pits.pop("mate").to_numpy()
+    entries, exits = np.flatnonzero(surface == "top"), np.flatnonzero(surface == "bottom")
+    of_exits = local_density(place[exits], place, rectangles, scale_px, own=False)
+    pairs = pair_by_geometry(
+        place,
+        pits["radius_px"].to_numpy(),
+        entries,
+        exits,
+        of_exits,
+        settings.pair_reach_px,
+        _known_pairs(surface, mate),
+    )
+    pits = _with_pairs(pits, place, pairs).assign(
+        foil=scan.foil, side=scan.side, scan=scan.name, pit=np.arange(len(pits))
+    )
+    counts = PitCounts(len(found), len(found) - len(merged), len(merged) - len(pits), len(pits))
+    return as_pits(pits), counts

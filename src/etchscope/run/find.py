@@ -1,0 +1,276 @@
+"""Search the tiles of a scan for pits: plan, execute in batches, resume, commit."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from dask.base import compute
+from dask.callbacks import Callback
+from dask.delayed import delayed
+
+from etchscope.foil import BadInput, Scan, foil_frame, in_polygon
+from etchscope.foil.types import Floats
+from etchscope.imaging import Normalisation, Recipe, fit_normalisation
+from etchscope.preselect import Calibration, FindSettings, Lighting, calibrate, complete, detect
+from etchscope.run.threads import one_opencv_thread
+from etchscope.store import Store
+
+__all__ = ["Executor", "FindReport", "find", "recipe_of"]
+
+Executor = Literal["threads", "processes", "inline"]
+_BATCH = 16
+"""Tiles a part: small enough to lose little at a kill, large enough for a file of its own."""
+_CALIBRATION_TILES = 8
+_SCHEDULERS = {"threads": "threads", "processes": "processes", "inline": "synchronous"}
+
+
+@dataclass(frozen=True)
+class FindReport:
+    """What a search did: its identity, whether it had been done before, and where rows went."""
+
+    run: str
+    scan: str
+    tiles: int
+    pits: int
+    was_done: bool
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """All that decides the bytes of a run's tables."""
+
+    scan: Scan
+    tiles: tuple[int, ...]
+    settings: FindSettings
+    normalisation: Normalisation
+    calibration: Calibration
+    record: dict[str, Any]
+
+    @property
+    def run(self) -> str:
+        return "find-" + _digest(self.record)[:16]
+
+    @property
+    def batches(self) -> list[tuple[int, ...]]:
+        return [self.tiles[i : i + _BATCH] for i in range(0, len(self.tiles), _BATCH)]
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def recipe_of(scan: Scan) -> Recipe:
+    """Return how a scan is normalised: cut-outs share no place on the camera, tiles do."""
+    return Recipe(method="level" if scan.layout == "montage" else "average")
+
+
+def _spread_over(tiles: Sequence[int], count: int) -> list[int]:
+    """Return at most ``count`` tiles, evenly spread."""
+    at = np.unique(np.linspace(0, len(tiles) - 1, min(count, len(tiles))).round().astype(int))
+    return [tiles[i] for i in at.tolist()]
+
+
+def _normalisation(store: Store, scan: Scan) -> Normalisation:
+    """Return the scan's normalisation; fitted on its included tiles the first time only."""
+    recipe = recipe_of(scan)
+    known = store.load_fit(scan.name, recipe.digest)
+    if known is not None:
+        arrays, record = known
+        return Normalisation(
+            recipe, arrays["average"], arrays["gain"], arrays["offset"], int(record["limit"])
+        )
+    tiles = _spread_over([t.number for t in scan.included], recipe.tiles)
+    fit = fit_normalisation((store.read_tile(scan.name, n) for n in tiles), recipe)
+    arrays = {"average": fit.average, "gain": fit.gain, "offset": fit.offset}
+    record = {"limit": fit.limit, "tiles": tiles, "recipe": asdict(recipe)}
+    store.save_fit(scan.name, recipe.digest, arrays, record)
+    return fit
+
+
+def _calibration(
+    store: Store, scan: Scan, normalisation: Normalisation, settings: FindSettings
+) -> Calibration:
+    """Return the constants of the scan for these settings; found the first time only."""
+    key = _digest([normalisation.digest, settings.model_dump(), version("etchscope")])[:16]
+    known = store.load_fit(scan.name, f"calibration-{key}")
+    if known is not None:
+        arrays, record = known
+        ratio = float("inf") if record["ratio"] is None else float(record["ratio"])
+        return Calibration(
+            arrays["field_noise"], arrays["presence_noise"], arrays["weights"], ratio
+        )
+    tiles = _spread_over([t.number for t in scan.included], _CALIBRATION_TILES)
+    lighting = Lighting.of_scan(scan)
+    stacks = (store.read_tile(scan.name, n) for n in tiles)
+    found = calibrate(stacks, normalisation, lighting, settings)
+    arrays = {k: v for k, v in vars(found).items() if isinstance(v, np.ndarray)}
+    known_ratio = found.ratio if np.isfinite(found.ratio) else None
+    record = {"ratio": known_ratio, "tiles": tiles}
+    store.save_fit(scan.name, f"calibration-{key}", arrays, record)
+    return found
+
+
+def _searched(scan: Scan, region: Floats | None) -> tuple[int, ...]:
+    """Return the included tiles that the region, a polygon in foil mm, may touch.
+
+    Raises
+    ------
+    BadInput : no tile is left, or the scan has no positions that a region could refer to.
+    """
+    tiles = scan.included
+    if region is not None:
+        if scan.pixel_size_um is None or any(t.stage_x_mm is None for t in scan.tiles):
+            raise BadInput("region of interest", "a scan with positions and a scale", scan.name)
+        in_polygon(np.zeros(1), np.zeros(1), region)
+        height, width = (n * scan.pixel_size_um / 1000 for n in scan.image_size)
+        place = np.array([(t.stage_x_mm, t.stage_y_mm) for t in tiles], float)
+        x, y = foil_frame(scan).from_stage(place[:, 0], place[:, 1])
+        reach = np.hypot(height, width) / 2
+        low, high = region.min(axis=0) - reach, region.max(axis=0) + reach
+        near = (x >= low[0]) & (x <= high[0]) & (y >= low[1]) & (y <= high[1])
+        tiles = tuple(t for t, is_near in zip(tiles, near.tolist(), strict=True) if is_near)
+    if not tiles:
+        raise BadInput(
+            f"scan {scan.name}", "at least one tile to search", "none", hint="Include some tiles."
+        )
+    return tuple(t.number for t in tiles)
+
+
+def _plan(store: Store, scan: Scan, settings: FindSettings, region: Floats | None) -> _Plan:
+    Lighting.of_scan(scan)
+    tiles = _searched(scan, region)
+    normalisation = _normalisation(store, scan)
+    calibration = _calibration(store, scan, normalisation, settings)
+    record = {
+        "stage": "find",
+        "version": version("etchscope"),
+        "scan": scan.name,
+        "scan_digest": store.digest(scan.name),
+        "tiles": list(tiles),
+        "settings": settings.model_dump(),
+        "region_mm": None if region is None else region.tolist(),
+        "normalisation": {"recipe": normalisation.recipe.digest, "fit": normalisation.digest},
+        "calibration": calibration.digest,
+    }
+    return _Plan(scan, tiles, settings, normalisation, calibration, record)
+
+
+@lru_cache(maxsize=1)
+def _constants(
+    path: Path, run: str, scan_name: str, settings: FindSettings
+) -> tuple[Normalisation, Calibration, Lighting]:
+    """Return what every tile of a run needs, loaded once a worker; ``run`` is its identity."""
+    store = Store.open(path)
+    scan = store.scan(scan_name)
+    normalisation = _normalisation(store, scan)
+    return normalisation, _calibration(store, scan, normalisation, settings), Lighting.of_scan(scan)
+
+
+def _search_batch(
+    path: Path, run: str, scan: str, settings: FindSettings, index: int, tiles: tuple[int, ...]
+) -> int:
+    """Search the tiles of one batch and write its part; return how many tiles that were."""
+    normalisation, calibration, lighting = _constants(path, run, scan, settings)
+    store = Store.open(path)
+    parts = [
+        detect(store.read_tile(scan, n), normalisation, calibration, lighting, settings).assign(
+            tile=n
+        )
+        for n in tiles
+    ]
+    store.write_part(
+        run, index, pd.concat(parts, ignore_index=True), {"scan": scan, "tiles": list(tiles)}
+    )
+    return len(tiles)
+
+
+class _Progress(Callback):
+    """Tells how many tiles each finished batch had."""
+
+    def __init__(self, progress: Callable[[int], None]) -> None:
+        super().__init__(posttask=lambda _key, result, *_: self._done(result))  # type: ignore[no-untyped-call]
+        self._progress = progress
+
+    def _done(self, result: Any) -> None:
+        if isinstance(result, int):
+            self._progress(result)
+
+
+def find(
+    store: Store,
+    scan: str,
+    *,
+    settings: FindSettings | None = None,
+    region: Floats | None = None,
+    workers: int = 2,
+    executor: Executor = "threads",
+    progress: Callable[[int], None] | None = None,
+    total: Callable[[int], None] | None = None,
+) -> FindReport:
+    """Search a scan of a store for pits and commit the pit table as a run.
+
+    The run's identity is made of the scan, the tiles, the settings, the normalisation and the
+    version: the same identity gives the same bytes, whatever the workers, and a search that was
+    killed goes on where it stopped.
+
+    Parameters
+    ----------
+    region : (m, 2) polygon in foil mm to restrict the search to, or None.
+    workers : threads or processes.
+    progress : called with the number of tiles just done.
+    total : called once with the number of tiles, before the first.
+
+    Raises
+    ------
+    BadInput : no such scan, nothing to search, or too few azimuths.
+    MachineFailed : the disk is full.
+    """
+    settings = settings or FindSettings()
+    plan = _plan(store, store.scan(scan), settings, region)
+    if total is not None:
+        total(len(plan.tiles))
+    if plan.run in set(store.runs(scan)["run"]):
+        counts = dict(store.run_record(plan.run)["counts"])
+        done = len(store.read_pits(plan.run))
+        return FindReport(plan.run, scan, len(plan.tiles), done, True, counts)
+    done_parts = store.parts(plan.run)
+    tell = progress or (lambda _: None)
+    tell(sum(len(plan.batches[i]) for i in done_parts if i < len(plan.batches)))
+    tasks = [
+        delayed(_search_batch, pure=False)(
+            store.path.absolute(), plan.run, scan, settings, index, tiles
+        )
+        for index, tiles in enumerate(plan.batches)
+        if index not in done_parts
+    ]
+    with _Progress(tell), one_opencv_thread():
+        schedule: Any = compute
+        schedule(*tasks, scheduler=_SCHEDULERS[executor], num_workers=workers)
+    return _commit(store, plan, region)
+
+
+def _commit(store: Store, plan: _Plan, region: Floats | None) -> FindReport:
+    """Join the parts in the order of the tiles, complete the table, and commit the run."""
+    parts = [store.read_part(plan.run, i) for i in range(len(plan.batches))]
+    searched = plan.scan.model_copy(
+        update={
+            "tiles": tuple(
+                t.model_copy(update={"excluded": t.number not in plan.tiles})
+                for t in plan.scan.tiles
+            )
+        }
+    )
+    pits, counts = complete(pd.concat(parts, ignore_index=True), searched, plan.settings, region)
+    tally = {k: v for k, v in asdict(counts).items() if k != "rows"}
+    store.commit_run(
+        plan.run, plan.scan.name, pits.assign(run=plan.run), {**plan.record, "counts": tally}
+    )
+    return FindReport(plan.run, plan.scan.name, len(plan.tiles), len(pits), False, tally)
