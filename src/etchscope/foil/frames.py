@@ -132,7 +132,8 @@ def tile_to_foil(
     ------
     BadInput : a tile number the scan does not have.
     """
-    if scan.pixel_size_um is None or any(t.stage_x_mm is None for t in scan.tiles):
+    placed = all(t.stage_x_mm is not None and t.stage_y_mm is not None for t in scan.tiles)
+    if scan.pixel_size_um is None or not placed:
         return np.full(len(x_px), np.nan), np.full(len(x_px), np.nan)
     positions = _positions(scan)
     unknown = sorted(set(np.unique(tile).tolist()) - set(positions))

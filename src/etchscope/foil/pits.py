@@ -133,6 +133,8 @@ def as_pits(columns: pd.DataFrame | Mapping[str, Any]) -> pd.DataFrame:
         if values is None:
             values = pd.Series([_absent(column.dtype)] * len(given), index=given.index)
         try:
+            if column.dtype == "int64":  # by way of Int64, which refuses to cut off a fraction
+                values = values.astype("Int64")
             out[column.name] = values.astype(column.dtype).array
         except (TypeError, ValueError) as error:
             where = f"pit table: column {column.name}"
