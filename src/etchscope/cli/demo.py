@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from etchscope.cli.progress import progress_bar
@@ -47,7 +48,7 @@ def demo(
         done = find(store, name, progress=bar.advance)
     pits = store.read_pits(done.run)
     truth = foil.truth().drop_duplicates("pit").reset_index(drop=True)
-    truth["setting"] = isolated(truth).map({True: "isolated", False: "overlapped"})
+    truth["setting"] = np.where(isolated(truth), "isolated", "overlapped")
     mm = _TOLERANCE_PX * (foil.scan.pixel_size_um or 1.0) / 1000
     score = evaluate(truth, pits, rule="one-to-one", tolerance_mm=mm)
     write_table(directory / "pits.csv", pits)

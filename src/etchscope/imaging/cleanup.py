@@ -22,9 +22,14 @@ def without_thin_features(picture: FloatImage, width_px: int, *, bright: bool) -
     """
     if width_px < 2:
         return picture
-    element = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width_px, width_px))
-    how = cv2.MORPH_OPEN if bright else cv2.MORPH_CLOSE
-    return np.asarray(cv2.morphologyEx(picture, how, element), np.float32)
+    axis = np.abs(np.arange(width_px) - (width_px - 1) / 2)
+    # Not OpenCV's ellipse, which a turn by 90° changes: the optics' symmetries must hold.
+    element = (np.hypot(axis, axis[:, None]) < width_px / 2 - 0.2).astype(np.uint8)
+    steps = [cv2.erode, cv2.dilate] if bright else [cv2.dilate, cv2.erode]
+    # An element of even width has no centre: the second step goes back by what the first went.
+    for step, at in zip(steps, (width_px // 2, (width_px - 1) // 2), strict=True):
+        picture = np.asarray(step(picture, element, anchor=(at, at)), np.float32)
+    return picture
 
 
 def long_scratches(picture: FloatImage, least: float, length_px: float) -> Bools:

@@ -103,8 +103,9 @@ def normalised_harmonics(
 
     Raises
     ------
-    BadInput : too few different azimuths.
+    BadInput : too few different azimuths, or pictures that do not fit the normalisation.
     """
+    normalisation.require_fit(raw)
     weights = harmonic_weights(azimuths_deg)
     out = np.empty((3, *raw.shape[1:]), np.float32)
     out[:] = -(weights @ normalisation.offset[channels]).astype(np.float32)[:, None, None]

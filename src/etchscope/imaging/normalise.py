@@ -20,7 +20,7 @@ from etchscope.foil.types import FloatImage, Floats, FloatStack, RawStack
 __all__ = ["Normalisation", "Recipe", "fit_normalisation", "smooth_background"]
 
 _DARK = 4.0
-"""Grey levels below which a channel's bulk counts as dark; the gain never falls under it."""
+"""8-bit grey levels below which the bulk counts as dark; the gain never falls under it."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Normalisation:
     average : (channel, y, x) float32, mean 1 a channel; (channel, 1, 1) for the "level" method.
     gain : (channel,) grey levels of the bulk.
     offset : (channel,) what the bulk is after division, about 1.
-    limit : grey level at which the camera saturates.
+    limit : grey level at which the camera saturates; 0 where unknown.
     """
 
     recipe: Recipe
@@ -93,6 +93,19 @@ class Normalisation:
         """(channel, y, x) float32 factor that turns grey levels into normalised + offset."""
         return np.asarray(1 / (self.average * self.gain[:, None, None]), np.float32)
 
+    def require_fit(self, stack: RawStack) -> None:
+        """Refuse pictures of a tile that this normalisation cannot be applied to.
+
+        Raises
+        ------
+        BadInput : the stack has another number of channels or another size.
+        """
+        shape = self.average.shape
+        if stack.ndim != 3 or len(stack) != len(self.average) or (
+            shape[1:] != (1, 1) and stack.shape[1:] != shape[1:]
+        ):
+            raise BadInput("tile", f"pictures of shape {shape}", f"{stack.shape}")
+
     def apply(self, stack: RawStack) -> FloatStack:
         """Return the normalised (channel, y, x) float32 pictures of one tile, bulk at 0.
 
@@ -100,9 +113,7 @@ class Normalisation:
         ------
         BadInput : the stack has another number of channels or another size.
         """
-        shape = self.average.shape
-        if stack.shape[0] != shape[0] or (shape[1:] != (1, 1) and stack.shape[1:] != shape[1:]):
-            raise BadInput("tile", f"pictures of shape {shape}", f"{stack.shape}")
+        self.require_fit(stack)
         normalised = stack * self.inverse - self.offset[:, None, None]
         return np.asarray(normalised, np.float32)
 
@@ -140,7 +151,8 @@ def fit_normalisation(stacks: Iterable[RawStack], recipe: Recipe) -> Normalisati
 
     Parameters
     ----------
-    stacks : (channel, y, x) uint8 or uint16 pictures of the sampled tiles, all of one shape.
+    stacks : (channel, y, x) pictures of the sampled tiles, all of one shape: uint8, uint16, or
+        float of any unit.
     recipe : how.
 
     Raises
@@ -152,6 +164,8 @@ def fit_normalisation(stacks: Iterable[RawStack], recipe: Recipe) -> Normalisati
         raise BadInput("normalisation", "at least one tile", "none")
     if len({t.shape for t in tiles}) > 1:
         raise BadInput("normalisation", "tiles of one shape", f"{sorted({t.shape for t in tiles})}")
+    is_coded = tiles[0].dtype.kind == "u"
+    dark = _DARK if is_coded else _DARK / 255 * max(float(t.max()) for t in tiles) or 1.0
     channels = tiles[0].shape[0]
     gain, offset, averages = np.empty(channels), np.empty(channels), []
     for c in range(channels):
@@ -162,9 +176,10 @@ def fit_normalisation(stacks: Iterable[RawStack], recipe: Recipe) -> Normalisati
             average = np.median(pictures, axis=0).astype(np.float32)
             if len(tiles) < recipe.smooth_below:
                 average = smooth_background(average, recipe.smooth_px)
-        average = np.maximum(average, _DARK)
+        average = np.maximum(average, np.float32(dark))
         gain[c] = float(average.mean(dtype=np.float64))
         averages.append(average / np.float32(gain[c]))
-        offset[c] = float(np.median(pictures[0] / average))
-    limit = int(np.iinfo(tiles[0].dtype).max) if tiles[0].dtype.kind == "u" else 0
+        # All tiles, since one may be odd; a sixteenth of their pixels is enough.
+        offset[c] = float(np.median(pictures[:, ::4, ::4] / average[::4, ::4]))
+    limit = int(np.iinfo(tiles[0].dtype).max) if is_coded else 0
     return Normalisation(recipe, np.stack(averages).astype(np.float32), gain, offset, limit)

@@ -332,6 +332,21 @@ def _resolve(signed: Finds, unsigned: Finds, gradient: _Gradient, ratio: float) 
     return _Openings(finds, surface, mate, excess)
 
 
+def _responses(
+    finds: Finds, signed: int, left: FloatStack, calibration: Calibration, kernels: Kernels
+) -> tuple[Floats, Floats]:
+    """Return the entry and the exit response of each opening, its neighbours taken out.
+
+    That is what is left of the response in its place and, for the first ``signed`` finds, what was
+    taken out for itself.
+    """
+    y, x = _pixels(finds, left.shape[1:])
+    own = np.where(np.arange(len(finds)) < signed, finds.amplitude, 0.0)
+    response = left[:, y, x].T + own[:, None] * kernels.peak_of(finds.radius_px)
+    snr = response / calibration.field_noise
+    return snr.max(axis=1).clip(0), (-snr.min(axis=1)).clip(0)
+
+
 def detect(
     raw: RawStack,
     normalisation: Normalisation,
@@ -366,13 +381,11 @@ def detect(
         entry = exit_ = np.full(len(finds), np.nan)
     else:
         unsigned = grid.extract(maps, noise, _UNSIGNED)
-        left, kernels = field.copy(), field_kernels(_radii(settings))
-        signed = extract(left, calibration.field_noise, kernels, _cuts(settings), signed=True)
-        gradient = _gradient(left, calibration, unsigned, kernels, settings.threshold)
+        kernels = field_kernels(_radii(settings))
+        signed = extract(field, calibration.field_noise, kernels, _cuts(settings), signed=True)
+        gradient = _gradient(field, calibration, unsigned, kernels, settings.threshold)
         openings = _resolve(signed, unsigned, gradient, calibration.ratio)
-        y, x = _pixels(openings.finds, view.limit.shape)
-        snr = (field[:, y, x] / calibration.field_noise[:, None]).astype(np.float64)
-        entry, exit_ = snr.max(axis=0).clip(0), (-snr.min(axis=0)).clip(0)
+        entry, exit_ = _responses(openings.finds, len(signed), field, calibration, kernels)
     columns = _shapes(openings, view, calibration)
     columns |= {"entry": entry, "exit": exit_, "hip": openings.excess}
     return pd.DataFrame({"surface": openings.surface, **columns, "mate": openings.mate})
@@ -385,14 +398,17 @@ def _shapes(openings: _Openings, view: Views, calibration: Calibration) -> dict[
     pit of one surface alone, unless entry and exit cancel in it.
     """
     finds, steep = openings.finds, openings.mate >= 0
-    shapes = measure_discs(presence(view.signs, calibration.weights), finds, view.limit)
-    if view.a is not None and view.b is not None:
+    picture = presence(view.signs, calibration.weights)
+    if view.a is None or view.b is None:
+        shapes = measure_discs(picture, finds, view.limit)
+    else:
         sign = np.where(openings.surface == "top", 1.0, -1.0)
-        fields = measure_fields(view.a, view.b, finds, sign, view.limit)
+        shapes = measure_fields(view.a, view.b, finds, sign, view.limit)
         apart = _near(finds, finds, 2 * finds.radius_px[:, None]).sum(axis=1) == 1
-        use = (apart if len(view.signs) > 1 else False) | steep
-        own = ("contrast", "saturated")
-        shapes = {k: v if k in own else np.where(use, shapes[k], v) for k, v in fields.items()}
+        sharper = np.flatnonzero(steep | (apart if len(view.signs) > 1 else False))
+        discs = measure_discs(picture, _take(finds, sharper), view.limit)
+        for name in ("x_px", "y_px", "radius_px", "ellipticity", "angle_deg"):
+            shapes[name][sharper] = discs[name]
     saturated = shapes.pop("saturated") > 0.1
     height, width = view.limit.shape
     x, y, r = shapes["x_px"], shapes["y_px"], shapes["radius_px"]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from etchscope.foil import BadInput, Channel, Scan
@@ -107,18 +108,26 @@ def views(
         light = raw[c] * normalisation.inverse[c] + np.float32(1 - normalisation.offset[c])
         if sign < 0:
             light = without_thin_features(light, thin_px, bright=False)
-        signs.append(sign * np.log(np.maximum(light, np.float32(_DARKEST))))
+        signs.append(_log(light) if sign > 0 else -_log(light))
     if len(lighting.directional):
         mean, a, b = normalised_harmonics(
             raw, normalisation, lighting.directional, lighting.azimuths_deg
         )
         if lighting.gradient_sign < 0:
             a, b = -a, -b
-        signs.append(-np.log(np.maximum(1 + mean, np.float32(_DARKEST))))
+        signs.append(-_log(1 + mean))
     limit = raw.max(axis=0) >= (normalisation.limit or np.inf)
-    return Views(a, b, np.stack(signs).astype(np.float32, copy=False), limit)
+    return Views(a, b, np.stack(signs), limit)
+
+
+def _log(light: FloatImage) -> FloatImage:
+    return np.asarray(cv2.log(np.maximum(light, np.float32(_DARKEST))), np.float32)
 
 
 def presence(signs: FloatStack, weights: Floats) -> FloatImage:
     """Return the weighted sum of the sign-free pictures, (y, x) float32: bright where a pit is."""
-    return np.asarray(np.tensordot(weights.astype(np.float32), signs, axes=1), np.float32)
+    # Not tensordot: on so few pictures its threads cost more than they bring.
+    out: FloatImage = signs[0] * np.float32(weights[0])
+    for weight, sign in zip(weights[1:], signs[1:], strict=True):
+        out += sign * np.float32(weight)
+    return out

@@ -37,7 +37,7 @@ def _is_extremum(maps: FloatStack, s: int, y: int, x: int, sign: float) -> bool:
     """Return whether no neighbour in place or scale is larger, in the direction of ``sign``."""
     scales, rows, columns = maps.shape
     value = sign * maps[s, y, x]
-    for t in range(max(s - 1, 0), min(s + 2, scales)):
+    for t in (s, max(s - 1, 0), min(s + 1, scales - 1)):
         for v in range(max(y - 1, 0), min(y + 2, rows)):
             for u in range(max(x - 1, 0), min(x + 2, columns)):
                 if sign * maps[t, v, u] > value:
@@ -53,6 +53,19 @@ def _remainder_limit(
     same, other = (0, 1) if sign > 0 else (1, 0)
     limit: float = max(residual[0] * shadow[other, y, x], residual[1] * shadow[same, y, x])
     return limit
+
+
+@numba.njit(nogil=True, cache=True)
+def _is_reached(maps: FloatStack, s: int, y: int, first: int, end: int, limit: float) -> bool:
+    """Return whether any absolute value in part of a row reaches a limit.
+
+    Counted in 32 bits and without a branch, so that it vectorises.
+    """
+    row = maps[s, y]
+    count = np.int32(0)
+    for x in range(first, end):
+        count += np.int32((row[x] >= limit) | (row[x] <= -limit))
+    return bool(count > 0)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -74,18 +87,14 @@ def _candidates(
         for s in range(scales):
             limit = least[s]
             for y in range(boxes[k, 0], boxes[k, 1]):
-                row = maps[s, y, boxes[k, 2] : boxes[k, 3]]
-                above = 0
-                for x in range(len(row)):  # without a branch, so that it vectorises
-                    above += abs(row[x]) >= limit
-                if above == 0:
+                if not _is_reached(maps, s, y, boxes[k, 2], boxes[k, 3], limit):
                     continue
-                for i in range(len(row)):
-                    x = boxes[k, 2] + i
-                    size = abs(row[i]) if signed else row[i]
+                for x in range(boxes[k, 2], boxes[k, 3]):
+                    value = maps[s, y, x]
+                    size = abs(value) if signed else value
                     if size < limit:
                         continue
-                    sign = 1.0 if row[i] > 0 else -1.0
+                    sign = 1.0 if value > 0 else -1.0
                     if size < _remainder_limit(shadow, y, x, sign, residual):
                         continue
                     if _is_extremum(maps, s, y, x, sign):

@@ -31,18 +31,18 @@ class Radii:
     smallest_px: float = 3.0
     largest_px: float = 12.0
 
-    @property
+    @cached_property
     def scales(self) -> Floats:
         """Radii of the response scales, geometric."""
         steps = max(round(2 * np.log2(self.largest_px / self.smallest_px)), 1)
         return np.geomspace(self.smallest_px, self.largest_px, steps + 1)
 
-    @property
+    @cached_property
     def sigmas(self) -> Floats:
         """Gaussian of each response scale, pixels."""
         return self.scales * _SIGMA_PER_RADIUS
 
-    @property
+    @cached_property
     def modelled(self) -> Floats:
         """Radii of the modelled pits, ``_FINE`` a scale."""
         count = _FINE * (len(self.scales) - 1) + 1

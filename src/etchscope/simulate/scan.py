@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from etchscope.foil import Scan, Side, Tile, as_pits, foil_frame, stage_to_tile
-from etchscope.foil.types import RawStack
+from etchscope.foil.types import Bools, RawStack
 from etchscope.simulate.optics import Optics, height_map, render
 from etchscope.simulate.populations import Population, draw_openings
 
@@ -133,8 +133,8 @@ class SimulatedScan:
         return as_pits(columns.reset_index(drop=True))
 
 
-def isolated(truth: pd.DataFrame) -> "pd.Series[bool]":
-    """Return, per opening, whether it touches no other one of its foil.
+def isolated(truth: pd.DataFrame) -> Bools:
+    """Return, per opening, whether it touches no other one of its foil; (n,) bool.
 
     Parameters
     ----------
@@ -149,5 +149,4 @@ def isolated(truth: pd.DataFrame) -> "pd.Series[bool]":
         apart = np.hypot(*(place[i] - place[j]).T)
         near = apart < radius[i] + radius[j]
         touching[i[near]] = touching[j[near]] = True
-    out: pd.Series[bool] = pd.Series(~touching, index=truth.index)
-    return out
+    return ~touching
