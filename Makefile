@@ -1,0 +1,50 @@
+# Two commands, each from nothing: `make demo` and `make test`.
+# The environment in .venv is made by the first one, from requirements.lock.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+
+.PHONY: help demo test lock clean
+
+help:
+	@echo "make demo   simulate a scan, find its pits, write a report into demo/"
+	@echo "make test   check format, lint, types, layers, and run all tests"
+
+demo: .venv/.ready
+	@$(BIN)/etchscope demo demo
+	@echo "The report: demo/report/report.html"
+
+test: .venv/.ready
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n 2 -m slow
+
+# The stamps are written last, so that an interrupted install starts afresh.
+.venv/.locked: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
+	    "Etchscope needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0] \
+	    + "; choose one: make PYTHON=python3.12 ...")'
+	@echo "Making the environment .venv; this takes a minute or two, once."
+	@$(PYTHON) -m venv --clear .venv
+	@$(PIP) install --requirement requirements.lock
+	@touch $@
+
+.venv/.ready: .venv/.locked pyproject.toml
+	@$(PIP) install --no-deps --editable .
+	@touch $@
+
+# Needs pip-tools beside $(PYTHON).
+COMPILE := CUSTOM_COMPILE_COMMAND="pip install pip-tools && make lock [UPGRADE=--upgrade]" \
+    $(PYTHON) -m piptools compile --quiet --strip-extras \
+    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(UPGRADE)
+lock:
+	$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra bench --constraint requirements.lock \
+	    --output-file requirements-bench.lock pyproject.toml
+
+clean:
+	rm -rf .venv
