@@ -26,10 +26,13 @@ def without_thin_features(picture: FloatImage, width_px: int, *, bright: bool) -
     # Not OpenCV's ellipse, which a turn by 90° changes: the optics' symmetries must hold.
     element = (np.hypot(axis, axis[:, None]) < width_px / 2 - 0.2).astype(np.uint8)
     steps = [cv2.erode, cv2.dilate] if bright else [cv2.dilate, cv2.erode]
-    # An element of even width has no centre: the second step goes back by what the first went.
+    # An element of even width has no centre: the second step goes back by what the first went, and
+    # a margin keeps the picture's borders alike.
+    edge, (rows, columns) = width_px, picture.shape
+    out = cv2.copyMakeBorder(picture, edge, edge, edge, edge, cv2.BORDER_REFLECT_101)
     for step, at in zip(steps, (width_px // 2, (width_px - 1) // 2), strict=True):
-        picture = np.asarray(step(picture, element, anchor=(at, at)), np.float32)
-    return picture
+        out = step(out, element, anchor=(at, at))
+    return np.asarray(out[edge : edge + rows, edge : edge + columns], np.float32)
 
 
 def long_scratches(picture: FloatImage, least: float, length_px: float) -> Bools:

@@ -101,8 +101,10 @@ class Normalisation:
         BadInput : the stack has another number of channels or another size.
         """
         shape = self.average.shape
-        if stack.ndim != 3 or len(stack) != len(self.average) or (
-            shape[1:] != (1, 1) and stack.shape[1:] != shape[1:]
+        if (
+            stack.ndim != 3
+            or len(stack) != len(self.average)
+            or (shape[1:] != (1, 1) and stack.shape[1:] != shape[1:])
         ):
             raise BadInput("tile", f"pictures of shape {shape}", f"{stack.shape}")
 
