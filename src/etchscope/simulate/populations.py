@@ -28,9 +28,16 @@ class Population:
     top_fraction: float = 0.45
 
     def __post_init__(self) -> None:
-        for name in ("background_per_tile", "pairs_per_tile"):
-            if not 0 <= getattr(self, name) <= 20000:
-                raise BadInput(f"simulation: {name}", "0 to 20000", repr(getattr(self, name)))
+        for name, least, most in (
+            ("background_per_tile", 0, 20000),
+            ("pairs_per_tile", 0, 20000),
+            ("radius_px", 1, 100),
+            ("background_radius_px", 1, 100),
+            ("top_fraction", 0, 1),
+        ):
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise BadInput(f"simulation: {name}", f"{least} to {most}", repr(value))
 
 
 def _shapes(rng: np.random.Generator, radius_px: Floats, *, steep: Bools) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from etchscope.foil import Scan, Side, Tile, as_pits, foil_frame, stage_to_tile
+from etchscope.foil import BadInput, Scan, Side, Tile, as_pits, foil_frame, stage_to_tile
 from etchscope.foil.types import Bools, RawStack
 from etchscope.simulate.optics import Optics, height_map, render
 from etchscope.simulate.populations import Population, draw_openings
@@ -25,6 +25,10 @@ class SimulatedScan:
     Every tile is a function of ``seed`` and its number alone, so any worker can render it. The
     same seed with another ``side`` is the same foil turned over.
 
+    Raises
+    ------
+    BadInput : a negative seed, or no column or row.
+
     Examples
     --------
     >>> foil = SimulatedScan(seed=1, columns=1, rows=1, population=Population(10, 1))
@@ -39,6 +43,12 @@ class SimulatedScan:
     optics: Optics = field(default_factory=Optics)
     side: Side = "front"
     foil: str = "demo"
+
+    def __post_init__(self) -> None:
+        for name, least in (("seed", 0), ("columns", 1), ("rows", 1)):
+            value = getattr(self, name)
+            if value < least:
+                raise BadInput(f"simulation: {name}", f"{least} or more", repr(value))
 
     @cached_property
     def scan(self) -> Scan:
@@ -85,7 +95,9 @@ class SimulatedScan:
 
     def _in_tile(self, number: int, margin_px: float) -> pd.DataFrame:
         """Return the openings around one tile in its pixels, surfaces as the camera sees them."""
-        tile = next(t for t in self.scan.tiles if t.number == number)
+        tile = next((t for t in self.scan.tiles if t.number == number), None)
+        if tile is None:
+            raise BadInput("simulation: tile", f"1 to {len(self.scan.tiles)}", repr(number))
         out = self._openings.copy()
         x, y = foil_frame(self.scan).to_stage(out["x_mm"].to_numpy(), out["y_mm"].to_numpy())
         at = np.array([tile.stage_x_mm, tile.stage_y_mm], float)
@@ -98,7 +110,12 @@ class SimulatedScan:
         return out[near & out["y_px"].between(-0.5 - margin_px, height - 0.5 + margin_px)]
 
     def read_tile(self, number: int) -> RawStack:
-        """Return the (channel, y, x) uint8 pictures of one tile."""
+        """Return the (channel, y, x) uint8 pictures of one tile.
+
+        Raises
+        ------
+        BadInput : the scan has no such tile.
+        """
         pits = self._in_tile(number, margin_px=30)
         surfaces = [
             height_map(pits[pits["surface"] == s], self.optics.image_size)
