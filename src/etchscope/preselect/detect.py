@@ -1,7 +1,7 @@
 """The pits of one tile, and the constants of a scan that they are measured against."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -38,6 +38,8 @@ _FAINT = 1.4
 """Joint significance a faint pit needs, in units of the threshold: the texture has wide tails."""
 _ALONE = 1.9
 """How much wider the tails of clutter are than those of noise, where no gradient tells them."""
+_TURNS = 6
+"""Most turns of taking pits out and measuring the noise that remains."""
 _ENOUGH = 10
 """Fewest pits from which an ordinary one is known."""
 _UNSIGNED = Cuts(threshold=6.0, residual_same=0.5, rounds=2)
@@ -146,11 +148,13 @@ def _pixels(finds: Finds, shape: tuple[int, int]) -> tuple[Ints, Ints]:
     return y.clip(0, shape[0] - 1), x.clip(0, shape[1] - 1)
 
 
-def _spread(maps: FloatStack, quantile: float) -> Floats:
-    """Return a robust standard deviation a map, from a low quantile of its absolute values."""
-    normal = {0.25: 0.31864, 0.5: 0.67449}[quantile]
-    values = np.quantile(np.abs(maps).reshape(len(maps), -1), quantile, axis=1)
-    return np.maximum(values.astype(np.float64) / normal, 1e-9)
+def _spread(maps: FloatStack) -> Floats:
+    """Return a robust standard deviation a map: the lower quartile of its absolute values.
+
+    For a normal distribution that quartile is 0.31864 standard deviations.
+    """
+    values = np.quantile(np.abs(maps).reshape(len(maps), -1), 0.25, axis=1)
+    return np.maximum(values.astype(np.float64) / 0.31864, 1e-9)
 
 
 def calibrate(
@@ -172,17 +176,21 @@ def calibrate(
     radii, cuts = _radii(settings), _cuts(settings)
     fields = [f for v in seen if (f := _field_maps(v, settings)) is not None]
     grid = _Presence(seen[0].limit.shape, settings, len(fields) > 0)
-    signed, field_noise = [], np.zeros(len(radii.scales))
+    signed: list[Finds] = []
+    field_noise = np.zeros(len(radii.scales))
     if fields:
-        field_noise = np.median([_spread(f, 0.25) for f in fields], axis=0)
         kernels = field_kernels(radii)
-        signed = [extract(f, field_noise, kernels, cuts, signed=True) for f in fields]
-        field_noise = np.median([_spread(f, 0.5) for f in fields], axis=0)
+
+        def find_signed(maps: FloatStack, noise: Floats) -> Finds:
+            return extract(maps, noise, kernels, cuts, signed=True)
+
+        field_noise, signed = _noise_and_finds(fields, find_signed)
     weights = _weights(seen, grid, signed, 2 * settings.threshold)
-    maps = [grid.maps(v, weights) for v in seen]
-    noise = np.median([_spread(m, 0.25) for m in maps], axis=0)
-    unsigned = [grid.extract(m, noise, _UNSIGNED if fields else cuts) for m in maps]
-    noise = np.median([_spread(m, 0.5) for m in maps], axis=0)
+
+    def find_unsigned(maps: FloatStack, noise: Floats) -> Finds:
+        return grid.extract(maps, noise, _UNSIGNED if fields else cuts)
+
+    noise, unsigned = _noise_and_finds([grid.maps(v, weights) for v in seen], find_unsigned)
     if not fields:
         # Without a gradient, clutter is all that a pit competes with. It is small: its spread
         # falls with the scale as that of white noise does, and where it does not, pits are in it.
@@ -191,6 +199,24 @@ def calibrate(
     known = np.concatenate(ratios) if ratios else np.empty(0)
     ratio = float(np.median(known)) if len(known) >= _ENOUGH else np.inf
     return Calibration(field_noise, noise, weights, ratio)
+
+
+def _noise_and_finds(
+    tiles: list[FloatStack], find: Callable[[FloatStack, Floats], Finds]
+) -> tuple[Floats, list[Finds]]:
+    """Return the bulk's noise in response maps, and the finds of each tile at that noise.
+
+    In a crowd the pits themselves widen the first guess, which hides the fainter of them; each
+    turn takes more of them out, until nothing changes.
+    """
+    noise = np.median([_spread(m) for m in tiles], axis=0)
+    for _ in range(_TURNS):
+        left = [m.copy() for m in tiles]
+        finds = [find(m, noise) for m in left]
+        before, noise = noise, np.median([_spread(m) for m in left], axis=0)
+        if np.allclose(noise, before, rtol=0.02):
+            break
+    return noise, finds
 
 
 def _weights(seen: list[Views], grid: _Presence, signed: list[Finds], least: float) -> Floats:
@@ -202,7 +228,7 @@ def _weights(seen: list[Views], grid: _Presence, signed: list[Finds], least: flo
     noise, signals = [], []
     for w in np.eye(len(seen[0].signs)):
         maps = [grid.maps(v, w) for v in seen]
-        noise.append(float(np.median([_spread(m, 0.25)[len(m) // 2] for m in maps])))
+        noise.append(float(np.median([_spread(m)[len(m) // 2] for m in maps])))
         read = [grid.amplitudes(m, f)[f.snr > least] for m, f in zip(maps, signed, strict=False)]
         values = np.concatenate(read) if read else np.empty(0)
         signals.append(float(np.median(values)) if len(values) >= _ENOUGH else np.nan)

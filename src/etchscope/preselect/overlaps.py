@@ -1,7 +1,6 @@
 """Pits that two tiles saw: one row for each, the copy farthest from its tile's edge."""
 
 import numpy as np
-import pandas as pd
 from scipy.spatial import cKDTree
 
 from etchscope.foil.types import Floats, Ints
@@ -9,32 +8,29 @@ from etchscope.foil.types import Floats, Ints
 __all__ = ["merge_copies"]
 
 
-def _mutual_copies(place: Floats, tile: Ints, surface: Ints, reach: float) -> Ints:
-    """Return (k, 2) rows that are each other's nearest pit of the same surface in another tile."""
+def _candidates(place: Floats, tile: Ints, surface: Ints, reach: float) -> Ints:
+    """Return (k, 2) rows of one surface in two tiles that are near each other, nearest first."""
     pairs = cKDTree(place).query_pairs(reach, output_type="ndarray")
     i, j = pairs[:, 0], pairs[:, 1]
     could = (tile[i] != tile[j]) & (surface[i] == surface[j])
     i, j = i[could], j[could]
-    both = pd.DataFrame({"one": np.r_[i, j], "other": np.r_[j, i]})
-    apart = place[both["one"]] - place[both["other"]]
-    both["distance"] = np.hypot(apart[:, 0], apart[:, 1])
-    nearest = both.sort_values(["one", "distance", "other"]).drop_duplicates("one")
-    back = dict(zip(nearest["one"].tolist(), nearest["other"].tolist(), strict=True))
-    return np.array([(a, b) for a, b in back.items() if a < b and back[b] == a], np.int64).reshape(
-        -1, 2
-    )
+    apart = place[i] - place[j]
+    return pairs[could][np.lexsort((j, i, np.hypot(apart[:, 0], apart[:, 1])))]
 
 
 def merge_copies(place: Floats, tile: Ints, surface: Ints, margin_px: Floats, reach: float) -> Ints:
     """Return, per row, the row that stands for it: itself, unless it is a copy of a better one.
+
+    The nearest rows are joined first. All copies of a pit are within reach of each other and come
+    from different tiles: two pits of one tile are never made one, not even by way of a third.
 
     Parameters
     ----------
     place : (n, 2) positions in one frame for all tiles.
     tile : (n,) tile numbers.
     surface : (n,) codes of the surface; copies are of one surface.
-    margin_px : (n,) distance from the tile's edge; the copy with the larger one stays.
-    reach : copies are nearer than that, in the unit of ``place``.
+    margin_px : (n,) distance from the tile's edge; the copy with the largest one stays.
+    reach : copies are not farther apart than that, in the unit of ``place``.
 
     Returns
     -------
@@ -43,14 +39,14 @@ def merge_copies(place: Floats, tile: Ints, surface: Ints, margin_px: Floats, re
     stands = np.arange(len(place))
     if not len(place):
         return stands
-    alive = np.arange(len(place))
-    while True:  # a pit in the corner of four tiles takes two rounds
-        copies = alive[_mutual_copies(place[alive], tile[alive], surface[alive], reach)]
-        if not len(copies):
-            return stands
-        first = margin_px[copies[:, 0]] >= margin_px[copies[:, 1]]
-        kept = np.where(first, copies[:, 0], copies[:, 1])
-        gone = np.where(first, copies[:, 1], copies[:, 0])
-        stands[gone] = kept
-        stands = stands[stands]
-        alive = np.setdiff1d(alive, gone)
+    near = [(i, j) for i, j in _candidates(place, tile, surface, reach).tolist()]
+    allowed = {*near, *((j, i) for i, j in near)}
+    copies = {row: [row] for pair in near for row in pair}
+    for i, j in near:
+        one, other = copies[i], copies[j]
+        if one is not other and all((a, b) in allowed for a in one for b in other):
+            one += other
+            copies |= dict.fromkeys(other, one)
+    for rows in copies.values():
+        stands[rows] = max(rows, key=lambda row: (margin_px[row], -row))
+    return stands

@@ -60,9 +60,9 @@ def pair_by_geometry(
 
     The chance of a pair is 1 − exp(−μ), μ the expected number of unrelated exit pits at least as
     compatible with the entry pit, without competition between entries. An exit pit of log radius
-    ratio u is at least as compatible as q within the area π reach² (q² − u²), so
-    μ = ρ π reach² ⟨max(q² − u², 0)⟩, the mean over the radii of the exit pits, ρ their local
-    density.
+    ratio u is at least as compatible as q within the area π reach² (q² − u²), but never beyond the
+    reach, so μ = ρ π reach² ⟨q² − u² held between 0 and 1⟩, the mean over the radii of the exit
+    pits, ρ their local density.
 
     Parameters
     ----------
@@ -89,6 +89,8 @@ def pair_by_geometry(
     rank = np.where(np.arange(len(i)) < len(known), -1.0, q2)
     chosen = _greedy(i, j, rank)
     i, j, q2 = i[chosen], j[chosen], q2[chosen]
+    if not len(i):
+        return Pairs(i, j, np.empty(0))
     sample = np.sort(log_radius[exits])
     sample = sample[np.linspace(0, len(sample) - 1, min(len(sample), _SAMPLE)).astype(int)]
     chance = np.empty(len(i))
@@ -96,6 +98,6 @@ def pair_by_geometry(
         u2 = _incompatibility2(
             np.zeros(1), sample[None, :] - log_radius[i[part], None], reach_px, found=False
         )
-        worse = np.maximum(q2[part, None] - u2, 0).mean(axis=1)
-        chance[part] = -np.expm1(-exit_density_per_px2[i[part]] * np.pi * reach_px**2 * worse)
+        within = np.clip(q2[part, None] - u2, 0, 1).mean(axis=1)
+        chance[part] = -np.expm1(-exit_density_per_px2[i[part]] * np.pi * reach_px**2 * within)
     return Pairs(i, j, chance)

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from etchscope.foil import PitFlag, Scan, as_pits, in_polygon, tile_to_foil, tile_to_stage
-from etchscope.foil.types import Floats, Ints
+from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.preselect.density import local_density
-from etchscope.preselect.overlaps import merge_copies
+from etchscope.preselect.overlaps import better_seen, merge_copies
 from etchscope.preselect.pairs import Pairs, pair_by_geometry
 from etchscope.preselect.settings import FindSettings
 
@@ -21,7 +21,11 @@ _REFERENCE_PIXEL_MM = 0.0064516
 
 @dataclass(frozen=True)
 class PitCounts:
-    """Where the detections of all tiles went: raw = rows + merged + outside_region."""
+    """Where the detections of all tiles went: raw = rows + merged + outside_region.
+
+    ``merged`` counts the copies that another tile's row stands for, and openings cut by a tile's
+    edge that the other tile does not confirm.
+    """
 
     raw: int
     merged: int
@@ -35,26 +39,55 @@ def _pixel_mm(scan: Scan) -> float | None:
     return scan.pixel_size_um / 1000 if placed and scan.pixel_size_um is not None else None
 
 
-def _places_px(tile: Ints, x_px: Floats, y_px: Floats, scan: Scan) -> Floats:
+def _scale_px(scan: Scan, settings: FindSettings) -> float:
+    """Return the standard deviation of the Gaussian that the density is smoothed with."""
+    return settings.density_mm / (_pixel_mm(scan) or _REFERENCE_PIXEL_MM)
+
+
+def _places_px(
+    tile: Ints, x_px: Floats, y_px: Floats, scan: Scan, settings: FindSettings
+) -> Floats:
     """Return (n, 2) positions in pixels in one frame for all tiles, y down.
 
-    Tiles without positions are set so far apart that nothing in two of them is near.
+    Tiles without positions are set in a row, so far apart that nothing in two of them is near.
     """
     mm = _pixel_mm(scan)
     if mm is None:
-        return np.column_stack([x_px + tile * (2.0 * max(scan.image_size) + 1000), y_px])
+        farthest = max(8 * _scale_px(scan, settings), settings.pair_reach_px, settings.merge_px)
+        rank = np.searchsorted(np.sort([t.number for t in scan.tiles]), tile)
+        return np.column_stack([x_px + rank * (scan.image_size[1] + 1 + farthest), y_px])
     centre = {t.number: (t.stage_x_mm, t.stage_y_mm) for t in scan.tiles}
     at = np.array([centre[t] for t in tile.tolist()], float).reshape(-1, 2)
     x, y = tile_to_stage(x_px, y_px, at[:, 0], at[:, 1], scan)
     return np.column_stack([x / mm, -y / mm])
 
 
-def _rectangles_px(scan: Scan) -> Floats:
+def _rectangles_px(scan: Scan, settings: FindSettings) -> Floats:
     """Return the included tiles in the frame of ``_places_px``."""
     height, width = scan.image_size
     tiles = np.array([t.number for t in scan.included])
-    low = _places_px(tiles, np.full(len(tiles), -0.5), np.full(len(tiles), -0.5), scan)
+    corner = np.full(len(tiles), -0.5)
+    low = _places_px(tiles, corner, corner, scan, settings)
     return np.column_stack([low[:, 0], low[:, 0] + width, low[:, 1], low[:, 1] + height])
+
+
+def _edge_artefacts(
+    found: pd.DataFrame, place: Floats, margin_px: Floats, alone: Bools, scan: Scan
+) -> Ints:
+    """Return the rows without a copy whose opening their tile's edge cuts, in view of another tile.
+
+    That tile shows the place farther from its edge and has no such pit: it was the edge's doing.
+    """
+    is_cut = (found["flags"].to_numpy() & int(PitFlag.EDGE)) != 0
+    suspects = np.flatnonzero(is_cut & alone)
+    seen = better_seen(
+        place[suspects],
+        found["tile"].to_numpy()[suspects],
+        margin_px[suspects],
+        np.array([t.number for t in scan.included]),
+        _rectangles_px(scan),
+    )
+    return suspects[seen]
 
 
 def _merge(found: pd.DataFrame, scan: Scan, settings: FindSettings) -> pd.DataFrame:
@@ -63,11 +96,15 @@ def _merge(found: pd.DataFrame, scan: Scan, settings: FindSettings) -> pd.DataFr
     height, width = scan.image_size
     margin = np.minimum.reduce([x + 0.5, y + 0.5, width - 0.5 - x, height - 0.5 - y])
     surface = pd.Categorical(found["surface"], categories=_SURFACES).codes.astype(np.int64)
-    stands = merge_copies(_places_px(tile, x, y, scan), tile, surface, margin, settings.merge_px)
+    place = _places_px(tile, x, y, scan)
+    stands = merge_copies(place, tile, surface, margin, settings.merge_px)
     rows = np.arange(len(found))
     start = pd.Series(rows).groupby(tile).transform("min").to_numpy() if len(found) else rows
     mate = found["mate"].to_numpy()
     mate = np.where(mate >= 0, stands[np.where(mate >= 0, mate + start, 0)], -1)
+    alone = (stands == rows) & ~np.isin(rows, stands[stands != rows])
+    stands[_edge_artefacts(found, place, margin, alone, scan)] = -1
+    mate = np.where((mate >= 0) & (stands[mate] >= 0), mate, -1)
     kept = np.flatnonzero(stands == rows)
     number = np.full(len(found) + 1, -1)
     number[kept] = np.arange(len(kept))
@@ -142,8 +179,8 @@ def complete(
     tile, x_px, y_px = columns
     x_mm, y_mm = tile_to_foil(tile, x_px, y_px, scan)
     mm = _pixel_mm(scan)
-    scale_px = settings.density_mm / (mm or _REFERENCE_PIXEL_MM)
-    place, rectangles = _places_px(tile, x_px, y_px, scan), _rectangles_px(scan)
+    place = _places_px(tile, x_px, y_px, scan, settings)
+    rectangles, scale_px = _rectangles_px(scan, settings), _scale_px(scan, settings)
     density = local_density(place, place, rectangles, scale_px, own=True)
     per_mm2 = density / mm**2 if mm is not None else np.full(len(merged), np.nan)
     pits = merged.assign(x_mm=x_mm, y_mm=y_mm, density_per_mm2=per_mm2)
