@@ -1,11 +1,11 @@
-"""Pits that two tiles saw: one row for each, the copy farthest from its tile's edge."""
+"""Pits that two tiles saw: one row for each, from the tile that saw it farther from its edge."""
 
 import numpy as np
 from scipy.spatial import cKDTree
 
-from etchscope.foil.types import Floats, Ints
+from etchscope.foil.types import Bools, Floats, Ints
 
-__all__ = ["merge_copies"]
+__all__ = ["better_seen", "merge_copies"]
 
 
 def _candidates(place: Floats, tile: Ints, surface: Ints, reach: float) -> Ints:
@@ -50,3 +50,23 @@ def merge_copies(place: Floats, tile: Ints, surface: Ints, margin_px: Floats, re
     for rows in copies.values():
         stands[rows] = max(rows, key=lambda row: (margin_px[row], -row))
     return stands
+
+
+def better_seen(
+    place: Floats, tile: Ints, margin_px: Floats, numbers: Ints, rectangles: Floats
+) -> Bools:
+    """Return which points another tile shows farther from its edge, by more than a pixel.
+
+    Parameters
+    ----------
+    place : (n, 2) positions in pixels in one frame for all tiles.
+    tile, margin_px : (n,) the tile that found each point, and how far from that tile's edge.
+    numbers : (k,) numbers of the tiles of ``rectangles``.
+    rectangles : (k, 4) tiles as first x, last x, first y, last y.
+    """
+    best = np.full(len(place), -np.inf)
+    x, y = place[:, 0], place[:, 1]
+    for number, (x0, x1, y0, y1) in zip(numbers.tolist(), rectangles.tolist(), strict=True):
+        margin = np.minimum.reduce([x - x0, x1 - x, y - y0, y1 - y])
+        best = np.where(tile == number, best, np.maximum(best, margin))
+    return np.asarray(best > margin_px + 1)
