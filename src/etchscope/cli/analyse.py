@@ -1,6 +1,7 @@
 """Commands that look for pits and hand them on: find, export."""
 
 import json
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,8 @@ from pydantic import ValidationError
 from etchscope.cli.progress import progress_bar
 from etchscope.foil import BadInput
 from etchscope.foil.types import Floats
-from etchscope.ingest import Overrides, add
+from etchscope.ingest import Overrides, add, group_paths
+from etchscope.ingest.scan_json import read_json
 from etchscope.preselect import FindSettings
 from etchscope.run import Executor, FindReport, find
 from etchscope.store import Store
@@ -31,9 +33,11 @@ def _settings(values: dict[str, float | None]) -> FindSettings:
         return FindSettings(**given)
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or "settings"
-        option = "--" + name.replace("_", "-")
-        raise BadInput(option, first["msg"], repr(first["input"])) from error
+        told = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+        # An error of several options at once has no place, but begins with the name of one.
+        name = str(first["loc"][0]) if first["loc"] else told.split()[0]
+        found = repr(given.get(name, "its default"))
+        raise BadInput("--" + name.replace("_", "-"), told, found) from error
 
 
 def _region(path: Path | None) -> Floats | None:
@@ -41,13 +45,28 @@ def _region(path: Path | None) -> Floats | None:
     if path is None:
         return None
     expected = "[[x_mm, y_mm], …] with at least three corners"
+    value = read_json(path)
     try:
-        corners = np.array(json.loads(path.read_text()), np.float64)
-    except (ValueError, TypeError) as error:
+        corners = np.array(value, np.float64)
+    except (ValueError, TypeError, OverflowError) as error:
         raise BadInput(path, expected, str(error)) from error
-    if corners.ndim != 2 or corners.shape[1:] != (2,) or not np.isfinite(corners).all():
+    if corners.ndim != 2 or len(corners) < 3 or corners.shape[1] != 2:
         raise BadInput(path, expected, f"an array of shape {corners.shape}")
+    if not np.isfinite(corners).all():
+        raise BadInput(path, expected, "a corner that is no number")
     return corners
+
+
+def _require_output(path: Path | None) -> None:
+    """Refuse a table that could not be written, before the search and not after it."""
+    if path is None:
+        return
+    if path.suffix.lower() not in (".csv", ".parquet"):
+        raise BadInput(path, "a name that ends in .csv or .parquet", repr(path.suffix))
+    if path.is_dir():
+        raise BadInput(path, "a file to write", "a folder")
+    if not os.access(path.parent, os.W_OK):
+        raise BadInput(path, "an existing folder that can be written to", str(path.parent))
 
 
 @contextmanager
@@ -61,17 +80,18 @@ def _opened(paths: list[Path], overrides: Overrides, *, skip_bad: bool) -> Itera
         return
     with tempfile.TemporaryDirectory(prefix="etchscope-") as folder:
         store = Store.create(Path(folder) / "store")
-        with progress_bar("Reading pictures") as bar:
-            added = add(
-                store,
-                paths,
-                overrides=overrides,
-                skip_bad=skip_bad,
-                progress=bar.advance,
-                total=bar.total,
-            )
-        for bad in added.left_out:
-            typer.echo(f"left out tile {bad.tile}: {bad.file}: {bad.why}", err=True)
+        for group in group_paths(paths):
+            with progress_bar("Reading pictures") as bar:
+                added = add(
+                    store,
+                    group,
+                    overrides=overrides,
+                    skip_bad=skip_bad,
+                    progress=bar.advance,
+                    total=bar.total,
+                )
+            for bad in added.left_out:
+                typer.echo(f"left out tile {bad.tile}: {bad.file}: {bad.why}", err=True)
         yield store
 
 
@@ -127,6 +147,7 @@ def find_command(
         }
     )
     polygon = _region(region)
+    _require_output(output)
     overrides = Overrides(
         layout=layout, rows=rows, columns=columns, pixel_size_um=pixel_size_um, scan=scan
     )
@@ -198,7 +219,9 @@ def export(
     """
     opened = Store.open(store)
     if run is not None:
-        opened.run_record(run)
+        of_scan = opened.run_record(run)["scan"]
+        if scan not in (None, of_scan):
+            raise BadInput("--run", f"a run of scan {scan}", f"{run} of scan {of_scan}")
         runs = [run]
     else:
         names = opened.scans() if scan is None else [scan]

@@ -26,7 +26,7 @@ def demo(
         Path, typer.Argument(metavar="DIR", help="Folder for the demonstration, new or empty.")
     ],
     background: Annotated[
-        float, typer.Option(min=0, help="Background pits a tile, on average.")
+        float, typer.Option(min=0, max=20000, help="Background pits a tile, on average.")
     ] = 100.0,
     seed: Annotated[int, typer.Option(min=0, help="Which foil is drawn.")] = 7,
 ) -> None:

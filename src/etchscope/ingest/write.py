@@ -23,6 +23,7 @@ def write_smartscope(
     Parameters
     ----------
     directory : made if absent; must be empty.
+    scan : read back it is the same record, but for its name and what is excluded.
     read_tile : tile number → (channel, y, x) uint8.
     progress : called with the number of tiles just written.
 
@@ -33,26 +34,31 @@ def write_smartscope(
     directory.mkdir(parents=True, exist_ok=True)
     if any(directory.iterdir()):
         raise BadInput(directory, "an empty folder", "files in it", hint="Choose another folder.")
-    positions = {str(t.number): [t.stage_x_mm, t.stage_y_mm] for t in scan.tiles}
+    positions = {
+        str(t.number): [t.stage_x_mm, t.stage_y_mm] for t in scan.tiles if t.stage_x_mm is not None
+    }
     description = {
+        **scan.metadata,
         "foil": scan.foil,
         "side": scan.side,
         "layout": "smartscope",
         "pixel_size_um": scan.pixel_size_um,
         "image_size": list(scan.image_size),
-        "position_unit": "mm",
-        "positions": "positions.json",
+        **({"position_unit": "mm", "positions": "positions.json"} if positions else {}),
         "channels": [c.model_dump(exclude_none=True) for c in scan.channels],
         "datum": [list(hole) for hole in scan.datum],
         "azimuth_sense": scan.azimuth_sense,
         "gradient_sign": scan.gradient_sign,
+        "tiles": {str(t.number): t.metadata for t in scan.tiles if t.metadata},
     }
+    run = scan.foil.replace("_", "-")  # the first underscore ends it
     for tile in scan.tiles:
-        folder = directory / f"{scan.foil}_{tile.number:04d}_{scan.side}"
+        folder = directory / f"{run}_{tile.number:04d}_{scan.side}"
         folder.mkdir()
         for channel, picture in zip(scan.channels, read_tile(tile.number), strict=True):
             Image.fromarray(picture).save(folder / f"Step_{channel.step}_1.tga")
         if progress is not None:
             progress(1)
-    (directory / "positions.json").write_text(json.dumps(positions, indent=1))
+    if positions:
+        (directory / "positions.json").write_text(json.dumps(positions, indent=1))
     (directory / "scan.json").write_text(json.dumps(description, indent=1))

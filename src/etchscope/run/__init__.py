@@ -1,5 +1,6 @@
 """The pipeline over a store: plan, execute, resume."""
 
-from etchscope.run.find import Executor, FindReport, find, recipe_of
+from etchscope.run.execute import Executor
+from etchscope.run.find import FindReport, find, recipe_of
 
 __all__ = ["Executor", "FindReport", "find", "recipe_of"]

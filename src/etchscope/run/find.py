@@ -4,31 +4,27 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from dask.base import compute
-from dask.callbacks import Callback
-from dask.delayed import delayed
 
 from etchscope.foil import BadInput, Scan, foil_frame, in_polygon
 from etchscope.foil.types import Floats
 from etchscope.imaging import Normalisation, Recipe, fit_normalisation
 from etchscope.preselect import Calibration, FindSettings, Lighting, calibrate, complete, detect
-from etchscope.run.threads import one_opencv_thread
+from etchscope.run.execute import Executor, execute
 from etchscope.store import Store
+from etchscope.store.runs import drop_partial
 
-__all__ = ["Executor", "FindReport", "find", "recipe_of"]
+__all__ = ["FindReport", "find", "recipe_of"]
 
-Executor = Literal["threads", "processes", "inline"]
 _BATCH = 16
 """Tiles a part: small enough to lose little at a kill, large enough for a file of its own."""
 _CALIBRATION_TILES = 8
-_SCHEDULERS = {"threads": "threads", "processes": "processes", "inline": "synchronous"}
 
 
 @dataclass(frozen=True)
@@ -125,22 +121,23 @@ def _searched(scan: Scan, region: Floats | None) -> tuple[int, ...]:
     ------
     BadInput : no tile is left, or the scan has no positions that a region could refer to.
     """
-    tiles = scan.included
+    tiles, hint = scan.included, "Include some tiles."
     if region is not None:
         if scan.pixel_size_um is None or any(t.stage_x_mm is None for t in scan.tiles):
             raise BadInput("region of interest", "a scan with positions and a scale", scan.name)
+        if not np.isfinite(region).all():
+            raise BadInput("region of interest", "corners in mm", "one that is no number")
         in_polygon(np.zeros(1), np.zeros(1), region)
         height, width = (n * scan.pixel_size_um / 1000 for n in scan.image_size)
-        place = np.array([(t.stage_x_mm, t.stage_y_mm) for t in tiles], float)
+        place = np.array([(t.stage_x_mm, t.stage_y_mm) for t in tiles], float).reshape(-1, 2)
         x, y = foil_frame(scan).from_stage(place[:, 0], place[:, 1])
         reach = np.hypot(height, width) / 2
         low, high = region.min(axis=0) - reach, region.max(axis=0) + reach
         near = (x >= low[0]) & (x <= high[0]) & (y >= low[1]) & (y <= high[1])
         tiles = tuple(t for t, is_near in zip(tiles, near.tolist(), strict=True) if is_near)
+        hint = "Include some tiles, or choose another region."
     if not tiles:
-        raise BadInput(
-            f"scan {scan.name}", "at least one tile to search", "none", hint="Include some tiles."
-        )
+        raise BadInput(f"scan {scan.name}", "at least one tile to search", "none", hint=hint)
     return tuple(t.number for t in tiles)
 
 
@@ -192,18 +189,6 @@ def _search_batch(
     return len(tiles)
 
 
-class _Progress(Callback):
-    """Tells how many tiles each finished batch had."""
-
-    def __init__(self, progress: Callable[[int], None]) -> None:
-        super().__init__(posttask=lambda _key, result, *_: self._done(result))  # type: ignore[no-untyped-call]
-        self._progress = progress
-
-    def _done(self, result: Any) -> None:
-        if isinstance(result, int):
-            self._progress(result)
-
-
 def find(
     store: Store,
     scan: str,
@@ -230,30 +215,29 @@ def find(
 
     Raises
     ------
-    BadInput : no such scan, nothing to search, or too few azimuths.
-    MachineFailed : the disk is full.
+    BadInput : no such scan, nothing to search, too few azimuths, or a damaged picture.
+    MachineFailed : the disk is full, or a worker process was lost.
     """
     settings = settings or FindSettings()
+    region = None if region is None else np.asarray(region, np.float64)
     plan = _plan(store, store.scan(scan), settings, region)
     if total is not None:
         total(len(plan.tiles))
     if plan.run in set(store.runs(scan)["run"]):
+        drop_partial(store.path / "runs", plan.run)  # left by a kill right after the commit
         counts = dict(store.run_record(plan.run)["counts"])
         done = len(store.read_pits(plan.run))
         return FindReport(plan.run, scan, len(plan.tiles), done, True, counts)
-    done_parts = store.parts(plan.run)
     tell = progress or (lambda _: None)
-    tell(sum(len(plan.batches[i]) for i in done_parts if i < len(plan.batches)))
-    tasks = [
-        delayed(_search_batch, pure=False)(
-            store.path.absolute(), plan.run, scan, settings, index, tiles
-        )
-        for index, tiles in enumerate(plan.batches)
-        if index not in done_parts
-    ]
-    with _Progress(tell), one_opencv_thread():
-        schedule: Any = compute
-        schedule(*tasks, scheduler=_SCHEDULERS[executor], num_workers=workers)
+    parts = store.parts(plan.run)
+    todo = []
+    for index, tiles in enumerate(plan.batches):
+        if parts.get(index, {}).get("tiles") == list(tiles):
+            tell(len(tiles))
+        else:
+            path = store.path.absolute()
+            todo.append(partial(_search_batch, path, plan.run, scan, settings, index, tiles))
+    execute(todo, executor=executor, workers=workers, progress=tell)
     return _commit(store, plan, region)
 
 
