@@ -15,7 +15,8 @@ def _candidates(place: Floats, tile: Ints, surface: Ints, reach: float) -> Ints:
     could = (tile[i] != tile[j]) & (surface[i] == surface[j])
     i, j = i[could], j[could]
     apart = place[i] - place[j]
-    return pairs[could][np.lexsort((j, i, np.hypot(apart[:, 0], apart[:, 1])))]
+    order = np.lexsort((j, i, np.hypot(apart[:, 0], apart[:, 1])))
+    return np.column_stack([i, j])[order]
 
 
 def merge_copies(place: Floats, tile: Ints, surface: Ints, margin_px: Floats, reach: float) -> Ints:

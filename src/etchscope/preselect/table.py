@@ -72,7 +72,12 @@ def _rectangles_px(scan: Scan, settings: FindSettings) -> Floats:
 
 
 def _edge_artefacts(
-    found: pd.DataFrame, place: Floats, margin_px: Floats, alone: Bools, scan: Scan
+    found: pd.DataFrame,
+    place: Floats,
+    margin_px: Floats,
+    alone: Bools,
+    scan: Scan,
+    settings: FindSettings,
 ) -> Ints:
     """Return the rows without a copy whose opening their tile's edge cuts, in view of another tile.
 
@@ -85,7 +90,7 @@ def _edge_artefacts(
         found["tile"].to_numpy()[suspects],
         margin_px[suspects],
         np.array([t.number for t in scan.included]),
-        _rectangles_px(scan),
+        _rectangles_px(scan, settings),
     )
     return suspects[seen]
 
@@ -96,14 +101,14 @@ def _merge(found: pd.DataFrame, scan: Scan, settings: FindSettings) -> pd.DataFr
     height, width = scan.image_size
     margin = np.minimum.reduce([x + 0.5, y + 0.5, width - 0.5 - x, height - 0.5 - y])
     surface = pd.Categorical(found["surface"], categories=_SURFACES).codes.astype(np.int64)
-    place = _places_px(tile, x, y, scan)
+    place = _places_px(tile, x, y, scan, settings)
     stands = merge_copies(place, tile, surface, margin, settings.merge_px)
     rows = np.arange(len(found))
     start = pd.Series(rows).groupby(tile).transform("min").to_numpy() if len(found) else rows
     mate = found["mate"].to_numpy()
     mate = np.where(mate >= 0, stands[np.where(mate >= 0, mate + start, 0)], -1)
     alone = (stands == rows) & ~np.isin(rows, stands[stands != rows])
-    stands[_edge_artefacts(found, place, margin, alone, scan)] = -1
+    stands[_edge_artefacts(found, place, margin, alone, scan, settings)] = -1
     mate = np.where((mate >= 0) & (stands[mate] >= 0), mate, -1)
     kept = np.flatnonzero(stands == rows)
     number = np.full(len(found) + 1, -1)
