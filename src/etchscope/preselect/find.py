@@ -1,5 +1,7 @@
 """Find the pits on a plain array: no store, no files, the way trackpy's ``locate`` does."""
 
+from typing import get_args
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
@@ -20,15 +22,18 @@ def _as_stack(stack: ArrayLike) -> RawStack:
     raw = np.asarray(stack)
     if raw.ndim == 2:
         raw = raw[None]
-    if raw.ndim != 3 or min(raw.shape[1:]) < 16:
+    if raw.ndim != 3 or not len(raw) or min(raw.shape[1:]) < 16:
         raise BadInput("stack", "(channel, y, x) or (y, x), at least 16 px", f"{np.shape(stack)}")
-    if raw.dtype.kind not in "uif" or (raw.dtype.kind == "f" and not np.isfinite(raw).all()):
-        raise BadInput("stack", "finite grey levels", f"{raw.dtype} with values that are not")
+    if raw.dtype.kind not in "uif" or not (np.isfinite(raw) & (raw >= 0)).all():
+        raise BadInput("stack", "grey levels from 0", f"{raw.dtype} with values that are not")
     return raw if raw.dtype.kind == "u" else raw.astype(np.float32)
 
 
 def _channels(n: int, azimuths_deg: ArrayLike | None, roles: list[Role] | None) -> list[Channel]:
-    azimuths = [] if azimuths_deg is None else np.asarray(azimuths_deg, float).tolist()
+    given = np.asarray([] if azimuths_deg is None else azimuths_deg, float)
+    if given.ndim != 1 or not np.isfinite(given).all():
+        raise BadInput("azimuths_deg", "a list of angles in degrees", f"{given.tolist()}")
+    azimuths = given.tolist()
     if roles is None:
         if not len(azimuths) <= n <= len(azimuths) + 2:
             raise BadInput(
@@ -40,8 +45,13 @@ def _channels(n: int, azimuths_deg: ArrayLike | None, roles: list[Role] | None) 
         lit: list[Role] = ["directional" for _ in azimuths]
         others: list[Role] = ["backlit", "halo"]
         roles = lit + others[: n - len(azimuths)]
-    if len(roles) != n or roles.count("directional") != len(azimuths):
-        raise BadInput("roles", f"one a picture, {len(azimuths)} directional", f"{roles}")
+    if (
+        len(roles) != n
+        or not set(roles) <= set(get_args(Role))
+        or roles.count("directional") != len(azimuths)
+    ):
+        expected = f"directional, backlit or halo for each of {n}, {len(azimuths)} directional"
+        raise BadInput("roles", expected, f"{roles}")
     lamps = iter(azimuths)
     return [
         Channel(step=k, role=r, azimuth_deg=next(lamps) if r == "directional" else None)
@@ -76,7 +86,8 @@ def find_pits(
 
     Raises
     ------
-    BadInput : no picture, grey levels that are no numbers, or one or two azimuths.
+    BadInput : no picture, grey levels that are no numbers or negative, one or two azimuths, roles
+        that do not fit the pictures, a gradient_sign other than ±1, a scale that is not positive.
 
     Examples
     --------
@@ -88,6 +99,10 @@ def find_pits(
     """
     raw = _as_stack(stack)
     channels = tuple(_channels(len(raw), azimuths_deg, roles))
+    if gradient_sign not in (-1, 1):
+        raise BadInput("gradient_sign", "1 or -1", f"{gradient_sign!r}")
+    if pixel_size_um is not None and not 0 < pixel_size_um < np.inf:
+        raise BadInput("pixel_size_um", "more than 0, or None", f"{pixel_size_um!r}")
     centre = None if pixel_size_um is None else 0.0
     height, width = raw.shape[1:]
     scan = Scan(
