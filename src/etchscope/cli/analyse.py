@@ -30,7 +30,7 @@ __all__ = ["COMMANDS"]
 def _settings(values: dict[str, float | None]) -> FindSettings:
     given = {name: value for name, value in values.items() if value is not None}
     try:
-        return FindSettings(**given)
+        return FindSettings.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         told = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
@@ -123,10 +123,13 @@ def find_command(
     smallest_radius_px: Annotated[float | None, typer.Option(help="Smallest pit [3].")] = None,
     largest_radius_px: Annotated[float | None, typer.Option(help="Largest pit [12].")] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="Least response in units of the noise [6].")
+        float | None, typer.Option(help="Least response in units of the noise [5.5].")
     ] = None,
     pair_reach_px: Annotated[
         float | None, typer.Option(help="Largest displacement from entry to exit pit [20].")
+    ] = None,
+    binning: Annotated[
+        int | None, typer.Option(help="Pixels a side that are binned; 1 is finer and slower [2].")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Threads or processes.")] = 2,
     executor: Annotated[Executor, typer.Option(help="How the tiles are shared out.")] = "threads",
@@ -144,6 +147,7 @@ def find_command(
             "largest_radius_px": largest_radius_px,
             "threshold": threshold,
             "pair_reach_px": pair_reach_px,
+            "binning": binning,
         }
     )
     polygon = _region(region)

@@ -1,6 +1,7 @@
 """Where the pits are: responses, peaks, shapes, pairs and density."""
 
-from etchscope.preselect.detect import Calibration, calibrate, detect
+from etchscope.preselect.calibrate import Calibration, calibrate
+from etchscope.preselect.detect import detect
 from etchscope.preselect.find import find_pits
 from etchscope.preselect.lighting import Lighting
 from etchscope.preselect.settings import FindSettings

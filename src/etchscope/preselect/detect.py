@@ -1,34 +1,23 @@
-"""The pits of one tile, and the constants of a scan that they are measured against."""
+"""The pits of one tile."""
 
-import hashlib
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from etchscope.foil import PitFlag
-from etchscope.foil.types import Bools, Floats, FloatStack, Ints, RawStack
-from etchscope.imaging.harmonics import divergence
+from etchscope.foil.types import Floats, FloatStack, Ints, RawStack
 from etchscope.imaging.normalise import Normalisation
+from etchscope.preselect.calibrate import BESIDE, Calibration
+from etchscope.preselect.grid import Grid
 from etchscope.preselect.lighting import Lighting, Views, presence, views
-from etchscope.preselect.peaks import Cuts, Finds, extract
-from etchscope.preselect.responses import (
-    Kernels,
-    Radii,
-    cascade,
-    disc_kernels,
-    field_kernels,
-    laplacian,
-)
+from etchscope.preselect.peaks import Finds, near
 from etchscope.preselect.settings import FindSettings
 from etchscope.preselect.shapes import measure_discs, measure_fields
 
-__all__ = ["Calibration", "calibrate", "detect"]
+__all__ = ["detect"]
 
 _CANCELLED = 2.5
 """A pit whose sign-free signal exceeds the usual one for its gradient by this factor is a pair."""
@@ -36,219 +25,6 @@ _DECIDES = 2.0
 """Significance from which a faint gradient's sign is taken for the pit's surface."""
 _FAINT = 1.4
 """Joint significance a faint pit needs, in units of the threshold: the texture has wide tails."""
-_ALONE = 1.9
-"""How much wider the tails of clutter are than those of noise, where no gradient tells them."""
-_TURNS = 6
-"""Most turns of taking pits out and measuring the noise that remains."""
-_ENOUGH = 10
-"""Fewest pits from which an ordinary one is known."""
-_UNSIGNED = Cuts(threshold=6.0, residual_same=0.5, rounds=2)
-"""Sign-free finds beside the signed ones: only what stands out, since discs are not cones."""
-_SMALLEST_BINNED_PX = 1.5
-"""Sign-free pictures are binned so far that the smallest pit keeps this radius."""
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What a scan's bulk looks like to the responses; found once a scan, on its own tiles.
-
-    Attributes
-    ----------
-    field_noise, presence_noise : (scale,) standard deviation of the bulk in each response.
-    weights : (k,) weight of each sign-free picture.
-    ratio : sign-free over signed amplitude of an ordinary single pit; inf where unknown.
-    """
-
-    field_noise: Floats
-    presence_noise: Floats
-    weights: Floats
-    ratio: float
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 (16 hexadecimal digits) of the constants."""
-        sha = hashlib.sha256(repr(self.ratio).encode())
-        for array in (self.field_noise, self.presence_noise, self.weights):
-            sha.update(array.tobytes())
-        return sha.hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class _Presence:
-    """Sign-free responses, on binned pictures where they only stand beside the signed ones."""
-
-    image_size: tuple[int, int]
-    settings: FindSettings
-    has_field: bool
-
-    @cached_property
-    def factor(self) -> int:
-        by_size = max(int(self.settings.smallest_radius_px / _SMALLEST_BINNED_PX), 1)
-        return by_size if self.has_field else 1
-
-    @cached_property
-    def kernels(self) -> Kernels:
-        return disc_kernels(self._radii)
-
-    @cached_property
-    def _radii(self) -> Radii:
-        s = self.settings
-        return Radii(s.smallest_radius_px / self.factor, s.largest_radius_px / self.factor)
-
-    def maps(self, view: Views, weights: Floats) -> FloatStack:
-        picture = presence(view.signs, weights)
-        if self.factor > 1:
-            height, width = self.image_size
-            size = (-(-width // self.factor), -(-height // self.factor))
-            picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
-        return cascade(laplacian(picture), self._radii)
-
-    def extract(self, maps: FloatStack, noise: Floats, cuts: Cuts) -> Finds:
-        """Return the finds in the tile's own pixels; the maps are left without them."""
-        finds = extract(maps, noise, self.kernels, cuts, signed=False)
-        fy, fx = (f / b for f, b in zip(self.image_size, maps.shape[1:], strict=True))
-        return Finds(
-            (finds.x_px + 0.5) * fx - 0.5,
-            (finds.y_px + 0.5) * fy - 0.5,
-            finds.radius_px * self.factor,
-            finds.amplitude,
-            finds.snr,
-        )
-
-    def amplitudes(self, maps: FloatStack, finds: Finds) -> Floats:
-        """Return the amplitude of an ideal pit at each find, from all scales."""
-        fy, fx = (f / b for f, b in zip(self.image_size, maps.shape[1:], strict=True))
-        y = np.rint((finds.y_px + 0.5) / fy - 0.5).astype(np.int64).clip(0, maps.shape[1] - 1)
-        x = np.rint((finds.x_px + 0.5) / fx - 0.5).astype(np.int64).clip(0, maps.shape[2] - 1)
-        peak = self.kernels.peak_of(finds.radius_px / self.factor)
-        return np.asarray((maps[:, y, x].T * peak).sum(axis=1) / (peak**2).sum(axis=1))
-
-
-def _thin_px(settings: FindSettings) -> int:
-    return int(settings.smallest_radius_px)
-
-
-def _radii(settings: FindSettings) -> Radii:
-    return Radii(settings.smallest_radius_px, settings.largest_radius_px)
-
-
-def _cuts(settings: FindSettings) -> Cuts:
-    return Cuts(threshold=settings.threshold, residual=settings.residual)
-
-
-def _field_maps(view: Views, settings: FindSettings) -> FloatStack | None:
-    if view.a is None or view.b is None:
-        return None
-    return cascade(-divergence(view.a, view.b), _radii(settings))
-
-
-def _pixels(finds: Finds, shape: tuple[int, int]) -> tuple[Ints, Ints]:
-    """Return the (y, x) pixels of finds, those outside the picture moved to its border."""
-    y, x = np.rint(finds.y_px).astype(np.int64), np.rint(finds.x_px).astype(np.int64)
-    return y.clip(0, shape[0] - 1), x.clip(0, shape[1] - 1)
-
-
-def _spread(maps: FloatStack) -> Floats:
-    """Return a robust standard deviation a map: the lower quartile of its absolute values.
-
-    For a normal distribution that quartile is 0.31864 standard deviations.
-    """
-    values = np.quantile(np.abs(maps).reshape(len(maps), -1), 0.25, axis=1)
-    return np.maximum(values.astype(np.float64) / 0.31864, 1e-9)
-
-
-def calibrate(
-    stacks: Iterable[RawStack],
-    normalisation: Normalisation,
-    lighting: Lighting,
-    settings: FindSettings,
-) -> Calibration:
-    """Return the constants of a scan, from some of its tiles.
-
-    The noise is what remains once the pits are taken out, so it does not grow with their density;
-    the median over the tiles keeps one odd tile from mattering.
-
-    Parameters
-    ----------
-    stacks : (channel, y, x) raw pictures, at least one tile.
-    """
-    seen = [views(raw, normalisation, lighting, _thin_px(settings)) for raw in stacks]
-    radii, cuts = _radii(settings), _cuts(settings)
-    fields = [f for v in seen if (f := _field_maps(v, settings)) is not None]
-    grid = _Presence(seen[0].limit.shape, settings, len(fields) > 0)
-    signed: list[Finds] = []
-    field_noise = np.zeros(len(radii.scales))
-    if fields:
-        kernels = field_kernels(radii)
-
-        def find_signed(maps: FloatStack, noise: Floats) -> Finds:
-            return extract(maps, noise, kernels, cuts, signed=True)
-
-        field_noise, signed = _noise_and_finds(fields, find_signed)
-    weights = _weights(seen, grid, signed, 2 * settings.threshold)
-
-    def find_unsigned(maps: FloatStack, noise: Floats) -> Finds:
-        return grid.extract(maps, noise, _UNSIGNED if fields else cuts)
-
-    noise, unsigned = _noise_and_finds([grid.maps(v, weights) for v in seen], find_unsigned)
-    if not fields:
-        # Without a gradient, clutter is all that a pit competes with. It is small: its spread
-        # falls with the scale as that of white noise does, and where it does not, pits are in it.
-        noise = _ALONE * noise[0] * radii.sigmas[0] / radii.sigmas
-    ratios = [_ratios(s, u) for s, u in zip(signed, unsigned, strict=False)]
-    known = np.concatenate(ratios) if ratios else np.empty(0)
-    ratio = float(np.median(known)) if len(known) >= _ENOUGH else np.inf
-    return Calibration(field_noise, noise, weights, ratio)
-
-
-def _noise_and_finds(
-    tiles: list[FloatStack], find: Callable[[FloatStack, Floats], Finds]
-) -> tuple[Floats, list[Finds]]:
-    """Return the bulk's noise in response maps, and the finds of each tile at that noise.
-
-    In a crowd the pits themselves widen the first guess, which hides the fainter of them; each
-    turn takes more of them out, until nothing changes.
-    """
-    noise = np.median([_spread(m) for m in tiles], axis=0)
-    for _ in range(_TURNS):
-        left = [m.copy() for m in tiles]
-        finds = [find(m, noise) for m in left]
-        before, noise = noise, np.median([_spread(m) for m in left], axis=0)
-        if np.allclose(noise, before, rtol=0.02):
-            break
-    return noise, finds
-
-
-def _weights(seen: list[Views], grid: _Presence, signed: list[Finds], least: float) -> Floats:
-    """Return the weights of the sign-free pictures that show an ordinary pit most clearly.
-
-    Signal over noise squared (the matched combination of independent pictures), the signal read
-    where the gradient found pits of at least ``least`` sigma; without those, one over the noise.
-    """
-    noise, signals = [], []
-    for w in np.eye(len(seen[0].signs)):
-        maps = [grid.maps(v, w) for v in seen]
-        noise.append(float(np.median([_spread(m)[len(m) // 2] for m in maps])))
-        read = [grid.amplitudes(m, f)[f.snr > least] for m, f in zip(maps, signed, strict=False)]
-        values = np.concatenate(read) if read else np.empty(0)
-        signals.append(float(np.median(values)) if len(values) >= _ENOUGH else np.nan)
-    sigma, signal = np.array(noise), np.array(signals)
-    weights = signal / sigma**2 if np.isfinite(signal).all() else 1 / sigma
-    return np.asarray(weights / np.sqrt(np.sum((weights * sigma) ** 2)))
-
-
-def _near(one: Finds, other: Finds, reach: Floats) -> Bools:
-    """Return, per find of one list and of another, whether they are nearer than reach, (n, m)."""
-    dx = one.x_px[:, None] - other.x_px[None, :]
-    dy = one.y_px[:, None] - other.y_px[None, :]
-    return np.asarray(dx**2 + dy**2 < reach**2)
-
-
-def _ratios(signed: Finds, unsigned: Finds) -> Floats:
-    """Return the sign-free over the signed amplitude of pits with one counterpart each."""
-    near = _near(signed, unsigned, 0.5 * signed.radius_px[:, None])
-    i, j = np.nonzero(near & (near.sum(1) == 1)[:, None] & (near.sum(0) == 1)[None, :])
-    return np.asarray(unsigned.amplitude[j] / np.abs(signed.amplitude[i]))
 
 
 @dataclass(frozen=True)
@@ -289,13 +65,11 @@ class _Gradient:
     least: float
 
 
-def _gradient(
-    left: FloatStack, calibration: Calibration, unsigned: Finds, kernels: Kernels, least: float
-) -> _Gradient:
-    """Return what signed response is left at sign-free finds; ``least`` in units of its noise."""
-    y, x = _pixels(unsigned, left.shape[1:])
-    peak = kernels.peak_of(unsigned.radius_px)
-    noise = calibration.field_noise
+def _gradient(left: FloatStack, calibration: Calibration, unsigned: Finds, grid: Grid) -> _Gradient:
+    """Return what signed response is left at sign-free finds."""
+    y, x = grid.at(unsigned)
+    peak = grid.field_peaks(unsigned)
+    noise, least = calibration.field_noise, grid.settings.threshold
     scale = (peak / noise).argmax(axis=1)
     value, unit = left[scale, y, x].astype(np.float64), noise[scale]
     height = peak[np.arange(len(peak)), scale]
@@ -319,10 +93,10 @@ def _resolve(signed: Finds, unsigned: Finds, gradient: _Gradient, ratio: float) 
     """
     is_top = signed.amplitude > 0
     reach = 1.2 * np.maximum.outer(unsigned.radius_px, signed.radius_px)
-    near = _near(unsigned, signed, reach)
-    top = np.asarray(near[:, is_top].any(axis=1))
-    bottom = np.asarray(near[:, ~is_top].any(axis=1))
-    strongest = np.where(near, np.abs(signed.amplitude), 0).max(axis=1, initial=0)
+    close = near(unsigned, signed, reach)
+    top = np.asarray(close[:, is_top].any(axis=1))
+    bottom = np.asarray(close[:, ~is_top].any(axis=1))
+    strongest = np.where(close, np.abs(signed.amplitude), 0).max(axis=1, initial=0)
     free = ~(top | bottom)
     cancelled = unsigned.amplitude > _CANCELLED * ratio * np.maximum(
         gradient.amplitude, gradient.limit
@@ -332,7 +106,7 @@ def _resolve(signed: Finds, unsigned: Finds, gradient: _Gradient, ratio: float) 
     lone = np.flatnonzero(free & ~cancelled & (together > gradient.least))
     pair = np.flatnonzero(free & cancelled)
     joins = np.flatnonzero((top ^ bottom) & (unsigned.amplitude > _CANCELLED * ratio * strongest))
-    partner = np.where(near[joins], signed.snr, -1).argmax(axis=1) if len(joins) else joins
+    partner = np.where(close[joins], signed.snr, -1).argmax(axis=1) if len(joins) else joins
     partner, first = np.unique(partner, return_index=True)
     joins = joins[first]
     n, p, j = len(signed), len(pair), len(joins)
@@ -359,17 +133,16 @@ def _resolve(signed: Finds, unsigned: Finds, gradient: _Gradient, ratio: float) 
 
 
 def _responses(
-    finds: Finds, signed: int, left: FloatStack, calibration: Calibration, kernels: Kernels
+    finds: Finds, signed: int, left: FloatStack, calibration: Calibration, grid: Grid
 ) -> tuple[Floats, Floats]:
     """Return the entry and the exit response of each opening, its neighbours taken out.
 
     That is what is left of the response in its place and, for the first ``signed`` finds, what was
     taken out for itself.
     """
-    y, x = _pixels(finds, left.shape[1:])
+    y, x = grid.at(finds)
     own = np.where(np.arange(len(finds)) < signed, finds.amplitude, 0.0)
-    response = left[:, y, x].T + own[:, None] * kernels.peak_of(finds.radius_px)
-    snr = response / calibration.field_noise
+    snr = (left[:, y, x].T + own[:, None] * grid.field_peaks(finds)) / calibration.field_noise
     return snr.max(axis=1).clip(0), (-snr.min(axis=1)).clip(0)
 
 
@@ -396,22 +169,20 @@ def detect(
     ------
     BadInput : the stack does not fit the normalisation.
     """
-    view = views(raw, normalisation, lighting, _thin_px(settings))
-    field = _field_maps(view, settings)
-    grid = _Presence(view.limit.shape, settings, field is not None)
-    maps, noise = grid.maps(view, calibration.weights), calibration.presence_noise
+    view = views(raw, normalisation, lighting, settings.thin_px)
+    grid = Grid(view.limit.shape, settings)
+    field, maps = grid.field_maps(view), grid.presence_maps(view, calibration.weights)
     if field is None:
-        finds = grid.extract(maps, noise, _cuts(settings))
+        finds = grid.extract_unsigned(maps, calibration.presence_noise, settings.cuts)
         none = np.full(len(finds), -1)
         openings = _Openings(finds, np.full(len(finds), "unknown"), none, finds.snr)
         entry = exit_ = np.full(len(finds), np.nan)
     else:
-        unsigned = grid.extract(maps, noise, _UNSIGNED)
-        kernels = field_kernels(_radii(settings))
-        signed = extract(field, calibration.field_noise, kernels, _cuts(settings), signed=True)
-        gradient = _gradient(field, calibration, unsigned, kernels, settings.threshold)
+        unsigned = grid.extract_unsigned(maps, calibration.presence_noise, BESIDE)
+        signed = grid.extract_signed(field, calibration.field_noise, settings.cuts)
+        gradient = _gradient(field, calibration, unsigned, grid)
         openings = _resolve(signed, unsigned, gradient, calibration.ratio)
-        entry, exit_ = _responses(openings.finds, len(signed), field, calibration, kernels)
+        entry, exit_ = _responses(openings.finds, len(signed), field, calibration, grid)
     columns = _shapes(openings, view, calibration)
     columns |= {"entry": entry, "exit": exit_, "hip": openings.excess}
     return pd.DataFrame({"surface": openings.surface, **columns, "mate": openings.mate})
@@ -430,7 +201,7 @@ def _shapes(openings: _Openings, view: Views, calibration: Calibration) -> dict[
     else:
         sign = np.where(openings.surface == "top", 1.0, -1.0)
         shapes = measure_fields(view.a, view.b, finds, sign, view.limit)
-        apart = _near(finds, finds, 2 * finds.radius_px[:, None]).sum(axis=1) == 1
+        apart = near(finds, finds, 2 * finds.radius_px[:, None]).sum(axis=1) == 1
         sharper = np.flatnonzero(steep | (apart if len(view.signs) > 1 else False))
         discs = measure_discs(picture, _take(finds, sharper), view.limit)
         for name in ("x_px", "y_px", "radius_px", "ellipticity", "angle_deg"):
@@ -440,7 +211,7 @@ def _shapes(openings: _Openings, view: Views, calibration: Calibration) -> dict[
     x, y, r = shapes["x_px"], shapes["y_px"], shapes["radius_px"]
     edge = (x < r) | (y < r) | (x > width - 1 - r) | (y > height - 1 - r)
     same = openings.surface[:, None] == openings.surface[None, :]
-    close = (_near(finds, finds, r[:, None]) & same).sum(axis=1) > 1
+    close = (near(finds, finds, r[:, None]) & same).sum(axis=1) > 1
     flags = np.zeros(len(finds), np.int64)
     for mask, flag in (
         (edge, PitFlag.EDGE),

@@ -10,7 +10,8 @@ from etchscope.foil import BadInput, Channel, Scan, Tile
 from etchscope.foil.records import Role
 from etchscope.foil.types import RawStack
 from etchscope.imaging.normalise import Recipe, fit_normalisation
-from etchscope.preselect.detect import calibrate, detect
+from etchscope.preselect.calibrate import calibrate
+from etchscope.preselect.detect import detect
 from etchscope.preselect.lighting import Lighting
 from etchscope.preselect.settings import FindSettings
 from etchscope.preselect.table import complete

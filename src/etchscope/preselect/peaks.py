@@ -13,7 +13,7 @@ import numpy as np
 from etchscope.foil.types import Bools, FloatImage, Floats, FloatStack, Ints
 from etchscope.preselect.responses import Kernels
 
-__all__ = ["Cuts", "Finds", "extract"]
+__all__ = ["Cuts", "Finds", "extract", "near"]
 
 
 @dataclass(frozen=True)
@@ -310,3 +310,10 @@ def extract(
         boxes = _boxes(parts[-1], maps.shape[1:])
     x, y, radius, amplitude, strength = np.concatenate(parts).T
     return Finds(x, y, radius, amplitude, strength * cuts.threshold)
+
+
+def near(one: Finds, other: Finds, reach: Floats) -> Bools:
+    """Return, per find of one list and of another, whether they are nearer than reach, (n, m)."""
+    dx = one.x_px[:, None] - other.x_px[None, :]
+    dy = one.y_px[:, None] - other.y_px[None, :]
+    return np.asarray(dx**2 + dy**2 < reach**2)

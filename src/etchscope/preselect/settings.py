@@ -4,6 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from etchscope.preselect.peaks import Cuts
+
 __all__ = ["FindSettings"]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -14,20 +16,22 @@ class FindSettings(BaseModel):
 
     ``smallest_radius_px, largest_radius_px``: the pits that are looked for. ``threshold``: least
     response in units of the bulk's noise. ``residual``: least response beside a stronger pit,
-    relative to that pit's. ``pair_reach_px``: largest displacement from entry to exit pit.
-    ``merge_px``: copies in tile overlaps nearer than that are one pit. ``density_mm``: scale of
-    the local density. ``medium_per_mm2, high_per_mm2``: where those regimes begin (100 and 1,000
-    pits a reference tile of 12.8 mm²).
+    relative to that pit's. ``binning``: responses are computed on pictures binned so many pixels a
+    side; 1 finds a few more pits in a crowd and takes twice as long. ``pair_reach_px``: largest
+    displacement from entry to exit pit. ``merge_px``: copies in tile overlaps nearer than that are
+    one pit. ``density_mm``: scale of the local density. ``medium_per_mm2, high_per_mm2``: where
+    those regimes begin (100 and 1,000 pits a reference tile of 12.8 mm²).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     smallest_radius_px: Positive = 3.0
     largest_radius_px: Positive = 12.0
-    threshold: Positive = 6.0
+    threshold: Positive = 5.5
     residual: Annotated[float, Field(ge=0, lt=1)] = 0.3
     pair_reach_px: Positive = 20.0
     merge_px: Positive = 6.0
+    binning: Annotated[int, Field(ge=1, le=8)] = 2
     density_mm: Positive = 0.5
     medium_per_mm2: Positive = 8.0
     high_per_mm2: Positive = 78.0
@@ -38,4 +42,16 @@ class FindSettings(BaseModel):
             raise ValueError("largest_radius_px must exceed smallest_radius_px by 10 % or more")
         if self.largest_radius_px > 100:
             raise ValueError("largest_radius_px must not exceed 100")
+        if self.smallest_radius_px < self.binning:
+            raise ValueError("smallest_radius_px must be at least one binned pixel")
         return self
+
+    @property
+    def cuts(self) -> Cuts:
+        """What counts as a peak in a response."""
+        return Cuts(threshold=self.threshold, residual=self.residual)
+
+    @property
+    def thin_px(self) -> int:
+        """Width under which a dark feature of the backlit picture is no pit."""
+        return int(self.smallest_radius_px)
