@@ -8,12 +8,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 .PHONY: help demo test lock clean
 
 help:
-	@echo "make demo   simulate a scan, find its pits, write a report into demo/"
+	@echo "make demo   simulate a scan, find its pits, write a report into demo/ (made anew)"
 	@echo "make test   check format, lint, types, layers, and run all tests"
 
 demo: .venv/.ready
+	@rm -rf demo
 	@$(BIN)/etchscope demo demo
-	@echo "The report: demo/report/report.html"
 
 test: .venv/.ready
 	$(BIN)/ruff format --check
