@@ -1,14 +1,13 @@
 """The pits of one tile."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from etchscope.foil import PitFlag
-from etchscope.foil.types import Floats, FloatStack, Ints, RawStack
+from etchscope.foil.types import Bools, Floats, FloatStack, Ints, RawStack
 from etchscope.imaging.normalise import Normalisation
 from etchscope.preselect.calibrate import BESIDE, Calibration
 from etchscope.preselect.grid import Grid
@@ -21,6 +20,8 @@ __all__ = ["detect"]
 
 _CANCELLED = 2.5
 """A pit whose sign-free signal exceeds the usual one for its gradient by this factor is a pair."""
+_SATURATED = 0.1
+"""Fraction of an opening at the camera's limit from which it counts as saturated."""
 _DECIDES = 2.0
 """Significance from which a faint gradient's sign is taken for the pit's surface."""
 _FAINT = 1.4
@@ -172,6 +173,7 @@ def detect(
     view = views(raw, normalisation, lighting, settings.thin_px)
     grid = Grid(view.limit.shape, settings)
     field, maps = grid.field_maps(view), grid.presence_maps(view, calibration.weights)
+    scratches = grid.scratches(maps, calibration.presence_noise)
     if field is None:
         finds = grid.extract_unsigned(maps, calibration.presence_noise, settings.cuts)
         none = np.full(len(finds), -1)
@@ -183,41 +185,70 @@ def detect(
         gradient = _gradient(field, calibration, unsigned, grid)
         openings = _resolve(signed, unsigned, gradient, calibration.ratio)
         entry, exit_ = _responses(openings.finds, len(signed), field, calibration, grid)
-    columns = _shapes(openings, view, calibration)
-    columns |= {"entry": entry, "exit": exit_, "hip": openings.excess}
-    return pd.DataFrame({"surface": openings.surface, **columns, "mate": openings.mate})
+    shapes = _shapes(openings, view, calibration)
+    is_on_scratch = scratches[grid.at(openings.finds)]
+    flags = _flags(openings, shapes, view.limit.shape, is_on_scratch)
+    return pd.DataFrame(
+        {
+            "surface": openings.surface,
+            **{name: values for name, values in shapes.items() if name != "saturated"},
+            "entry": entry,
+            "exit": exit_,
+            "hip": openings.excess,
+            "flags": flags,
+            "mate": openings.mate,
+        }
+    )
 
 
-def _shapes(openings: _Openings, view: Views, calibration: Calibration) -> dict[str, NDArray[Any]]:
-    """Return shape and flags of each opening, from the picture in which it is clearest.
+def _crowded(finds: Finds, reach: Floats) -> Bools:
+    """Return which finds have another one nearer than their reach, (n,)."""
+    if len(finds) < 2:
+        return np.zeros(len(finds), bool)
+    place = np.column_stack([finds.x_px, finds.y_px])
+    distance, _ = cKDTree(place).query(place, k=2)
+    return np.asarray(distance[:, 1] < reach)
+
+
+def _shapes(openings: _Openings, view: Views, calibration: Calibration) -> dict[str, Floats]:
+    """Return the shape of each opening, from the picture in which it is clearest.
 
     The sign-free pictures are the sharper ones; where a neighbour overlaps, the field shows the
-    pit of one surface alone, unless entry and exit cancel in it.
+    pit of one surface alone, unless entry and exit cancel in it. The contrast is the mean shading
+    of the walls, or, without lamps, the mean logarithm of the bulk's light over the pit's.
     """
-    finds, steep = openings.finds, openings.mate >= 0
-    picture = presence(view.signs, calibration.weights)
+    finds = openings.finds
+    picture = presence(view.signs, calibration.weights / calibration.weights.sum())
     if view.a is None or view.b is None:
-        shapes = measure_discs(picture, finds, view.limit)
-    else:
-        sign = np.where(openings.surface == "top", 1.0, -1.0)
-        shapes = measure_fields(view.a, view.b, finds, sign, view.limit)
-        apart = near(finds, finds, 2 * finds.radius_px[:, None]).sum(axis=1) == 1
-        sharper = np.flatnonzero(steep | (apart if len(view.signs) > 1 else False))
-        discs = measure_discs(picture, _take(finds, sharper), view.limit)
-        for name in ("x_px", "y_px", "radius_px", "ellipticity", "angle_deg"):
-            shapes[name][sharper] = discs[name]
-    saturated = shapes.pop("saturated") > 0.1
-    height, width = view.limit.shape
+        return measure_discs(picture, finds, view.limit)
+    sign = np.where(openings.surface == "top", 1.0, -1.0)
+    shapes = measure_fields(view.a, view.b, finds, sign, view.limit)
+    apart = ~_crowded(finds, 2 * finds.radius_px)
+    use_discs = (openings.mate >= 0) | (apart if len(view.signs) > 1 else False)
+    sharper = np.flatnonzero(use_discs)
+    discs = measure_discs(picture, _take(finds, sharper), view.limit)
+    for name in ("x_px", "y_px", "radius_px", "ellipticity", "angle_deg"):
+        shapes[name][sharper] = discs[name]
+    return shapes
+
+
+def _flags(
+    openings: _Openings, shapes: dict[str, Floats], image_size: tuple[int, int], on_scratch: Bools
+) -> Ints:
+    """Return the flags that a tile alone can tell, see ``PitFlag``."""
+    height, width = image_size
     x, y, r = shapes["x_px"], shapes["y_px"], shapes["radius_px"]
-    edge = (x < r) | (y < r) | (x > width - 1 - r) | (y > height - 1 - r)
-    same = openings.surface[:, None] == openings.surface[None, :]
-    close = (near(finds, finds, r[:, None]) & same).sum(axis=1) > 1
-    flags = np.zeros(len(finds), np.int64)
-    for mask, flag in (
-        (edge, PitFlag.EDGE),
-        (saturated, PitFlag.SATURATED),
+    close = np.zeros(len(x), bool)
+    for surface in np.unique(openings.surface):
+        of_it = np.flatnonzero(openings.surface == surface)
+        close[of_it] = _crowded(_take(openings.finds, of_it), r[of_it])
+    flags = np.zeros(len(x), np.int64)
+    for is_set, flag in (
+        ((x < r) | (y < r) | (x > width - 1 - r) | (y > height - 1 - r), PitFlag.EDGE),
+        (shapes["saturated"] > _SATURATED, PitFlag.SATURATED),
         (close, PitFlag.TOO_CLOSE),
-        (steep, PitFlag.STEEP_PAIR),
+        (openings.mate >= 0, PitFlag.STEEP_PAIR),
+        (on_scratch, PitFlag.SCRATCH),
     ):
-        flags |= np.where(mask, int(flag), 0)
-    return {**shapes, "flags": flags}
+        flags |= np.where(is_set, int(flag), 0)
+    return flags

@@ -6,7 +6,8 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from etchscope.foil.types import FloatImage, Floats, FloatStack, Ints
+from etchscope.foil.types import Bools, FloatImage, Floats, FloatStack, Ints
+from etchscope.imaging.cleanup import long_scratches
 from etchscope.imaging.harmonics import divergence
 from etchscope.preselect.lighting import Views, presence
 from etchscope.preselect.peaks import Cuts, Finds, extract
@@ -98,6 +99,14 @@ class Grid:
         y = np.rint((finds.y_px + 0.5) / self._step[0] - 0.5).astype(np.int64)
         x = np.rint((finds.x_px + 0.5) / self._step[1] - 0.5).astype(np.int64)
         return y.clip(0, self.shape[0] - 1), x.clip(0, self.shape[1] - 1)
+
+    def scratches(self, presence_maps: FloatStack, noise: Floats) -> Bools:
+        """Return where long thin features lie, (y, x) in binned pixels.
+
+        Five times as long as the largest pit is wide, above the threshold at the smallest scale.
+        """
+        length = 10 * self.radii.largest_px
+        return long_scratches(presence_maps[0], self.settings.threshold * float(noise[0]), length)
 
     def field_peaks(self, finds: Finds) -> Floats:
         """Return the signed responses of ideal pits of the finds' radii, (n, scale)."""
