@@ -10,6 +10,7 @@ Exit status 1 if anything differs, if a store is damaged, or if a repeated comma
 
 import argparse
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -20,11 +21,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from etchscope.cli.app import main as etchscope_main
 from etchscope.ingest.write import write_smartscope
 from etchscope.simulate import Population, SimulatedScan
 from etchscope.store import Store
@@ -98,11 +101,12 @@ def _killed(moment_s: float, *words: object) -> bool:
 
 def _check(store: Path) -> tuple[list[str], int]:
     """Return what `etchscope check` finds damaged, and how much it finds left over."""
-    words = _command("check", store, "--json")
-    done = subprocess.run(words, capture_output=True, text=True)
-    if done.returncode not in (0, 2) or not done.stdout:
-        return [f"check: status {done.returncode}: {done.stderr.strip()}"], 0
-    findings = json.loads(done.stdout)["findings"]
+    told = io.StringIO()
+    with redirect_stdout(told):
+        status = etchscope_main(["check", str(store), "--json"])
+    if status not in (0, 2) or not told.getvalue():
+        return [f"check: status {status}"], 0
+    findings = json.loads(told.getvalue())["findings"]
     damaged = [f"{f['what']}: {f['detail']}" for f in findings if f["severity"] == "damaged"]
     return damaged, len(findings) - len(damaged)
 
