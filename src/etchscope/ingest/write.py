@@ -23,7 +23,7 @@ def write_smartscope(
     Parameters
     ----------
     directory : made if absent; must be empty.
-    scan : read back it is the same record, but for its name and what is excluded.
+    scan : read back it is the same record, but for its name, its layout and what is excluded.
     read_tile : tile number → (channel, y, x) uint8.
     progress : called with the number of tiles just written.
 
