@@ -143,9 +143,9 @@ def test_fit_has_an_identity():
 
 def test_another_recipe_is_refused():
     fit = fit_normalisation(np.full((1, 1, 16, 16), 99, np.uint8), Recipe())
-    fit.require(Recipe())
+    fit.require(Recipe().digest)
     with pytest.raises(BadInput, match="Normalise the scan with the expected recipe"):
-        fit.require(Recipe(smooth_px=63.0))
+        fit.require(Recipe(smooth_px=63.0).digest)
 
 
 def test_wrong_shapes_are_refused():

@@ -74,17 +74,17 @@ class Normalisation:
             sha.update(np.ascontiguousarray(array).tobytes())
         return sha.hexdigest()[:16]
 
-    def require(self, recipe: Recipe) -> None:
-        """Refuse to go on with pictures of another recipe.
+    def require(self, recipe: str) -> None:
+        """Refuse to go on with pictures of another recipe than that of a digest.
 
         Raises
         ------
         BadInput : this normalisation was made by another recipe.
         """
-        if recipe.digest != self.recipe.digest:
+        if recipe != self.recipe.digest:
             raise BadInput(
                 "normalisation",
-                f"recipe {recipe.digest} ({recipe})",
+                f"recipe {recipe}",
                 f"recipe {self.recipe.digest} ({self.recipe})",
                 hint="Normalise the scan with the expected recipe.",
             )

@@ -35,17 +35,19 @@ class Calibration:
     field_noise, presence_noise : (scale,) standard deviation of the bulk in each response.
     weights : (k,) weight of each sign-free picture.
     ratio : sign-free over signed amplitude of an ordinary single pit; inf where unknown.
+    recipe : digest of the normalisation's recipe that the constants are valid for.
     """
 
     field_noise: Floats
     presence_noise: Floats
     weights: Floats
     ratio: float
+    recipe: str
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 (16 hexadecimal digits) of the constants."""
-        sha = hashlib.sha256(repr(self.ratio).encode())
+        sha = hashlib.sha256(f"{self.recipe} {self.ratio!r}".encode())
         for array in (self.field_noise, self.presence_noise, self.weights):
             sha.update(array.tobytes())
         return sha.hexdigest()[:16]
@@ -96,7 +98,7 @@ def calibrate(
     ratios = [_ratios(s, u) for s, u in zip(signed, unsigned, strict=False)]
     known = np.concatenate(ratios) if ratios else np.empty(0)
     ratio = float(np.median(known)) if len(known) >= _ENOUGH else np.inf
-    return Calibration(field_noise, noise, weights, ratio)
+    return Calibration(field_noise, noise, weights, ratio, normalisation.recipe.digest)
 
 
 def _noise_and_finds(

@@ -168,8 +168,10 @@ def detect(
 
     Raises
     ------
-    BadInput : the stack does not fit the normalisation.
+    BadInput : the stack does not fit the normalisation, or the calibration was made under another
+        recipe.
     """
+    normalisation.require(calibration.recipe)
     view = views(raw, normalisation, lighting, settings.thin_px)
     grid = Grid(view.limit.shape, settings)
     field, maps = grid.field_maps(view), grid.presence_maps(view, calibration.weights)

@@ -100,16 +100,14 @@ def _calibration(
     if known is not None:
         arrays, record = known
         ratio = float("inf") if record["ratio"] is None else float(record["ratio"])
-        return Calibration(
-            arrays["field_noise"], arrays["presence_noise"], arrays["weights"], ratio
-        )
+        return Calibration(**arrays, ratio=ratio, recipe=str(record["recipe"]))
     tiles = _spread_over([t.number for t in scan.included], _CALIBRATION_TILES)
     lighting = Lighting.of_scan(scan)
     stacks = (store.read_tile(scan.name, n) for n in tiles)
     found = calibrate(stacks, normalisation, lighting, settings)
     arrays = {k: v for k, v in vars(found).items() if isinstance(v, np.ndarray)}
     known_ratio = found.ratio if np.isfinite(found.ratio) else None
-    record = {"ratio": known_ratio, "tiles": tiles}
+    record = {"ratio": known_ratio, "recipe": found.recipe, "tiles": tiles}
     store.save_fit(scan.name, f"calibration-{key}", arrays, record)
     return found
 
