@@ -180,7 +180,8 @@ def _lower_median(pictures: RawStack, bits: int) -> RawStack:
 
 def _average(pictures: RawStack) -> FloatImage:
     if pictures.dtype.kind != "u":
-        return np.asarray(np.median(pictures, axis=0), np.float32)
+        middle = (len(pictures) - 1) // 2
+        return np.asarray(np.partition(pictures, middle, axis=0)[middle], np.float32)
     return _lower_median(pictures, 8 * pictures.dtype.itemsize).astype(np.float32)
 
 
