@@ -119,3 +119,10 @@ def test_tables_of_different_scans_are_refused():
     truth, found = _table([1], [1], scan=["a"]), _table([1], [1], scan=["b"])
     with pytest.raises(BadInput, match=r"found table: scan: expected a scan of \['a'\]"):
         evaluate(truth, found, rule="nearest", tolerance_px=6)
+
+
+def test_a_column_that_no_find_states_is_not_compared():
+    truth = _table([10], [10], **{"class": ["hip"]})
+    found = _table([10], [10], **{"class": pd.Series([None], dtype="str")})
+    score = evaluate(truth, found, rule="one-to-one", tolerance_px=6)
+    assert "agree" not in score.by("class")

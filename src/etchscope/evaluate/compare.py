@@ -63,7 +63,7 @@ class Evaluation:
         """Return the efficiency per value of a column of the truth, one row a value.
 
         Columns: the value (under the column's name, "" for null), ``truths``, ``true_pos``,
-        ``efficiency``, ``low``, ``high``, ``chance``; and, where the found table has the column
+        ``efficiency``, ``low``, ``high``, ``chance``; and, where the found table states the column
         too, ``agree``: the fraction of the matched pairs in which both state the same value.
 
         Raises
@@ -75,7 +75,7 @@ class Evaluation:
             raise BadInput("truth table", f"a column {column!r}", f"only {listed}")
         value = _as_text(self.truth[column])
         same = None
-        if column in self.found.columns:
+        if column in self.found.columns and self.found[column].notna().any():
             told = _as_text(self.found[column])[self.matching.found_index]
             same = told == value[self.matching.truth_index]
         rows = []
