@@ -47,6 +47,19 @@ def test_dust_on_the_camera_is_taken_out():
     assert abs(np.median(error)) < 0.03
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("count", [16, 17, 32])
+def test_average_is_the_median_of_the_tiles(count, dtype):
+    top = np.iinfo(dtype).max
+    tiles = np.random.default_rng(7).integers(10, top, (count, 2, 16, 21), dtype, endpoint=True)
+    normalisation = fit_normalisation(tiles, Recipe(tiles=count))
+    average = normalisation.average * normalisation.gain[:, None, None]
+    # Of an even number, any value between the two in the middle.
+    low, high = np.sort(tiles, axis=0)[[(count - 1) // 2, count // 2]].astype(float)
+    assert (average >= low * (1 - 1e-6)).all()
+    assert (average <= high * (1 + 1e-6)).all()
+
+
 def test_few_tiles_are_smoothed_so_that_single_pits_stay():
     tiles, flat = _scan(1, pits=6)
     smooth = fit_normalisation(tiles, Recipe())

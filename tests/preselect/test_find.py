@@ -1,0 +1,219 @@
+import numpy as np
+import pytest
+from pydantic import ValidationError
+from scipy.optimize import linear_sum_assignment
+
+from etchscope.foil import COLUMNS, BadInput
+from etchscope.imaging import D4
+from etchscope.preselect import FindSettings, find_pits
+from etchscope.simulate import Optics, Population, SimulatedScan
+
+SIZE = (240, 320)
+LAMPS = np.arange(8)
+
+
+def _foil(seed, background=55.0, pairs=8.0):
+    return SimulatedScan(
+        seed=seed,
+        columns=1,
+        rows=1,
+        population=Population(background, pairs),
+        optics=Optics(image_size=SIZE),
+    )
+
+
+@pytest.fixture(scope="module")
+def foil():
+    return _foil(1)
+
+
+@pytest.fixture(scope="module")
+def pits(foil):
+    return find_pits(foil.read_tile(1), azimuths_deg=foil.scan.azimuths_deg)
+
+
+def _matched(one, other, least_px=1e9):
+    """Rows of two tables of places, (n, 2) and (m, 2), matched one to one; and how far apart."""
+    apart = np.hypot(*(one[:, None] - other[None]).transpose(2, 0, 1))
+    i, j = linear_sum_assignment(np.minimum(apart, least_px))
+    return i, j, apart[i, j]
+
+
+def _places(table):
+    return table[["x_px", "y_px"]].to_numpy(float)
+
+
+def test_table_has_the_columns_and_the_truth_is_in_it(foil, pits):
+    assert [(c, str(t)) for c, t in pits.dtypes.items()] == [(c.name, c.dtype) for c in COLUMNS]
+    truth = foil.truth()
+    inner = truth["x_px"].between(8, SIZE[1] - 9) & truth["y_px"].between(8, SIZE[0] - 9)
+    truth = truth[inner & (truth["class"] != "hip")]
+    i, j, apart = _matched(_places(truth), _places(pits), 6)
+    assert len(truth) > 12
+    near = apart < 4
+    assert near.sum() >= 0.8 * len(truth)
+    same = truth["surface"].to_numpy()[i[near]] == pits["surface"].to_numpy()[j[near]]
+    assert same.mean() > 0.8
+    assert len(pits) < 1.5 * len(foil.truth())
+    radius = pits["radius_px"].to_numpy()[j[near]] / truth["radius_px"].to_numpy()[i[near]]
+    assert np.median(radius) == pytest.approx(1, abs=0.2)
+
+
+def test_same_pictures_same_pits(foil, pits):
+    again = find_pits(foil.read_tile(1), azimuths_deg=foil.scan.azimuths_deg)
+    assert again.equals(pits)
+
+
+@pytest.mark.parametrize("symmetry", D4)
+def test_pits_move_with_the_scene(foil, pits, symmetry):
+    """Turn the pictures and roll their channels: the same pits, turned.
+
+    The noise is measured anew, on other pixels, so a pit at the threshold may come or go; with
+    the calibration held, ``test_detect`` is strict.
+    """
+    azimuths = foil.scan.azimuths_deg
+    moved = symmetry.pictures(foil.read_tile(1), azimuths, LAMPS)
+    found = find_pits(moved, azimuths_deg=azimuths)
+    assert len(pits) > 30
+    assert len(found) == pytest.approx(len(pits), rel=0.06)
+    x, y = symmetry.points(pits["x_px"].to_numpy(), pits["y_px"].to_numpy(), SIZE)
+    i, j, apart = _matched(np.column_stack([x, y]), _places(found))
+    one, other = pits.iloc[i].reset_index(drop=True), found.iloc[j].reset_index(drop=True)
+    same = (apart < 0.1) & (one["surface"] == other["surface"]).to_numpy()
+    assert same.sum() >= 0.93 * len(pits)
+    one, other = one[same], other[same]
+    assert np.mean(np.isclose(other["radius_px"], one["radius_px"], rtol=0.03)) > 0.93
+    long = (one["ellipticity"] > 0.15).to_numpy()
+    turned = symmetry.angles(one["angle_deg"].to_numpy())
+    off = (other["angle_deg"].to_numpy() - turned + 90) % 180 - 90
+    assert long.sum() >= 5
+    assert np.mean(np.abs(off[long]) < 3) > 0.9
+
+
+def test_forgetting_to_roll_the_channels_finds_other_pits(foil, pits):
+    turned = np.rot90(foil.read_tile(1), 2, (1, 2))  # the lamps, too, should have been turned
+    found = find_pits(np.ascontiguousarray(turned), azimuths_deg=foil.scan.azimuths_deg)
+    x, y = D4[2].points(pits["x_px"].to_numpy(), pits["y_px"].to_numpy(), SIZE)
+    i, j, apart = _matched(np.column_stack([x, y]), _places(found), 6)
+    swapped = {"top": "bottom", "bottom": "top", "unknown": "unknown"}
+    near = apart < 2
+    assert near.sum() > 0.7 * len(pits)
+    surfaces = [swapped[s] for s in pits["surface"].to_numpy()[i[near]]]
+    assert np.mean(surfaces == found["surface"].to_numpy()[j[near]]) > 0.9
+
+
+def test_gradient_sign_exchanges_top_and_bottom(foil, pits):
+    other = find_pits(foil.read_tile(1), azimuths_deg=foil.scan.azimuths_deg, gradient_sign=-1)
+    assert len(other) == pytest.approx(len(pits), abs=2)
+    i, j, apart = _matched(_places(pits), _places(other))
+    swapped = {"top": "bottom", "bottom": "top", "unknown": "unknown"}
+    expected = np.array([swapped[s] for s in pits["surface"].to_numpy()[i]])
+    same = (apart < 0.5) & (other["surface"].to_numpy()[j] == expected)
+    assert same.mean() > 0.93
+
+
+def test_order_of_the_pictures_does_not_count(foil, pits):
+    order = np.array([9, 3, 0, 7, 8, 5, 1, 2, 6, 4])
+    roles = [foil.scan.channels[k].role for k in order]
+    azimuths = [foil.scan.channels[k].azimuth_deg for k in order if k < 8]
+    found = find_pits(foil.read_tile(1)[order], azimuths_deg=azimuths, roles=roles)
+    assert len(found) == pytest.approx(len(pits), abs=1)
+    i, j, apart = _matched(_places(pits), _places(found))
+    same = (apart < 0.1) & (pits["surface"].to_numpy()[i] == found["surface"].to_numpy()[j])
+    assert same.mean() > 0.95
+
+
+def test_scale_adds_millimetres_and_densities(foil, pits):
+    assert pits[["x_mm", "y_mm", "density_per_mm2"]].isna().all(axis=None)
+    assert set(pits["regime"]) == {"unknown"}
+    raw, azimuths = foil.read_tile(1), foil.scan.azimuths_deg
+    found = find_pits(raw, azimuths_deg=azimuths, pixel_size_um=6.4516)
+    np.testing.assert_allclose(found["x_mm"], (found["x_px"] - 160) * 0.0064516)
+    np.testing.assert_allclose(found["y_mm"], (120 - found["y_px"]) * 0.0064516)
+    area = SIZE[0] * SIZE[1] * 0.0064516**2
+    assert found["density_per_mm2"].median() == pytest.approx(len(found) / area, rel=0.4)
+    assert set(found["regime"]) <= {"low", "medium", "high"}
+
+
+def test_backlit_alone_finds_the_pits_of_unknown_surface(foil):
+    backlit = foil.read_tile(1)[8]
+    found = find_pits(backlit)
+    assert set(found["surface"]) == {"unknown"}
+    assert found[["entry", "exit"]].isna().all(axis=None)
+    assert found["partner"].isna().all()
+    truth = foil.truth()
+    inner = truth["x_px"].between(8, SIZE[1] - 9) & truth["y_px"].between(8, SIZE[0] - 9)
+    top = truth[inner & (truth["class"] == "top")]
+    _, _, apart = _matched(_places(top), _places(found), 6)
+    assert (apart < 4).sum() >= 0.7 * len(top)
+    assert found.equals(find_pits(backlit[None]))
+
+
+def test_directional_pictures_alone(foil, pits):
+    found = find_pits(foil.read_tile(1)[:8], azimuths_deg=foil.scan.azimuths_deg)
+    _, _, apart = _matched(_places(pits), _places(found), 6)
+    assert (apart < 2).mean() > 0.75
+
+
+@pytest.mark.parametrize("scale", [1 / 255, 257.0])
+def test_unit_of_the_grey_levels_does_not_count(foil, pits, scale):
+    raw = foil.read_tile(1).astype(float) * scale
+    found = find_pits(raw, azimuths_deg=foil.scan.azimuths_deg)
+    assert len(found) == pytest.approx(len(pits), abs=1)
+    i, j, apart = _matched(_places(pits), _places(found))
+    same = apart < 0.1
+    assert same.mean() > 0.95
+    contrast = [t["contrast"].to_numpy()[k][same] for t, k in ((pits, i), (found, j))]
+    np.testing.assert_allclose(*contrast, atol=0.02)
+
+
+def test_settings_are_used(foil, pits):
+    raw, azimuths = foil.read_tile(1), foil.scan.azimuths_deg
+    strict = find_pits(raw, azimuths_deg=azimuths, settings=FindSettings(threshold=12.0))
+    assert len(strict) < 0.95 * len(pits)
+    large = FindSettings(smallest_radius_px=8.0, largest_radius_px=20.0)
+    found = find_pits(raw, azimuths_deg=azimuths, settings=large)
+    assert found["radius_px"].min() > pits["radius_px"].min()
+    with pytest.raises(ValidationError, match="largest_radius_px must exceed"):
+        FindSettings(smallest_radius_px=8, largest_radius_px=8)
+
+
+def test_input_is_unchanged(foil):
+    raw = foil.read_tile(1)
+    before = raw.copy()
+    find_pits(raw, azimuths_deg=foil.scan.azimuths_deg)
+    np.testing.assert_array_equal(raw, before)
+
+
+FLAT = np.full((10, 20, 24), 100, np.uint8)
+EIGHT = (67.5 + 45 * np.arange(8)).tolist()
+
+
+@pytest.mark.parametrize(
+    ("stack", "options", "message"),
+    [
+        (FLAT[0, 0], {}, r"stack: expected \(channel, y, x\)"),
+        (FLAT[:, :15], {"azimuths_deg": EIGHT}, "at least 16 px"),
+        (FLAT[:0], {}, "at least 16 px"),
+        (FLAT[None], {}, r"found \(1, 10, 20, 24\)"),
+        (FLAT[0] > 3, {}, "grey levels"),
+        (FLAT[0].astype(complex), {}, "grey levels"),
+        (np.where(FLAT[0] > 3, np.nan, 1.0), {}, "grey levels"),
+        (-FLAT[0].astype(float), {}, "grey levels"),
+        (FLAT, {}, "found 10 pictures"),
+        (FLAT, {"azimuths_deg": EIGHT[:7]}, "found 10 pictures"),
+        (FLAT[:7], {"azimuths_deg": EIGHT}, "8 directional pictures"),
+        (FLAT[:2], {"azimuths_deg": [0, 90]}, "at least 3 different azimuths, found 2"),
+        (FLAT, {"azimuths_deg": [*EIGHT[:7], np.nan]}, "a list of angles"),
+        (FLAT, {"azimuths_deg": [EIGHT]}, "a list of angles"),
+        (FLAT[:1], {"roles": ["backlit", "halo"]}, "roles: expected"),
+        (FLAT[:1], {"roles": ["dark"]}, "roles: expected"),
+        (FLAT[:1], {"roles": ["directional"]}, "0 directional"),
+        (FLAT[0], {"gradient_sign": 0}, "gradient_sign: expected 1 or -1, found 0"),
+        (FLAT[0], {"pixel_size_um": 0}, "pixel_size_um: expected more than 0"),
+        (FLAT[0], {"pixel_size_um": np.nan}, "pixel_size_um: expected more than 0"),
+    ],
+)
+def test_what_it_cannot_mean_is_refused(stack, options, message):
+    with pytest.raises(BadInput, match=message):
+        find_pits(stack, **options)
