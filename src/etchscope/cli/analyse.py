@@ -36,7 +36,8 @@ def _settings(values: dict[str, float | None]) -> FindSettings:
         told = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
         # An error of several options at once has no place, but begins with the name of one.
         name = str(first["loc"][0]) if first["loc"] else told.split()[0]
-        found = repr(given.get(name, "its default"))
+        told = told.replace(f"{name} must ", "it to ")
+        found = repr(given[name]) if name in given else "its default"
         raise BadInput("--" + name.replace("_", "-"), told, found) from error
 
 
@@ -187,11 +188,13 @@ def find_command(
 def _tell(store: Store, done: FindReport) -> None:
     surfaces = store.read_pits(done.run)["surface"].value_counts()
     by_surface = ", ".join(f"{n} {name}" for name, n in surfaces.items()) or "none"
-    again = " (done before)" if done.was_done else ""
-    typer.echo(f"{done.scan}: {done.pits} pits ({by_surface}) on {done.tiles} tiles, {done.run}")
+    again = ", done before" if done.was_done else ""
+    typer.echo(
+        f"{done.scan}: {done.pits} pits ({by_surface}) on {done.tiles} tiles, {done.run}{again}"
+    )
     left_out = len(store.left_out(done.scan))
-    if left_out or again:
-        typer.echo(f"{done.scan}: {left_out} tiles were left out when it was added{again}")
+    if left_out:
+        typer.echo(f"{done.scan}: {left_out} tiles were left out when it was added")
 
 
 def _report(store: Store, run: str, directory: Path) -> None:

@@ -1,0 +1,433 @@
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from etchscope.cli import analyse
+from etchscope.cli.app import main
+from etchscope.ingest.write import write_smartscope
+from etchscope.simulate import Optics, Population, SimulatedScan
+from etchscope.store import Store
+from etchscope.store.tables import read_record, read_table
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+TASL = DATA / "tasl" / "00000.bmp"
+APATITE = DATA / "apatite"
+SIZE = (96, 128)
+NAME = "demo-front"
+
+
+def simulated(side="front"):
+    return SimulatedScan(
+        seed=5,
+        columns=2,
+        rows=2,
+        population=Population(6, 1),
+        optics=Optics(image_size=SIZE),
+        side=side,
+    )
+
+
+@pytest.fixture(scope="session")
+def _scans(tmp_path_factory):
+    root = tmp_path_factory.mktemp("scans")
+    for side in ("front", "back"):
+        foil = simulated(side)
+        write_smartscope(root / side, foil.scan, foil.read_tile)
+    return root
+
+
+@pytest.fixture
+def scans(_scans, tmp_path):
+    """A folder with the scan directories front and back."""
+    return Path(shutil.copytree(_scans, tmp_path / "scans"))
+
+
+@pytest.fixture
+def store(scans, tmp_path, capsys):
+    path = tmp_path / "store"
+    assert main(["init", str(path)]) == 0
+    assert main(["add", str(path), str(scans / "front")]) == 0
+    capsys.readouterr()
+    return path
+
+
+def run(*words):
+    return main([str(w) for w in words])
+
+
+def refused(capsys, *words):
+    """Return the one line on stderr of a command that ends with status 2."""
+    assert run(*words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("Error: ")
+    return err
+
+
+# Finding ------------------------------------------------------------------------------------
+
+
+def test_find_on_a_store_tells_what_it_found_and_that_it_was_done(store, capsys):
+    assert run("find", store) == 0
+    opened = Store.open(store)
+    name = opened.latest_run(NAME)
+    pits = opened.read_pits(name)
+    out, err = capsys.readouterr()
+    assert out.startswith(f"{NAME}: {len(pits)} pits (")
+    assert out.endswith(f") on 4 tiles, {name}\n")
+    top = int((pits["surface"] == "top").sum())
+    assert top > 0
+    assert f"{top} top" in out
+    assert err == ""
+    assert run("find", store) == 0
+    assert capsys.readouterr().out == out.replace("\n", ", done before\n")
+    assert len(opened.runs()) == 1
+
+
+def test_find_tells_a_program(store, capsys):
+    assert run("find", store, "--json", "--workers", "1", "--executor", "inline") == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    pits = Store.open(store).read_pits(told["run"])
+    assert (told["scan"], told["tiles"], told["pits"], told["was_done"]) == (
+        NAME,
+        4,
+        len(pits),
+        False,
+    )
+    assert told["counts"]["raw"] == len(pits) + told["counts"]["merged"]
+
+
+def test_a_scan_directory_gives_the_bytes_of_its_store(store, scans, tmp_path, capsys):
+    assert run("find", store) == 0
+    for suffix in ("csv", "parquet"):
+        direct, exported = tmp_path / f"direct.{suffix}", tmp_path / f"exported.{suffix}"
+        assert run("find", scans / "front", "-o", direct) == 0
+        assert run("export", store, "-o", exported) == 0
+        assert direct.read_bytes() == exported.read_bytes()
+    assert str(exported) in capsys.readouterr().out
+    table = read_table(tmp_path / "direct.parquet")
+    name = Store.open(store).latest_run(NAME)
+    assert table.equals(Store.open(store).read_pits(name))
+    assert read_record(tmp_path / "direct.parquet")["record"] == {
+        "runs": [Store.open(store).run_record(name)]
+    }
+    header = (tmp_path / "direct.csv").read_text().split("\n", 1)[0]
+    assert header.split(",") == table.columns.tolist()
+
+
+def test_settings_reach_the_run(store, capsys):
+    options = {"smallest_radius_px": 4.0, "largest_radius_px": 9.0, "threshold": 8.0}
+    options["pair_reach_px"] = 11.0
+    words = [w for k, v in options.items() for w in ("--" + k.replace("_", "-"), v)]
+    assert run("find", store, *words, "--json") == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    settings = Store.open(store).run_record(told["run"])["settings"]
+    assert {k: settings[k] for k in options} == options
+
+
+def test_scan_chooses_among_a_store_s_scans(store, scans, capsys):
+    assert run("add", store, scans / "back") == 0
+    assert run("find", store, "--scan", "demo-back") == 0
+    opened = Store.open(store)
+    assert (len(opened.runs("demo-back")), len(opened.runs(NAME))) == (1, 0)
+    assert "demo-back, demo-front" in refused(capsys_cleared(capsys), "find", store, "--scan", "x")
+    assert run("find", store) == 0
+    assert (len(opened.runs("demo-back")), len(opened.runs(NAME))) == (1, 1)
+
+
+def capsys_cleared(capsys):
+    capsys.readouterr()
+    return capsys
+
+
+def test_several_scan_directories_make_one_table(scans, tmp_path):
+    output = tmp_path / "pits.csv"
+    assert run("find", scans / "front", scans / "back", "-o", output) == 0
+    table = read_table(output)
+    assert set(table["scan"]) == {"demo-front", "demo-back"}
+    assert table["run"].nunique() == 2
+
+
+def _backlit(folder, tiles=4):
+    """Write the backlit pictures of the scan as plain files; return them."""
+    folder.mkdir()
+    paths = [folder / f"p{n}.png" for n in range(1, tiles + 1)]
+    for n, path in enumerate(paths, 1):
+        Image.fromarray(simulated().read_tile(n)[8]).save(path)
+    return paths
+
+
+def test_plain_pictures_are_one_transmitted_light_scan(tmp_path, capsys):
+    paths = _backlit(tmp_path / "F7")
+    output = tmp_path / "pits.parquet"
+    assert run("find", *paths, "-o", output) == 0
+    table = read_table(output)
+    assert set(table["surface"]) == {"unknown"}
+    assert set(table["tile"]) == {1, 2, 3, 4}
+    assert table["x_mm"].isna().all()
+    by_folder = tmp_path / "folder.parquet"
+    assert run("find", tmp_path / "F7", "-o", by_folder) == 0
+    columns = ["tile", "x_px", "y_px", "radius_px"]
+    assert read_table(by_folder)[columns].equals(table[columns])
+
+
+def test_a_montage_is_searched_cell_by_cell(tmp_path):
+    height, width = SIZE
+    sheet = np.zeros((2 * height + 3, 2 * width + 3), np.uint8)
+    for n in range(4):
+        y, x = 1 + (n // 2) * (height + 1), 1 + (n % 2) * (width + 1)
+        sheet[y : y + height, x : x + width] = simulated().read_tile(n + 1)[8]
+    Image.fromarray(sheet).save(tmp_path / "sheet.png")
+    words = ["--layout", "montage", "--rows", "2", "--columns", "2"]
+    assert run("find", tmp_path / "sheet.png", *words, "-o", tmp_path / "pits.csv") == 0
+    table = read_table(tmp_path / "pits.csv")
+    assert set(table["tile"]) == {1, 2, 3, 4}
+    assert table["x_px"].between(-0.5, width - 0.5).all()
+    assert table["y_px"].between(-0.5, height - 0.5).all()
+    truth = simulated().truth()
+    hits = 0
+    for pit in truth.itertuples():
+        of_tile = table[table["tile"] == pit.tile]
+        hits += bool((np.hypot(of_tile["x_px"] - pit.x_px, of_tile["y_px"] - pit.y_px) < 6).any())
+    assert hits > 0.8 * len(truth)
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not TASL.is_file(), reason=f"no {TASL}")
+def test_the_real_montage_has_pits_in_every_cell(tmp_path):
+    words = ["--layout", "montage", "--rows", "9", "--columns", "12"]
+    assert run("find", TASL, *words, "-o", tmp_path / "pits.csv") == 0
+    table = read_table(tmp_path / "pits.csv")
+    assert set(table["tile"]) == set(range(1, 109))
+    assert table["x_px"].between(-0.5, 62.5).all()
+    assert table["y_px"].between(-0.5, 62.5).all()
+    assert set(table["surface"]) == {"unknown"}
+    assert table["class"].isna().all()
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not APATITE.is_dir(), reason=f"no {APATITE}")
+def test_real_micrographs_of_another_detector_are_searched(tmp_path):
+    pictures = sorted(APATITE.glob("img_XY*.jpg"))[:3]
+    assert run("find", *pictures, "-o", tmp_path / "pits.csv") == 0
+    table = read_table(tmp_path / "pits.csv")
+    assert set(table["tile"]) == {1, 2, 3}
+    assert table[["x_px", "y_px"]].to_numpy().min() >= -0.5
+    assert table[["x_px", "y_px"]].to_numpy().max() <= 803.5
+
+
+@pytest.mark.slow
+def test_a_report_is_written_beside(scans, tmp_path, capsys):
+    assert run("find", *sorted(scans.iterdir()), "--report", tmp_path / "out") == 0
+    told = capsys.readouterr().out
+    for name in ("demo-front", "demo-back"):
+        page = tmp_path / "out" / name / "report.html"
+        assert name in page.read_text(encoding="utf-8")
+        assert f"{page}\n" in told
+
+
+def test_a_report_of_one_scan_is_the_folder_itself(scans, tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(analyse, "_report", lambda store, run, folder: written.append(folder))
+    assert run("find", scans / "front", "--report", tmp_path / "out") == 0
+    assert written == [tmp_path / "out"]
+
+
+def test_a_region_restricts_the_table(store, tmp_path, capsys):
+    region = tmp_path / "region.json"
+    region.write_text("[[-0.2, -0.3], [0.3, -0.3], [0.3, 0.1], [-0.2, 0.1]]")
+    assert run("find", store, "--region", region, "-o", tmp_path / "pits.csv", "--json") == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    table = read_table(tmp_path / "pits.csv")
+    assert told["tiles"] == 1
+    assert told["counts"]["outside_region"] > 0
+    assert len(table) == told["pits"] > 0
+    assert table["x_mm"].between(-0.2, 0.3).all()
+    assert table["y_mm"].between(-0.3, 0.1).all()
+
+
+# What is refused ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("[[0, 0], [1, 1]]", "an array of shape (2, 2)"),
+        ("[[0, 0, 0], [1, 1, 1], [1, 0, 0]]", "an array of shape (3, 3)"),
+        ("[]", "an array of shape (0,)"),
+        ("null", "expected [[x_mm, y_mm], …]"),
+        ('{"region": []}', "expected [[x_mm, y_mm], …]"),
+        ("[[0, 0], [1], [1, 0]]", "expected [[x_mm, y_mm], …]"),
+        ('[["a", 0], [1, 1], [1, 0]]', "expected [[x_mm, y_mm], …]"),
+        ("[[1e999, 0], [1, 1], [1, 0]]", "a corner that is no number"),
+        ("[[NaN, 0], [1, 1], [1, 0]]", "found NaN"),
+        ("[[0, 0], [1, 1], [1, 0]", "line 1, column 24"),
+        ("", "line 1, column 1"),
+    ],
+)
+def test_a_bad_region_file_is_named(store, tmp_path, capsys, text, found):
+    region = tmp_path / "region.json"
+    region.write_text(text)
+    told = refused(capsys, "find", store, "--region", region)
+    assert str(region) in told
+    assert found in told
+
+
+def test_a_region_without_a_tile_or_a_place_is_refused(store, tmp_path, capsys):
+    region = tmp_path / "region.json"
+    assert "region.json: expected a readable file" in refused(
+        capsys, "find", store, "--region", region
+    )
+    region.write_text("[[500, 500], [501, 500], [501, 501]]")
+    assert "choose another region" in refused(capsys, "find", store, "--region", region)
+    (picture,) = _backlit(tmp_path / "F7", tiles=1)
+    told = refused(capsys, "find", picture, "--region", region)
+    assert "region of interest: expected a scan with positions" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--threshold", "-1"), "--threshold: expected greater than 0, found -1.0"),
+        (("--threshold", "nan"), "--threshold: expected a finite number, found nan"),
+        (("--smallest-radius-px", "0"), "--smallest-radius-px: expected greater than 0"),
+        (
+            ("--smallest-radius-px", "11.9"),
+            "--largest-radius-px: expected it to exceed smallest_radius_px by 10 % or more,"
+            " found its default",
+        ),
+        (("--largest-radius-px", "101"), "--largest-radius-px: expected it to not exceed 100"),
+        (("--pair-reach-px", "inf"), "--pair-reach-px: expected a finite number, found inf"),
+    ],
+)
+def test_an_option_out_of_range_is_named(store, capsys, words, told):
+    assert told in refused(capsys, "find", store, *words)
+    assert Store.open(store).latest_run(NAME) is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--workers", "0"), ("--executor", "magic"), ("--rows", "0"), ("--threshold", "much")],
+)
+def test_wrong_usage_names_the_option(store, capsys, words):
+    assert run("find", store, *words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert words[0] in err
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_the_search(
+    store, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(analyse, "find", lambda *_, **__: pytest.fail("searched"))
+    told = refused(capsys, "find", store, "-o", tmp_path / "pits.txt")
+    assert "pits.txt: expected a name that ends in .csv or .parquet, found '.txt'" in told
+    told = refused(capsys, "find", store, "-o", tmp_path / "none" / "pits.csv")
+    assert "pits.csv: expected an existing folder" in told
+    (tmp_path / "folder.csv").mkdir()
+    told = refused(capsys, "find", store, "-o", tmp_path / "folder.csv")
+    assert "expected a file to write, found a folder" in told
+    monkeypatch.setattr(os, "access", lambda _, mode: mode != os.W_OK)
+    told = refused(capsys, "find", store, "-o", tmp_path / "pits.csv")
+    assert "pits.csv: expected an existing folder that can be written to" in told
+
+
+def test_a_truncated_picture_is_named_and_can_be_skipped(scans, tmp_path, capsys):
+    bad = next((scans / "front").glob("*_0003_*")) / "Step_5_1.tga"
+    bad.write_bytes(bad.read_bytes()[:1000])
+    told = refused(capsys, "find", scans / "front", "-o", tmp_path / "pits.csv")
+    assert f"{bad}: expected an intact picture, found damage" in told
+    assert not (tmp_path / "pits.csv").exists()
+    assert run("find", scans / "front", "--skip-bad", "-o", tmp_path / "pits.csv") == 0
+    out, err = capsys.readouterr()
+    assert err.startswith(f"left out tile 3: {bad}: expected an intact picture")
+    assert " on 3 tiles, " in out
+    assert f"{NAME}: 1 tiles were left out when it was added\n" in out
+    assert set(read_table(tmp_path / "pits.csv")["tile"]) == {1, 2, 4}
+
+
+def test_a_missing_step_is_named(scans, capsys):
+    next((scans / "front").glob("*_0002_*")).joinpath("Step_9_1.tga").unlink()
+    assert "expected a picture of step 9" in refused(capsys, "find", scans / "front")
+
+
+def test_two_azimuths_are_too_few(scans, tmp_path, capsys):
+    path = scans / "front" / "scan.json"
+    about = json.loads(path.read_text())
+    about["channels"] = [about["channels"][i] for i in (0, 3, 8)]
+    path.write_text(json.dumps(about))
+    told = refused(capsys, "find", scans / "front")
+    assert "expected at least 3 different azimuths, found 2" in told
+    store = tmp_path / "store"
+    assert run("init", store) == 0
+    assert run("add", store, scans / "front") == 0
+    capsys.readouterr()
+    assert "3 different azimuths" in refused(capsys, "find", store)
+    assert run("check", store) == 0
+    assert capsys.readouterr().out == "sound\n"
+
+
+def test_what_is_no_scan_and_no_store_is_named(tmp_path, store, capsys):
+    assert "found no such file" in refused(capsys, "find", tmp_path / "nothing")
+    (tmp_path / "empty").mkdir()
+    assert str(tmp_path / "empty") in refused(capsys, "find", tmp_path / "empty")
+    (tmp_path / "text.png").write_text("no picture")
+    assert "text.png: expected a picture" in refused(capsys, "find", tmp_path / "text.png")
+    told = refused(capsys, "find", store, "--layout", "montage")
+    assert "expected no option about pictures, found a store" in told
+    assert run("init", tmp_path / "new") == 0
+    told = refused(capsys, "find", tmp_path / "new")
+    assert "expected a store with scans, found an empty store" in told
+
+
+# Exporting ----------------------------------------------------------------------------------
+
+
+def test_export_takes_the_latest_run_of_each_scan(store, scans, tmp_path, capsys):
+    assert run("add", store, scans / "back") == 0
+    assert run("find", store) == 0
+    assert run("find", store, "--scan", NAME, "--threshold", "9") == 0
+    opened = Store.open(store)
+    first, latest = opened.runs(NAME)["run"]
+    back = opened.latest_run("demo-back")
+    output = tmp_path / "pits.parquet"
+    assert run("export", store, "-o", output) == 0
+    table = read_table(output)
+    assert table["run"].unique().tolist() == [back, latest]
+    whole = pd.concat([opened.read_pits(back), opened.read_pits(latest)], ignore_index=True)
+    assert table.equals(whole)
+    assert [r["scan"] for r in read_record(output)["record"]["runs"]] == ["demo-back", NAME]
+    assert run("export", store, "--scan", NAME, "-o", output) == 0
+    assert set(read_table(output)["run"]) == {latest}
+    assert run("export", store, "--run", first, "-o", output) == 0
+    assert set(read_table(output)["run"]) == {first}
+    capsys.readouterr()
+    told = refused(capsys, "export", store, "--run", first, "--scan", "demo-back", "-o", output)
+    assert f"--run: expected a run of scan demo-back, found {first} of scan {NAME}" in told
+
+
+def test_export_names_what_is_not_there(store, tmp_path, capsys):
+    output = tmp_path / "pits.csv"
+    told = refused(capsys, "export", store, "-o", output)
+    assert "expected a finished run, found none. Start with `etchscope find`." in told
+    assert "'F9'" in refused(capsys, "export", store, "--scan", "F9", "-o", output)
+    assert "'find-0'" in refused(capsys, "export", store, "--run", "find-0", "-o", output)
+    assert "expected a store" in refused(capsys, "export", tmp_path, "-o", output)
+    assert run("find", store) == 0
+    capsys.readouterr()
+    assert "'.root'" in refused(capsys, "export", store, "-o", tmp_path / "pits.root")
+    assert not output.exists()
+
+
+def test_the_temporary_store_goes_away(scans, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    assert run("find", scans / "front") == 0
+    assert list((tmp_path / "tmp").iterdir()) == []

@@ -1,0 +1,86 @@
+import json
+import re
+
+import pytest
+
+from etchscope.cli import demo
+from etchscope.cli.app import main
+from etchscope.simulate import Optics, SimulatedScan
+from etchscope.store import Store
+from etchscope.store.tables import read_table
+
+
+@pytest.fixture
+def two_tiles(monkeypatch):
+    """Two tiles instead of twenty."""
+    few = {"columns": 2, "rows": 1}
+    monkeypatch.setattr(demo, "SimulatedScan", lambda **given: SimulatedScan(**given | few))
+
+
+@pytest.fixture
+def two_small_tiles(monkeypatch):
+    few = {"columns": 2, "rows": 1, "optics": Optics(image_size=(96, 128))}
+    monkeypatch.setattr(demo, "SimulatedScan", lambda **given: SimulatedScan(**given | few))
+
+
+@pytest.mark.slow
+def test_the_demo_leaves_a_scan_a_store_tables_and_a_report(tmp_path, capsys, two_tiles):
+    folder = tmp_path / "new" / "demo"
+    assert main(["demo", str(folder), "--background", "40", "--seed", "3"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert {p.name for p in folder.iterdir()} == {
+        "scan",
+        "store",
+        "pits.csv",
+        "truth.csv",
+        "report",
+    }
+    assert f"Open the report: {folder / 'report' / 'report.html'}" in out
+    assert (folder / "report" / "report.html").is_file()
+    store = Store.open(folder / "store")
+    assert store.scans() == ["demo-front"]
+    assert store.check() == []
+    pits, truth = read_table(folder / "pits.csv"), read_table(folder / "truth.csv")
+    assert pits["run"].unique().tolist() == [store.latest_run("demo-front")]
+    assert f"{len(pits)} pits; truth.csv: {len(truth)} true ones" in out
+    assert truth["pit"].is_unique
+    assert {"hip", "top", "bottom"} == set(truth["class"])
+    told = re.search(r"efficiency ([\d.]+) %.*purity ([\d.]+) %", out)
+    assert told is not None
+    tables = ["--truth", folder / "truth.csv", "--found", folder / "pits.csv"]
+    options = ["--rule", "one-to-one", "--tolerance-mm", 6 * 6.4516e-3, "--json"]
+    assert main(["evaluate", *map(str, tables), *map(str, options)]) == 0
+    score = json.loads(capsys.readouterr().out)
+    for value, name in zip(told.groups(), ("efficiency", "purity"), strict=True):
+        assert float(value) == pytest.approx(100 * score[name]["value"], abs=0.06)
+        assert float(value) > 85
+
+
+@pytest.mark.slow
+def test_the_same_seed_is_the_same_demo(tmp_path, two_small_tiles):
+    for name, seed in (("a", "3"), ("b", "3"), ("c", "4")):
+        assert main(["demo", str(tmp_path / name), "--background", "10", "--seed", seed]) == 0
+    tables = [(tmp_path / name / "pits.csv").read_bytes() for name in "abc"]
+    assert tables[0] == tables[1] != tables[2]
+
+
+def test_a_folder_with_files_is_refused(tmp_path, capsys):
+    (tmp_path / "mine.txt").write_text("keep")
+    assert main(["demo", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        f"Error: {tmp_path}: expected a new or empty folder, found files in it\n"
+    )
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+    assert main(["demo", str(tmp_path / "mine.txt")]) == 2
+    assert "mine.txt: Not a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--background", "-1"), ("--background", "20001"), ("--seed", "-1"), ("--seed", "x")],
+)
+def test_an_option_out_of_range_is_named(tmp_path, capsys, words):
+    assert main(["demo", str(tmp_path / "new"), *words]) == 2
+    assert words[0] in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
