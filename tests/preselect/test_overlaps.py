@@ -91,10 +91,10 @@ def test_rules(rows):
 
 def test_better_seen_asks_the_other_tiles():
     tiles = np.array([[0, 100, 0, 80], [80, 180, 0, 80]], float)
-    place = np.array([[97.0, 40], [83, 40], [90, 40], [40, 2], [97, 1]])
-    tile = np.array([1, 2, 1, 1, 1])
-    margin = np.array([3.0, 3, 10, 2, 1])
+    place = np.array([[97.0, 40], [83, 40], [92, 40], [90, 40], [90.4, 40], [40, 2], [97, 1]])
+    tile = np.array([1, 2, 1, 1, 1, 1, 1])
+    margin = np.array([3.0, 3, 8, 10, 9.6, 2, 1])
     seen = better_seen(place, tile, margin, np.array([1, 2]), tiles)
-    assert seen.tolist() == [True, True, False, False, False]
+    assert seen.tolist() == [True, True, True, False, False, False, False]
     none = better_seen(place[:0], tile[:0], margin[:0], np.array([1, 2]), tiles)
     assert none.tolist() == []

@@ -122,6 +122,40 @@ def test_steep_pairs_stay_pairs_after_merging(make_scan, make_found):
     _partners_are_mutual(pits)
 
 
+def test_mates_count_within_their_tile(make_scan, make_found):
+    found = make_found(
+        (1, "top", 100, 200),
+        (2, "bottom", 99, 100),  # nearer to the entry pit than its mate
+        (2, "top", 100, 100),
+        (2, "bottom", 106, 100),
+        mate=[-1, -1, 2, 1],
+    )
+    pits, _ = complete(found, make_scan(), SETTINGS)
+    assert pits["partner"].tolist() == [pd.NA, pd.NA, 3, 2]
+
+
+def test_a_mate_that_its_better_copy_does_not_know_is_an_ordinary_pit(make_scan, make_found):
+    found = make_found(
+        (1, "top", 378, 100),
+        (1, "bottom", 385, 100),
+        (3, "bottom", 5.5, 100),  # the same place, and farther from the edge than 385 − 400
+        (3, "top", 6, 100),
+        mate=[1, 0, -1, -1],
+    )
+    pits, _ = complete(found, make_scan(image_size=(300, 390)), SETTINGS)
+    kept = pits[["tile", "surface"]].to_numpy().tolist()
+    assert kept == [[1, "top"], [3, "bottom"], [3, "top"]]
+    assert pits["partner"].tolist() == [pd.NA, 2, 1]
+
+
+def test_a_cut_copy_still_confirms_the_other(make_scan, make_found):
+    found = make_found((1, "top", 397, 100), (3, "top", 17.2, 100), flags=[EDGE, 0])
+    pits, counts = complete(found, make_scan(), SETTINGS)
+    assert pits["tile"].tolist() == [3]
+    assert has_flag(pits, PitFlag.MERGED_DUPLICATE).tolist() == [True]
+    assert counts.merged == 1
+
+
 def test_a_region_keeps_what_lies_inside(make_scan, make_found):
     found = make_found((1, "top", 100, 50), (1, "bottom", 104, 50), (1, "top", 300, 250))
     region = np.array([[-2.0, 0], [0, 0], [0, 2], [-2, 2]])  # foil mm, origin pixel (200, 150)
