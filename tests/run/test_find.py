@@ -198,6 +198,26 @@ def test_kills_at_random_moments():
     assert "0 ended different" in done.stdout
 
 
+@pytest.mark.parametrize("part", [0, 3])
+def test_two_searches_of_a_scan_at_once_agree(small, calm, take_snapshot, monkeypatch, part):
+    real = Store.write_part
+
+    def write(store, run, index, *rest):
+        if index == part:  # meanwhile another process does all of it
+            monkeypatch.setattr(Store, "write_part", real)
+            assert not find(Store.open(store.path), NAME, executor="inline").was_done
+        real(store, run, index, *rest)
+
+    monkeypatch.setattr(Store, "write_part", write)
+    report = find(small, NAME, executor="inline")
+    assert (report.run, report.pits, report.counts) == (
+        calm[0].run,
+        calm[0].pits,
+        calm[0].counts,
+    )
+    assert take_snapshot(small.path) == calm[1]
+
+
 # A full disk --------------------------------------------------------------------------------
 
 _LIMITED = """

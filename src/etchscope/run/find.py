@@ -99,15 +99,16 @@ def _calibration(
     known = store.load_fit(scan.name, f"calibration-{key}")
     if known is not None:
         arrays, record = known
-        ratio = float("inf") if record["ratio"] is None else float(record["ratio"])
-        return Calibration(**arrays, ratio=ratio, recipe=str(record["recipe"]))
+        ratio, level = (float(record[k] or "inf") for k in ("ratio", "level"))
+        return Calibration(**arrays, ratio=ratio, level=level, recipe=str(record["recipe"]))
     tiles = _spread_over([t.number for t in scan.included], _CALIBRATION_TILES)
     lighting = Lighting.of_scan(scan)
     stacks = (store.read_tile(scan.name, n) for n in tiles)
     found = calibrate(stacks, normalisation, lighting, settings)
     arrays = {k: v for k, v in vars(found).items() if isinstance(v, np.ndarray)}
-    known_ratio = found.ratio if np.isfinite(found.ratio) else None
-    record = {"ratio": known_ratio, "recipe": found.recipe, "tiles": tiles}
+    # JSON has no infinity.
+    finite = {k: v for k in ("ratio", "level") if np.isfinite(v := getattr(found, k))}
+    record = {"ratio": None, "level": None, **finite, "recipe": found.recipe, "tiles": tiles}
     store.save_fit(scan.name, f"calibration-{key}", arrays, record)
     return found
 
@@ -221,11 +222,8 @@ def find(
     plan = _plan(store, store.scan(scan), settings, region)
     if total is not None:
         total(len(plan.tiles))
-    if plan.run in set(store.runs(scan)["run"]):
-        drop_partial(store.path / "runs", plan.run)  # left by a kill right after the commit
-        counts = dict(store.run_record(plan.run)["counts"])
-        done = len(store.read_pits(plan.run))
-        return FindReport(plan.run, scan, len(plan.tiles), done, True, counts)
+    if _is_done(store, plan):
+        return _done(store, plan)
     tell = progress or (lambda _: None)
     parts = store.parts(plan.run)
     todo = []
@@ -235,8 +233,26 @@ def find(
         else:
             path = store.path.absolute()
             todo.append(partial(_search_batch, path, plan.run, scan, settings, index, tiles))
-    execute(todo, executor=executor, workers=workers, progress=tell)
-    return _commit(store, plan, region)
+    try:
+        execute(todo, executor=executor, workers=workers, progress=tell)
+        return _commit(store, plan, region)
+    except (BadInput, OSError):
+        # Another process may have done the same search, and dropped the parts under this one.
+        if not _is_done(store, plan):
+            raise
+    return _done(store, plan)
+
+
+def _is_done(store: Store, plan: _Plan) -> bool:
+    return plan.run in set(store.runs(plan.scan.name)["run"])
+
+
+def _done(store: Store, plan: _Plan) -> FindReport:
+    """Return the report of a run that is finished already."""
+    drop_partial(store.path / "runs", plan.run)  # left by a kill right after the commit
+    counts = dict(store.run_record(plan.run)["counts"])
+    pits = len(store.read_pits(plan.run))
+    return FindReport(plan.run, plan.scan.name, len(plan.tiles), pits, True, counts)
 
 
 def _commit(store: Store, plan: _Plan, region: Floats | None) -> FindReport:
