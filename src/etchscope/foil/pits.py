@@ -34,6 +34,8 @@ class PitFlag(IntFlag):
     """Lies on a line that the clean-up took for a scratch."""
     INJECTED = 64
     """Put into the picture on purpose; never used in a calibration."""
+    REGION = 128
+    """A dark region as a whole: a long opening, or several that one light cannot tell apart."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,12 @@ COLUMNS: tuple[PitColumn, ...] = (
     PitColumn("radius_px", "float64", "px", "half the geometric mean of the full axes"),
     PitColumn("ellipticity", "float64", "", "1 - minor / major axis"),
     PitColumn("angle_deg", "float64", "deg", "long axis, ccw from +x, y up, [0, 180)"),
-    PitColumn("contrast", "float64", "", "mean signal inside the opening over that of the bulk"),
+    PitColumn(
+        "contrast",
+        "float64",
+        "",
+        "mean shading of the walls, or log of the bulk's light over the pit's",
+    ),
     PitColumn("entry", "float64", "sigma", "response to a top (entry) pit"),
     PitColumn("exit", "float64", "sigma", "response to a bottom (exit) pit"),
     PitColumn("hip", "float64", "sigma", "response to an in-out pair"),

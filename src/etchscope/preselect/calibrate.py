@@ -10,16 +10,19 @@ import numpy as np
 from etchscope.foil.types import Floats, FloatStack, RawStack
 from etchscope.imaging.normalise import Normalisation
 from etchscope.preselect.grid import Grid
-from etchscope.preselect.lighting import Lighting, Views, views
+from etchscope.preselect.lighting import Lighting, Views, presence, views
 from etchscope.preselect.peaks import Cuts, Finds, near
 from etchscope.preselect.settings import FindSettings
+from etchscope.preselect.shapes import measure_discs
 
 __all__ = ["BESIDE", "Calibration", "calibrate"]
 
 BESIDE = Cuts(threshold=6.0, residual_same=0.5, rounds=2)
 """Sign-free finds beside the signed ones: only what stands out, since discs are not cones."""
-_ALONE = 2.9
+_ALONE = 6.0
 """How much wider the tails of clutter are than those of noise, where no gradient tells them."""
+_LEAST_NOISE = 1e-3
+"""Noise of pictures that have none, well above the rounding of 32-bit floats."""
 _TURNS = 6
 """Most turns of taking pits out and measuring the noise that remains."""
 _ENOUGH = 10
@@ -35,6 +38,8 @@ class Calibration:
     field_noise, presence_noise : (scale,) standard deviation of the bulk in each response.
     weights : (k,) weight of each sign-free picture.
     ratio : sign-free over signed amplitude of an ordinary single pit; inf where unknown.
+    level : half the depth of an ordinary pit in the sign-free pictures' weighted mean, from which
+        a dark region is one; inf where lamps tell more.
     recipe : digest of the normalisation's recipe that the constants are valid for.
     """
 
@@ -42,12 +47,13 @@ class Calibration:
     presence_noise: Floats
     weights: Floats
     ratio: float
+    level: float
     recipe: str
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 (16 hexadecimal digits) of the constants."""
-        sha = hashlib.sha256(f"{self.recipe} {self.ratio!r}".encode())
+        sha = hashlib.sha256(f"{self.recipe} {self.ratio!r} {self.level!r}".encode())
         for array in (self.field_noise, self.presence_noise, self.weights):
             sha.update(array.tobytes())
         return sha.hexdigest()[:16]
@@ -58,10 +64,10 @@ def _spread(maps: FloatStack) -> Floats:
 
     For a normal distribution that quartile is 0.31864 standard deviations.
     """
-    thin = np.abs(maps[:, ::2, ::2]).reshape(len(maps), -1)
+    thin = np.abs(maps).reshape(len(maps), -1)
     quarter = thin.shape[1] // 4
     values = np.partition(thin, quarter, axis=1)[:, quarter]
-    return np.maximum(values.astype(np.float64) / 0.31864, 1e-9)
+    return np.maximum(values.astype(np.float64) / 0.31864, _LEAST_NOISE)
 
 
 def calibrate(
@@ -98,7 +104,8 @@ def calibrate(
     ratios = [_ratios(s, u) for s, u in zip(signed, unsigned, strict=False)]
     known = np.concatenate(ratios) if ratios else np.empty(0)
     ratio = float(np.median(known)) if len(known) >= _ENOUGH else np.inf
-    return Calibration(field_noise, noise, weights, ratio, normalisation.recipe.digest)
+    level = np.inf if fields else _half_depth(seen, weights, unsigned)
+    return Calibration(field_noise, noise, weights, ratio, level, normalisation.recipe.digest)
 
 
 def _noise_and_finds(
@@ -135,6 +142,22 @@ def _weights(seen: list[Views], grid: Grid, signed: list[Finds], least: float) -
     sigma, signal = np.array(noise), np.array(signals)
     weights = signal / sigma**2 if np.isfinite(signal).all() else 1 / sigma
     return np.asarray(weights / np.sqrt(np.sum((weights * sigma) ** 2)))
+
+
+def _half_depth(seen: list[Views], weights: Floats, finds: list[Finds]) -> float:
+    """Return the sign-free signal where the light is half way from the bulk to a clear pit.
+
+    The stronger half of the finds are the clear ones; inf without enough of them.
+    """
+    depth = [np.empty(0)]
+    for view, some in zip(seen, finds, strict=True):
+        picture = presence(view.signs, weights / weights.sum())
+        clear = some.snr >= np.median(some.snr) if len(some) else np.empty(0, bool)
+        depth.append(measure_discs(picture, some, view.limit)["contrast"][clear])
+    known = np.concatenate(depth)
+    if len(known) < _ENOUGH or np.median(known) <= 0:
+        return np.inf
+    return float(-np.log((1 + np.exp(-np.median(known))) / 2))
 
 
 def _ratios(signed: Finds, unsigned: Finds) -> Floats:

@@ -13,6 +13,7 @@ from etchscope.preselect.calibrate import BESIDE, Calibration
 from etchscope.preselect.grid import Grid
 from etchscope.preselect.lighting import Lighting, Views, presence, views
 from etchscope.preselect.peaks import Finds, near
+from etchscope.preselect.regions import find_regions
 from etchscope.preselect.settings import FindSettings
 from etchscope.preselect.shapes import measure_discs, measure_fields
 
@@ -106,7 +107,10 @@ def _resolve(signed: Finds, unsigned: Finds, gradient: _Gradient, ratio: float) 
     together = (unsigned.snr + np.abs(gradient.snr)) / np.sqrt(2)
     lone = np.flatnonzero(free & ~cancelled & (together > gradient.least))
     pair = np.flatnonzero(free & cancelled)
-    joins = np.flatnonzero((top ^ bottom) & (unsigned.amplitude > _CANCELLED * ratio * strongest))
+    ordinary = np.multiply(
+        ratio, strongest, out=np.full(len(strongest), np.inf), where=strongest > 0
+    )
+    joins = np.flatnonzero((top ^ bottom) & (unsigned.amplitude > _CANCELLED * ordinary))
     partner = np.where(close[joins], signed.snr, -1).argmax(axis=1) if len(joins) else joins
     partner, first = np.unique(partner, return_index=True)
     joins = joins[first]
@@ -172,6 +176,7 @@ def detect(
         recipe.
     """
     normalisation.require(calibration.recipe)
+    normalisation.require_fit(raw)
     view = views(raw, normalisation, lighting, settings.thin_px)
     grid = Grid(view.limit.shape, settings)
     field, maps = grid.field_maps(view), grid.presence_maps(view, calibration.weights)
@@ -190,10 +195,11 @@ def detect(
     shapes = _shapes(openings, view, calibration)
     is_on_scratch = scratches[grid.at(openings.finds)]
     flags = _flags(openings, shapes, view.limit.shape, is_on_scratch)
-    return pd.DataFrame(
+    del shapes["saturated"]
+    pits = pd.DataFrame(
         {
             "surface": openings.surface,
-            **{name: values for name, values in shapes.items() if name != "saturated"},
+            **shapes,
             "entry": entry,
             "exit": exit_,
             "hip": openings.excess,
@@ -201,6 +207,28 @@ def detect(
             "mate": openings.mate,
         }
     )
+    if not np.isfinite(calibration.level):
+        return pits
+    # Rings are thin: here nothing is taken away.
+    whole = views(raw, normalisation, lighting)
+    regions = _regions(whole, openings.finds, calibration, settings)
+    return pd.concat([pits, regions], ignore_index=True)
+
+
+def _regions(
+    view: Views, finds: Finds, calibration: Calibration, settings: FindSettings
+) -> pd.DataFrame:
+    """Return the dark regions that are no find already, in the columns of ``detect``."""
+    picture = presence(view.signs, calibration.weights / calibration.weights.sum())
+    shapes = find_regions(picture, calibration.level, finds, settings.largest_radius_px)
+    height, width = view.limit.shape
+    x, y, r = shapes["x_px"], shapes["y_px"], shapes["radius_px"]
+    edge = (x < r) | (y < r) | (x > width - 1 - r) | (y > height - 1 - r)
+    flags = int(PitFlag.REGION) | np.where(edge, int(PitFlag.EDGE), 0)
+    none = np.full(len(x), np.nan)
+    return pd.DataFrame(
+        {"surface": "unknown", **shapes, "entry": none, "exit": none, "hip": none, "flags": flags}
+    ).assign(mate=-1)
 
 
 def _crowded(finds: Finds, reach: Floats) -> Bools:

@@ -119,10 +119,10 @@ def _boxes(taken: Floats, shape: tuple[int, int]) -> Ints:
     rows, columns = shape
     return np.column_stack(
         [
-            np.clip(y - reach, 0, rows),
-            np.clip(y + reach + 1, 0, rows),
-            np.clip(x - reach, 0, columns),
-            np.clip(x + reach + 1, 0, columns),
+            np.clip(np.floor(y - reach), 0, rows),
+            np.clip(np.ceil(y + reach) + 1, 0, rows),
+            np.clip(np.floor(x - reach), 0, columns),
+            np.clip(np.ceil(x + reach) + 1, 0, columns),
         ]
     ).astype(np.int64)
 
