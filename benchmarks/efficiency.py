@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 
 from etchscope.evaluate import evaluate, proportion
 from etchscope.foil import Foil
+from etchscope.preselect import FindSettings
 from etchscope.run import find
 from etchscope.simulate import Population, SimulatedScan, isolated
 from etchscope.store import Store, TilePictures
@@ -25,7 +26,7 @@ PIXEL_MM = 0.0064516
 BINS = [0, 2, 4, 6, 8, 12, 18]
 
 
-def searched(foil: SimulatedScan, folder: Path) -> pd.DataFrame:
+def searched(foil: SimulatedScan, folder: Path, settings: FindSettings) -> pd.DataFrame:
     """Return the pit table that `find` makes of a simulated foil, through a store."""
     store = Store.create(folder / "store")
     sources = tuple(f"step {c.step}" for c in foil.scan.channels)
@@ -34,7 +35,7 @@ def searched(foil: SimulatedScan, folder: Path) -> pd.DataFrame:
         return TilePictures(foil.read_tile(number), sources)
 
     store.add_scan(foil.scan, Foil(name=foil.foil), read_tile)
-    return store.read_pits(find(store, foil.scan.name).run)
+    return store.read_pits(find(store, foil.scan.name, settings=settings).run)
 
 
 def inside(table: pd.DataFrame, foil: SimulatedScan, margin_px: float) -> pd.Series:
@@ -75,7 +76,7 @@ def pairs_found(truth: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def report(density: int, tiles: int, seed: int) -> pd.DataFrame:
+def report(density: int, tiles: int, seed: int, settings: FindSettings) -> pd.DataFrame:
     """Print the figures of one density; return its signal pairs."""
     columns = max(round(np.sqrt(tiles * 1.25)), 1)
     foil = SimulatedScan(
@@ -85,7 +86,7 @@ def report(density: int, tiles: int, seed: int) -> pd.DataFrame:
         population=Population(background_per_tile=density, pairs_per_tile=5),
     )
     with tempfile.TemporaryDirectory() as folder:
-        found = searched(foil, Path(folder))
+        found = searched(foil, Path(folder), settings)
     truth = foil.truth().drop_duplicates("pit").reset_index(drop=True)
     truth["setting"] = np.where(isolated(truth), "isolated", "overlapped")
     score = evaluate(truth, found, rule="one-to-one", tolerance_mm=TOLERANCE_PX * PIXEL_MM)
@@ -123,8 +124,12 @@ def main() -> None:
     parser.add_argument("--tiles", type=int, default=20)
     parser.add_argument("--densities", type=int, nargs="+", default=[10, 100, 300, 1000])
     parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--binning", type=int, default=2)
     options = parser.parse_args()
-    pairs = pd.concat([report(d, options.tiles, options.seed + d) for d in options.densities])
+    settings = FindSettings(binning=options.binning)
+    pairs = pd.concat(
+        [report(d, options.tiles, options.seed + d, settings) for d in options.densities]
+    )
     print("\nsignal pairs, either pit found, against the displacement in px")
     cut = pd.cut(pairs["displacement_px"], BINS)
     for (density, where), some in pairs.groupby(["density", cut], observed=True):

@@ -25,7 +25,7 @@ _SATURATED = 0.1
 """Fraction of an opening at the camera's limit from which it counts as saturated."""
 _DECIDES = 2.0
 """Significance from which a faint gradient's sign is taken for the pit's surface."""
-_FAINT = 1.4
+_FAINT = 1.6
 """Joint significance a faint pit needs, in units of the threshold: the texture has wide tails."""
 
 
