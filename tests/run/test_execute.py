@@ -5,6 +5,7 @@ import time
 
 import cv2
 import pytest
+from dask.multiprocessing import remote_exception
 
 from etchscope.foil import BadInput, MachineFailed
 from etchscope.run.execute import execute
@@ -41,6 +42,15 @@ def test_a_piece_s_own_error_comes_through_as_it_is(executor):
     assert (caught.value.where, caught.value.exit_status) == ("tile 3", 2)
 
 
+def test_dask_s_wrapping_of_a_worker_s_error_is_taken_off():
+    def fail() -> int:
+        raise remote_exception(BadInput("tile 3", "an intact picture", "damage"), "Traceback")
+
+    with pytest.raises(BadInput, match=r"found damage$") as caught:
+        execute([fail], executor="inline", workers=1, progress=lambda _: None)
+    assert type(caught.value) is BadInput
+
+
 def test_after_an_error_no_piece_is_at_work():
     at_work: set[int] = set()
     has_started = threading.Event()
@@ -56,7 +66,7 @@ def test_after_an_error_no_piece_is_at_work():
         has_started.wait()
         raise ValueError("stop")
 
-    pieces = [fail, *(lambda i=i: slow(i) for i in range(20))]
+    pieces = [*(lambda i=i: slow(i) for i in range(20)), fail]
     before = threading.active_count()
     with pytest.raises(ValueError, match="stop"):
         execute(pieces, executor="threads", workers=2, progress=lambda _: None)

@@ -437,6 +437,22 @@ def test_a_region_restricts_tiles_and_rows(searched, tmp_path):
     assert pits["partner"].iloc[partner].tolist() == partner.index.tolist()
 
 
+def test_density_is_that_of_the_searched_tiles(searched, tmp_path):
+    store = Store.open(shutil.copytree(searched[0].path, tmp_path / "store"))
+    wide = FindSettings(density_mm=2.0)
+    region = np.array([[-2.0, -5], [1.4, -5], [1.4, 2], [-2, 2]])
+    whole = store.read_pits(find(store, NAME, settings=wide).run)
+    report = find(store, NAME, settings=wide, region=region)
+    assert store.run_record(report.run)["tiles"] == [1, 2]
+    both = store.read_pits(report.run).merge(
+        whole, on=["tile", "x_px", "y_px", "surface"], suffixes=("", "_whole")
+    )
+    edge = both[both["x_mm"] > 0.8]
+    assert len(edge) > 8
+    ratio = edge["density_per_mm2"] / edge["density_per_mm2_whole"]
+    assert 0.85 < ratio.median() < 1.15  # 0.7 where tiles that were not searched count as empty
+
+
 def test_the_back_shows_the_same_pits_with_the_surfaces_exchanged(
     searched, add_scan, back_foil, tmp_path
 ):
