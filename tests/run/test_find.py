@@ -167,15 +167,9 @@ find(Store.open({path!r}), {scan!r}, executor="threads", workers=2)
 """
 
 
-HALF_A_FIT = pytest.param(
-    "half a fit",
-    marks=pytest.mark.xfail(reason="the store keeps the unfinished file of a fit", strict=True),
-)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "moment", [HALF_A_FIT, "a fit", "parts", "half a part", "published", "committed", "dropping"]
+    "moment", ["half a fit", "a fit", "parts", "half a part", "published", "committed", "dropping"]
 )
 def test_kill_and_repeat_is_as_if_undisturbed(small, calm, take_snapshot, moment):
     code = _KILLED.format(moment=moment, path=str(small.path), scan=NAME)

@@ -160,6 +160,9 @@ class Products:
         file = f"{scan}-{digest[:16]}.npz"
         with self._catalogue.writing() as session:
             require_scan(session, scan)
+            # One writer at a time: what lies aside here belongs to one that was killed.
+            for stale in (self.path / "fits").glob(".*.aside"):
+                delete(stale)
             with written_aside(self.path / "fits" / file) as aside:
                 aside.write_bytes(content)
             old = session.get(FitRow, {"scan": scan, "recipe": recipe})
