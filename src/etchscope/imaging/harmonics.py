@@ -4,6 +4,8 @@ Over azimuth φ a pixel of the directional stack is I(φ) = I₀ + A cos φ + B 
 (A, B) = −gradient_sign · k ∇h with y up (photometric stereo, Woodham 1980, Opt. Eng. 19, 139).
 """
 
+from functools import lru_cache
+
 import numba
 import numpy as np
 
@@ -35,7 +37,13 @@ def harmonic_weights(azimuths_deg: Floats, order: int = 1) -> Floats:
     >>> harmonic_weights(np.array([0.0, 120.0, 240.0])).round(3)[0]
     array([0.333, 0.333, 0.333])
     """
-    phi = np.deg2rad(np.asarray(azimuths_deg, float))
+    return _weights(tuple(np.asarray(azimuths_deg, float).tolist()), order).copy()
+
+
+@lru_cache(maxsize=64)
+def _weights(azimuths_deg: tuple[float, ...], order: int) -> Floats:
+    """Return ``harmonic_weights``; kept, since every tile of a scan asks for the same."""
+    phi = np.deg2rad(np.array(azimuths_deg))
     distinct = len(np.unique(np.round(np.exp(1j * phi), 6)))
     if distinct < 1 + 2 * order:
         raise BadInput(

@@ -1,7 +1,7 @@
 """Where the pits are: responses, peaks, shapes, pairs and density."""
 
 from etchscope.preselect.calibrate import Calibration, calibrate
-from etchscope.preselect.detect import detect
+from etchscope.preselect.detect import detect, detect_tiles
 from etchscope.preselect.find import find_pits
 from etchscope.preselect.lighting import Lighting
 from etchscope.preselect.settings import FindSettings
@@ -15,5 +15,6 @@ __all__ = [
     "calibrate",
     "complete",
     "detect",
+    "detect_tiles",
     "find_pits",
 ]

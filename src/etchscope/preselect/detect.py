@@ -1,9 +1,12 @@
 """The pits of one tile."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from etchscope.foil import PitFlag
@@ -17,7 +20,7 @@ from etchscope.preselect.regions import find_regions
 from etchscope.preselect.settings import FindSettings
 from etchscope.preselect.shapes import measure_discs, measure_fields
 
-__all__ = ["detect"]
+__all__ = ["detect", "detect_tiles"]
 
 _CANCELLED = 2.5
 """A pit whose sign-free signal exceeds the usual one for its gradient by this factor is a pair."""
@@ -175,6 +178,42 @@ def detect(
     BadInput : the stack does not fit the normalisation, or the calibration was made under another
         recipe.
     """
+    return pd.DataFrame(_columns(raw, normalisation, calibration, lighting, settings))
+
+
+def detect_tiles(
+    tiles: Iterable[tuple[int, RawStack]],
+    normalisation: Normalisation,
+    calibration: Calibration,
+    lighting: Lighting,
+    settings: FindSettings,
+) -> pd.DataFrame:
+    """Return the pits of several tiles, one after the other: ``detect`` with a column ``tile``.
+
+    Parameters
+    ----------
+    tiles : number and pictures of each tile, at least one; only one is held at a time.
+
+    Raises
+    ------
+    BadInput : as ``detect``.
+    """
+    parts: list[dict[str, NDArray[Any]]] = []
+    for number, raw in tiles:
+        columns = _columns(raw, normalisation, calibration, lighting, settings)
+        parts.append({**columns, "tile": np.full(len(columns["x_px"]), number)})
+    # One table of many tiles costs as much to make as one of a single tile.
+    return pd.DataFrame({k: np.concatenate([part[k] for part in parts]) for k in parts[0]})
+
+
+def _columns(
+    raw: RawStack,
+    normalisation: Normalisation,
+    calibration: Calibration,
+    lighting: Lighting,
+    settings: FindSettings,
+) -> dict[str, NDArray[Any]]:
+    """Return the columns of ``detect``."""
     normalisation.require(calibration.recipe)
     normalisation.require_fit(raw)
     view = views(raw, normalisation, lighting, settings.thin_px)
@@ -196,39 +235,42 @@ def detect(
     is_on_scratch = scratches[grid.at(openings.finds)]
     flags = _flags(openings, shapes, view.limit.shape, is_on_scratch)
     del shapes["saturated"]
-    pits = pd.DataFrame(
-        {
-            "surface": openings.surface,
-            **shapes,
-            "entry": entry,
-            "exit": exit_,
-            "hip": openings.excess,
-            "flags": flags,
-            "mate": openings.mate,
-        }
-    )
+    pits: dict[str, NDArray[Any]] = {
+        "surface": openings.surface,
+        **shapes,
+        "entry": entry,
+        "exit": exit_,
+        "hip": openings.excess,
+        "flags": flags,
+        "mate": openings.mate,
+    }
     if not np.isfinite(calibration.level):
         return pits
     # Rings are thin: here nothing is taken away.
     whole = views(raw, normalisation, lighting)
     regions = _regions(whole, openings.finds, calibration, settings)
-    return pd.concat([pits, regions], ignore_index=True)
+    return {name: np.concatenate([pits[name], regions[name]]) for name in pits}
 
 
 def _regions(
     view: Views, finds: Finds, calibration: Calibration, settings: FindSettings
-) -> pd.DataFrame:
+) -> dict[str, NDArray[Any]]:
     """Return the dark regions that are no find already, in the columns of ``detect``."""
     picture = presence(view.signs, calibration.weights / calibration.weights.sum())
     shapes = find_regions(picture, calibration.level, finds, settings.largest_radius_px)
     height, width = view.limit.shape
     x, y, r = shapes["x_px"], shapes["y_px"], shapes["radius_px"]
     edge = (x < r) | (y < r) | (x > width - 1 - r) | (y > height - 1 - r)
-    flags = int(PitFlag.REGION) | np.where(edge, int(PitFlag.EDGE), 0)
     none = np.full(len(x), np.nan)
-    return pd.DataFrame(
-        {"surface": "unknown", **shapes, "entry": none, "exit": none, "hip": none, "flags": flags}
-    ).assign(mate=-1)
+    return {
+        "surface": np.full(len(x), "unknown"),
+        **shapes,
+        "entry": none,
+        "exit": none,
+        "hip": none,
+        "flags": int(PitFlag.REGION) | np.where(edge, int(PitFlag.EDGE), 0),
+        "mate": np.full(len(x), -1),
+    }
 
 
 def _crowded(finds: Finds, reach: Floats) -> Bools:

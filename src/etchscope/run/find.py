@@ -15,7 +15,14 @@ import pandas as pd
 from etchscope.foil import BadInput, Scan, foil_frame, in_polygon
 from etchscope.foil.types import Floats
 from etchscope.imaging import Normalisation, Recipe, fit_normalisation
-from etchscope.preselect import Calibration, FindSettings, Lighting, calibrate, complete, detect
+from etchscope.preselect import (
+    Calibration,
+    FindSettings,
+    Lighting,
+    calibrate,
+    complete,
+    detect_tiles,
+)
 from etchscope.run.execute import Executor, execute
 from etchscope.store import Store
 from etchscope.store.runs import drop_partial
@@ -176,15 +183,11 @@ def _search_batch(
     """Search the tiles of one batch and write its part; return how many tiles that were."""
     normalisation, calibration, lighting = _constants(path, run, scan, settings)
     store = Store.open(path)
-    parts = [
-        detect(store.read_tile(scan, n), normalisation, calibration, lighting, settings).assign(
-            tile=n
-        )
-        for n in tiles
-    ]
-    store.write_part(
-        run, index, pd.concat(parts, ignore_index=True), {"scan": scan, "tiles": list(tiles)}
+    stacks = store.read_tiles(scan, tiles)
+    found = detect_tiles(
+        zip(tiles, stacks, strict=True), normalisation, calibration, lighting, settings
     )
+    store.write_part(run, index, found, {"scan": scan, "tiles": list(tiles)})
     return len(tiles)
 
 

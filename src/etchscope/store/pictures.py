@@ -1,7 +1,7 @@
 """Pictures of a scan as one Zarr array (tile, channel, y, x), a tile a chunk, a batch a shard."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,12 +111,38 @@ class PictureArray:
         ------
         BadInput : the shard is missing or damaged.
         """
-        if not self.shard_file(place).is_file():  # Zarr would answer with zeros
-            raise _damaged(self.shard_file(place), "shard", "no file")
+        tile: RawStack = self._read(slice(place, place + 1))[0]
+        return tile
+
+    def _read(self, places: slice) -> RawStack:
+        """Return neighbouring tiles of one shard, (tile, channel, y, x)."""
+        shard = self.shard_file(places.start)
+        if not shard.is_file():  # Zarr would answer with zeros
+            raise _damaged(shard, "shard", "no file")
         try:
-            return np.asarray(self._array[place])
+            return np.asarray(self._array[places])
         except (OSError, ValueError, RuntimeError) as error:
-            raise _damaged(self.shard_file(place), "shard", error) from error
+            raise _damaged(shard, "shard", error) from error
+
+    def read_many(self, places: Sequence[int]) -> Iterator[RawStack]:
+        """Yield tiles, (channel, y, x); neighbours in one shard are read together.
+
+        Raises
+        ------
+        BadInput : a shard is missing or damaged.
+        """
+        batch = self._array.shards[0]
+        at = 0
+        while at < len(places):
+            end = at + 1
+            while (
+                end < len(places)
+                and places[end] == places[end - 1] + 1
+                and places[end] // batch == places[at] // batch
+            ):
+                end += 1
+            yield from self._read(slice(places[at], places[end - 1] + 1))
+            at = end
 
     def write(self, places: range, pixels: "np.ndarray[Any, Any]") -> None:
         """Write one whole shard.

@@ -207,6 +207,19 @@ class Store(Products):
             raise BadInput(f"scan {scan}", "one of its tiles", f"tile {tile}")
         return array.read(places[tile])
 
+    def read_tiles(self, scan: str, tiles: Sequence[int]) -> Iterator[RawStack]:
+        """Yield the pictures of tiles in turn: ``read_tile``, a shard at a time where they lie so.
+
+        Raises
+        ------
+        BadInput : no such scan or tile, or the pictures are damaged.
+        """
+        array, places = self._array(scan)
+        for tile in tiles:
+            if tile not in places:
+                raise BadInput(f"scan {scan}", "one of its tiles", f"tile {tile}")
+        yield from array.read_many([places[tile] for tile in tiles])
+
     def _array(self, scan: str) -> tuple[PictureArray, dict[int, int]]:
         # A change of the catalogue, by any process, may have removed tiles: look again.
         stamp = (self.path / _CATALOGUE).stat().st_mtime_ns
