@@ -75,7 +75,7 @@ def test_the_size_of_a_batch_does_not_show(small, calm, take_snapshot, monkeypat
 
 def test_a_search_done_before_is_not_done_again(small, calm, take_snapshot, monkeypatch):
     find(small, NAME, executor="inline")
-    monkeypatch.setattr(find_module, "detect", lambda *_: pytest.fail("searched again"))
+    monkeypatch.setattr(find_module, "detect_tiles", lambda *_: pytest.fail("searched again"))
     again = find(small, NAME)
     assert again.was_done
     assert (again.run, again.pits, again.tiles) == (calm[0].run, calm[0].pits, 10)
@@ -87,16 +87,20 @@ def test_a_search_done_before_is_not_done_again(small, calm, take_snapshot, monk
 
 
 def _stop_after(monkeypatch, tiles):
-    """Let `detect` work for some tiles only; return the list that counts them."""
-    real, done = find_module.detect, []
+    """Let a search work through some tiles only; return the list that counts them."""
+    real, done = find_module.detect_tiles, []
 
-    def detect(*arguments):
-        if len(done) == tiles:
-            raise InterruptedError("stopped")
-        done.append(1)
-        return real(*arguments)
+    def detect_tiles(stacks, *arguments):
+        def counted():
+            for stack in stacks:
+                if len(done) == tiles:
+                    raise InterruptedError("stopped")
+                done.append(1)
+                yield stack
 
-    monkeypatch.setattr(find_module, "detect", detect)
+        return real(counted(), *arguments)
+
+    monkeypatch.setattr(find_module, "detect_tiles", detect_tiles)
     return done
 
 
