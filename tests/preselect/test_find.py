@@ -3,7 +3,7 @@ import pytest
 from pydantic import ValidationError
 from scipy.optimize import linear_sum_assignment
 
-from etchscope.foil import COLUMNS, BadInput
+from etchscope.foil import COLUMNS, BadInput, PitFlag, has_flag
 from etchscope.imaging import D4
 from etchscope.preselect import FindSettings, find_pits
 from etchscope.simulate import Optics, Population, SimulatedScan
@@ -66,28 +66,25 @@ def test_same_pictures_same_pits(foil, pits):
 
 @pytest.mark.parametrize("symmetry", D4)
 def test_pits_move_with_the_scene(foil, pits, symmetry):
-    """Turn the pictures and roll their channels: the same pits, turned.
-
-    The noise is measured anew, on other pixels, so a pit at the threshold may come or go; with
-    the calibration held, ``test_detect`` is strict.
-    """
+    """Turn the pictures and roll their channels: the same pits, turned, all of them."""
     azimuths = foil.scan.azimuths_deg
     moved = symmetry.pictures(foil.read_tile(1), azimuths, LAMPS)
     found = find_pits(moved, azimuths_deg=azimuths)
-    assert len(pits) > 30
-    assert len(found) == pytest.approx(len(pits), rel=0.06)
+    assert len(found) == len(pits) > 30
     x, y = symmetry.points(pits["x_px"].to_numpy(), pits["y_px"].to_numpy(), SIZE)
     i, j, apart = _matched(np.column_stack([x, y]), _places(found))
     one, other = pits.iloc[i].reset_index(drop=True), found.iloc[j].reset_index(drop=True)
-    same = (apart < 0.1) & (one["surface"] == other["surface"]).to_numpy()
-    assert same.sum() >= 0.93 * len(pits)
-    one, other = one[same], other[same]
-    assert np.mean(np.isclose(other["radius_px"], one["radius_px"], rtol=0.03)) > 0.93
-    long = (one["ellipticity"] > 0.15).to_numpy()
+    assert len(one) == len(pits)
+    assert apart.max() < 0.1
+    # Entry and exit of a steep pair lie at one place: nearest neighbours may be either.
+    steep = has_flag(one, PitFlag.STEEP_PAIR).to_numpy()
+    assert (one["surface"] == other["surface"])[~steep].all()
+    np.testing.assert_allclose(other["radius_px"], one["radius_px"], atol=0.1)
     turned = symmetry.angles(one["angle_deg"].to_numpy())
     off = (other["angle_deg"].to_numpy() - turned + 90) % 180 - 90
+    long = (one["ellipticity"] > 0.15).to_numpy()
     assert long.sum() >= 5
-    assert np.mean(np.abs(off[long]) < 3) > 0.9
+    assert np.abs(off[long]).max() < 1
 
 
 def test_forgetting_to_roll_the_channels_finds_other_pits(foil, pits):
