@@ -94,12 +94,14 @@ def test_a_wrong_condition_names_the_columns(store, capsys):
 
 def test_exclude_and_include(store, capsys):
     assert main(["exclude", str(store), "--where", "tile < 3", "--why", "a fibre"]) == 0
-    assert capsys.readouterr().out == "F1-front: excluded 2 tiles: 1, 2\n"
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "F1-front: excluded 2 tiles: 1, 2"
+    assert "`etchscope find` makes new ones" in said[1]
     assert [t.number for t in Store.open(store).scan("F1-front").included] == [3, 4, 5]
     assert main(["include", str(store), "--scan", "F1-front", "--tile", "2"]) == 0
     assert [t.number for t in Store.open(store).scan("F1-front").included] == [2, 3, 4, 5]
     assert main(["exclude", str(store), "--tile", "77", "--why", "x"]) == 2
-    assert "expected tiles that match, found none" in capsys.readouterr().err
+    assert "tile = 77: expected tiles that match, found none" in capsys.readouterr().err
     assert main(["include", str(store)]) == 2
     assert "expected --where, --foil, --scan or --tile" in capsys.readouterr().err
 

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from etchscope.evaluate import evaluate
@@ -48,8 +49,11 @@ def test_efficiency_stands_beside_chance(make):
 def test_titles_say_the_message(make):
     content = make()
     assert mosaic_title(content).startswith("120 pits on 6 tiles: 60 top · 60 bottom, 60 in–out")
-    assert feature_title(content.pits) == (
-        "100.0 % of top pits answer more to entry; 100.0 % of bottom pits answer more to exit"
+    assert feature_title(content.pits) == "The three responses of every pit"  # all are pairs
+    single = content.pits.assign(partner=pd.array([pd.NA] * len(content.pits), "Int64"))
+    assert feature_title(single) == (
+        "100.0 % of single top pits answer more to entry; "
+        "100.0 % of single bottom pits answer more to exit"
     )
     across = 2 * content.pits["radius_px"].median()
     assert shape_title(content.pits, 10.0).startswith(

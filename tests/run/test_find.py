@@ -83,6 +83,18 @@ def test_a_search_done_before_is_not_done_again(small, calm, take_snapshot, monk
     assert take_snapshot(small.path) == calm[1]
 
 
+def test_what_was_asked_for_last_is_the_latest(small, calm):
+    find(small, NAME, executor="inline")
+    small.exclude("tile = 2", "a fibre")
+    fewer = find(small, NAME, executor="inline")
+    assert small.latest_run(NAME) == fewer.run
+    small.include("tile = 2")
+    assert find(small, NAME).was_done
+    assert small.latest_run(NAME) == calm[0].run
+    assert small.runs(NAME)["run"].tolist() == [fewer.run, calm[0].run]
+    assert small.check() == []
+
+
 # Resuming -----------------------------------------------------------------------------------
 
 

@@ -238,7 +238,11 @@ def export(
     if not runs:
         raise BadInput(store, "a finished run", "none", hint="Start with `etchscope find`.")
     _export(opened, runs, output)
-    typer.echo(output)
+    for name in runs:
+        record = opened.run_record(name)
+        region = " in a region" if record.get("region_mm") else ""
+        tiles = f"{len(record.get('tiles', []))} tiles{region}"
+        typer.echo(f"{output}: {len(opened.read_pits(name))} pits on {tiles}, {name}")
 
 
 COMMANDS = {"find": find_command, "export": export}

@@ -199,7 +199,8 @@ def exclude(
     """
     condition = _required(_condition(where, foil, scan, tile))
     found = Store.open(store).exclude(condition, why)
-    _tell_marked("excluded", found)
+    _tell_marked("excluded", found, condition)
+    typer.echo("Tables made before keep their rows; `etchscope find` makes new ones.")
 
 
 def include(
@@ -213,13 +214,13 @@ def include(
 
     Example: etchscope include plate7 --where "excluded_why = 'a fibre'"
     """
-    found = Store.open(store).include(_required(_condition(where, foil, scan, tile)))
-    _tell_marked("included", found)
+    condition = _required(_condition(where, foil, scan, tile))
+    _tell_marked("included", Store.open(store).include(condition), condition)
 
 
-def _tell_marked(what: str, found: pd.DataFrame) -> None:
+def _tell_marked(what: str, found: pd.DataFrame, condition: str) -> None:
     if not len(found):
-        raise BadInput("condition", "tiles that match", "none")
+        raise BadInput(condition, "tiles that match", "none", hint="See `ls --tiles`.")
     for scan, tiles in found.groupby("scan", sort=False):
         numbers = ", ".join(map(str, tiles["tile"]))
         typer.echo(f"{scan}: {what} {len(tiles)} tiles: {numbers}")

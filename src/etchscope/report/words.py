@@ -94,10 +94,14 @@ def mosaic_title(content: ReportContent) -> str:
 
 
 def feature_title(pits: pd.DataFrame) -> str:
-    """Return the feature space's message: how well entry and exit response tell the surfaces."""
-    groups = of_surface(pits)
+    """Return the feature space's message: how well entry and exit response tell the surfaces.
+
+    The two pits of a pair share their responses, so only single ones are counted.
+    """
+    groups = of_surface(pits[pits["partner"].isna()])
     told = [
-        f"{_percent(float((rows[own] > rows[other]).mean()))} of {name} pits answer more to {own}"
+        f"{_percent(float((rows[own] > rows[other]).mean()))} of single {name} pits "
+        f"answer more to {own}"
         for name, own, other in (("top", "entry", "exit"), ("bottom", "exit", "entry"))
         if len(rows := groups[name])
     ]

@@ -253,6 +253,8 @@ def _is_done(store: Store, plan: _Plan) -> bool:
 def _done(store: Store, plan: _Plan) -> FindReport:
     """Return the report of a run that is finished already."""
     drop_partial(store.path / "runs", plan.run)  # left by a kill right after the commit
+    if store.latest_run(plan.scan.name) != plan.run:
+        store.renew_run(plan.run)  # what was asked for last is what an export takes
     counts = dict(store.run_record(plan.run)["counts"])
     pits = len(store.read_pits(plan.run))
     return FindReport(plan.run, plan.scan.name, len(plan.tiles), pits, True, counts)

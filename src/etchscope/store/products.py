@@ -97,8 +97,23 @@ class Products:
             undo.pop_all()
         run_files.drop_partial(folder, run)
 
+    def renew_run(self, run: str) -> None:
+        """Make a finished run the latest of its scan again, since it was asked for again.
+
+        Raises
+        ------
+        BadInput : no such run.
+        """
+        self._run_folder(run)
+        with self._catalogue.writing() as session:
+            row = session.get_one(RunRow, run)
+            values = {column.name: getattr(row, column.name) for column in RunRow.__table__.columns}
+            session.delete(row)
+            session.flush()
+            session.add(RunRow(**values))
+
     def runs(self, scan: str | None = None) -> pd.DataFrame:
-        """Return one row a finished run, oldest first: run, scan, pits, committed_at."""
+        """Return one row a finished run, the latest last: run, scan, pits, committed_at."""
         query = select(RunRow.name, RunRow.scan, RunRow.pits, RunRow.committed_at)
         if scan is not None:
             query = query.where(RunRow.scan == scan)
@@ -107,7 +122,7 @@ class Products:
         return pd.DataFrame(rows, columns=["run", "scan", "pits", "committed_at"])
 
     def latest_run(self, scan: str) -> str | None:
-        """Return the run of a scan that was committed last, or None."""
+        """Return the run of a scan that was committed or renewed last, or None."""
         names = self.runs(scan)["run"]
         return str(names.iloc[-1]) if len(names) else None
 

@@ -1,0 +1,16 @@
+"""The program's entry: what it loads takes seconds, in which a user may press Ctrl-C."""
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> int:
+    """Load the command line and run it; return its exit status, 130 if interrupted."""
+    try:
+        from etchscope.cli.app import main as run
+
+        return run()
+    except KeyboardInterrupt:
+        sys.stderr.write("Error: interrupted\n")
+        return 130
