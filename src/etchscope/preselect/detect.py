@@ -258,19 +258,24 @@ def _regions(
     """Return the dark regions that are no find already, in the columns of ``detect``."""
     picture = presence(view.signs, calibration.weights / calibration.weights.sum())
     shapes = find_regions(picture, calibration.level, finds, settings.largest_radius_px)
-    height, width = view.limit.shape
-    x, y, r = shapes["x_px"], shapes["y_px"], shapes["radius_px"]
-    edge = (x < r) | (y < r) | (x > width - 1 - r) | (y > height - 1 - r)
-    none = np.full(len(x), np.nan)
+    edge = _is_cut(shapes, view.limit.shape)
+    none = np.full(len(edge), np.nan)
     return {
-        "surface": np.full(len(x), "unknown"),
+        "surface": np.full(len(edge), "unknown"),
         **shapes,
         "entry": none,
         "exit": none,
         "hip": none,
         "flags": int(PitFlag.REGION) | np.where(edge, int(PitFlag.EDGE), 0),
-        "mate": np.full(len(x), -1),
+        "mate": np.full(len(edge), -1),
     }
+
+
+def _is_cut(shapes: dict[str, Floats], image_size: tuple[int, int]) -> Bools:
+    """Return which openings reach the edge of the picture, (n,)."""
+    height, width = image_size
+    x, y, r = shapes["x_px"], shapes["y_px"], shapes["radius_px"]
+    return (x < r) | (y < r) | (x > width - 1 - r) | (y > height - 1 - r)
 
 
 def _crowded(finds: Finds, reach: Floats) -> Bools:
@@ -308,15 +313,14 @@ def _flags(
     openings: _Openings, shapes: dict[str, Floats], image_size: tuple[int, int], on_scratch: Bools
 ) -> Ints:
     """Return the flags that a tile alone can tell, see ``PitFlag``."""
-    height, width = image_size
-    x, y, r = shapes["x_px"], shapes["y_px"], shapes["radius_px"]
-    close = np.zeros(len(x), bool)
+    radius_px = shapes["radius_px"]
+    close = np.zeros(len(radius_px), bool)
     for surface in np.unique(openings.surface):
         of_it = np.flatnonzero(openings.surface == surface)
-        close[of_it] = _crowded(_take(openings.finds, of_it), r[of_it])
-    flags = np.zeros(len(x), np.int64)
+        close[of_it] = _crowded(_take(openings.finds, of_it), radius_px[of_it])
+    flags = np.zeros(len(radius_px), np.int64)
     for is_set, flag in (
-        ((x < r) | (y < r) | (x > width - 1 - r) | (y > height - 1 - r), PitFlag.EDGE),
+        (_is_cut(shapes, image_size), PitFlag.EDGE),
         (shapes["saturated"] > _SATURATED, PitFlag.SATURATED),
         (close, PitFlag.TOO_CLOSE),
         (openings.mate >= 0, PitFlag.STEEP_PAIR),

@@ -106,7 +106,7 @@ def _calibration(
     known = store.load_fit(scan.name, f"calibration-{key}")
     if known is not None:
         arrays, record = known
-        ratio, level = (float(record[k] or "inf") for k in ("ratio", "level"))
+        ratio, level = (np.inf if (v := record[k]) is None else v for k in ("ratio", "level"))
         return Calibration(**arrays, ratio=ratio, level=level, recipe=str(record["recipe"]))
     tiles = _spread_over([t.number for t in scan.included], _CALIBRATION_TILES)
     lighting = Lighting.of_scan(scan)
