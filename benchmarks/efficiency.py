@@ -51,7 +51,7 @@ def inside(table: pd.DataFrame, foil: SimulatedScan, margin_px: float) -> pd.Ser
 def pairs_found(truth: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     """Return one row a signal pair: its displacement, and whether either, both, or a pair."""
     signal = truth[truth["class"] == "hip"].set_index("pit")
-    entry = signal[signal["surface"] == "top"]
+    entry = signal[(signal["surface"] == "top") & signal["partner"].notna()]
     exit_ = signal.reindex(entry["partner"].astype(int))
     entry, exit_ = entry[exit_["x_mm"].notna().to_numpy()], exit_[exit_["x_mm"].notna()]
     tree = cKDTree(found[["x_mm", "y_mm"]])
@@ -83,12 +83,12 @@ def report(density: int, tiles: int, seed: int, settings: FindSettings) -> pd.Da
         seed=seed,
         columns=columns,
         rows=-(-tiles // columns),
-        population=Population(background_per_tile=density, pairs_per_tile=5),
+        population=Population.of(density, 5),
     )
     with tempfile.TemporaryDirectory() as folder:
         found = searched(foil, Path(folder), settings)
     truth = foil.truth().drop_duplicates("pit").reset_index(drop=True)
-    truth["setting"] = np.where(isolated(truth), "isolated", "overlapped")
+    truth["setting"] = np.where(isolated(truth, 6.4516), "isolated", "overlapped")
     score = evaluate(truth, found, rule="one-to-one", tolerance_mm=TOLERANCE_PX * PIXEL_MM)
     hit, found_hit = score.matching.truth_hit, score.matching.found_hit
     chance_hit = score.chance.truth_hit

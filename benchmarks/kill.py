@@ -190,7 +190,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="etchscope-kill-") as name:
         folder = Path(name)
         pictures, added = folder / "scan", folder / "added"
-        population = Population(30, 3)
+        population = Population.of(30, 3)
         foil = SimulatedScan(seed=1, columns=given.columns, rows=given.rows, population=population)
         write_smartscope(pictures, foil.scan, foil.read_tile)
         Store.create(added)

@@ -41,7 +41,7 @@ def foil_of(tiles: int, pits: int, seed: int) -> SimulatedScan:
         seed=seed,
         columns=-(-tiles // rows),
         rows=min(rows, tiles),
-        population=Population(background_per_tile=pits, pairs_per_tile=5),
+        population=Population.of(background_per_tile=pits, pairs_per_tile=5),
         optics=Optics(channels=LAMPS),
     )
 

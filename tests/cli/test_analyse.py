@@ -27,7 +27,7 @@ def simulated(side="front"):
         seed=5,
         columns=2,
         rows=2,
-        population=Population(6, 1),
+        population=Population.of(6, 1),
         optics=Optics(image_size=SIZE),
         side=side,
     )

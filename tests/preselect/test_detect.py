@@ -17,7 +17,7 @@ def _foil(background=55.0, pairs=8.0, seed=1, side="front"):
         seed=seed,
         columns=2,
         rows=2,
-        population=Population(background, pairs),
+        population=Population.of(background, pairs),
         optics=Optics(image_size=SIZE),
         side=side,
     )

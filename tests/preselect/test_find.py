@@ -17,7 +17,7 @@ def _foil(seed, background=55.0, pairs=8.0):
         seed=seed,
         columns=1,
         rows=1,
-        population=Population(background, pairs),
+        population=Population.of(background, pairs),
         optics=Optics(image_size=SIZE),
     )
 

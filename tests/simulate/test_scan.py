@@ -6,7 +6,7 @@ from etchscope.foil import BadInput, Channel, tile_to_foil
 from etchscope.simulate import Optics, Population, SimulatedScan, isolated
 
 SMALL = Optics(image_size=(64, 80))
-FEW = Population(background_per_tile=30, pairs_per_tile=6)
+FEW = Population.of(background_per_tile=30, pairs_per_tile=6)
 
 
 def _scan(seed=1, side="front", optics=SMALL, **change):
@@ -89,7 +89,7 @@ def test_truth_partners_are_mutual():
 
 
 def test_overlap_shows_the_same_openings_in_both_tiles():
-    foil = SimulatedScan(seed=3, columns=2, rows=2, population=Population(300, 20))
+    foil = SimulatedScan(seed=3, columns=2, rows=2, population=Population.of(300, 20))
     truth = foil.truth()
     twice = truth[truth.duplicated("pit", keep=False)]
     assert twice["pit"].nunique() > 30
@@ -105,7 +105,7 @@ def test_overlap_shows_the_same_openings_in_both_tiles():
 
 def test_overlap_pixels_agree():
     quiet = Optics(texture=0.0, read_noise=0.3, unevenness=0.0)
-    foil = SimulatedScan(seed=4, columns=2, rows=1, population=Population(400, 20), optics=quiet)
+    foil = SimulatedScan(seed=4, columns=2, rows=1, population=Population.of(400, 20), optics=quiet)
     left, right = (foil.read_tile(n)[8].astype(float) for n in (1, 2))
     inner = np.s_[:, 3:17]  # the blur needs neighbours
     here, there = left[:, 620:][inner], right[:, :20][inner]
@@ -116,7 +116,7 @@ def test_overlap_pixels_agree():
 def test_pictures_show_the_truth():
     quiet = Optics(image_size=(240, 320), texture=0.0, read_noise=0.1, unevenness=0.0)
     foil = SimulatedScan(
-        seed=5, columns=1, rows=1, population=Population(25, 0), optics=quiet, side="back"
+        seed=5, columns=1, rows=1, population=Population.of(25, 0), optics=quiet, side="back"
     )
     backlit, truth = foil.read_tile(1)[8].astype(float), foil.truth()
     assert len(truth) > 10
@@ -148,7 +148,7 @@ def test_bad_scans_are_refused(name, bad):
 
 
 def test_an_empty_foil_has_an_empty_truth():
-    foil = SimulatedScan(seed=1, columns=1, rows=1, population=Population(0, 0), optics=SMALL)
+    foil = SimulatedScan(seed=1, columns=1, rows=1, population=Population.of(0, 0), optics=SMALL)
     assert len(foil.truth()) == 0
     assert foil.read_tile(1).std(axis=(1, 2)).max() < 20
 

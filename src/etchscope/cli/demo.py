@@ -36,7 +36,7 @@ def demo(
     """
     if directory.exists() and any(directory.iterdir()):
         raise BadInput(directory, "a new or empty folder", "files in it")
-    foil = SimulatedScan(seed=seed, columns=5, rows=4, population=Population(background, 5.0))
+    foil = SimulatedScan(seed=seed, columns=5, rows=4, population=Population.of(background, 5.0))
     tiles = len(foil.scan.tiles)
     with progress_bar("Photographing a simulated foil", tiles) as bar:
         write_smartscope(directory / "scan", foil.scan, foil.read_tile, bar.advance)
@@ -47,9 +47,10 @@ def demo(
     with progress_bar("Searching it for pits", tiles) as bar:
         done = find(store, name, progress=bar.advance)
     pits = store.read_pits(done.run)
+    pixel_um = foil.optics.pixel_size_um
     truth = foil.truth().drop_duplicates("pit").reset_index(drop=True)
-    truth["setting"] = np.where(isolated(truth), "isolated", "overlapped")
-    mm = _TOLERANCE_PX * (foil.scan.pixel_size_um or 1.0) / 1000
+    truth["setting"] = np.where(isolated(truth, pixel_um), "isolated", "overlapped")
+    mm = _TOLERANCE_PX * pixel_um / 1000
     score = evaluate(truth, pits, rule="one-to-one", tolerance_mm=mm)
     write_table(directory / "pits.csv", pits)
     write_table(directory / "truth.csv", truth)

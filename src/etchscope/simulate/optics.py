@@ -1,20 +1,24 @@
-"""What the microscope sees of two etched surfaces: ten pictures, with signs as in the conventions.
+"""What the microscope sees of an etched foil: from two height maps to the pictures of a tile.
 
-A small renderer for the demonstration and the tests: height maps of both surfaces, Lambertian
-shading under eight lamps, a backlit picture and a halo.
+Signs are those of the conventions: azimuths counter-clockwise from +x, y up, towards the lamp; the
+wall that faces the lamp is bright on the near surface and dark on the far one.
 """
 
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import cv2
+import numba
 import numpy as np
-import pandas as pd
 
-from etchscope.foil import Channel
-from etchscope.foil.types import FloatImage, Floats, RawStack
+from etchscope.foil import BadInput, Channel
+from etchscope.foil.types import FloatImage, Floats, FloatStack, RawStack
+from etchscope.simulate.bounds import check, within
 
-__all__ = ["Optics", "height_map", "reference_channels", "render"]
+__all__ = ["OVERSAMPLING", "Optics", "Scene", "reference_channels", "render"]
+
+OVERSAMPLING = 2
+"""Height maps have this many points per pixel and axis; light is averaged over them."""
 
 
 def reference_channels() -> tuple[Channel, ...]:
@@ -27,140 +31,374 @@ def reference_channels() -> tuple[Channel, ...]:
 
 @dataclass(frozen=True)
 class Optics:
-    """The microscope: blur, noise and unevenness. Grey levels are 8 bit.
+    """The microscope. Lengths in µm of the foil, so that another magnification is one number.
 
-    ``texture`` is the rms slope of the bulk's roughness, correlated over ``texture_px``;
-    ``read_noise`` is in grey levels; ``unevenness`` the fall of the light towards a corner.
+    Geometry
+        ``pixel_size_um``, ``image_size`` (height, width), ``channels`` (their ``focus_um`` is
+        the height of the focal plane over the near surface, negative inside the foil, 0 if not
+        given; several channels of one lamp with other focus make a z stack).
+    Sharpness
+        ``blur_um`` in focus (sigma); out of focus ``aperture`` times the distance is added.
+    Directional light
+        ``elevation_deg`` of the lamps; ``ambient`` share of light from everywhere; ``gloss``
+        share of the specular lobe, ``gloss_width`` its width in slope (Beckmann's); ``shadow``
+        1 for opaque walls, 0 for no cast shadow; ``far_weight`` contrast of the far surface.
+    Transmitted light
+        ``pupil``: rms sine that condenser and objective accept together; ``stray`` light in the
+        darkest pit. ``halo_sine`` and ``halo_width``: deviation, as a sine, that brings the ring's
+        light into the objective.
+    Camera
+        ``level``, ``backlit_level``, ``halo_level``: the bulk's brightness as a share of the
+        range (above 1 it is clipped); ``halo_gain``; ``vignetting``: loss in the corners;
+        ``unevenness``: gain towards the lamp's side; ``gains`` and ``azimuth_errors_deg``: one a
+        channel, one a lamp, or empty; ``read_noise`` and ``shot_noise`` (variance per grey level)
+        in 8-bit grey levels; ``bit_depth``.
+    Surface
+        ``texture``: rms slope of the bulk's roughness, correlated over ``texture_um``.
     """
 
+    pixel_size_um: float = 6.4516
     image_size: tuple[int, int] = (480, 640)
     channels: tuple[Channel, ...] = field(default_factory=reference_channels)
+    blur_um: float = 5.0
+    aperture: float = 0.035
     elevation_deg: float = 45.0
-    blur_px: float = 0.8
-    far_blur_px: float = 1.8
+    ambient: float = 0.2
+    gloss: float = 0.15
+    gloss_width: float = 0.35
+    shadow: float = 0.5
     far_weight: float = 0.8
-    texture: float = 0.05
-    texture_px: float = 1.5
+    pupil: float = 0.15
+    stray: float = 0.06
+    halo_sine: float = 0.35
+    halo_width: float = 0.2
+    level: float = 0.45
+    backlit_level: float = 0.75
+    halo_level: float = 0.12
+    halo_gain: float = 3.0
+    vignetting: float = 0.1
+    unevenness: float = 0.15
+    gains: tuple[float, ...] = ()
+    azimuth_errors_deg: tuple[float, ...] = ()
     read_noise: float = 2.0
-    unevenness: float = 0.25
-    level: float = 125.0
+    shot_noise: float = 0.01
+    bit_depth: int = 8
+    texture: float = 0.05
+    texture_um: float = 10.0
+
+    def __post_init__(self) -> None:
+        shares = ("ambient", "gloss", "shadow", "far_weight", "stray", "vignetting", "unevenness")
+        check(
+            self,
+            {
+                **dict.fromkeys(shares, (0.0, 1.0)),
+                "pixel_size_um": (0.05, 100),
+                "blur_um": (0, 200),
+                "aperture": (0, 1),
+                "elevation_deg": (5, 85),
+                "gloss_width": (0.05, 5),
+                "pupil": (0.005, 1),
+                "halo_sine": (0, 1),
+                "halo_width": (0.01, 1),
+                "level": (0.01, 3),
+                "backlit_level": (0.01, 3),
+                "halo_level": (0.001, 3),
+                "halo_gain": (0, 100),
+                "read_noise": (0, 50),
+                "shot_noise": (0, 5),
+                "bit_depth": (8, 16),
+                "texture": (0, 1),
+                "texture_um": (0.1, 1000),
+            },
+        )
+        for name, size in zip(("height", "width"), self.image_size, strict=True):
+            within(f"optics.image_size ({name})", size, 16, 20000)
+        lamps = len(self.azimuths_rad)
+        for name, values, count in (
+            ("gains", self.gains, len(self.channels)),
+            ("azimuth_errors_deg", self.azimuth_errors_deg, lamps),
+        ):
+            if values and len(values) != count:
+                raise BadInput(f"simulation: optics.{name}", f"none or {count}", str(len(values)))
+        for gain in self.gains:
+            within("optics.gains", gain, 0.05, 20)
 
     @cached_property
     def azimuths_rad(self) -> Floats:
-        """Azimuth of each directional channel, radians ccw from +x, y up."""
+        """Azimuth that each lamp is said to have, radians ccw from +x, y up."""
         return np.deg2rad([c.azimuth_deg for c in self.channels if c.azimuth_deg is not None])
 
+    @property
+    def lit_from_rad(self) -> Floats:
+        """Azimuth that each lamp has: what is said, and its error."""
+        errors = self.azimuth_errors_deg or (0.0,) * len(self.azimuths_rad)
+        return np.asarray(self.azimuths_rad + np.deg2rad(errors))
 
-def height_map(openings: pd.DataFrame, image_size: tuple[int, int]) -> FloatImage:
-    """Return the height of one surface in pixels: 0 in the bulk, negative in a pit.
+    @property
+    def fine_size(self) -> tuple[int, int]:
+        """(height, width) of the height maps."""
+        return self.image_size[0] * OVERSAMPLING, self.image_size[1] * OVERSAMPLING
 
-    Each pit is an oblique cone over its elliptic opening, rounded towards a paraboloid by
-    ``roundness``; where pits overlap the deeper wall is what remains.
+    @property
+    def fine_um(self) -> float:
+        """Distance of a height map's points."""
+        return self.pixel_size_um / OVERSAMPLING
 
-    Parameters
-    ----------
-    openings : ``x_px, y_px`` (y down), ``radius_px, ellipticity, angle_deg, slope, roundness``
-        of the pits of this surface; those outside the picture may reach into it.
-    image_size : (height, width) in pixels.
+
+@dataclass(frozen=True)
+class Scene:
+    """One tile's foil as the camera sees it; all (y, x) float32, ``OVERSAMPLING`` points a pixel.
+
+    ``top_um`` and ``bottom_um`` are heights of the near and the far surface, negative in a pit;
+    ``opacity`` 0 to 1 what lies in the light's way; ``hole`` 1 where there is no foil. Those two
+    may be None: nothing anywhere.
     """
-    rows, columns = image_size
-    surface = np.zeros(image_size, np.float32)
-    names = ["x_px", "y_px", "radius_px", "ellipticity", "angle_deg", "slope", "roundness"]
-    for x, y, radius, ellipticity, angle, slope, roundness in openings[names].to_numpy(float):
-        minor = radius * np.sqrt(1 - ellipticity)
-        major = minor / (1 - ellipticity)
-        r0, r1 = max(int(y - major) - 1, 0), min(int(y + major) + 3, rows)
-        c0, c1 = max(int(x - major) - 1, 0), min(int(x + major) + 3, columns)
-        if r0 >= r1 or c0 >= c1:
-            continue
-        v, u = np.mgrid[r0:r1, c0:c1]
-        c, s = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
-        along, across = ((u - x) * c - (v - y) * s) / major, ((u - x) * s + (v - y) * c) / minor
-        # Level lines of an oblique cone: ellipses that shrink towards the apex at (lean, 0).
-        lean = 0.6 * ellipticity
-        dot = (along - lean) * lean
-        far2 = (along - lean) ** 2 + across**2
-        t = (dot + np.sqrt(dot**2 + (1 - lean**2) * far2)) / (1 - lean**2)
-        depth = (1 - roundness) * (1 - t) + roundness * (1 - t**2)
-        patch = surface[r0:r1, c0:c1]
-        np.minimum(patch, -slope * minor * depth, out=patch, where=t < 1)
-    return surface
+
+    top_um: FloatImage
+    bottom_um: FloatImage
+    thickness_um: float = 500.0
+    refractive_index: float = 1.585
+    opacity: FloatImage | None = None
+    hole: FloatImage | None = None
 
 
 def _blurred(picture: FloatImage, sigma_px: float) -> FloatImage:
+    if sigma_px < 0.05:
+        return picture
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma_px), np.float32)
 
 
-def _slopes(height: FloatImage) -> tuple[FloatImage, FloatImage]:
-    down, right = np.gradient(height)
-    return np.asarray(right, np.float32), np.asarray(-down, np.float32)
+def _binned(fine: FloatImage) -> FloatImage:
+    rows, columns = fine.shape
+    size = (columns // OVERSAMPLING, rows // OVERSAMPLING)
+    return np.asarray(cv2.resize(fine, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+@numba.njit(cache=True, nogil=True, inline="always")  # type: ignore[untyped-decorator]
+def _slopes(height, r, c, fine_um):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return ∂h/∂x, ∂h/∂y with y up."""
+    rows, columns = height.shape
+    left, right = max(c - 1, 0), min(c + 1, columns - 1)
+    above, below = max(r - 1, 0), min(r + 1, rows - 1)
+    p = (height[r, right] - height[r, left]) / (np.float32(right - left) * fine_um)
+    q = (height[above, c] - height[below, c]) / (np.float32(below - above) * fine_um)
+    return p, q
+
+
+@numba.njit(cache=True, nogil=True, inline="always")  # type: ignore[untyped-decorator]
+def _shadowed(height, r, c, step_x, step_y, rise_um, highest):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the share of a lamp's light that higher ground keeps from a point, soft over 4 µm."""
+    rows, columns = height.shape
+    level, x, y, dark = height[r, c], float(c), float(r), 0.0
+    while dark < 1.0:
+        level, x, y = level + rise_um, x + step_x, y + step_y
+        if level >= highest or x < 0 or y < 0 or x > columns - 1 or y > rows - 1:
+            break
+        i, j = int(y), int(x)
+        i1, j1 = min(i + 1, rows - 1), min(j + 1, columns - 1)
+        fy, fx = y - i, x - j
+        ground = (height[i, j] * (1 - fx) + height[i, j1] * fx) * (1 - fy)
+        ground += (height[i1, j] * (1 - fx) + height[i1, j1] * fx) * fy
+        dark = max(dark, min((ground - level) / 4.0, 1.0))
+    return dark
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _shade(  # type: ignore[no-untyped-def]  # pragma: no cover
+    height, march, lamps, fine_um, elevation, ambient, gloss, width, shadow, highest, sign, out
+):
+    """Add up, per lamp and pixel, the light of one surface; the flat bulk gives 1.
+
+    ``sign`` is +1 for the near surface and −1 for the far one, whose slopes are seen reversed.
+    """
+    over = np.int64(2)
+    rows, columns = height.shape
+    share = np.float32(1.0 / (over * over))
+    tangent = np.float32(np.tan(elevation))
+    facet = np.float32(np.tan((np.pi / 2 - elevation) / 2))  # slope that mirrors lamp to camera
+    narrow = np.float32(0.5 / (width * width))
+    flat = np.exp(-facet * facet * narrow)
+    for r in range(rows):
+        for c in range(columns):
+            p, q = _slopes(height, r, c, fine_um)
+            p, q = sign * p, sign * q
+            tilt = np.float32(1) / np.sqrt(1 + p * p + q * q)
+            steep = p * p + q * q
+            for k in range(len(lamps)):
+                cosine, sine = lamps[k, 0], lamps[k, 1]
+                towards = -(p * cosine + q * sine)
+                light = max((1 + towards / tangent) * tilt, np.float32(0)) * (1 - gloss)
+                if gloss > 0:
+                    away = steep - 2 * facet * towards + facet * facet
+                    light += gloss * np.exp(-away * narrow) / flat
+                if shadow > 0 and march[r, c]:
+                    rise = fine_um * tangent
+                    light *= 1 - shadow * _shadowed(height, r, c, cosine, -sine, rise, highest)
+                out[k, r // over, c // over] += share * (ambient + (1 - ambient) * light)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _transmit(height, fine_um, index, pupil, halo_sine, halo_width, light, halo):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add up, per pixel, what a surface lets through backlit, and what it sends into the halo.
+
+    A slope of angle α refracts a ray by δ, n sin α = sin(α + δ). Condenser and objective with
+    Gaussian pupils of joint width ``pupil`` accept exp(−sin²δ / 2 pupil²); past the critical angle
+    nothing gets out.
+    """
+    over = np.int64(2)
+    rows, columns = height.shape
+    share = np.float32(1.0 / (over * over))
+    for r in range(rows):
+        for c in range(columns):
+            p, q = _slopes(height, r, c, fine_um)
+            steep = p * p + q * q
+            sine = np.sqrt(steep / (1 + steep))
+            out = index * sine
+            if out < 1:
+                deviation = out / np.sqrt(1 + steep) - np.sqrt(1 - out * out) * sine
+                light[r // over, c // over] += share * np.exp(-0.5 * (deviation / pupil) ** 2)
+                lobe = np.exp(-0.5 * ((deviation - halo_sine) / halo_width) ** 2)
+            else:
+                lobe = 0.3  # what finds its way out after several reflections
+            halo[r // over, c // over] += share * lobe
 
 
 def _texture(rng: np.random.Generator, optics: Optics) -> FloatImage:
-    raw = rng.standard_normal(optics.image_size, np.float32)
-    smooth = _blurred(raw, optics.texture_px)
-    p, q = _slopes(smooth)
-    return smooth * np.float32(optics.texture / np.sqrt((p**2 + q**2).mean()))
+    """Return heights of rms slope ``texture``, smooth over ``texture_um``."""
+    raw = rng.standard_normal(optics.fine_size, np.float32)
+    smooth = _blurred(raw, optics.texture_um / optics.fine_um)
+    slopes = [np.diff(smooth, axis=axis) / np.float32(optics.fine_um) for axis in (0, 1)]
+    rms = np.sqrt(sum(float((s**2).mean()) for s in slopes))
+    return smooth * np.float32(optics.texture / rms)
 
 
-def _uneven(optics: Optics) -> list[FloatImage]:
-    """Return, per channel, how the light falls off: towards the side away from its lamp."""
-    rows, columns = optics.image_size
-    y, x = np.mgrid[:rows, :columns].astype(np.float32)
-    x, y = x / columns - 0.5, 0.5 - y / rows
-    radial = 1 - optics.unevenness * (x**2 + y**2)
-    out, lamps = [], iter(optics.azimuths_rad)
-    for channel in optics.channels:
-        tilt = np.float32(0.0)
-        if channel.role == "directional":
-            lamp = next(lamps)
-            tilt = optics.unevenness * (x * np.cos(lamp) + y * np.sin(lamp))
-        out.append((radial + tilt).astype(np.float32))
+def _shaded_near(scene: Scene, optics: Optics, lamps: FloatImage) -> FloatStack:
+    """Return (lamp, y, x) light of the near surface."""
+    elevation = np.deg2rad(optics.elevation_deg)
+    march = scene.top_um < -1
+    highest = max(float(scene.top_um.max()), 0.0)
+    bump = scene.top_um > 3
+    if bump.any():  # what stands up throws its shadow as far as this
+        far = int(np.ceil(highest / np.tan(elevation) / optics.fine_um)) + 1
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * far + 1, 2 * far + 1))
+        march |= cv2.dilate(bump.astype(np.uint8), kernel) > 0
+    out = np.zeros((len(lamps), *optics.image_size), np.float32)
+    given = (optics.ambient, optics.gloss, optics.gloss_width, optics.shadow)
+    numbers = [np.float32(v) for v in (optics.fine_um, elevation, *given, highest, 1.0)]
+    _shade(scene.top_um, march, lamps, *numbers, out)
     return out
 
 
-def render(
-    top: FloatImage, bottom: FloatImage, optics: Optics, rng: np.random.Generator | None = None
+def _shaded_far(scene: Scene, optics: Optics, lamps: FloatImage) -> FloatStack:
+    """Return (lamp, y, x) light of the far surface: from inside, slopes reversed, no shadows."""
+    elevation = np.deg2rad(optics.elevation_deg)
+    out = np.zeros((len(lamps), *optics.image_size), np.float32)
+    none = np.zeros((1, 1), np.bool_)
+    given = (optics.ambient, optics.gloss, optics.gloss_width, 0.0, 0.0)
+    numbers = (optics.fine_um, elevation, *given, -1.0)
+    _shade(scene.bottom_um, none, lamps, *(np.float32(v) for v in numbers), out)
+    return out
+
+
+def _field(optics: Optics, azimuth_rad: float | None) -> FloatImage:
+    """Return how bright the empty field is: vignetting, and the lamp's side brighter."""
+    rows, columns = optics.image_size
+    y, x = np.mgrid[:rows, :columns].astype(np.float32)
+    half = np.float32(np.hypot(rows, columns) / 2)
+    x, y = (x - (columns - 1) / 2) / half, ((rows - 1) / 2 - y) / half
+    out = 1 - optics.vignetting * (x**2 + y**2)
+    if azimuth_rad is not None:
+        tilt = x * np.cos(azimuth_rad) + y * np.sin(azimuth_rad)
+        out = out + optics.unevenness * tilt
+    return np.asarray(out, np.float32)
+
+
+def _photographed(
+    light: FloatImage, gain: float, optics: Optics, rng: np.random.Generator | None
 ) -> RawStack:
+    """Return grey levels of light, 1 being the end of the range."""
+    most = 2**optics.bit_depth - 1
+    picture = light * np.float32(gain * most)
+    if rng is not None:
+        unit = most / 255
+        variance = np.clip(picture, 0, None) * np.float32(optics.shot_noise * unit)
+        variance += np.float32((optics.read_noise * unit) ** 2)
+        picture = picture + rng.standard_normal(picture.shape, np.float32) * np.sqrt(variance)
+    dtype = np.uint8 if optics.bit_depth == 8 else np.uint16
+    return np.clip(np.rint(picture), 0, most).astype(dtype)
+
+
+def render(scene: Scene, optics: Optics, rng: np.random.Generator | None = None) -> RawStack:
     """Return the pictures of one tile as the camera saw it.
 
     Parameters
     ----------
-    top, bottom : (y, x) float32 height maps in pixels of the surface that faces the camera and
-        of the far one, both as seen from the camera, negative in a pit.
+    scene : the foil; its maps have ``optics.fine_size``.
     optics : the microscope.
     rng : source of texture and noise; None renders without either.
 
     Returns
     -------
-    (channel, y, x) uint8.
+    (channel, y, x) uint8, or uint16 for more than 8 bits.
+
+    Raises
+    ------
+    BadInput : a map of another size.
     """
-    if rng is not None:
-        top, bottom = top + _texture(rng, optics), bottom + _texture(rng, optics)
-    p, q = (_blurred(s, optics.blur_px) for s in _slopes(top))
-    fp, fq = (_blurred(s, optics.far_blur_px) for s in _slopes(bottom))
-    near2, far2 = p**2 + q**2, fp**2 + fq**2
-    k = np.float32(1 / np.tan(np.deg2rad(optics.elevation_deg)))
-    # Lambert: (n . l) / (bulk's n . l); the far surface is lit from behind it, hence its sign.
-    near_n, far_n = 1 / np.sqrt(1 + near2), 1 / np.sqrt(1 + far2)
-    wall = 1 - np.exp(-near2 / 0.08)
-    far_wall = 1 - np.exp(-far2 / 0.08)
-    pictures, lamps = [], iter(optics.azimuths_rad)
-    for channel, light in zip(optics.channels, _uneven(optics), strict=True):
+    for name in ("top_um", "bottom_um", "opacity", "hole"):
+        given = getattr(scene, name)
+        if given is not None and given.shape != optics.fine_size:
+            raise BadInput(f"simulation: scene.{name}", str(optics.fine_size), str(given.shape))
+    if rng is not None and optics.texture > 0:
+        scene = Scene(
+            scene.top_um + _texture(rng, optics),
+            scene.bottom_um + _texture(rng, optics),
+            scene.thickness_um,
+            scene.refractive_index,
+            scene.opacity,
+            scene.hole,
+        )
+    azimuths = optics.lit_from_rad
+    lamps = np.stack([np.cos(azimuths), np.sin(azimuths)], axis=1).astype(np.float32)
+    near, far = _shaded_near(scene, optics, lamps), _shaded_far(scene, optics, lamps)
+    through, halo, far_through, far_halo = (
+        np.zeros(optics.image_size, np.float32) for _ in range(4)
+    )
+    optical = (optics.pupil, optics.halo_sine, optics.halo_width)
+    numbers = [np.float32(v) for v in (optics.fine_um, scene.refractive_index, *optical)]
+    _transmit(scene.top_um, *numbers, through, halo)
+    _transmit(scene.bottom_um, *numbers, far_through, far_halo)
+    clear = None if scene.opacity is None else 1 - _binned(scene.opacity)
+    hole = None if scene.hole is None else _binned(scene.hole)
+    stray = np.float32(optics.stray)
+    pictures, lamp = [], 0
+    for index, channel in enumerate(optics.channels):
+        focus = channel.focus_um or 0.0
+        sharp = np.hypot(optics.blur_um, optics.aperture * focus) / optics.pixel_size_um
+        depth = focus + scene.thickness_um / scene.refractive_index
+        blunt = np.hypot(optics.blur_um, optics.aperture * depth) / optics.pixel_size_um
+        azimuth = None
+        # How bright a hole is, beside the bulk.
+        empty = np.float32(0.1)
         if channel.role == "directional":
-            lamp = next(lamps)
-            c, s = np.float32(np.cos(lamp)), np.float32(np.sin(lamp))
-            near = np.maximum((1 - k * (p * c + q * s)) * near_n, 0)
-            far = np.maximum((1 + k * (fp * c + fq * s)) * far_n, 0)
-            signal = optics.level * near * (1 + optics.far_weight * (far - 1))
+            azimuth = float(azimuths[lamp])
+            # What a steep wall of the near surface bends away is not seen of the far one.
+            seen = np.float32(optics.far_weight) * through
+            beyond = 1 + seen * (_blurred(far[lamp], blunt) - 1)
+            light = near[lamp] * beyond
+            light = light if clear is None else light * (1 + clear) / 2
+            level, lamp = optics.level, lamp + 1
         elif channel.role == "backlit":
-            signal = 1.5 * optics.level * (1 - 0.75 * wall) * (1 - 0.7 * far_wall)
+            light = through * _blurred(far_through, blunt)
+            light = light if clear is None else light * clear
+            light, level, empty = stray + (1 - stray) * light, optics.backlit_level, np.float32(1.1)
         else:
-            signal = 0.25 * optics.level * (1 + 3 * wall + 2 * far_wall)
-        picture = signal * light
-        if rng is not None:
-            shot = np.sqrt(np.maximum(picture, 0) * 0.01)
-            noise = rng.standard_normal(picture.shape, np.float32)
-            picture = picture + noise * np.sqrt(shot**2 + optics.read_noise**2)
-        pictures.append(np.clip(np.rint(picture), 0, 255).astype(np.uint8))
+            bright = halo + np.float32(0.7) * through * _blurred(far_halo, blunt)
+            bright = bright if clear is None else bright + 1 - clear
+            light, level = 1 + np.float32(optics.halo_gain) * bright, optics.halo_level
+        if hole is not None:
+            light = light + hole * (empty - light)
+        light = _blurred(np.asarray(light, np.float32), sharp) * _field(optics, azimuth)
+        gain = level * (optics.gains[index] if optics.gains else 1.0)
+        pictures.append(_photographed(light, gain, optics, rng))
     return np.stack(pictures)

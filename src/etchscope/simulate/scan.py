@@ -1,163 +1,448 @@
 """A simulated foil under the microscope: its scan record, its tiles one by one, and the truth."""
 
+import os
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from etchscope.foil import BadInput, Scan, Side, Tile, as_pits, foil_frame, stage_to_tile
-from etchscope.foil.types import Bools, RawStack
-from etchscope.simulate.optics import Optics, height_map, render
-from etchscope.simulate.populations import Population, draw_openings
+from etchscope.foil import (
+    BadInput,
+    Foil,
+    Scan,
+    Side,
+    Tile,
+    as_pits,
+    foil_frame,
+    stage_to_tile,
+    tile_to_stage,
+)
+from etchscope.foil.types import Bools, Floats, RawStack
+from etchscope.simulate.bounds import check, within
+from etchscope.simulate.materials import material_named
+from etchscope.simulate.optics import OVERSAMPLING, Optics, Scene, render
+from etchscope.simulate.populations import (
+    CELL_MM,
+    MARK_COLUMNS,
+    Population,
+    Sheet,
+    draw_marks,
+    draw_pits,
+    reach_mm,
+)
+from etchscope.simulate.scene import draw_scene
 
-__all__ = ["SimulatedScan", "isolated"]
+__all__ = ["TRUTH_COLUMNS", "SimulatedScan", "Stage", "isolated", "openings"]
 
-_STEP_MM = (4.0, 3.0)
-_PIXEL_UM = 6.4516
+_OVERLAP_PX = (20, 15)
+TRUTH_COLUMNS = ("particle", "v", "dip_deg", "azimuth_deg", "depth_um", "removed_um", "length_um")
+"""What the truth says beyond the pit table; NaN for marks. Azimuths as the camera sees them."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How the foil lies on the stage.
+
+    ``rotation_deg`` turns the foil counter-clockwise, ``offset_mm`` moves it (x, y);
+    ``jitter_um`` is the rms error of a tile's true position against the recorded one, per axis.
+    """
+
+    rotation_deg: float = 0.0
+    offset_mm: tuple[float, float] = (0.0, 0.0)
+    jitter_um: float = 0.0
+
+    def __post_init__(self) -> None:
+        check(self, {"rotation_deg": (-180, 180), "jitter_um": (0, 500)})
 
 
 @dataclass(frozen=True)
 class SimulatedScan:
     """One side of a foil that never existed, scanned column by column like the reference.
 
-    Every tile is a function of ``seed`` and its number alone, so any worker can render it. The
-    same seed with another ``side`` is the same foil turned over.
+    Every tile is a function of the parameters and its number alone, so any worker can render it.
+    The same ``seed`` with another ``side`` is the same foil turned over, with another ``optics``
+    or ``stage`` the same foil seen otherwise, with another ``exposure`` the next foil of a stack:
+    the same ions, another background.
 
     Raises
     ------
-    BadInput : a negative seed, or no column or row.
+    BadInput : a parameter outside its range, signal that etches no pit, a pit larger than a tile,
+        or pictures that do not fit into memory.
 
     Examples
     --------
-    >>> foil = SimulatedScan(seed=1, columns=1, rows=1, population=Population(10, 1))
+    >>> foil = SimulatedScan(seed=1, columns=1, rows=1)
     >>> foil.read_tile(1).shape
     (10, 480, 640)
+    >>> sorted(foil.truth()["class"].unique())
+    ['bottom', 'hip', 'top']
     """
 
     seed: int
     columns: int = 4
     rows: int = 3
     population: Population = field(default_factory=Population)
+    sheet: Sheet = field(default_factory=Sheet)
     optics: Optics = field(default_factory=Optics)
+    stage: Stage = field(default_factory=Stage)
     side: Side = "front"
-    foil: str = "demo"
+    foil: str = "simulated"
+    exposure: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("seed", 0), ("columns", 1), ("rows", 1)):
-            value = getattr(self, name)
-            if value < least:
-                raise BadInput(f"simulation: {name}", f"{least} or more", repr(value))
+        check(
+            self,
+            {"seed": (0, 2**63), "columns": (1, 1000), "rows": (1, 1000), "exposure": (0, 1000)},
+        )
+        hips = self.population.hips
+        ratio = hips.ratio(self.sheet)
+        if hips.per_tile and ratio <= 1.02:
+            limit = material_named(self.sheet.material).threshold
+            raise BadInput(
+                "simulation: hips.rel_mev_cm2_g (or charge and beta)",
+                f"more than the threshold of {self.sheet.material}, {limit:g} MeV cm²/g",
+                f"V = {ratio:.3g}: no pit anywhere",
+            )
+        widest = 2 * self.sheet.removed_um / self.optics.pixel_size_um
+        within(
+            "pit size in pixels (2 · sheet.removed_um / optics.pixel_size_um)",
+            widest,
+            0,
+            min(self.optics.image_size) - 1,
+            hint="Remove less or make the picture larger.",
+        )
+        # Per point of the height maps about ten float32; per picture about four.
+        points = self.optics.image_size[0] * self.optics.image_size[1]
+        needed = points * 4 * (10 * OVERSAMPLING**2 + 4 * len(self.optics.channels))
+        if needed > _memory_bytes():
+            raise BadInput(
+                "simulation: optics.image_size and optics.channels",
+                f"pictures that fit into {_memory_bytes() / 2**30:.1f} GiB of memory",
+                f"{needed / 2**30:.1f} GiB for one tile",
+            )
 
     @cached_property
     def scan(self) -> Scan:
         """The scan's record; stage x is reversed on the back, so foil x is the same."""
+        height, width = self.optics.image_size
+        mm = self.optics.pixel_size_um / 1000
+        step_x, step_y = (width - _OVERLAP_PX[0]) * mm, (height - _OVERLAP_PX[1]) * mm
         sign = -1 if self.side == "back" else 1
-        tiles = [
+        tiles = tuple(
             Tile(
                 number=1 + c * self.rows + r,
-                stage_x_mm=sign * c * _STEP_MM[0],
-                stage_y_mm=-r * _STEP_MM[1],
+                stage_x_mm=round(sign * c * step_x, 6),
+                stage_y_mm=round(-r * step_y, 6),
             )
             for c in range(self.columns)
             for r in range(self.rows)
-        ]
-        return Scan(
+        )
+        record = Scan(
             name=f"{self.foil}-{self.side}",
             foil=self.foil,
             side=self.side,
             layout="smartscope",
-            pixel_size_um=_PIXEL_UM,
+            pixel_size_um=self.optics.pixel_size_um,
             image_size=self.optics.image_size,
+            dtype="uint8" if self.optics.bit_depth == 8 else "uint16",
             channels=self.optics.channels,
-            tiles=tuple(tiles),
+            tiles=tiles,
+            metadata={
+                "material": self.sheet.material,
+                "thickness_um": self.sheet.thickness_um,
+                "etch": {"removed_um": self.sheet.removed_um},
+            },
         )
+        return record.model_copy(update={"datum": self._datum(record)})
+
+    @property
+    def foil_record(self) -> Foil:
+        """The foil's record for a store."""
+        return Foil(
+            name=self.foil,
+            material=self.sheet.material,
+            thickness_um=self.sheet.thickness_um,
+            etch={"removed_um": self.sheet.removed_um},
+        )
+
+    def _sheet_to_stage(self, x_mm: Floats, y_mm: Floats) -> tuple[Floats, Floats]:
+        """Return the stage place of points of the sheet: turned over, turned, moved."""
+        x = -x_mm if self.side == "back" else x_mm
+        a = np.deg2rad(self.stage.rotation_deg)
+        dx, dy = self.stage.offset_mm
+        return x * np.cos(a) - y_mm * np.sin(a) + dx, x * np.sin(a) + y_mm * np.cos(a) + dy
+
+    def _stage_to_sheet(self, x_mm: Floats, y_mm: Floats) -> tuple[Floats, Floats]:
+        a = np.deg2rad(self.stage.rotation_deg)
+        dx, dy = x_mm - self.stage.offset_mm[0], y_mm - self.stage.offset_mm[1]
+        x, y = dx * np.cos(a) + dy * np.sin(a), dy * np.cos(a) - dx * np.sin(a)
+        return (-x if self.side == "back" else x), y
+
+    def _datum(self, record: Scan) -> tuple[tuple[int, float, float], ...]:
+        """Return each datum hole where the tile that shows it best shows it."""
+        out = []
+        height, width = record.image_size
+        for hole in self.population.marks.holes_mm:
+            stage = self._sheet_to_stage(*(np.array(v) for v in hole))
+            best = None
+            for tile in record.tiles:
+                at = (np.array(v) for v in self._true_place(tile))
+                x, y = (float(v) for v in stage_to_tile(*stage, *at, record))
+                inside = min(x + 0.5, width - 0.5 - x, y + 0.5, height - 0.5 - y)
+                if inside > 0 and (best is None or inside > best[0]):
+                    best = (inside, (tile.number, round(x, 3), round(y, 3)))
+            if best is not None:
+                out.append(best[1])
+        return tuple(out)
+
+    def _true_place(self, tile: Tile) -> tuple[float, float]:
+        """Return where the stage really was."""
+        rng = np.random.default_rng([self.seed, 3, self.exposure, self._side, tile.number])
+        dx, dy = rng.normal(0, self.stage.jitter_um / 1000, 2)
+        return (tile.stage_x_mm or 0.0) + dx, (tile.stage_y_mm or 0.0) + dy
+
+    @property
+    def _side(self) -> int:
+        return 0 if self.side == "front" else 1
 
     @cached_property
-    def _openings(self) -> pd.DataFrame:
-        """Openings on the whole foil in foil mm, surfaces as seen from the front."""
+    def _tiles(self) -> dict[int, Tile]:
+        return {tile.number: tile for tile in self.scan.tiles}
+
+    def _tile(self, number: int) -> Tile:
+        if number not in self._tiles:
+            raise BadInput("simulation: tile", f"1 to {len(self._tiles)}", repr(number))
+        return self._tiles[number]
+
+    def _to_tile(self, x_mm: Floats, y_mm: Floats, tile: Tile) -> tuple[Floats, Floats]:
+        at = (np.array(v) for v in self._true_place(tile))
+        return stage_to_tile(*self._sheet_to_stage(x_mm, y_mm), *at, self.scan)
+
+    def _cells(self, tile: Tile, reach: float) -> list[tuple[int, int]]:
+        """Return the cells whose particles may show in a tile."""
         height, width = self.optics.image_size
-        mm = _PIXEL_UM / 1000
-        wide = (self.columns - 1) * _STEP_MM[0] / mm + width
-        high = (self.rows - 1) * _STEP_MM[1] / mm + height
-        rng = np.random.default_rng([self.seed, 0])
-        out = draw_openings(
-            rng,
-            self.population,
-            width_px=wide,
-            height_px=high,
-            tiles=wide * high / (width * height),
+        corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], float).T
+        stage = tile_to_stage(*corners, *self._true_place(tile), self.scan)
+        x, y = self._stage_to_sheet(*stage)
+        i = range(_cell(x.min() - reach), _cell(x.max() + reach) + 1)
+        j = range(_cell(y.min() - reach), _cell(y.max() + reach) + 1)
+        return [(a, b) for a in i for b in j]
+
+    def _pits(self, tile: Tile) -> pd.DataFrame:
+        """Return the pits that show in a tile, in its pixels, surfaces as the camera sees them."""
+        reach = reach_mm(self.population, self.sheet)
+        parts = [
+            _pits_of_cell(self.seed, cell, self.population, self.sheet, self.exposure)
+            for cell in self._cells(tile, reach)
+        ]
+        out = pd.concat(parts, ignore_index=True)
+        x, y = self._to_tile(out["x_mm"].to_numpy(), out["y_mm"].to_numpy(), tile)
+        height, width = self.optics.image_size
+        half = out["major_um"].to_numpy() / 2 / self.optics.pixel_size_um + 2
+        near = (x > -half) & (x < width + half) & (y > -half) & (y < height + half)
+        out = out[near].assign(centre_x_px=x[near], centre_y_px=y[near])
+        entered = self._to_tile(
+            out["entered_x_mm"].to_numpy(), out["entered_y_mm"].to_numpy(), tile
         )
-        out["x_mm"] = (out.pop("x_px") - width / 2) * mm
-        out["y_mm"] = (height / 2 - out.pop("y_px")) * mm
+        out["x_px"], out["y_px"] = entered
+        azimuth = out["azimuth_rad"].to_numpy()
+        if self.side == "back":
+            azimuth = np.pi - azimuth
+        out["azimuth_rad"] = azimuth + np.deg2rad(self.stage.rotation_deg)
+        top = out["front"].to_numpy() == (self.side == "front")
+        out["surface"] = np.where(top, "top", "bottom")
         return out
 
-    def _in_tile(self, number: int, margin_px: float) -> pd.DataFrame:
-        """Return the openings around one tile in its pixels, surfaces as the camera sees them."""
-        tile = next((t for t in self.scan.tiles if t.number == number), None)
-        if tile is None:
-            raise BadInput("simulation: tile", f"1 to {len(self.scan.tiles)}", repr(number))
-        out = self._openings.copy()
-        x, y = foil_frame(self.scan).to_stage(out["x_mm"].to_numpy(), out["y_mm"].to_numpy())
-        at = np.array([tile.stage_x_mm, tile.stage_y_mm], float)
-        out["x_px"], out["y_px"] = stage_to_tile(x, y, at[0], at[1], self.scan)
-        if self.side == "back":
-            out["surface"] = out["surface"].map({"top": "bottom", "bottom": "top"})
-            out["angle_deg"] = (180 - out["angle_deg"]) % 180
-        height, width = self.optics.image_size
-        near = out["x_px"].between(-0.5 - margin_px, width - 0.5 + margin_px)
-        return out[near & out["y_px"].between(-0.5 - margin_px, height - 0.5 + margin_px)]
+    def _marks(self, tile: Tile) -> pd.DataFrame:
+        """Return the strokes near a tile, in its pixels; dust and scratches of the near side."""
+        parts = [
+            draw_marks(
+                self.seed,
+                cell,
+                self.population,
+                exposure=self.exposure,
+                back=self.side == "back",
+            )
+            for cell in self._cells(tile, 5.0)
+        ]
+        some = [part for part in parts if len(part)]
+        if not some:
+            return pd.DataFrame(columns=[*MARK_COLUMNS, "x0_px", "y0_px", "x1_px", "y1_px"])
+        out = pd.concat(some, ignore_index=True)
+        for end in "01":
+            x, y = (out[f"{axis}{end}_mm"].to_numpy(float) for axis in "xy")
+            out[f"x{end}_px"], out[f"y{end}_px"] = self._to_tile(x, y, tile)
+        return out
 
-    def read_tile(self, number: int) -> RawStack:
-        """Return the (channel, y, x) uint8 pictures of one tile.
+    def scene(self, number: int) -> Scene:
+        """Return the foil of one tile before any light falls on it.
 
         Raises
         ------
         BadInput : the scan has no such tile.
         """
-        pits = self._in_tile(number, margin_px=30)
-        surfaces = [
-            height_map(pits[pits["surface"] == s], self.optics.image_size)
-            for s in ("top", "bottom")
-        ]
-        side = 0 if self.side == "front" else 1
-        rng = np.random.default_rng([self.seed, 1, side, number])
-        return render(surfaces[0], surfaces[1], self.optics, rng)
+        tile = self._tile(number)
+        return draw_scene(
+            self._pits(tile),
+            self._marks(tile),
+            self.optics,
+            thickness_um=self.sheet.thickness_um - 2 * self.sheet.removed_um,
+            refractive_index=material_named(self.sheet.material).refractive_index,
+        )
 
-    def truth(self) -> pd.DataFrame:
-        """Return the true openings as a pit table, one row an opening and tile that shows it.
+    def read_tile(self, number: int) -> RawStack:
+        """Return the (channel, y, x) pictures of one tile.
 
-        An opening in the overlap of two tiles has a row in each; ``pit`` numbers the opening,
-        ``class`` is hip, top or bottom, and ``partner`` names the other opening of a pair.
+        Raises
+        ------
+        BadInput : the scan has no such tile.
         """
+        rng = np.random.default_rng([self.seed, 1, self.exposure, self._side, number])
+        return render(self.scene(number), self.optics, rng)
+
+    def truth(self, tiles: tuple[int, ...] | None = None) -> pd.DataFrame:
+        """Return what is really there as a pit table, one row a thing and tile that shows it.
+
+        An opening in the overlap of two tiles has a row in each; ``pit`` numbers the opening, and
+        ``partner`` names the other opening of a signal pair if the scan shows it. ``class`` is
+        hip, top, bottom, top.spallation, bottom.spallation, maybe, or misc.dust, .scratch, .fibre,
+        .bubble, .hole for marks (one row a mark at its middle, with the radius of its extent).
+        After the pit table's columns come ``TRUTH_COLUMNS``; ``particle`` is the same number on
+        every scan of a foil, and for ions on every foil of a stack.
+
+        Parameters
+        ----------
+        tiles : numbers of the tiles to list; all unless given. ``pit`` counts within the list.
+        """
+        chosen = [t for t in self.scan.tiles if tiles is None or t.number in tiles]
+        frame = foil_frame(self.scan)
+        height, width = self.optics.image_size
         parts = []
-        for tile in self.scan.tiles:
-            part = self._in_tile(tile.number, margin_px=0).assign(tile=tile.number)
-            parts.append(part)
-        rows = pd.concat(parts)
-        pairs = int(self._openings["hip"].sum()) // 2
-        pit = rows.index.to_numpy()
-        partner = np.where(pit < pairs, pit + pairs, pit - pairs)
-        is_hip = rows["hip"].to_numpy()
-        columns = rows[["tile", "surface", "x_px", "y_px", "x_mm", "y_mm", "radius_px"]].copy()
-        columns["ellipticity"], columns["angle_deg"] = rows["ellipticity"], rows["angle_deg"]
-        columns["foil"], columns["side"], columns["scan"] = self.foil, self.side, self.scan.name
-        columns["run"], columns["pit"] = "truth", pit
-        columns["partner"] = pd.array(np.where(is_hip, partner, -1), dtype="Int64")
-        columns.loc[~is_hip, "partner"] = pd.NA
-        columns["class"] = np.where(is_hip, "hip", rows["surface"])
-        return as_pits(columns.reset_index(drop=True))
+        for tile in chosen:
+            rows = self._true_pits(tile)
+            marks = self._true_marks(tile)
+            rows = pd.concat([rows, marks], ignore_index=True) if len(marks) else rows
+            inside = rows["x_px"].between(-0.5, width - 0.5, inclusive="left")
+            inside &= rows["y_px"].between(-0.5, height - 0.5, inclusive="left")
+            parts.append(rows[inside].assign(tile=tile.number))
+        rows = pd.concat(parts, ignore_index=True)
+        stage = self._sheet_to_stage(rows.pop("x_mm").to_numpy(), rows.pop("y_mm").to_numpy())
+        rows["x_mm"], rows["y_mm"] = frame.from_stage(*stage)
+        thing, other = rows.pop("thing"), rows.pop("other")
+        numbers = pd.Series(np.arange(thing.nunique()), index=np.sort(thing.unique()))
+        rows["pit"] = numbers.loc[thing].to_numpy()
+        rows["partner"] = other.map(numbers).astype("Int64").to_numpy()
+        rows["foil"], rows["side"], rows["scan"] = self.foil, self.side, self.scan.name
+        rows["run"] = "truth"
+        extra = rows[list(TRUTH_COLUMNS)]
+        return as_pits(rows.drop(columns=list(TRUTH_COLUMNS))).join(extra)
+
+    def _true_pits(self, tile: Tile) -> pd.DataFrame:
+        pits = self._pits(tile)
+        px = self.optics.pixel_size_um
+        hip = (pits["kind"] == "hip").to_numpy()
+        # 2 · particle + surface names an opening (each prong of a star is a particle).
+        thing = 2 * pits["particle"].to_numpy() + pits["front"].to_numpy()
+        kind = pits["kind"].to_numpy()
+        spalled = np.where(kind == "spallation", ".spallation", "")
+        plain = np.char.add(pits["surface"].to_numpy(str), spalled)
+        return pd.DataFrame(
+            {
+                "x_px": pits["centre_x_px"],
+                "y_px": pits["centre_y_px"],
+                "x_mm": pits["x_mm"],
+                "y_mm": pits["y_mm"],
+                "surface": pits["surface"],
+                "class": np.where((kind == "hip") | (kind == "maybe"), kind, plain),
+                "radius_px": np.sqrt(pits["major_um"] * pits["minor_um"]) / 2 / px,
+                "ellipticity": 1 - pits["minor_um"] / pits["major_um"],
+                "angle_deg": np.rad2deg(pits["azimuth_rad"]) % 180,
+                "thing": thing,
+                "other": np.where(hip, thing ^ 1, -1),
+                "particle": pits["particle"],
+                "v": pits["v"],
+                "dip_deg": np.rad2deg(pits["dip_rad"]),
+                "azimuth_deg": np.rad2deg(pits["azimuth_rad"]) % 360,
+                "depth_um": pits["depth_um"],
+                "removed_um": pits["removed_um"],
+                "length_um": pits["length_um"],
+            }
+        )
+
+    def _true_marks(self, tile: Tile) -> pd.DataFrame:
+        strokes = self._marks(tile)
+        if not len(strokes):
+            return pd.DataFrame()
+        ends = pd.concat(
+            [
+                strokes[[f"x{e}_mm", f"y{e}_mm", "radius_mm", "kind", "mark"]].set_axis(
+                    ["x", "y", "radius_mm", "kind", "mark"], axis=1
+                )
+                for e in "01"
+            ]
+        )
+        marks = ends.groupby("mark").agg(
+            x0=("x", "min"),
+            x1=("x", "max"),
+            y0=("y", "min"),
+            y1=("y", "max"),
+            radius=("radius_mm", "max"),
+            kind=("kind", "first"),
+        )
+        x, y = ((marks[f"{a}0"] + marks[f"{a}1"]).to_numpy() / 2 for a in "xy")
+        extent = np.hypot(marks["x1"] - marks["x0"], marks["y1"] - marks["y0"]) / 2
+        x_px, y_px = self._to_tile(x, y, tile)
+        flat = marks["kind"].isin(["dust", "scratch", "fibre"]).to_numpy()
+        return pd.DataFrame(
+            {
+                "x_px": x_px,
+                "y_px": y_px,
+                "x_mm": x,
+                "y_mm": y,
+                "surface": np.where(flat, "top", "unknown"),
+                "class": "misc." + marks["kind"].to_numpy(),
+                "radius_px": (extent + marks["radius"]).to_numpy()
+                * 1000
+                / self.optics.pixel_size_um,
+                "thing": -2 - marks.index.to_numpy(),  # pits have the numbers from 0 on
+                "other": -1,
+                "particle": -1,
+            }
+        )
 
 
-def isolated(truth: pd.DataFrame) -> Bools:
+def _cell(x_mm: float) -> int:
+    return int(np.floor(x_mm / CELL_MM))
+
+
+@lru_cache(maxsize=64)
+def _pits_of_cell(
+    seed: int, cell: tuple[int, int], population: Population, sheet: Sheet, exposure: int
+) -> pd.DataFrame:
+    """Draw a cell once for the tiles around it; the caller changes nothing in it."""
+    return draw_pits(seed, cell, population, sheet, exposure=exposure)
+
+
+def _memory_bytes() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def openings(truth: pd.DataFrame) -> pd.DataFrame:
+    """Return the pit openings of a truth, without the dust, scratches and other marks."""
+    return truth[~truth["class"].str.startswith("misc")].reset_index(drop=True)
+
+
+def isolated(truth: pd.DataFrame, pixel_size_um: float) -> Bools:
     """Return, per opening, whether it touches no other one of its foil; (n,) bool.
 
     Parameters
     ----------
-    truth : one row an opening, ``x_mm, y_mm, radius_px`` of the reference pixel size.
+    truth : one row an opening, ``x_mm, y_mm, radius_px``.
+    pixel_size_um : of the scan.
     """
-    place = truth[["x_mm", "y_mm"]].to_numpy() * 1000 / _PIXEL_UM
+    place = truth[["x_mm", "y_mm"]].to_numpy() * 1000 / pixel_size_um
     radius = truth["radius_px"].to_numpy()
     touching = np.zeros(len(truth), bool)
     if len(truth) > 1:

@@ -1,0 +1,94 @@
+"""From tables of pits and marks to the height maps that the optics need."""
+
+import numba
+import numpy as np
+import pandas as pd
+
+from etchscope.simulate.etching import height_map
+from etchscope.simulate.optics import OVERSAMPLING, Optics, Scene
+
+__all__ = ["draw_scene"]
+
+_PROFILES = {"bump": 0, "groove": 1, "ring": 2, "hole": 3}
+_RIM_UM = 25.0  # over which a drilled hole's edge falls off
+_HOLE_UM = 60.0  # how far
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _stroke(strokes, profiles, fine_um, surface, opacity, hole):  # type: ignore[no-untyped-def]  # pragma: no cover
+    rows, columns = surface.shape
+    for i in range(len(strokes)):
+        x0, y0, x1, y1, radius, height, dark = strokes[i]
+        profile = profiles[i]
+        around = radius + (_RIM_UM / fine_um if profile == 3 else 0.0) + 1
+        r0 = max(int(np.floor(min(y0, y1) - around)), 0)
+        r1 = min(int(np.ceil(max(y0, y1) + around)) + 1, rows)
+        c0 = max(int(np.floor(min(x0, x1) - around)), 0)
+        c1 = min(int(np.ceil(max(x0, x1) + around)) + 1, columns)
+        dx, dy = x1 - x0, y1 - y0
+        length2 = dx * dx + dy * dy
+        for r in range(r0, r1):
+            for c in range(c0, c1):
+                t = 0.0
+                if length2 > 0:
+                    t = min(max(((c - x0) * dx + (r - y0) * dy) / length2, 0.0), 1.0)
+                apart = np.hypot(c - x0 - t * dx, r - y0 - t * dy)
+                u = apart / radius
+                if profile == 3:
+                    inside = min(max(radius - apart + 0.5, 0.0), 1.0)
+                    hole[r, c] = max(hole[r, c], inside)
+                    fall = (apart - radius) * fine_um / _RIM_UM
+                    if fall < 1:
+                        surface[r, c] = min(surface[r, c], -_HOLE_UM * (1 - max(fall, 0.0)))
+                elif u < 1:
+                    if profile == 0:
+                        surface[r, c] = max(surface[r, c], height * (1 - u * u))
+                        opacity[r, c] = max(opacity[r, c], dark * min(4 * (1 - u), 1.0))
+                    elif profile == 1:
+                        surface[r, c] = min(surface[r, c], height * (1 - u))
+                    else:
+                        opacity[r, c] = max(opacity[r, c], dark * u**4)
+
+
+def draw_scene(
+    pits: pd.DataFrame,
+    marks: pd.DataFrame,
+    optics: Optics,
+    *,
+    thickness_um: float,
+    refractive_index: float,
+) -> Scene:
+    """Return the foil of one tile, as the camera sees it.
+
+    Parameters
+    ----------
+    pits : ``surface`` (top or bottom) and the columns of ``height_map``, in pixels of the tile.
+    marks : strokes (``MARK_COLUMNS``) with ``x0_px, y0_px, x1_px, y1_px`` in pixels of the tile,
+        those on the near surface and, of rings and holes, all.
+    optics : the microscope.
+    thickness_um : what is left of the foil.
+    """
+    maps = []
+    for surface in ("top", "bottom"):
+        own = pits[pits["surface"] == surface]
+        fine = {name: _to_fine(own[name]) for name in ("x_px", "y_px")}
+        maps.append(height_map(own.assign(**fine), optics.fine_size, optics.fine_um))
+    opacity = hole = None
+    if len(marks):
+        opacity, hole = (np.zeros(optics.fine_size, np.float32) for _ in range(2))
+        strokes = np.column_stack(
+            [
+                *(_to_fine(marks[name]) for name in ("x0_px", "y0_px", "x1_px", "y1_px")),
+                marks["radius_mm"] * 1000 / optics.fine_um,
+                marks["height_um"],
+                marks["opacity"],
+            ]
+        ).astype(np.float64)
+        profiles = marks["profile"].map(_PROFILES).to_numpy(np.int64)
+        _stroke(strokes, profiles, optics.fine_um, maps[0], opacity, hole)
+    return Scene(maps[0], maps[1], thickness_um, refractive_index, opacity=opacity, hole=hole)
+
+
+def _to_fine(pixels: "pd.Series[float]") -> "pd.Series[float]":
+    """Return positions on the finer grid: the outer edges of both grids coincide."""
+    return (pixels + 0.5) * OVERSAMPLING - 0.5
