@@ -83,8 +83,21 @@ def opening(v: Floats, dip_rad: Floats, removed_um: Floats, length_um: Floats) -
     )
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def _carve(surface, x, y, v, dip, azimuth, removed, length, major, shift, pixel):  # type: ignore[no-untyped-def]  # pragma: no cover
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _carve(
+    surface: FloatImage,
+    x: Floats,
+    y: Floats,
+    v: Floats,
+    dip: Floats,
+    azimuth: Floats,
+    removed: Floats,
+    length: Floats,
+    major: Floats,
+    shift: Floats,
+    pixel: float,
+) -> None:  # pragma: no cover
+    """Lower the surface to each pit's floor; places in pixels, lengths in micrometres."""
     rows, columns = surface.shape
     for i in range(len(x)):
         ux, uy = np.cos(dip[i]) * np.cos(azimuth[i]), -np.cos(dip[i]) * np.sin(azimuth[i])
@@ -148,6 +161,17 @@ def height_map(pits: pd.DataFrame, image_size: tuple[int, int], pixel_size_um: f
     shape = opening(v, dip, removed, length)
     use = shape.exists
     reached = etched(v, removed, length)
-    rest = (v, dip, azimuth, removed, reached, shape.major_um, shape.shift_um)
-    _carve(surface, x[use], y[use], *(values[use] for values in rest), pixel_size_um)
+    _carve(
+        surface,
+        x[use],
+        y[use],
+        v[use],
+        dip[use],
+        azimuth[use],
+        removed[use],
+        reached[use],
+        shape.major_um[use],
+        shape.shift_um[use],
+        pixel_size_um,
+    )
     return surface

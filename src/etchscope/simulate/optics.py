@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 from etchscope.foil import BadInput, Channel
-from etchscope.foil.types import FloatImage, Floats, FloatStack, RawStack
+from etchscope.foil.types import Bools, FloatImage, Floats, FloatStack, RawStack
 from etchscope.simulate.bounds import check, within
 
 __all__ = ["OVERSAMPLING", "Optics", "Scene", "reference_channels", "render"]
@@ -174,8 +174,10 @@ def _binned(fine: FloatImage) -> FloatImage:
     return np.asarray(cv2.resize(fine, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")  # type: ignore[untyped-decorator]
-def _slopes(height, r, c, fine_um):  # type: ignore[no-untyped-def]  # pragma: no cover
+@numba.njit(cache=True, nogil=True, inline="always")
+def _slopes(
+    height: FloatImage, r: int, c: int, fine_um: np.float32
+) -> tuple[np.float32, np.float32]:  # pragma: no cover
     """Return ∂h/∂x, ∂h/∂y with y up."""
     rows, columns = height.shape
     left, right = max(c - 1, 0), min(c + 1, columns - 1)
@@ -185,8 +187,16 @@ def _slopes(height, r, c, fine_um):  # type: ignore[no-untyped-def]  # pragma: n
     return p, q
 
 
-@numba.njit(cache=True, nogil=True, inline="always")  # type: ignore[untyped-decorator]
-def _shadowed(height, r, c, step_x, step_y, rise_um, highest):  # type: ignore[no-untyped-def]  # pragma: no cover
+@numba.njit(cache=True, nogil=True, inline="always")
+def _shadowed(
+    height: FloatImage,
+    r: int,
+    c: int,
+    step_x: np.float32,
+    step_y: np.float32,
+    rise_um: np.float32,
+    highest: np.float32,
+) -> float:  # pragma: no cover
     """Return the share of a lamp's light that higher ground keeps from a point, soft over 4 µm."""
     rows, columns = height.shape
     level, x, y, dark = height[r, c], float(c), float(r), 0.0
@@ -203,10 +213,21 @@ def _shadowed(height, r, c, step_x, step_y, rise_um, highest):  # type: ignore[n
     return dark
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def _shade(  # type: ignore[no-untyped-def]  # pragma: no cover
-    height, march, lamps, fine_um, elevation, ambient, gloss, width, shadow, highest, sign, out
-):
+@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _shade(
+    height: FloatImage,
+    march: Bools,
+    lamps: FloatImage,
+    fine_um: np.float32,
+    elevation: np.float32,
+    ambient: np.float32,
+    gloss: np.float32,
+    width: np.float32,
+    shadow: np.float32,
+    highest: np.float32,
+    sign: np.float32,
+    out: FloatStack,
+) -> None:  # pragma: no cover
     """Add up, per lamp and pixel, the light of one surface; the flat bulk gives 1.
 
     ``sign`` is +1 for the near surface and −1 for the far one, whose slopes are seen reversed.
@@ -227,7 +248,7 @@ def _shade(  # type: ignore[no-untyped-def]  # pragma: no cover
             for k in range(len(lamps)):
                 cosine, sine = lamps[k, 0], lamps[k, 1]
                 towards = -(p * cosine + q * sine)
-                light = max((1 + towards / tangent) * tilt, np.float32(0)) * (1 - gloss)
+                light = float(max((1 + towards / tangent) * tilt, 0)) * (1 - gloss)
                 if gloss > 0:
                     away = steep - 2 * facet * towards + facet * facet
                     light += gloss * np.exp(-away * narrow) / flat
@@ -237,8 +258,17 @@ def _shade(  # type: ignore[no-untyped-def]  # pragma: no cover
                 out[k, r // over, c // over] += share * (ambient + (1 - ambient) * light)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def _transmit(height, fine_um, index, pupil, halo_sine, halo_width, light, halo):  # type: ignore[no-untyped-def]  # pragma: no cover
+@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _transmit(
+    height: FloatImage,
+    fine_um: np.float32,
+    index: np.float32,
+    pupil: np.float32,
+    halo_sine: np.float32,
+    halo_width: np.float32,
+    light: FloatImage,
+    halo: FloatImage,
+) -> None:  # pragma: no cover
     """Add up, per pixel, what a surface lets through backlit, and what it sends into the halo.
 
     A slope of angle α refracts a ray by δ, n sin α = sin(α + δ). Condenser and objective with
@@ -283,9 +313,20 @@ def _shaded_near(scene: Scene, optics: Optics, lamps: FloatImage) -> FloatStack:
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * far + 1, 2 * far + 1))
         march |= cv2.dilate(bump.astype(np.uint8), kernel) > 0
     out = np.zeros((len(lamps), *optics.image_size), np.float32)
-    given = (optics.ambient, optics.gloss, optics.gloss_width, optics.shadow)
-    numbers = [np.float32(v) for v in (optics.fine_um, elevation, *given, highest, 1.0)]
-    _shade(scene.top_um, march, lamps, *numbers, out)
+    _shade(
+        scene.top_um,
+        march,
+        lamps,
+        np.float32(optics.fine_um),
+        np.float32(elevation),
+        np.float32(optics.ambient),
+        np.float32(optics.gloss),
+        np.float32(optics.gloss_width),
+        np.float32(optics.shadow),
+        np.float32(highest),
+        np.float32(1),
+        out,
+    )
     return out
 
 
@@ -294,10 +335,40 @@ def _shaded_far(scene: Scene, optics: Optics, lamps: FloatImage) -> FloatStack:
     elevation = np.deg2rad(optics.elevation_deg)
     out = np.zeros((len(lamps), *optics.image_size), np.float32)
     none = np.zeros((1, 1), np.bool_)
-    given = (optics.ambient, optics.gloss, optics.gloss_width, 0.0, 0.0)
-    numbers = (optics.fine_um, elevation, *given, -1.0)
-    _shade(scene.bottom_um, none, lamps, *(np.float32(v) for v in numbers), out)
+    zero = np.float32(0)
+    _shade(
+        scene.bottom_um,
+        none,
+        lamps,
+        np.float32(optics.fine_um),
+        np.float32(elevation),
+        np.float32(optics.ambient),
+        np.float32(optics.gloss),
+        np.float32(optics.gloss_width),
+        zero,
+        zero,
+        np.float32(-1),
+        out,
+    )
     return out
+
+
+def _transmitted(
+    height: FloatImage, refractive_index: float, optics: Optics
+) -> tuple[FloatImage, FloatImage]:
+    """Return the backlight that a surface lets through, and its light in the halo's picture."""
+    light, halo = np.zeros((2, *optics.image_size), np.float32)
+    _transmit(
+        height,
+        np.float32(optics.fine_um),
+        np.float32(refractive_index),
+        np.float32(optics.pupil),
+        np.float32(optics.halo_sine),
+        np.float32(optics.halo_width),
+        light,
+        halo,
+    )
+    return light, halo
 
 
 def _field(optics: Optics, azimuth_rad: float | None) -> FloatImage:
@@ -325,7 +396,8 @@ def _photographed(
         variance += np.float32((optics.read_noise * unit) ** 2)
         picture = picture + rng.standard_normal(picture.shape, np.float32) * np.sqrt(variance)
     dtype = np.uint8 if optics.bit_depth == 8 else np.uint16
-    return np.clip(np.rint(picture), 0, most).astype(dtype)
+    levels: RawStack = np.clip(np.rint(picture), 0, most).astype(dtype)
+    return levels
 
 
 def render(scene: Scene, optics: Optics, rng: np.random.Generator | None = None) -> RawStack:
@@ -361,13 +433,8 @@ def render(scene: Scene, optics: Optics, rng: np.random.Generator | None = None)
     azimuths = optics.lit_from_rad
     lamps = np.stack([np.cos(azimuths), np.sin(azimuths)], axis=1).astype(np.float32)
     near, far = _shaded_near(scene, optics, lamps), _shaded_far(scene, optics, lamps)
-    through, halo, far_through, far_halo = (
-        np.zeros(optics.image_size, np.float32) for _ in range(4)
-    )
-    optical = (optics.pupil, optics.halo_sine, optics.halo_width)
-    numbers = [np.float32(v) for v in (optics.fine_um, scene.refractive_index, *optical)]
-    _transmit(scene.top_um, *numbers, through, halo)
-    _transmit(scene.bottom_um, *numbers, far_through, far_halo)
+    through, halo = _transmitted(scene.top_um, scene.refractive_index, optics)
+    far_through, far_halo = _transmitted(scene.bottom_um, scene.refractive_index, optics)
     clear = None if scene.opacity is None else 1 - _binned(scene.opacity)
     hole = None if scene.hole is None else _binned(scene.hole)
     stray = np.float32(optics.stray)

@@ -21,17 +21,12 @@ from etchscope.foil import (
 )
 from etchscope.foil.types import Bools, Floats, RawStack
 from etchscope.simulate.bounds import check, within
+from etchscope.simulate.cells import CELL_MM, Cell
+from etchscope.simulate.marks import MARK_COLUMNS, draw_marks
 from etchscope.simulate.materials import material_named
 from etchscope.simulate.optics import OVERSAMPLING, Optics, Scene, render
-from etchscope.simulate.populations import (
-    CELL_MM,
-    MARK_COLUMNS,
-    Population,
-    Sheet,
-    draw_marks,
-    draw_pits,
-    reach_mm,
-)
+from etchscope.simulate.particles import draw_pits, reach_mm
+from etchscope.simulate.populations import Population, Sheet
 from etchscope.simulate.scene import draw_scene
 
 __all__ = ["TRUTH_COLUMNS", "SimulatedScan", "Stage", "isolated", "openings"]
@@ -188,8 +183,8 @@ class SimulatedScan:
             stage = self._sheet_to_stage(*(np.array(v) for v in hole))
             best = None
             for tile in record.tiles:
-                at = (np.array(v) for v in self._true_place(tile))
-                x, y = (float(v) for v in stage_to_tile(*stage, *at, record))
+                at_x, at_y = self._true_place(tile)
+                x, y = (float(v) for v in stage_to_tile(*stage, at_x, at_y, record))
                 inside = min(x + 0.5, width - 0.5 - x, y + 0.5, height - 0.5 - y)
                 if inside > 0 and (best is None or inside > best[0]):
                     best = (inside, (tile.number, round(x, 3), round(y, 3)))
@@ -197,11 +192,11 @@ class SimulatedScan:
                 out.append(best[1])
         return tuple(out)
 
-    def _true_place(self, tile: Tile) -> tuple[float, float]:
+    def _true_place(self, tile: Tile) -> tuple[Floats, Floats]:
         """Return where the stage really was."""
         rng = np.random.default_rng([self.seed, 3, self.exposure, self._side, tile.number])
         dx, dy = rng.normal(0, self.stage.jitter_um / 1000, 2)
-        return (tile.stage_x_mm or 0.0) + dx, (tile.stage_y_mm or 0.0) + dy
+        return np.array((tile.stage_x_mm or 0.0) + dx), np.array((tile.stage_y_mm or 0.0) + dy)
 
     @property
     def _side(self) -> int:
@@ -217,14 +212,14 @@ class SimulatedScan:
         return self._tiles[number]
 
     def _to_tile(self, x_mm: Floats, y_mm: Floats, tile: Tile) -> tuple[Floats, Floats]:
-        at = (np.array(v) for v in self._true_place(tile))
-        return stage_to_tile(*self._sheet_to_stage(x_mm, y_mm), *at, self.scan)
+        at_x, at_y = self._true_place(tile)
+        return stage_to_tile(*self._sheet_to_stage(x_mm, y_mm), at_x, at_y, self.scan)
 
-    def _cells(self, tile: Tile, reach: float) -> list[tuple[int, int]]:
+    def _cells(self, tile: Tile, reach: float) -> list[Cell]:
         """Return the cells whose particles may show in a tile."""
         height, width = self.optics.image_size
-        corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], float).T
-        stage = tile_to_stage(*corners, *self._true_place(tile), self.scan)
+        right, down = np.array([0.0, width, width, 0.0]), np.array([0.0, 0.0, height, height])
+        stage = tile_to_stage(right, down, *self._true_place(tile), self.scan)
         x, y = self._stage_to_sheet(*stage)
         i = range(_cell(x.min() - reach), _cell(x.max() + reach) + 1)
         j = range(_cell(y.min() - reach), _cell(y.max() + reach) + 1)
@@ -419,7 +414,7 @@ def _cell(x_mm: float) -> int:
 
 @lru_cache(maxsize=64)
 def _pits_of_cell(
-    seed: int, cell: tuple[int, int], population: Population, sheet: Sheet, exposure: int
+    seed: int, cell: Cell, population: Population, sheet: Sheet, exposure: int
 ) -> pd.DataFrame:
     """Draw a cell once for the tiles around it; the caller changes nothing in it."""
     return draw_pits(seed, cell, population, sheet, exposure=exposure)

@@ -4,6 +4,7 @@ import numba
 import numpy as np
 import pandas as pd
 
+from etchscope.foil.types import FloatImage, Floats, Ints
 from etchscope.simulate.etching import height_map
 from etchscope.simulate.optics import OVERSAMPLING, Optics, Scene
 
@@ -14,8 +15,16 @@ _RIM_UM = 25.0  # over which a drilled hole's edge falls off
 _HOLE_UM = 60.0  # how far
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def _stroke(strokes, profiles, fine_um, surface, opacity, hole):  # type: ignore[no-untyped-def]  # pragma: no cover
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _stroke(
+    strokes: Floats,
+    profiles: Ints,
+    fine_um: float,
+    surface: FloatImage,
+    opacity: FloatImage,
+    hole: FloatImage,
+) -> None:  # pragma: no cover
+    """Draw (n, 7) strokes x0, y0, x1, y1, radius, height, opacity into a surface's maps."""
     rows, columns = surface.shape
     for i in range(len(strokes)):
         x0, y0, x1, y1, radius, height, dark = strokes[i]
@@ -84,7 +93,7 @@ def draw_scene(
                 marks["opacity"],
             ]
         ).astype(np.float64)
-        profiles = marks["profile"].map(_PROFILES).to_numpy(np.int64)
+        profiles = np.asarray(marks["profile"].map(_PROFILES), np.int64)
         _stroke(strokes, profiles, optics.fine_um, maps[0], opacity, hole)
     return Scene(maps[0], maps[1], thickness_um, refractive_index, opacity=opacity, hole=hole)
 

@@ -1,0 +1,231 @@
+"""The particles of a foil, and the pits that etching makes of their tracks."""
+
+import numpy as np
+import pandas as pd
+
+from etchscope.foil.types import Floats
+from etchscope.simulate.cells import Cell, first_number, places, stream
+from etchscope.simulate.etching import opening
+from etchscope.simulate.materials import etch_ratio, material_named
+from etchscope.simulate.populations import Hips, Population, Sheet
+
+__all__ = ["draw_pits", "reach_mm"]
+
+
+def _isotropic(rng: np.random.Generator, least_cosine: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return directions (x, y, z) of an isotropic flux through a plane, cosine at least so."""
+    cosine = np.sqrt(rng.uniform(least_cosine**2, 1))
+    azimuth = rng.uniform(0, 2 * np.pi, len(cosine))
+    sine = np.sqrt(1 - cosine**2)
+    return sine * np.cos(azimuth), sine * np.sin(azimuth), cosine
+
+
+def _ratios(rng: np.random.Generator, over: float, sigma: float, n: int, sheet: Sheet) -> Floats:
+    material = material_named(sheet.material)
+    return etch_ratio(material.threshold * (1 + over * rng.lognormal(0, sigma, n)), material)
+
+
+def _draw_hips(
+    rng: np.random.Generator,
+    own: np.random.Generator,
+    cell: Cell,
+    hips: Hips,
+    sheet: Sheet,
+) -> pd.DataFrame:
+    """Draw the ions of one cell where the stack's first foil is entered, moved on to this one.
+
+    Places and directions come from ``rng``, the same for all foils; their etching from ``own``.
+    """
+    x, y = places(rng, cell, hips.per_tile, None)
+    n, mean = len(x), hips.ratio(sheet)
+    if hips.direction == "isotropic":
+        # Near the threshold the opening vanishes: 5 % above it is where pits are counted.
+        limit = np.cos(np.deg2rad(hips.max_zenith_deg))
+        dx, dy, dz = _isotropic(rng, np.full(n, max(limit, min(1.05 / mean, 1.0))))
+    else:
+        a = np.deg2rad(hips.azimuth_deg)
+        along = np.deg2rad(hips.zenith_deg) + rng.normal(0, np.deg2rad(hips.spread_deg), n)
+        across = rng.normal(0, np.deg2rad(hips.spread_deg), n)
+        # Five spreads of 20° would be the horizon.
+        u = np.tan(along.clip(-1.45, 1.45))
+        w = np.tan(across.clip(-1.45, 1.45))
+        norm = np.sqrt(1 + u**2 + w**2)
+        dx, dy, dz = (
+            (u * np.cos(a) - w * np.sin(a)) / norm,
+            (u * np.sin(a) + w * np.cos(a)) / norm,
+            1 / norm,
+        )
+    v = 1 + (mean - 1) * np.clip(own.normal(1, hips.v_spread, (2, n)), 0.1, None)
+    path = sheet.thickness_um / dz
+    return pd.DataFrame(
+        {
+            "x_mm": x + sheet.depth_mm * dx / dz,
+            "y_mm": y + sheet.depth_mm * dy / dz,
+            "z_um": 0.0,
+            "dx_um": path * dx,
+            "dy_um": path * dy,
+            "dz_um": sheet.thickness_um,
+            "v_front": v[0],
+            "v_back": v[1],
+            "kind": "hip",
+        }
+    )
+
+
+def _draw_fragments(
+    rng: np.random.Generator, cell: Cell, population: Population, sheet: Sheet
+) -> pd.DataFrame:
+    f = population.fragments
+    x, y = places(rng, cell, f.per_tile, population.density)
+    x2, y2 = places(rng, cell, f.doubtful_per_tile, population.density)
+    single, pairs = len(x), len(x2)
+    shift = rng.normal(0, 0.02, (2, pairs))
+    x, y = np.r_[x, x2, x2 + shift[0]], np.r_[y, y2, y2 + shift[1]]
+    n = len(x)
+    front = np.r_[rng.random(single) < f.top_fraction, np.ones(pairs, bool), np.zeros(pairs, bool)]
+    v = _ratios(rng, f.rel_over, f.rel_sigma, n, sheet)
+    least = np.maximum(np.cos(np.deg2rad(f.max_zenith_deg)), np.minimum(1.05 / v, 1.0))
+    dx, dy, dz = _isotropic(rng, least)
+    length = np.clip(rng.exponential(f.range_um, n), 10, 0.8 * sheet.thickness_um / dz)
+    return pd.DataFrame(
+        {
+            "x_mm": x,
+            "y_mm": y,
+            "z_um": np.where(front, 0, sheet.thickness_um),
+            "dx_um": length * dx,
+            "dy_um": length * dy,
+            "dz_um": np.where(front, 1, -1) * length * dz,
+            "v_front": v,
+            "v_back": v,
+            "kind": np.r_[np.full(single, "fragment"), np.full(2 * pairs, "maybe")],
+        }
+    )
+
+
+def _draw_stars(
+    rng: np.random.Generator, cell: Cell, population: Population, sheet: Sheet
+) -> pd.DataFrame:
+    s = population.stars
+    x, y = places(rng, cell, s.per_tile, population.density)
+    kind = np.asarray(s.kinds)[rng.integers(0, len(s.kinds), len(x))]
+    prongs = np.where(kind == "back-to-back", 2, rng.integers(2, s.max_prongs + 1, len(x)))
+    depth = rng.uniform(0, sheet.thickness_um, len(x))
+    of = np.repeat(np.arange(len(x)), prongs)
+    n = len(of)
+    forward = kind[of] == "forward"
+    z = np.where(forward, rng.uniform(0.5, 1, n), rng.uniform(-1, 1, n))
+    azimuth = rng.uniform(0, 2 * np.pi, n)
+    first = np.r_[True, of[1:] != of[:-1]] if n else np.zeros(0, bool)
+    opposite = (kind[of] == "back-to-back") & ~first
+    z = np.where(opposite, -np.roll(z, 1), z)
+    azimuth = np.where(opposite, np.roll(azimuth, 1) + np.pi, azimuth)
+    length = np.clip(rng.exponential(s.range_um, n), 5, 2000)
+    # A prong ends where it leaves the sheet.
+    room = np.where(z > 0, sheet.thickness_um - depth[of], depth[of]) / np.maximum(np.abs(z), 1e-9)
+    length = np.minimum(length, room)
+    sine = np.sqrt(1 - z**2)
+    v = _ratios(rng, s.rel_over, s.rel_sigma, n, sheet)
+    return pd.DataFrame(
+        {
+            "x_mm": x[of],
+            "y_mm": y[of],
+            "z_um": depth[of],
+            "dx_um": length * sine * np.cos(azimuth),
+            "dy_um": length * sine * np.sin(azimuth),
+            "dz_um": length * z,
+            "v_front": v,
+            "v_back": v,
+            "kind": "spallation",
+        }
+    )
+
+
+def _etch(segments: pd.DataFrame, sheet: Sheet, rng: np.random.Generator) -> pd.DataFrame:
+    """Return the pits of straight tracks, one row a surface that the etchant let one open on."""
+    uneven = np.clip(rng.normal(1, sheet.removed_spread, (2, len(segments))), 0.5, 1.5)
+    start = segments[["x_mm", "y_mm", "z_um"]].to_numpy(float)
+    along = segments[["dx_um", "dy_um", "dz_um"]].to_numpy(float)
+    length = np.sqrt((along**2).sum(1))
+    end = start + along * [1e-3, 1e-3, 1]
+    # On its way up a track is entered at its end.
+    upwards = along[:, 2] < 0
+    shallow = np.where(upwards[:, None], end, start)
+    deep = np.where(upwards[:, None], start, end)
+    inward = np.where(upwards[:, None], -along, along)
+    dip = np.arcsin(np.clip(inward[:, 2] / np.maximum(length, 1e-9), 0, 1))
+    depth_front, depth_back = shallow[:, 2], sheet.thickness_um - deep[:, 2]
+    both = (depth_front < sheet.removed_um) & (depth_back < sheet.removed_um)
+    parts = []
+    for front in (True, False):
+        depth = depth_front if front else depth_back
+        point = shallow if front else deep
+        sign = 1 if front else -1
+        removed = np.clip(sheet.removed_um - depth, 0, None) * uneven[0 if front else 1]
+        v = segments["v_front" if front else "v_back"].to_numpy(float)
+        # Etched from both ends, a track is used up when the two meet.
+        available = np.where(both, length / 2, length)
+        azimuth = np.arctan2(sign * inward[:, 1], sign * inward[:, 0])
+        shape = opening(v, dip, removed, available)
+        shift = shape.shift_um / 1000
+        part = pd.DataFrame(
+            {
+                "particle": segments["particle"].to_numpy(),
+                "kind": segments["kind"].to_numpy(),
+                "front": front,
+                "x_mm": point[:, 0] + shift * np.cos(azimuth),
+                "y_mm": point[:, 1] + shift * np.sin(azimuth),
+                "entered_x_mm": point[:, 0],
+                "entered_y_mm": point[:, 1],
+                "v": v,
+                "dip_rad": dip,
+                "azimuth_rad": azimuth,
+                "removed_um": removed,
+                "length_um": available,
+                "major_um": shape.major_um,
+                "minor_um": shape.minor_um,
+                "depth_um": shape.depth_um,
+            }
+        )
+        parts.append(part[shape.exists])
+    return pd.concat(parts, ignore_index=True)
+
+
+def reach_mm(population: Population, sheet: Sheet) -> float:
+    """Return how far from its cell a particle's pits can lie."""
+    h = population.hips
+    zenith = h.max_zenith_deg if h.direction == "isotropic" else h.zenith_deg + 5 * h.spread_deg
+    slope = np.tan(np.deg2rad(min(zenith, 83.0)))
+    ion = (sheet.thickness_um / 1000 + sheet.depth_mm) * slope
+    # Prongs run at most 2 mm, pits are below 1 mm, and most ranges are far shorter.
+    return float(max(ion, 2.0 if population.stars.per_tile else 0.0)) + 1.0
+
+
+def draw_pits(
+    seed: int, cell: Cell, population: Population, sheet: Sheet, *, exposure: int = 0
+) -> pd.DataFrame:
+    """Return the pits of all particles that belong to one cell.
+
+    Parameters
+    ----------
+    seed : of the exposure; foils of one stack share it and their ions.
+    cell : (i, j), the square from (i, j) times ``CELL_MM`` on.
+    exposure : which foil of the stack; its background is its own.
+
+    Returns
+    -------
+    DataFrame, one row an opening: ``particle``, ``kind`` (hip, fragment, maybe, spallation),
+    ``front`` (bool: the surface), ``x_mm, y_mm`` of the opening's centre on the sheet,
+    ``entered_x_mm, entered_y_mm`` where the etchant entered the track, ``v``, ``dip_rad``,
+    ``azimuth_rad`` (of the track into the plastic), ``removed_um``, ``length_um``,
+    ``major_um``, ``minor_um``, ``depth_um``.
+    """
+    own = 10 * (exposure + 1)
+    ions = stream(seed, 0, cell), stream(seed, own, cell)
+    parts = [
+        _draw_hips(*ions, cell, population.hips, sheet),
+        _draw_fragments(stream(seed, own + 1, cell), cell, population, sheet),
+        _draw_stars(stream(seed, own + 2, cell), cell, population, sheet),
+    ]
+    segments = pd.concat(parts, ignore_index=True)
+    segments["particle"] = first_number(cell) + np.arange(len(segments))
+    return _etch(segments, sheet, ions[1])
