@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -245,4 +245,4 @@ def export(
         typer.echo(f"{output}: {len(opened.read_pits(name))} pits on {tiles}, {name}")
 
 
-COMMANDS = {"find": find_command, "export": export}
+COMMANDS: dict[str, Callable[..., None]] = {"find": find_command, "export": export}

@@ -3,13 +3,13 @@
 import errno
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-from etchscope.cli import analyse, data, demo, judge
+from etchscope.cli import analyse, data, demo, judge, simulate
 from etchscope.foil import EtchscopeError
 
 __all__ = ["app", "main"]
@@ -24,7 +24,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _name, _command in (demo.COMMANDS | data.COMMANDS | analyse.COMMANDS | judge.COMMANDS).items():
+_GROUPS = (demo.COMMANDS, data.COMMANDS, simulate.COMMANDS, analyse.COMMANDS, judge.COMMANDS)
+_COMMANDS: dict[str, Callable[..., None]] = {}
+for _group in _GROUPS:
+    _COMMANDS |= _group
+for _name, _command in _COMMANDS.items():
     app.command(name=_name)(_command)
 
 

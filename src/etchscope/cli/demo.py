@@ -1,5 +1,6 @@
 """The command that shows all of it on a foil that never existed."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -67,4 +68,4 @@ def demo(
     typer.echo(f"Open the report: {page}")
 
 
-COMMANDS = {"demo": demo}
+COMMANDS: dict[str, Callable[..., None]] = {"demo": demo}

@@ -1,12 +1,14 @@
 """Write a scan the way the microscope does: the ``smartscope`` layout with its ``scan.json``."""
 
 import json
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from PIL import Image
 
-from etchscope.foil import BadInput, Scan
+from etchscope.foil import BadInput, Scan, Tile
 from etchscope.foil.types import RawStack
 
 __all__ = ["write_smartscope"]
@@ -17,15 +19,19 @@ def write_smartscope(
     scan: Scan,
     read_tile: Callable[[int], RawStack],
     progress: Callable[[int], None] | None = None,
+    workers: int | None = None,
 ) -> None:
     """Write a scan directory: one folder a tile with ``Step_{step}_1.tga``, and its description.
+
+    Pictures of more than 8 bits are ``.png``, which TGA cannot hold. The description comes last.
 
     Parameters
     ----------
     directory : made if absent; must be empty.
     scan : read back it is the same record, but for its name, its layout and what is excluded.
-    read_tile : tile number → (channel, y, x) uint8.
-    progress : called with the number of tiles just written.
+    read_tile : tile number → (channel, y, x) uint8 or uint16; called from several threads.
+    progress : called with the number of tiles just written, from any thread.
+    workers : threads; as many as there are cores unless given.
 
     Raises
     ------
@@ -52,13 +58,23 @@ def write_smartscope(
         "tiles": {str(t.number): t.metadata for t in scan.tiles if t.metadata},
     }
     run = scan.foil.replace("_", "-")  # the first underscore ends it
-    for tile in scan.tiles:
+    suffix = "tga" if scan.dtype == "uint8" else "png"
+
+    def write(tile: Tile) -> None:
         folder = directory / f"{run}_{tile.number:04d}_{scan.side}"
         folder.mkdir()
         for channel, picture in zip(scan.channels, read_tile(tile.number), strict=True):
-            Image.fromarray(picture).save(folder / f"Step_{channel.step}_1.tga")
+            Image.fromarray(picture).save(folder / f"Step_{channel.step}_1.{suffix}")
         if progress is not None:
             progress(1)
+
+    with ThreadPoolExecutor(workers or len(os.sched_getaffinity(0))) as pool:
+        try:
+            for done in [pool.submit(write, tile) for tile in scan.tiles]:
+                done.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     if positions:
         (directory / "positions.json").write_text(json.dumps(positions, indent=1))
     (directory / "scan.json").write_text(json.dumps(description, indent=1))

@@ -2,5 +2,6 @@
 
 from etchscope.run.execute import Executor
 from etchscope.run.find import FindReport, find, recipe_of
+from etchscope.run.simulate import simulate
 
-__all__ = ["Executor", "FindReport", "find", "recipe_of"]
+__all__ = ["Executor", "FindReport", "find", "recipe_of", "simulate"]

@@ -9,6 +9,7 @@ from etchscope.simulate.materials import (
     restricted_energy_loss,
 )
 from etchscope.simulate.optics import Optics, Scene, reference_channels, render
+from etchscope.simulate.parameters import parameters_of, with_parameters
 from etchscope.simulate.populations import (
     Density,
     Fragments,
@@ -19,10 +20,14 @@ from etchscope.simulate.populations import (
     Sheet,
     Stars,
 )
+from etchscope.simulate.presets import PRESETS, preset
+from etchscope.simulate.randomise import RANGES, Range, draw_parameters, randomised
 from etchscope.simulate.scan import TRUTH_COLUMNS, SimulatedScan, Stage, isolated, openings
 
 __all__ = [
     "MATERIALS",
+    "PRESETS",
+    "RANGES",
     "TRUTH_COLUMNS",
     "Density",
     "Fragments",
@@ -33,18 +38,24 @@ __all__ = [
     "Opening",
     "Optics",
     "Population",
+    "Range",
     "Scene",
     "Sheet",
     "SimulatedScan",
     "Stage",
     "Stars",
+    "draw_parameters",
     "etch_ratio",
     "height_map",
     "isolated",
     "material_named",
     "opening",
     "openings",
+    "parameters_of",
+    "preset",
+    "randomised",
     "reference_channels",
     "render",
     "restricted_energy_loss",
+    "with_parameters",
 ]

@@ -13,7 +13,7 @@ import numpy as np
 
 from etchscope.foil import BadInput, Channel
 from etchscope.foil.types import Bools, FloatImage, Floats, FloatStack, RawStack
-from etchscope.simulate.bounds import check, within
+from etchscope.simulate.bounds import check, numbers
 
 __all__ = ["OVERSAMPLING", "Optics", "Scene", "reference_channels", "render"]
 
@@ -34,9 +34,9 @@ class Optics:
     """The microscope. Lengths in µm of the foil, so that another magnification is one number.
 
     Geometry
-        ``pixel_size_um``, ``image_size`` (height, width), ``channels`` (their ``focus_um`` is
-        the height of the focal plane over the near surface, negative inside the foil, 0 if not
-        given; several channels of one lamp with other focus make a z stack).
+        ``pixel_size_um``, ``image_size`` (height, width), ``channels``. ``focus_um`` is the height
+        of the focal plane over the near surface, negative inside the foil, for all channels that
+        have none of their own (several channels of one lamp with other focus make a z stack).
     Sharpness
         ``blur_um`` in focus (sigma); out of focus ``aperture`` times the distance is added.
     Directional light
@@ -60,6 +60,7 @@ class Optics:
     pixel_size_um: float = 6.4516
     image_size: tuple[int, int] = (480, 640)
     channels: tuple[Channel, ...] = field(default_factory=reference_channels)
+    focus_um: float = 0.0
     blur_um: float = 5.0
     aperture: float = 0.035
     elevation_deg: float = 45.0
@@ -93,6 +94,7 @@ class Optics:
             {
                 **dict.fromkeys(shares, (0.0, 1.0)),
                 "pixel_size_um": (0.05, 100),
+                "focus_um": (-5000, 5000),
                 "blur_um": (0, 200),
                 "aperture": (0, 1),
                 "elevation_deg": (5, 85),
@@ -111,17 +113,12 @@ class Optics:
                 "texture_um": (0.1, 1000),
             },
         )
-        for name, size in zip(("height", "width"), self.image_size, strict=True):
-            within(f"optics.image_size ({name})", size, 16, 20000)
-        lamps = len(self.azimuths_rad)
-        for name, values, count in (
-            ("gains", self.gains, len(self.channels)),
-            ("azimuth_errors_deg", self.azimuth_errors_deg, lamps),
-        ):
-            if values and len(values) != count:
-                raise BadInput(f"simulation: optics.{name}", f"none or {count}", str(len(values)))
-        for gain in self.gains:
-            within("optics.gains", gain, 0.05, 20)
+        numbers("optics.image_size", self.image_size, 16, 20000, count=2)
+        if self.gains:
+            numbers("optics.gains", self.gains, 0.05, 20, count=len(self.channels))
+        if self.azimuth_errors_deg:
+            count = len(self.azimuths_rad)
+            numbers("optics.azimuth_errors_deg", self.azimuth_errors_deg, -90, 90, count=count)
 
     @cached_property
     def azimuths_rad(self) -> Floats:
@@ -199,9 +196,9 @@ def _shadowed(
 ) -> float:  # pragma: no cover
     """Return the share of a lamp's light that higher ground keeps from a point, soft over 4 µm."""
     rows, columns = height.shape
-    level, x, y, dark = height[r, c], float(c), float(r), 0.0
+    level, x, y, dark = float(height[r, c]), float(c), float(r), 0.0
     while dark < 1.0:
-        level, x, y = level + rise_um, x + step_x, y + step_y
+        level, x, y = level + float(rise_um), x + float(step_x), y + float(step_y)
         if level >= highest or x < 0 or y < 0 or x > columns - 1 or y > rows - 1:
             break
         i, j = int(y), int(x)
@@ -440,7 +437,7 @@ def render(scene: Scene, optics: Optics, rng: np.random.Generator | None = None)
     stray = np.float32(optics.stray)
     pictures, lamp = [], 0
     for index, channel in enumerate(optics.channels):
-        focus = channel.focus_um or 0.0
+        focus = optics.focus_um if channel.focus_um is None else channel.focus_um
         sharp = np.hypot(optics.blur_um, optics.aperture * focus) / optics.pixel_size_um
         depth = focus + scene.thickness_um / scene.refractive_index
         blunt = np.hypot(optics.blur_um, optics.aperture * depth) / optics.pixel_size_um

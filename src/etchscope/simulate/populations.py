@@ -1,12 +1,13 @@
 """What a foil is made of, which particles cross it and what else lies on it: the parameters."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
+from etchscope.foil import BadInput
 from etchscope.foil.types import Floats
-from etchscope.simulate.bounds import check, within
+from etchscope.simulate.bounds import check, numbers, one_of, within
 from etchscope.simulate.materials import etch_ratio, material_named, restricted_energy_loss
 
 __all__ = [
@@ -79,6 +80,7 @@ class Hips:
                 "v_spread": (0, 0.5),
             },
         )
+        one_of("hips.direction", self.direction, ("beam", "isotropic"))
         if self.rel_mev_cm2_g is not None:
             within("hips.rel_mev_cm2_g", self.rel_mev_cm2_g, 0, 1e6)
 
@@ -155,6 +157,8 @@ class Stars:
             },
         )
         within("number of stars.kinds", len(self.kinds), 1, 3)
+        for kind in self.kinds:
+            one_of("stars.kinds", kind, get_args(StarKind))
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,10 @@ class Marks:
     def __post_init__(self) -> None:
         names = ("dust_per_tile", "scratches_per_tile", "fibres_per_tile", "bubbles_per_tile")
         check(self, {**dict.fromkeys(names, (0.0, 1000.0)), "hole_radius_mm": (0.01, 5)})
+        for hole in self.holes_mm:
+            if not isinstance(hole, tuple):
+                raise BadInput("simulation: marks.holes_mm", "pairs of x and y", repr(hole))
+            numbers("marks.holes_mm", hole, -1e4, 1e4, count=2)
 
 
 @dataclass(frozen=True)

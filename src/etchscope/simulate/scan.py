@@ -20,7 +20,7 @@ from etchscope.foil import (
     tile_to_stage,
 )
 from etchscope.foil.types import Bools, Floats, RawStack
-from etchscope.simulate.bounds import check, within
+from etchscope.simulate.bounds import check, numbers, within
 from etchscope.simulate.cells import CELL_MM, Cell
 from etchscope.simulate.marks import MARK_COLUMNS, draw_marks
 from etchscope.simulate.materials import material_named
@@ -50,6 +50,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         check(self, {"rotation_deg": (-180, 180), "jitter_um": (0, 500)})
+        numbers("stage.offset_mm", self.offset_mm, -1000, 1000, count=2)
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class SimulatedScan:
     stage: Stage = field(default_factory=Stage)
     side: Side = "front"
     foil: str = "simulated"
+    stack: str | None = None
     exposure: int = 0
 
     def __post_init__(self) -> None:
@@ -157,6 +159,7 @@ class SimulatedScan:
         """The foil's record for a store."""
         return Foil(
             name=self.foil,
+            stack=self.stack,
             material=self.sheet.material,
             thickness_um=self.sheet.thickness_um,
             etch={"removed_um": self.sheet.removed_um},

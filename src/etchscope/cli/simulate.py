@@ -1,0 +1,115 @@
+"""The command that draws foils which never existed, with their truth."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from etchscope.cli.progress import progress_bar
+from etchscope.foil import BadInput, Side
+from etchscope.run import simulate
+from etchscope.simulate import PRESETS, SimulatedScan, preset, randomised, with_parameters
+from etchscope.store import Store
+
+__all__ = ["COMMANDS"]
+
+_SIDES: dict[str, tuple[Side, ...]] = {
+    "front": ("front",),
+    "back": ("back",),
+    "both": ("front", "back"),
+}
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    """Return the name and value of ``group.parameter=value``; the value is JSON or a word."""
+    name, is_given, value = text.partition("=")
+    if not is_given:
+        raise BadInput("--set", "group.parameter=value", repr(text))
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def simulate_command(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder for scans, truths and parameters.")
+    ],
+    name: Annotated[
+        str, typer.Option("--preset", help=f"What to draw: {', '.join(PRESETS)}.")
+    ] = "reference",
+    columns: Annotated[int, typer.Option(min=1, max=1000, help="Columns of tiles.")] = 5,
+    rows: Annotated[int, typer.Option(min=1, max=1000, help="Rows of tiles.")] = 4,
+    sides: Annotated[
+        Literal["front", "back", "both"], typer.Option(help="Sides of the foil to photograph.")
+    ] = "front",
+    background: Annotated[
+        float | None, typer.Option(help="Single background pits a tile [the preset's].")
+    ] = None,
+    signal: Annotated[
+        float | None, typer.Option(help="Through-going particles a tile [the preset's].")
+    ] = None,
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any other parameter; may be repeated."),
+    ] = None,
+    randomise: Annotated[
+        bool, typer.Option("--randomise", help="Draw foil, optics and populations anew.")
+    ] = False,
+    foils: Annotated[
+        int, typer.Option(min=1, max=10000, help="How many foils, each with the next seed.")
+    ] = 1,
+    foil: Annotated[str | None, typer.Option(help="Name of the foil [the preset's].")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Which foil is drawn.")] = 1,
+    store: Annotated[
+        Path | None,
+        typer.Option(metavar="STORE", help="Add the pictures to this store, made if absent."),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads [one a core].")] = None,
+) -> None:
+    """Draw foils with known pits and photograph them as the microscope would.
+
+    DIR gets a scan directory for each scan, a pit table of what is true and a list of all
+    parameters, which names what --set can change.
+
+    Example: etchscope simulate twin --background 300 --sides both --set optics.blur_um=8
+    """
+    given = dict(_parameter(text) for text in parameters or [])
+    if background is not None:
+        given["fragments.per_tile"] = background
+    if signal is not None:
+        given["hips.per_tile"] = signal
+    scans: list[SimulatedScan] = []
+    for number in range(foils):
+        drawn = preset(name, seed=seed + number, columns=columns, rows=rows, sides=_SIDES[sides])
+        scans += [
+            replace(scan, foil=_name(foil or scan.foil, number if foils > 1 else None, drawn, foil))
+            for scan in drawn
+        ]
+    if randomise:
+        scans = [randomised(scan) for scan in scans]
+    scans = [with_parameters(scan, given) for scan in scans]
+    opened = None if store is None else _opened(store)
+    tiles = sum(len(scan.scan.tiles) for scan in scans)
+    with progress_bar("Photographing simulated foils", tiles) as bar:
+        truths = simulate(scans, directory, store=opened, workers=workers, progress=bar.advance)
+    for scan, truth in zip(scans, truths, strict=True):
+        where = directory / scan.scan.name if store is None else f"{store}: {scan.scan.name}"
+        typer.echo(f"{where}: {len(scan.scan.tiles)} tiles; truth in {truth}")
+
+
+def _name(base: str, number: int | None, drawn: list[SimulatedScan], given: str | None) -> str:
+    """Return a foil's name: numbered where there are several draws of it."""
+    if given is not None and len({scan.foil for scan in drawn}) > 1:
+        raise BadInput("--foil", "a preset of one foil", "one of several")
+    return base if number is None else f"{base}-{number + 1:03d}"
+
+
+def _opened(path: Path) -> Store:
+    return Store.open(path) if (path / "catalogue.sqlite").is_file() else Store.create(path)
+
+
+COMMANDS: dict[str, Callable[..., None]] = {"simulate": simulate_command}
