@@ -11,7 +11,7 @@ from PIL import Image
 from etchscope.cli import analyse
 from etchscope.cli.app import main
 from etchscope.ingest.write import write_smartscope
-from etchscope.simulate import Optics, Population, SimulatedScan
+from etchscope.simulate import Optics, Population, SimulatedScan, Stage
 from etchscope.store import Store
 from etchscope.store.tables import read_record, read_table
 
@@ -19,7 +19,7 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 TASL = DATA / "tasl" / "00000.bmp"
 APATITE = DATA / "apatite"
 SIZE = (96, 128)
-NAME = "demo-front"
+NAME = "simulated-front"
 
 
 def simulated(side="front"):
@@ -27,8 +27,9 @@ def simulated(side="front"):
         seed=5,
         columns=2,
         rows=2,
-        population=Population.of(6, 1),
+        population=Population.of(150, 40),
         optics=Optics(image_size=SIZE),
+        stage=Stage(overlap_px=(-60, -60)),
         side=side,
     )
 
@@ -134,12 +135,13 @@ def test_settings_reach_the_run(store, capsys):
 
 def test_scan_chooses_among_a_store_s_scans(store, scans, capsys):
     assert run("add", store, scans / "back") == 0
-    assert run("find", store, "--scan", "demo-back") == 0
+    assert run("find", store, "--scan", "simulated-back") == 0
     opened = Store.open(store)
-    assert (len(opened.runs("demo-back")), len(opened.runs(NAME))) == (1, 0)
-    assert "demo-back, demo-front" in refused(capsys_cleared(capsys), "find", store, "--scan", "x")
+    assert (len(opened.runs("simulated-back")), len(opened.runs(NAME))) == (1, 0)
+    told = refused(capsys_cleared(capsys), "find", store, "--scan", "x")
+    assert "simulated-back, simulated-front" in told
     assert run("find", store) == 0
-    assert (len(opened.runs("demo-back")), len(opened.runs(NAME))) == (1, 1)
+    assert (len(opened.runs("simulated-back")), len(opened.runs(NAME))) == (1, 1)
 
 
 def capsys_cleared(capsys):
@@ -151,7 +153,7 @@ def test_several_scan_directories_make_one_table(scans, tmp_path):
     output = tmp_path / "pits.csv"
     assert run("find", scans / "front", scans / "back", "-o", output) == 0
     table = read_table(output)
-    assert set(table["scan"]) == {"demo-front", "demo-back"}
+    assert set(table["scan"]) == {"simulated-front", "simulated-back"}
     assert table["run"].nunique() == 2
 
 
@@ -196,7 +198,7 @@ def test_a_montage_is_searched_cell_by_cell(tmp_path):
     for pit in truth.itertuples():
         of_tile = table[table["tile"] == pit.tile]
         hits += bool((np.hypot(of_tile["x_px"] - pit.x_px, of_tile["y_px"] - pit.y_px) < 6).any())
-    assert hits > 0.8 * len(truth)
+    assert hits > 0.7 * len(truth)
 
 
 @pytest.mark.real_data
@@ -227,7 +229,7 @@ def test_real_micrographs_of_another_detector_are_searched(tmp_path):
 def test_a_report_is_written_beside(scans, tmp_path, capsys):
     assert run("find", *sorted(scans.iterdir()), "--report", tmp_path / "out") == 0
     told = capsys.readouterr().out
-    for name in ("demo-front", "demo-back"):
+    for name in ("simulated-front", "simulated-back"):
         page = tmp_path / "out" / name / "report.html"
         assert name in page.read_text(encoding="utf-8")
         assert f"{page}\n" in told
@@ -396,21 +398,22 @@ def test_export_takes_the_latest_run_of_each_scan(store, scans, tmp_path, capsys
     assert run("find", store, "--scan", NAME, "--threshold", "9") == 0
     opened = Store.open(store)
     first, latest = opened.runs(NAME)["run"]
-    back = opened.latest_run("demo-back")
+    back = opened.latest_run("simulated-back")
     output = tmp_path / "pits.parquet"
     assert run("export", store, "-o", output) == 0
     table = read_table(output)
     assert table["run"].unique().tolist() == [back, latest]
     whole = pd.concat([opened.read_pits(back), opened.read_pits(latest)], ignore_index=True)
     assert table.equals(whole)
-    assert [r["scan"] for r in read_record(output)["record"]["runs"]] == ["demo-back", NAME]
+    assert [r["scan"] for r in read_record(output)["record"]["runs"]] == ["simulated-back", NAME]
     assert run("export", store, "--scan", NAME, "-o", output) == 0
     assert set(read_table(output)["run"]) == {latest}
     assert run("export", store, "--run", first, "-o", output) == 0
     assert set(read_table(output)["run"]) == {first}
     capsys.readouterr()
-    told = refused(capsys, "export", store, "--run", first, "--scan", "demo-back", "-o", output)
-    assert f"--run: expected a run of scan demo-back, found {first} of scan {NAME}" in told
+    back = ("--scan", "simulated-back", "-o", output)
+    told = refused(capsys, "export", store, "--run", first, *back)
+    assert f"--run: expected a run of scan simulated-back, found {first} of scan {NAME}" in told
 
 
 def test_export_names_what_is_not_there(store, tmp_path, capsys):

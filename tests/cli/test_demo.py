@@ -1,26 +1,34 @@
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
+from etchscope import simulate
 from etchscope.cli import demo
 from etchscope.cli.app import main
-from etchscope.simulate import Optics, SimulatedScan
+from etchscope.simulate import Optics
 from etchscope.store import Store
 from etchscope.store.tables import read_table
+
+
+def _fewer(monkeypatch, **given):
+    def preset(name, *, seed, columns, rows):
+        (drawn,) = simulate.preset(name, seed=seed, columns=2, rows=1)
+        return [replace(drawn, **given)]
+
+    monkeypatch.setattr(demo, "preset", preset)
 
 
 @pytest.fixture
 def two_tiles(monkeypatch):
     """Two tiles instead of twenty."""
-    few = {"columns": 2, "rows": 1}
-    monkeypatch.setattr(demo, "SimulatedScan", lambda **given: SimulatedScan(**given | few))
+    _fewer(monkeypatch)
 
 
 @pytest.fixture
 def two_small_tiles(monkeypatch):
-    few = {"columns": 2, "rows": 1, "optics": Optics(image_size=(96, 128))}
-    monkeypatch.setattr(demo, "SimulatedScan", lambda **given: SimulatedScan(**given | few))
+    _fewer(monkeypatch, optics=Optics(image_size=(96, 128)))
 
 
 @pytest.mark.slow
@@ -43,9 +51,9 @@ def test_the_demo_leaves_a_scan_a_store_tables_and_a_report(tmp_path, capsys, tw
     assert store.check() == []
     pits, truth = read_table(folder / "pits.csv"), read_table(folder / "truth.csv")
     assert pits["run"].unique().tolist() == [store.latest_run("demo-front")]
-    assert f"{len(pits)} pits; truth.csv: {len(truth)} true ones" in out
+    assert f"{len(pits)} pits; truth.csv: {len(truth)} true openings" in out
     assert truth["pit"].is_unique
-    assert {"hip", "top", "bottom"} == set(truth["class"])
+    assert {"hip", "top", "bottom"} <= set(truth["class"])
     told = re.search(r"efficiency ([\d.]+) %.*purity ([\d.]+) %", out)
     assert told is not None
     tables = ["--truth", folder / "truth.csv", "--found", folder / "pits.csv"]

@@ -14,10 +14,14 @@ def read_back(directory):
 
 def test_a_simulated_scan_comes_back_as_it_was(tmp_path):
     foil = SimulatedScan(
-        seed=2, columns=2, rows=2, population=Population.of(2, 1), optics=Optics(image_size=(48, 64))
+        seed=2,
+        columns=2,
+        rows=2,
+        population=Population.of(50, 20),
+        optics=Optics(image_size=(48, 64)),
     )
     told: list[int] = []
-    write_smartscope(tmp_path / "new" / "scan", foil.scan, foil.read_tile, told.append)
+    write_smartscope(tmp_path / "new" / "scan", foil.scan, foil.read_tile, progress=told.append)
     scan, pixels = read_back(tmp_path / "new" / "scan")
     assert scan == foil.scan
     assert told == [1] * 4

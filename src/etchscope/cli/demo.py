@@ -1,6 +1,7 @@
 """The command that shows all of it on a foil that never existed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from etchscope.foil import BadInput
 from etchscope.ingest import add
 from etchscope.ingest.write import write_smartscope
 from etchscope.run import find
-from etchscope.simulate import Population, SimulatedScan, isolated
+from etchscope.simulate import isolated, preset, with_parameters
 from etchscope.store import Store
 from etchscope.store.tables import write_table
 
@@ -37,10 +38,17 @@ def demo(
     """
     if directory.exists() and any(directory.iterdir()):
         raise BadInput(directory, "a new or empty folder", "files in it")
-    foil = SimulatedScan(seed=seed, columns=5, rows=4, population=Population.of(background, 5.0))
+    (drawn,) = preset("reference", seed=seed, columns=5, rows=4)
+    foil = replace(with_parameters(drawn, {"fragments.per_tile": background}), foil="demo")
     tiles = len(foil.scan.tiles)
     with progress_bar("Photographing a simulated foil", tiles) as bar:
-        write_smartscope(directory / "scan", foil.scan, foil.read_tile, bar.advance)
+        write_smartscope(
+            directory / "scan",
+            foil.scan,
+            foil.read_tile,
+            foil=foil.foil_record,
+            progress=bar.advance,
+        )
     typer.echo(f"{directory / 'scan'}: a microscope's folder, {tiles} tiles of ten pictures")
     store = Store.create(directory / "store")
     with progress_bar("Adding it to a store", tiles) as bar:
@@ -55,7 +63,7 @@ def demo(
     score = evaluate(truth, pits, rule="one-to-one", tolerance_mm=mm)
     write_table(directory / "pits.csv", pits)
     write_table(directory / "truth.csv", truth)
-    typer.echo(f"{directory / 'pits.csv'}: {len(pits)} pits; truth.csv: {len(truth)} true ones")
+    typer.echo(f"{directory / 'pits.csv'}: {len(pits)} pits; truth.csv: {len(truth)} true openings")
     typer.echo(f"efficiency {score.efficiency}, purity {score.purity} within {_TOLERANCE_PX:g} px")
 
     # Here, so that no other command waits for Matplotlib.

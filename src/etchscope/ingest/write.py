@@ -8,16 +8,20 @@ from pathlib import Path
 
 from PIL import Image
 
-from etchscope.foil import BadInput, Scan, Tile
+from etchscope.foil import BadInput, Foil, Scan, Tile
 from etchscope.foil.types import RawStack
 
 __all__ = ["write_smartscope"]
+
+_OF_FOIL = {"material", "thickness_um", "etch"}
 
 
 def write_smartscope(
     directory: Path,
     scan: Scan,
     read_tile: Callable[[int], RawStack],
+    *,
+    foil: Foil | None = None,
     progress: Callable[[int], None] | None = None,
     workers: int | None = None,
 ) -> None:
@@ -30,6 +34,7 @@ def write_smartscope(
     directory : made if absent; must be empty.
     scan : read back it is the same record, but for its name, its layout and what is excluded.
     read_tile : tile number → (channel, y, x) uint8 or uint16; called from several threads.
+    foil : the scan's; its material, thickness and etching are written too.
     progress : called with the number of tiles just written, from any thread.
     workers : threads; as many as there are cores unless given.
 
@@ -45,6 +50,7 @@ def write_smartscope(
     }
     description = {
         **scan.metadata,
+        **({} if foil is None else foil.model_dump(include=_OF_FOIL, exclude_none=True)),
         "foil": scan.foil,
         "side": scan.side,
         "layout": "smartscope",

@@ -28,7 +28,8 @@ def simulate(
 ) -> list[Path]:
     """Write simulated scans and what is true about them; return the truths' files.
 
-    For each scan ``directory`` gets ``{scan}-truth.parquet``, ``{scan}-parameters.json``, and the
+    For each scan ``directory`` gets ``{scan}-truth.parquet`` (the openings),
+    ``{scan}-marks.parquet`` (dust, scratches and the like), ``{scan}-parameters.json``, and the
     scan directory ``{scan}`` in the smartscope layout, unless the pictures go into a store.
 
     Parameters
@@ -63,16 +64,19 @@ def simulate(
                 _photograph(simulated, directory / simulated.scan.name, workers, progress)
             else:
                 _add(simulated, store, workers, progress)
-        truth, parameters = _records(directory, simulated.scan.name)
+        truth, marks, parameters = _records(directory, simulated.scan.name)
         told = {"etchscope": version("etchscope"), **parameters_of(simulated)}
         parameters.write_text(json.dumps(told, indent=1) + "\n")
+        write_table(marks, simulated.marks())
         write_table(truth, simulated.truth())
         truths.append(truth)
     return truths
 
 
-def _records(directory: Path, name: str) -> tuple[Path, Path]:
-    return directory / f"{name}-truth.parquet", directory / f"{name}-parameters.json"
+def _records(directory: Path, name: str) -> tuple[Path, Path, Path]:
+    ends = ("truth.parquet", "marks.parquet", "parameters.json")
+    truth, marks, parameters = (directory / f"{name}-{end}" for end in ends)
+    return truth, marks, parameters
 
 
 def _photograph(
@@ -85,7 +89,14 @@ def _photograph(
     aside = directory.with_name(f".{directory.name}.partial")
     if aside.exists():  # what a killed run of ours left
         shutil.rmtree(aside)
-    write_smartscope(aside, simulated.scan, simulated.read_tile, progress, workers)
+    write_smartscope(
+        aside,
+        simulated.scan,
+        simulated.read_tile,
+        foil=simulated.foil_record,
+        progress=progress,
+        workers=workers,
+    )
     aside.replace(directory)
 
 

@@ -22,7 +22,7 @@ from etchscope.simulate.populations import (
 )
 from etchscope.simulate.presets import PRESETS, preset
 from etchscope.simulate.randomise import RANGES, Range, draw_parameters, randomised
-from etchscope.simulate.scan import TRUTH_COLUMNS, SimulatedScan, Stage, isolated, openings
+from etchscope.simulate.scan import TRUTH_COLUMNS, SimulatedScan, Stage, isolated
 
 __all__ = [
     "MATERIALS",
@@ -50,7 +50,6 @@ __all__ = [
     "isolated",
     "material_named",
     "opening",
-    "openings",
     "parameters_of",
     "preset",
     "randomised",

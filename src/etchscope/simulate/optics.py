@@ -39,14 +39,16 @@ class Optics:
         have none of their own (several channels of one lamp with other focus make a z stack).
     Sharpness
         ``blur_um`` in focus (sigma); out of focus ``aperture`` times the distance is added.
+        ``flare``: share of the light that the lenses scatter over ``flare_um`` (sigma).
     Directional light
         ``elevation_deg`` of the lamps; ``ambient`` share of light from everywhere; ``gloss``
         share of the specular lobe, ``gloss_width`` its width in slope (Beckmann's); ``shadow``
         1 for opaque walls, 0 for no cast shadow; ``far_weight`` contrast of the far surface.
     Transmitted light
         ``pupil``: rms sine that condenser and objective accept together; ``stray`` light in the
-        darkest pit. ``halo_sine`` and ``halo_width``: deviation, as a sine, that brings the ring's
-        light into the objective.
+        darkest pit, which several reflections gather in spots: ``glint`` is the rms of its natural
+        logarithm, correlated over ``glint_um``. ``halo_sine`` and ``halo_width``: deviation, as a
+        sine, that brings the ring's light into the objective.
     Camera
         ``level``, ``backlit_level``, ``halo_level``: the bulk's brightness as a share of the
         range (above 1 it is clipped); ``halo_gain``; ``vignetting``: loss in the corners;
@@ -63,6 +65,8 @@ class Optics:
     focus_um: float = 0.0
     blur_um: float = 5.0
     aperture: float = 0.035
+    flare: float = 0.0
+    flare_um: float = 40.0
     elevation_deg: float = 45.0
     ambient: float = 0.2
     gloss: float = 0.15
@@ -71,11 +75,13 @@ class Optics:
     far_weight: float = 0.8
     pupil: float = 0.15
     stray: float = 0.06
+    glint: float = 0.0
+    glint_um: float = 10.0
     halo_sine: float = 0.35
-    halo_width: float = 0.2
+    halo_width: float = 0.15
     level: float = 0.45
     backlit_level: float = 0.75
-    halo_level: float = 0.12
+    halo_level: float = 0.2
     halo_gain: float = 3.0
     vignetting: float = 0.1
     unevenness: float = 0.15
@@ -88,7 +94,16 @@ class Optics:
     texture_um: float = 10.0
 
     def __post_init__(self) -> None:
-        shares = ("ambient", "gloss", "shadow", "far_weight", "stray", "vignetting", "unevenness")
+        shares = (
+            "ambient",
+            "gloss",
+            "shadow",
+            "far_weight",
+            "stray",
+            "vignetting",
+            "unevenness",
+            "flare",
+        )
         check(
             self,
             {
@@ -97,10 +112,13 @@ class Optics:
                 "focus_um": (-5000, 5000),
                 "blur_um": (0, 200),
                 "aperture": (0, 1),
+                "flare_um": (0, 2000),
                 "elevation_deg": (5, 85),
                 "gloss_width": (0.05, 5),
                 "pupil": (0.005, 1),
-                "halo_sine": (0, 1),
+                "glint": (0, 2),
+                "glint_um": (0.1, 1000),
+                "halo_sine": (0.05, 1),
                 "halo_width": (0.01, 1),
                 "level": (0.01, 3),
                 "backlit_level": (0.01, 3),
@@ -275,6 +293,7 @@ def _transmit(
     over = np.int64(2)
     rows, columns = height.shape
     share = np.float32(1.0 / (over * over))
+    flat = np.exp(-0.5 * (halo_sine / halo_width) ** 2)  # the bulk's, which is to give nothing
     for r in range(rows):
         for c in range(columns):
             p, q = _slopes(height, r, c, fine_um)
@@ -286,8 +305,8 @@ def _transmit(
                 light[r // over, c // over] += share * np.exp(-0.5 * (deviation / pupil) ** 2)
                 lobe = np.exp(-0.5 * ((deviation - halo_sine) / halo_width) ** 2)
             else:
-                lobe = 0.3  # what finds its way out after several reflections
-            halo[r // over, c // over] += share * lobe
+                lobe = flat + 0.5 * (1 - flat)  # some of it gets out after several reflections
+            halo[r // over, c // over] += share * (lobe - flat) / (1 - flat)
 
 
 def _texture(rng: np.random.Generator, optics: Optics) -> FloatImage:
@@ -297,6 +316,17 @@ def _texture(rng: np.random.Generator, optics: Optics) -> FloatImage:
     slopes = [np.diff(smooth, axis=axis) / np.float32(optics.fine_um) for axis in (0, 1)]
     rms = np.sqrt(sum(float((s**2).mean()) for s in slopes))
     return smooth * np.float32(optics.texture / rms)
+
+
+def _stray(rng: np.random.Generator | None, optics: Optics) -> FloatImage:
+    """Return the stray light of the backlit picture, of mean ``stray``, at most 1."""
+    if rng is None or optics.glint == 0:
+        return np.full(optics.image_size, optics.stray, np.float32)
+    sigma = optics.glint_um / optics.pixel_size_um
+    raw = _blurred(rng.standard_normal(optics.image_size, np.float32), sigma)
+    logarithm = np.float32(optics.glint) * raw / np.float32(max(float(raw.std()), 1e-9))
+    spots = np.exp(logarithm - np.float32(optics.glint**2 / 2))
+    return np.asarray(np.minimum(np.float32(optics.stray) * spots, 1), np.float32)
 
 
 def _shaded_near(scene: Scene, optics: Optics, lamps: FloatImage) -> FloatStack:
@@ -434,7 +464,7 @@ def render(scene: Scene, optics: Optics, rng: np.random.Generator | None = None)
     far_through, far_halo = _transmitted(scene.bottom_um, scene.refractive_index, optics)
     clear = None if scene.opacity is None else 1 - _binned(scene.opacity)
     hole = None if scene.hole is None else _binned(scene.hole)
-    stray = np.float32(optics.stray)
+    stray = _stray(rng, optics)
     pictures, lamp = [], 0
     for index, channel in enumerate(optics.channels):
         focus = optics.focus_um if channel.focus_um is None else channel.focus_um
@@ -462,7 +492,11 @@ def render(scene: Scene, optics: Optics, rng: np.random.Generator | None = None)
             light, level = 1 + np.float32(optics.halo_gain) * bright, optics.halo_level
         if hole is not None:
             light = light + hole * (empty - light)
-        light = _blurred(np.asarray(light, np.float32), sharp) * _field(optics, azimuth)
+        light = _blurred(np.asarray(light, np.float32), sharp)
+        if optics.flare > 0:
+            wide = _blurred(light, optics.flare_um / optics.pixel_size_um)
+            light = light + np.float32(optics.flare) * (wide - light)
+        light = light * _field(optics, azimuth)
         gain = level * (optics.gains[index] if optics.gains else 1.0)
         pictures.append(_photographed(light, gain, optics, rng))
     return np.stack(pictures)

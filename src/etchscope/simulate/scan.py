@@ -1,6 +1,7 @@
 """A simulated foil under the microscope: its scan record, its tiles one by one, and the truth."""
 
 import os
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
@@ -29,9 +30,8 @@ from etchscope.simulate.particles import draw_pits, reach_mm
 from etchscope.simulate.populations import Population, Sheet
 from etchscope.simulate.scene import draw_scene
 
-__all__ = ["TRUTH_COLUMNS", "SimulatedScan", "Stage", "isolated", "openings"]
+__all__ = ["TRUTH_COLUMNS", "SimulatedScan", "Stage", "isolated"]
 
-_OVERLAP_PX = (20, 15)
 TRUTH_COLUMNS = ("particle", "v", "dip_deg", "azimuth_deg", "depth_um", "removed_um", "length_um")
 """What the truth says beyond the pit table; NaN for marks. Azimuths as the camera sees them."""
 
@@ -41,16 +41,19 @@ class Stage:
     """How the foil lies on the stage.
 
     ``rotation_deg`` turns the foil counter-clockwise, ``offset_mm`` moves it (x, y);
-    ``jitter_um`` is the rms error of a tile's true position against the recorded one, per axis.
+    ``jitter_um`` is the rms error of a tile's true position against the recorded one, per axis;
+    ``overlap_px`` is by how much neighbouring tiles overlap (x, y), negative for a gap.
     """
 
     rotation_deg: float = 0.0
     offset_mm: tuple[float, float] = (0.0, 0.0)
     jitter_um: float = 0.0
+    overlap_px: tuple[float, float] = (20, 15)
 
     def __post_init__(self) -> None:
         check(self, {"rotation_deg": (-180, 180), "jitter_um": (0, 500)})
         numbers("stage.offset_mm", self.offset_mm, -1000, 1000, count=2)
+        numbers("stage.overlap_px", self.overlap_px, -1000, 10000, count=2)
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,13 @@ class SimulatedScan:
             min(self.optics.image_size) - 1,
             hint="Remove less or make the picture larger.",
         )
+        smallest = min(
+            size - overlap
+            for size, overlap in zip(
+                self.optics.image_size[::-1], self.stage.overlap_px, strict=True
+            )
+        )
+        within("tile less stage.overlap_px, in pixels", smallest, 1, np.inf)
         # Per point of the height maps about ten float32; per picture about four.
         points = self.optics.image_size[0] * self.optics.image_size[1]
         needed = points * 4 * (10 * OVERSAMPLING**2 + 4 * len(self.optics.channels))
@@ -125,7 +135,8 @@ class SimulatedScan:
         """The scan's record; stage x is reversed on the back, so foil x is the same."""
         height, width = self.optics.image_size
         mm = self.optics.pixel_size_um / 1000
-        step_x, step_y = (width - _OVERLAP_PX[0]) * mm, (height - _OVERLAP_PX[1]) * mm
+        overlap_x, overlap_y = self.stage.overlap_px
+        step_x, step_y = (width - overlap_x) * mm, (height - overlap_y) * mm
         sign = -1 if self.side == "back" else 1
         tiles = tuple(
             Tile(
@@ -146,11 +157,6 @@ class SimulatedScan:
             dtype="uint8" if self.optics.bit_depth == 8 else "uint16",
             channels=self.optics.channels,
             tiles=tiles,
-            metadata={
-                "material": self.sheet.material,
-                "thickness_um": self.sheet.thickness_um,
-                "etch": {"removed_um": self.sheet.removed_um},
-            },
         )
         return record.model_copy(update={"datum": self._datum(record)})
 
@@ -300,34 +306,44 @@ class SimulatedScan:
         rng = np.random.default_rng([self.seed, 1, self.exposure, self._side, number])
         return render(self.scene(number), self.optics, rng)
 
-    def truth(self, tiles: tuple[int, ...] | None = None) -> pd.DataFrame:
-        """Return what is really there as a pit table, one row a thing and tile that shows it.
+    def truth(self, tiles: Collection[int] | None = None) -> pd.DataFrame:
+        """Return the true openings as a pit table, one row an opening and tile that shows it.
 
         An opening in the overlap of two tiles has a row in each; ``pit`` numbers the opening, and
         ``partner`` names the other opening of a signal pair if the scan shows it. ``class`` is
-        hip, top, bottom, top.spallation, bottom.spallation, maybe, or misc.dust, .scratch, .fibre,
-        .bubble, .hole for marks (one row a mark at its middle, with the radius of its extent).
-        After the pit table's columns come ``TRUTH_COLUMNS``; ``particle`` is the same number on
-        every scan of a foil, and for ions on every foil of a stack.
+        hip, top, bottom, top.spallation, bottom.spallation or maybe. After the pit table's columns
+        come ``TRUTH_COLUMNS``; ``particle`` is the same number on every scan of a foil, and for
+        ions on every foil of a stack.
 
         Parameters
         ----------
         tiles : numbers of the tiles to list; all unless given. ``pit`` counts within the list.
         """
-        chosen = [t for t in self.scan.tiles if tiles is None or t.number in tiles]
-        frame = foil_frame(self.scan)
+        return self._table(self._true_pits, tiles)
+
+    def marks(self, tiles: Collection[int] | None = None) -> pd.DataFrame:
+        """Return what is no pit, in the columns of ``truth``, one row a mark and tile.
+
+        ``class`` is misc.dust, misc.scratch, misc.fibre, misc.bubble or misc.hole; the place is the
+        middle of the mark and the radius that of its extent.
+        """
+        return self._table(self._true_marks, tiles)
+
+    def _table(
+        self, rows_of: Callable[[Tile], pd.DataFrame], tiles: Collection[int] | None
+    ) -> pd.DataFrame:
         height, width = self.optics.image_size
         parts = []
-        for tile in chosen:
-            rows = self._true_pits(tile)
-            marks = self._true_marks(tile)
-            rows = pd.concat([rows, marks], ignore_index=True) if len(marks) else rows
-            inside = rows["x_px"].between(-0.5, width - 0.5, inclusive="left")
-            inside &= rows["y_px"].between(-0.5, height - 0.5, inclusive="left")
-            parts.append(rows[inside].assign(tile=tile.number))
+        for tile in self.scan.tiles:
+            if tiles is not None and tile.number not in tiles:
+                continue
+            part = rows_of(tile)
+            inside = part["x_px"].between(-0.5, width - 0.5, inclusive="left")
+            inside &= part["y_px"].between(-0.5, height - 0.5, inclusive="left")
+            parts.append(part[inside].assign(tile=tile.number))
         rows = pd.concat(parts, ignore_index=True)
         stage = self._sheet_to_stage(rows.pop("x_mm").to_numpy(), rows.pop("y_mm").to_numpy())
-        rows["x_mm"], rows["y_mm"] = frame.from_stage(*stage)
+        rows["x_mm"], rows["y_mm"] = foil_frame(self.scan).from_stage(*stage)
         thing, other = rows.pop("thing"), rows.pop("other")
         numbers = pd.Series(np.arange(thing.nunique()), index=np.sort(thing.unique()))
         rows["pit"] = numbers.loc[thing].to_numpy()
@@ -371,8 +387,6 @@ class SimulatedScan:
 
     def _true_marks(self, tile: Tile) -> pd.DataFrame:
         strokes = self._marks(tile)
-        if not len(strokes):
-            return pd.DataFrame()
         ends = pd.concat(
             [
                 strokes[[f"x{e}_mm", f"y{e}_mm", "radius_mm", "kind", "mark"]].set_axis(
@@ -404,9 +418,10 @@ class SimulatedScan:
                 "radius_px": (extent + marks["radius"]).to_numpy()
                 * 1000
                 / self.optics.pixel_size_um,
-                "thing": -2 - marks.index.to_numpy(),  # pits have the numbers from 0 on
+                "thing": marks.index.to_numpy(),
                 "other": -1,
-                "particle": -1,
+                "particle": marks.index.to_numpy(),
+                **dict.fromkeys(TRUTH_COLUMNS[1:], np.nan),
             }
         )
 
@@ -425,11 +440,6 @@ def _pits_of_cell(
 
 def _memory_bytes() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def openings(truth: pd.DataFrame) -> pd.DataFrame:
-    """Return the pit openings of a truth, without the dust, scratches and other marks."""
-    return truth[~truth["class"].str.startswith("misc")].reset_index(drop=True)
 
 
 def isolated(truth: pd.DataFrame, pixel_size_um: float) -> Bools:
