@@ -1,151 +1,243 @@
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.ndimage import gaussian_filter
 
-from etchscope.imaging import D4, divergence, harmonics
-from etchscope.simulate import Optics, height_map, reference_channels, render
+from etchscope.foil import BadInput, Channel
+from etchscope.imaging import D4
+from etchscope.simulate import Optics, Scene, height_map, reference_channels, render
 
-SIZE = (60, 80)
-STILL = Optics(image_size=SIZE, unevenness=0.0)
-
-
-def _pits(*rows, size=SIZE, **shape):
-    names = ["x_px", "y_px", "radius_px", "ellipticity", "angle_deg"]
-    table = pd.DataFrame(list(rows), columns=names, dtype=float)
-    return height_map(table.assign(**({"slope": 0.5, "roundness": 0.0} | shape)), size)
+SIZE = (48, 64)
+STILL = Optics(image_size=SIZE, unevenness=0.0, vignetting=0.0)
+LAMPS = np.arange(8)
+FLAT = np.zeros(STILL.fine_size, np.float32)
 
 
-FLAT = np.zeros(SIZE, np.float32)
+def _pits(*rows, optics=STILL):
+    names = ["x_px", "y_px", "v", "dip_rad", "azimuth_rad", "length_um"]
+    pits = pd.DataFrame(rows, columns=names, dtype=float).assign(removed_um=58.0)
+    return height_map(pits, optics.fine_size, optics.fine_um)
 
 
-def test_cone_has_the_stated_depth_slope_and_opening():
-    h = _pits((40, 30, 8, 0, 0))
-    assert h.min() == h[30, 40] == pytest.approx(-0.5 * 8)
-    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
-    np.testing.assert_allclose(h, -0.5 * np.clip(8 - np.hypot(x - 40, y - 30), 0, None), atol=1e-5)
+PIT = _pits((63.5, 47.5, 2.0, np.pi / 2, 0, 500))
+ROUND = _pits((63.5, 47.5, 2.0, np.pi / 2, 0, 30))
+CROWD = _pits(
+    (40.2, 30.1, 4.0, 1.5, 0.3, 500),
+    (52.7, 38.4, 2.0, 1.2, 2.0, 70),
+    (90.0, 60.0, 1.6, 1.5, 4.0, 500),
+)
+OTHER = _pits((48.0, 36.0, 4.0, 1.5, 3.4, 500), (99.0, 20.0, 2.0, 1.1, 1.0, 100))
 
 
-def test_roundness_makes_a_paraboloid():
-    h = _pits((40, 30, 8, 0, 0), roundness=1.0)
-    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
-    expected = -0.5 * 8 * np.clip(1 - ((x - 40) ** 2 + (y - 30) ** 2) / 64, 0, None)
-    np.testing.assert_allclose(h, expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("angle_deg", [0.0, 30, 90, 150])
-@pytest.mark.parametrize("ellipticity", [0.2, 0.5])
-def test_opening_has_the_stated_ellipse(ellipticity, angle_deg):
-    size = (200, 220)
-    radius = 40.0
-    opening = _pits((110.3, 99.8, radius, ellipticity, angle_deg), size=size) < 0
-    v, u = np.nonzero(opening)
-    assert opening.sum() == pytest.approx(np.pi * radius**2, rel=0.02)
-    assert [u.mean(), v.mean()] == pytest.approx([110.3, 99.8], abs=0.3)
-    values, axes = np.linalg.eigh(np.cov(u, -v))
-    assert 1 - np.sqrt(values[0] / values[1]) == pytest.approx(ellipticity, abs=0.02)
-    angle = np.rad2deg(np.arctan2(axes[1, 1], axes[0, 1]))
-    assert abs((angle - angle_deg + 90) % 180 - 90) < 2
-
-
-def test_where_pits_overlap_the_deeper_wall_remains():
-    one, other = (30, 30, 8, 0, 0), (38, 32, 6, 0.3, 40)
-    both = _pits(one, other)
-    np.testing.assert_array_equal(both, np.minimum(_pits(one), _pits(other)))
-    np.testing.assert_array_equal(both, _pits(other, one))
-
-
-def test_pits_outside_reach_in_and_no_pits_are_flat():
-    assert (_pits((-3, 30, 8, 0, 0))[30, :6] < 0).tolist() == [True] * 5 + [False]
-    assert (_pits((-30, 30, 8, 0, 0), (500, 500, 8, 0, 0)) == 0).all()
-    assert (_pits() == 0).all()
-
-
-def test_flat_surfaces_are_evenly_bright():
-    pictures = render(FLAT, FLAT, STILL)
-    assert pictures.dtype == np.uint8
-    assert pictures.shape == (10, *SIZE)
-    assert (np.ptp(pictures, axis=(1, 2)) == 0).all()
-
-
-def _signed(pictures):
-    _, a, b = harmonics(pictures[:8].astype(np.float32) / 125, np.rad2deg(STILL.azimuths_rad))
-    return divergence(a, b)
-
-
-def test_signs_of_top_and_bottom_pits():
-    pit = _pits((40, 30, 8, 0, 0))
-    top, bottom = _signed(render(pit, FLAT, STILL)), _signed(render(FLAT, pit, STILL))
-    assert top[30, 40] < -0.02
-    assert bottom[30, 40] > 0.01
-    # The far surface is blurred: its extremes are lower.
-    assert np.abs(bottom).max() < 0.7 * np.abs(top).max()
-
-
-def test_a_steep_pair_cancels_itself_but_not_in_the_backlit_picture():
-    pit = _pits((40, 30, 8, 0, 0))
-    single, pair = render(pit, FLAT, STILL), render(pit, pit, STILL)
-    at_pit_scale = [gaussian_filter(_signed(p), 4) for p in (single, pair)]
-    assert at_pit_scale[0].min() < -0.05
-    assert np.abs(at_pit_scale[1]).max() < 0.35 * np.abs(at_pit_scale[0]).max()
-    assert pair[8].min() < single[8].min() < single[8].max()
-    assert pair[9].max() > single[9].max()
-
-
-def test_far_wall_is_bright_towards_the_lamp():
-    pit = _pits((40, 30, 8, 0, 0))
-    pictures = render(pit, FLAT, STILL).astype(int)
-    left = int(np.argmin(np.abs(np.rad2deg(STILL.azimuths_rad) - 202.5)))
-    assert pictures[left, 30, 44] > 125 + 10 > 125 - 10 > pictures[left, 30, 36]
+def _divergence(pictures, optics=STILL):
+    """Signed divergence of the first harmonic, as the conventions have it, smoothed."""
+    phi = optics.azimuths_rad[:, None, None]
+    s = pictures[:8] / np.median(pictures[:8], axis=(1, 2), keepdims=True)
+    a, b = 2 * (s * np.cos(phi)).mean(0), 2 * (s * np.sin(phi)).mean(0)
+    return cv2.GaussianBlur(np.gradient(a, axis=1) - np.gradient(b, axis=0), (0, 0), 2)
 
 
 @pytest.mark.parametrize("symmetry", D4)
-def test_a_moved_surface_gives_moved_pictures(symmetry):
-    top = _pits((40, 30, 8, 0.3, 20), (3, 50, 7, 0.1, 100))
-    bottom = _pits((45, 27, 7, 0.2, 70), (70, 8, 5, 0.5, 10))
-    azimuths, lamps = np.rad2deg(STILL.azimuths_rad), np.arange(8)
+def test_pictures_turn_with_the_scene_and_its_lamps(symmetry):
+    """Rendering the turned foil is the turned pictures with rolled or permuted channels."""
+    azimuths = np.rad2deg(STILL.azimuths_rad)
+    opacity = np.zeros_like(FLAT)
+    opacity[20:30, 70:90] = 0.7
+    uneven = Optics(image_size=SIZE, unevenness=0.2, vignetting=0.2)
 
-    def moved(picture):
-        # Eight equal channels: only the pixels move.
-        return symmetry.pictures(np.repeat(picture[None], 8, 0), azimuths, lamps)[0]
+    def turned(stack):
+        flipped = stack[..., ::-1] if symmetry.mirrored else stack
+        return np.ascontiguousarray(np.rot90(flipped, symmetry.quarter_turns, (-2, -1)))
 
-    here = symmetry.pictures(render(top, bottom, STILL), azimuths, lamps)
+    moved, shade = [turned(m) for m in (CROWD, OTHER)], turned(opacity)
+    here = symmetry.pictures(render(Scene(CROWD, OTHER, opacity=opacity), uneven), azimuths, LAMPS)
     size = here.shape[1:]
-    there = render(moved(top), moved(bottom), Optics(image_size=size, unevenness=0.0))
-    # One grey level of rounding.
-    assert np.abs(here.astype(int) - there.astype(int)).max() <= 1
-    assert np.ptp(here[0]) > 50
+    there = render(Scene(*moved, opacity=shade), replace(uneven, image_size=size))
+    apart = np.abs(here.astype(int) - there)
+    assert apart.max() <= 1
+    assert (apart > 0).mean() < 0.01
+    if symmetry.quarter_turns or symmetry.mirrored:  # forgetting the channels is seen
+        forgotten = turned(render(Scene(CROWD, OTHER, opacity=opacity), uneven))
+        assert np.abs(forgotten.astype(int) - there).max() > 20
 
 
-def test_noise_and_texture_are_those_asked_for():
-    optics = Optics(image_size=(200, 200), unevenness=0.0, read_noise=3.0, texture=0.0)
-    flat = np.zeros((200, 200), np.float32)
-    noise = render(flat, flat, optics, np.random.default_rng(1)).std(axis=(1, 2))
-    shot = 0.01 * np.array([125.0] * 8 + [187.5, 31.25])
-    np.testing.assert_allclose(noise, np.sqrt(9 + shot + 1 / 12), rtol=0.03)
-    rough = Optics(image_size=(200, 200), unevenness=0.0, texture=0.1)
-    pictures = render(flat, flat, rough, np.random.default_rng(1))
-    assert pictures[0].std() > 1.5 * noise[0]
-    # Texture is of the surface: seen from opposite sides it is opposite.
-    assert np.corrcoef(pictures[0].ravel(), pictures[4].ravel())[0, 1] < -0.4
+@pytest.mark.parametrize("pit", [PIT, ROUND, _pits((63.5, 47.5, 1.3, 1.4, 0.4, 40))])
+def test_a_bottom_pit_has_the_opposite_divergence_of_a_top_pit(pit):
+    top, bottom = (_divergence(render(s, STILL)) for s in (Scene(pit, FLAT), Scene(FLAT, pit)))
+    at = np.unravel_index(np.abs(top).argmax(), top.shape)
+    assert top[at] < -0.03
+    assert bottom[at] > 0.02
+    # Weaker, and blurred.
+    assert bottom.max() < -top.min()
+    assert (bottom > bottom.max() / 2).sum() > (top < top.min() / 2).sum()
 
 
-def test_light_falls_off_away_from_its_lamp():
-    uneven = render(FLAT, FLAT, Optics(image_size=SIZE, unevenness=0.25)).astype(int)
-    left = int(np.argmin(np.abs(np.rad2deg(STILL.azimuths_rad) - 202.5)))
-    assert uneven[left, 30, 2] > uneven[left, 30, 77] + 15
+def test_the_far_wall_is_bright_and_the_near_one_dark():
+    pictures = render(Scene(PIT, FLAT), STILL).astype(int)
+    left = np.argmin(np.abs(np.rad2deg(STILL.azimuths_rad) % 360 - 202.5))
+    bulk = pictures[left, 4, 4]
+    # The lamp is on the left: the right wall faces it.
+    assert pictures[left, 18:30, 33:39].max() > bulk + 10
+    assert pictures[left, 24, 28] < bulk - 30
 
 
-def test_one_generator_one_picture():
+def test_cast_shadow_darkens_what_a_wall_hides_from_the_lamp():
+    deep = _pits((63.5, 47.5, 4.0, np.pi / 2, 0, 500))
+    open_, shaded = (
+        render(Scene(deep, FLAT), replace(STILL, shadow=s, gloss=0.0)).astype(int) for s in (0, 1)
+    )
+    assert (shaded <= open_).all()
+    lost = (open_ - shaded)[:8].max(axis=0)
+    assert lost.max() > 20
+    assert lost[:, :18].max() == 0  # the bulk's own light is not touched
+    low, high = (
+        render(Scene(deep, FLAT), replace(STILL, shadow=1.0, elevation_deg=e))[:8].astype(float)
+        for e in (25, 70)
+    )
+    assert (
+        low[:, 24, 32].mean() / low[:, 4, 4].mean() < high[:, 24, 32].mean() / high[:, 4, 4].mean()
+    )
+
+
+def test_backlit_a_cone_is_a_disc_and_a_round_pit_a_ring():
+    cone, round_ = (
+        render(Scene(p, FLAT), replace(STILL, blur_um=1.0))[8].astype(int) for p in (PIT, ROUND)
+    )
+    bulk = cone[4, 4]
+    assert cone[24, 32] < 0.15 * bulk
+    ring = round_[24, 26:39]
+    assert ring[6] > 0.8 * bulk  # bright centre
+    assert ring.min() < 0.5 * bulk
+
+
+def test_the_halo_shows_pits_brighter_than_the_bulk():
+    for pit in (PIT, ROUND, CROWD):
+        halo = render(Scene(pit, FLAT), STILL)[9].astype(int)
+        assert halo.max() > halo[2, 2] + 20
+        assert halo.min() > halo[2, 2] - 4
+
+
+def test_focus_blurs_what_is_far_from_the_focal_plane():
+    def sharpness(focus, scene):
+        channels = (Channel(step=1, role="backlit", focus_um=focus),)
+        picture = render(scene, replace(STILL, channels=channels))[0].astype(float)
+        return np.abs(np.diff(picture, axis=1)).max()
+
+    top, bottom = Scene(PIT, FLAT, thickness_um=400.0), Scene(FLAT, PIT, thickness_um=400.0)
+    far = -400 / 1.585  # the apparent depth of the far surface
+    assert sharpness(0, top) > 1.3 * sharpness(far, top)
+    assert sharpness(far, bottom) > 1.3 * sharpness(0, bottom)
+    assert sharpness(far, bottom) == pytest.approx(sharpness(0, top), rel=0.05)
+    stack = tuple(Channel(step=n, role="backlit", focus_um=60.0 * n) for n in range(4))
+    planes = render(top, replace(STILL, channels=stack)).astype(float)
+    edges = np.abs(np.diff(planes, axis=2)).max(axis=(1, 2))
+    assert (np.diff(edges) < 0).all()
+
+
+def test_another_magnification_shows_the_same_pit():
+    fine = replace(STILL, pixel_size_um=STILL.pixel_size_um / 2, image_size=(96, 128))
+    same = _pits((127.5, 95.5, 2.0, np.pi / 2, 0, 500), optics=fine)
+    large = render(Scene(same, np.zeros_like(same)), fine)
+    small = render(Scene(PIT, FLAT), STILL)
+    binned = large.reshape(10, 48, 2, 64, 2).mean(axis=(2, 4))
+    assert np.abs(binned - small).mean() < 0.3
+    assert np.abs(binned - small).max() < 25
+
+
+def test_gains_azimuth_errors_and_depth_of_bits():
+    scene = Scene(PIT, FLAT)
+    plain = render(scene, STILL).astype(float)
+    gains = tuple(np.linspace(0.8, 1.2, 10))
+    bright = render(scene, replace(STILL, gains=gains)).astype(float)
+    np.testing.assert_allclose(bright[:, 4, 4] / plain[:, 4, 4], gains, rtol=0.02)
+    # A lamp that stands 45° off shows what the next one should.
+    off = render(scene, replace(STILL, azimuth_errors_deg=(45.0,) * 8))
+    assert np.abs(off[:7].astype(int) - plain[1:8]).max() <= 1
+    deep = render(scene, replace(STILL, bit_depth=12))
+    assert deep.dtype == np.uint16
+    np.testing.assert_allclose(deep / 4095, plain / 255, atol=1 / 255)
+
+
+def test_noise_is_that_of_the_camera():
+    optics = Optics(
+        image_size=(200, 200), unevenness=0, vignetting=0, texture=0, read_noise=3, shot_noise=0.05
+    )
+    flat = np.zeros(optics.fine_size, np.float32)
+    pictures = render(Scene(flat, flat), optics, np.random.default_rng(1)).astype(float)
+    expected = np.sqrt(9 + 0.05 * pictures.mean(axis=(1, 2)) + 1 / 12)
+    np.testing.assert_allclose(pictures.std(axis=(1, 2)), expected, rtol=0.03)
+
+
+def test_texture_is_smooth_rough_and_seen_by_the_lamps():
+    optics = Optics(image_size=(200, 200), read_noise=0, shot_noise=0, unevenness=0, vignetting=0)
+    flat = np.zeros(optics.fine_size, np.float32)
+
+    def seen(**change):
+        changed = replace(optics, **change)
+        return render(Scene(flat, flat), changed, np.random.default_rng(1)).astype(float)
+
+    rough, rougher = seen(texture=0.03)[:8].std(), seen(texture=0.06)[:8].std()
+    assert rougher / rough == pytest.approx(2, rel=0.1)
+
+    def neighbours(pictures):
+        return np.corrcoef(pictures[0, :, :-3].ravel(), pictures[0, :, 3:].ravel())[0, 1]
+
+    assert neighbours(seen(texture_um=40)) > neighbours(seen(texture_um=8)) + 0.3
+    assert seen(texture=0.0).std(axis=(1, 2)).max() == 0
+
+
+def test_light_falls_off_towards_the_corners_and_away_from_the_lamp():
+    uneven = render(Scene(FLAT, FLAT), Optics(image_size=SIZE, unevenness=0.2, vignetting=0.3))
+    middle = uneven[8, 24, 32]
+    assert all(uneven[8, y, x] < 0.8 * middle for y in (0, -1) for x in (0, -1))
+    left = np.argmin(np.abs(np.rad2deg(STILL.azimuths_rad) % 360 - 202.5))
+    assert uneven[left, 24, 1] > uneven[left, 24, -2] + 10
+
+
+def test_opacity_darkens_the_backlight_and_a_hole_lets_it_through():
+    opacity, hole = np.zeros_like(FLAT), np.zeros_like(FLAT)
+    opacity[10:30, 10:30] = 0.8
+    hole[50:80, 60:110] = 1.0
+    pictures = render(Scene(FLAT, FLAT, opacity=opacity, hole=hole), STILL).astype(float)
+    assert pictures[8, 10, 10] < 0.35 * pictures[8, 40, 10]
+    assert pictures[9, 10, 10] > 1.5 * pictures[9, 40, 10]
+    assert pictures[8, 32, 42] > pictures[8, 40, 10]
+    assert (pictures[:8, 32, 42] < 0.2 * pictures[:8, 40, 10]).all()
+
+
+def test_same_seed_same_pictures_and_inputs_stay():
+    top = CROWD.copy()
+    optics = Optics(image_size=SIZE)
     one, again, other = (
-        render(FLAT, FLAT, STILL, np.random.default_rng(seed)) for seed in (1, 1, 2)
+        render(Scene(top, OTHER), optics, np.random.default_rng(seed)) for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(one, again)
-    assert not np.array_equal(one, other)
+    assert (one != other).any()
+    np.testing.assert_array_equal(top, CROWD)
 
 
-def test_reference_channels_are_the_reference_microscope():
-    channels = reference_channels()
-    assert [c.step for c in channels] == list(range(1, 11))
-    assert [c.azimuth_deg for c in channels[:8]] == [67.5 + 45 * k for k in range(8)]
-    assert [c.role for c in channels] == ["directional"] * 8 + ["backlit", "halo"]
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"elevation_deg": 90.0}, r"optics\.elevation_deg: expected 5 to 85, found 90"),
+        ({"blur_um": -1.0}, r"optics\.blur_um: expected 0 to 200"),
+        ({"texture": float("nan")}, r"optics\.texture: expected 0 to 1, found nan"),
+        ({"bit_depth": 7}, r"optics\.bit_depth: expected 8 to 16"),
+        ({"image_size": (8, 64)}, r"optics\.image_size: expected 16 to 20000, found 8"),
+        ({"image_size": (64,)}, r"optics\.image_size: expected 2 numbers"),
+        ({"gains": (1.0,)}, r"optics\.gains: expected 10 numbers"),
+        ({"gains": (0.0,) * 10}, r"optics\.gains: expected 0\.05 to 20, found 0"),
+        ({"azimuth_errors_deg": (1.0,) * 3}, r"azimuth_errors_deg: expected 8 numbers"),
+    ],
+)
+def test_impossible_optics_are_refused(change, told):
+    with pytest.raises(BadInput, match=told):
+        Optics(**change)
+
+
+def test_a_scene_of_another_size_is_refused():
+    with pytest.raises(BadInput, match=r"scene\.bottom_um: expected \(96, 128\), found \(4, 4\)"):
+        render(Scene(FLAT, np.zeros((4, 4), np.float32)), STILL)
+    assert len(reference_channels()) == 10

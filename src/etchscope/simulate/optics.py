@@ -11,7 +11,7 @@ import cv2
 import numba
 import numpy as np
 
-from etchscope.foil import BadInput, Channel
+from etchscope.foil import BadInput, Channel, Role
 from etchscope.foil.types import Bools, FloatImage, Floats, FloatStack, RawStack
 from etchscope.simulate.bounds import check, numbers
 
@@ -19,6 +19,8 @@ __all__ = ["OVERSAMPLING", "Optics", "Scene", "reference_channels", "render"]
 
 OVERSAMPLING = 2
 """Height maps have this many points per pixel and axis; light is averaged over them."""
+_EMPTY: dict[Role, float] = {"directional": 0.1, "backlit": 1.1, "halo": 0.1}
+"""How bright a hole is, beside the bulk."""
 
 
 def reference_channels() -> tuple[Channel, ...]:
@@ -427,6 +429,76 @@ def _photographed(
     return levels
 
 
+@dataclass(frozen=True)
+class _Light:
+    """What each surface does to light in focus, (y, x) or (lamp, y, x) at the camera's pixels."""
+
+    near: FloatStack
+    far: FloatStack
+    through: FloatImage
+    far_through: FloatImage
+    halo: FloatImage
+    far_halo: FloatImage
+    clear: FloatImage | None
+    hole: FloatImage | None
+
+    @classmethod
+    def of(cls, scene: Scene, optics: Optics) -> "_Light":
+        azimuths = optics.lit_from_rad
+        lamps = np.stack([np.cos(azimuths), np.sin(azimuths)], axis=1).astype(np.float32)
+        through, halo = _transmitted(scene.top_um, scene.refractive_index, optics)
+        far_through, far_halo = _transmitted(scene.bottom_um, scene.refractive_index, optics)
+        return cls(
+            _shaded_near(scene, optics, lamps),
+            _shaded_far(scene, optics, lamps),
+            through,
+            far_through,
+            halo,
+            far_halo,
+            None if scene.opacity is None else 1 - _binned(scene.opacity),
+            None if scene.hole is None else _binned(scene.hole),
+        )
+
+    def seen(
+        self,
+        role: Role,
+        lamp: int,
+        sharp_px: float,
+        blunt_px: float,
+        optics: Optics,
+        stray: FloatImage,
+    ) -> FloatImage:
+        """Return one channel's picture, the bulk at 1.
+
+        ``sharp_px`` and ``blunt_px`` are the blur of the near and of the far surface. What a steep
+        wall of the near surface bends away is not seen of the far one.
+        """
+
+        def near(picture: FloatImage) -> FloatImage:
+            return _blurred(np.asarray(picture, np.float32), sharp_px)
+
+        through = near(self.through)
+        if role == "directional":
+            beyond = _blurred(self.far[lamp], blunt_px) - 1
+            light = near(self.near[lamp]) * (1 + np.float32(optics.far_weight) * through * beyond)
+            if self.clear is not None:
+                light *= (1 + near(self.clear)) / 2
+        elif role == "backlit":
+            light = through * _blurred(self.far_through, blunt_px)
+            if self.clear is not None:
+                light *= near(self.clear)
+            light = stray + (1 - stray) * light
+        else:
+            bright = near(self.halo)
+            bright += np.float32(0.7) * through * _blurred(self.far_halo, blunt_px)
+            if self.clear is not None:
+                bright += 1 - near(self.clear)
+            light = 1 + np.float32(optics.halo_gain) * bright
+        if self.hole is not None:
+            light += near(self.hole) * (np.float32(_EMPTY[role]) - light)
+        return light
+
+
 def render(scene: Scene, optics: Optics, rng: np.random.Generator | None = None) -> RawStack:
     """Return the pictures of one tile as the camera saw it.
 
@@ -457,46 +529,28 @@ def render(scene: Scene, optics: Optics, rng: np.random.Generator | None = None)
             scene.opacity,
             scene.hole,
         )
-    azimuths = optics.lit_from_rad
-    lamps = np.stack([np.cos(azimuths), np.sin(azimuths)], axis=1).astype(np.float32)
-    near, far = _shaded_near(scene, optics, lamps), _shaded_far(scene, optics, lamps)
-    through, halo = _transmitted(scene.top_um, scene.refractive_index, optics)
-    far_through, far_halo = _transmitted(scene.bottom_um, scene.refractive_index, optics)
-    clear = None if scene.opacity is None else 1 - _binned(scene.opacity)
-    hole = None if scene.hole is None else _binned(scene.hole)
     stray = _stray(rng, optics)
+    light = _Light.of(scene, optics)
+    levels: dict[Role, float] = {
+        "directional": optics.level,
+        "backlit": optics.backlit_level,
+        "halo": optics.halo_level,
+    }
     pictures, lamp = [], 0
     for index, channel in enumerate(optics.channels):
         focus = optics.focus_um if channel.focus_um is None else channel.focus_um
-        sharp = np.hypot(optics.blur_um, optics.aperture * focus) / optics.pixel_size_um
         depth = focus + scene.thickness_um / scene.refractive_index
-        blunt = np.hypot(optics.blur_um, optics.aperture * depth) / optics.pixel_size_um
-        azimuth = None
-        # How bright a hole is, beside the bulk.
-        empty = np.float32(0.1)
-        if channel.role == "directional":
-            azimuth = float(azimuths[lamp])
-            # What a steep wall of the near surface bends away is not seen of the far one.
-            seen = np.float32(optics.far_weight) * through
-            beyond = 1 + seen * (_blurred(far[lamp], blunt) - 1)
-            light = near[lamp] * beyond
-            light = light if clear is None else light * (1 + clear) / 2
-            level, lamp = optics.level, lamp + 1
-        elif channel.role == "backlit":
-            light = through * _blurred(far_through, blunt)
-            light = light if clear is None else light * clear
-            light, level, empty = stray + (1 - stray) * light, optics.backlit_level, np.float32(1.1)
-        else:
-            bright = halo + np.float32(0.7) * through * _blurred(far_halo, blunt)
-            bright = bright if clear is None else bright + 1 - clear
-            light, level = 1 + np.float32(optics.halo_gain) * bright, optics.halo_level
-        if hole is not None:
-            light = light + hole * (empty - light)
-        light = _blurred(np.asarray(light, np.float32), sharp)
+        sharp, blunt = (
+            float(np.hypot(optics.blur_um, optics.aperture * off)) / optics.pixel_size_um
+            for off in (focus, depth)
+        )
+        picture = light.seen(channel.role, lamp, sharp, blunt, optics, stray)
         if optics.flare > 0:
-            wide = _blurred(light, optics.flare_um / optics.pixel_size_um)
-            light = light + np.float32(optics.flare) * (wide - light)
-        light = light * _field(optics, azimuth)
-        gain = level * (optics.gains[index] if optics.gains else 1.0)
-        pictures.append(_photographed(light, gain, optics, rng))
+            wide = _blurred(picture, optics.flare_um / optics.pixel_size_um)
+            picture = picture + np.float32(optics.flare) * (wide - picture)
+        azimuth = None
+        if channel.role == "directional":
+            azimuth, lamp = float(optics.lit_from_rad[lamp]), lamp + 1
+        gain = levels[channel.role] * (optics.gains[index] if optics.gains else 1.0)
+        pictures.append(_photographed(picture * _field(optics, azimuth), gain, optics, rng))
     return np.stack(pictures)
