@@ -3,16 +3,26 @@ import pandas as pd
 import pytest
 
 from etchscope.foil import BadInput, Channel, tile_to_foil
-from etchscope.simulate import Optics, Population, SimulatedScan, isolated
+from etchscope.simulate import (
+    TRUTH_COLUMNS,
+    Hips,
+    Marks,
+    Optics,
+    Population,
+    Sheet,
+    SimulatedScan,
+    Stage,
+    isolated,
+)
 
 SMALL = Optics(image_size=(64, 80))
-FEW = Population.of(background_per_tile=30, pairs_per_tile=6)
+APART = Stage(overlap_px=(-540, -400))
+FEW = Population.of(background_per_tile=1500, pairs_per_tile=300)
 
 
 def _scan(seed=1, side="front", optics=SMALL, **change):
-    return SimulatedScan(
-        seed=seed, columns=3, rows=2, population=FEW, optics=optics, side=side, **change
-    )
+    given = {"stage": APART, "population": FEW} | change
+    return SimulatedScan(seed=seed, columns=3, rows=2, optics=optics, side=side, **given)
 
 
 def test_seed_decides_everything():
@@ -33,11 +43,13 @@ def test_a_tile_does_not_depend_on_those_before_it():
 def test_scan_is_laid_out_column_by_column():
     scan = _scan().scan
     assert [t.number for t in scan.tiles] == [1, 2, 3, 4, 5, 6]
-    assert [t.stage_x_mm for t in scan.tiles] == [0, 0, 4, 4, 8, 8]
-    assert [t.stage_y_mm for t in scan.tiles] == [0, -3, 0, -3, 0, -3]
+    x = np.array([t.stage_x_mm for t in scan.tiles])
+    np.testing.assert_allclose(x, [0, 0, 4, 4, 8, 8], atol=1e-4)
+    y = [t.stage_y_mm for t in scan.tiles]
+    np.testing.assert_allclose(y, [0, -2.993542] * 3, atol=1e-4)
     back = _scan(side="back").scan
-    assert [t.stage_x_mm for t in back.tiles] == [0, 0, -4, -4, -8, -8]
-    assert (scan.name, back.name) == ("demo-front", "demo-back")
+    np.testing.assert_array_equal([t.stage_x_mm for t in back.tiles], -x)
+    assert (scan.name, back.name) == ("simulated-front", "simulated-back")
     assert _scan().read_tile(1).shape == (10, 64, 80)
 
 
@@ -58,7 +70,10 @@ def test_the_back_shows_the_same_openings_turned_over():
     front, back = _scan(side="front").truth(), _scan(side="back").truth()
     # The reference pixel is half a pixel off the middle, so what x = −0.3 shows the other lacks.
     a, b = (
-        t[t["x_px"].between(0.5, 79.5)].set_index(["tile", "pit"]).sort_index()
+        t[t["x_px"].between(0.5, 79.5)]
+        .assign(on_front=t["surface"].eq("top") == t["side"].eq("front"))
+        .set_index(["tile", "particle", "on_front"])
+        .sort_index()
         for t in (front, back)
     )
     assert len(a) > 100
@@ -77,12 +92,12 @@ def test_truth_partners_are_mutual():
     hips = truth[truth["class"] == "hip"]
     singles = truth[truth["class"] != "hip"]
     assert len(hips) > 20
-    assert hips["partner"].notna().all()
     assert singles["partner"].isna().all()
     assert singles["class"].tolist() == singles["surface"].tolist()
     once = hips.drop_duplicates("pit").set_index("pit")
     there = once[once["partner"].isin(once.index)]
-    assert len(there) > 10
+    # A tile shows few of the partners that lie across its edge.
+    assert len(there) == once["partner"].notna().sum() > 20
     partner = once.loc[there["partner"].astype(int)]
     assert partner["partner"].astype(int).tolist() == there.index.tolist()
     assert (partner["surface"].to_numpy() != there["surface"].to_numpy()).all()
@@ -116,9 +131,10 @@ def test_overlap_pixels_agree():
 def test_pictures_show_the_truth():
     quiet = Optics(image_size=(240, 320), texture=0.0, read_noise=0.1, unevenness=0.0)
     foil = SimulatedScan(
-        seed=5, columns=1, rows=1, population=Population.of(25, 0), optics=quiet, side="back"
+        seed=5, columns=1, rows=1, population=Population.of(100, 0), optics=quiet, side="back"
     )
     backlit, truth = foil.read_tile(1)[8].astype(float), foil.truth()
+    truth = truth[truth["radius_px"] > 2.5]
     assert len(truth) > 10
     y, x = np.mgrid[:240, :320]
     distance = np.hypot(
@@ -128,11 +144,12 @@ def test_pictures_show_the_truth():
     far = (distance / truth["radius_px"].to_numpy()).min(axis=2)
     far[[*range(30), *range(-30, 0)]] = 0  # neighbours outside reach in
     far[:, [*range(30), *range(-30, 0)]] = 0
-    assert backlit[far > 2.5].min() > 180
+    bulk = np.median(backlit)
+    assert backlit[far > 3].min() > 0.8 * bulk
     inside = distance < 0.6 * truth["radius_px"].to_numpy()
     means = np.array([backlit[inside[..., k]].mean() for k in range(len(truth))])
-    assert np.median(means) < 160
-    assert means.max() < 178
+    assert np.median(means) < 0.6 * bulk
+    assert means.max() < 0.95 * bulk
 
 
 @pytest.mark.parametrize("number", [0, 7, -1])
@@ -166,6 +183,95 @@ def test_isolated_openings_touch_nothing():
         {"x_mm": [0, 9, 30, 45.1], "y_mm": [0.0, 0, 0, 0], "radius_px": [5.0, 5, 7, 8]}
     )
     places["x_mm"] *= pixel_mm
-    assert isolated(places).tolist() == [False, False, True, True]
-    assert isolated(places[:1]).tolist() == [True]
-    assert isolated(places[:0]).tolist() == []
+    assert isolated(places, 6.4516).tolist() == [False, False, True, True]
+    assert isolated(places[:1], 6.4516).tolist() == [True]
+    assert isolated(places[:0], 6.4516).tolist() == []
+
+
+def test_rotation_offset_and_jitter_move_the_pictures_and_not_the_truth():
+    """The frame of a scan with datum holes is the sheet's, however the foil lay on the stage."""
+    population = Population(
+        Hips(per_tile=300), marks=Marks(holes_mm=((0, 0), (0.1, -0.2), (0.25, 0.0)))
+    )
+    change = {"population": population, "stage": Stage(overlap_px=(10, 10))}
+    straight = _scan(**change)
+    moved = _scan(
+        **change | {"stage": Stage(rotation_deg=5, offset_mm=(0.02, -0.03), overlap_px=(10, 10))}
+    )
+    assert len(straight.scan.datum) == len(moved.scan.datum) == 3
+    one, other = (
+        f.truth().drop_duplicates(["particle", "surface"]).set_index(["particle", "surface"])
+        for f in (straight, moved)
+    )
+    both = one.merge(other, left_index=True, right_index=True, suffixes=("", "_moved"))
+    assert len(both) > 20
+    # Datum holes are told to a thousandth of a pixel.
+    np.testing.assert_allclose(both["x_mm"], both["x_mm_moved"], atol=1e-4)
+    np.testing.assert_allclose(both["y_mm"], both["y_mm_moved"], atol=1e-4)
+    turned = (both["azimuth_deg_moved"] - both["azimuth_deg"]) % 360
+    np.testing.assert_allclose(turned, 5, atol=1e-6)
+    assert (both["x_px"] - both["x_px_moved"]).abs().max() > 2
+    shaken = _scan(stage=Stage(jitter_um=13.0, overlap_px=(-540, -400)))
+    still, truth = _scan().truth(), shaken.truth()
+    both = still.merge(truth, on=["tile", "particle", "surface"], suffixes=("", "_moved"))
+    np.testing.assert_allclose(both["x_mm"], both["x_mm_moved"], atol=1e-9)
+    shift = (both["x_px_moved"] - both["x_px"]).groupby(both["tile"])
+    assert shift.std().max() < 1e-6
+    assert 0.5 < shift.mean().std() < 6
+
+
+def test_another_magnification_is_the_same_foil():
+    wide = _scan(optics=Optics(image_size=(64, 80)))
+    fine = _scan(
+        optics=Optics(image_size=(128, 160), pixel_size_um=6.4516 / 2),
+        stage=Stage(overlap_px=(-1080, -800)),
+    )
+    one, other = wide.truth(), fine.truth()
+    keys = ["tile", "particle", "surface"]
+    both = one.merge(other, on=keys, suffixes=("", "_fine"))
+    assert len(both) > 0.9 * len(one)
+    np.testing.assert_allclose(both["radius_px_fine"], 2 * both["radius_px"])
+    np.testing.assert_allclose(both["x_mm"], both["x_mm_fine"], atol=1e-4)
+    np.testing.assert_allclose(both["v"], both["v_fine"])
+
+
+def test_a_foil_of_a_stack_has_the_same_ions_and_other_pictures():
+    first, next_ = (_scan(exposure=n) for n in (0, 1))
+    ions = [set(f.truth().query("`class` == 'hip'")["particle"]) for f in (first, next_)]
+    assert ions[0] == ions[1] != set()
+    rest = [f.truth().query("`class` != 'hip'")["x_mm"].tolist() for f in (first, next_)]
+    assert rest[0] != rest[1]
+    assert (first.read_tile(1) != next_.read_tile(1)).any()
+
+
+def test_truth_can_be_had_tile_by_tile():
+    foil = _scan()
+    whole, part = foil.truth(), foil.truth([2, 5])
+    assert set(part["tile"]) == {2, 5}
+    columns = ["x_px", "y_px", "particle", *TRUTH_COLUMNS]
+    expected = whole[whole["tile"].isin([2, 5])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(part[columns], expected[columns])
+
+
+def test_signal_that_etches_no_pit_is_refused():
+    hips = Hips(charge=40)
+    with pytest.raises(BadInput, match=r"threshold of makrofol, 2700 MeV cm²/g, found V = 1"):
+        SimulatedScan(seed=1, population=Population(hips))
+    silent = Population(Hips(per_tile=0, charge=40))
+    assert len(SimulatedScan(seed=1, columns=1, rows=1, population=silent).truth()) > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"sheet": Sheet(removed_um=220)}, r"pit size in pixels .* expected 0 to 63, found 68"),
+        ({"stage": Stage(overlap_px=(80, 0))}, r"tile less stage\.overlap_px.* found 0"),
+        (
+            {"optics": Optics(image_size=(20000, 20000), channels=SMALL.channels * 1)},
+            r"optics\.image_size and optics\.channels: expected pictures that fit into",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused(change, told):
+    with pytest.raises(BadInput, match=told):
+        _scan(**change)

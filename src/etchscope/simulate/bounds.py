@@ -34,13 +34,13 @@ def one_of(where: str, value: str, allowed: Collection[str]) -> None:
         raise BadInput(f"simulation: {where}", " or ".join(allowed), repr(value))
 
 
-def check(parameters: object, bounds: Bounds) -> None:
-    """Check the attributes of a parameter object against their bounds.
+def check(parameters: object, bounds: Bounds, what: str | None = None) -> None:
+    """Check the attributes of a parameter object, called ``what``, against their bounds.
 
     Raises
     ------
     BadInput : names the object, the parameter, its allowed range and what was found.
     """
-    what = type(parameters).__name__.lower()
+    prefix = f"{type(parameters).__name__.lower()}." if what is None else what
     for name, (least, most) in bounds.items():
-        within(f"{what}.{name}", getattr(parameters, name), least, most)
+        within(f"{prefix}{name}", getattr(parameters, name), least, most)

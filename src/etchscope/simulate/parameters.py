@@ -51,31 +51,33 @@ def with_parameters(scan: SimulatedScan, values: Mapping[str, Any]) -> Simulated
         group, _, name = path.partition(".")
         if group not in groups:
             raise BadInput(f"simulation: {path}", f"a parameter of {', '.join(groups)}", "none")
-        known = [f.name for f in fields(groups[group]) if f.name != "channels"]
+        known = {f.name: f.type for f in fields(groups[group]) if f.name != "channels"}
         if name not in known:
             raise BadInput(f"simulation: {path}", f"{group}. and {', '.join(known)}", repr(name))
-        changes.setdefault(group, {})[name] = _fitting(path, value, getattr(groups[group], name))
+        is_list = isinstance(getattr(groups[group], name), tuple)
+        changes.setdefault(group, {})[name] = _fitting(path, value, known[name], is_list=is_list)
     made = {name: replace(groups[name], **change) for name, change in changes.items()}
     inner = {name: made.pop(name) for name in _OF_POPULATION if name in made}
     return replace(scan, population=replace(scan.population, **inner), **made)
 
 
-def _fitting(path: str, value: Any, before: Any) -> Any:
-    """Return a value of the same kind as the one before, or refuse it."""
+def _fitting(path: str, value: Any, kind: object, *, is_list: bool) -> Any:
+    """Return a value of the declared kind, or refuse it."""
     if path == "density.hot":
         return _hot(path, value)
-    if isinstance(value, list):
-        value = tuple(tuple(v) if isinstance(v, list) else v for v in value)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if path == "hips.rel_mev_cm2_g":
+    if is_list:
+        fits, expected = isinstance(value, list | tuple), "a list"
+        if fits:
+            value = tuple(tuple(v) if isinstance(v, list) else v for v in value)
+    elif kind is int:
+        fits, expected = is_number and float(value).is_integer(), "a whole number"
+        value = int(value) if fits else value
+    elif kind is float:
+        fits, expected = is_number, "a number"
+        value = float(value) if fits else value
+    elif path == "hips.rel_mev_cm2_g":
         fits, expected = is_number or value is None, "a number, or null for charge and velocity"
-    elif isinstance(before, int | float):
-        whole = isinstance(before, int)
-        fits = is_number and (not whole or float(value).is_integer())
-        value = type(before)(value) if fits else value
-        expected = "a whole number" if whole else "a number"
-    elif isinstance(before, tuple):
-        fits, expected = isinstance(value, tuple), "a list"
     else:
         fits, expected = isinstance(value, str), "a word"
     if not fits:

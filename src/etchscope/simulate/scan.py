@@ -53,7 +53,7 @@ class Stage:
     def __post_init__(self) -> None:
         check(self, {"rotation_deg": (-180, 180), "jitter_um": (0, 500)})
         numbers("stage.offset_mm", self.offset_mm, -1000, 1000, count=2)
-        numbers("stage.overlap_px", self.overlap_px, -1000, 10000, count=2)
+        numbers("stage.overlap_px", self.overlap_px, -10000, 10000, count=2)
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ class SimulatedScan:
         check(
             self,
             {"seed": (0, 2**63), "columns": (1, 1000), "rows": (1, 1000), "exposure": (0, 1000)},
+            what="",
         )
         hips = self.population.hips
         ratio = hips.ratio(self.sheet)
@@ -303,8 +304,9 @@ class SimulatedScan:
         ------
         BadInput : the scan has no such tile.
         """
+        scene = self.scene(number)
         rng = np.random.default_rng([self.seed, 1, self.exposure, self._side, number])
-        return render(self.scene(number), self.optics, rng)
+        return render(scene, self.optics, rng)
 
     def truth(self, tiles: Collection[int] | None = None) -> pd.DataFrame:
         """Return the true openings as a pit table, one row an opening and tile that shows it.

@@ -1,0 +1,91 @@
+import json
+
+import pytest
+
+from etchscope.cli.app import main
+from etchscope.simulate import RANGES
+from etchscope.store import Store
+from etchscope.store.tables import read_table
+
+TINY = ["--columns", "2", "--rows", "1", "--set", "optics.image_size=[96,128]"]
+
+
+def run(*words):
+    return main(["simulate", *map(str, words)])
+
+
+def told(folder, name):
+    return json.loads((folder / f"{name}-parameters.json").read_text())
+
+
+def test_options_and_parameters_reach_the_foil(tmp_path, capsys):
+    words = ["--background", 300, "--signal", 40, "--sides", "both", "--seed", 9, "--foil", "A-1"]
+    more = ["--set", "sheet.material=cr39", "--set", "hips.rel_mev_cm2_g=2000"]
+    assert run(tmp_path, *TINY, *words, *more) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert (
+        f"{tmp_path / 'A-1-back'}: 2 tiles; truth in {tmp_path / 'A-1-back-truth.parquet'}" in out
+    )
+    for name in ("A-1-front", "A-1-back"):
+        given = told(tmp_path, name)
+        assert given["seed"] == 9
+        assert given["fragments"]["per_tile"] == 300
+        assert given["hips"]["per_tile"] == 40
+        assert given["hips"]["rel_mev_cm2_g"] == 2000
+        assert given["sheet"]["material"] == "cr39"
+        assert given["optics"]["image_size"] == [96, 128]
+        assert len(read_table(tmp_path / f"{name}-truth.parquet")) > 20
+
+
+def test_into_a_store_new_or_not(tmp_path, capsys):
+    store = tmp_path / "store"
+    assert run(tmp_path / "a", *TINY, "--store", store) == 0
+    assert run(tmp_path / "a", *TINY, "--store", store, "--foil", "second") == 0
+    assert sorted(Store.open(store).scans()) == ["reference-front", "second-front"]
+    assert f"{store}: second-front: 2 tiles" in capsys.readouterr().out
+
+
+def test_randomised_foils_are_each_another_draw_and_what_is_set_stays(tmp_path):
+    words = ["--randomise", "--foils", 3, "--foil", "draw", "--set", "optics.blur_um=2.5"]
+    assert run(tmp_path, *TINY, *words) == 0
+    draws = [told(tmp_path, f"draw-{n:03d}-front") for n in (1, 2, 3)]
+    assert [d["seed"] for d in draws] == [1, 2, 3]
+    assert len({d["optics"]["texture"] for d in draws}) == 3
+    assert {d["optics"]["blur_um"] for d in draws} == {2.5}
+    allowed = RANGES["optics.texture"]
+    assert all(allowed.low <= d["optics"]["texture"] <= allowed.high for d in draws)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--background", "-3"], "fragments.per_tile: expected 0 to 20000, found -3.0"),
+        (["--set", "hips.zenith_deg=90"], "hips.zenith_deg: expected 0 to 80, found 90.0"),
+        (["--set", "hips.rel_mev_cm2_g=2000"], "more than the threshold of makrofol, 2700"),
+        (
+            ["--set", "sheet.removed_um=200", "--set", "optics.pixel_size_um=2"],
+            "pit size in pixels",
+        ),
+        (["--set", "optics.image_size=[20000,20000]"], "pictures that fit into"),
+        (["--set", "optics.blur"], "--set: expected group.parameter=value, found 'optics.blur'"),
+        (["--set", "optics.blur=3"], "found 'blur'"),
+        (["--preset", "x"], "preset: expected reference or label-mix or pb-stack"),
+        (["--preset", "pb-stack", "--foil", "x"], "--foil: expected a preset of one foil"),
+    ],
+)
+def test_what_is_impossible_is_refused_before_anything_is_written(
+    tmp_path, capsys, words, expected
+):
+    folder = tmp_path / "twin"
+    assert main(["simulate", str(folder), *TINY, *words]) == 2
+    assert expected in capsys.readouterr().err
+    assert not folder.exists()
+
+
+def test_help_names_the_presets_and_has_an_example(capsys):
+    with pytest.raises(SystemExit):
+        raise SystemExit(main(["simulate", "--help"]))
+    out = capsys.readouterr().out
+    assert "reference, label-mix, pb-stack" in " ".join(out.split())
+    assert "Example: etchscope simulate" in " ".join(out.split())
