@@ -8,7 +8,7 @@ from etchscope.simulate.materials import (
     material_named,
     restricted_energy_loss,
 )
-from etchscope.simulate.optics import Optics, Scene, reference_channels, render
+from etchscope.simulate.optics import Optics, Scene, reference_channels
 from etchscope.simulate.parameters import parameters_of, with_parameters
 from etchscope.simulate.populations import (
     Density,
@@ -22,6 +22,7 @@ from etchscope.simulate.populations import (
 )
 from etchscope.simulate.presets import PRESETS, preset
 from etchscope.simulate.randomise import RANGES, Range, draw_parameters, randomised
+from etchscope.simulate.render import render
 from etchscope.simulate.scan import TRUTH_COLUMNS, SimulatedScan, Stage, isolated
 
 __all__ = [

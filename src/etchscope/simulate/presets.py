@@ -15,6 +15,7 @@ from etchscope.simulate.populations import (
     Stars,
 )
 from etchscope.simulate.scan import SimulatedScan, Stage
+from etchscope.simulate.tasl import tasl
 
 __all__ = ["PRESETS", "preset"]
 
@@ -91,6 +92,7 @@ PRESETS: dict[str, Callable[[int, int, int], list[SimulatedScan]]] = {
     "reference": _reference,
     "label-mix": _label_mix,
     "pb-stack": _pb_stack,
+    "tasl": lambda seed, columns, rows: [tasl(seed, columns, rows)],
 }
 
 

@@ -25,9 +25,10 @@ from etchscope.simulate.bounds import check, numbers, within
 from etchscope.simulate.cells import CELL_MM, Cell
 from etchscope.simulate.marks import MARK_COLUMNS, draw_marks
 from etchscope.simulate.materials import material_named
-from etchscope.simulate.optics import OVERSAMPLING, Optics, Scene, render
+from etchscope.simulate.optics import OVERSAMPLING, Optics, Scene
 from etchscope.simulate.particles import draw_pits, reach_mm
 from etchscope.simulate.populations import Population, Sheet
+from etchscope.simulate.render import render
 from etchscope.simulate.scene import draw_scene
 
 __all__ = ["TRUTH_COLUMNS", "SimulatedScan", "Stage", "isolated"]
