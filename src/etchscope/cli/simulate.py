@@ -72,8 +72,8 @@ def simulate_command(
 ) -> None:
     """Draw foils with known pits and photograph them as the microscope would.
 
-    DIR gets a scan directory for each scan, a pit table of what is true and a list of all
-    parameters, which names what --set can change.
+    DIR gets, for each scan, a scan directory, the true openings as a pit table, the marks that
+    are no pits, a picture to look at, and a list of all parameters: what --set can change.
 
     Example: etchscope simulate twin --background 300 --sides both --set optics.blur_um=8
     """
@@ -98,7 +98,21 @@ def simulate_command(
         truths = simulate(scans, directory, store=opened, workers=workers, progress=bar.advance)
     for scan, truth in zip(scans, truths, strict=True):
         where = directory / scan.scan.name if store is None else f"{store}: {scan.scan.name}"
-        typer.echo(f"{where}: {len(scan.scan.tiles)} tiles; truth in {truth}")
+        look = _look(scan, directory)
+        typer.echo(f"{where}: {len(scan.scan.tiles)} tiles; truth in {truth}; look at {look}")
+
+
+def _look(scan: SimulatedScan, directory: Path) -> Path:
+    """Write all pictures of the scan's middle tile and its truth as one; return the file."""
+    # Here, so that no other command waits for Matplotlib.
+    from etchscope.report import channel_sheet
+
+    tiles = scan.scan.tiles
+    tile = tiles[len(tiles) // 2].number
+    title, truth = f"{scan.scan.name}, tile {tile}", scan.truth([tile])
+    path = directory / f"{scan.scan.name}-look.png"
+    path.write_bytes(channel_sheet(scan.read_tile(tile), scan.optics.channels, title, truth))
+    return path
 
 
 def _name(base: str, number: int | None, drawn: list[SimulatedScan], given: str | None) -> str:
