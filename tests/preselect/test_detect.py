@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
@@ -180,3 +182,15 @@ def test_noise_does_not_grow_with_the_pits(fit):
 def test_a_stack_that_does_not_fit_is_refused(foil, fit):
     with pytest.raises(BadInput, match="tile: expected"):
         detect(foil.read_tile(1)[:9], *fit, SETTINGS)
+
+
+def test_a_backlight_that_saturates_does_not_hide_the_noise():
+    """Its level ground has no noise, which must not be taken for that of the rest."""
+    bright = Optics(image_size=SIZE, backlit_level=1.15, vignetting=0.3, read_noise=4.0)
+    foil = replace(_foil(30, 3), optics=bright)
+    share = np.mean([(foil.read_tile(n)[8] == 255).mean() for n in (1, 2)])
+    assert 0.25 < share < 0.8
+    normalisation, calibration, lighting = _fit(foil)
+    assert calibration.weights[0] < 5 * calibration.weights[2]
+    pits = detect(foil.read_tile(1), normalisation, calibration, lighting, SETTINGS)
+    assert len(pits) < 1.5 * len(foil.truth([1]))

@@ -7,7 +7,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from etchscope.foil.types import Floats, FloatStack, RawStack
+from etchscope.foil.types import Bools, Floats, FloatStack, RawStack
 from etchscope.imaging.normalise import Normalisation
 from etchscope.preselect.grid import Grid
 from etchscope.preselect.lighting import Lighting, Views, presence, views
@@ -23,6 +23,8 @@ _ALONE = 6.0
 """How much wider the tails of clutter are than those of noise, where no gradient tells them."""
 _LEAST_NOISE = 1e-3
 """Noise of pictures that have none, well above the rounding of 32-bit floats."""
+_LEAST_CLEAR = 0.1
+"""Share of a tile below the camera's limit from which the noise is known from that share."""
 _TURNS = 6
 """Most turns of taking pits out and measuring the noise that remains."""
 _ENOUGH = 10
@@ -59,12 +61,13 @@ class Calibration:
         return sha.hexdigest()[:16]
 
 
-def _spread(maps: FloatStack) -> Floats:
+def _spread(maps: FloatStack, clear: Bools) -> Floats:
     """Return a robust standard deviation a map: the lower quartile of its absolute values.
 
-    For a normal distribution that quartile is 0.31864 standard deviations.
+    For a normal distribution that quartile is 0.31864 standard deviations. Only where ``clear``,
+    (y, x): a picture at the camera's limit has no noise there.
     """
-    thin = np.abs(maps).reshape(len(maps), -1)
+    thin = np.abs(maps[:, clear])
     quarter = thin.shape[1] // 4
     values = np.partition(thin, quarter, axis=1)[:, quarter]
     return np.maximum(values.astype(np.float64) / 0.31864, _LEAST_NOISE)
@@ -90,13 +93,14 @@ def calibrate(
     fields = [f for v in seen if (f := grid.field_maps(v)) is not None]
     signed: list[Finds] = []
     field_noise = np.zeros(len(grid.radii.scales))
+    clear = [_clear(v, grid) if fields else np.ones(grid.shape, bool) for v in seen]
     if fields:
         find_signed = partial(grid.extract_signed, cuts=settings.cuts)
-        field_noise, signed = _noise_and_finds(fields, find_signed)
-    weights = _weights(seen, grid, signed, 2 * settings.threshold)
+        field_noise, signed = _noise_and_finds(fields, clear, find_signed)
+    weights = _weights(seen, clear, grid, signed, 2 * settings.threshold)
     find_unsigned = partial(grid.extract_unsigned, cuts=BESIDE if fields else settings.cuts)
     maps = [grid.presence_maps(v, weights) for v in seen]
-    noise, unsigned = _noise_and_finds(maps, find_unsigned)
+    noise, unsigned = _noise_and_finds(maps, clear, find_unsigned)
     if not fields:
         # Without a gradient, clutter is all that a pit competes with. It is small: its spread
         # falls with the scale as that of white noise does, and where it does not, pits are in it.
@@ -108,25 +112,34 @@ def calibrate(
     return Calibration(field_noise, noise, weights, ratio, level, normalisation.recipe.digest)
 
 
+def _clear(view: Views, grid: Grid) -> Bools:
+    """Return where no picture is at the camera's limit, (y, x); all if that is too little."""
+    clear = ~grid.touched(view.limit)
+    return clear if clear.mean() > _LEAST_CLEAR else np.ones_like(clear)
+
+
 def _noise_and_finds(
-    tiles: list[FloatStack], find: Callable[[FloatStack, Floats], Finds]
+    tiles: list[FloatStack], clear: list[Bools], find: Callable[[FloatStack, Floats], Finds]
 ) -> tuple[Floats, list[Finds]]:
     """Return the bulk's noise in response maps, and the finds of each tile at that noise.
 
     In a crowd the pits themselves widen the first guess, which hides the fainter of them; each
     turn takes more of them out, until nothing changes.
     """
-    noise = np.median([_spread(m) for m in tiles], axis=0)
+    noise = np.median([_spread(m, c) for m, c in zip(tiles, clear, strict=True)], axis=0)
     for _ in range(_TURNS):
         left = [m.copy() for m in tiles]
         finds = [find(m, noise) for m in left]
-        before, noise = noise, np.median([_spread(m) for m in left], axis=0)
+        spreads = [_spread(m, c) for m, c in zip(left, clear, strict=True)]
+        before, noise = noise, np.median(spreads, axis=0)
         if np.allclose(noise, before, rtol=0.02):
             break
     return noise, finds
 
 
-def _weights(seen: list[Views], grid: Grid, signed: list[Finds], least: float) -> Floats:
+def _weights(
+    seen: list[Views], clear: list[Bools], grid: Grid, signed: list[Finds], least: float
+) -> Floats:
     """Return the weights of the sign-free pictures that show an ordinary pit most clearly.
 
     Signal over noise squared (the matched combination of independent pictures), the signal read
@@ -135,7 +148,8 @@ def _weights(seen: list[Views], grid: Grid, signed: list[Finds], least: float) -
     noise, signals = [], []
     for w in np.eye(len(seen[0].signs)):
         maps = [grid.presence_maps(v, w) for v in seen]
-        noise.append(float(np.median([_spread(m)[len(m) // 2] for m in maps])))
+        spreads = [_spread(m, c)[len(m) // 2] for m, c in zip(maps, clear, strict=True)]
+        noise.append(float(np.median(spreads)))
         read = [grid.amplitudes(m, f)[f.snr > least] for m, f in zip(maps, signed, strict=False)]
         values = np.concatenate(read) if read else np.empty(0)
         signals.append(float(np.median(values)) if len(values) >= _ENOUGH else np.nan)

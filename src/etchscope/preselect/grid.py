@@ -67,6 +67,10 @@ class Grid:
         size = self.shape[::-1]
         return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
 
+    def touched(self, mask: Bools) -> Bools:
+        """Return which binned pixels contain any of a mask, (y, x)."""
+        return self._binned(mask.astype(np.float32)) > 0
+
     def field_maps(self, view: Views) -> FloatStack | None:
         """Return the signed responses, (scale, y, x), positive on top pits; None without lamps."""
         if view.a is None or view.b is None:
