@@ -241,3 +241,15 @@ def test_a_scene_of_another_size_is_refused():
     with pytest.raises(BadInput, match=r"scene\.bottom_um: expected \(96, 128\), found \(4, 4\)"):
         render(Scene(FLAT, np.zeros((4, 4), np.float32)), STILL)
     assert len(reference_channels()) == 10
+
+
+def test_a_steep_pair_s_gradients_cancel_unless_its_near_wall_hides_the_far_one():
+    """The conventions' steep particles; what remains is the blur of the far pit."""
+
+    def size(hiding, bottom):
+        pictures = render(Scene(PIT, bottom), replace(STILL, hiding=hiding, far_weight=1.0))
+        return np.abs(_divergence(pictures)).max()
+
+    alone = size(0.0, FLAT)
+    assert size(0.0, PIT) < 0.5 * alone
+    assert size(1.0, PIT) > 0.7 * alone

@@ -41,7 +41,8 @@ class Optics:
     Directional light
         ``elevation_deg`` of the lamps; ``ambient`` share of light from everywhere; ``gloss``
         share of the specular lobe, ``gloss_width`` its width in slope (Beckmann's); ``shadow``
-        1 for opaque walls, 0 for no cast shadow; ``far_weight`` contrast of the far surface.
+        1 for opaque walls, 0 for no cast shadow; ``far_weight`` contrast of the far surface,
+        ``hiding`` the share of it that a steep wall of the near surface takes away.
     Transmitted light
         ``pupil``: rms sine that condenser and objective accept together; ``stray`` light in the
         darkest pit, which several reflections gather in spots: ``glint`` is the rms of its natural
@@ -71,6 +72,7 @@ class Optics:
     gloss_width: float = 0.35
     shadow: float = 0.5
     far_weight: float = 0.8
+    hiding: float = 0.2
     pupil: float = 0.15
     stray: float = 0.06
     glint: float = 0.0

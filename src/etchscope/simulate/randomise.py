@@ -65,6 +65,7 @@ RANGES: dict[str, Range] = {
     "optics.gloss_width": Range(0.2, 0.6),
     "optics.shadow": Range(0, 0.9),
     "optics.far_weight": Range(0.4, 1),
+    "optics.hiding": Range(0, 0.8),
     "optics.pupil": Range(0.08, 0.3),
     "optics.stray": Range(0.02, 0.15),
     "optics.halo_sine": Range(0.2, 0.5),

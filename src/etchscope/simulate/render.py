@@ -103,8 +103,7 @@ class _Light:
     ) -> FloatImage:
         """Return one channel's picture, the bulk at 1.
 
-        ``sharp_px`` and ``blunt_px`` are the blur of the near and of the far surface. What a steep
-        wall of the near surface bends away is not seen of the far one.
+        ``sharp_px`` and ``blunt_px`` are the blur of the near and of the far surface.
         """
 
         def near(picture: FloatImage) -> FloatImage:
@@ -113,7 +112,8 @@ class _Light:
         through = near(self.through)
         if role == "directional":
             beyond = blurred(self.far[lamp], blunt_px) - 1
-            light = near(self.near[lamp]) * (1 + np.float32(optics.far_weight) * through * beyond)
+            seen = np.float32(optics.far_weight) * (1 - np.float32(optics.hiding) * (1 - through))
+            light = near(self.near[lamp]) * (1 + seen * beyond)
             if self.clear is not None:
                 light *= (1 + near(self.clear)) / 2
         elif role == "backlit":
