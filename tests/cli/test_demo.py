@@ -60,9 +60,10 @@ def test_the_demo_leaves_a_scan_a_store_tables_and_a_report(tmp_path, capsys, tw
     options = ["--rule", "one-to-one", "--tolerance-mm", 6 * 6.4516e-3, "--json"]
     assert main(["evaluate", *map(str, tables), *map(str, options)]) == 0
     score = json.loads(capsys.readouterr().out)
-    for value, name in zip(told.groups(), ("efficiency", "purity"), strict=True):
+    # Scratches, fibres and dust cost purity.
+    for value, name, least in zip(told.groups(), ("efficiency", "purity"), (85, 70), strict=True):
         assert float(value) == pytest.approx(100 * score[name]["value"], abs=0.06)
-        assert float(value) > 85
+        assert float(value) > least
 
 
 @pytest.mark.slow

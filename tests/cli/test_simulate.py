@@ -62,7 +62,12 @@ def test_randomised_foils_are_each_another_draw_and_what_is_set_stays(tmp_path):
     [
         (["--background", "-3"], "fragments.per_tile: expected 0 to 20000, found -3.0"),
         (["--set", "hips.zenith_deg=90"], "hips.zenith_deg: expected 0 to 80, found 90.0"),
-        (["--set", "hips.rel_mev_cm2_g=2000"], "more than the threshold of makrofol, 2700"),
+        (
+            ["--set", "hips.rel_mev_cm2_g=2000"],
+            "makrofol begins at 2700 MeV cm²/g), found V = 1 at 2000",
+        ),
+        (["--foil", "a/b"], "foil: expected letters, digits, dot, dash and underscore"),
+        (["--foil", ""], "foil: expected letters"),
         (
             ["--set", "sheet.removed_um=200", "--set", "optics.pixel_size_um=2"],
             "pit size in pixels",

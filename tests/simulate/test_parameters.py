@@ -14,7 +14,7 @@ def test_all_parameters_are_told_and_survive_json():
     assert told["fragments"]["per_tile"] == 100
     assert told["optics"]["channels"][8] == {"step": 9, "role": "backlit"}
     for group in ("hips", "fragments", "stars", "marks", "density", "sheet", "optics", "stage"):
-        values = {f"{group}.{k}": v for k, v in told[group].items() if k != "channels"}
+        values = {f"{group}.{k}": v for k, v in told[group].items()}
         assert with_parameters(SCAN, values) == SCAN
 
 
@@ -44,14 +44,15 @@ def test_some_are_changed_and_the_rest_stays():
     ("name", "value", "told"),
     [
         ("blur_um", 1, "simulation: blur_um: expected a parameter of hips, fragments"),
-        ("optics.blurr", 1, r"optics\.blurr: expected optics\. and .*blur_um.*found 'blurr'"),
-        ("optics.channels", [], r"optics\.channels: expected"),
+        ("optics.blurr", 1, r"optics\.blurr: expected one of .*blur_um.*found 'blurr'"),
+        ("optics.channels", [{"role": "halo"}], r"objects with step, role and, for a lamp"),
+        ("optics.channels", 3, r"objects with step, role and, for a lamp"),
         ("optics.blur_um", "wide", r"optics\.blur_um: expected a number, found 'wide'"),
         ("optics.blur_um", True, r"optics\.blur_um: expected a number, found True"),
         ("optics.bit_depth", 8.5, r"optics\.bit_depth: expected a whole number, found 8\.5"),
         ("sheet.material", 3, r"sheet\.material: expected a word, found 3"),
         ("stage.offset_mm", 3, r"stage\.offset_mm: expected a list, found 3"),
-        ("hips.rel_mev_cm2_g", "x", "or null for charge and velocity"),
+        ("hips.rel_mev_cm2_g", "x", "a number, or null, found 'x'"),
         ("density.hot", [{"x": 1}], "objects with x_mm, y_mm, radius_mm, factor"),
         ("density.hot", 3, "objects with x_mm, y_mm, radius_mm, factor"),
         ("fragments.per_tile", -1, r"fragments\.per_tile: expected 0 to 20000, found -1"),

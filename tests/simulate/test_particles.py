@@ -99,7 +99,7 @@ def test_every_pit_is_above_the_threshold_and_sizes_overlap_the_signal_s():
 
 
 def test_prongs_of_a_star_come_from_one_vertex():
-    stars = Stars(per_tile=60, range_um=400, rel_over=3.0)
+    stars = Stars(per_tile=60, range_um=400, v=8.0)
     pits = _draw(replace(NOTHING, stars=stars))
     assert set(pits["kind"]) == {"spallation"}
     assert len(pits) > 200
@@ -163,7 +163,7 @@ def test_density_follows_gradient_and_hot_spots():
 
 
 def test_no_particle_reaches_farther_than_is_said():
-    stars = Stars(per_tile=20, range_um=1000, rel_over=5.0)
+    stars = Stars(per_tile=20, range_um=1000, v=16.0)
     for hips in (
         Hips(per_tile=50, spread_deg=15),
         Hips(per_tile=50, direction="isotropic", max_zenith_deg=75),

@@ -13,6 +13,7 @@ from etchscope.simulate import (
     SimulatedScan,
     Stage,
     isolated,
+    once,
 )
 
 SMALL = Optics(image_size=(64, 80))
@@ -253,9 +254,24 @@ def test_truth_can_be_had_tile_by_tile():
     pd.testing.assert_frame_equal(part[columns], expected[columns])
 
 
+def test_each_opening_once_is_the_row_farthest_from_the_edge():
+    foil = _scan(stage=Stage(overlap_px=(20, 20)))
+    truth = foil.truth()
+    single = once(truth, (64, 80))
+    assert single["pit"].is_unique
+    assert set(single["pit"]) == set(truth["pit"])
+    assert len(single) < len(truth)
+    x, y = truth["x_px"], truth["y_px"]
+    margin = pd.concat([x, 79 - x, y, 63 - y], axis=1).min(axis=1)
+    best = margin.groupby(truth["pit"]).max()
+    x, y = single["x_px"], single["y_px"]
+    kept = pd.concat([x, 79 - x, y, 63 - y], axis=1).min(axis=1)
+    np.testing.assert_allclose(kept, best.loc[single["pit"]])
+
+
 def test_signal_that_etches_no_pit_is_refused():
     hips = Hips(charge=40)
-    with pytest.raises(BadInput, match=r"threshold of makrofol, 2700 MeV cm²/g, found V = 1"):
+    with pytest.raises(BadInput, match=r"makrofol begins at 2700 MeV cm²/g\), found V = 1 at 17"):
         SimulatedScan(seed=1, population=Population(hips))
     silent = Population(Hips(per_tile=0, charge=40))
     assert len(SimulatedScan(seed=1, columns=1, rows=1, population=silent).truth()) > 0

@@ -14,7 +14,7 @@ from etchscope.foil import BadInput
 from etchscope.ingest import add
 from etchscope.ingest.write import write_smartscope
 from etchscope.run import find
-from etchscope.simulate import isolated, preset, with_parameters
+from etchscope.simulate import isolated, once, preset, with_parameters
 from etchscope.store import Store
 from etchscope.store.tables import write_table
 
@@ -57,7 +57,7 @@ def demo(
         done = find(store, name, progress=bar.advance)
     pits = store.read_pits(done.run)
     pixel_um = foil.optics.pixel_size_um
-    truth = foil.truth().drop_duplicates("pit").reset_index(drop=True)
+    truth = once(foil.truth(), foil.optics.image_size)
     truth["setting"] = np.where(isolated(truth, pixel_um), "isolated", "overlapped")
     mm = _TOLERANCE_PX * pixel_um / 1000
     score = evaluate(truth, pits, rule="one-to-one", tolerance_mm=mm)

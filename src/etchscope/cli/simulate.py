@@ -86,7 +86,12 @@ def simulate_command(
     for number in range(foils):
         drawn = preset(name, seed=seed + number, columns=columns, rows=rows, sides=_SIDES[sides])
         scans += [
-            replace(scan, foil=_name(foil or scan.foil, number if foils > 1 else None, drawn, foil))
+            replace(
+                scan,
+                foil=_name(
+                    scan.foil if foil is None else foil, number if foils > 1 else None, drawn, foil
+                ),
+            )
             for scan in drawn
         ]
     if randomise:

@@ -51,7 +51,11 @@ def channel_sheet(
             _draw(ax, pits)
             ax.set_xlim(-0.5, width - 0.5)
             ax.set_ylim(height - 0.5, -0.5)
-            ax.set_title(f"truth: {len(pits)} openings", fontsize=9, fontweight="normal")
+            ax.set_title(
+                f"truth: {len(pits)} openings, top blue, bottom orange",
+                fontsize=9,
+                fontweight="normal",
+            )
         return png_bytes(made)
 
 

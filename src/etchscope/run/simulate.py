@@ -9,7 +9,7 @@ from pathlib import Path
 from etchscope.foil import BadInput
 from etchscope.ingest.write import write_smartscope
 from etchscope.run.threads import one_opencv_thread
-from etchscope.simulate import SimulatedScan, parameters_of
+from etchscope.simulate import SimulatedScan, once, parameters_of
 from etchscope.store import Store, TilePictures
 from etchscope.store.tables import write_table
 
@@ -28,7 +28,7 @@ def simulate(
 ) -> list[Path]:
     """Write simulated scans and what is true about them; return the truths' files.
 
-    For each scan ``directory`` gets ``{scan}-truth.parquet`` (the openings),
+    For each scan ``directory`` gets ``{scan}-truth.parquet`` (the openings, each once),
     ``{scan}-marks.parquet`` (dust, scratches and the like), ``{scan}-parameters.json``, and the
     scan directory ``{scan}`` in the smartscope layout, unless the pictures go into a store.
 
@@ -67,8 +67,9 @@ def simulate(
         truth, marks, parameters = _records(directory, simulated.scan.name)
         told = {"etchscope": version("etchscope"), **parameters_of(simulated)}
         parameters.write_text(json.dumps(told, indent=1) + "\n")
-        write_table(marks, simulated.marks())
-        write_table(truth, simulated.truth())
+        size = simulated.optics.image_size
+        write_table(marks, once(simulated.marks(), size))
+        write_table(truth, once(simulated.truth(), size))
         truths.append(truth)
     return truths
 

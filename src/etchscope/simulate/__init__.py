@@ -23,7 +23,7 @@ from etchscope.simulate.populations import (
 from etchscope.simulate.presets import PRESETS, preset
 from etchscope.simulate.randomise import RANGES, Range, draw_parameters, randomised
 from etchscope.simulate.render import render
-from etchscope.simulate.scan import TRUTH_COLUMNS, SimulatedScan, Stage, isolated
+from etchscope.simulate.scan import TRUTH_COLUMNS, SimulatedScan, Stage, isolated, once
 
 __all__ = [
     "MATERIALS",
@@ -50,6 +50,7 @@ __all__ = [
     "height_map",
     "isolated",
     "material_named",
+    "once",
     "opening",
     "parameters_of",
     "preset",

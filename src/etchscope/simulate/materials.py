@@ -125,9 +125,11 @@ def restricted_energy_loss(
     BadInput : a charge or velocity outside these limits.
     """
     z, b = np.broadcast_arrays(np.asarray(charge, float), np.asarray(beta, float))
-    for name, values, least, most in (("charge", z, 1, 1000), ("beta", b, 0.05, 1 - 1e-9)):
-        for value in np.unique(values)[[0, -1]] if values.size else ():
-            within(name, float(value), least, most)
+    for value in np.unique(z)[[0, -1]] if z.size else ():
+        within("charge", float(value), 1, 1000)
+    for value in np.unique(b)[[0, -1]] if b.size else ():
+        if not 0.05 <= value < 1:
+            raise BadInput("simulation: beta", "0.05 to below 1", repr(float(value)))
     gamma2 = 1 / (1 - b**2)
     effective = z * (1 - np.exp(-130 * b / z ** (2 / 3)))
     greatest_ev = 2 * _ELECTRON_EV * b**2 * gamma2

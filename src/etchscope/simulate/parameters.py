@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from typing import Any
 
-from etchscope.foil import BadInput
+from pydantic import ValidationError
+
+from etchscope.foil import BadInput, Channel
 from etchscope.simulate.populations import HotSpot
 from etchscope.simulate.scan import SimulatedScan
 
@@ -51,9 +53,9 @@ def with_parameters(scan: SimulatedScan, values: Mapping[str, Any]) -> Simulated
         group, _, name = path.partition(".")
         if group not in groups:
             raise BadInput(f"simulation: {path}", f"a parameter of {', '.join(groups)}", "none")
-        known = {f.name: f.type for f in fields(groups[group]) if f.name != "channels"}
+        known = {f.name: f.type for f in fields(groups[group])}
         if name not in known:
-            raise BadInput(f"simulation: {path}", f"{group}. and {', '.join(known)}", repr(name))
+            raise BadInput(f"simulation: {path}", f"one of {', '.join(known)}", repr(name))
         is_list = isinstance(getattr(groups[group], name), tuple)
         changes.setdefault(group, {})[name] = _fitting(path, value, known[name], is_list=is_list)
     made = {name: replace(groups[name], **change) for name, change in changes.items()}
@@ -65,6 +67,8 @@ def _fitting(path: str, value: Any, kind: object, *, is_list: bool) -> Any:
     """Return a value of the declared kind, or refuse it."""
     if path == "density.hot":
         return _hot(path, value)
+    if path == "optics.channels":
+        return _channels(path, value)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if is_list:
         fits, expected = isinstance(value, list | tuple), "a list"
@@ -76,13 +80,22 @@ def _fitting(path: str, value: Any, kind: object, *, is_list: bool) -> Any:
     elif kind is float:
         fits, expected = is_number, "a number"
         value = float(value) if fits else value
-    elif path == "hips.rel_mev_cm2_g":
-        fits, expected = is_number or value is None, "a number, or null for charge and velocity"
+    elif path in ("hips.rel_mev_cm2_g", "hips.v"):
+        fits, expected = is_number or value is None, "a number, or null"
     else:
         fits, expected = isinstance(value, str), "a word"
     if not fits:
         raise BadInput(f"simulation: {path}", expected, repr(value))
     return value
+
+
+def _channels(path: str, value: Any) -> tuple[Channel, ...]:
+    """Return the lights of a list of objects as scan.json has them."""
+    try:
+        return tuple(Channel.model_validate(channel) for channel in value)
+    except (TypeError, ValidationError) as error:
+        expected = "a list of objects with step, role and, for a lamp, azimuth_deg"
+        raise BadInput(f"simulation: {path}", expected, repr(value)) from error
 
 
 def _hot(path: str, value: Any) -> tuple[HotSpot, ...]:

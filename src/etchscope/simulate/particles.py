@@ -20,8 +20,10 @@ def _isotropic(rng: np.random.Generator, least_cosine: Floats) -> tuple[Floats, 
     return sine * np.cos(azimuth), sine * np.sin(azimuth), cosine
 
 
-def _ratios(rng: np.random.Generator, over: float, sigma: float, n: int, sheet: Sheet) -> Floats:
+def _ratios(rng: np.random.Generator, median: float, sigma: float, n: int, sheet: Sheet) -> Floats:
+    """Return V whose energy losses exceed the threshold log-normally, given V's median."""
     material = material_named(sheet.material)
+    over = ((median - 1) / material.gain) ** (1 / material.power)
     return etch_ratio(material.threshold * (1 + over * rng.lognormal(0, sigma, n)), material)
 
 
@@ -83,7 +85,7 @@ def _draw_fragments(
     x, y = np.r_[x, x2, x2 + shift[0]], np.r_[y, y2, y2 + shift[1]]
     n = len(x)
     front = np.r_[rng.random(single) < f.top_fraction, np.ones(pairs, bool), np.zeros(pairs, bool)]
-    v = _ratios(rng, f.rel_over, f.rel_sigma, n, sheet)
+    v = _ratios(rng, f.v, f.rel_sigma, n, sheet)
     least = np.maximum(np.cos(np.deg2rad(f.max_zenith_deg)), np.minimum(1.05 / v, 1.0))
     dx, dy, dz = _isotropic(rng, least)
     length = np.clip(rng.exponential(f.range_um, n), 10, 0.8 * sheet.thickness_um / dz)
@@ -124,7 +126,7 @@ def _draw_stars(
     room = np.where(z > 0, sheet.thickness_um - depth[of], depth[of]) / np.maximum(np.abs(z), 1e-9)
     length = np.minimum(length, room)
     sine = np.sqrt(1 - z**2)
-    v = _ratios(rng, s.rel_over, s.rel_sigma, n, sheet)
+    v = _ratios(rng, s.v, s.rel_sigma, n, sheet)
     return pd.DataFrame(
         {
             "x_mm": x[of],

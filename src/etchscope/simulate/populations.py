@@ -52,9 +52,10 @@ class Hips:
     """Through-going highly ionising particles: the signal.
 
     ``beam`` arrives around (``zenith_deg``, ``azimuth_deg``) with Gaussian projected angles of
-    ``spread_deg``; ``isotropic`` from everywhere up to ``max_zenith_deg``. ``rel_mev_cm2_g``
-    takes the place of charge and velocity. ``v_spread`` is the relative spread of V − 1 from one
-    pit to another, ``azimuth_deg`` where the particle flies to, ccw from +x on the front.
+    ``spread_deg``; ``isotropic`` from everywhere up to ``max_zenith_deg``. ``rel_mev_cm2_g`` takes
+    the place of charge and velocity, and ``v`` (V_T / V_B) that of the response. ``v_spread`` is
+    the relative spread of V − 1 from one pit to another, ``azimuth_deg`` where the particle flies
+    to, ccw from +x on the front.
     """
 
     per_tile: float = 5.0
@@ -66,6 +67,7 @@ class Hips:
     charge: float = 82.0
     beta: float = 0.99998
     rel_mev_cm2_g: float | None = None
+    v: float | None = None
     v_spread: float = 0.08
 
     def __post_init__(self) -> None:
@@ -83,30 +85,38 @@ class Hips:
         one_of("hips.direction", self.direction, ("beam", "isotropic"))
         if self.rel_mev_cm2_g is not None:
             within("hips.rel_mev_cm2_g", self.rel_mev_cm2_g, 0, 1e6)
+        if self.v is not None:
+            within("hips.v", self.v, 1, 100)
+
+    def energy_loss(self, sheet: Sheet) -> float:
+        """Return the restricted energy loss in a sheet's material, MeV cm²/g."""
+        if self.rel_mev_cm2_g is not None:
+            return self.rel_mev_cm2_g
+        material = material_named(sheet.material)
+        return float(restricted_energy_loss(self.charge, self.beta, material))
 
     def ratio(self, sheet: Sheet) -> float:
         """Return V in a sheet's material, before its spread."""
-        material = material_named(sheet.material)
-        rel = self.rel_mev_cm2_g
-        if rel is None:
-            rel = float(restricted_energy_loss(self.charge, self.beta, material))
-        return float(etch_ratio(rel, material))
+        if self.v is not None:
+            return self.v
+        return float(etch_ratio(self.energy_loss(sheet), material_named(sheet.material)))
 
 
 @dataclass(frozen=True)
 class Fragments:
     """Single background pits: fragments that start or stop inside the sheet.
 
-    REL / threshold − 1 is log-normal around ``rel_over`` with ``rel_sigma``; ranges inside the
-    sheet are exponential with mean ``range_um``, so many pits are over-etched and rounded.
-    Directions are those of an isotropic flux up to ``max_zenith_deg`` that leaves a pit.
-    A fraction ``top_fraction`` opens on the front. ``doubtful_per_tile`` unrelated pits of both
-    surfaces lie on top of each other, which a person cannot tell from signal (class maybe).
+    Half of them have V = V_T / V_B below ``v``; the excess of their energy loss over the material's
+    threshold is log-normal with ``rel_sigma`` around what gives that V. Ranges inside the sheet are
+    exponential with mean ``range_um``, so many pits are over-etched and rounded. Directions are
+    those of an isotropic flux up to ``max_zenith_deg`` that leaves a pit. A fraction
+    ``top_fraction`` opens on the front. ``doubtful_per_tile`` unrelated pits of both surfaces lie
+    on top of each other, which a person cannot tell from signal (class maybe).
     """
 
     per_tile: float = 100.0
     top_fraction: float = 0.45
-    rel_over: float = 0.9
+    v: float = 2.15
     rel_sigma: float = 0.5
     range_um: float = 150.0
     max_zenith_deg: float = 50.0
@@ -118,7 +128,7 @@ class Fragments:
             {
                 "per_tile": (0, _MOST),
                 "top_fraction": (0, 1),
-                "rel_over": (0.01, 1000),
+                "v": (1.001, 100),
                 "rel_sigma": (0, 2),
                 "range_um": (1, 5000),
                 "max_zenith_deg": (1, 80),
@@ -135,13 +145,14 @@ class Stars:
     """Spallation: 2 to ``max_prongs`` short prongs from one vertex inside the sheet.
 
     A kind is drawn for each star: ``isotropic``; ``forward``, prongs within 60° of the normal
-    that fly on; ``back-to-back``, two prongs in opposite directions.
+    that fly on; ``back-to-back``, two prongs in opposite directions. ``v``, ``rel_sigma`` and
+    ``range_um`` as for fragments.
     """
 
     per_tile: float = 0.0
     kinds: tuple[StarKind, ...] = ("isotropic", "forward", "back-to-back")
     max_prongs: int = 5
-    rel_over: float = 1.2
+    v: float = 2.8
     rel_sigma: float = 0.4
     range_um: float = 120.0
 
@@ -151,7 +162,7 @@ class Stars:
             {
                 "per_tile": (0, _MOST),
                 "max_prongs": (2, 5),
-                "rel_over": (0.01, 1000),
+                "v": (1.001, 100),
                 "rel_sigma": (0, 2),
                 "range_um": (1, 2000),
             },

@@ -83,11 +83,9 @@ RANGES: dict[str, Range] = {
     "stage.rotation_deg": Range(-2, 2),
     "stage.jitter_um": Range(0, 6),
 }
-"""Parameter → its range. ``v`` of hips, fragments and stars is V = V_T / V_B of the signal, of the
-median fragment and of the median prong; it becomes a restricted energy loss by the material's
-response. Besides these, the material (Makrofol or CR-39), the signal's direction (beam or
-isotropic up to 35°), up to two hot spots of 2 to 10 times the density, each channel's gain (rms
-10 %) and each lamp's azimuth error (rms 3°) are drawn.
+"""Parameter → its range. Besides these, the material (Makrofol or CR-39), the signal's direction
+(beam or isotropic up to 35°), up to two hot spots of 2 to 10 times the density, each channel's gain
+(rms 10 %) and each lamp's azimuth error (rms 3°) are drawn.
 """
 
 
@@ -99,14 +97,7 @@ def draw_parameters(rng: np.random.Generator, scan: SimulatedScan) -> dict[str, 
     scan : gives the channels, and the area in which hot spots lie.
     """
     drawn: dict[str, Any] = {name: a_range.draw(rng) for name, a_range in RANGES.items()}
-    material = MATERIALS[str(rng.choice(sorted(MATERIALS)))]
-    drawn["sheet.material"] = material.name
-    for group in ("hips", "fragments", "stars"):
-        over = ((drawn.pop(f"{group}.v") - 1) / material.gain) ** (1 / material.power)
-        if group == "hips":
-            drawn["hips.rel_mev_cm2_g"] = material.threshold * (1 + over)
-        else:
-            drawn[f"{group}.rel_over"] = over
+    drawn["sheet.material"] = str(rng.choice(sorted(MATERIALS)))
     drawn["hips.direction"] = "isotropic" if rng.random() < 0.5 else "beam"
     drawn["hips.max_zenith_deg"] = 35.0
     width, height = scan.columns * 4.0, scan.rows * 3.0

@@ -1,6 +1,7 @@
 """A simulated foil under the microscope: its scan record, its tiles one by one, and the truth."""
 
 import os
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -31,10 +32,11 @@ from etchscope.simulate.populations import Population, Sheet
 from etchscope.simulate.render import render
 from etchscope.simulate.scene import draw_scene
 
-__all__ = ["TRUTH_COLUMNS", "SimulatedScan", "Stage", "isolated"]
+__all__ = ["TRUTH_COLUMNS", "SimulatedScan", "Stage", "isolated", "once"]
 
 TRUTH_COLUMNS = ("particle", "v", "dip_deg", "azimuth_deg", "depth_um", "removed_um", "length_um")
 """What the truth says beyond the pit table; NaN for marks. Azimuths as the camera sees them."""
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
 
 
 @dataclass(frozen=True)
@@ -98,14 +100,18 @@ class SimulatedScan:
             {"seed": (0, 2**63), "columns": (1, 1000), "rows": (1, 1000), "exposure": (0, 1000)},
             what="",
         )
+        if not re.fullmatch(_NAME, self.foil):
+            expected = "letters, digits, dot, dash and underscore, at most 80"
+            raise BadInput("simulation: foil", expected, repr(self.foil))
         hips = self.population.hips
         ratio = hips.ratio(self.sheet)
         if hips.per_tile and ratio <= 1.02:
             limit = material_named(self.sheet.material).threshold
+            loss = hips.energy_loss(self.sheet)
             raise BadInput(
-                "simulation: hips.rel_mev_cm2_g (or charge and beta)",
-                f"more than the threshold of {self.sheet.material}, {limit:g} MeV cm²/g",
-                f"V = {ratio:.3g}: no pit anywhere",
+                "simulation: hips.rel_mev_cm2_g (or charge and beta, or v)",
+                f"V of 1.02 or more ({self.sheet.material} begins at {limit:g} MeV cm²/g)",
+                f"V = {ratio:.4g} at {loss:.4g} MeV cm²/g: no pit to be seen",
             )
         widest = 2 * self.sheet.removed_um / self.optics.pixel_size_um
         within(
@@ -443,6 +449,22 @@ def _pits_of_cell(
 
 def _memory_bytes() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def once(truth: pd.DataFrame, image_size: tuple[int, int]) -> pd.DataFrame:
+    """Return a truth with one row an opening: from the tile whose edge is farthest from it.
+
+    Parameters
+    ----------
+    truth : rows of several tiles; ``x_px, y_px, pit``.
+    image_size : (height, width) of the tiles.
+    """
+    height, width = image_size
+    x, y = truth["x_px"].to_numpy(), truth["y_px"].to_numpy()
+    margin = np.minimum.reduce([x, width - 1 - x, y, height - 1 - y])
+    order = np.argsort(-margin, kind="stable")
+    unique = truth.iloc[order].drop_duplicates("pit").sort_values("pit")
+    return unique.reset_index(drop=True)
 
 
 def isolated(truth: pd.DataFrame, pixel_size_um: float) -> Bools:

@@ -38,14 +38,12 @@ def tasl(seed: int, columns: int = 2, rows: int = 1) -> SimulatedScan:
         fragments=Fragments(
             per_tile=20000,
             top_fraction=1.0,
-            rel_over=0.25,
+            v=1.16875,
             rel_sigma=0.55,
             range_um=10,
             max_zenith_deg=20,
         ),
-        stars=Stars(
-            per_tile=10500, kinds=("isotropic",), rel_over=0.18, rel_sigma=0.62, range_um=39
-        ),
+        stars=Stars(per_tile=10500, kinds=("isotropic",), v=1.1031, rel_sigma=0.62, range_um=39),
     )
     optics = Optics(
         pixel_size_um=PIXEL_SIZE_UM,
