@@ -62,7 +62,9 @@ def test_a_newer_schema_is_refused_and_nothing_touched(store, take_snapshot):
         connection.execute("UPDATE schema_version SET version = ?", (SCHEMA_VERSION + 1,))
     connection.close()
     before = take_snapshot(store.path)
-    with pytest.raises(BadInput, match=f"schema version {SCHEMA_VERSION}, found version 2"):
+    with pytest.raises(
+        BadInput, match=f"1 to {SCHEMA_VERSION}, found version {SCHEMA_VERSION + 1}"
+    ):
         Store.open(store.path)
     assert take_snapshot(store.path) == before
 

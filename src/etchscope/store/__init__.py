@@ -1,11 +1,12 @@
-"""The only door to disk: pictures, catalogue, runs, fits and table files."""
+"""The only door to disk: pictures, catalogue, runs, fits, labels and table files."""
 
 from etchscope.store.adding import Added, TilePictures
 from etchscope.store.check import Finding
+from etchscope.store.labelling import read_taxonomy
 from etchscope.store.removal import Removal
 from etchscope.store.rows import LeftOut
 from etchscope.store.store import Store
-from etchscope.store.tables import read_table, write_table
+from etchscope.store.tables import read_columns, read_table, write_labels, write_table
 
 __all__ = [
     "Added",
@@ -14,6 +15,9 @@ __all__ = [
     "Removal",
     "Store",
     "TilePictures",
+    "read_columns",
     "read_table",
+    "read_taxonomy",
+    "write_labels",
     "write_table",
 ]

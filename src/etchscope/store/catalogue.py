@@ -6,13 +6,13 @@ nothing has to be repaired, and reading writes no file.
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from sqlalchemy import JSON, Connection, Engine, ForeignKey, create_engine, event, select
+from sqlalchemy import JSON, Connection, Engine, ForeignKey, create_engine, event, select, update
 from sqlalchemy.exc import DatabaseError, IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.pool import NullPool
@@ -26,6 +26,7 @@ __all__ = [
     "ErasureRow",
     "FitRow",
     "FoilRow",
+    "LabelRow",
     "LeftOutRow",
     "PictureRow",
     "RunRow",
@@ -35,7 +36,8 @@ __all__ = [
     "TileRow",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_OLDEST_VERSION = 1
 _BUSY_S = 30.0
 _INTACT = "an intact Etchscope catalogue"
 
@@ -170,6 +172,42 @@ class FitRow(_OfScan, _Base):
     saved_at: Mapped[str]
 
 
+class LabelRow(_Base):
+    """An event, see ``foil.LABEL_COLUMNS``; ``number`` is the order of arrival.
+
+    ``event`` is its identity whatever its id. A label belongs to the foil: ``scan`` is where it
+    was given, and may be gone.
+    """
+
+    __tablename__ = "label"
+    number: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(unique=True)
+    event: Mapped[str] = mapped_column(unique=True)
+    foil: Mapped[str] = mapped_column(ForeignKey("foil.name"), index=True)
+    side: Mapped[str]
+    x_mm: Mapped[float | None]
+    y_mm: Mapped[float | None]
+    region_mm: Mapped[str | None]
+    kind: Mapped[str] = mapped_column("class")
+    who: Mapped[str]
+    source: Mapped[str]
+    when: Mapped[str]
+    note: Mapped[str | None]
+    scan: Mapped[str | None]
+    tile: Mapped[int | None]
+    x_px: Mapped[float | None]
+    y_px: Mapped[float | None]
+    region_px: Mapped[str | None]
+
+
+def _add_labels(session: Session) -> None:
+    _Base.metadata.tables["label"].create(session.connection())
+
+
+_STEPS: dict[int, Callable[[Session], None]] = {1: _add_labels}
+"""Version → what makes the next one of it."""
+
+
 class Catalogue:
     """Sessions on one catalogue file; each connects anew, so it may be used from any thread."""
 
@@ -191,19 +229,30 @@ class Catalogue:
     def require_version(self) -> None:
         """Refuse a catalogue that this version cannot read, before anything is touched.
 
+        An older one is read as it is, and brought up to date by ``bring_up_to_date`` only.
+
         Raises
         ------
         BadInput : not a catalogue, or of another schema version.
         """
         with self.reading() as session:
             found = session.scalar(select(SchemaRow.version))
-        if found != SCHEMA_VERSION:
+        if found is None or not _OLDEST_VERSION <= found <= SCHEMA_VERSION:
             raise BadInput(
                 self.path,
-                f"schema version {SCHEMA_VERSION}",
+                f"schema version {_OLDEST_VERSION} to {SCHEMA_VERSION}",
                 f"version {found}",
                 hint="Open the store with the version of Etchscope that made it, or a later one.",
             )
+
+    @staticmethod
+    def bring_up_to_date(session: Session) -> None:
+        """Give an older catalogue what later versions added, within a session that writes."""
+        found = session.scalars(select(SchemaRow.version)).one()
+        for version in range(found, SCHEMA_VERSION):
+            _STEPS[version](session)
+        if found != SCHEMA_VERSION:
+            session.execute(update(SchemaRow).values(version=SCHEMA_VERSION))
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

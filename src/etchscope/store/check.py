@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 from etchscope.foil import BadInput, Scan
 from etchscope.store.catalogue import Catalogue, ErasureRow, FitRow, RunRow, ScanRow, TileRow
 from etchscope.store.files import sha256_of
+from etchscope.store.label_rows import damaged_labels
+from etchscope.store.labelling import TAXONOMY_FILE, read_taxonomy
 from etchscope.store.pictures import PictureArray, pixel_digest
 from etchscope.store.removal import unreachable
 from etchscope.store.rows import Picture, get_scan, pictures_of, scan_digest
@@ -46,6 +48,7 @@ def check_store(catalogue: Catalogue, root: Path, progress: Progress) -> list[Fi
                 *_scan_findings(session, root, progress),
                 *_run_findings(session, root),
                 *_fit_findings(session, root),
+                *_label_findings(session, root),
                 *_leftovers(session, root),
             ]
     except LookupError as error:  # rows that should name each other
@@ -133,6 +136,17 @@ def _fit_findings(session: Session, root: Path) -> Iterator[Finding]:
     for fit in session.scalars(select(FitRow).order_by(FitRow.scan, FitRow.recipe)):
         what = f"fit of scan {fit.scan}, recipe {fit.recipe}"
         yield from _file_findings(what, root / "fits" / fit.file, fit.sha256)
+
+
+def _label_findings(session: Session, root: Path) -> Iterator[Finding]:
+    for name in damaged_labels(session):
+        yield Finding("damaged", f"catalogue: label {name}", "its row is not as it was added")
+    path = root / TAXONOMY_FILE
+    if path.exists():
+        try:
+            read_taxonomy(path)
+        except BadInput as error:
+            yield Finding("damaged", TAXONOMY_FILE, str(error))
 
 
 def _file_findings(what: str, path: Path, sha256: str) -> Iterator[Finding]:

@@ -23,6 +23,7 @@ from etchscope.store.catalogue import (
     TileRow,
 )
 from etchscope.store.files import delete
+from etchscope.store.label_rows import label_counts
 from etchscope.store.pictures import PictureArray
 from etchscope.store.rows import get_scan, pictures_of, scan_digest, with_tiles
 
@@ -42,7 +43,9 @@ class Removal:
     scans : scans that go entirely.
     tiles : (scan, tile numbers) of scans that lose only some tiles.
     runs, fits : runs, and fits as ``scan: recipe``, of all these scans.
-    foils, stacks : those that are left without a scan.
+    foils, stacks : those that are left without a scan and without a label.
+    labels_kept : (foil, number of events) of the foils that lose tiles; labels belong to the
+        foil and stay.
     """
 
     scans: tuple[str, ...]
@@ -51,6 +54,7 @@ class Removal:
     fits: tuple[str, ...]
     foils: tuple[str, ...]
     stacks: tuple[str, ...]
+    labels_kept: tuple[tuple[str, int], ...] = ()
 
 
 def plan_removal(session: Session, table: pd.DataFrame, gone: pd.DataFrame) -> Removal:
@@ -77,7 +81,10 @@ def plan_removal(session: Session, table: pd.DataFrame, gone: pd.DataFrame) -> R
         select(FitRow).where(FitRow.scan.in_(touched)).order_by(FitRow.scan, FitRow.recipe)
     )
     staying = table[~table["scan"].isin(whole)]
+    kept = label_counts(session, gone["foil"].unique().tolist())
     leaving = table[table["scan"].isin(whole)]
+    held = leaving["foil"].isin(list(kept))
+    staying, leaving = pd.concat([staying, leaving[held]]), leaving[~held]
     return Removal(
         scans=tuple(whole),
         tiles=tuple(parts),
@@ -85,6 +92,7 @@ def plan_removal(session: Session, table: pd.DataFrame, gone: pd.DataFrame) -> R
         fits=tuple(f"{fit.scan}: {fit.recipe}" for fit in fits),
         foils=_names(leaving["foil"], staying["foil"]),
         stacks=_names(leaving["stack"], staying["stack"]),
+        labels_kept=tuple(kept.items()),
     )
 
 

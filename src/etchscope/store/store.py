@@ -16,6 +16,7 @@ from etchscope.store.adding import Added, TilePictures, TileReader, add_scan, co
 from etchscope.store.catalogue import Catalogue, FitRow, FoilRow, ScanRow, StackRow, TileRow
 from etchscope.store.check import Finding, check_store
 from etchscope.store.files import delete, machine_failures, sync_path, sync_tree
+from etchscope.store.labelling import Labelling
 from etchscope.store.pictures import PictureArray
 from etchscope.store.products import Products
 from etchscope.store.query import rows_where, tile_table
@@ -25,6 +26,7 @@ from etchscope.store.rows import (
     foil_of,
     get_scan,
     left_out_of,
+    pictures_of,
     require_scan,
     stack_of,
 )
@@ -36,13 +38,14 @@ _CATALOGUE = "catalogue.sqlite"
 _FOLDERS = ("images", "runs", "fits")
 
 
-class Store(Products):
+class Store(Products, Labelling):
     """A store that is open; make one with ``Store.create`` or ``Store.open``.
 
     Reads are safe from any thread; pickling sends the path, so a worker opens its own.
 
     Layout: ``catalogue.sqlite`` (all rows, and the schema version), ``images/{scan}.zarr``,
-    ``runs/{run}/``, ``fits/``. Names that begin with a dot are unfinished work.
+    ``runs/{run}/``, ``fits/``, ``taxonomy.json`` where it is not the default.
+    Names that begin with a dot are unfinished work.
     """
 
     def __init__(self, path: Path, catalogue: Catalogue) -> None:
@@ -194,6 +197,20 @@ class Store(Products):
         with self._catalogue.reading() as session:
             require_scan(session, scan)
             return left_out_of(session, scan)
+
+    def picture_sources(self, scan: str) -> dict[int, tuple[str, ...]]:
+        """Return tile → the files that its pictures came from, in the order of the steps.
+
+        Raises
+        ------
+        BadInput : no such scan.
+        """
+        out: dict[int, tuple[str, ...]] = {}
+        with self._catalogue.reading() as session:
+            require_scan(session, scan)
+            for picture in pictures_of(session, scan):
+                out[picture.tile] = (*out.get(picture.tile, ()), picture.source)
+        return out
 
     def read_tile(self, scan: str, tile: int) -> RawStack:
         """Return one tile's pictures, (channel, y, x), in the order of the scan's channels.

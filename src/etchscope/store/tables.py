@@ -1,7 +1,7 @@
 """Pit tables as files: Parquet with its legend and units, or CSV."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv
 
-from etchscope.foil import COLUMNS, BadInput, as_pits, flag_legend
+from etchscope.foil import COLUMNS, LABEL_COLUMNS, BadInput, as_labels, as_pits, flag_legend
 from etchscope.store.files import canonical_json, written_aside
 
 __all__ = [
     "pits_to_arrow",
+    "read_columns",
     "read_parquet",
     "read_pits_file",
     "read_table",
+    "write_labels",
     "write_parquet",
     "write_table",
 ]
@@ -97,16 +99,67 @@ def write_table(
     BadInput : another suffix, or no such folder.
     MachineFailed : the disk is full.
     """
-    suffix = path.suffix.lower()
-    if suffix not in (".csv", ".parquet"):
-        raise BadInput(path, "a name that ends in .csv or .parquet", repr(path.suffix))
-    if not path.parent.is_dir():
-        raise BadInput(path, "an existing folder", f"no folder {path.parent}")
+    suffix = _suffix_to_write(path)
     with written_aside(path) as aside:
         if suffix == ".csv":
             table.to_csv(aside, index=False, lineterminator="\n")
         else:
             write_parquet(aside, pits_to_arrow(table, record=record))
+
+
+def _suffix_to_write(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".parquet"):
+        raise BadInput(path, "a name that ends in .csv or .parquet", repr(path.suffix))
+    if not path.parent.is_dir():
+        raise BadInput(path, "an existing folder", f"no folder {path.parent}")
+    return suffix
+
+
+def write_labels(path: Path, labels: pd.DataFrame) -> None:
+    """Write labels as ``.parquet`` (with units and meanings) or ``.csv``, whole or not at all.
+
+    Parameters
+    ----------
+    labels : see ``foil.as_labels``.
+
+    Raises
+    ------
+    BadInput : another suffix, or no such folder.
+    MachineFailed : the disk is full.
+    """
+    suffix = _suffix_to_write(path)
+    whole = as_labels(labels)
+    with written_aside(path) as aside:
+        if suffix == ".csv":
+            times = whole["when"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+            whole.assign(when=times).to_csv(aside, index=False, lineterminator="\n")
+        else:
+            arrow = pa.Table.from_pandas(whole, preserve_index=False)
+            columns = {c.name: {"unit": c.unit, "meaning": c.meaning} for c in LABEL_COLUMNS}
+            about = canonical_json({"columns": columns}).encode()
+            metadata = {**(arrow.schema.metadata or {}), _KEY: about}
+            write_parquet(aside, arrow.replace_schema_metadata(metadata))
+
+
+def read_columns(path: Path, text: Iterable[str] = ()) -> pd.DataFrame:
+    """Return the table of a ``.csv`` or ``.parquet`` file as it is.
+
+    Parameters
+    ----------
+    text : columns of a CSV file that are text whatever they look like.
+
+    Raises
+    ------
+    BadInput : absent, unreadable, or another suffix.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".parquet"):
+        raise BadInput(path, "a .csv or .parquet table", repr(path.suffix))
+    if suffix == ".csv":
+        return _read_csv(path, text)
+    table: pd.DataFrame = read_parquet(path).to_pandas()
+    return table
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -118,10 +171,8 @@ def read_table(path: Path) -> pd.DataFrame:
     ------
     BadInput : absent, unreadable, another suffix, no such columns, or text where a number is due.
     """
-    suffix = path.suffix.lower()
-    if suffix not in (".csv", ".parquet"):
-        raise BadInput(path, "a .csv or .parquet table", repr(path.suffix))
-    table = read_parquet(path).to_pandas() if suffix == ".parquet" else _read_csv(path)
+    # Foil "007" is a name, not a number.
+    table = read_columns(path, (c.name for c in COLUMNS if c.dtype == "str"))
     if not ({"x_px", "y_px"} <= set(table.columns) or {"x_mm", "y_mm"} <= set(table.columns)):
         found = ", ".join(map(str, table.columns)) or "none"
         raise BadInput(path, "columns x_px, y_px or x_mm, y_mm", found)
@@ -131,11 +182,10 @@ def read_table(path: Path) -> pd.DataFrame:
     return table
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    # PyArrow, not pandas: that takes a row with too many values for one with an index. Foil "007"
-    # is a name, not a number.
-    text = {c.name: pa.string() for c in COLUMNS if c.dtype == "str"}
-    options = csv.ConvertOptions(column_types=text, strings_can_be_null=True)
+def _read_csv(path: Path, text: Iterable[str]) -> pd.DataFrame:
+    # PyArrow, not pandas: that takes a row with too many values for one with an index.
+    types = {name: pa.string() for name in text}
+    options = csv.ConvertOptions(column_types=types, strings_can_be_null=True)
     try:
         table: pd.DataFrame = csv.read_csv(path, convert_options=options).to_pandas()
     except (OSError, pa.ArrowException) as error:

@@ -1,0 +1,316 @@
+"""Labels: events that say what is at a place on a foil. None is ever overwritten.
+
+Another opinion, a second thought and a withdrawal are events of their own; which of them stand is
+a question to ``latest``. A label is anchored to the foil, so it outlives any run of the detection
+and any scan; where the scale is unknown it is anchored to a scan's tile.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from etchscope.foil.errors import BadInput
+from etchscope.foil.records import Side
+from etchscope.foil.taxonomy import WITHDRAWN
+from etchscope.foil.types import Floats
+
+__all__ = [
+    "LABEL_COLUMNS",
+    "TOLERANCE_PX",
+    "LabelColumn",
+    "LabelSource",
+    "as_labels",
+    "event_digests",
+    "latest",
+    "region_corners",
+    "region_text",
+    "succession",
+    "with_ids",
+]
+
+LabelSource = Literal["person", "model", "coincidence"]
+TOLERANCE_PX = 3.0
+"""Labels of one person closer than this speak of the same thing."""
+_DECIMALS = 6  # of mm: a nanometre
+_TIME = "datetime64[us, UTC]"
+
+
+@dataclass(frozen=True)
+class LabelColumn:
+    """One column of a table of labels: pandas dtype, unit ("" if none) and meaning."""
+
+    name: str
+    dtype: str
+    unit: str
+    meaning: str
+
+
+LABEL_COLUMNS: tuple[LabelColumn, ...] = (
+    LabelColumn("id", "str", "", "name of the event, unique"),
+    LabelColumn("foil", "str", "", "foil"),
+    LabelColumn("side", "str", "", "side of the foil that faced the camera: front or back"),
+    LabelColumn(
+        "x_mm", "float64", "mm", "place in the foil frame, null where the scale is unknown"
+    ),
+    LabelColumn("y_mm", "float64", "mm", "place in the foil frame, y up"),
+    LabelColumn(
+        "region_mm", "str", "mm", "corners [[x, y], …] in the foil frame, null for a point"
+    ),
+    LabelColumn("class", "str", "", f"class of the taxonomy, or {WITHDRAWN}"),
+    LabelColumn("who", "str", "", "the person, model or coincidence that says so"),
+    LabelColumn("source", "str", "", "what it is that says so: person, model or coincidence"),
+    LabelColumn("when", _TIME, "", "time of the event, UTC"),
+    LabelColumn("note", "str", "", "free text"),
+    LabelColumn("scan", "str", "", "scan it was given on, null where only the foil is known"),
+    LabelColumn("tile", "Int64", "", "tile it was given on"),
+    LabelColumn("x_px", "float64", "px", "place in that tile, 0 = centre of the first pixel"),
+    LabelColumn("y_px", "float64", "px", "place in that tile, y down"),
+    LabelColumn("region_px", "str", "px", "corners [[x, y], …] in that tile, y down"),
+)
+
+
+def as_labels(columns: pd.DataFrame | Mapping[str, Any], *, where: str = "labels") -> pd.DataFrame:
+    """Return a table with exactly the columns of labels, in order and dtype.
+
+    Columns that are not given are null. Times without a zone are UTC.
+
+    Parameters
+    ----------
+    columns : the columns that are known, each one value a label.
+    where : what an error names: the file, for example.
+
+    Raises
+    ------
+    BadInput : a column is none of a label's or cannot be read as its dtype; an unknown side or
+        source, a place that is not finite, a region with fewer than three corners, a time that
+        is none.
+
+    Examples
+    --------
+    >>> labels = as_labels({"x_mm": [1.0], "y_mm": [2.0], "class": ["top"], "when": ["2026-05-01"]})
+    >>> print(labels[["x_mm", "class", "when"]])
+       x_mm class                      when
+    0   1.0   top 2026-05-01 00:00:00+00:00
+    """
+    given = pd.DataFrame(columns).reset_index(drop=True)
+    unknown = [c for c in given.columns if c not in {k.name for k in LABEL_COLUMNS}]
+    if unknown:
+        raise BadInput(where, "the columns of labels only", f"{unknown[0]!r}")
+    out: dict[str, Any] = {}
+    for column in LABEL_COLUMNS:
+        values: Any = given.get(column.name)
+        if values is None:
+            values = pd.Series([None] * len(given), index=given.index, dtype=object)
+        at = f"{where}: column {column.name}"
+        try:
+            values = _times(at, values) if column.dtype == _TIME else values
+            out[column.name] = values.astype(column.dtype).array
+        except (TypeError, ValueError) as error:
+            if isinstance(error, BadInput):
+                raise
+            text = (str(error).splitlines() or ["another kind"])[0]
+            raise BadInput(at, _kind(column), text) from error
+    labels = pd.DataFrame(out)
+    _check(labels, where)
+    return labels
+
+
+def _kind(column: LabelColumn) -> str:
+    return "whole numbers" if column.dtype == "Int64" else f"values of dtype {column.dtype}"
+
+
+def _times(where: str, values: "pd.Series[Any]") -> "pd.Series[Any]":
+    if pd.api.types.is_numeric_dtype(values) and values.notna().any():
+        raise BadInput(where, "times as 2026-05-01T12:00:00Z", repr(values.dropna().iloc[0]))
+    if values.dtype.kind == "M":
+        return pd.to_datetime(values, utc=True)
+    texts = values.astype("str")
+    times = pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce")
+    wrong = times.isna() & texts.notna()
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        found = repr(texts.iloc[row])
+        raise BadInput(f"{where}, row {row + 1}", "a time as 2026-05-01T12:00:00Z", found)
+    return times
+
+
+def _check(labels: pd.DataFrame, where: str) -> None:
+    for name, allowed in (("side", get_args(Side)), ("source", get_args(LabelSource))):
+        wrong = labels[name].notna() & ~labels[name].isin(allowed)
+        _refuse(where, name, labels[name], wrong, ", ".join(allowed))
+    for name in ("x_mm", "y_mm", "x_px", "y_px"):
+        _refuse(where, name, labels[name], np.isinf(labels[name]), "a finite number")
+    for x, y in (("x_mm", "y_mm"), ("x_px", "y_px")):
+        wrong = labels[x].isna() != labels[y].isna()
+        _refuse(where, f"{x}, {y}", labels[[x, y]], wrong, "both or neither")
+    for name in ("region_mm", "region_px"):
+        for row in np.flatnonzero(labels[name].notna()):
+            text = str(labels[name].iloc[row])
+            labels.loc[row, name] = region_text(
+                region_corners(text, where=f"{where}: column {name}, row {row + 1}")
+            )
+
+
+def _refuse(where: str, name: str, values: Any, wrong: Any, expected: str) -> None:
+    rows = np.flatnonzero(wrong)
+    if len(rows):
+        value = values.iloc[rows[0]]
+        found = repr(value.tolist() if isinstance(value, pd.Series | np.generic) else value)
+        raise BadInput(f"{where}: column {name}, row {rows[0] + 1}", expected, found)
+
+
+def region_text(corners: Floats) -> str:
+    """Return a region as it stands in a table: JSON, rounded to a millionth.
+
+    >>> region_text(np.array([[0, 0], [1, 0], [0, 0.5]]))
+    '[[0.0,0.0],[1.0,0.0],[0.0,0.5]]'
+    """
+    rounded = np.round(np.asarray(corners, float), _DECIMALS) + 0.0  # no -0.0
+    return json.dumps(rounded.tolist(), separators=(",", ":"), allow_nan=False)
+
+
+def region_corners(text: str, *, where: str = "region") -> Floats:
+    """Return the corners of a region, (n, 2) x and y in the unit of its column.
+
+    Raises
+    ------
+    BadInput : not JSON, fewer than three corners, or a corner that is not two finite numbers.
+    """
+    try:
+        corners = np.array(json.loads(text), dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise BadInput(where, "corners as [[x, y], …]", repr(text)[:60]) from error
+    if corners.ndim != 2 or corners.shape[1] != 2 or not np.isfinite(corners).all():
+        raise BadInput(where, "corners as [[x, y], …]", repr(text)[:60])
+    if len(corners) < 3:
+        raise BadInput(where, "three corners or more", f"{len(corners)}")
+    return corners
+
+
+def event_digests(labels: pd.DataFrame) -> list[str]:
+    """Return the identity of each event, whatever its id.
+
+    It is equal for the same foil, side, place, class, who and when. A place on the foil counts to
+    the nanometre; where there is none, the place in the tile.
+    """
+    times = labels["when"].dt.strftime("%Y-%m-%dT%H:%M:%S.%f")
+    out = []
+    for row, when in zip(labels.to_dict("records"), times, strict=True):
+        if pd.notna(row["x_mm"]):
+            place: list[Any] = [*_rounded(row["x_mm"], row["y_mm"]), _none(row["region_mm"])]
+        else:
+            place = [_none(row["scan"]), _none(row["tile"]), *_rounded(row["x_px"], row["y_px"])]
+            place.append(_none(row["region_px"]))
+        told = [_none(row[k]) for k in ("foil", "side", "class", "who")]
+        text = json.dumps([*told, when, place], ensure_ascii=False)
+        out.append(hashlib.sha256(text.encode()).hexdigest()[:32])
+    return out
+
+
+def _rounded(x: float, y: float) -> tuple[float, float]:
+    return round(float(x), _DECIMALS) + 0.0, round(float(y), _DECIMALS) + 0.0
+
+
+def _none(value: Any) -> Any:
+    return None if pd.isna(value) else value
+
+
+def with_ids(labels: pd.DataFrame) -> pd.DataFrame:
+    """Return the labels with an id each: the given one, or else the event's digest."""
+    digests = pd.Series(event_digests(labels), index=labels.index, dtype="str")
+    return labels.assign(id=labels["id"].fillna(digests).astype("str"))
+
+
+def succession(
+    labels: pd.DataFrame,
+    *,
+    tolerance_mm: float | Mapping[str, float],
+    tolerance_px: float = TOLERANCE_PX,
+) -> "pd.Series[Any]":
+    """Return, per event, the position of the event that replaced it; null while it stands.
+
+    An event replaces the nearest standing one of the same person, foil and side within the
+    tolerance, and one only, if that is older. Events of the same time replace none of each other,
+    so pits that lie close together keep their labels.
+
+    Parameters
+    ----------
+    labels : events, see ``as_labels``.
+    tolerance_mm : in the foil frame, one number or foil → number.
+    tolerance_px : in the tile, for labels without a place on the foil.
+
+    Returns
+    -------
+    Int64, in the index of ``labels``; positions count from 0.
+    """
+    replaced = np.full(len(labels), -1, np.int64)  # the one place where absent is -1: an array
+    at_mm = labels["x_mm"].notna().to_numpy()
+    keys = labels[["foil", "side", "who"]].astype("str").fillna("")
+    keys["scan"] = labels["scan"].where(~at_mm).astype("str").fillna("")
+    keys["tile"] = labels["tile"].where(~at_mm).astype("str").fillna("")
+    keys["is_mm"] = at_mm
+    places = np.where(at_mm[:, None], labels[["x_mm", "y_mm"]], labels[["x_px", "y_px"]])
+    times = labels["when"].astype("int64").to_numpy()
+    for _, group in keys.reset_index(drop=True).groupby(list(keys.columns), sort=False):
+        rows = group.index.to_numpy()
+        if not group["is_mm"].iloc[0]:
+            reach = tolerance_px
+        elif isinstance(tolerance_mm, Mapping):
+            reach = tolerance_mm[str(group["foil"].iloc[0])]
+        else:
+            reach = tolerance_mm
+        _replace(rows, times, places, float(reach), replaced)
+    values = pd.Series(replaced, index=labels.index).astype("Int64")
+    return values.mask(values < 0)
+
+
+def _replace(
+    rows: "np.ndarray[Any, Any]",
+    times: "np.ndarray[Any, Any]",
+    places: Floats,
+    reach: float,
+    replaced: "np.ndarray[Any, Any]",
+) -> None:
+    # A grid of cells as wide as the tolerance: whatever is near lies in the 3 × 3 around.
+    cells: dict[tuple[int, int], list[int]] = {}
+    width = max(reach, 1e-9)
+    ordered = rows[np.argsort(times[rows], kind="stable")]
+    starts = np.flatnonzero(np.diff(times[ordered])) + 1
+    for batch in np.split(ordered, starts):
+        home = [tuple(np.floor(places[i] / width).astype(int).tolist()) for i in batch]
+        pairs = sorted(
+            (float(np.hypot(*(places[i] - places[j]))), int(i), j)
+            for i, cell in zip(batch, home, strict=True)
+            for j in _near(cells, cell)
+        )
+        busy: set[int] = set()
+        for distance, new, old in pairs:
+            if distance <= reach and new not in busy and replaced[old] < 0:
+                replaced[old] = new
+                busy.add(new)
+                cells[tuple(np.floor(places[old] / width).astype(int).tolist())].remove(old)
+        for i, cell in zip(batch, home, strict=True):
+            cells.setdefault(cell, []).append(int(i))
+
+
+def _near(cells: dict[tuple[int, int], list[int]], cell: tuple[int, ...]) -> Iterator[int]:
+    x, y = cell
+    for dx in (-1, 0, 1):
+        for dy in (-1, 0, 1):
+            yield from cells.get((x + dx, y + dy), ())
+
+
+def latest(
+    labels: pd.DataFrame,
+    *,
+    tolerance_mm: float | Mapping[str, float],
+    tolerance_px: float = TOLERANCE_PX,
+) -> pd.DataFrame:
+    """Return the labels that stand: not replaced, not withdrawn; see ``succession``."""
+    replaced = succession(labels, tolerance_mm=tolerance_mm, tolerance_px=tolerance_px)
+    return labels[replaced.isna() & (labels["class"] != WITHDRAWN)].reset_index(drop=True)

@@ -1,0 +1,107 @@
+"""The classes a label may have: data from a file, not code."""
+
+import re
+from types import MappingProxyType
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from etchscope.foil.errors import BadInput
+
+__all__ = ["DEFAULT_TAXONOMY", "WITHDRAWN", "Taxonomy", "parent"]
+
+WITHDRAWN = "withdrawn"
+"""What the event says that takes a label back; no class may have this name."""
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,49}(\.[A-Za-z0-9][A-Za-z0-9_-]{0,49})?")
+
+
+def parent(name: str) -> str:
+    """Return the class that a subclass belongs to; a class is its own.
+
+    >>> parent("top.spallation"), parent("hip")
+    ('top', 'hip')
+    """
+    return name.partition(".")[0]
+
+
+class Taxonomy(BaseModel):
+    """The classes of labels, subclasses written with a dot, and what each means.
+
+    Parameters
+    ----------
+    classes : name → meaning, in the order they are shown.
+    undecidable : classes that say that the labeller could not decide; never a training target
+        by default. Their subclasses are undecidable, too.
+
+    Examples
+    --------
+    >>> own = Taxonomy(classes={"hip": "signal", "top": "", "top.fission": "", "maybe": ""})
+    >>> own.is_known("top.fission"), own.is_known("top.dust"), own.decidable("maybe")
+    (True, False, False)
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    classes: Annotated[dict[str, str], Field(min_length=1)]
+    undecidable: Annotated[tuple[str, ...], Field(strict=False)] = ("maybe",)
+
+    @field_validator("classes")
+    @classmethod
+    def _are_names(cls, classes: dict[str, str]) -> dict[str, str]:
+        for name in classes:
+            if not _NAME.fullmatch(name) or parent(name) == WITHDRAWN:
+                raise ValueError(f"{name!r} cannot be the name of a class")
+            if parent(name) not in classes:
+                raise ValueError(f"{name!r} is a subclass of {parent(name)!r}, which is not listed")
+        return classes
+
+    @model_validator(mode="after")
+    def _undecidable_are_classes(self) -> "Taxonomy":
+        given = "undecidable" in self.model_fields_set
+        for name in self.undecidable if given else ():
+            if name not in self.classes:
+                raise ValueError(f"undecidable {name!r} is not among the classes")
+        if not any(self.decidable(name) for name in self.classes):
+            raise ValueError("at least one class must be decidable")
+        return self
+
+    def is_known(self, name: str) -> bool:
+        """Return whether a class or subclass is listed by this very name."""
+        return name in self.classes
+
+    def decidable(self, name: str) -> bool:
+        """Return whether a class says what a thing is: not undecidable, not withdrawn."""
+        return name != WITHDRAWN and not {name, parent(name)} & set(self.undecidable)
+
+    def require(self, where: str, name: str) -> None:
+        """Refuse a class that is not listed.
+
+        Raises
+        ------
+        BadInput : names the class and those that are known.
+        """
+        if not self.is_known(name):
+            known = ", ".join(self.classes)
+            hint = "New classes come from a taxonomy file, see `etchscope label import --help`."
+            raise BadInput(where, f"a class of the taxonomy ({known})", repr(name), hint)
+
+
+_DEFAULT = MappingProxyType(
+    {
+        "hip": "signal: entry and exit pit of one through-going particle (a candidate)",
+        "top": "a single pit on the surface that faces the camera",
+        "top.spallation": "of a fragment that the beam made in the foil",
+        "bottom": "a single pit on the far surface",
+        "bottom.spallation": "of a fragment that the beam made in the foil",
+        "misc": "no pit",
+        "misc.scratch": "a scratch",
+        "misc.dust": "a grain of dust",
+        "misc.fibre": "a fibre",
+        "misc.bubble": "a bubble",
+        "misc.hole": "a hole that was drilled",
+        "maybe": "the labeller could not decide",
+    }
+)
+DEFAULT_TAXONOMY = Taxonomy(classes=dict(_DEFAULT))
+"""The taxonomy of a store that was given no other."""

@@ -1,0 +1,108 @@
+"""Between tables of labels and the rows of the catalogue."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import func, insert, inspect, select
+from sqlalchemy.orm import Session
+
+from etchscope.foil import LABEL_COLUMNS, BadInput, as_labels, event_digests
+from etchscope.store.catalogue import LabelRow
+
+__all__ = ["class_counts", "damaged_labels", "get_labels", "label_counts", "put_labels"]
+
+_FIELDS = {c.name: "kind" if c.name == "class" else c.name for c in LABEL_COLUMNS}
+_AT_ONCE = 500  # ids in one query
+
+
+def _has_labels(session: Session) -> bool:
+    return inspect(session.connection()).has_table(LabelRow.__tablename__)  # none in version 1
+
+
+def label_counts(session: Session, foils: Sequence[str]) -> dict[str, int]:
+    """Return foil → number of events, of these foils that have any."""
+    if not _has_labels(session):
+        return {}
+    query = select(LabelRow.foil, func.count()).where(LabelRow.foil.in_(foils))
+    rows = session.execute(query.group_by(LabelRow.foil).order_by(LabelRow.foil)).all()
+    return {foil: int(count) for foil, count in rows}
+
+
+def class_counts(session: Session) -> dict[str, int]:
+    """Return class → number of events that name it."""
+    if not _has_labels(session):
+        return {}
+    rows = session.execute(select(LabelRow.kind, func.count()).group_by(LabelRow.kind)).all()
+    return {kind: int(count) for kind, count in rows}
+
+
+def get_labels(session: Session, **wanted: str | None) -> pd.DataFrame:
+    """Return events in their order of arrival, those with the wanted foil, side or who.
+
+    Raises
+    ------
+    BadInput : a row is damaged.
+    """
+    if not _has_labels(session):
+        return as_labels({})
+    query = select(*(getattr(LabelRow, f) for f in _FIELDS.values())).order_by(LabelRow.number)
+    for field, value in wanted.items():
+        if value is not None:
+            query = query.where(getattr(LabelRow, field) == value)
+    rows = session.execute(query).all()
+    columns = {name: [row[i] for row in rows] for i, name in enumerate(_FIELDS)}
+    return as_labels(columns, where="catalogue: labels")
+
+
+def put_labels(session: Session, labels: pd.DataFrame, where: str) -> int:
+    """Add the events that are not there yet, and return how many those are.
+
+    Parameters
+    ----------
+    labels : complete, each with its id.
+    where : what an error names.
+
+    Raises
+    ------
+    BadInput : another event has the same id.
+    """
+    digests = event_digests(labels)
+    known = _known(session, labels["id"].tolist(), digests)
+    events = set(known.values())
+    times = labels["when"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    new: list[dict[str, Any]] = []
+    for row, event, when in zip(labels.to_dict("records"), digests, times, strict=True):
+        if known.get(row["id"], event) != event:
+            found = f"another event of the same id {row['id']!r}"
+            hint = "An event is never overwritten; give the new one an id of its own, or none."
+            raise BadInput(where, "a new event, or a known one unchanged", found, hint)
+        if event in events:
+            continue
+        known[row["id"]] = event
+        events.add(event)
+        values = {_FIELDS[str(k)]: None if pd.isna(v) else v for k, v in row.items()}
+        new.append(values | {"when": when, "event": event})
+    if new:
+        session.execute(insert(LabelRow), new)
+    return len(new)
+
+
+def _known(session: Session, ids: list[str], events: list[str]) -> dict[str, str]:
+    out: dict[str, str] = {}
+    for column, values in ((LabelRow.id, ids), (LabelRow.event, events)):
+        for start in range(0, len(values), _AT_ONCE):
+            part = values[start : start + _AT_ONCE]
+            query = select(LabelRow.id, LabelRow.event).where(column.in_(part))
+            out |= {row.id: row.event for row in session.execute(query)}
+    return out
+
+
+def damaged_labels(session: Session) -> list[str]:
+    """Return the ids of events whose rows are not what was added."""
+    if not _has_labels(session):
+        return []
+    labels = get_labels(session)
+    stored = session.scalars(select(LabelRow.event).order_by(LabelRow.number)).all()
+    pairs = zip(labels["id"], event_digests(labels), stored, strict=True)
+    return [name for name, event, was in pairs if event != was]

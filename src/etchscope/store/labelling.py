@@ -1,0 +1,187 @@
+"""Labels and taxonomy of a store: what was said about the foils."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from pydantic import ValidationError
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from etchscope.foil import (
+    DEFAULT_TAXONOMY,
+    TOLERANCE_PX,
+    WITHDRAWN,
+    BadInput,
+    Side,
+    Taxonomy,
+    latest,
+    parent,
+    with_ids,
+)
+from etchscope.store.anchoring import anchored
+from etchscope.store.catalogue import Catalogue, FoilRow, ScanRow
+from etchscope.store.files import written_aside
+from etchscope.store.label_rows import class_counts, get_labels, put_labels
+
+__all__ = ["TAXONOMY_FILE", "Labelling", "read_taxonomy"]
+
+TAXONOMY_FILE = "taxonomy.json"
+_REFERENCE_PIXEL_MM = 0.0064516
+"""For the tolerance on a foil that has no scan of known scale any more."""
+
+
+def read_taxonomy(path: Path) -> Taxonomy:
+    """Return the taxonomy of a JSON file: ``{"classes": {name: meaning}, "undecidable": [name]}``.
+
+    Raises
+    ------
+    BadInput : absent, not JSON, or no taxonomy; names the key.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        return Taxonomy.model_validate_json(text)
+    except OSError as error:
+        raise BadInput(path, "a taxonomy file", error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise BadInput(path, "JSON in UTF-8", f"byte {error.start} is not UTF-8") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        found = first["msg"].removeprefix("Value error, ")
+        raise BadInput(f"{path}: {key}" if key else path, "a taxonomy", found) from error
+
+
+class Labelling:
+    """The half of a ``Store`` that holds labels and the taxonomy."""
+
+    path: Path
+    _catalogue: Catalogue
+
+    def taxonomy(self) -> Taxonomy:
+        """Return the classes that labels of this store may have; the default unless set.
+
+        Raises
+        ------
+        BadInput : the store's file is damaged.
+        """
+        path = self.path / TAXONOMY_FILE
+        return read_taxonomy(path) if path.exists() else DEFAULT_TAXONOMY
+
+    def set_taxonomy(self, taxonomy: Taxonomy) -> None:
+        """Set the classes that labels of this store may have.
+
+        Raises
+        ------
+        BadInput : labels of the store use a class that is not among them.
+        MachineFailed : the disk is full.
+        """
+        with self._catalogue.writing() as session:  # no label comes in meanwhile
+            self._write_taxonomy(session, taxonomy)
+
+    def _write_taxonomy(self, session: Session, taxonomy: Taxonomy) -> None:
+        for name, count in sorted(class_counts(session).items()):
+            if name != WITHDRAWN and not taxonomy.is_known(name):
+                expected = f"the class {name!r}, of which the store has {count} labels"
+                raise BadInput("taxonomy", expected, "it is missing")
+        if taxonomy == self.taxonomy():
+            return
+        with written_aside(self.path / TAXONOMY_FILE) as aside:
+            aside.write_text(taxonomy.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+    def anchored_labels(
+        self, table: pd.DataFrame, *, taxonomy: Taxonomy | None = None, where: str = "labels"
+    ) -> pd.DataFrame:
+        """Return labels as they would be added, with their place on the foil; changes nothing.
+
+        Parameters
+        ----------
+        table : see ``foil.as_labels``; a place as x_mm, y_mm with foil and side, or as scan,
+            tile, x_px, y_px.
+        taxonomy : the classes that are known; the store's unless given.
+        where : what an error names: the file, for example.
+
+        Raises
+        ------
+        BadInput : names the row: a value that is missing or cannot be, a foil, scan, tile or
+            class that the store does not know, a place outside every tile.
+        """
+        with self._catalogue.reading() as session:
+            return anchored(session, table, taxonomy or self.taxonomy(), where)
+
+    def add_labels(
+        self, table: pd.DataFrame, *, taxonomy: Taxonomy | None = None, where: str = "labels"
+    ) -> int:
+        """Add events, all of them or none, and return how many were new.
+
+        An event that the store has already (the same id; or the same foil, side, place, class,
+        who and when) changes nothing. A label is taken back by an event of the class
+        ``withdrawn`` at its place. Parameters and errors are those of ``anchored_labels``.
+
+        Parameters
+        ----------
+        taxonomy : becomes the store's together with the labels.
+
+        Raises
+        ------
+        BadInput : also where another event has the same id.
+        MachineFailed : the disk is full.
+        """
+        with self._catalogue.writing() as session:
+            known = taxonomy or self.taxonomy()
+            labels = with_ids(anchored(session, table, known, where))
+            added = 0
+            if len(labels):
+                self._catalogue.bring_up_to_date(session)
+                added = put_labels(session, labels, where)
+            if taxonomy is not None:
+                self._write_taxonomy(session, taxonomy)
+            return added
+
+    def labels(
+        self,
+        *,
+        foil: str | None = None,
+        side: Side | None = None,
+        who: str | None = None,
+        classes: Sequence[str] | None = None,
+        latest: bool = True,
+        tolerance_mm: float | None = None,
+    ) -> pd.DataFrame:
+        """Return labels, see ``foil.as_labels``, in their order of arrival.
+
+        Parameters
+        ----------
+        foil, side, who : only of these.
+        classes : only these classes with their subclasses.
+        latest : for each person and place only what stands; otherwise every event.
+        tolerance_mm : places closer than this are one; by default 3 px of the foil's scans.
+
+        Raises
+        ------
+        BadInput : the catalogue is damaged.
+        """
+        with self._catalogue.reading() as session:
+            found = get_labels(session, foil=foil, side=side, who=who)
+        if latest:
+            found = self._latest(found, tolerance_mm)
+        if classes is not None:
+            wanted = set(classes)
+            is_wanted = [c in wanted or parent(c) in wanted for c in found["class"]]
+            found = found[is_wanted].reset_index(drop=True)
+        return found
+
+    def _latest(self, labels: pd.DataFrame, tolerance_mm: float | None) -> pd.DataFrame:
+        tolerances = self.tolerances_mm()
+        if tolerance_mm is not None:
+            tolerances = dict.fromkeys(tolerances, tolerance_mm)
+        return latest(labels, tolerance_mm=tolerances)
+
+    def tolerances_mm(self) -> dict[str, float]:
+        """Return foil → 3 px of its coarsest scan, within which labels speak of one thing."""
+        largest = func.max(ScanRow.pixel_size_um)
+        with self._catalogue.reading() as session:
+            rows = session.execute(select(ScanRow.foil, largest).group_by(ScanRow.foil)).all()
+            foils = session.scalars(select(FoilRow.name)).all()
+        sizes_mm = {row[0]: row[1] / 1000 for row in rows if row[1] is not None}
+        return {foil: TOLERANCE_PX * sizes_mm.get(foil, _REFERENCE_PIXEL_MM) for foil in foils}

@@ -1,0 +1,58 @@
+import pytest
+from pydantic import ValidationError
+
+from etchscope.foil import DEFAULT_TAXONOMY, WITHDRAWN, BadInput, Taxonomy, parent
+
+
+def test_the_default_has_the_classes_of_the_field():
+    roots = [c for c in DEFAULT_TAXONOMY.classes if parent(c) == c]
+    assert roots == ["hip", "top", "bottom", "misc", "maybe"]
+    assert {"top.spallation", "misc.scratch", "misc.dust"} <= set(DEFAULT_TAXONOMY.classes)
+
+
+def test_parents():
+    assert parent("top.spallation") == "top"
+    assert parent("top") == "top"
+
+
+def test_only_maybe_and_what_was_withdrawn_cannot_be_decided():
+    assert not DEFAULT_TAXONOMY.decidable("maybe")
+    assert not DEFAULT_TAXONOMY.decidable(WITHDRAWN)
+    assert all(DEFAULT_TAXONOMY.decidable(c) for c in DEFAULT_TAXONOMY.classes if c != "maybe")
+
+
+def test_a_subclass_of_what_is_undecidable_is_undecidable():
+    own = Taxonomy(classes={"hip": "", "odd": "", "odd.blur": ""}, undecidable=("odd",))
+    assert not own.decidable("odd.blur")
+    assert own.decidable("hip")
+
+
+@pytest.mark.parametrize("name", ["top.fission", "Hip", "", "withdrawn"])
+def test_an_unknown_class_is_named_with_the_known_ones(name):
+    assert not DEFAULT_TAXONOMY.is_known(name)
+    with pytest.raises(BadInput, match=rf"taxonomy \(hip, top, .*maybe\), found '{name}'"):
+        DEFAULT_TAXONOMY.require("labels", name)
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"classes": {"top.a": "", "hip": ""}}, "'top.a' is a subclass of 'top'"),
+        ({"classes": {"a b": ""}}, "'a b' cannot be the name"),
+        ({"classes": {"a": "", "a.b.c": ""}}, "'a.b.c' cannot be the name"),
+        ({"classes": {WITHDRAWN: ""}}, "'withdrawn' cannot be the name"),
+        ({"classes": {"hip": ""}, "undecidable": ["may"]}, "undecidable 'may' is not among"),
+        ({"classes": {"maybe": ""}}, "at least one class must be decidable"),
+        ({"classes": {}}, "at least 1 item"),
+        ({"classes": {"hip": 1}}, "valid string"),
+        ({"classes": {"hip": ""}, "colour": 1}, "colour"),
+    ],
+)
+def test_what_is_no_taxonomy_is_refused(told, message):
+    with pytest.raises(ValidationError, match=message):
+        Taxonomy.model_validate(told)
+
+
+def test_it_comes_back_from_json():
+    text = DEFAULT_TAXONOMY.model_dump_json()
+    assert Taxonomy.model_validate_json(text) == DEFAULT_TAXONOMY
