@@ -53,6 +53,19 @@ def test_what_is_no_taxonomy_is_refused(told, message):
         Taxonomy.model_validate(told)
 
 
-def test_it_comes_back_from_json():
-    text = DEFAULT_TAXONOMY.model_dump_json()
-    assert Taxonomy.model_validate_json(text) == DEFAULT_TAXONOMY
+@pytest.mark.parametrize("classes", [{"hip": ""}, {"hip": "", "maybe": ""}])
+def test_maybe_is_undecidable_unless_said_otherwise(classes):
+    assert Taxonomy(classes=classes).undecidable == tuple(c for c in classes if c == "maybe")
+    assert Taxonomy(classes=classes, undecidable=()).undecidable == ()
+
+
+@pytest.mark.parametrize(
+    "taxonomy",
+    [
+        DEFAULT_TAXONOMY,
+        Taxonomy(classes={"hip": "", "top.a": "", "top": "t"}),
+        Taxonomy(classes={"hip": "", "maybe": ""}, undecidable=()),
+    ],
+)
+def test_it_comes_back_from_json(taxonomy):
+    assert Taxonomy.model_validate_json(taxonomy.model_dump_json()) == taxonomy

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from etchscope.cli import analyse, data, demo, judge, simulate
+from etchscope.cli import analyse, data, demo, judge, label, simulate
 from etchscope.foil import EtchscopeError
 
 __all__ = ["app", "main"]
@@ -30,6 +30,7 @@ for _group in _GROUPS:
     _COMMANDS |= _group
 for _name, _command in _COMMANDS.items():
     app.command(name=_name)(_command)
+app.add_typer(label.app)
 
 
 def _show_version(is_asked: bool) -> None:

@@ -183,6 +183,8 @@ def _tell_removal(removal: Removal) -> None:
     if not lines:
         raise BadInput("rm", "tiles that match", "none")
     typer.echo("\n".join(["This goes:", *(f"  {line}" for line in lines)]))
+    for foil, count in removal.labels_kept:
+        typer.echo(f"This stays:\n  foil {foil}, {count} labels")
 
 
 def exclude(

@@ -2,7 +2,7 @@
 
 import re
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -32,7 +32,7 @@ class Taxonomy(BaseModel):
     ----------
     classes : name → meaning, in the order they are shown.
     undecidable : classes that say that the labeller could not decide; never a training target
-        by default. Their subclasses are undecidable, too.
+        by default. Their subclasses are undecidable, too. ``maybe``, if it is there, unless given.
 
     Examples
     --------
@@ -44,7 +44,7 @@ class Taxonomy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     classes: Annotated[dict[str, str], Field(min_length=1)]
-    undecidable: Annotated[tuple[str, ...], Field(strict=False)] = ("maybe",)
+    undecidable: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
     @field_validator("classes")
     @classmethod
@@ -56,10 +56,18 @@ class Taxonomy(BaseModel):
                 raise ValueError(f"{name!r} is a subclass of {parent(name)!r}, which is not listed")
         return classes
 
+    @model_validator(mode="before")
+    @classmethod
+    def _only_maybe_is_undecidable_by_default(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "undecidable" not in given:
+            classes = given.get("classes")
+            is_there = isinstance(classes, dict) and "maybe" in classes
+            return given | {"undecidable": ("maybe",) if is_there else ()}
+        return given
+
     @model_validator(mode="after")
     def _undecidable_are_classes(self) -> "Taxonomy":
-        given = "undecidable" in self.model_fields_set
-        for name in self.undecidable if given else ():
+        for name in self.undecidable:
             if name not in self.classes:
                 raise ValueError(f"undecidable {name!r} is not among the classes")
         if not any(self.decidable(name) for name in self.classes):

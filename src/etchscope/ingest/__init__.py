@@ -1,7 +1,24 @@
-"""Readers of other people's files: scan directories and pictures."""
+"""Readers of other people's files: scan directories, pictures and labels."""
 
 from etchscope.ingest.add import add
+from etchscope.ingest.labels import (
+    ImportedLabels,
+    LabelDefaults,
+    import_labels,
+    read_class_map,
+)
 from etchscope.ingest.pictures import read_picture
 from etchscope.ingest.source import Overrides, Source, group_paths, open_source
 
-__all__ = ["Overrides", "Source", "add", "group_paths", "open_source", "read_picture"]
+__all__ = [
+    "ImportedLabels",
+    "LabelDefaults",
+    "Overrides",
+    "Source",
+    "add",
+    "group_paths",
+    "import_labels",
+    "open_source",
+    "read_class_map",
+    "read_picture",
+]

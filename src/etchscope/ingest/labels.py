@@ -1,0 +1,260 @@
+"""Labels from files: tables of labels, pit tables with a class, YOLO text boxes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import TypeAdapter, ValidationError
+
+from etchscope.foil import (
+    LABEL_COLUMNS,
+    BadInput,
+    LabelSource,
+    Taxonomy,
+    as_labels,
+    parent,
+    region_text,
+)
+from etchscope.ingest.scan_json import one_line, read_json
+from etchscope.store import Store, read_columns
+
+__all__ = [
+    "ImportedLabels",
+    "LabelDefaults",
+    "import_labels",
+    "read_class_map",
+    "read_label_table",
+    "read_yolo_boxes",
+]
+
+_TEXT = tuple(c.name for c in LABEL_COLUMNS if c.dtype == "str" or c.name == "when")
+_CLASS_NAMES = "classes.txt"  # what labelling programs leave beside the boxes
+_SURFACE = "surface"  # only pit tables have it
+
+
+@dataclass(frozen=True)
+class LabelDefaults:
+    """What a file does not say itself.
+
+    Parameters
+    ----------
+    who, source, when : of every label whose row has none; ``when`` is a time as text, without it
+        the time of the file's last change.
+    scan : of labels given in tile pixels, and where YOLO's pictures are looked for.
+    class_map : number of a YOLO class → class.
+    exit_pits : of pit tables, label the exit pits of ``hip``, too.
+    """
+
+    who: str | None = None
+    source: LabelSource = "person"
+    when: str | None = None
+    scan: str | None = None
+    class_map: Mapping[int, str] | None = None
+    exit_pits: bool = False
+
+
+@dataclass(frozen=True)
+class ImportedLabels:
+    """What an import did: events that are new, that the store had, and exit pits passed over."""
+
+    added: int
+    known: int
+    exit_pits_left_out: int
+
+
+def import_labels(
+    store: Store,
+    paths: Sequence[Path],
+    defaults: LabelDefaults | None = None,
+    *,
+    taxonomy: Taxonomy | None = None,
+) -> ImportedLabels:
+    """Add the labels of files to a store, all of them or none.
+
+    Parameters
+    ----------
+    paths : ``.csv`` or ``.parquet`` tables; ``.txt`` boxes, or folders of them.
+    taxonomy : becomes the store's with the labels; by default it keeps its own.
+
+    Raises
+    ------
+    BadInput : names the file and row, what was expected and what was found.
+    MachineFailed : the disk is full.
+    """
+    given = defaults or LabelDefaults()
+    files = _files(paths)
+    pictures = _pictures(store, given.scan) if any(_is_box(p) for p in files) else {}
+    parts, left_out = [], 0
+    for path in files:
+        if _is_box(path):
+            table = _boxes_of_picture(store, path, given, pictures)
+        else:
+            table, exits = read_label_table(path, exit_pits=given.exit_pits)
+            left_out += exits
+        where = str(path)
+        labels = _filled(path, table, given)
+        parts.append(store.anchored_labels(labels, taxonomy=taxonomy, where=where))
+    whole = pd.concat(parts, ignore_index=True) if parts else as_labels({})
+    where = str(files[0]) if len(files) == 1 else "labels"
+    added = store.add_labels(whole, taxonomy=taxonomy, where=where)
+    return ImportedLabels(added, len(whole) - added, left_out)
+
+
+def _is_box(path: Path) -> bool:
+    return path.suffix.lower() == ".txt"
+
+
+def _files(paths: Sequence[Path]) -> list[Path]:
+    out: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise BadInput(path, "a table of labels, or boxes as text", "no such file")
+        if path.is_dir():
+            boxes = sorted(p for p in path.glob("*.txt") if p.name != _CLASS_NAMES)
+            if not boxes:
+                raise BadInput(path, "files of boxes (.txt)", "none in the folder")
+            out += boxes
+        else:
+            out.append(path)
+    return out
+
+
+def _filled(path: Path, table: pd.DataFrame, given: LabelDefaults) -> pd.DataFrame:
+    changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    labels = as_labels(table, where=str(path))
+    has_px = labels["x_px"].notna() & labels["scan"].isna()
+    stamp = as_labels({"when": [given.when or changed.isoformat()]}, where="--when")["when"].iloc[0]
+    out = labels.assign(
+        who=labels["who"].fillna(given.who) if given.who is not None else labels["who"],
+        source=labels["source"].fillna(given.source),
+        when=labels["when"].fillna(stamp),
+        scan=labels["scan"].mask(has_px, given.scan) if given.scan is not None else labels["scan"],
+    )
+    if out["who"].isna().any():
+        hint = "Say who labelled with `--who NAME`."
+        raise BadInput(f"{path}: column who", "who says so", "none", hint=hint)
+    return out
+
+
+def read_label_table(path: Path, *, exit_pits: bool = False) -> tuple[pd.DataFrame, int]:
+    """Return the columns of labels that a table has, and how many exit pits were left out.
+
+    A pit table is one that has a column ``surface``: a label an opening, but of a ``hip`` the
+    entry pit only, unless ``exit_pits``. Columns that labels do not have are passed over.
+
+    Raises
+    ------
+    BadInput : absent, damaged, or without the columns that make a label.
+    """
+    table = read_columns(path, (*_TEXT, _SURFACE))
+    has_mm = {"x_mm", "y_mm", "foil", "side"} <= set(table.columns)
+    has_px = {"x_px", "y_px", "tile"} <= set(table.columns)
+    if "class" not in table.columns or not (has_mm or has_px):
+        expected = "columns class and foil, side, x_mm, y_mm or scan, tile, x_px, y_px"
+        raise BadInput(path, expected, ", ".join(map(str, table.columns)) or "none")
+    none = np.flatnonzero(table["class"].isna())
+    if len(none):
+        raise BadInput(f"{path}: column class, row {none[0] + 1}", "a class", "none")
+    left_out = 0
+    if _SURFACE in table.columns and not exit_pits:
+        is_signal = table["class"].astype("str").map(parent) == "hip"
+        is_exit = is_signal & (table[_SURFACE] == "bottom")
+        left_out = int(is_exit.sum())
+        table = table[~is_exit].reset_index(drop=True)
+    names = [c.name for c in LABEL_COLUMNS if c.name in table.columns]
+    return table[names], left_out
+
+
+def read_class_map(path: Path) -> dict[int, str]:
+    """Return number → class of a JSON file ``{"15": "top"}``.
+
+    Raises
+    ------
+    BadInput : absent, not JSON, or something else in it.
+    """
+    value = read_json(path)
+    try:
+        return TypeAdapter(dict[int, str]).validate_python(value)
+    except ValidationError as error:
+        raise one_line(path, error) from error
+
+
+def read_yolo_boxes(
+    path: Path, class_map: Mapping[int, str], image_size: tuple[int, int]
+) -> pd.DataFrame:
+    """Return x_px, y_px, region_px and class of YOLO text: a line a box, in fractions.
+
+    The fractions count from the picture's edge, pixels from the middle of the first one.
+
+    Parameters
+    ----------
+    image_size : (height, width) of the picture in pixels.
+
+    Raises
+    ------
+    BadInput : a line that is no box, or a class that the map lacks.
+    """
+    height, width = image_size
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(path, "a text file of boxes", str(error)) from error
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        kind, x, y, w, h = _box(f"{path}: line {number}", line)
+        if kind not in class_map:
+            known = ", ".join(map(str, sorted(class_map))) or "none"
+            raise BadInput(f"{path}: line {number}", f"a class of the map ({known})", str(kind))
+        x, y, half_w, half_h = x * width - 0.5, y * height - 0.5, w * width / 2, h * height / 2
+        signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+        corners = np.array([x, y]) + signs * np.array([half_w, half_h])
+        row = {"x_px": x, "y_px": y, "region_px": region_text(corners), "class": class_map[kind]}
+        rows.append(row)
+    return pd.DataFrame(rows, columns=["x_px", "y_px", "region_px", "class"])
+
+
+def _box(where: str, line: str) -> tuple[int, float, float, float, float]:
+    words = line.split()
+    expected = "class, centre x, y, width, height in fractions of the picture"
+    try:
+        kind, (x, y, w, h) = int(words[0]), map(float, words[1:])
+    except ValueError as error:
+        raise BadInput(where, expected, repr(line)[:60]) from error
+    if not (0 <= x <= 1 and 0 <= y <= 1 and 0 < w <= 1 and 0 < h <= 1):
+        raise BadInput(where, expected, repr(line)[:60])
+    return kind, x, y, w, h
+
+
+def _pictures(store: Store, scan: str | None) -> dict[str, set[tuple[str, int]]]:
+    """Return stem of a picture's file → the tiles that came from it."""
+    out: dict[str, set[tuple[str, int]]] = {}
+    for name in store.scans() if scan is None else [scan]:
+        for tile, sources in store.picture_sources(name).items():
+            for source in sources:
+                out.setdefault(PurePath(source).stem, set()).add((name, tile))
+    return out
+
+
+def _boxes_of_picture(
+    store: Store,
+    path: Path,
+    given: LabelDefaults,
+    pictures: Mapping[str, set[tuple[str, int]]],
+) -> pd.DataFrame:
+    if given.class_map is None:
+        hint = "Give a JSON file with `--class-map`."
+        raise BadInput(path, "a map of the boxes' classes", "none", hint=hint)
+    tiles = sorted(pictures.get(path.stem, ()))
+    if len(tiles) != 1:
+        found = ", ".join(f"tile {tile} of scan {scan}" for scan, tile in tiles) or "none"
+        hint = "Add its picture with `etchscope add`." if not tiles else "Choose with `--scan`."
+        raise BadInput(path, "one picture of the same name in the store", found, hint=hint)
+    ((scan, tile),) = tiles
+    boxes = read_yolo_boxes(path, given.class_map, store.scan(scan).image_size)
+    return boxes.assign(scan=scan, tile=tile)
