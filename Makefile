@@ -45,6 +45,8 @@ lock:
 	$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml
 	$(COMPILE) --extra bench --constraint requirements.lock \
 	    --output-file requirements-bench.lock pyproject.toml
+	# The build without a GPU is a local one, which not every index has.
+	sed -i 's/^\(torch==[0-9.]*\)+cpu$$/\1/' requirements.lock requirements-bench.lock
 
 clean:
 	rm -rf .venv

@@ -48,7 +48,11 @@ def test_wrong_usage_is_status_2_on_stderr(words, capsys):
         ),
         (FileNotFoundError(errno.ENOENT, "No such file", "/s"), 2, "Error: /s: No such file"),
         (MemoryError(), 1, "Error: the machine has not enough memory\n"),
-        (KeyboardInterrupt(), 130, ""),
+        (
+            KeyboardInterrupt(),
+            130,
+            "Error: interrupted; the same command again goes on or starts anew\n",
+        ),
     ],
 )
 def test_expected_errors_are_one_line_and_a_status(monkeypatch, capsys, error, status, text):

@@ -14,6 +14,7 @@ from etchscope.foil import EtchscopeError
 
 __all__ = ["app", "main"]
 
+_INTERRUPTED = 130
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 app = typer.Typer(
@@ -53,8 +54,7 @@ def _options(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status; errors go to stderr, one line each.
 
-    0: done. 2: wrong usage or bad input. 1: the machine failed. 130: interrupted
-    (Typer turns Ctrl-C into it).
+    0: done. 2: wrong usage or bad input. 1: the machine failed. 130: interrupted.
 
     Parameters
     ----------
@@ -63,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         app(args=None if arguments is None else list(arguments), prog_name="etchscope")
     except SystemExit as end:
+        if end.code == _INTERRUPTED:  # Typer turns Ctrl-C into it, and says nothing
+            return _failed("interrupted; the same command again goes on or starts anew", end.code)
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except EtchscopeError as error:
         return _failed(str(error), error.exit_status)

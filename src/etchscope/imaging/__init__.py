@@ -8,7 +8,7 @@ from etchscope.imaging.harmonics import (
     normalised_harmonics,
 )
 from etchscope.imaging.normalise import Normalisation, Recipe, fit_normalisation, smooth_background
-from etchscope.imaging.symmetry import D4, Symmetry
+from etchscope.imaging.symmetry import D4, Symmetry, symmetries_of
 
 __all__ = [
     "D4",
@@ -22,5 +22,6 @@ __all__ = [
     "long_scratches",
     "normalised_harmonics",
     "smooth_background",
+    "symmetries_of",
     "without_thin_features",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 from etchscope.foil import BadInput
 from etchscope.foil.types import Floats, Ints, RawStack
 
-__all__ = ["D4", "Symmetry"]
+__all__ = ["D4", "Symmetry", "symmetries_of"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,20 @@ class Symmetry:
 
     quarter_turns: int = 0
     mirrored: bool = False
+
+    def after(self, first: "Symmetry") -> "Symmetry":
+        """Return the symmetry that does what ``first`` does, then this one."""
+        turns = -first.quarter_turns if self.mirrored else first.quarter_turns
+        return Symmetry((self.quarter_turns + turns) % 4, self.mirrored != first.mirrored)
+
+    @property
+    def inverse(self) -> "Symmetry":
+        """The symmetry that undoes this one.
+
+        >>> [g.inverse.after(g) == Symmetry() for g in D4]
+        [True, True, True, True, True, True, True, True]
+        """
+        return self if self.mirrored else Symmetry(-self.quarter_turns % 4)
 
     def channels(self, azimuths_deg: Floats) -> Ints:
         """Return, per new channel, which old channel shows the transformed scene.
@@ -42,6 +56,8 @@ class Symmetry:
         source = azimuths - 90 * self.quarter_turns
         if self.mirrored:
             source = 180 - source
+        if not len(azimuths):
+            return np.empty(0, np.int64)
         apart = np.abs((source[:, None] - azimuths[None, :] + 180) % 360 - 180)
         order = apart.argmin(axis=1)
         if apart.min(axis=1).max() > 1e-3 or len(set(order.tolist())) < len(order):
@@ -94,3 +110,19 @@ class Symmetry:
 
 D4: tuple[Symmetry, ...] = tuple(Symmetry(k, m) for m in (False, True) for k in range(4))
 """The eight exact symmetries; the first four, unmirrored, are C4."""
+
+
+def symmetries_of(azimuths_deg: Floats) -> tuple[Symmetry, ...]:
+    """Return the exact symmetries that lamps have, of D4; the identity always, all without lamps.
+
+    >>> len(symmetries_of(67.5 + 45 * np.arange(8))), len(symmetries_of(22.5 + 90 * np.arange(4)))
+    (8, 4)
+    """
+    out = []
+    for symmetry in D4:
+        try:
+            symmetry.channels(azimuths_deg)
+        except BadInput:
+            continue
+        out.append(symmetry)
+    return tuple(out)

@@ -1,0 +1,264 @@
+"""The networks, chosen by name; each maps patches (n, channel, size, size) to (n, outputs) logits.
+
+All are small, start from Glorot's initialisation, and normalise by groups of channels, which is the
+same in training and in use.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from etchscope.foil import BadInput
+from etchscope.imaging import Symmetry, symmetries_of
+from etchscope.learn.patches import Lights
+
+__all__ = ["NETWORKS", "AzimuthNetwork", "EquivariantNetwork", "PlainNetwork", "network"]
+
+
+_Layer = TypeVar("_Layer", nn.Linear, nn.Conv2d, nn.Conv3d)
+
+
+def _glorot(weight: Tensor, fan_in: int, fan_out: int) -> None:
+    """Fill a weight as Glorot & Bengio (2010) do, eq. 16."""
+    bound = math.sqrt(6 / (fan_in + fan_out))
+    nn.init.uniform_(weight, -bound, bound)
+
+
+def _started(layer: _Layer) -> _Layer:
+    """Return a layer with Glorot's weights and no bias."""
+    nn.init.xavier_uniform_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _head(features: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        _started(nn.Linear(features, 32)), nn.ReLU(), _started(nn.Linear(32, outputs))
+    )
+
+
+def _radius(size: int) -> Tensor:
+    """Return the distance from the patch's middle, 0 to about 1, (1, 1, size, size)."""
+    axis = torch.arange(size, dtype=torch.float32) - (size - 1) / 2
+    return (torch.hypot(axis[:, None], axis[None, :]) / (size / 2))[None, None]
+
+
+class PlainNetwork(nn.Module):
+    """A 2-D convolution over all channels at once: the reference architecture.
+
+    Parameters
+    ----------
+    channels, size : of the patches.
+    outputs : logits a patch.
+    widths : channels of the three layers, each followed by pooling over 2 × 2 pixels.
+    """
+
+    radius: Tensor
+
+    def __init__(
+        self, channels: int, size: int, outputs: int, widths: Sequence[int] = (24, 48, 48)
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        before = channels + 1
+        for width in widths:
+            convolution = _started(nn.Conv2d(before, width, 3, padding=1))
+            layers += [convolution, nn.GroupNorm(width // 4, width), nn.ReLU(), nn.AvgPool2d(2)]
+            before = width
+        self.body = nn.Sequential(*layers)
+        self.head = _head(before, outputs)
+        self.register_buffer("radius", _radius(size), persistent=False)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Return (n, outputs) logits."""
+        radius = self.radius.expand(len(patches), -1, -1, -1)
+        logits: Tensor = self.head(self.body(torch.cat([patches, radius], 1)).mean((2, 3)))
+        return logits
+
+
+class AzimuthNetwork(nn.Module):
+    """A 3-D convolution over place and azimuth, the azimuth closed to a circle.
+
+    Lights that are no lamps join after the first layer, which sees the lamps only. The azimuths are
+    kept apart to the end: their mean would be the same for a top pit and for a bottom pit, which is
+    a top pit with the lamps half a circle on.
+    """
+
+    radius: Tensor
+
+    def __init__(
+        self, lamps: int, others: int, size: int, outputs: int, widths: Sequence[int] = (12, 24, 24)
+    ) -> None:
+        super().__init__()
+        self.lamps = lamps
+        self.lift = _started(nn.Conv3d(1, widths[0], 3, padding=(0, 1, 1)))
+        self.join = _started(nn.Conv2d(others + 1, widths[0], 3, padding=1))
+        self.second = _started(nn.Conv3d(widths[0], widths[1], 3, padding=(0, 1, 1)))
+        self.third = _started(nn.Conv3d(widths[1], widths[2], 3, padding=(0, 1, 1)))
+        self.norms = nn.ModuleList([nn.GroupNorm(w // 4, w) for w in widths])
+        self.head = _head(lamps * widths[2], outputs)
+        self.register_buffer("radius", _radius(size), persistent=False)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Return (n, outputs) logits."""
+        radius = self.radius.expand(len(patches), -1, -1, -1)
+        rest = self.join(torch.cat([patches[:, self.lamps :], radius], 1))
+        x = self.lift(_closed(patches[:, None, : self.lamps])) + rest[:, :, None]
+        for norm, following in zip(self.norms, (self.second, self.third, None), strict=True):
+            x = functional.avg_pool3d(functional.relu(norm(x)), (1, 2, 2))
+            if following is not None:
+                x = following(_closed(x))
+        logits: Tensor = self.head(x.mean((3, 4)).flatten(1))
+        return logits
+
+
+def _closed(x: Tensor) -> Tensor:
+    """Return (n, channel, azimuth, y, x) with one azimuth more at each end, from the other end."""
+    return torch.cat([x[:, :, -1:], x, x[:, :, :1]], 2)
+
+
+def _halved(x: Tensor) -> Tensor:
+    """Return means over 2 × 2 pixels; an odd size stays, since no symmetric halves make it up."""
+    return functional.avg_pool2d(x, 2) if x.shape[-1] % 2 == 0 else x
+
+
+class EquivariantNetwork(nn.Module):
+    """A network whose answer does not change under the exact symmetries, by construction.
+
+    Group convolutions (Cohen & Welling 2016) over turns by 90° and mirrors. A turn of the scene
+    turns the pictures and permutes the lamps, so the first layer's filters are turned and their
+    channels permuted alike. Features carry one map an element of the group; the mean over the group
+    and over the patch is what does not change. The patch's place is known from the distance to its
+    middle, which every symmetry keeps.
+
+    Parameters
+    ----------
+    lights, size : of the patches; size is even.
+    outputs : logits a patch.
+    fields : features a layer, each of them one map an element of the group.
+    elements : the group; all exact symmetries that the lamps have unless given.
+
+    Raises
+    ------
+    BadInput : the lamps' azimuths do not have the symmetries, or the patches' size is odd.
+    """
+
+    radius: Tensor
+    permuted: Tensor
+    left: Tensor
+
+    def __init__(
+        self,
+        lights: Lights,
+        size: int,
+        outputs: int,
+        fields: Sequence[int] = (8, 12, 12),
+        elements: tuple[Symmetry, ...] | None = None,
+    ) -> None:
+        super().__init__()
+        azimuths = np.asarray(lights.azimuths_deg)
+        elements = elements or symmetries_of(azimuths)
+        if len(elements) == 1:
+            expected = "lamps that a turn by 90° or a mirror maps onto each other"
+            raise BadInput("equivariant network", expected, f"azimuths {azimuths.tolist()}")
+        if size % 2:
+            raise BadInput("patch size", "an even number of pixels", str(size))
+        self.elements = elements
+        lamps, order = len(lights.azimuths_deg), len(elements)
+        rest = list(range(lamps, lights.count + 1))  # other lights and the distance stay
+        permuted = [[*g.channels(azimuths).tolist(), *rest] for g in elements]
+        self.register_buffer("permuted", torch.tensor(permuted), persistent=False)
+        places = {g: i for i, g in enumerate(elements)}
+        left = [[places[g.inverse.after(h)] for h in elements] for g in elements]
+        self.register_buffer("left", torch.tensor(left), persistent=False)
+        self.lift = nn.Parameter(torch.empty(fields[0], lights.count + 1, 6, 6))
+        _glorot(self.lift, self.lift[0].numel(), fields[0] * 36)
+        self.group = nn.ParameterList()
+        for before, after in itertools.pairwise(fields):
+            weight = nn.Parameter(torch.empty(after, before, order, 3, 3))
+            _glorot(weight, weight[0].numel(), after * order * 9)
+            self.group.append(weight)
+        self.scales = nn.ParameterList([nn.Parameter(torch.ones(f)) for f in fields])
+        self.shifts = nn.ParameterList([nn.Parameter(torch.zeros(f)) for f in fields])
+        self.head = _head(2 * fields[-1], outputs)
+        self.register_buffer("radius", _radius(size), persistent=False)
+
+    def _moved(self, weight: Tensor, g: Symmetry) -> Tensor:
+        """Return filters as a symmetry moves them in the plane."""
+        if g.mirrored:
+            weight = weight.flip(-1)
+        return torch.rot90(weight, g.quarter_turns, (-2, -1))
+
+    def _lifted(self) -> Tensor:
+        """Return (field · element, channel, 6, 6) filters: each one turned and permuted."""
+        banks = [
+            self._moved(self.lift[:, self.permuted[i]], g) for i, g in enumerate(self.elements)
+        ]
+        return torch.stack(banks, 1).flatten(0, 1)
+
+    def _grouped(self, weight: Tensor) -> Tensor:
+        """Return (field · element, field · element, 3, 3) filters of a group convolution."""
+        banks = [
+            self._moved(weight[:, :, self.left[i]], g).flatten(1, 2)
+            for i, g in enumerate(self.elements)
+        ]
+        return torch.stack(banks, 1).flatten(0, 1)
+
+    def _normalised(self, x: Tensor, layer: int) -> Tensor:
+        """Return each field with mean and spread, over group and patch, of its own choice."""
+        n, order = len(x), len(self.elements)
+        fields = x.view(n, -1, order, *x.shape[2:])
+        flat = fields.flatten(2)
+        mean, spread = flat.mean(2), flat.std(2, unbiased=False)
+        shape = (n, -1, 1, 1, 1)
+        out = (fields - mean.view(shape)) / (spread.view(shape) + 1e-3)
+        out = out * self.scales[layer].view(1, -1, 1, 1, 1) + self.shifts[layer].view(
+            1, -1, 1, 1, 1
+        )
+        return functional.relu(out).flatten(1, 2)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Return (n, outputs) logits."""
+        radius = self.radius.expand(len(patches), -1, -1, -1)
+        # Six pixels wide, two apart and two beyond the edge: as symmetric as the patch is.
+        x = functional.conv2d(torch.cat([patches, radius], 1), self._lifted(), stride=2, padding=2)
+        x = self._normalised(x, 0)
+        for layer, weight in enumerate(self.group, 1):
+            x = functional.conv2d(x, self._grouped(weight), padding=1)
+            x = _halved(self._normalised(x, layer))
+        fields = x.view(len(x), -1, len(self.elements), *x.shape[2:])
+        told = torch.cat([fields.mean((2, 3, 4)), fields.amax((2, 3, 4))], 1)
+        logits: Tensor = self.head(told)
+        return logits
+
+
+Maker = Callable[[Lights, int, int], nn.Module]
+NETWORKS: dict[str, Maker] = {
+    "plain": lambda lights, size, outputs: PlainNetwork(lights.count, size, outputs),
+    "azimuth": lambda lights, size, outputs: AzimuthNetwork(
+        len(lights.azimuths_deg), len(lights.others), size, outputs
+    ),
+    "equivariant": lambda lights, size, outputs: EquivariantNetwork(lights, size, outputs),
+}
+"""Name → network for given lights, patch size and number of outputs."""
+
+
+def network(name: str, lights: Lights, size: int, outputs: int = 1, *, seed: int = 0) -> nn.Module:
+    """Return a network with fresh weights; the same seed gives the same ones.
+
+    Raises
+    ------
+    BadInput : no network of that name, or one that these lights do not allow.
+    """
+    if name not in NETWORKS:
+        raise BadInput("network", " or ".join(NETWORKS), repr(name))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return NETWORKS[name](lights, size, outputs)

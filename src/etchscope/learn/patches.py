@@ -1,0 +1,115 @@
+"""Patches: the normalised pictures around pits, cut when they are needed and never stored."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from etchscope.foil import BadInput, Scan
+from etchscope.foil.types import Bools, Floats, FloatStack, Ints
+
+__all__ = ["Lights", "Patches", "cut_patches"]
+
+PatchArray = NDArray[np.float32]
+"""(n, channel, y, x) float32 normalised pictures, bulk at 0, y down."""
+
+
+@dataclass(frozen=True)
+class Lights:
+    """What the channels of patches are: the lamps' azimuths first, then other lights by role.
+
+    ``azimuths_deg`` counter-clockwise from +x, y up; ``others`` the roles that follow.
+    """
+
+    azimuths_deg: tuple[float, ...]
+    others: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Number of channels."""
+        return len(self.azimuths_deg) + len(self.others)
+
+    @classmethod
+    def of_scan(cls, scan: Scan) -> tuple["Lights", Ints]:
+        """Return a scan's lights, and the channel of each: lamps by azimuth, then the rest."""
+        lamps = scan.indices("directional")
+        azimuths = np.asarray(scan.azimuths_deg, float) % 360
+        order = np.argsort(azimuths)
+        others = [i for i, c in enumerate(scan.channels) if c.role != "directional"]
+        lights = cls(
+            tuple(float(a) for a in azimuths[order]),
+            tuple(scan.channels[i].role for i in others),
+        )
+        return lights, np.concatenate([lamps[order], np.array(others, np.int64)]).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Patches:
+    """Patches of pits, with where each of them comes from.
+
+    ``pixels``: (n, channel, size, size) float32, the pit at the middle. ``region``: (n,) int,
+    patches of one region never lie in both training and test. ``row``: (n,) the caller's number.
+    """
+
+    pixels: PatchArray
+    lights: Lights
+    region: Ints
+    row: Ints
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 4 or self.pixels.shape[1] != self.lights.count:
+            expected = f"(n, {self.lights.count}, size, size)"
+            raise BadInput("patches", expected, str(self.pixels.shape))
+        if self.pixels.shape[2] != self.pixels.shape[3]:
+            raise BadInput("patches", "as high as wide", str(self.pixels.shape[2:]))
+        for name in ("region", "row"):
+            if len(getattr(self, name)) != len(self.pixels):
+                raise BadInput(f"patches: {name}", f"{len(self.pixels)} values", "another number")
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def take(self, which: Ints | Bools) -> "Patches":
+        """Return some of the patches."""
+        return replace(
+            self, pixels=self.pixels[which], region=self.region[which], row=self.row[which]
+        )
+
+    def of_channels(self, channels: Ints, lights: Lights) -> "Patches":
+        """Return the patches with some of their channels."""
+        return replace(self, pixels=self.pixels[:, channels], lights=lights)
+
+
+def cut_patches(stack: FloatStack, x_px: Floats, y_px: Floats, size: int = 28) -> PatchArray:
+    """Return the patches of one tile, (n, channel, size, size).
+
+    The nearest whole pixels are taken, so that noise stays as it is; beyond the tile's edge the
+    pictures are mirrored.
+
+    Parameters
+    ----------
+    stack : (channel, y, x) normalised pictures.
+    x_px, y_px : (n,) centres.
+    size : pixels a side.
+
+    Raises
+    ------
+    BadInput : a patch larger than the tile, or a centre outside it.
+    """
+    height, width = stack.shape[1:]
+    if not 4 <= size <= min(height, width):
+        raise BadInput("patch size", f"4 to {min(height, width)} pixels", str(size))
+    x, y = np.asarray(x_px, float), np.asarray(y_px, float)
+    outside = ~((x > -1) & (x < width) & (y > -1) & (y < height))
+    if outside.any():
+        n = int(np.flatnonzero(outside)[0])
+        found = f"({x[n]:g}, {y[n]:g})"
+        raise BadInput("patch centre", f"inside the tile of {width} × {height} px", found)
+    # The middle of an even patch lies between two pixels.
+    first_x = np.rint(x - (size - 1) / 2).astype(np.int64)
+    first_y = np.rint(y - (size - 1) / 2).astype(np.int64)
+    padded = np.pad(stack, ((0, 0), (size, size), (size, size)), mode="symmetric")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(1, 2))
+    return np.ascontiguousarray(
+        windows[:, first_y + size, first_x + size].transpose(1, 0, 2, 3), dtype=np.float32
+    )
