@@ -141,7 +141,7 @@ def test_conflicts(labelled, capsys):
         "ben",
         "top",
     )
-    assert row["when_1"] == "2026-05-01 00:00:00+00:00"
+    assert row["when_1"] == "2026-05-01T00:00:00.000000Z"
     both = answer(capsys, "conflicts", labelled.path, "--all")
     assert [(r["who_1"], r["who_2"]) for r in both] == [("anna", "ben"), ("ben", "ben")]
     assert answer(capsys, "conflicts", labelled.path, "--tolerance-mm", "0.001") == []

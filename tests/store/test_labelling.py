@@ -230,6 +230,11 @@ def test_without_a_scale_a_label_is_anchored_to_its_tile(empty, make_scan):
     assert pd.isna(label["region_mm"])
     assert (label["foil"], label["tile"], label["region_px"]) == ("F1", 2, region)
     assert empty.add_labels(empty.labels()) == 0
+    empty.remove("tile = 2")
+    assert empty.add_labels(empty.labels()) == 0
+    empty.remove("true")
+    assert empty.add_labels(empty.labels()) == 0
+    assert len(empty.labels()) == 1
 
 
 def test_labels_stay_when_their_scans_go(foil):
@@ -239,7 +244,11 @@ def test_labels_stay_when_their_scans_go(foil):
     assert removal.labels_kept == (("F1", 2),)
     foil.remove("scan = 'F1-front'")
     pd.testing.assert_frame_equal(foil.labels(), before)
-    assert foil.add_labels(before.drop(columns=["scan", "tile", "x_px", "y_px", "region_px"])) == 0
+    assert foil.add_labels(before) == 0  # as an export would bring them back
+    with pytest.raises(BadInput, match=r"column scan, row 1: .* found 'F1-front'"):
+        foil.add_labels(before.assign(who="ben", id=None))
+    moved = before.drop(columns=["id", "scan", "tile", "x_px", "y_px", "region_px"])
+    assert foil.add_labels(moved) == 0
     last = foil.remove("true")
     assert (last.foils, last.labels_kept) == ((), (("F1", 2),))
     assert [f.name for f in foil.foils()] == ["F1"]
@@ -279,6 +288,7 @@ def test_an_old_store_opens_and_is_brought_up_to_date_by_its_first_label(foil, t
     assert version_of(old) == 2
     assert len(Store.open(old.path).labels()) == 1
     assert old.remove("scan = 'F1-back'").scans == ("F1-back",)
+    assert old.check() == []
 
 
 def test_an_upgrade_that_fails_leaves_the_old_store(foil, take_snapshot, monkeypatch):

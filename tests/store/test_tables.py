@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from etchscope.foil import COLUMNS, BadInput, as_pits
-from etchscope.store import read_table, write_table
+from etchscope.foil import COLUMNS, LABEL_COLUMNS, BadInput, as_labels, as_pits
+from etchscope.store import read_columns, read_table, write_labels, write_table
 from etchscope.store.tables import read_record
 
 PITS = as_pits(
@@ -83,3 +83,36 @@ def test_bad_targets_name_the_file(tmp_path):
     with pytest.raises(BadInput, match=r"a\.csv: expected an existing folder"):
         write_table(tmp_path / "none/a.csv", PITS)
     assert list(tmp_path.iterdir()) == []
+
+
+LABELS = as_labels(
+    {
+        "foil": ["007", None],
+        "x_mm": [1 / 3, None],
+        "y_mm": [1e-17, None],
+        "tile": [None, 3],
+        "class": ["hip", "withdrawn"],
+        "note": ["with, comma", "ü"],
+        "when": ["2026-05-01T10:00:00.000001Z", "2026-05-01"],
+        "region_px": [None, "[[0,0],[1,0],[0,0.1]]"],
+    }
+)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_labels_come_back(tmp_path, suffix):
+    path = tmp_path / f"labels{suffix}"
+    write_labels(path, LABELS)
+    text = [c.name for c in LABEL_COLUMNS if c.dtype == "str"]
+    pd.testing.assert_frame_equal(as_labels(read_columns(path, text)), LABELS)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_labels_carry_units_and_go_nowhere_else(tmp_path):
+    path = tmp_path / "labels.parquet"
+    write_labels(path, LABELS)
+    assert read_record(path)["columns"]["x_mm"]["unit"] == "mm"
+    with pytest.raises(BadInput, match=r"ends in \.csv or \.parquet"):
+        write_labels(tmp_path / "labels.txt", LABELS)
+    with pytest.raises(BadInput, match="an existing folder"):
+        write_labels(tmp_path / "none" / "labels.csv", LABELS)

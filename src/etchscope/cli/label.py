@@ -210,7 +210,7 @@ def conflicts_command(
     tolerance = opened.tolerances_mm() if tolerance_mm is None else tolerance_mm
     table = conflicts(labels, tolerance, taxonomy=opened.taxonomy())
     if as_json:
-        columns = {c: table[c].map(str) for c in ("when_1", "when_2")}
+        columns = {c: table[c].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ") for c in ("when_1", "when_2")}
         text = table.assign(**columns).to_json(orient="records", double_precision=15)
         _echo_json(json.loads(text))
     elif len(table):

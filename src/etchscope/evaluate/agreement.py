@@ -59,12 +59,12 @@ def conflicts(
     standing = labels[replaced.isna()]
     for group, reach in _groups(standing, tolerance_mm, tolerance_px):
         pairs += _matched(group, reach)
-    rows = [
-        _row(labels, i, j)
-        for i, j in sorted(pairs)
-        if _disagree(str(labels["class"].iloc[i]), str(labels["class"].iloc[j]), taxonomy)
-    ]
-    return pd.DataFrame(rows, columns=list(CONFLICT_COLUMNS))
+    classes = labels["class"].to_numpy(object)
+    found = [(i, j) for i, j in sorted(pairs) if _disagree(classes[i], classes[j], taxonomy)]
+    first, second = (labels.iloc[[p[n] for p in found]].reset_index(drop=True) for n in (0, 1))
+    one = first[list(_OF_LABEL)].add_suffix("_1")
+    two = second[list(_OF_LABEL)].add_suffix("_2")
+    return pd.concat([first[list(_OF_PLACE)], one, two], axis=1)
 
 
 def _groups(
@@ -90,14 +90,7 @@ def _matched(group: pd.DataFrame, reach: float) -> list[tuple[int, int]]:
     return pairs
 
 
-def _disagree(one: str, two: str, taxonomy: Taxonomy) -> bool:
-    if not (taxonomy.decidable(one) and taxonomy.decidable(two)):
+def _disagree(one: Any, two: Any, taxonomy: Taxonomy) -> bool:
+    if one == two or not (taxonomy.decidable(one) and taxonomy.decidable(two)):
         return False
-    return one not in (two, parent(two)) and two != parent(one)
-
-
-def _row(labels: pd.DataFrame, first: int, second: int) -> dict[str, Any]:
-    row: dict[str, Any] = {c: labels[c].iloc[first] for c in _OF_PLACE}
-    for number, at in ((1, first), (2, second)):
-        row |= {f"{c}_{number}": labels[c].iloc[at] for c in _OF_LABEL}
-    return row
+    return bool(one != parent(two) and two != parent(one))

@@ -199,25 +199,26 @@ def event_digests(labels: pd.DataFrame) -> list[str]:
     the nanometre; where there is none, the place in the tile.
     """
     times = labels["when"].dt.strftime("%Y-%m-%dT%H:%M:%S.%f")
+    told = [_plain(labels[c]) for c in ("foil", "side", "class", "who")] + [_plain(times)]
+    x_mm, y_mm, x_px, y_px = (
+        (labels[c].round(_DECIMALS) + 0.0).tolist() for c in ("x_mm", "y_mm", "x_px", "y_px")
+    )
+    on_foil = zip(x_mm, y_mm, _plain(labels["region_mm"]), strict=True)
+    at = [_plain(labels[c]) for c in ("scan", "tile")]
+    in_tile = zip(*at, x_px, y_px, _plain(labels["region_px"]), strict=True)
+    has_mm = labels["x_mm"].notna().tolist()
     out = []
-    for row, when in zip(labels.to_dict("records"), times, strict=True):
-        if pd.notna(row["x_mm"]):
-            place: list[Any] = [*_rounded(row["x_mm"], row["y_mm"]), _none(row["region_mm"])]
-        else:
-            place = [_none(row["scan"]), _none(row["tile"]), *_rounded(row["x_px"], row["y_px"])]
-            place.append(_none(row["region_px"]))
-        told = [_none(row[k]) for k in ("foil", "side", "class", "who")]
-        text = json.dumps([*told, when, place], ensure_ascii=False)
+    for said, is_mm, foil, tile in zip(
+        zip(*told, strict=True), has_mm, on_foil, in_tile, strict=True
+    ):
+        text = json.dumps([*said, foil if is_mm else tile], ensure_ascii=False)
         out.append(hashlib.sha256(text.encode()).hexdigest()[:32])
     return out
 
 
-def _rounded(x: float, y: float) -> tuple[float, float]:
-    return round(float(x), _DECIMALS) + 0.0, round(float(y), _DECIMALS) + 0.0
-
-
-def _none(value: Any) -> Any:
-    return None if pd.isna(value) else value
+def _plain(values: "pd.Series[Any]") -> list[Any]:
+    """Return the values of a column as Python's own, None for null."""
+    return [None if n else v for v, n in zip(values.tolist(), values.isna(), strict=True)]
 
 
 def with_ids(labels: pd.DataFrame) -> pd.DataFrame:

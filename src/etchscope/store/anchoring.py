@@ -21,6 +21,7 @@ from etchscope.foil import (
 )
 from etchscope.foil.types import Bools, Floats
 from etchscope.store.catalogue import FoilRow, ScanRow
+from etchscope.store.label_rows import are_known
 from etchscope.store.rows import get_scan
 
 __all__ = ["anchored", "is_placed"]
@@ -37,13 +38,16 @@ def is_placed(scan: Scan) -> bool:
 def anchored(session: Session, table: pd.DataFrame, taxonomy: Taxonomy, where: str) -> pd.DataFrame:
     """Return labels with foil, side and, where the scale is known, their place on the foil.
 
+    What the catalogue has already is not asked for its scan again: that may be gone.
+
     Raises
     ------
     BadInput : names the row: something is missing, or unknown, or lies outside every tile.
     """
     labels = as_labels(table, where=where)
-    scans = _scans(session, labels, where)
-    for name, rows in labels.groupby("scan").groups.items():
+    fresh = pd.Series(~are_known(session, labels), index=labels.index)
+    scans = _scans(session, labels, fresh, where)
+    for name, rows in labels[fresh].groupby("scan").groups.items():
         _complete(labels, rows.to_numpy(), scans[str(name)], where)
     for column in _REQUIRED:
         _refuse(labels[column].isna(), f"{where}: column {column}", "a value", "none")
@@ -53,7 +57,7 @@ def anchored(session: Session, table: pd.DataFrame, taxonomy: Taxonomy, where: s
         if name != WITHDRAWN:
             taxonomy.require(f"{where}: column class", str(name))
     _require_foils(session, labels, where)
-    _require_inside(session, labels, scans, where)
+    _require_inside(session, labels[fresh], scans, where)
     return labels
 
 
@@ -65,9 +69,11 @@ def _refuse(wrong: Any, where: str, expected: str, found: Any) -> None:
         raise BadInput(f"{where}, row {rows[0] + 1}", expected, text)
 
 
-def _scans(session: Session, labels: pd.DataFrame, where: str) -> dict[str, Scan]:
+def _scans(
+    session: Session, labels: pd.DataFrame, fresh: "pd.Series[bool]", where: str
+) -> dict[str, Scan]:
     known = session.scalars(select(ScanRow.name).order_by(ScanRow.name)).all()
-    wrong = labels["scan"].notna() & ~labels["scan"].isin(known)
+    wrong = fresh & labels["scan"].notna() & ~labels["scan"].isin(known)
     rows = np.flatnonzero(wrong)
     if len(rows):
         raise BadInput(
@@ -76,7 +82,7 @@ def _scans(session: Session, labels: pd.DataFrame, where: str) -> dict[str, Scan
             repr(labels["scan"].iloc[rows[0]]),
             hint="Where x_mm, y_mm, foil and side are known, leave the scan out.",
         )
-    return {str(name): get_scan(session, str(name)) for name in labels["scan"].dropna().unique()}
+    return {str(n): get_scan(session, str(n)) for n in labels.loc[fresh, "scan"].dropna().unique()}
 
 
 def _complete(

@@ -3,14 +3,23 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sqlalchemy import func, insert, inspect, select
 from sqlalchemy.orm import Session
 
 from etchscope.foil import LABEL_COLUMNS, BadInput, as_labels, event_digests
+from etchscope.foil.types import Bools
 from etchscope.store.catalogue import LabelRow
 
-__all__ = ["class_counts", "damaged_labels", "get_labels", "label_counts", "put_labels"]
+__all__ = [
+    "are_known",
+    "class_counts",
+    "damaged_labels",
+    "get_labels",
+    "label_counts",
+    "put_labels",
+]
 
 _FIELDS = {c.name: "kind" if c.name == "class" else c.name for c in LABEL_COLUMNS}
 _AT_ONCE = 500  # ids in one query
@@ -55,6 +64,15 @@ def get_labels(session: Session, **wanted: str | None) -> pd.DataFrame:
     return as_labels(columns, where="catalogue: labels")
 
 
+def are_known(session: Session, labels: pd.DataFrame) -> Bools:
+    """Return, per label, whether the catalogue has the event already, whatever its id."""
+    if not _has_labels(session) or labels.empty:
+        return np.zeros(len(labels), bool)
+    digests = event_digests(labels)
+    events = set(_known(session, [], digests).values())
+    return np.array([digest in events for digest in digests])
+
+
 def put_labels(session: Session, labels: pd.DataFrame, where: str) -> int:
     """Add the events that are not there yet, and return how many those are.
 
@@ -72,7 +90,8 @@ def put_labels(session: Session, labels: pd.DataFrame, where: str) -> int:
     events = set(known.values())
     times = labels["when"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     new: list[dict[str, Any]] = []
-    for row, event, when in zip(labels.to_dict("records"), digests, times, strict=True):
+    plain = labels.astype(object).where(labels.notna(), None)
+    for row, event, when in zip(plain.to_dict("records"), digests, times, strict=True):
         if known.get(row["id"], event) != event:
             found = f"another event of the same id {row['id']!r}"
             hint = "An event is never overwritten; give the new one an id of its own, or none."
@@ -81,7 +100,7 @@ def put_labels(session: Session, labels: pd.DataFrame, where: str) -> int:
             continue
         known[row["id"]] = event
         events.add(event)
-        values = {_FIELDS[str(k)]: None if pd.isna(v) else v for k, v in row.items()}
+        values = {_FIELDS[str(k)]: v for k, v in row.items()}
         new.append(values | {"when": when, "event": event})
     if new:
         session.execute(insert(LabelRow), new)
