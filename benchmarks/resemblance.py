@@ -9,13 +9,13 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from etchscope.simulate.tasl import TUNED_ROWS, tasl
 
 from etchscope.foil import Channel
 from etchscope.ingest import Overrides, open_source
 from etchscope.report.resemblance import write_resemblance
 from etchscope.simulate import Optics, SimulatedScan
 from etchscope.simulate.resemblance import barred, cut_cells, distinct
+from etchscope.simulate.tasl import TUNED_ROWS, tasl
 
 WANDER_PX = 4.0
 """Rms per axis by which the real cells' pits lie off the centre; the cut repeats it."""
