@@ -3,7 +3,14 @@ import json
 import pytest
 
 from etchscope.foil import BadInput
-from etchscope.simulate import HotSpot, SimulatedScan, parameters_of, with_parameters
+from etchscope.simulate import (
+    HotSpot,
+    Material,
+    SimulatedScan,
+    material_named,
+    parameters_of,
+    with_parameters,
+)
 
 SCAN = SimulatedScan(seed=1)
 
@@ -38,6 +45,23 @@ def test_some_are_changed_and_the_rest_stays():
     assert isinstance(changed.optics.bit_depth, int)
     assert changed.population.fragments == SCAN.population.fragments
     assert SCAN.population.hips.per_tile == 5
+
+
+def test_a_material_of_one_s_own_is_told_and_taken_back():
+    own = {**vars(material_named("cr39")), "name": "cr39-strong", "threshold": 250.0}
+    changed = with_parameters(SCAN, {"sheet.material": own, "hips.rel_mev_cm2_g": 2500})
+    assert changed.sheet.material == Material(**own)
+    assert changed.foil_record.material == "cr39-strong"
+    expected = 1 + own["gain"] * 9 ** own["power"]
+    assert changed.population.hips.ratio(changed.sheet) == pytest.approx(expected)
+    told = json.loads(json.dumps(parameters_of(changed)))
+    assert (
+        with_parameters(SCAN, {"sheet.material": told["sheet"]["material"]}).sheet == changed.sheet
+    )
+    with pytest.raises(BadInput, match=r"sheet\.material: expected a name, or name, z_over_a"):
+        with_parameters(SCAN, {"sheet.material": {"name": "x"}})
+    with pytest.raises(BadInput, match=r"material\.gain: expected"):
+        with_parameters(SCAN, {"sheet.material": own | {"gain": -1.0}})
 
 
 @pytest.mark.parametrize(

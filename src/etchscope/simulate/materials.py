@@ -82,13 +82,15 @@ MATERIALS: dict[str, Material] = {
 }
 
 
-def material_named(name: str) -> Material:
-    """Return a material of the table.
+def material_named(name: str | Material) -> Material:
+    """Return a material of the table, or the one given.
 
     Raises
     ------
     BadInput : there is none of that name.
     """
+    if isinstance(name, Material):
+        return name
     if name not in MATERIALS:
         raise BadInput("simulation: material", " or ".join(MATERIALS), repr(name))
     return MATERIALS[name]

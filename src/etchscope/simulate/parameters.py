@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from etchscope.foil import BadInput, Channel
+from etchscope.simulate.materials import Material
 from etchscope.simulate.populations import HotSpot
 from etchscope.simulate.scan import SimulatedScan
 
@@ -69,6 +70,8 @@ def _fitting(path: str, value: Any, kind: object, *, is_list: bool) -> Any:
         return _hot(path, value)
     if path == "optics.channels":
         return _channels(path, value)
+    if path == "sheet.material" and isinstance(value, dict):
+        return _material(path, value)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if is_list:
         fits, expected = isinstance(value, list | tuple), "a list"
@@ -87,6 +90,14 @@ def _fitting(path: str, value: Any, kind: object, *, is_list: bool) -> Any:
     if not fits:
         raise BadInput(f"simulation: {path}", expected, repr(value))
     return value
+
+
+def _material(path: str, value: dict[str, Any]) -> Material:
+    try:
+        return Material(**value)
+    except TypeError as error:
+        names = ", ".join(f.name for f in fields(Material))
+        raise BadInput(f"simulation: {path}", f"a name, or {names}", repr(value)) from error
 
 
 def _channels(path: str, value: Any) -> tuple[Channel, ...]:

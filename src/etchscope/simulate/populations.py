@@ -8,7 +8,12 @@ import numpy as np
 from etchscope.foil import BadInput
 from etchscope.foil.types import Floats
 from etchscope.simulate.bounds import check, numbers, one_of, within
-from etchscope.simulate.materials import etch_ratio, material_named, restricted_energy_loss
+from etchscope.simulate.materials import (
+    Material,
+    etch_ratio,
+    material_named,
+    restricted_energy_loss,
+)
 
 __all__ = [
     "REFERENCE_TILE_MM2",
@@ -31,11 +36,12 @@ _MOST = 20000.0
 class Sheet:
     """One plastic foil: its material, thickness before etching, and bulk removed on each side.
 
+    The material is a name of ``MATERIALS`` or one of your own, with your etchant's response.
     ``removed_spread`` is the relative rms by which it differs from pit to pit, ``depth_mm`` how far
     behind the stack's first foil the sheet was exposed.
     """
 
-    material: str = "makrofol"
+    material: str | Material = "makrofol"
     thickness_um: float = 500.0
     removed_um: float = 58.0
     removed_spread: float = 0.04

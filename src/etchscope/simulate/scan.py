@@ -106,11 +106,11 @@ class SimulatedScan:
         hips = self.population.hips
         ratio = hips.ratio(self.sheet)
         if hips.per_tile and ratio <= 1.02:
-            limit = material_named(self.sheet.material).threshold
+            material = material_named(self.sheet.material)
             loss = hips.energy_loss(self.sheet)
             raise BadInput(
                 "simulation: hips.rel_mev_cm2_g (or charge and beta, or v)",
-                f"V of 1.02 or more ({self.sheet.material} begins at {limit:g} MeV cm²/g)",
+                f"V of 1.02 or more ({material.name} begins at {material.threshold:g} MeV cm²/g)",
                 f"V = {ratio:.4g} at {loss:.4g} MeV cm²/g: no pit to be seen",
             )
         widest = 2 * self.sheet.removed_um / self.optics.pixel_size_um
@@ -174,7 +174,7 @@ class SimulatedScan:
         return Foil(
             name=self.foil,
             stack=self.stack,
-            material=self.sheet.material,
+            material=material_named(self.sheet.material).name,
             thickness_um=self.sheet.thickness_um,
             etch={"removed_um": self.sheet.removed_um},
         )
