@@ -4,7 +4,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etchscope.foil import BadInput, Channel, Scan, Tile
-from etchscope.imaging import D4, Symmetry, divergence, harmonics
+from etchscope.imaging import (
+    D4,
+    Symmetry,
+    divergence,
+    harmonics,
+    symmetries_of,
+    turned_by_steps,
+)
 
 EIGHT = 67.5 + 45 * np.arange(8)
 FOUR = np.array([0, 90, 180, 270.0])
@@ -189,3 +196,63 @@ def test_stack_is_unchanged_and_contiguous():
     np.testing.assert_array_equal(stack, before)
     assert moved.flags.c_contiguous
     np.testing.assert_array_equal(moved[8], np.rot90(stack[8, :, ::-1]))
+
+
+def test_the_inverse_undoes_and_after_composes():
+    stack = _stack(8, size=(6, 6))
+    for g in D4:
+        there = g.pictures(stack, EIGHT, np.arange(8))
+        np.testing.assert_array_equal(g.inverse.pictures(there, EIGHT, np.arange(8)), stack)
+        for h in D4:
+            one = g.after(h).pictures(stack, EIGHT, np.arange(8))
+            two = g.pictures(h.pictures(stack, EIGHT, np.arange(8)), EIGHT, np.arange(8))
+            np.testing.assert_array_equal(one, two)
+
+
+def test_lamps_have_the_symmetries_that_they_have():
+    assert symmetries_of(EIGHT) == D4
+    assert symmetries_of(np.array([22.5, 112.5, 202.5, 292.5])) == D4[:4]
+    assert symmetries_of(np.array([0.0, 120.0, 240.0])) == (Symmetry(), Symmetry(2, True))
+    assert symmetries_of(np.array([10.0, 130.0, 250.0])) == (Symmetry(),)
+    assert symmetries_of(np.empty(0)) == D4
+
+
+def _lit_pit(azimuths, x=4.0, y=3.0, size=41):
+    """A smooth pit off the centre, shaded by each lamp, and a backlit disc; y up."""
+    axis = np.arange(size) - (size - 1) / 2
+    u, v = axis[None, :] - x, -axis[:, None] - y
+    h = -np.exp(-(u**2 + v**2) / 18)
+    p, q = -u / 9 * h, -v / 9 * h
+    lamps = [1 - p * np.cos(f) - q * np.sin(f) for f in np.deg2rad(azimuths)]
+    return np.stack([*lamps, 1 + h]).astype(np.float32)
+
+
+@pytest.mark.parametrize("steps", range(-3, 12))
+def test_turning_by_the_lamps_step_is_the_turned_scene(steps):
+    stack = _lit_pit(EIGHT)
+    turned = turned_by_steps(stack, EIGHT, np.arange(8), steps)
+    a = np.deg2rad(45 * steps)
+    x, y = 4 * np.cos(a) - 3 * np.sin(a), 4 * np.sin(a) + 3 * np.cos(a)
+    exact = _lit_pit(EIGHT, x, y)
+    assert np.abs(turned - exact)[:, 8:-8, 8:-8].max() < (1e-5 if steps % 2 == 0 else 0.03)
+    if steps % 2 == 0:
+        same = Symmetry(steps // 2 % 4).pictures(stack, EIGHT, np.arange(8))
+        np.testing.assert_array_equal(turned, same)
+    if steps % 8:  # forgetting the channels is seen
+        forgotten = np.roll(turned[:8], -steps, axis=0)
+        assert np.abs(forgotten - exact[:8]).max() > 0.1
+
+
+def test_six_lamps_turn_by_60_degrees():
+    six = 15 + 60.0 * np.arange(6)
+    turned = turned_by_steps(_lit_pit(six), six, np.arange(6), 1)
+    a = np.deg2rad(60)
+    exact = _lit_pit(six, 4 * np.cos(a) - 3 * np.sin(a), 4 * np.sin(a) + 3 * np.cos(a))
+    assert np.abs(turned - exact)[:, 8:-8, 8:-8].max() < 0.03
+
+
+def test_what_does_not_turn_is_refused():
+    with pytest.raises(BadInput, match="azimuths: expected two or more, evenly spaced"):
+        turned_by_steps(_stack(3, size=(6, 6)), np.array([0.0, 90, 200]), np.arange(3), 1)
+    with pytest.raises(BadInput, match="pictures to turn: expected as high as wide"):
+        turned_by_steps(_stack(8), EIGHT, np.arange(8), 1)

@@ -8,7 +8,7 @@ from etchscope.imaging.harmonics import (
     normalised_harmonics,
 )
 from etchscope.imaging.normalise import Normalisation, Recipe, fit_normalisation, smooth_background
-from etchscope.imaging.symmetry import D4, Symmetry, symmetries_of
+from etchscope.imaging.symmetry import D4, Symmetry, symmetries_of, turned_by_steps
 
 __all__ = [
     "D4",
@@ -23,5 +23,6 @@ __all__ = [
     "normalised_harmonics",
     "smooth_background",
     "symmetries_of",
+    "turned_by_steps",
     "without_thin_features",
 ]

@@ -1,4 +1,6 @@
-"""The exact symmetries of the optics, once: turns by 90° and mirrors of picture and light together.
+"""The symmetries of the optics, once: turns and mirrors of picture and light together.
+
+Turns by 90° and mirrors are exact (C4, D4); turns by the lamps' own step are interpolated (C8).
 
 A turn of the scene turns the pictures and sends the light channels along; forgetting the channels
 makes top look like bottom. Augmentation, equivariant networks and tests all come here.
@@ -6,12 +8,13 @@ makes top look like bottom. Augmentation, equivariant networks and tests all com
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from etchscope.foil import BadInput
-from etchscope.foil.types import Floats, Ints, RawStack
+from etchscope.foil.types import Floats, FloatStack, Ints, RawStack
 
-__all__ = ["D4", "Symmetry", "symmetries_of"]
+__all__ = ["D4", "Symmetry", "symmetries_of", "turned_by_steps"]
 
 
 @dataclass(frozen=True)
@@ -126,3 +129,42 @@ def symmetries_of(azimuths_deg: Floats) -> tuple[Symmetry, ...]:
             continue
         out.append(symmetry)
     return tuple(out)
+
+
+def turned_by_steps(
+    stack: FloatStack, azimuths_deg: Floats, directional: Ints, steps: int
+) -> FloatStack:
+    """Return the pictures of the scene turned counter-clockwise from lamp to lamp, ``steps`` times.
+
+    Eight lamps turn by 45° (C8). Between the exact turns by 90° the pictures are interpolated
+    linearly, and mirrored beyond their edge.
+
+    Parameters
+    ----------
+    stack : (channel, y, x) float32 pictures, as high as wide.
+    azimuths_deg : (n,) azimuths of the directional channels, degrees ccw, y up, evenly spaced.
+    directional : (n,) their indices; the other channels keep their place.
+
+    Raises
+    ------
+    BadInput : pictures that are not square, or azimuths that are not evenly spaced.
+    """
+    azimuths = np.asarray(azimuths_deg, float)
+    height, width = stack.shape[1:]
+    if height != width:
+        raise BadInput("pictures to turn", "as high as wide", f"{height} × {width}")
+    step = 360 / max(len(azimuths), 1)
+    gaps = np.diff(np.sort(azimuths % 360))
+    if len(azimuths) < 2 or np.abs(gaps - step).max() > 1e-3:
+        raise BadInput("azimuths", "two or more, evenly spaced", str(azimuths.tolist()))
+    source = azimuths - steps * step
+    apart = np.abs((source[:, None] - azimuths[None, :] + 180) % 360 - 180)
+    out = stack.copy()
+    out[directional] = stack[directional[apart.argmin(axis=1)]]
+    angle = steps * step % 360
+    if angle % 90 == 0:
+        return np.ascontiguousarray(np.rot90(out, round(angle / 90), (1, 2)))
+    centre = ((width - 1) / 2, (height - 1) / 2)
+    matrix = cv2.getRotationMatrix2D(centre, angle, 1.0)
+    moved = [cv2.warpAffine(p, matrix, (width, height), borderMode=cv2.BORDER_REFLECT) for p in out]
+    return np.stack(moved).astype(np.float32)
