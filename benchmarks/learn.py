@@ -86,6 +86,7 @@ def patches_a_second(name: str, patches: Patches) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--network", nargs="+", default=["equivariant"], choices=list(NETWORKS))
+    parser.add_argument("--augmentation", default="D4", choices=["none", "C4", "D4", "C8"])
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=25)
     parser.add_argument("--tiles", type=int, default=16)
@@ -104,7 +105,9 @@ def main() -> None:
             of_two = np.isin(classes, (first, second))
             some, target = patches.take(of_two), classes[of_two] == first
             begin = time.perf_counter()
-            training = Training(network=name, epochs=options.epochs)
+            training = Training(
+                network=name, augmentation=options.augmentation, epochs=options.epochs
+            )
             done = cross_validate(some, target, training, seeds=range(options.seeds))
             folds = done.trainings["balanced_accuracy"]
             passed = [efficiency_at(s, target, 0.01) for s in done.scores]

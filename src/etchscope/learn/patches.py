@@ -75,6 +75,19 @@ class Patches:
             self, pixels=self.pixels[which], region=self.region[which], row=self.row[which]
         )
 
+    def each_lamp(self) -> "Patches":
+        """Return every lamp's picture as a patch of its own, (n · lamps, 1, size, size).
+
+        The pictures of one patch follow each other and keep its region and row.
+        """
+        lamps, size = len(self.lights.azimuths_deg), self.pixels.shape[2]
+        return Patches(
+            np.ascontiguousarray(self.pixels[:, :lamps]).reshape(-1, 1, size, size),
+            Lights((), ("directional",)),
+            np.repeat(self.region, lamps),
+            np.repeat(self.row, lamps),
+        )
+
     def of_channels(self, channels: Ints, lights: Lights) -> "Patches":
         """Return the patches with some of their channels."""
         return replace(self, pixels=self.pixels[:, channels], lights=lights)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,25 +14,32 @@ from torch.nn import functional
 
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, Floats, Ints
-from etchscope.imaging import symmetries_of
+from etchscope.imaging import symmetries_of, turned_by_steps
 from etchscope.learn.networks import network
 from etchscope.learn.patches import Lights, Patches
 
-__all__ = ["Expert", "Training", "folds", "train_expert"]
+__all__ = ["Augmentation", "Expert", "Training", "folds", "train_expert"]
 
-_INVARIANT = ("equivariant",)  # networks that augmentation teaches nothing
+Augmentation = Literal["none", "C4", "D4", "C8"]
+"""none; turns by 90°; these and mirrors; turns from lamp to lamp, interpolated unless by 90°.
+Of C4 and D4 what the lamps have.
+"""
+_INVARIANT = ("equivariant",)  # networks that exact symmetries teach nothing
 
 
 @dataclass(frozen=True)
 class Training:
     """How an expert is trained.
 
-    ``network``: its name in ``NETWORKS``. ``epochs`` at most; it stops once the validation loss has
-    not fallen for ``patience`` of them. ``learnt``: balanced accuracy on validation below which a
-    training counts as failed and starts anew, at most ``restarts`` times, with other weights.
+    ``network``: its name in ``NETWORKS``. ``augmentation``: how each batch is moved at random;
+    exact moves are left out for a network that has them built in. ``epochs`` at most; it stops once
+    the validation loss has not fallen for ``patience`` of them. ``learnt``: balanced accuracy on
+    validation below which a training counts as failed and starts anew, at most ``restarts`` times,
+    with other weights.
     """
 
     network: str = "equivariant"
+    augmentation: Augmentation = "D4"
     epochs: int = 40
     patience: int = 10
     batch: int = 64
@@ -189,12 +197,17 @@ def _state(module: nn.Module) -> dict[str, NDArray[np.float32]]:
 def _augmented(
     patches: Patches, part: Ints, rng: np.random.Generator, training: Training
 ) -> torch.Tensor:
-    """Return a batch, turned and mirrored at random as a whole, unless that teaches nothing."""
+    """Return a batch, moved at random as a whole, unless that teaches nothing."""
     pixels = patches.pixels[part]
-    if training.network in _INVARIANT:
-        return torch.from_numpy(pixels)
     azimuths = np.asarray(patches.lights.azimuths_deg)
-    exact = symmetries_of(azimuths)
+    if training.augmentation == "C8":
+        lamps, steps = np.arange(len(azimuths)), int(rng.integers(len(azimuths)))
+        turned = [turned_by_steps(p, azimuths, lamps, steps) for p in pixels]
+        return torch.from_numpy(np.stack(turned))
+    if training.augmentation == "none" or training.network in _INVARIANT:
+        return torch.from_numpy(pixels)
+    mirrors = training.augmentation == "D4"
+    exact = [s for s in symmetries_of(azimuths) if mirrors or not s.mirrored]
     symmetry = exact[rng.integers(len(exact))]
     order = [*symmetry.channels(azimuths), *range(len(azimuths), patches.lights.count)]
     moved = pixels[:, order]
