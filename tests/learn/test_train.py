@@ -95,7 +95,7 @@ def test_labels_without_meaning_are_recognised_tried_again_and_told(planted):
     training = replace(QUICK, epochs=2, restarts=2)
     expert = train_expert(patches, shuffled, training, validation=validation, seed=1)
     assert not expert.learnt
-    assert expert.failed in (0, 1, 2)
+    assert expert.failed == 3  # all of them, whichever is returned
     assert expert.history[:, 2].max() < training.learnt + 0.1
 
 

@@ -1,7 +1,7 @@
 """Training of one expert: a binary network on patches, and what to do if it does not learn."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -54,8 +54,8 @@ class Expert:
     """A trained network, and how its training went.
 
     ``history``: a row (training loss, validation loss, validation balanced accuracy) an epoch of
-    the training that was kept; ``failed``: how many trainings did not learn before it; ``learnt``:
-    whether this one did.
+    the training that was kept; ``failed``: how many trainings did not learn, this one included if
+    it is ``learnt`` false.
     """
 
     training: Training
@@ -139,7 +139,7 @@ def train_expert(
             return expert
     if best is None:
         raise BadInput("training.restarts", "0 or more", str(training.restarts))
-    return best
+    return replace(best, failed=training.restarts + 1)
 
 
 def _attempt(

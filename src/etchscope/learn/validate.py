@@ -24,7 +24,7 @@ class CrossValidation:
     scores : (seed, n) float64 logits, each patch scored by the expert of the fold that held it out.
     target : (n,) bool.
     trainings : DataFrame, one row a training: ``seed, fold, patches, balanced_accuracy, epochs,
-        failed`` (trainings before it that did not learn), ``learnt``.
+        failed`` (trainings that did not learn), ``learnt``.
     """
 
     scores: Floats

@@ -163,42 +163,36 @@ def shaded_near(scene: Scene, optics: Optics, lamps: FloatImage) -> FloatStack:
         far = int(np.ceil(highest / np.tan(elevation) / optics.fine_um)) + 1
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * far + 1, 2 * far + 1))
         march |= cv2.dilate(bump.astype(np.uint8), kernel) > 0
-    out = np.zeros((len(lamps), *optics.image_size), np.float32)
-    _shade(
-        scene.top_um,
-        march,
-        lamps,
-        np.float32(optics.fine_um),
-        np.float32(elevation),
-        np.float32(optics.ambient),
-        np.float32(optics.gloss),
-        np.float32(optics.gloss_width),
-        np.float32(optics.shadow),
-        np.float32(highest),
-        np.float32(1),
-        out,
-    )
-    return out
+    return _shaded(scene.top_um, optics, lamps, march, shadow=optics.shadow, sign=1)
 
 
 def shaded_far(scene: Scene, optics: Optics, lamps: FloatImage) -> FloatStack:
     """Return (lamp, y, x) light of the far surface: from inside, slopes reversed, no shadows."""
-    elevation = np.deg2rad(optics.elevation_deg)
+    return _shaded(scene.bottom_um, optics, lamps, np.zeros((1, 1), bool), shadow=0.0, sign=-1)
+
+
+def _shaded(
+    height: FloatImage,
+    optics: Optics,
+    lamps: FloatImage,
+    march: Bools,
+    *,
+    shadow: float,
+    sign: int,
+) -> FloatStack:
     out = np.zeros((len(lamps), *optics.image_size), np.float32)
-    none = np.zeros((1, 1), np.bool_)
-    zero = np.float32(0)
     _shade(
-        scene.bottom_um,
-        none,
+        height,
+        march,
         lamps,
         np.float32(optics.fine_um),
-        np.float32(elevation),
+        np.float32(np.deg2rad(optics.elevation_deg)),
         np.float32(optics.ambient),
         np.float32(optics.gloss),
         np.float32(optics.gloss_width),
-        zero,
-        zero,
-        np.float32(-1),
+        np.float32(shadow),
+        np.float32(max(float(height.max()), 0.0)),
+        np.float32(sign),
         out,
     )
     return out
