@@ -18,3 +18,9 @@ def test_the_navigation_leads_to_every_section():
     assert '<a href="#s1">Two</a>' in out
     assert '<section id="s1"><h2>Two</h2>' in out
     assert "<b>1 &lt; 2</b>" in out
+
+
+def test_a_page_may_have_rules_of_its_own_after_the_common_ones():
+    text = page("t", "", [], [], "", css=".own { color: red; }")
+    assert ".own { color: red; }</style>" in text
+    assert text.replace(".own { color: red; }", "") == page("t", "", [], [], "")

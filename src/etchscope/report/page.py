@@ -105,12 +105,15 @@ def page(
     cards: Sequence[Card],
     sections: Sequence[tuple[str, str]],
     footer: str,
+    *,
+    css: str = "",
 ) -> str:
     """Return the whole page.
 
     Parameters
     ----------
     sections : (heading, HTML) in order; each has its place in the navigation.
+    css : rules of this page alone, after those of every page.
     """
     links = "".join(f'<a href="#s{i}">{escape(h)}</a>' for i, (h, _) in enumerate(sections))
     body = "".join(
@@ -120,7 +123,7 @@ def page(
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_CSS}</style></head><body><main>"
+        f"<title>{escape(title)}</title><style>{_CSS}{css}</style></head><body><main>"
         f"<header><h1>{escape(title)}</h1><p>{escape(subtitle)}</p><nav>{links}</nav></header>"
         f'<div class="cards">{"".join(card.html() for card in cards)}</div>'
         f"{body}<footer>{escape(footer)}</footer></main></body></html>\n"

@@ -7,7 +7,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "INK", "RC", "evenly", "figure", "png_bytes", "rgb"]
+__all__ = [
+    "CLASS_COLOURS",
+    "COLOURS",
+    "INK",
+    "RC",
+    "SERIES_COLOURS",
+    "evenly",
+    "figure",
+    "png_bytes",
+    "rgb",
+]
 
 # M. Okabe and K. Ito, Color Universal Design (2008): distinct under every colour blindness.
 COLOURS = {
@@ -18,6 +28,17 @@ COLOURS = {
     "missed": "#F0E442",
 }
 """One colour a surface, the same in every figure; pairs and missed truths have their own."""
+
+CLASS_COLOURS = {
+    "hip": COLOURS["pair"],
+    "top": COLOURS["top"],
+    "bottom": COLOURS["bottom"],
+    "misc": "#8A8A8A",
+}
+"""One colour a class, that of its surface; the signal is a pair. Other classes are grey."""
+
+SERIES_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""For lines that mean no surface: experts, networks, methods; in this order, then over again."""
 
 INK = "#222222"
 
