@@ -24,7 +24,7 @@ from etchscope.run import Executor, FindReport, find
 from etchscope.store import Store
 from etchscope.store.tables import write_table
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "opened_paths", "polygon_of", "require_output"]
 
 
 def _settings(values: dict[str, float | None]) -> FindSettings:
@@ -41,7 +41,7 @@ def _settings(values: dict[str, float | None]) -> FindSettings:
         raise BadInput("--" + name.replace("_", "-"), told, found) from error
 
 
-def _region(path: Path | None) -> Floats | None:
+def polygon_of(path: Path | None) -> Floats | None:
     """Return the polygon, (m, 2) foil mm, of a JSON file [[x, y], …]."""
     if path is None:
         return None
@@ -58,7 +58,7 @@ def _region(path: Path | None) -> Floats | None:
     return corners
 
 
-def _require_output(path: Path | None) -> None:
+def require_output(path: Path | None) -> None:
     """Refuse a table that could not be written, before the search and not after it."""
     if path is None:
         return
@@ -71,7 +71,7 @@ def _require_output(path: Path | None) -> None:
 
 
 @contextmanager
-def _opened(paths: list[Path], overrides: Overrides, *, skip_bad: bool) -> Iterator[Store]:
+def opened_paths(paths: list[Path], overrides: Overrides, *, skip_bad: bool) -> Iterator[Store]:
     """Yield the store given, or one for this search only, made of the pictures given."""
     if len(paths) == 1 and (paths[0] / "catalogue.sqlite").is_file():
         if overrides != Overrides(scan=overrides.scan) or skip_bad:
@@ -151,13 +151,13 @@ def find_command(
             "binning": binning,
         }
     )
-    polygon = _region(region)
-    _require_output(output)
+    polygon = polygon_of(region)
+    require_output(output)
     overrides = Overrides(
         layout=layout, rows=rows, columns=columns, pixel_size_um=pixel_size_um, scan=scan
     )
     reports = []
-    with _opened(paths, overrides, skip_bad=skip_bad) as store:
+    with opened_paths(paths, overrides, skip_bad=skip_bad) as store:
         names = store.scans() if scan is None else [scan]
         if not names:
             raise BadInput(store.path, "a store with scans", "an empty store", hint="Add a scan.")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from etchscope.cli import analyse, data, demo, judge, label, simulate
+from etchscope.cli import analyse, data, demo, judge, label, learn, model, simulate
 from etchscope.foil import EtchscopeError
 
 __all__ = ["app", "main"]
@@ -25,13 +25,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-_GROUPS = (demo.COMMANDS, data.COMMANDS, simulate.COMMANDS, analyse.COMMANDS, judge.COMMANDS)
+_GROUPS = (
+    demo.COMMANDS,
+    data.COMMANDS,
+    simulate.COMMANDS,
+    analyse.COMMANDS,
+    learn.COMMANDS,
+    judge.COMMANDS,
+)
 _COMMANDS: dict[str, Callable[..., None]] = {}
 for _group in _GROUPS:
     _COMMANDS |= _group
 for _name, _command in _COMMANDS.items():
     app.command(name=_name)(_command)
 app.add_typer(label.app)
+app.add_typer(model.app)
 
 
 def _show_version(is_asked: bool) -> None:

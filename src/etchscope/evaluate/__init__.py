@@ -16,6 +16,13 @@ from etchscope.evaluate.matching import (
     match_nearest,
     match_one_to_one,
 )
+from etchscope.evaluate.search import (
+    Search,
+    free_response,
+    match_particles,
+    poisson_interval,
+    roc_curve,
+)
 
 __all__ = [
     "CALIBRATION_COLUMNS",
@@ -25,15 +32,20 @@ __all__ = [
     "Matching",
     "Proportion",
     "Rule",
+    "Search",
     "bounding_centre",
     "calibration_table",
     "conflicts",
     "evaluate",
     "expected_calibration_error",
+    "free_response",
     "match",
     "match_nearest",
     "match_one_to_one",
+    "match_particles",
+    "poisson_interval",
     "proportion",
+    "roc_curve",
     "tile_centre",
     "turn_180",
 ]

@@ -110,10 +110,18 @@ def _absent(dtype: str) -> Any:
     return 0 if dtype == "int64" else pd.NA
 
 
+def _with_probabilities(names: list[str]) -> list[PitColumn]:
+    """Return the columns with those of further classes after ``p_misc``."""
+    place = [c.name for c in COLUMNS].index("p_misc") + 1
+    further = [PitColumn(n, "float64", "", f"calibrated probability: {n[2:]}") for n in names]
+    return [*COLUMNS[:place], *further, *COLUMNS[place:]]
+
+
 def as_pits(columns: pd.DataFrame | Mapping[str, Any]) -> pd.DataFrame:
     """Return a table with exactly the pit table's columns, in order and dtype.
 
-    Columns that are not given are filled: null, or 0 for ``tile``, ``pit`` and ``flags``.
+    Columns that are not given are filled: null, or 0 for ``tile``, ``pit`` and ``flags``. Classes
+    of another taxonomy have columns ``p_{class}`` too, after ``p_misc``.
 
     Parameters
     ----------
@@ -131,11 +139,13 @@ def as_pits(columns: pd.DataFrame | Mapping[str, Any]) -> pd.DataFrame:
     0   3.0     top      0
     """
     given = pd.DataFrame(columns)
-    unknown = [c for c in given.columns if c not in {k.name for k in COLUMNS}]
+    known = {k.name for k in COLUMNS}
+    further = [str(c) for c in given.columns if c not in known and str(c).startswith("p_")]
+    unknown = [c for c in given.columns if c not in {*known, *further}]
     if unknown:
         raise BadInput("pit table", "the columns of the pit table only", f"{unknown[0]!r}")
     out: dict[str, Any] = {}
-    for column in COLUMNS:
+    for column in _with_probabilities(further):
         values: Any = given.get(column.name)
         if values is None:
             values = pd.Series([_absent(column.dtype)] * len(given), index=given.index)

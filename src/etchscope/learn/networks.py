@@ -18,7 +18,14 @@ from etchscope.foil import BadInput
 from etchscope.imaging import Symmetry, symmetries_of
 from etchscope.learn.patches import Lights
 
-__all__ = ["NETWORKS", "AzimuthNetwork", "EquivariantNetwork", "PlainNetwork", "network"]
+__all__ = [
+    "NETWORKS",
+    "AzimuthNetwork",
+    "EachLampNetwork",
+    "EquivariantNetwork",
+    "PlainNetwork",
+    "network",
+]
 
 
 _Layer = TypeVar("_Layer", nn.Linear, nn.Conv2d, nn.Conv3d)
@@ -78,9 +85,41 @@ class PlainNetwork(nn.Module):
 
     def forward(self, patches: Tensor) -> Tensor:
         """Return (n, outputs) logits."""
-        radius = self.radius.expand(len(patches), -1, -1, -1)
+        radius = self.radius.expand(patches.shape[0], -1, -1, -1)
         logits: Tensor = self.head(self.body(torch.cat([patches, radius], 1)).mean((2, 3)))
         return logits
+
+
+class EachLampNetwork(nn.Module):
+    """One plain network for every lamp's picture, which is told the lamp's azimuth.
+
+    In training each lamp's picture is an example of its own: the answer is (lamps · n, outputs),
+    lamp by lamp. In use a patch's answer is the mean over its lamps. Other lights are not seen.
+    """
+
+    direction: Tensor
+
+    def __init__(
+        self,
+        azimuths_deg: Sequence[float],
+        size: int,
+        outputs: int,
+        widths: Sequence[int] = (24, 48, 48),
+    ) -> None:
+        super().__init__()
+        self.single = PlainNetwork(3, size, outputs, widths)
+        angle = torch.deg2rad(torch.tensor(list(azimuths_deg)))
+        direction = torch.stack([torch.cos(angle), torch.sin(angle)], 1)
+        self.register_buffer("direction", direction, persistent=False)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Return (n, outputs) logits in use, (lamps · n, outputs) in training."""
+        n, lamps, size = patches.shape[0], len(self.direction), patches.shape[-1]
+        planes = self.direction[:, None, :, None, None].expand(-1, n, -1, size, size)
+        pictures = patches[:, :lamps].transpose(0, 1)[:, :, None]
+        seen = torch.cat([pictures, planes], 2).flatten(0, 1)
+        logits: Tensor = self.single(seen)
+        return logits if self.training else logits.view(lamps, n, -1).mean(0)
 
 
 class AzimuthNetwork(nn.Module):
@@ -100,18 +139,20 @@ class AzimuthNetwork(nn.Module):
         self.lamps = lamps
         self.lift = _started(nn.Conv3d(1, widths[0], 3, padding=(0, 1, 1)))
         self.join = _started(nn.Conv2d(others + 1, widths[0], 3, padding=1))
-        self.second = _started(nn.Conv3d(widths[0], widths[1], 3, padding=(0, 1, 1)))
-        self.third = _started(nn.Conv3d(widths[1], widths[2], 3, padding=(0, 1, 1)))
+        self.following = nn.ModuleList(
+            _started(nn.Conv3d(before, after, 3, padding=(0, 1, 1)))
+            for before, after in itertools.pairwise(widths)
+        )
         self.norms = nn.ModuleList([nn.GroupNorm(w // 4, w) for w in widths])
-        self.head = _head(lamps * widths[2], outputs)
+        self.head = _head(lamps * widths[-1], outputs)
         self.register_buffer("radius", _radius(size), persistent=False)
 
     def forward(self, patches: Tensor) -> Tensor:
         """Return (n, outputs) logits."""
-        radius = self.radius.expand(len(patches), -1, -1, -1)
+        radius = self.radius.expand(patches.shape[0], -1, -1, -1)
         rest = self.join(torch.cat([patches[:, self.lamps :], radius], 1))
         x = self.lift(_closed(patches[:, None, : self.lamps])) + rest[:, :, None]
-        for norm, following in zip(self.norms, (self.second, self.third, None), strict=True):
+        for norm, following in zip(self.norms, (*self.following, None), strict=True):
             x = functional.avg_pool3d(functional.relu(norm(x)), (1, 2, 2))
             if following is not None:
                 x = following(_closed(x))
@@ -194,7 +235,10 @@ class EquivariantNetwork(nn.Module):
         """Return filters as a symmetry moves them in the plane."""
         if g.mirrored:
             weight = weight.flip(-1)
-        return torch.rot90(weight, g.quarter_turns, (-2, -1))
+        # As flips and transpositions, which ONNX knows, where it does not know rot90.
+        for _ in range(g.quarter_turns):
+            weight = weight.transpose(-2, -1).flip(-2)
+        return weight
 
     def _lifted(self) -> Tensor:
         """Return (field · element, channel, 6, 6) filters: each one turned and permuted."""
@@ -213,7 +257,7 @@ class EquivariantNetwork(nn.Module):
 
     def _normalised(self, x: Tensor, layer: int) -> Tensor:
         """Return each field with mean and spread, over group and patch, of its own choice."""
-        n, order = len(x), len(self.elements)
+        n, order = x.shape[0], len(self.elements)
         fields = x.view(n, -1, order, *x.shape[2:])
         flat = fields.flatten(2)
         mean, spread = flat.mean(2), flat.std(2, unbiased=False)
@@ -226,39 +270,81 @@ class EquivariantNetwork(nn.Module):
 
     def forward(self, patches: Tensor) -> Tensor:
         """Return (n, outputs) logits."""
-        radius = self.radius.expand(len(patches), -1, -1, -1)
+        radius = self.radius.expand(patches.shape[0], -1, -1, -1)
         # Six pixels wide, two apart and two beyond the edge: as symmetric as the patch is.
         x = functional.conv2d(torch.cat([patches, radius], 1), self._lifted(), stride=2, padding=2)
         x = self._normalised(x, 0)
         for layer, weight in enumerate(self.group, 1):
             x = functional.conv2d(x, self._grouped(weight), padding=1)
             x = _halved(self._normalised(x, layer))
-        fields = x.view(len(x), -1, len(self.elements), *x.shape[2:])
+        fields = x.view(x.shape[0], -1, len(self.elements), *x.shape[2:])
         told = torch.cat([fields.mean((2, 3, 4)), fields.amax((2, 3, 4))], 1)
         logits: Tensor = self.head(told)
         return logits
 
 
-Maker = Callable[[Lights, int, int], nn.Module]
+Maker = Callable[[Lights, int, int, float, int], nn.Module]
+
+
+def _widths(first: int, rest: int, width: float, depth: int) -> list[int]:
+    """Return the channels of each layer, in whole groups of four."""
+    return [max(round(n * width / 4), 1) * 4 for n in (first, *[rest] * (depth - 1))]
+
+
+def _each_lamp(lights: Lights, size: int, outputs: int, width: float, depth: int) -> nn.Module:
+    if not lights.azimuths_deg:
+        raise BadInput("each-lamp network", "lamps", "no directional channel")
+    return EachLampNetwork(lights.azimuths_deg, size, outputs, _widths(24, 48, width, depth))
+
+
+def _azimuth(lights: Lights, size: int, outputs: int, width: float, depth: int) -> nn.Module:
+    lamps, others = len(lights.azimuths_deg), len(lights.others)
+    if lamps < 3:
+        raise BadInput("azimuth network", "three lamps or more", str(lamps))
+    return AzimuthNetwork(lamps, others, size, outputs, _widths(12, 24, width, depth))
+
+
 NETWORKS: dict[str, Maker] = {
-    "plain": lambda lights, size, outputs: PlainNetwork(lights.count, size, outputs),
-    "azimuth": lambda lights, size, outputs: AzimuthNetwork(
-        len(lights.azimuths_deg), len(lights.others), size, outputs
+    "plain": lambda lights, size, outputs, width, depth: PlainNetwork(
+        lights.count, size, outputs, _widths(24, 48, width, depth)
     ),
-    "equivariant": lambda lights, size, outputs: EquivariantNetwork(lights, size, outputs),
+    "each-lamp": _each_lamp,
+    "azimuth": _azimuth,
+    "equivariant": lambda lights, size, outputs, width, depth: EquivariantNetwork(
+        lights, size, outputs, _widths(8, 12, width, depth)
+    ),
 }
-"""Name → network for given lights, patch size and number of outputs."""
+"""Name → network for given lights, patch size, number of outputs, width and depth."""
 
 
-def network(name: str, lights: Lights, size: int, outputs: int = 1, *, seed: int = 0) -> nn.Module:
+def network(
+    name: str,
+    lights: Lights,
+    size: int,
+    outputs: int = 1,
+    *,
+    seed: int = 0,
+    width: float = 1.0,
+    depth: int = 3,
+) -> nn.Module:
     """Return a network with fresh weights; the same seed gives the same ones.
+
+    Parameters
+    ----------
+    width : times the usual number of features in each layer.
+    depth : convolutions, 2 to 4.
 
     Raises
     ------
-    BadInput : no network of that name, or one that these lights do not allow.
+    BadInput : no network of that name, one that these lights do not allow, a width or a depth out
+        of range, or patches too small for the depth.
     """
     if name not in NETWORKS:
         raise BadInput("network", " or ".join(NETWORKS), repr(name))
+    if not 2 <= depth <= 4 or not 0.1 <= width <= 10:
+        raise BadInput("network", "depth 2 to 4, width 0.1 to 10", f"{depth}, {width:g}")
+    if size < 2**depth:
+        raise BadInput("patch size", f"{2**depth} pixels or more for depth {depth}", str(size))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return NETWORKS[name](lights, size, outputs)
+        return NETWORKS[name](lights, size, outputs, width, depth)

@@ -1,6 +1,8 @@
 """Patches: the normalised pictures around pits, cut when they are needed and never stored."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,8 +10,10 @@ from numpy.typing import NDArray
 from etchscope.foil import BadInput, Scan
 from etchscope.foil.types import Bools, Floats, FloatStack, Ints
 
-__all__ = ["Lights", "Patches", "cut_patches"]
+__all__ = ["LightChoice", "Lights", "Patches", "cut_patches", "joined"]
 
+LightChoice = Literal["all", "lamps", "one"]
+"""All lights; the lamps without backlit, halo and the like; the first lamp alone."""
 PatchArray = NDArray[np.float32]
 """(n, channel, y, x) float32 normalised pictures, bulk at 0, y down."""
 
@@ -29,11 +33,27 @@ class Lights:
         """Number of channels."""
         return len(self.azimuths_deg) + len(self.others)
 
+    def used(self, which: "LightChoice") -> tuple[Ints, "Lights"]:
+        """Return the channels of some of the lights, and these lights.
+
+        Raises
+        ------
+        BadInput : lamps are asked for and there are none.
+        """
+        if which == "all":
+            return np.arange(self.count), self
+        if not self.azimuths_deg:
+            raise BadInput("patches", "directional channels", f"only {', '.join(self.others)}")
+        lamps = 1 if which == "one" else len(self.azimuths_deg)
+        return np.arange(lamps), Lights(self.azimuths_deg[:lamps])
+
     @classmethod
     def of_scan(cls, scan: Scan) -> tuple["Lights", Ints]:
         """Return a scan's lights, and the channel of each: lamps by azimuth, then the rest."""
         lamps = scan.indices("directional")
-        azimuths = np.asarray(scan.azimuths_deg, float) % 360
+        # Where brightness falls with the slope, a lamp acts as one on the other side would.
+        turn = 0.0 if scan.gradient_sign > 0 else 180.0
+        azimuths = (np.asarray(scan.azimuths_deg, float) + turn) % 360
         order = np.argsort(azimuths)
         others = [i for i, c in enumerate(scan.channels) if c.role != "directional"]
         lights = cls(
@@ -75,22 +95,31 @@ class Patches:
             self, pixels=self.pixels[which], region=self.region[which], row=self.row[which]
         )
 
-    def each_lamp(self) -> "Patches":
-        """Return every lamp's picture as a patch of its own, (n · lamps, 1, size, size).
-
-        The pictures of one patch follow each other and keep its region and row.
-        """
-        lamps, size = len(self.lights.azimuths_deg), self.pixels.shape[2]
-        return Patches(
-            np.ascontiguousarray(self.pixels[:, :lamps]).reshape(-1, 1, size, size),
-            Lights((), ("directional",)),
-            np.repeat(self.region, lamps),
-            np.repeat(self.row, lamps),
-        )
-
     def of_channels(self, channels: Ints, lights: Lights) -> "Patches":
         """Return the patches with some of their channels."""
         return replace(self, pixels=self.pixels[:, channels], lights=lights)
+
+
+def joined(several: Sequence[Patches]) -> Patches:
+    """Return patches of the same lights and size one after the other.
+
+    Raises
+    ------
+    BadInput : none at all, or of different lights or sizes.
+    """
+    if not several:
+        raise BadInput("patches", "at least one set", "none")
+    for other in several[1:]:
+        if (other.lights, other.pixels.shape[1:]) != (
+            several[0].lights,
+            several[0].pixels.shape[1:],
+        ):
+            found = f"{other.lights}, {other.pixels.shape[2]} px"
+            expected = f"{several[0].lights}, {several[0].pixels.shape[2]} px, like the first"
+            raise BadInput("patches", expected, found)
+    pixels = np.concatenate([p.pixels for p in several])
+    region, row = (np.concatenate([getattr(p, n) for p in several]) for n in ("region", "row"))
+    return Patches(pixels, several[0].lights, region, row)
 
 
 def cut_patches(stack: FloatStack, x_px: Floats, y_px: Floats, size: int = 28) -> PatchArray:

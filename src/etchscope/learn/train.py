@@ -1,8 +1,8 @@
-"""Training of one expert: a binary network on patches, and what to do if it does not learn."""
+"""Training of one expert: a network on patches, and what to do if it does not learn."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import StratifiedGroupKFold
 from torch import nn
-from torch.nn import functional
 
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.imaging import symmetries_of, turned_by_steps
+from etchscope.learn.losses import LOSSES, loss_of
 from etchscope.learn.networks import network
-from etchscope.learn.patches import Lights, Patches
+from etchscope.learn.patches import LightChoice, Lights, Patches
 
 __all__ = ["Augmentation", "Expert", "Training", "folds", "train_expert"]
 
@@ -31,60 +31,167 @@ _INVARIANT = ("equivariant",)  # networks that exact symmetries teach nothing
 class Training:
     """How an expert is trained.
 
-    ``network``: its name in ``NETWORKS``. ``augmentation``: how each batch is moved at random;
-    exact moves are left out for a network that has them built in. ``epochs`` at most; it stops once
-    the validation loss has not fallen for ``patience`` of them. ``learnt``: balanced accuracy on
-    validation below which a training counts as failed and starts anew, at most ``restarts`` times,
-    with other weights.
+    ``network``: its name in ``NETWORKS``, with ``width`` and ``depth``. ``lights``: which of the
+    patches' lights it sees. ``augmentation``: how each batch is moved at random; exact moves are
+    left out for a network that has them built in. ``loss``: its name in ``LOSSES``. ``optimiser``:
+    Adam or stochastic gradient descent, at the one-cycle schedule's highest ``rate``. ``epochs`` at
+    most; it stops once the validation loss has not fallen for ``patience`` of them. ``learnt``:
+    balanced accuracy on validation below which a training counts as failed and starts anew, at most
+    ``restarts`` times, with other weights; for more than two classes, that much of the way from
+    chance to 1.
     """
 
     network: str = "equivariant"
+    lights: LightChoice = "all"
     augmentation: Augmentation = "D4"
-    epochs: int = 40
+    loss: str = "balanced"
+    optimiser: Literal["adam", "sgd"] = "adam"
+    epochs: int = 25
     patience: int = 10
     batch: int = 64
     rate: float = 4e-3
     decay: float = 1e-3
+    width: float = 1.0
+    depth: int = 3
     learnt: float = 0.75
     restarts: int = 3
+
+    def __post_init__(self) -> None:
+        for name, known in (
+            ("lights", get_args(LightChoice)),
+            ("augmentation", get_args(Augmentation)),
+            ("loss", tuple(LOSSES)),
+            ("optimiser", ("adam", "sgd")),
+        ):
+            if getattr(self, name) not in known:
+                raise BadInput(f"training: {name}", " or ".join(known), repr(getattr(self, name)))
+        for name in ("epochs", "patience", "batch", "rate"):
+            if not getattr(self, name) > 0:
+                raise BadInput(f"training: {name}", "above 0", repr(getattr(self, name)))
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "Training":
+        """Return the training of a record.
+
+        Raises
+        ------
+        BadInput : a key that is none of a training's, or a value that cannot be.
+        """
+        unknown = sorted(set(values) - {f.name for f in fields(cls)})
+        if unknown:
+            raise BadInput("training", ", ".join(f.name for f in fields(cls)), unknown[0])
+        return cls(**values)
 
 
 @dataclass(frozen=True)
 class Expert:
     """A trained network, and how its training went.
 
-    ``history``: a row (training loss, validation loss, validation balanced accuracy) an epoch of
-    the training that was kept; ``failed``: how many trainings did not learn, this one included if
-    it is ``learnt`` false.
+    ``lights``, ``size``: of the patches it takes. ``outputs``: 1 for two classes, otherwise one a
+    class. ``history``: a row (training loss, validation loss, validation balanced accuracy) an
+    epoch of the training that was kept; ``failed``: how many trainings did not learn, this one
+    included if it is ``learnt`` false.
     """
 
     training: Training
     lights: Lights
     size: int
-    state: dict[str, NDArray[np.float32]]
-    history: Floats
+    state: dict[str, NDArray[np.float32]] = field(repr=False)
+    history: Floats = field(repr=False)
     failed: int
     learnt: bool
-    seed: int = field(default=0)
+    seed: int = 0
+    outputs: int = 1
 
-    def scores(self, patches: Patches, *, batch: int = 512) -> Floats:
+    def scores(
+        self, patches: Patches, *, batch: int = 512, progress: Callable[[int], None] | None = None
+    ) -> Floats:
         """Return the logit of each patch, (n,): positive where the first class is likelier.
+
+        With more than two classes (n, classes), of which only differences mean something.
+
+        Parameters
+        ----------
+        progress : called with the number of patches just scored.
 
         Raises
         ------
         BadInput : other lights or another size than it was trained on.
         """
-        if patches.lights != self.lights or patches.pixels.shape[2] != self.size:
-            expected = f"{self.lights}, {self.size} px"
-            raise BadInput("patches", expected, f"{patches.lights}, {patches.pixels.shape[2]} px")
-        module = self.module()
-        return _logits(module, torch.from_numpy(patches.pixels), batch)
+        self.require(patches.lights, patches.pixels.shape[2])
+        if not len(patches):
+            return np.empty(0 if self.outputs == 1 else (0, self.outputs))
+        channels, _ = self.lights.used(self.training.lights)
+        logits = _logits(self.module(), _seen(patches.pixels, channels), batch, progress)
+        return logits[:, 0] if self.outputs == 1 else logits
+
+    def require(self, lights: Lights, size: int) -> None:
+        """Refuse patches that the expert was not made for.
+
+        Raises
+        ------
+        BadInput : other lights or another size than it was trained on.
+        """
+        if lights != self.lights or size != self.size:
+            raise BadInput("patches", f"{self.lights}, {self.size} px", f"{lights}, {size} px")
 
     def module(self) -> nn.Module:
-        """Return the network, ready to use."""
-        made = network(self.training.network, self.lights, self.size)
-        made.load_state_dict({k: torch.from_numpy(v) for k, v in self.state.items()})
+        """Return the network, ready to use on the channels that ``training.lights`` chooses.
+
+        Raises
+        ------
+        BadInput : the weights are not those of such a network.
+        """
+        made = _made(self.training, self.lights, self.size, self.outputs, 0)
+        state = {k: torch.from_numpy(np.array(v)) for k, v in self.state.items()}
+        try:
+            made.load_state_dict(state)
+        except RuntimeError as error:
+            text = str(error).splitlines()[-1].strip()
+            name = self.training.network
+            raise BadInput("expert", f"the weights of network {name}", text) from error
         return made.eval()
+
+    def to_record(self) -> dict[str, Any]:
+        """Return all but the weights, for JSON."""
+        return {
+            "training": asdict(self.training),
+            "lights": {"azimuths_deg": self.lights.azimuths_deg, "others": self.lights.others},
+            "size": self.size,
+            "history": np.round(self.history, 6).tolist(),
+            "failed": self.failed,
+            "learnt": self.learnt,
+            "seed": self.seed,
+            "outputs": self.outputs,
+        }
+
+    @classmethod
+    def from_record(
+        cls, record: Mapping[str, Any], state: Mapping[str, NDArray[np.float32]]
+    ) -> "Expert":
+        """Return the expert of a record and its weights.
+
+        Raises
+        ------
+        BadInput : the record is not one of ``to_record``.
+        """
+        try:
+            lights = record["lights"]
+            return cls(
+                Training.of(record["training"]),
+                Lights(tuple(map(float, lights["azimuths_deg"])), tuple(lights["others"])),
+                int(record["size"]),
+                dict(state),
+                np.asarray(record["history"], np.float64).reshape(-1, 3),
+                int(record["failed"]),
+                bool(record["learnt"]),
+                int(record["seed"]),
+                int(record["outputs"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, BadInput):
+                raise
+            raise BadInput("expert", "the record of an expert", repr(error)) from error
 
 
 def folds(region: Ints, target: NDArray[np.generic], count: int, seed: int) -> Iterator[Bools]:
@@ -96,7 +203,8 @@ def folds(region: Ints, target: NDArray[np.generic], count: int, seed: int) -> I
     """
     regions = len(np.unique(region))
     if regions < count:
-        raise BadInput("folds", f"{count} regions or more", str(regions))
+        hint = "Label more tiles, or ask for fewer folds."
+        raise BadInput("folds", f"{count} regions or more", str(regions), hint)
     fewest = int(np.unique(target, return_counts=True)[1].min())
     if fewest < count:
         raise BadInput("folds", f"{count} labels a class or more", str(fewest))
@@ -108,31 +216,55 @@ def folds(region: Ints, target: NDArray[np.generic], count: int, seed: int) -> I
 
 
 def train_expert(
-    patches: Patches, target: Bools, training: Training, *, validation: Bools, seed: int
+    patches: Patches,
+    target: NDArray[np.generic],
+    training: Training,
+    *,
+    validation: Bools,
+    seed: int,
+    start: Expert | None = None,
 ) -> Expert:
     """Return an expert that tells ``target`` from the rest.
 
-    Both classes weigh the same, however rare one is. Trainings that do not learn are recognised on
+    All classes weigh the same, however rare one is. Trainings that do not learn are recognised on
     the validation set, started anew and counted.
 
     Parameters
     ----------
     patches : to train on and to validate with.
-    target : (n,) whether a patch is of the first class.
+    target : (n,) bool, whether a patch is of the first class; or int, the number of its class,
+        0 to k − 1, with k > 2.
     validation : (n,) which patches decide when to stop; the others are trained on.
     seed : of weights and order; the same seed gives the same expert on the same machine.
+    start : go on from this expert's weights instead of fresh ones.
 
     Raises
     ------
-    BadInput : a class is missing in either set.
+    BadInput : a class is missing in either set, or ``start`` is of another network.
     """
-    for name, part in (("training", ~validation), ("validation", validation)):
-        for what, count in (("first", target[part].sum()), ("second", (~target[part]).sum())):
-            if count == 0:
+    target = np.asarray(target)
+    is_binary = target.dtype == np.bool_
+    outputs = 1 if is_binary else int(target.max()) + 1
+    kinds = (True, False) if is_binary else tuple(range(outputs))
+    for name, part in (("training", target[~validation]), ("validation", target[validation])):
+        for place, kind in enumerate(kinds):
+            if not (part == kind).any():
+                what = ("first", "second")[place] if is_binary else f"{place + 1}th"
                 raise BadInput(f"{name} set", f"labels of the {what} class", "none")
+    if start is not None:
+        start.require(patches.lights, patches.pixels.shape[2])
+        same = replace(
+            training,
+            **{k: getattr(start.training, k) for k in ("network", "lights", "width", "depth")},
+        )
+        if same != training or start.outputs != outputs:
+            raise BadInput(
+                "training", f"the network to start from, {start.training}", f"{training}"
+            )
     best: Expert | None = None
     for attempt in range(training.restarts + 1):
-        expert = _attempt(patches, target, training, validation, seed + 1000 * attempt, attempt)
+        at = seed + 1000 * attempt
+        expert = _attempt(patches, target, training, validation, at, attempt, outputs, start)
         if best is None or expert.history[:, 2].max() > best.history[:, 2].max():
             best = expert
         if expert.learnt:
@@ -142,30 +274,49 @@ def train_expert(
     return replace(best, failed=training.restarts + 1)
 
 
+def _made(training: Training, lights: Lights, size: int, outputs: int, seed: int) -> nn.Module:
+    _, used = lights.used(training.lights)
+    return network(
+        training.network,
+        used,
+        size,
+        outputs,
+        seed=seed,
+        width=training.width,
+        depth=training.depth,
+    )
+
+
 def _attempt(
-    patches: Patches, target: Bools, training: Training, validation: Bools, seed: int, failed: int
+    patches: Patches,
+    target: NDArray[np.generic],
+    training: Training,
+    validation: Bools,
+    seed: int,
+    failed: int,
+    outputs: int,
+    start: Expert | None,
 ) -> Expert:
     size = patches.pixels.shape[2]
-    module = network(training.network, patches.lights, size, seed=seed)
+    channels, lights = patches.lights.used(training.lights)
+    module = (
+        _made(training, patches.lights, size, outputs, seed) if start is None else start.module()
+    )
     rng = np.random.default_rng(seed)
     train = np.flatnonzero(~validation)
-    held = torch.from_numpy(patches.pixels[validation])
-    wanted = torch.from_numpy(target.astype(np.float32))
-    weight = np.where(target, 0.5 / target[train].mean(), 0.5 / (~target[train]).mean())
-    weights = torch.from_numpy(weight.astype(np.float32))
-    optimiser = torch.optim.AdamW(module.parameters(), training.rate, weight_decay=training.decay)
-    steps = -(-len(train) // training.batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, training.rate, total_steps=steps * training.epochs
-    )
+    pixels = patches.pixels[:, channels]
+    held = torch.from_numpy(pixels[validation])
+    wanted = torch.from_numpy(target.astype(np.int64))
+    weights = torch.from_numpy(_weights(target, train))
+    optimiser, schedule = _optimiser(module, training, -(-len(train) // training.batch))
     history: list[tuple[float, float, float]] = []
     best_loss, state, waited = np.inf, _state(module), 0
     for _ in range(training.epochs):
         module.train()
         losses = []
-        for part in np.array_split(rng.permutation(train), steps):
-            pixels = _augmented(patches, part, rng, training)
-            loss = _loss(module(pixels)[:, 0], wanted[part], weights[part])
+        for part in np.array_split(rng.permutation(train), -(-len(train) // training.batch)):
+            moved = _augmented(pixels[part], lights, rng, training)
+            loss = loss_of(training.loss, module(moved), wanted[part], weights[part])
             optimiser.zero_grad()
             torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(module.parameters(), 1.0)
@@ -173,8 +324,10 @@ def _attempt(
             schedule.step()
             losses.append(float(loss.detach()))
         logits = _logits(module, held, 512)
-        held_loss = float(_loss(torch.from_numpy(logits), wanted[validation], weights[validation]))
-        accuracy = float(balanced_accuracy_score(target[validation], logits > 0))
+        said = torch.from_numpy(logits)
+        held_loss = float(loss_of(training.loss, said, wanted[validation], weights[validation]))
+        decided = logits[:, 0] > 0 if outputs == 1 else logits.argmax(1)
+        accuracy = float(balanced_accuracy_score(target[validation], decided))
         history.append((float(np.mean(losses)), held_loss, accuracy))
         waited += 1
         if held_loss < best_loss:
@@ -182,34 +335,59 @@ def _attempt(
         if waited >= training.patience:
             break
     figures = np.array(history)
-    learnt = bool(figures[figures[:, 1].argmin(), 2] >= training.learnt)
-    return Expert(training, patches.lights, size, state, figures, failed, learnt, seed)
+    chance = 1 / max(outputs, 2)
+    needed = chance + (1 - chance) * (training.learnt - 0.5) / 0.5
+    learnt = bool(figures[figures[:, 1].argmin(), 2] >= needed)
+    return Expert(training, patches.lights, size, state, figures, failed, learnt, seed, outputs)
 
 
-def _loss(logits: torch.Tensor, wanted: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    return functional.binary_cross_entropy_with_logits(logits.to(torch.float32), wanted, weights)
+def _weights(target: NDArray[np.generic], train: Ints) -> NDArray[np.float32]:
+    """Return weights by which all classes of the training set count the same, 1 on average."""
+    kinds, place = np.unique(target, return_inverse=True)
+    share = np.bincount(place[train], minlength=len(kinds)) / len(train)
+    weights: NDArray[np.float32] = (1 / (len(kinds) * share))[place].astype(np.float32)
+    return weights
+
+
+def _optimiser(
+    module: nn.Module, training: Training, steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.OneCycleLR]:
+    parameters, decay = module.parameters(), training.decay
+    optimiser: torch.optim.Optimizer
+    if training.optimiser == "adam":
+        optimiser = torch.optim.AdamW(parameters, training.rate, weight_decay=decay)
+    else:
+        optimiser = torch.optim.SGD(parameters, training.rate, momentum=0.9, weight_decay=decay)
+    total = steps * training.epochs
+    return optimiser, torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, training.rate, total_steps=total
+    )
 
 
 def _state(module: nn.Module) -> dict[str, NDArray[np.float32]]:
     return {k: v.detach().numpy().copy() for k, v in module.state_dict().items()}
 
 
+def _seen(pixels: NDArray[np.float32], channels: Ints) -> torch.Tensor:
+    """Return some channels, without a copy where it is all of them."""
+    return torch.from_numpy(pixels if len(channels) == pixels.shape[1] else pixels[:, channels])
+
+
 def _augmented(
-    patches: Patches, part: Ints, rng: np.random.Generator, training: Training
+    pixels: NDArray[np.float32], lights: Lights, rng: np.random.Generator, training: Training
 ) -> torch.Tensor:
     """Return a batch, moved at random as a whole, unless that teaches nothing."""
-    pixels = patches.pixels[part]
-    azimuths = np.asarray(patches.lights.azimuths_deg)
-    if training.augmentation == "C8":
+    azimuths = np.asarray(lights.azimuths_deg)
+    if training.augmentation == "C8" and len(azimuths) > 1:
         lamps, steps = np.arange(len(azimuths)), int(rng.integers(len(azimuths)))
         turned = [turned_by_steps(p, azimuths, lamps, steps) for p in pixels]
         return torch.from_numpy(np.stack(turned))
-    if training.augmentation == "none" or training.network in _INVARIANT:
+    if training.augmentation in ("none", "C8") or training.network in _INVARIANT:
         return torch.from_numpy(pixels)
     mirrors = training.augmentation == "D4"
     exact = [s for s in symmetries_of(azimuths) if mirrors or not s.mirrored]
     symmetry = exact[rng.integers(len(exact))]
-    order = [*symmetry.channels(azimuths), *range(len(azimuths), patches.lights.count)]
+    order = [*symmetry.channels(azimuths), *range(len(azimuths), lights.count)]
     moved = pixels[:, order]
     if symmetry.mirrored:
         moved = moved[..., ::-1]
@@ -217,8 +395,17 @@ def _augmented(
     return torch.from_numpy(np.ascontiguousarray(moved))
 
 
-def _logits(module: nn.Module, pixels: torch.Tensor, batch: int) -> Floats:
+def _logits(
+    module: nn.Module,
+    pixels: torch.Tensor,
+    batch: int,
+    progress: Callable[[int], None] | None = None,
+) -> Floats:
     module.eval()
+    parts = []
     with torch.inference_mode():
-        parts = [module(some)[:, 0] for some in torch.split(pixels, batch)]
-    return torch.cat(parts).numpy().astype(np.float64) if parts else np.empty(0)
+        for some in torch.split(pixels, batch):
+            parts.append(module(some).numpy().astype(np.float64))
+            if progress is not None:
+                progress(len(some))
+    return np.concatenate(parts)

@@ -1,10 +1,11 @@
 """How good a kind of expert is: cross-validation over folds of regions and over seeds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score
 
 from etchscope.foil import BadInput
@@ -12,7 +13,7 @@ from etchscope.foil.types import Bools, Floats
 from etchscope.learn.patches import Patches
 from etchscope.learn.train import Expert, Training, folds, train_expert
 
-__all__ = ["CrossValidation", "cross_validate", "efficiency_at"]
+__all__ = ["CrossValidation", "cross_validate", "efficiency_at", "learning_curves"]
 
 
 @dataclass(frozen=True)
@@ -22,20 +23,48 @@ class CrossValidation:
     Attributes
     ----------
     scores : (seed, n) float64 logits, each patch scored by the expert of the fold that held it out.
-    target : (n,) bool.
+    target : (n,) bool; or int, then scores are (seed, n, classes).
     trainings : DataFrame, one row a training: ``seed, fold, patches, balanced_accuracy, epochs,
         failed`` (trainings that did not learn), ``learnt``.
+    histories : (seed, fold) → what ``Expert.history`` is.
     """
 
     scores: Floats
-    target: Bools
+    target: NDArray[np.generic]
     trainings: pd.DataFrame
+    histories: dict[tuple[int, int], Floats]
 
     @property
     def balanced_accuracy(self) -> Floats:
         """Of each seed, over all folds together, (seed,)."""
-        values = [balanced_accuracy_score(self.target, s > 0) for s in self.scores]
+        is_binary = self.target.dtype == np.bool_
+        values = [
+            balanced_accuracy_score(self.target, s > 0 if is_binary else s.argmax(1))
+            for s in self.scores
+        ]
         return np.array(values, np.float64)
+
+    @property
+    def learning_curves(self) -> pd.DataFrame:
+        """One row an epoch: seed, fold, epoch, training and validation loss and accuracy."""
+        return learning_curves(self.histories)
+
+
+def learning_curves(histories: Mapping[tuple[int, int], Floats]) -> pd.DataFrame:
+    """Return one row an epoch of the trainings (seed, fold) → ``Expert.history``.
+
+    Columns ``seed, fold, epoch, training_loss, validation_loss, validation_accuracy``; the last is
+    balanced.
+    """
+    columns = ["training_loss", "validation_loss", "validation_accuracy"]
+    tables = [
+        pd.DataFrame(history, columns=columns).assign(
+            seed=seed, fold=fold, epoch=np.arange(1, len(history) + 1)
+        )
+        for (seed, fold), history in histories.items()
+    ]
+    order = ["seed", "fold", "epoch", *columns]
+    return pd.concat(tables, ignore_index=True)[order] if tables else pd.DataFrame(columns=order)
 
 
 def cross_validate(
@@ -63,6 +92,7 @@ def cross_validate(
     """
     scores = np.full((len(seeds), len(patches)), np.nan)
     rows = []
+    histories: dict[tuple[int, int], Floats] = {}
     for place, seed in enumerate(seeds):
         for fold, test in enumerate(folds(patches.region, target, count, seed)):
             kept = patches.take(~test)
@@ -73,9 +103,10 @@ def cross_validate(
             said = expert.scores(patches.take(test))
             scores[place, test] = said
             rows.append(_row(expert, target[test], said, seed, fold))
+            histories[seed, fold] = expert.history
             if progress is not None:
                 progress(1)
-    return CrossValidation(scores, target, pd.DataFrame(rows))
+    return CrossValidation(scores, target, pd.DataFrame(rows), histories)
 
 
 def _row(expert: Expert, target: Bools, said: Floats, seed: int, fold: int) -> dict[str, object]:

@@ -27,7 +27,7 @@ from etchscope.run.execute import Executor, execute
 from etchscope.store import Store
 from etchscope.store.runs import drop_partial
 
-__all__ = ["FindReport", "find", "recipe_of"]
+__all__ = ["FindReport", "find", "normalisation_of", "recipe_of"]
 
 _BATCH = 16
 """Tiles a part: small enough to lose little at a kill, large enough for a file of its own."""
@@ -81,7 +81,7 @@ def _spread_over(tiles: Sequence[int], count: int) -> list[int]:
     return [tiles[i] for i in at.tolist()]
 
 
-def _normalisation(store: Store, scan: Scan) -> Normalisation:
+def normalisation_of(store: Store, scan: Scan) -> Normalisation:
     """Return the scan's normalisation; fitted on its included tiles the first time only."""
     recipe = recipe_of(scan)
     known = store.load_fit(scan.name, recipe.digest)
@@ -150,7 +150,7 @@ def _searched(scan: Scan, region: Floats | None) -> tuple[int, ...]:
 def _plan(store: Store, scan: Scan, settings: FindSettings, region: Floats | None) -> _Plan:
     Lighting.of_scan(scan)
     tiles = _searched(scan, region)
-    normalisation = _normalisation(store, scan)
+    normalisation = normalisation_of(store, scan)
     calibration = _calibration(store, scan, normalisation, settings)
     record = {
         "stage": "find",
@@ -173,7 +173,7 @@ def _constants(
     """Return what every tile of a run needs, loaded once a worker; ``run`` is its identity."""
     store = Store.open(path)
     scan = store.scan(scan_name)
-    normalisation = _normalisation(store, scan)
+    normalisation = normalisation_of(store, scan)
     return normalisation, _calibration(store, scan, normalisation, settings), Lighting.of_scan(scan)
 
 

@@ -3,6 +3,7 @@
 from etchscope.store.adding import Added, TilePictures
 from etchscope.store.check import Finding
 from etchscope.store.labelling import read_taxonomy
+from etchscope.store.models import read_model, write_model
 from etchscope.store.removal import Removal
 from etchscope.store.rows import LeftOut
 from etchscope.store.store import Store
@@ -16,8 +17,10 @@ __all__ = [
     "Store",
     "TilePictures",
     "read_columns",
+    "read_model",
     "read_table",
     "read_taxonomy",
     "write_labels",
+    "write_model",
     "write_table",
 ]

@@ -13,6 +13,7 @@ from etchscope.store.catalogue import Catalogue, ErasureRow, FitRow, RunRow, Sca
 from etchscope.store.files import sha256_of
 from etchscope.store.label_rows import damaged_labels
 from etchscope.store.labelling import TAXONOMY_FILE, read_taxonomy
+from etchscope.store.models import MODELS_FOLDER, read_model
 from etchscope.store.pictures import PictureArray, pixel_digest
 from etchscope.store.removal import unreachable
 from etchscope.store.rows import Picture, get_scan, pictures_of, scan_digest
@@ -30,7 +31,7 @@ class Finding:
     Parameters
     ----------
     severity : ``damaged`` (data are lost) or ``leftover`` (unfinished work; nothing is lost).
-    what : the scan, tile and step, the run or the fit.
+    what : the scan, tile and step, the run, the fit or the model.
     detail : what was expected and what was found.
     """
 
@@ -49,6 +50,7 @@ def check_store(catalogue: Catalogue, root: Path, progress: Progress) -> list[Fi
                 *_run_findings(session, root),
                 *_fit_findings(session, root),
                 *_label_findings(session, root),
+                *_model_findings(root),
                 *_leftovers(session, root),
             ]
     except LookupError as error:  # rows that should name each other
@@ -154,6 +156,18 @@ def _file_findings(what: str, path: Path, sha256: str) -> Iterator[Finding]:
         yield Finding("damaged", what, f"{path} is missing")
     elif sha256_of(path) != sha256:
         yield Finding("damaged", what, f"{path} is not as it was written")
+
+
+def _model_findings(root: Path) -> Iterator[Finding]:
+    folder = root / MODELS_FOLDER
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.name.startswith("."):
+            yield Finding("leftover", f"{MODELS_FOLDER}/{path.name}", "unfinished work")
+            continue
+        try:
+            read_model(path)
+        except BadInput as error:
+            yield Finding("damaged", f"model {path.name}", str(error))
 
 
 def _leftovers(session: Session, root: Path) -> Iterator[Finding]:

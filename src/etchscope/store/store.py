@@ -17,6 +17,7 @@ from etchscope.store.catalogue import Catalogue, FitRow, FoilRow, ScanRow, Stack
 from etchscope.store.check import Finding, check_store
 from etchscope.store.files import delete, machine_failures, sync_path, sync_tree
 from etchscope.store.labelling import Labelling
+from etchscope.store.models import Models
 from etchscope.store.pictures import PictureArray
 from etchscope.store.products import Products
 from etchscope.store.query import rows_where, tile_table
@@ -38,13 +39,13 @@ _CATALOGUE = "catalogue.sqlite"
 _FOLDERS = ("images", "runs", "fits")
 
 
-class Store(Products, Labelling):
+class Store(Products, Labelling, Models):
     """A store that is open; make one with ``Store.create`` or ``Store.open``.
 
     Reads are safe from any thread; pickling sends the path, so a worker opens its own.
 
     Layout: ``catalogue.sqlite`` (all rows, and the schema version), ``images/{scan}.zarr``,
-    ``runs/{run}/``, ``fits/``, ``taxonomy.json`` where it is not the default.
+    ``runs/{run}/``, ``fits/``, ``models/{model}/``, ``taxonomy.json`` where it is not the default.
     Names that begin with a dot are unfinished work.
     """
 

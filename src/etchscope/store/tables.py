@@ -39,7 +39,7 @@ def pits_to_arrow(pits: pd.DataFrame, *, record: Mapping[str, Any] | None = None
     record : provenance of the table, without times.
     """
     known = {c.name for c in COLUMNS}
-    extra = [c for c in pits.columns if c not in known]
+    extra = [c for c in pits.columns if c not in known and not c.startswith("p_")]
     whole = as_pits(pits.drop(columns=extra).reset_index(drop=True))
     table = pd.concat([whole, pits[extra].reset_index(drop=True)], axis=1)
     about = {

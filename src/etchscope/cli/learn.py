@@ -1,0 +1,428 @@
+"""Commands that learn and decide: train, run, candidates."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+import typer
+
+from etchscope.cli.analyse import opened_paths, polygon_of, require_output
+from etchscope.cli.progress import progress_bar
+from etchscope.foil import BadInput
+from etchscope.ingest import Overrides
+from etchscope.ingest.scan_json import read_json
+from etchscope.run import Executor
+from etchscope.store import Store, read_model
+from etchscope.store.tables import write_table
+
+if TYPE_CHECKING:
+    from etchscope.ensemble import ExpertKind, Model, TrainedModel
+    from etchscope.learn import Training
+
+# PyTorch takes a second to load: only these commands wait for it.
+
+__all__ = ["COMMANDS"]
+
+StorePath = Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
+Region = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="JSON polygon [[x, y], …] in foil mm.")
+]
+
+
+def _prior(text: str | None) -> dict[str, float] | None:
+    """Return the shares of ``hip=0.01,top=0.4,…``."""
+    if text is None:
+        return None
+    shares = {}
+    for part in text.split(","):
+        name, equals, value = part.partition("=")
+        try:
+            shares[name.strip()] = float(value)
+        except ValueError as error:
+            raise BadInput("--prior", "hip=0.01,top=0.4,…", repr(part)) from error
+        if not equals:
+            raise BadInput("--prior", "hip=0.01,top=0.4,…", repr(part))
+    return shares
+
+
+def _kinds(path: Path | None) -> "tuple[ExpertKind, ...] | None":
+    from etchscope.ensemble import kinds_of
+
+    return None if path is None else kinds_of(read_json(path), where=str(path))
+
+
+def train_command(
+    store: StorePath,
+    name: Annotated[str, typer.Option(help="Name of the model in the store.")],
+    scan: Annotated[
+        list[str] | None, typer.Option(help="Scans whose labels to use [all]; may be repeated.")
+    ] = None,
+    region: Region = None,
+    classes: Annotated[
+        list[str] | None,
+        typer.Option("--class", help="Classes to tell apart [all decidable]; may be repeated."),
+    ] = None,
+    signal: Annotated[str | None, typer.Option(help="The class to search for [hip].")] = None,
+    experts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help='Experts as JSON, {"hip-top": [["hip"], ["top"]]} [each two].'
+        ),
+    ] = None,
+    method: Annotated[
+        Literal["stacked", "highest", "multiclass"], typer.Option(help="What makes the ensemble.")
+    ] = "stacked",
+    network: Annotated[
+        Literal["plain", "each-lamp", "azimuth", "equivariant"], typer.Option(help="The network.")
+    ] = "equivariant",
+    lights: Annotated[
+        Literal["all", "lamps", "one"], typer.Option(help="Which lights the network sees.")
+    ] = "all",
+    augmentation: Annotated[
+        Literal["none", "C4", "D4", "C8"], typer.Option(help="How patches are turned in training.")
+    ] = "D4",
+    loss: Annotated[
+        Literal["balanced", "focal", "partial-auc"], typer.Option(help="What training minimises.")
+    ] = "balanced",
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the labels at most.")] = 25,
+    rate: Annotated[float, typer.Option(help="Learning rate.")] = 4e-3,
+    size: Annotated[int, typer.Option(min=4, help="Pixels a side of a patch.")] = 28,
+    folds: Annotated[int, typer.Option(min=2, help="Folds of whole tiles.")] = 5,
+    seed: Annotated[int, typer.Option(help="Of weights, order and folds.")] = 0,
+    prior: Annotated[
+        str | None, typer.Option(metavar="SHARES", help="hip=0.01,top=0.4,… [equal shares].")
+    ] = None,
+    efficiency: Annotated[
+        float, typer.Option(help="Of the labelled signal, at the first working point.")
+    ] = 0.99,
+    start: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Go on from this model of the store.")
+    ] = None,
+    tune: Annotated[
+        int, typer.Option(min=0, help="Try so many other trainings on the first expert first.")
+    ] = 0,
+    audit: Annotated[
+        Path | None,
+        typer.Option(metavar="TABLE", help="Write labels that are probably wrong, .csv."),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also write figures of the training.")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Take the place of the model of that name.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a model on the store's labels and keep it in the store.
+
+    Every expert is trained once a fold, so each label is judged by experts that never saw it; all
+    figures, the ensemble and the working point come from that.
+
+    Example: etchscope train plate7 --name first --report training
+    """
+    from etchscope.learn import Training
+    from etchscope.run.train import audited, gather, train
+
+    opened = Store.open(store)
+    if name in opened.models() and not replace:
+        hint = "Choose another name, or give --replace."
+        raise BadInput("--name", "a model that is not there yet", repr(name), hint)
+    if audit is not None and audit.suffix.lower() != ".csv":
+        raise BadInput(audit, "a name that ends in .csv", repr(audit.suffix))
+    kinds, shares = _kinds(experts), _prior(prior)
+    before = None if start is None else _model(opened, start)
+    training = Training(
+        network=network,
+        lights=lights,
+        augmentation=augmentation,
+        loss=loss,
+        epochs=epochs,
+        rate=rate,
+    )
+    with progress_bar("Cutting patches") as bar:
+        gathered = gather(
+            opened,
+            scans=scan,
+            region=polygon_of(region),
+            classes=classes,
+            size=size,
+            total=bar.total,
+            progress=bar.advance,
+        )
+    if tune:
+        training = _tuned(gathered, training, tune, seed)
+    with progress_bar("Training", folds * _experts(gathered.classes, kinds, method)) as bar:
+        done = train(
+            gathered,
+            training,
+            signal=signal,
+            kinds=kinds,
+            method=method,
+            prior=shares,
+            efficiency=efficiency,
+            folds=folds,
+            seed=seed,
+            start=before,
+            progress=bar.advance,
+        )
+    opened.save_model(name, *done.model.to_record(), replace=replace)
+    if audit is not None:
+        audited(done).to_csv(audit, index=False, lineterminator="\n")
+    if report is not None:
+        from etchscope.report.training import write_training
+
+        write_training(done, report)
+    if as_json:
+        _, card = opened.load_model(name)
+        short = {k: card[k] for k in ("information", "working_point", "domain")}
+        typer.echo(json.dumps({"model": name, "outside": gathered.outside, **short}, indent=1))
+        return
+    _tell(name, done, gathered.outside)
+    if audit is not None:
+        typer.echo(f"{audit}: {len(audited(done))} labels are probably wrong")
+    if report is not None:
+        typer.echo(report / "index.html")
+
+
+def _experts(classes: tuple[str, ...], kinds: Any, method: str) -> int:
+    from etchscope.ensemble import default_kinds
+
+    return 1 if method == "multiclass" else len(kinds or default_kinds(classes))
+
+
+def _tuned(gathered: Any, training: "Training", trials: int, seed: int) -> "Training":
+    from etchscope.ensemble import default_kinds
+    from etchscope.learn import tune
+
+    kind = default_kinds(gathered.classes)[0]
+    labelled = gathered.labelled
+    some = pd.Series(labelled.said).isin(kind.classes).to_numpy()
+    target = np.asarray(kind.target(labelled.said[some]), bool)
+    with progress_bar(f"Trying on {kind.name}", trials) as bar:
+        best, table = tune(
+            labelled.patches.take(some),
+            target,
+            training,
+            trials=trials,
+            seed=seed,
+            progress=bar.advance,
+        )
+    typer.echo(table.head(5).to_string(index=False), err=True)
+    return best
+
+
+def _tell(name: str, done: "TrainedModel", outside: int) -> None:
+    information, point = done.model.information, done.model.working_point
+    labels = ", ".join(f"{n} {c}" for c, n in information["labels"].items())
+    typer.echo(f"{name}: {labels} on {information['tiles']} tiles, {information['folds']} folds")
+    if outside:
+        typer.echo(f"  {outside} labels lie on no included tile and were left out")
+    for expert, figures in information["experts"].items():
+        of_folds = figures["of_folds"]
+        failed = f", {figures['failed']} trainings failed" if figures["failed"] else ""
+        typer.echo(
+            f"  {expert:<14} balanced accuracy {100 * figures['balanced_accuracy']:.2f} % "
+            f"(folds {100 * min(of_folds):.1f} to {100 * max(of_folds):.1f}){failed}"
+        )
+    value, low, high = (100 * v for v in point.efficiency)
+    typer.echo(
+        f"  working point: score {point.threshold:.2f}, efficiency {value:.1f} % "
+        f"[{low:.1f}, {high:.1f}] on {point.measured_on}"
+    )
+
+
+def _model(store: Store, name: str) -> "Model":
+    from etchscope.ensemble import Model
+
+    return Model.from_record(*store.load_model(name))
+
+
+def run_command(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="A store, a scan directory, or pictures."),
+    ],
+    model: Annotated[
+        str, typer.Option(help="Name of a model of the store, or folder of an exported model.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Pit table, .csv or .parquet."),
+    ] = None,
+    candidates: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Candidates, the best first, .csv or .parquet."),
+    ] = None,
+    scan: Annotated[str | None, typer.Option(help="Scan of the store [all of them].")] = None,
+    region: Region = None,
+    prior: Annotated[
+        str, typer.Option(help="Shares that probabilities assume: foil, model, or hip=0.01,….")
+    ] = "foil",
+    workers: Annotated[int, typer.Option(min=1, help="Threads or processes.")] = 2,
+    executor: Annotated[Executor, typer.Option(help="How the tiles are shared out.")] = "threads",
+    as_json: Json = False,
+) -> None:
+    """Find the pits, score them with a model, and decide.
+
+    Example: etchscope run plate7 --model first -o pits.parquet --candidates candidates.csv
+
+    Example: etchscope run scan-directory --model exported-model -o pits.csv
+    """
+    from etchscope.run.score import score
+
+    require_output(output)
+    require_output(candidates)
+    shares = prior if prior in ("foil", "model") else _prior(prior)
+    reports, tables, ranked = [], [], []
+    with opened_paths(paths, Overrides(scan=scan), skip_bad=False) as store:
+        name = _registered(store, model)
+        polygon = polygon_of(region)
+        for one in store.scans() if scan is None else [scan]:
+            with progress_bar(f"Scoring {one}") as bar:
+                done = score(
+                    store,
+                    one,
+                    name,
+                    region=polygon,
+                    prior=shares,  # type: ignore[arg-type]
+                    workers=workers,
+                    executor=executor,
+                    progress=bar.advance,
+                    total=bar.total,
+                )
+            reports.append(done)
+            tables.append(store.read_pits(done.run))
+            ranked.append(_candidates(store, done.run))
+            if not as_json:
+                _tell_run(done)
+        record = {"runs": [store.run_record(r.run) for r in reports]}
+    if not reports:
+        raise BadInput(paths[0], "a store with scans", "an empty store", hint="Add a scan.")
+    if output is not None:
+        write_table(output, pd.concat(tables, ignore_index=True), record=record)
+    if candidates is not None:
+        best = pd.concat(ranked, ignore_index=True)
+        best = best.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+        write_table(candidates, best, record=record)
+    if as_json:
+        typer.echo(json.dumps([asdict(r) for r in reports]))
+
+
+def _registered(store: Store, model: str) -> str:
+    """Return the name of a model in the store; one in a folder is imported under its digest."""
+    if model in store.models():
+        return model
+    folder = Path(model)
+    if not folder.is_dir():
+        listed = ", ".join(store.models()) or "none yet"
+        hint = "Train one with `etchscope train`."
+        raise BadInput("--model", f"a model of the store ({listed}) or a folder", repr(model), hint)
+    _, card = read_model(folder)
+    return store.import_model(folder, f"imported-{card['weights_sha256'][:12]}")
+
+
+def _candidates(store: Store, run: str) -> pd.DataFrame:
+    from etchscope.ensemble import candidate_table
+
+    record = store.run_record(run)
+    signal = store.load_model(record["model"]["name"])[1]["signal"]
+    size = store.scan(record["scan"]).pixel_size_um
+    return candidate_table(store.read_pits(run), pixel_size_um=size, signal=signal)
+
+
+def _tell_run(done: Any) -> None:
+    again = ", done before" if done.was_done else ""
+    selected = done.counts["selected"]
+    typer.echo(
+        f"{done.scan}: {done.pits} pits on {done.tiles} tiles, {selected} selected, "
+        f"{done.run}{again}"
+    )
+    if done.counts["foreign_scan"]:
+        typer.echo(
+            f"{done.scan}: unlike what {done.model} was trained on, so nothing of it is valid; "
+            "train on labels of such a scan"
+        )
+    elif done.counts["not_valid"]:
+        typer.echo(
+            f"{done.scan}: {done.counts['not_valid']} pits lie outside what {done.model} was "
+            "trained on; it says nothing of them"
+        )
+
+
+def candidates_command(
+    store: StorePath,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Candidates, .csv or .parquet."),
+    ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Contact sheet: a page with cut-outs.")
+    ] = None,
+    scan: Annotated[str | None, typer.Option(help="Scan [all that were scored].")] = None,
+    run: Annotated[str | None, typer.Option(help="Run [the latest of each scan].")] = None,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="At most so many.")] = 100,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also those below the working point or not valid.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List the candidates of scored runs, the best first, with pictures if asked for.
+
+    Example: etchscope candidates plate7 -o candidates.csv --sheet candidates
+    """
+    require_output(output)
+    opened = Store.open(store)
+    runs = [run] if run is not None else _scored_runs(opened, scan)
+    tables = [_candidates(opened, name) for name in runs]
+    table = pd.concat(tables, ignore_index=True)
+    if not every:
+        table = table[table["selected"].fillna(value=False).astype(bool)]
+    table = table.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+    table = table.head(count)
+    if output is not None:
+        write_table(output, table, record={"runs": [opened.run_record(name) for name in runs]})
+    if sheet is not None:
+        _sheet(opened, table, sheet)
+    if as_json:
+        typer.echo(table.to_json(orient="records", double_precision=10))
+        return
+    shown = ["scan", "tile", "pit", "x_px", "y_px", "score", "p_hip", "class", "valid"]
+    shown = [c for c in shown if table[c].notna().any()] if len(table) else shown
+    if len(table):
+        typer.echo(table[shown].round(3).to_string(index=False))
+    typer.echo(f"{len(table)} candidates of {', '.join(runs)}")
+
+
+def _scored_runs(store: Store, scan: str | None) -> list[str]:
+    out = []
+    for name in store.scans() if scan is None else [scan]:
+        for run in reversed(store.runs(name)["run"].tolist()):
+            if store.run_record(run).get("stage") == "score":
+                out.append(str(run))
+                break
+    if not out:
+        raise BadInput(store.path, "a scored run", "none", "Start with `etchscope run`.")
+    return out
+
+
+def _sheet(store: Store, table: pd.DataFrame, directory: Path) -> None:
+    from etchscope.report.candidates import candidate_views
+    from etchscope.report.contact import contact_sheet
+
+    with progress_bar("Drawing candidates", len(table)) as bar:
+        views = candidate_views(store, table, progress=bar.advance)
+        page = contact_sheet(views, directory)
+    typer.echo(page)
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "train": train_command,
+    "run": run_command,
+    "candidates": candidates_command,
+}
+"""Name on the command line → function, in the order of the help."""

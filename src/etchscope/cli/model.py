@@ -1,0 +1,194 @@
+"""Commands on the models of a store: model ls, show, export, import, rm, working-point."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from etchscope.foil import BadInput
+from etchscope.store import Store, read_table
+
+__all__ = ["app"]
+
+StorePath = Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the model.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
+
+app = typer.Typer(
+    name="model",
+    help="Models: list, show, hand on, choose a working point.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command("ls")
+def ls_command(store: StorePath, as_json: Json = False) -> None:
+    """List the models of a store.
+
+    Example: etchscope model ls plate7
+    """
+    opened = Store.open(store)
+    rows = [_short(name, opened.load_model(name)[1]) for name in opened.models()]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        labels = ", ".join(f"{n} {c}" for c, n in row["labels"].items())
+        typer.echo(f"{row['name']:<20} {labels}; {row['method']}; {row['chosen_by']}")
+    if not rows:
+        typer.echo("no models; train one with `etchscope train`")
+
+
+def _short(name: str, card: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "classes": card.get("classes", []),
+        "method": card.get("method", ""),
+        "labels": card.get("information", {}).get("labels", {}),
+        "chosen_by": card.get("working_point", {}).get("chosen_by", ""),
+        "weights_sha256": card["weights_sha256"],
+    }
+
+
+@app.command("show")
+def show_command(store: StorePath, name: Name) -> None:
+    """Print a model's card: data, figures with intervals, working point, validity.
+
+    Example: etchscope model show plate7 first
+    """
+    _, card = Store.open(store).load_model(name)
+    for records in card.get("experts", {}).values():
+        for record in records:
+            record["history"] = f"{len(record['history'])} epochs"
+    typer.echo(json.dumps(card, indent=1, ensure_ascii=False))
+
+
+@app.command("export")
+def export_command(
+    store: StorePath,
+    name: Name,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="PATH", help="A new folder, or a file that ends in .onnx."
+        ),
+    ],
+) -> None:
+    """Write a model for another store (safetensors and a card), or as ONNX for other programs.
+
+    Example: etchscope model export plate7 first -o first-model
+
+    Example: etchscope model export plate7 first -o first.onnx
+    """
+    opened = Store.open(store)
+    if output.suffix.lower() == ".onnx":
+        from etchscope.ensemble import Model, to_onnx
+
+        content = to_onnx(Model.from_record(*opened.load_model(name)))
+        if not output.absolute().parent.is_dir():
+            raise BadInput(output, "an existing folder", f"no {output.parent}")
+        output.write_bytes(content)
+    else:
+        opened.export_model(name, output)
+    typer.echo(output)
+
+
+@app.command("import")
+def import_command(
+    store: StorePath,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an exported model.")],
+    name: Annotated[str | None, typer.Option(help="Name in the store [the folder's].")] = None,
+) -> None:
+    """Take a model into a store.
+
+    Example: etchscope model import plate8 first-model --name first
+    """
+    from etchscope.ensemble import Model
+    from etchscope.store import read_model
+
+    Model.from_record(*read_model(folder))  # refuses what only looks like a model
+    typer.echo(Store.open(store).import_model(folder, name))
+
+
+@app.command("rm")
+def rm_command(store: StorePath, name: Name) -> None:
+    """Remove a model from a store; what was scored with it stays.
+
+    Example: etchscope model rm plate7 first
+    """
+    Store.open(store).remove_model(name)
+    typer.echo(f"{name} removed")
+
+
+@app.command("working-point")
+def working_point_command(
+    store: StorePath,
+    name: Name,
+    truth: Annotated[
+        Path, typer.Option(metavar="TABLE", help="All true signal of the scan, .csv or .parquet.")
+    ],
+    scan: Annotated[str | None, typer.Option(help="Scan that was scored [the only one].")] = None,
+    efficiency: Annotated[float | None, typer.Option(help="Efficiency to reach.")] = None,
+    false_per_tile: Annotated[
+        float | None, typer.Option(help="False candidates a tile to allow.")
+    ] = None,
+    tolerance_px: Annotated[
+        float, typer.Option(min=0.1, help="A candidate closer to a true opening is true.")
+    ] = 6.0,
+    as_json: Json = False,
+) -> None:
+    """Choose where a model draws the line, on a scored scan whose signal is known.
+
+    The scan must have been scored with this model (`etchscope run`). Choose on one foil and
+    measure on another: a threshold flatters the foil that it was chosen on.
+
+    Example: etchscope model working-point plate7 first --truth truth.parquet --false-per-tile 0.1
+    """
+    from etchscope.ensemble import Model
+    from etchscope.run.search import measured_working_point, search_of_run
+
+    opened = Store.open(store)
+    model = Model.from_record(*opened.load_model(name))
+    run = _scored(opened, name, scan)
+    search, _ = search_of_run(
+        opened,
+        run,
+        read_table(truth),
+        signal=model.signal,
+        tolerance_px=tolerance_px,
+        where=str(truth),
+    )
+    where = f"{search.particles} true {model.signal} on {search.tiles} tiles, {run}"
+    point = measured_working_point(
+        search, efficiency=efficiency, false_per_tile=false_per_tile, measured_on=where
+    )
+    opened.save_model(name, *model.at(point).to_record(), replace=True)
+    if as_json:
+        typer.echo(json.dumps(opened.load_model(name)[1]["working_point"], indent=1))
+        return
+    value, low, high = (100 * v for v in point.efficiency)
+    typer.echo(f"score {point.threshold:.3f} ({point.chosen_by})")
+    typer.echo(f"efficiency {value:.1f} % [{low:.1f}, {high:.1f}]")
+    chance = search.chance(point.threshold)
+    typer.echo(f"by chance (turned by 180°) {chance}; purity {search.purity(point.threshold)}")
+    for what, told in (("tile", point.false_per_tile), ("cm²", point.false_per_cm2)):
+        typer.echo(f"false candidates a {what}: {told[0]:.3g} [{told[1]:.3g}, {told[2]:.3g}]")
+
+
+def _scored(store: Store, model: str, scan: str | None) -> str:
+    """Return the latest run of this model."""
+    weights = store.load_model(model)[1]["weights_sha256"]
+    found: dict[str, str] = {}
+    for name in store.scans() if scan is None else [scan]:
+        for run in store.runs(name)["run"].tolist():
+            record = store.run_record(run)
+            if record.get("model", {}).get("weights_sha256") == weights:
+                found[name] = str(run)
+    if not found:
+        hint = f"Start with `etchscope run STORE --model {model}`."
+        raise BadInput("--scan", f"a scan that was scored with {model}", "none", hint)
+    if len(found) > 1:
+        raise BadInput("--scan", f"one of {', '.join(found)}", "none given")
+    return next(iter(found.values()))

@@ -1,0 +1,51 @@
+"""The ensemble: from experts to calibrated probabilities, a working point and candidates."""
+
+from etchscope.ensemble.candidates import (
+    best_of_each_place,
+    candidate_table,
+    partner_rows,
+    places_px,
+    share_in_pairs,
+)
+from etchscope.ensemble.combine import Combiner, Method, fit_combiner, log_votes
+from etchscope.ensemble.gaussians import Gaussians, fit_gaussians
+from etchscope.ensemble.kinds import (
+    MISC,
+    ExpertKind,
+    default_kinds,
+    kinds_of,
+    multiclass_kind,
+)
+from etchscope.ensemble.model import Domain, Model, WorkingPoint
+from etchscope.ensemble.onnx import to_onnx
+from etchscope.ensemble.prior import at_prior, checked_prior, estimated_prior
+from etchscope.ensemble.train import Labelled, TrainedModel, train_model
+
+__all__ = [
+    "MISC",
+    "Combiner",
+    "Domain",
+    "ExpertKind",
+    "Gaussians",
+    "Labelled",
+    "Method",
+    "Model",
+    "TrainedModel",
+    "WorkingPoint",
+    "at_prior",
+    "best_of_each_place",
+    "candidate_table",
+    "checked_prior",
+    "default_kinds",
+    "estimated_prior",
+    "fit_combiner",
+    "fit_gaussians",
+    "kinds_of",
+    "log_votes",
+    "multiclass_kind",
+    "partner_rows",
+    "places_px",
+    "share_in_pairs",
+    "to_onnx",
+    "train_model",
+]

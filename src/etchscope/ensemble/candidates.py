@@ -1,0 +1,102 @@
+"""From scored openings to candidates: one a place, the best first."""
+
+import numpy as np
+import pandas as pd
+from scipy.spatial import cKDTree
+
+from etchscope.foil.types import Bools, Floats, Ints
+
+__all__ = ["best_of_each_place", "candidate_table", "partner_rows", "places_px", "share_in_pairs"]
+
+_SAME_PLACE_PX = 7.0
+"""Openings closer than a pit's radius speak of one particle."""
+
+
+def places_px(pits: pd.DataFrame, pixel_size_um: float | None) -> Floats:
+    """Return where openings are in pixels of one frame for all tiles, (n, 2).
+
+    Without a scale each tile is a place of its own, far from the others.
+    """
+    if pixel_size_um is not None and pits["x_mm"].notna().all():
+        return np.asarray(pits[["x_mm", "y_mm"]].to_numpy(np.float64) * 1000 / pixel_size_um)
+    far = 1e6 * pits["tile"].to_numpy(np.float64)
+    return np.asarray(pits[["x_px", "y_px"]].to_numpy(np.float64) + far[:, None])
+
+
+def best_of_each_place(place_px: Floats, score: Floats, reach_px: float = _SAME_PLACE_PX) -> Bools:
+    """Return which openings have the best score of all within reach that are left, (n,).
+
+    The best first, each takes its neighbours away; of equal scores the first row is better.
+
+    Parameters
+    ----------
+    place_px : (n, 2).
+    score : (n,).
+    """
+    n = len(score)
+    best = np.zeros(n, bool)
+    if n == 0:
+        return best
+    rank = np.empty(n, np.int64)
+    rank[np.lexsort((np.arange(n), -np.asarray(score)))] = np.arange(n)
+    pairs = cKDTree(place_px).query_pairs(reach_px, output_type="ndarray")
+    swap = rank[pairs[:, 0]] > rank[pairs[:, 1]]
+    better, worse = np.where(swap, pairs[:, ::-1].T, pairs.T)
+    left = np.ones(n, bool)
+    while left.any():
+        beaten = np.zeros(n, bool)
+        beaten[worse[left[better] & left[worse]]] = True
+        kept = left & ~beaten
+        best |= kept
+        left &= ~kept
+        left[worse[kept[better]]] = False
+    return best
+
+
+def partner_rows(pits: pd.DataFrame) -> Ints:
+    """Return, per row, the row of its partner; −1 without one."""
+    row = pd.Series(np.arange(len(pits)), index=pits["pit"])
+    return np.asarray(row.reindex(pits["partner"]).fillna(-1).to_numpy(np.int64))
+
+
+def share_in_pairs(table: pd.DataFrame, partner: Ints, signal: str) -> pd.DataFrame:
+    """Return decided rows where both pits of a pair that is signal have the better one's figures.
+
+    Pits that lie near each other by geometry alone stay a top and a bottom pit.
+
+    Parameters
+    ----------
+    table : columns ``class``, ``score`` and any more.
+    partner : see ``partner_rows``.
+    """
+    rows = np.arange(len(table))
+    other = np.where(partner < 0, rows, partner)
+    score = table["score"].to_numpy(np.float64)
+    is_signal = (table["class"] == signal).to_numpy()
+    takes = is_signal[other] & (score[other] > score)
+    return table.iloc[np.where(takes, other, rows)].set_axis(table.index)
+
+
+def candidate_table(
+    pits: pd.DataFrame, *, pixel_size_um: float | None, signal: str = "hip"
+) -> pd.DataFrame:
+    """Return the candidates of a scored pit table, the best first, one row a place.
+
+    A pair that is signal has its row at the entry pit.
+
+    Parameters
+    ----------
+    pits : scored rows of one scan, see ``foil.COLUMNS``; rows without a score are no candidates.
+    """
+    partner = partner_rows(pits)
+    has_entry = (partner >= 0) & (pits["surface"] == "bottom").to_numpy()
+    is_exit = has_entry & (pits["class"] == signal).to_numpy()
+    is_exit &= (pits["class"].to_numpy(object)[partner] == signal) & (
+        pits["score"].to_numpy(np.float64)[partner] == pits["score"].to_numpy(np.float64)
+    )
+    scored = pits[pits["score"].notna().to_numpy() & ~is_exit]
+    best = best_of_each_place(
+        places_px(scored, pixel_size_um), scored["score"].to_numpy(np.float64)
+    )
+    kept = scored[best].sort_values("score", ascending=False, kind="stable")
+    return kept.reset_index(drop=True)

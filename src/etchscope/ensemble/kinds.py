@@ -1,0 +1,88 @@
+"""What experts there are: which classes each tells apart. Data from a file, not code."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from etchscope.foil import BadInput
+
+__all__ = ["MISC", "ExpertKind", "default_kinds", "kinds_of", "multiclass_kind"]
+
+MISC = "misc"
+"""The class of what is no pit; pits are told from it all together."""
+
+
+@dataclass(frozen=True)
+class ExpertKind:
+    """An expert's name and the groups of classes that it tells apart, two or more."""
+
+    name: str
+    groups: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        where = f"expert {self.name}"
+        if len(self.groups) < 2 or not all(self.groups):
+            raise BadInput(where, "two or more groups of classes", str(self.groups))
+        classes = [c for group in self.groups for c in group]
+        if len(classes) != len(set(classes)):
+            raise BadInput(where, "each class in one group", str(self.groups))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """All classes it was taught."""
+        return tuple(c for group in self.groups for c in group)
+
+    def target(self, said: NDArray[np.str_]) -> NDArray[np.generic]:
+        """Return what it is to say of patches of its classes: see ``learn.train_expert``."""
+        if len(self.groups) == 2:
+            return np.isin(said, self.groups[0])
+        places = {c: k for k, group in enumerate(self.groups) for c in group}
+        return np.array([places[c] for c in said.tolist()], np.int64)
+
+
+def default_kinds(classes: Sequence[str]) -> tuple[ExpertKind, ...]:
+    """Return an expert for each two classes of pits, and one for pits against ``misc``.
+
+    >>> [kind.name for kind in default_kinds(["hip", "top", "bottom", "misc"])]
+    ['hip-top', 'hip-bottom', 'top-bottom', 'pit-misc']
+    """
+    pits = [c for c in classes if c != MISC]
+    kinds = [ExpertKind(f"{a}-{b}", ((a,), (b,))) for a, b in combinations(pits, 2)]
+    if MISC in classes:
+        kinds.append(ExpertKind(f"pit-{MISC}", (tuple(pits), (MISC,))))
+    return tuple(kinds)
+
+
+def multiclass_kind(classes: Sequence[str]) -> ExpertKind:
+    """Return the one expert that tells all classes apart at once."""
+    return ExpertKind("all", tuple((c,) for c in classes))
+
+
+def kinds_of(record: Mapping[str, Any], *, where: str = "experts") -> tuple[ExpertKind, ...]:
+    """Return the experts of a JSON object: name → groups of classes.
+
+    Raises
+    ------
+    BadInput : not such an object.
+
+    Examples
+    --------
+    >>> kinds_of({"hip-single": [["hip"], ["top", "bottom"]]})[0].groups
+    (('hip',), ('top', 'bottom'))
+    """
+    expected = '{"hip-top": [["hip"], ["top"]], …}'
+    if not isinstance(record, Mapping) or not record:
+        raise BadInput(where, expected, repr(record)[:60])
+    kinds = []
+    for name, groups in record.items():
+        is_list = isinstance(groups, list | tuple) and all(
+            isinstance(g, list | tuple) and all(isinstance(c, str) for c in g) for g in groups
+        )
+        if not is_list:
+            raise BadInput(f"{where}: {name}", expected, repr(groups)[:60])
+        kinds.append(ExpertKind(str(name), tuple(tuple(g) for g in groups)))
+    return tuple(kinds)

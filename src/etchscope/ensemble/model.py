@@ -1,0 +1,271 @@
+"""The model: experts, what combines them, where it is valid, and where it draws the line."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from etchscope.ensemble.combine import Combiner, combiner_of
+from etchscope.ensemble.gaussians import Gaussians
+from etchscope.ensemble.kinds import kinds_of
+from etchscope.ensemble.prior import at_prior, checked_prior
+from etchscope.foil import BadInput
+from etchscope.foil.types import Bools, Floats
+from etchscope.learn import Expert, Lights, Patches, features_of
+
+__all__ = ["Domain", "Model", "WorkingPoint"]
+
+_FOREIGN = 0.05
+"""Share of pits beyond ``Domain.usual`` above which a whole scan is foreign; 0.01 is usual."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Where a model may be used.
+
+    ``recipe``: digest of the normalisation's recipe. ``pixel_size_um``: (low, high), or None where
+    it was trained without a scale. ``density_per_mm2``: up to this local density of pits; fewer
+    pits are the same pits with fewer neighbours. ``usual``: distance from the labels that 1 % of
+    all finds on their tiles exceed; ``limit``: that none may, as far beyond what 0.1 % exceed as
+    that lies beyond ``usual``.
+    """
+
+    recipe: str
+    pixel_size_um: tuple[float, float] | None
+    density_per_mm2: float | None
+    usual: float
+    limit: float
+
+    def holds(self, distance: Floats, density: Floats) -> Bools:
+        """Return which pits lie inside, (n,); a density that is not known is no reason against."""
+        inside = distance <= self.limit
+        if self.density_per_mm2 is not None:
+            inside = inside & ~(density > self.density_per_mm2)
+        return np.asarray(inside, bool)
+
+    def is_foreign(self, distance: Floats) -> bool:
+        """Return whether so many pits are unusual that the scan as a whole is another kind."""
+        return len(distance) >= 20 and float((distance > self.usual).mean()) > _FOREIGN
+
+    def knows_scale(self, pixel_size_um: float | None) -> bool:
+        """Return whether a scan's pixel size is one that the model was trained with."""
+        if self.pixel_size_um is None or pixel_size_um is None:
+            return self.pixel_size_um is None and pixel_size_um is None
+        return self.pixel_size_um[0] <= pixel_size_um <= self.pixel_size_um[1]
+
+
+@dataclass(frozen=True)
+class WorkingPoint:
+    """Scores at or above ``threshold`` are selected.
+
+    ``chosen_by``: in words. ``efficiency``, ``false_per_tile``, ``false_per_cm2``: (value, low,
+    high) at 95 % where it was measured, nan where that does not tell. ``measured_on``: in words.
+    """
+
+    threshold: float
+    chosen_by: str
+    measured_on: str
+    efficiency: tuple[float, float, float]
+    false_per_tile: tuple[float, float, float]
+    false_per_cm2: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Model:
+    """Experts and their ensemble.
+
+    Attributes
+    ----------
+    experts : name → trained experts of one kind, whose mean logit counts.
+    combiner : makes probabilities of their logits.
+    signal : the class that is searched for.
+    prior : class → its share, which probabilities assume unless another is given.
+    known, background : how far a pit lies from what was trained with, and from background alone.
+    information : anything else that the card says: data, figures, version.
+    """
+
+    experts: dict[str, tuple[Expert, ...]] = field(repr=False)
+    combiner: Combiner
+    signal: str
+    prior: dict[str, float]
+    known: Gaussians = field(repr=False)
+    background: Gaussians = field(repr=False)
+    domain: Domain
+    working_point: WorkingPoint
+    information: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes it decides between."""
+        return self.combiner.classes
+
+    @property
+    def lights(self) -> Lights:
+        """The lights that its patches must have."""
+        return self._any.lights
+
+    @property
+    def size(self) -> int:
+        """Pixels a side of its patches."""
+        return self._any.size
+
+    @property
+    def _any(self) -> Expert:
+        return next(iter(self.experts.values()))[0]
+
+    def votes(
+        self, patches: Patches, *, progress: Callable[[int], None] | None = None
+    ) -> dict[str, Floats]:
+        """Return expert → its mean logits, (n,) or (n, groups).
+
+        Raises
+        ------
+        BadInput : patches of other lights or another size.
+        """
+        out = {}
+        for name, members in self.experts.items():
+            said = [expert.scores(patches, progress=progress) for expert in members]
+            out[name] = np.mean(said, axis=0)
+        return out
+
+    def log_probabilities(self, patches: Patches) -> Floats:
+        """Return (n, k) logarithms of the classes' probabilities at equal shares."""
+        if not len(patches):
+            return np.empty((0, len(self.classes)))
+        return self.combiner.log_probabilities(list(self.votes(patches).values()))
+
+    def score(self, log_probabilities: Floats) -> Floats:
+        """Return the ranking score, (n,): the log odds of signal at equal shares of all classes.
+
+        It assumes no prior, so a threshold means the same on every foil.
+        """
+        k = self.classes.index(self.signal)
+        rest = np.delete(log_probabilities, k, axis=1)
+        return np.asarray(log_probabilities[:, k] - np.logaddexp.reduce(rest, axis=1), np.float64)
+
+    def judge(self, patches: Patches) -> pd.DataFrame:
+        """Return what is to be known of each patch before a prior: one row a patch.
+
+        Columns ``log_p_{class}`` at equal shares, ``score``, ``distance`` from the training (see
+        ``Domain``), ``anomaly``: the distance from background alone.
+        """
+        told = self.log_probabilities(patches)
+        features = features_of(patches)
+        table = pd.DataFrame(told, columns=[f"log_p_{c}" for c in self.classes])
+        table["score"] = self.score(told)
+        table["distance"] = self.known.nearest(features)
+        table["anomaly"] = self.background.nearest(features)
+        return table
+
+    def decided(self, told: pd.DataFrame, shares: Floats | None = None) -> pd.DataFrame:
+        """Return probabilities and the class of judged patches.
+
+        Parameters
+        ----------
+        told : of ``judge``.
+        shares : (k,) of the classes; the model's prior unless given.
+
+        Returns
+        -------
+        Columns ``p_{class}`` and ``class``, the likeliest.
+        """
+        if shares is None:
+            shares = checked_prior(self.prior, self.classes)
+        p = at_prior(told[[f"log_p_{c}" for c in self.classes]].to_numpy(np.float64), shares)
+        table = pd.DataFrame(p, columns=[f"p_{c}" for c in self.classes], index=told.index)
+        table["class"] = np.array(self.classes, object)[p.argmax(1)] if len(p) else []
+        return table
+
+    def at(self, working_point: WorkingPoint) -> "Model":
+        """Return the model with another working point."""
+        return replace(self, working_point=working_point)
+
+    def to_record(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Return the weights by name, and the card for JSON."""
+        arrays: dict[str, NDArray[Any]] = {"combiner": self.combiner.weights}
+        for name, gaussians in (("known", self.known), ("background", self.background)):
+            arrays |= {f"{name}.{k}": v for k, v in vars(gaussians).items()}
+        for name, members in self.experts.items():
+            for place, expert in enumerate(members):
+                arrays |= {f"experts.{name}.{place}.{k}": v for k, v in expert.state.items()}
+        card = {
+            "classes": list(self.classes),
+            "signal": self.signal,
+            "prior": self.prior,
+            "method": self.combiner.method,
+            "kinds": [
+                {"name": k.name, "groups": [list(g) for g in k.groups]} for k in self.combiner.kinds
+            ],
+            "experts": {n: [e.to_record() for e in m] for n, m in self.experts.items()},
+            "domain": asdict(self.domain),
+            "working_point": _finite(asdict(self.working_point)),
+            "information": self.information,
+        }
+        return arrays, card
+
+    @classmethod
+    def from_record(cls, arrays: Mapping[str, NDArray[Any]], card: Mapping[str, Any]) -> "Model":
+        """Return the model of its weights and card.
+
+        Raises
+        ------
+        BadInput : a part is missing, or does not fit another.
+        """
+        try:
+            return cls._from_record(arrays, card)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, BadInput):
+                raise
+            raise BadInput(
+                "model", "a card and weights that fit each other", repr(error)
+            ) from error
+
+    @classmethod
+    def _from_record(cls, arrays: Mapping[str, NDArray[Any]], card: Mapping[str, Any]) -> "Model":
+        groups = {k["name"]: k["groups"] for k in card["kinds"]}
+        kinds = kinds_of(groups, where="model: kinds")
+        experts = {}
+        for name in groups:
+            members = []
+            for place, record in enumerate(card["experts"][name]):
+                start = f"experts.{name}.{place}."
+                state = {k.removeprefix(start): v for k, v in arrays.items() if k.startswith(start)}
+                expert = Expert.from_record(record, state)
+                expert.module()  # refuses weights that do not fit
+                members.append(expert)
+            experts[name] = tuple(members)
+        known, background = (
+            Gaussians(**{k: arrays[f"{n}.{k}"] for k in ("middle", "scale", "means", "whitening")})
+            for n in ("known", "background")
+        )
+        domain, point = dict(card["domain"]), dict(card["working_point"])
+        if domain["pixel_size_um"] is not None:
+            domain["pixel_size_um"] = tuple(domain["pixel_size_um"])
+        for name in ("efficiency", "false_per_tile", "false_per_cm2"):
+            point[name] = tuple(np.nan if v is None else float(v) for v in point[name])
+        combiner = combiner_of(card, arrays["combiner"], kinds)
+        if card["signal"] not in combiner.classes:
+            raise BadInput("model: signal", " or ".join(combiner.classes), repr(card["signal"]))
+        checked_prior(card["prior"], combiner.classes)
+        return cls(
+            experts,
+            combiner,
+            card["signal"],
+            dict(card["prior"]),
+            known,
+            background,
+            Domain(**domain),
+            WorkingPoint(**point),
+            dict(card["information"]),
+        )
+
+
+def _finite(point: dict[str, Any]) -> dict[str, Any]:
+    """Return a working point for JSON, which has no nan."""
+    return {
+        k: [None if np.isnan(n) else n for n in v] if isinstance(v, tuple) else v
+        for k, v in point.items()
+    }

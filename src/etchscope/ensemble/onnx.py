@@ -1,0 +1,107 @@
+"""Export to ONNX: one file from patches to probabilities, for other people's programs."""
+
+import io
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from etchscope.ensemble.model import Model
+from etchscope.foil import BadInput
+
+__all__ = ["to_onnx"]
+
+_FAR = 12.0
+
+
+class _Whole(nn.Module):
+    """All experts and the combiner: patches → probabilities at equal shares."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        groups = model.experts.values()
+        self.groups = [[expert.module() for expert in group] for group in groups]
+        self.members = nn.ModuleList(nn.ModuleList(group) for group in self.groups)
+        self.channels = [e[0].lights.used(e[0].training.lights)[0].tolist() for e in groups]
+        weights = torch.from_numpy(model.combiner.weights.astype(np.float32))
+        self.register_buffer("weights", weights)
+        self.signal = model.classes.index(model.signal)
+
+    def forward(self, patches: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (n, k) probabilities and (n,) scores, see ``Model.score``."""
+        said = []
+        for group, channels in zip(self.groups, self.channels, strict=True):
+            seen = patches[:, channels]
+            said.append(torch.stack([member(seen) for member in group]).mean(0))
+        raw = self._combined(said)
+        log_p = torch.log_softmax(raw, 1)
+        rest = [k for k in range(log_p.shape[1]) if k != self.signal]
+        score = log_p[:, self.signal] - torch.logsumexp(log_p[:, rest], 1)
+        return torch.exp(log_p), score
+
+    def _combined(self, said: list[Tensor]) -> Tensor:
+        raise NotImplementedError
+
+
+class _Stacked(_Whole):
+    def _combined(self, said: list[Tensor]) -> Tensor:
+        centred = [s if s.shape[1] == 1 else s - s.mean(1, keepdim=True) for s in said]
+        x = torch.clamp(torch.cat(centred, 1), -_FAR, _FAR) / 4
+        first, second = np.triu_indices(x.shape[1])
+        features = torch.cat([x, x[:, first.tolist()] * x[:, second.tolist()]], 1)
+        weights: Tensor = self.get_buffer("weights")
+        return features @ weights[:, :-1].T + weights[:, -1]
+
+
+class _Highest(_Whole):
+    def __init__(self, model: Model) -> None:
+        super().__init__(model)
+        self.places = [
+            [[g for g, group in enumerate(kind.groups) if name in group] for name in model.classes]
+            for kind in model.combiner.kinds
+        ]
+
+    def _combined(self, said: list[Tensor]) -> Tensor:
+        total: Tensor = torch.zeros(())
+        for logits, places in zip(said, self.places, strict=True):
+            raw = torch.cat([logits / 2, -logits / 2], 1) if logits.shape[1] == 1 else logits
+            vote = torch.log_softmax(raw, 1)
+            neutral = vote.mean(1)
+            total = total + torch.stack([vote[:, p[0]] if p else neutral for p in places], 1)
+        weights: Tensor = self.get_buffer("weights")
+        return weights[0, 0] * torch.log_softmax(total, 1)
+
+
+def to_onnx(model: Model) -> bytes:
+    """Return a model as ONNX: input ``patches`` (n, channel, size, size) float32.
+
+    Outputs ``probabilities`` (n, k) at equal shares of the classes, and ``score`` (n,). The
+    metadata names classes and lights; the recipe of normalisation is not part of it.
+
+    Raises
+    ------
+    BadInput : a network that ONNX cannot express.
+    """
+    module = (_Stacked if model.combiner.method == "stacked" else _Highest)(model).eval()
+    example = torch.zeros(2, model.lights.count, model.size, model.size)
+    buffer: Any = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter, about itself
+        try:
+            torch.onnx.export(
+                module,
+                (example,),
+                buffer,
+                input_names=["patches"],
+                output_names=["probabilities", "score"],
+                dynamic_axes={"patches": {0: "n"}, "probabilities": {0: "n"}, "score": {0: "n"}},
+                opset_version=17,
+                dynamo=False,
+            )
+        except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
+            text = str(error).splitlines()[0]
+            raise BadInput("ONNX export", "a network that ONNX can express", text) from error
+    content: bytes = buffer.getvalue()
+    return content

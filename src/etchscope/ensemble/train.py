@@ -1,0 +1,295 @@
+"""Training of a model: experts over folds, and what combines them, from held-out labels."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import balanced_accuracy_score
+
+from etchscope.ensemble.combine import Combiner, Method, fit_combiner
+from etchscope.ensemble.gaussians import fit_gaussians
+from etchscope.ensemble.kinds import ExpertKind, default_kinds, multiclass_kind
+from etchscope.ensemble.model import Domain, Model, WorkingPoint
+from etchscope.ensemble.prior import checked_prior
+from etchscope.evaluate import proportion
+from etchscope.foil import BadInput
+from etchscope.foil.types import Floats, Ints
+from etchscope.learn import (
+    CrossValidation,
+    Expert,
+    Patches,
+    Training,
+    features_of,
+    folds,
+    train_expert,
+)
+
+__all__ = ["Labelled", "TrainedModel", "train_model"]
+
+_NONE = (np.nan, np.nan, np.nan)
+_SCALE = 0.15
+"""Pixel sizes within this of those trained with are the same optics."""
+_DENSER = 1.5
+"""A model is used up to so many times the density that 99 % of its labels have."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Patches of labels.
+
+    ``said``: (n,) class. ``density_per_mm2``: (n,) of pits around each, nan where unknown.
+    ``recipe``: digest of the normalisation's recipe. ``pixel_size_um``: (n,), nan where unknown.
+    ``source``: n rows that say where each comes from, as ``scan, tile, x_px, y_px, id``.
+    """
+
+    patches: Patches
+    said: NDArray[np.str_]
+    density_per_mm2: Floats
+    recipe: str
+    pixel_size_um: Floats
+    source: pd.DataFrame
+
+    def take(self, which: NDArray[np.bool_] | Ints) -> "Labelled":
+        """Return some of them."""
+        return Labelled(
+            self.patches.take(which),
+            self.said[which],
+            self.density_per_mm2[which],
+            self.recipe,
+            self.pixel_size_um[which],
+            self.source[which] if which.dtype == np.bool_ else self.source.iloc[which],
+        )
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model, and what its experts said of the labels that each had not seen.
+
+    ``logits``: expert → (n,) or (n, groups). ``log_probabilities``: (n, k) at equal shares, the
+    combiner fitted on other folds too. ``score``: (n,) of them. ``validation``: expert → its
+    cross-validation on the labels of its own classes.
+    """
+
+    model: Model
+    labelled: Labelled
+    logits: dict[str, Floats]
+    log_probabilities: Floats
+    score: Floats
+    validation: dict[str, CrossValidation]
+
+
+def train_model(
+    labelled: Labelled,
+    training: Training,
+    *,
+    classes: Sequence[str],
+    signal: str,
+    kinds: Sequence[ExpertKind] | None = None,
+    method: Method | str = "stacked",
+    prior: Mapping[str, float] | None = None,
+    efficiency: float = 0.99,
+    count: int = 5,
+    seed: int = 0,
+    start: Model | None = None,
+    context: Patches | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> TrainedModel:
+    """Return a model of all experts; each fold of regions is held out once.
+
+    What combines the experts, the working point and all figures come from held-out labels. In use
+    the experts of all folds count, by their mean.
+
+    Parameters
+    ----------
+    classes : that are decided between; labels of others are left out.
+    signal : the one that is searched for.
+    kinds : the experts; one for each two classes unless given, see ``default_kinds``.
+    method : see ``combine.Method``; or "multiclass": one network for all classes.
+    prior : class → share; equal shares unless given.
+    efficiency : of the first working point, on the labels.
+    start : go on from this model's experts.
+    context : any finds of the labels' tiles, whatever they are: what is usual there. The labels
+        themselves unless given, which may be a choice of the clear ones.
+    progress : called with 1 after each of ``count`` × experts trainings.
+
+    Raises
+    ------
+    BadInput : a class with too few labels, folds that cannot be split, an expert that knows none
+        of the classes, or a class that no expert knows.
+    """
+    if signal not in classes:
+        raise BadInput("signal", " or ".join(classes), repr(signal))
+    labelled = labelled.take(np.isin(labelled.said, list(classes)))
+    for name in classes:
+        labels = int((labelled.said == name).sum())
+        if labels < 2 * count:
+            hint = "Label more, or leave the class out with --class."
+            raise BadInput(f"class {name}", f"{2 * count} labels or more", str(labels), hint)
+    if method == "multiclass":
+        kinds, how = (multiclass_kind(classes),), "highest"
+    else:
+        kinds, how = tuple(kinds or default_kinds(classes)), method
+    _require_known(kinds, classes)
+    tests = list(folds(labelled.patches.region, labelled.said, count, seed))
+    experts: dict[str, tuple[Expert, ...]] = {}
+    logits: dict[str, Floats] = {}
+    validation = {}
+    for kind in kinds:
+        members, said = _cross_trained(labelled, kind, training, tests, seed, start, progress)
+        experts[kind.name], logits[kind.name] = members, said
+        validation[kind.name] = _validation(labelled, kind, members, said, tests, seed)
+    each = list(logits.values())
+    combiner = fit_combiner(how, each, labelled.said, classes, kinds)  # type: ignore[arg-type]
+    told = _cross_combined(combiner, each, labelled.said, tests)
+    model = _assembled(labelled, experts, combiner, signal, prior, context)
+    score = model.score(told)
+    model = model.at(_working_point(score, labelled.said == signal, efficiency))
+    return TrainedModel(model, labelled, logits, told, score, validation)
+
+
+def _require_known(kinds: Sequence[ExpertKind], classes: Sequence[str]) -> None:
+    for kind in kinds:
+        for name in kind.classes:
+            if name not in classes:
+                raise BadInput(f"expert {kind.name}", f"classes of {', '.join(classes)}", name)
+    for name in classes:
+        if not any(name in kind.classes for kind in kinds):
+            raise BadInput("experts", f"one that knows class {name}", "none")
+
+
+def _cross_trained(
+    labelled: Labelled,
+    kind: ExpertKind,
+    training: Training,
+    tests: Sequence[NDArray[np.bool_]],
+    seed: int,
+    start: Model | None,
+    progress: Callable[[int], None] | None,
+) -> tuple[tuple[Expert, ...], Floats]:
+    """Return an expert a fold, and the logits of all labels from the expert that held them out."""
+    patches, count = labelled.patches, len(tests)
+    taught = np.isin(labelled.said, kind.classes)
+    members, logits = [], None
+    for fold, test in enumerate(tests):
+        used = patches.take(taught & ~test)
+        target = kind.target(labelled.said[taught & ~test])
+        held = next(folds(used.region, target, count, seed + 1))
+        begin = None if start is None else start.experts[kind.name][fold % count]
+        expert = train_expert(
+            used, target, training, validation=held, seed=100 * seed + fold, start=begin
+        )
+        said = expert.scores(patches.take(test))
+        if logits is None:
+            logits = np.full((len(patches), *said.shape[1:]), np.nan)
+        logits[test] = said
+        members.append(expert)
+        if progress is not None:
+            progress(1)
+    return tuple(members), np.asarray(logits)
+
+
+def _validation(
+    labelled: Labelled,
+    kind: ExpertKind,
+    members: Sequence[Expert],
+    logits: Floats,
+    tests: Sequence[NDArray[np.bool_]],
+    seed: int,
+) -> CrossValidation:
+    taught = np.isin(labelled.said, kind.classes)
+    target = kind.target(labelled.said[taught])
+    decided = logits > 0 if logits.ndim == 1 else logits.argmax(1)
+    rows = []
+    for fold, (expert, test) in enumerate(zip(members, tests, strict=True)):
+        here = taught & test
+        figure = balanced_accuracy_score(kind.target(labelled.said[here]), decided[here])
+        rows.append(
+            {
+                "seed": seed,
+                "fold": fold,
+                "patches": int(here.sum()),
+                "balanced_accuracy": float(figure),
+                "epochs": len(expert.history),
+                "failed": expert.failed,
+                "learnt": expert.learnt,
+            }
+        )
+    histories = {(seed, fold): expert.history for fold, expert in enumerate(members)}
+    return CrossValidation(logits[taught][None], target, pd.DataFrame(rows), histories)
+
+
+def _cross_combined(
+    combiner: Combiner,
+    logits: Sequence[Floats],
+    said: NDArray[np.str_],
+    tests: Sequence[NDArray[np.bool_]],
+) -> Floats:
+    """Return probabilities of each label from a combiner that was fitted without its fold."""
+    told = np.empty((len(said), len(combiner.classes)))
+    for test in tests:
+        others = [some[~test] for some in logits]
+        fitted = fit_combiner(
+            combiner.method, others, said[~test], combiner.classes, combiner.kinds
+        )
+        told[test] = fitted.log_probabilities([some[test] for some in logits])
+    return told
+
+
+def _assembled(
+    labelled: Labelled,
+    experts: dict[str, tuple[Expert, ...]],
+    combiner: Combiner,
+    signal: str,
+    prior: Mapping[str, float] | None,
+    context: Patches | None,
+) -> Model:
+    classes, features = combiner.classes, features_of(labelled.patches)
+    known = fit_gaussians(features, labelled.said, classes)
+    seen = features if context is None else features_of(context)
+    usual, limit = np.percentile(known.nearest(seen), [99, 99.9]).tolist()
+    sizes = labelled.pixel_size_um[np.isfinite(labelled.pixel_size_um)]
+    density = labelled.density_per_mm2[np.isfinite(labelled.density_per_mm2)]
+    domain = Domain(
+        labelled.recipe,
+        (float(sizes.min() * (1 - _SCALE)), float(sizes.max() * (1 + _SCALE)))
+        if len(sizes)
+        else None,
+        float(_DENSER * np.percentile(density, 99)) if len(density) else None,
+        usual,
+        2 * limit - usual,
+    )
+    shares = dict.fromkeys(classes, 1 / len(classes)) if prior is None else dict(prior)
+    checked_prior(shares, classes)
+    background = tuple(c for c in classes if c != signal)
+    point = WorkingPoint(0.0, "even odds", "nothing", _NONE, _NONE, _NONE)
+    return Model(
+        experts,
+        combiner,
+        signal,
+        shares,
+        known,
+        fit_gaussians(features, labelled.said, background),
+        domain,
+        point,
+    )
+
+
+def _working_point(score: Floats, target: NDArray[np.bool_], efficiency: float) -> WorkingPoint:
+    """Return the threshold that so much of the labelled signal reaches."""
+    if not 0 < efficiency <= 1:
+        raise BadInput("working point: efficiency", "above 0, at most 1", f"{efficiency:g}")
+    ranked = np.sort(score[target])[::-1]
+    threshold = float(ranked[int(np.ceil(efficiency * len(ranked))) - 1])
+    p = proportion(int((score[target] >= threshold).sum()), int(target.sum()))
+    false = proportion(int((score[~target] >= threshold).sum()), int((~target).sum()))
+    return WorkingPoint(
+        threshold,
+        f"efficiency {efficiency:g} on labels",
+        f"{len(score)} labels held out in cross-validation; "
+        f"{false.successes} of {false.trials} others pass",
+        (p.value, p.low, p.high),
+        _NONE,
+        _NONE,
+    )

@@ -1,0 +1,197 @@
+"""How good a search is: efficiency for a signal against false candidates."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.spatial import cKDTree
+from scipy.stats import beta, chi2
+
+from etchscope.evaluate.intervals import Proportion, proportion
+from etchscope.foil import BadInput
+from etchscope.foil.types import Bools, Floats, Ints
+
+__all__ = ["Search", "free_response", "match_particles", "poisson_interval", "roc_curve"]
+
+
+def poisson_interval(count: int, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the exact interval (Garwood 1936) of a Poisson mean of which ``count`` were seen.
+
+    >>> [round(v, 3) for v in poisson_interval(3)]
+    [0.619, 8.767]
+    """
+    tail = (1 - confidence) / 2
+    low = float(chi2.ppf(tail, 2 * count) / 2) if count else 0.0
+    return low, float(chi2.ppf(1 - tail, 2 * count + 2) / 2)
+
+
+def roc_curve(score: Floats, target: Bools, *, confidence: float = 0.95) -> pd.DataFrame:
+    """Return the efficiency for ``target`` against the share of the rest that passes with it.
+
+    Returns
+    -------
+    One row a threshold (pass: score ≥ threshold), the strictest first: ``threshold,
+    false_positive_rate, efficiency, low, high`` (Clopper–Pearson).
+
+    Raises
+    ------
+    BadInput : none of the target or none of the rest.
+    """
+    score, target = np.asarray(score, float), np.asarray(target, bool)
+    if not target.any() or target.all():
+        raise BadInput("ROC", "some of the target and some of the rest", "one of them only")
+    order = np.argsort(-score, kind="stable")
+    ends = np.flatnonzero(np.diff(score[order], append=-np.inf))
+    passed, false = (np.cumsum(hit[order].astype(np.int64))[ends] for hit in (target, ~target))
+    low, high = _clopper(passed, int(target.sum()), confidence)
+    return pd.DataFrame(
+        {
+            "threshold": score[order][ends],
+            "false_positive_rate": false / (~target).sum(),
+            "efficiency": passed / target.sum(),
+            "low": low,
+            "high": high,
+        }
+    )
+
+
+def _clopper(passed: Ints, trials: int, confidence: float) -> tuple[Floats, Floats]:
+    tail = (1 - confidence) / 2
+    low, high = np.zeros(len(passed)), np.ones(len(passed))
+    some, not_all = passed > 0, passed < trials
+    low[some] = beta.ppf(tail, passed[some], trials - passed[some] + 1)
+    high[not_all] = beta.ppf(1 - tail, passed[not_all] + 1, trials - passed[not_all])
+    return low, high
+
+
+def match_particles(
+    openings: Floats, particle: Ints, candidates: Floats, tolerance: float
+) -> tuple[Bools, Ints]:
+    """Return which candidates are true, and the particle of each.
+
+    A candidate is that particle's, one of whose openings is nearest and closer than the tolerance.
+    Of several candidates of one particle the first is true, the others are false.
+
+    Parameters
+    ----------
+    openings : (m, 2) places of all openings of particles, in one frame and unit.
+    particle : (m,) number of the particle of each opening.
+    candidates : (n, 2) places, the best first.
+    tolerance : in the same unit.
+
+    Returns
+    -------
+    ``is_true`` (n,), ``which`` (n,) the particle's number, −1 where it is false.
+    """
+    n = len(candidates)
+    which = np.full(n, -1, np.int64)
+    if n and len(openings):
+        distance, nearest = cKDTree(openings).query(candidates)
+        near = distance < tolerance
+        which[near] = np.asarray(particle, np.int64)[nearest[near]]
+    first = np.zeros(n, bool)
+    first[np.unique(which, return_index=True)[1]] = True
+    is_true = first & (which >= 0)
+    return is_true, np.where(is_true, which, -1)
+
+
+@dataclass(frozen=True)
+class Search:
+    """Ranked candidates of a foil whose signal is known.
+
+    ``score``: (n,) descending. ``is_true``: (n,). ``by_chance``: (n,) the same for the candidates
+    turned by 180° within their tiles. ``particles``: true ones there were. ``tiles``,
+    ``area_cm2``: what was searched; the area is nan where the scale is unknown.
+    """
+
+    score: Floats
+    is_true: Bools
+    by_chance: Bools
+    particles: int
+    tiles: int
+    area_cm2: float
+
+    def efficiency(self, threshold: float) -> Proportion:
+        """Return the share of the particles with a candidate at or above the threshold."""
+        return proportion(int(self.is_true[self.score >= threshold].sum()), self.particles)
+
+    def chance(self, threshold: float) -> Proportion:
+        """Return the efficiency of the same candidates, turned by 180°."""
+        return proportion(int(self.by_chance[self.score >= threshold].sum()), self.particles)
+
+    def purity(self, threshold: float) -> Proportion:
+        """Return the share of the candidates at or above the threshold that are true."""
+        passed = self.is_true[self.score >= threshold]
+        return proportion(int(passed.sum()), len(passed))
+
+    def false(self, threshold: float) -> int:
+        """Return how many false candidates there are at or above the threshold."""
+        return int((~self.is_true[self.score >= threshold]).sum())
+
+    def threshold_for(
+        self, *, efficiency: float | None = None, false_per_tile: float | None = None
+    ) -> float:
+        """Return the threshold of a working point.
+
+        Parameters
+        ----------
+        efficiency : the highest threshold that reaches it.
+        false_per_tile : the lowest threshold with no more false candidates than that; halfway to
+            the first false one that is one too many.
+
+        Raises
+        ------
+        BadInput : none or both of them, out of range, or an efficiency that is never reached.
+        """
+        if (efficiency is None) == (false_per_tile is None):
+            raise BadInput("working point", "an efficiency or false candidates a tile", "not one")
+        if efficiency is not None:
+            if not 0 < efficiency <= 1:
+                raise BadInput("working point: efficiency", "above 0, at most 1", f"{efficiency:g}")
+            needed = int(np.ceil(efficiency * self.particles - 1e-9))
+            true = self.score[self.is_true]
+            if len(true) < needed or needed == 0:
+                best = f"{len(true)} of {self.particles} particles have a candidate at all"
+                raise BadInput("working point: efficiency", f"{efficiency:g}, reached", best)
+            return float(true[needed - 1])
+        allowed = float(false_per_tile or 0) * self.tiles
+        if not 0 <= allowed < np.inf:
+            expected = "0 or more"
+            raise BadInput("working point: false candidates", expected, repr(false_per_tile))
+        false = self.score[~self.is_true]
+        count = int(allowed + 1e-9)
+        if count >= len(false):
+            return float(self.score.min()) if len(self.score) else 0.0
+        above = self.score[self.score > false[count]]
+        return float((false[count] + above.min()) / 2) if len(above) else float(false[count]) + 1e-6
+
+
+def free_response(search: Search, *, confidence: float = 0.95) -> pd.DataFrame:
+    """Return the efficiency against false candidates a tile and a cm² (FROC).
+
+    Returns
+    -------
+    One row a false candidate, the strictest threshold first: ``threshold, false, false_per_tile,
+    false_per_tile_low, false_per_tile_high`` (Garwood), ``false_per_cm2, efficiency, low, high``
+    (Clopper–Pearson).
+    """
+    ends = np.r_[np.flatnonzero(~search.is_true), len(search.score)]
+    found_above = np.cumsum(np.r_[0, search.is_true.astype(np.int64)])
+    true = found_above[ends]
+    false = np.arange(len(ends))
+    low, high = _clopper(true, max(search.particles, 1), confidence)
+    bounds = np.array([poisson_interval(int(n), confidence=confidence) for n in false])
+    score = np.r_[np.inf, search.score]
+    return pd.DataFrame(
+        {
+            "threshold": score[ends],
+            "false": false,
+            "false_per_tile": false / search.tiles,
+            "false_per_tile_low": bounds[:, 0] / search.tiles,
+            "false_per_tile_high": bounds[:, 1] / search.tiles,
+            "false_per_cm2": false / search.area_cm2,
+            "efficiency": true / max(search.particles, 1),
+            "low": low,
+            "high": high,
+        }
+    )

@@ -1,0 +1,36 @@
+"""Which pixels an answer rests on, for a person to see."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from etchscope.foil.types import Floats
+from etchscope.learn.patches import Patches
+from etchscope.learn.train import Expert
+
+__all__ = ["saliency"]
+
+
+def saliency(experts: Sequence[Expert], patches: Patches) -> Floats:
+    """Return how much each pixel speaks for or against, (n, size, size), the largest 1.
+
+    |gradient × input| of the mean of the experts' logits, summed over the channels (Shrikumar et
+    al. 2016): 0 where a picture is bulk. All experts have one output.
+
+    Raises
+    ------
+    BadInput : patches of other lights or another size.
+    """
+    total = np.zeros((len(patches), *patches.pixels.shape[2:]))
+    if not len(patches):
+        return total
+    for expert in experts:
+        expert.require(patches.lights, patches.pixels.shape[2])
+        channels, _ = expert.lights.used(expert.training.lights)
+        pixels = torch.from_numpy(patches.pixels[:, channels].copy()).requires_grad_()
+        logits = expert.module()(pixels)
+        (gradient,) = torch.autograd.grad(logits.sum(), pixels)
+        total += (gradient * pixels).detach().abs().sum(1).numpy()
+    largest = total.max((1, 2), keepdims=True)
+    return np.asarray(total / np.maximum(largest, 1e-12))

@@ -1,0 +1,262 @@
+"""From the labels of a store to patches: which find each label speaks of, and its pictures."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from etchscope.ensemble import Labelled, places_px
+from etchscope.evaluate import match_one_to_one
+from etchscope.foil import (
+    BadInput,
+    Scan,
+    foil_frame,
+    in_polygon,
+    parent,
+    region_corners,
+    stage_to_tile,
+)
+from etchscope.foil.types import Bools, Floats, Ints
+from etchscope.imaging import Normalisation
+from etchscope.learn import Lights, Patches, cut_patches, joined
+from etchscope.run.find import normalisation_of, recipe_of
+from etchscope.store import Store
+
+__all__ = ["LabelledPits", "context_patches", "cut_scan", "labelled_patches", "labelled_pits"]
+
+_CONTEXT = 2000
+"""Finds that stand for all on the tiles of a scan's labels."""
+_SNAP_PX = 6.0
+"""A label belongs to the find that is closer than this."""
+
+
+@dataclass(frozen=True)
+class LabelledPits:
+    """Labels of one scan, at the places where patches are cut.
+
+    ``table``: one row a label, columns ``id`` (of the event), ``said`` (its class without
+    subclass), ``tile, x_px, y_px``, ``density_per_mm2`` (nan where no find is near), ``pit`` (of
+    the find, null without).
+    """
+
+    scan: Scan
+    table: pd.DataFrame
+
+
+def labelled_pits(
+    store: Store, *, scans: Sequence[str] | None = None, region: Floats | None = None
+) -> tuple[list[LabelledPits], int]:
+    """Return the decidable labels of each scan, and how many lie on no included tile.
+
+    A point belongs to the nearest find of the scan's latest run within 6 px, one to one; without
+    a find it stands for itself. A region labels all finds in it that no point labels.
+
+    Parameters
+    ----------
+    scans : only these; all unless given.
+    region : (m, 2) polygon in foil mm; only labels inside it.
+
+    Raises
+    ------
+    BadInput : no such scan, a scan with labels that was never searched, or no labels at all.
+    """
+    names = store.scans() if scans is None else list(scans)
+    labels, taxonomy = store.labels(), store.taxonomy()
+    labels = labels[[taxonomy.decidable(c) for c in labels["class"]]].reset_index(drop=True)
+    if not len(labels):
+        raise BadInput(store.path, "labels", "none", "Start with `etchscope label import`.")
+    out, placed = [], np.zeros(len(labels), bool)
+    for name in names:
+        scan = store.scan(name)
+        here = _of_scan(labels, scan, region)
+        if not len(here):
+            continue
+        run = store.latest_run(name)
+        if run is None:
+            hint = "Start with `etchscope find`."
+            raise BadInput(f"scan {name}", "a search before training", "none", hint)
+        table = _on_finds(here, store.read_pits(run), scan)
+        placed[here["row"].to_numpy()] = True
+        if len(table):
+            out.append(LabelledPits(scan, table))
+    if not out:
+        raise BadInput("labels", f"some on included tiles of {', '.join(names)}", "none")
+    # A foil scanned twice has two places for each label; one that has none is outside all tiles.
+    of_foils = labels["foil"].isin([one.scan.foil for one in out]).to_numpy()
+    return out, int((~placed & of_foils).sum()) if region is None else 0
+
+
+def _of_scan(labels: pd.DataFrame, scan: Scan, region: Floats | None) -> pd.DataFrame:
+    """Return the labels that lie on the scan's included tiles, with ``row, tile, x_px, y_px``."""
+    own = labels.assign(row=np.arange(len(labels)))
+    own = own[(own["foil"] == scan.foil) & (own["side"] == scan.side)]
+    on_foil = own["x_mm"].notna()
+    numbers = {t.number for t in scan.included}
+    parts = []
+    in_tile = own[~on_foil & (own["scan"] == scan.name) & own["tile"].isin(numbers)]
+    if len(in_tile) and region is None:
+        parts.append(in_tile.astype({"tile": "int64"}))
+    mm = own[on_foil]
+    if region is not None and len(mm):
+        mm = mm[in_polygon(mm["x_mm"].to_numpy(), mm["y_mm"].to_numpy(), region)]
+    if len(mm) and scan.pixel_size_um is not None:
+        parts.append(_in_tiles(mm, scan))
+    return pd.concat(parts, ignore_index=True) if parts else own.iloc[:0]
+
+
+def _in_tiles(labels: pd.DataFrame, scan: Scan) -> pd.DataFrame:
+    """Return the labels inside an included tile, each in the one with the widest margin."""
+    x, y = foil_frame(scan).to_stage(labels["x_mm"].to_numpy(), labels["y_mm"].to_numpy())
+    height, width = scan.image_size
+    best = np.full(len(labels), -np.inf)
+    tile, x_px, y_px = np.zeros(len(labels), np.int64), np.zeros(len(x)), np.zeros(len(y))
+    for one in scan.included:
+        centre = np.array([one.stage_x_mm, one.stage_y_mm], float)
+        u, v = stage_to_tile(x, y, centre[0], centre[1], scan)
+        margin = np.min([u, v, width - 1 - u, height - 1 - v], axis=0)
+        better = (margin > best) & (margin > -0.5)
+        best[better], tile[better], x_px[better], y_px[better] = (
+            margin[better],
+            one.number,
+            u[better],
+            v[better],
+        )
+    inside = np.isfinite(best)
+    placed = labels.assign(tile=tile, x_px=x_px, y_px=y_px)
+    chosen: pd.DataFrame = placed[inside]
+    return chosen
+
+
+def _on_finds(labels: pd.DataFrame, pits: pd.DataFrame, scan: Scan) -> pd.DataFrame:
+    said = labels["class"].map(parent)
+    points = labels["region_mm"].isna() & labels["region_px"].isna()
+    own = labels[points].reset_index(drop=True)
+    finds = pits.reset_index(drop=True)
+    place = places_px(finds, None)
+    at = places_px(own, None)
+    matched = match_one_to_one(at, place, _SNAP_PX)
+    table = pd.DataFrame(
+        {
+            "id": own["id"],
+            "said": said[points].to_numpy(),
+            "tile": own["tile"].astype("int64"),
+            "x_px": own["x_px"],
+            "y_px": own["y_px"],
+            "density_per_mm2": np.nan,
+            "pit": pd.array([pd.NA] * len(own), dtype="Int64"),
+        }
+    )
+    rows, which = matched.truth_index, matched.found_index
+    for column in ("tile", "x_px", "y_px", "density_per_mm2", "pit"):
+        table.loc[rows, column] = finds[column].to_numpy()[which]
+    free = finds[~np.isin(np.arange(len(finds)), which)]
+    parts = [table]
+    for _, region in labels[~points].iterrows():
+        inside = free[_inside(free, region)]
+        parts.append(
+            inside[["tile", "x_px", "y_px", "density_per_mm2", "pit"]].assign(
+                id=region["id"], said=parent(region["class"])
+            )
+        )
+        free = free[~free.index.isin(inside.index)]
+    return pd.concat(parts, ignore_index=True)[list(table.columns)]
+
+
+def _inside(finds: pd.DataFrame, label: Any) -> Bools:
+    if isinstance(label["region_mm"], str):
+        x, y, corners = finds["x_mm"], finds["y_mm"], region_corners(label["region_mm"])
+        return np.asarray(in_polygon(x.to_numpy(), y.to_numpy(), corners))
+    x, y, corners = finds["x_px"], finds["y_px"], region_corners(str(label["region_px"]))
+    same = (finds["tile"] == label["tile"]).to_numpy()
+    return np.asarray(same & in_polygon(x.to_numpy(), y.to_numpy(), corners))
+
+
+def cut_scan(
+    store: Store,
+    scan: Scan,
+    normalisation: Normalisation,
+    table: pd.DataFrame,
+    *,
+    size: int,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[tuple[Ints, Patches]]:
+    """Yield, tile by tile, rows of a table with ``tile, x_px, y_px`` and their patches.
+
+    The channels are those of ``Lights.of_scan``; the region of a patch is its tile.
+
+    Raises
+    ------
+    BadInput : pictures are damaged, or a place lies outside its tile.
+    """
+    lights, order = Lights.of_scan(scan)
+    tiles = table["tile"].to_numpy(np.int64)
+    numbers = np.unique(tiles)
+    stacks = store.read_tiles(scan.name, numbers.tolist())
+    for number, stack in zip(numbers.tolist(), stacks, strict=True):
+        rows = np.flatnonzero(tiles == number)
+        x, y = (table[c].to_numpy(np.float64)[rows] for c in ("x_px", "y_px"))
+        pixels = cut_patches(normalisation.apply(stack)[order], x, y, size)
+        yield rows, Patches(pixels, lights, np.full(len(rows), number), rows)
+        if progress is not None:
+            progress(1)
+
+
+def labelled_patches(
+    store: Store,
+    pits: Sequence[LabelledPits],
+    *,
+    size: int = 28,
+    progress: Callable[[int], None] | None = None,
+) -> Labelled:
+    """Return the patches of labels, cut now; tiles of several scans are regions of their own.
+
+    Parameters
+    ----------
+    progress : called with 1 after each tile.
+
+    Raises
+    ------
+    BadInput : scans of different lights or recipes.
+    """
+    parts, rows = [], []
+    recipes = {recipe_of(one.scan).digest for one in pits}
+    if len(recipes) > 1:
+        raise BadInput("scans to train on", "normalised by one recipe", f"{len(recipes)} recipes")
+    for place, one in enumerate(pits):
+        normalisation = normalisation_of(store, one.scan)
+        for which, patches in cut_scan(
+            store, one.scan, normalisation, one.table, size=size, progress=progress
+        ):
+            region = patches.region + 1_000_000 * place
+            parts.append(Patches(patches.pixels, patches.lights, region, patches.row))
+            some = one.table.iloc[which]
+            rows.append(some.assign(scan=one.scan.name, pixel_size_um=one.scan.pixel_size_um))
+    told = pd.concat(rows, ignore_index=True)
+    return Labelled(
+        joined(parts),
+        told["said"].to_numpy(str),
+        told["density_per_mm2"].to_numpy(np.float64),
+        recipes.pop(),
+        told["pixel_size_um"].to_numpy(np.float64, na_value=np.nan),
+        told[["scan", "tile", "x_px", "y_px", "id"]],
+    )
+
+
+def context_patches(store: Store, pits: Sequence[LabelledPits], *, size: int = 28) -> Patches:
+    """Return patches of finds on the labels' tiles, labelled or not, at most 2000 a scan.
+
+    Raises
+    ------
+    BadInput : pictures are damaged.
+    """
+    parts = []
+    for one in pits:
+        found = store.read_pits(str(store.latest_run(one.scan.name)))
+        near = found[found["tile"].isin(one.table["tile"])].reset_index(drop=True)
+        chosen = np.random.default_rng(0).permutation(len(near))[:_CONTEXT]
+        some = near.iloc[np.sort(chosen)]
+        normalisation = normalisation_of(store, one.scan)
+        parts += [p for _, p in cut_scan(store, one.scan, normalisation, some, size=size)]
+    return joined(parts)

@@ -1,0 +1,255 @@
+"""Score the pits of a scan with a model and decide: plan, execute in batches, resume, commit."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from etchscope.ensemble import (
+    Model,
+    candidate_table,
+    checked_prior,
+    estimated_prior,
+    partner_rows,
+    share_in_pairs,
+)
+from etchscope.foil import BadInput, Scan, as_pits
+from etchscope.foil.types import Floats
+from etchscope.imaging import Normalisation
+from etchscope.learn import Lights, set_threads
+from etchscope.run.execute import Executor, execute
+from etchscope.run.find import find, normalisation_of, recipe_of
+from etchscope.run.labelled import cut_scan
+from etchscope.store import Store
+
+__all__ = ["PriorChoice", "ScoreReport", "latest_find", "require_fit", "score"]
+
+_BATCH = 16
+"""Tiles a part, as in a search."""
+_DECIMALS = 4
+"""Of logarithms: what differs beyond is the order in which a machine adds."""
+
+PriorChoice = Literal["foil", "model"]
+"""foil: the shares of the classes that explain the scan's own scores best; model: the model's."""
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """What scoring did: its run, whether it had been done, and how many of what it found."""
+
+    run: str
+    scan: str
+    model: str
+    tiles: int
+    pits: int
+    was_done: bool
+    counts: dict[str, int]
+
+
+def latest_find(store: Store, scan: str) -> str | None:
+    """Return the scan's latest search, whatever was scored since; None without one."""
+    for run in reversed(store.runs(scan)["run"].tolist()):
+        if store.run_record(run).get("stage") == "find":
+            return str(run)
+    return None
+
+
+def require_fit(model: Model, scan: Scan, classes: Mapping[str, str]) -> None:
+    """Refuse a scan that a model cannot read.
+
+    Parameters
+    ----------
+    classes : of the store's taxonomy.
+
+    Raises
+    ------
+    BadInput : other lights, another recipe of normalisation, or a class that the taxonomy lacks.
+    """
+    lights, _ = Lights.of_scan(scan)
+    where = f"scan {scan.name}"
+    if lights != model.lights:
+        raise BadInput(where, f"the model's lights, {_words(model.lights)}", _words(lights))
+    recipe = recipe_of(scan).digest
+    if recipe != model.domain.recipe:
+        expected = f"the model's recipe of normalisation, {model.domain.recipe[:12]}"
+        raise BadInput(where, expected, recipe[:12], "Train a model on scans of this kind.")
+    for name in model.classes:
+        if name not in classes:
+            hint = "Set it with `etchscope label import STORE --taxonomy FILE`."
+            raise BadInput("taxonomy", f"the model's class {name!r}", "it is missing", hint)
+
+
+def _words(lights: Lights) -> str:
+    lamps = ", ".join(f"{a:g}°" for a in lights.azimuths_deg)
+    others = ", ".join(lights.others)
+    return " and ".join(part for part in (f"lamps at {lamps}" if lamps else "", others) if part)
+
+
+@lru_cache(maxsize=2)
+def _constants(path: Path, scan: str, model: str, _run: str) -> tuple[Model, Normalisation]:
+    """Return what every tile of a run needs, loaded once a worker."""
+    set_threads(1)  # of this process, if it is a worker of its own
+    store = Store.open(path)
+    loaded = Model.from_record(*store.load_model(model))
+    return loaded, normalisation_of(store, store.scan(scan))
+
+
+def _score_batch(
+    path: Path, run: str, scan: str, model: str, searched: str, index: int, tiles: tuple[int, ...]
+) -> int:
+    """Judge the pits of some tiles and write the part; return how many tiles that were."""
+    loaded, normalisation = _constants(path, scan, model, run)
+    store = Store.open(path)
+    pits = store.read_pits(searched)
+    here = pits[pits["tile"].isin(tiles)].reset_index(drop=True)
+    parts = [
+        loaded.judge(patches).assign(pit=here["pit"].to_numpy()[rows])
+        for rows, patches in cut_scan(
+            store, store.scan(scan), normalisation, here, size=loaded.size
+        )
+    ]
+    columns = [*(f"log_p_{c}" for c in loaded.classes), "score", "distance", "anomaly"]
+    empty = pd.DataFrame(columns=columns, dtype=np.float64).assign(pit=np.empty(0, np.int64))
+    told = pd.concat(parts, ignore_index=True) if parts else empty
+    told[columns] = told[columns].round(_DECIMALS)
+    store.write_part(run, index, told, {"scan": scan, "tiles": list(tiles)})
+    return len(tiles)
+
+
+def score(
+    store: Store,
+    scan: str,
+    model: str,
+    *,
+    region: Floats | None = None,
+    prior: PriorChoice | Mapping[str, float] = "foil",
+    workers: int = 2,
+    executor: Executor = "threads",
+    progress: Callable[[int], None] | None = None,
+    total: Callable[[int], None] | None = None,
+) -> ScoreReport:
+    """Score every pit of a scan's latest search and decide; searched now if it never was.
+
+    The run's identity is made of the search, the model and the prior: the same identity gives the
+    same bytes, whatever the workers, and a run that was killed goes on where it stopped.
+
+    Parameters
+    ----------
+    model : name in the store's registry.
+    region : (m, 2) polygon in foil mm: search this region anew and score what is there.
+    prior : what ``p_…`` assume; the ranking score assumes none.
+    progress : called with the number of tiles just done.
+    total : called once with the number of tiles, before the first.
+
+    Raises
+    ------
+    BadInput : no such scan or model, or a scan that the model cannot read.
+    MachineFailed : the disk is full, or a worker process was lost.
+    """
+    arrays, card = store.load_model(model)
+    loaded = Model.from_record(arrays, card)
+    record_of = store.scan(scan)
+    require_fit(loaded, record_of, store.taxonomy().classes)
+    if not isinstance(prior, str):
+        checked_prior(prior, loaded.classes)
+    searched = latest_find(store, scan)
+    if searched is None or region is not None:
+        searched = find(store, scan, region=region, workers=workers, executor=executor).run
+    tiles = tuple(store.run_record(searched)["tiles"])
+    excluded = {t.number for t in record_of.tiles} - {t.number for t in record_of.included}
+    tiles = tuple(n for n in tiles if n not in excluded)
+    record = {
+        "stage": "score",
+        "version": version("etchscope"),
+        "scan": scan,
+        "search": searched,
+        "tiles": list(tiles),
+        "model": {
+            "name": model,
+            "weights_sha256": card["weights_sha256"],
+            "card_sha256": hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest(),
+            "working_point": card["working_point"],
+            "prior": card["prior"],
+        },
+        "prior": prior if isinstance(prior, str) else dict(prior),
+    }
+    text = json.dumps(record, sort_keys=True)
+    run = "run-" + hashlib.sha256(text.encode()).hexdigest()[:16]
+    if total is not None:
+        total(len(tiles))
+    if run in set(store.runs(scan)["run"]):
+        if store.latest_run(scan) != run:
+            store.renew_run(run)
+        counts = dict(store.run_record(run)["counts"])
+        rows = len(store.read_pits(run))
+        return ScoreReport(run, scan, model, len(tiles), rows, True, counts)
+    tell = progress or (lambda _: None)
+    batches = [tiles[i : i + _BATCH] for i in range(0, len(tiles), _BATCH)]
+    done = store.parts(run)
+    todo = []
+    for index, some in enumerate(batches):
+        if done.get(index, {}).get("tiles") == list(some):
+            tell(len(some))
+        else:
+            path = store.path.absolute()
+            todo.append(partial(_score_batch, path, run, scan, model, searched, index, some))
+    threads = set_threads(1)
+    try:
+        execute(todo, executor=executor, workers=workers, progress=tell)
+    finally:
+        set_threads(threads)
+    parts = [store.read_part(run, i) for i in range(len(batches))]
+    pits = store.read_pits(searched)
+    pits = pits[pits["tile"].isin(tiles)].reset_index(drop=True)
+    told = pd.concat(parts, ignore_index=True).set_index("pit").loc[pits["pit"]]
+    table, shares, is_foreign = decide(loaded, pits, told.reset_index(drop=True), record_of, prior)
+    counts = {
+        "selected": int(table["selected"].sum()),
+        "not_valid": int((~table["valid"].astype(bool)).sum()),
+        "foreign_scan": int(is_foreign),
+    }
+    told_prior = {c: round(float(s), 6) for c, s in zip(loaded.classes, shares, strict=True)}
+    kept = {**store.run_record(searched), **record, "prior_used": told_prior, "counts": counts}
+    store.commit_run(run, scan, table.assign(run=run), kept)
+    return ScoreReport(run, scan, model, len(tiles), len(table), False, counts)
+
+
+def decide(
+    model: Model,
+    pits: pd.DataFrame,
+    told: pd.DataFrame,
+    scan: Scan,
+    prior: PriorChoice | Mapping[str, float],
+) -> tuple[pd.DataFrame, Floats, bool]:
+    """Return the pit table with probabilities and verdicts, the shares assumed, and is it foreign.
+
+    Parameters
+    ----------
+    pits : of a search.
+    told : of ``Model.judge``, row by row.
+    """
+    log_p = told[[f"log_p_{c}" for c in model.classes]].to_numpy(np.float64)
+    if prior == "foil":
+        shares = estimated_prior(log_p)
+    else:
+        shares = checked_prior(model.prior if prior == "model" else prior, model.classes)
+    distance = told["distance"].to_numpy(np.float64)
+    is_foreign = model.domain.is_foreign(distance)
+    inside = model.domain.holds(distance, pits["density_per_mm2"].to_numpy(np.float64))
+    inside &= model.domain.knows_scale(scan.pixel_size_um) and not is_foreign
+    decided = model.decided(told, shares).assign(score=told["score"], valid=inside)
+    decided = share_in_pairs(decided, partner_rows(pits), model.signal)
+    table = pits.assign(**{str(c): decided[c].to_numpy() for c in decided.columns})
+    best = candidate_table(table, pixel_size_um=scan.pixel_size_um, signal=model.signal)
+    passed = best[best["valid"] & (best["score"] >= model.working_point.threshold)]
+    chosen = set(passed["pit"])
+    is_signal = passed["class"] == model.signal
+    chosen |= set(passed.loc[is_signal, "partner"].dropna().astype(int))
+    return as_pits(table.assign(selected=table["pit"].isin(chosen))), shares, is_foreign

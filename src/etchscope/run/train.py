@@ -1,0 +1,171 @@
+"""Train a model on the labels of a store."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from etchscope.ensemble import (
+    MISC,
+    ExpertKind,
+    Labelled,
+    Model,
+    TrainedModel,
+    train_model,
+)
+from etchscope.evaluate import proportion
+from etchscope.foil import BadInput, Taxonomy
+from etchscope.foil.types import Floats
+from etchscope.learn import Patches, Training, audit
+from etchscope.run.labelled import context_patches, labelled_patches, labelled_pits
+from etchscope.store import Store
+
+__all__ = ["Gathered", "audited", "gather", "train"]
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What there is to train on.
+
+    ``classes``: the decidable classes that have labels, in the taxonomy's order; ``context``: some
+    of all finds on the tiles of the labels; ``outside``: how many labels lie on no included tile.
+    """
+
+    labelled: Labelled
+    classes: tuple[str, ...]
+    context: Patches
+    outside: int
+
+
+def gather(
+    store: Store,
+    *,
+    scans: Sequence[str] | None = None,
+    region: Floats | None = None,
+    classes: Sequence[str] | None = None,
+    size: int = 28,
+    total: Callable[[int], None] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Gathered:
+    """Return the patches of a store's labels.
+
+    Parameters
+    ----------
+    scans, region : see ``labelled_pits``.
+    classes : to train on; all decidable classes with labels unless given.
+    size : pixels a side of the patches.
+    total, progress : called with the number of tiles, once and as they are done.
+
+    Raises
+    ------
+    BadInput : see ``labelled_pits`` and ``labelled_patches``; an unknown class.
+    """
+    taxonomy = store.taxonomy()
+    for name in classes or ():
+        taxonomy.require("--class", name)
+    pits, outside = labelled_pits(store, scans=scans, region=region)
+    if total is not None:
+        total(sum(one.table["tile"].nunique() for one in pits))
+    labelled = labelled_patches(store, pits, size=size, progress=progress)
+    said = set(labelled.said.tolist())
+    chosen = tuple(classes) if classes else tuple(c for c in _whole(taxonomy) if c in said)
+    if len(chosen) < 2:
+        expected = "labels of two classes or more"
+        raise BadInput("labels", expected, f"only of {', '.join(chosen) or 'none'}")
+    return Gathered(labelled, chosen, context_patches(store, pits, size=size), outside)
+
+
+def _whole(taxonomy: Taxonomy) -> list[str]:
+    return [c for c in taxonomy.classes if "." not in c and taxonomy.decidable(c)]
+
+
+def train(
+    gathered: Gathered,
+    training: Training,
+    *,
+    signal: str | None = None,
+    kinds: Sequence[ExpertKind] | None = None,
+    method: str = "stacked",
+    prior: Mapping[str, float] | None = None,
+    efficiency: float = 0.99,
+    folds: int = 5,
+    seed: int = 0,
+    start: Model | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> TrainedModel:
+    """Return a model with its card filled in; see ``ensemble.train_model``.
+
+    Parameters
+    ----------
+    signal : the class that is searched for; hip where there is one, else the first that is not
+        misc.
+
+    Raises
+    ------
+    BadInput : see ``ensemble.train_model``.
+    """
+    classes = gathered.classes
+    if signal is None:
+        signal = "hip" if "hip" in classes else next(c for c in classes if c != MISC)
+    done = train_model(
+        gathered.labelled,
+        training,
+        classes=classes,
+        signal=signal,
+        kinds=kinds,
+        method=method,
+        prior=prior,
+        efficiency=efficiency,
+        count=folds,
+        seed=seed,
+        start=start,
+        context=gathered.context,
+        progress=progress,
+    )
+    return replace(done, model=replace(done.model, information=_information(done, folds, seed)))
+
+
+def _information(done: TrainedModel, folds: int, seed: int) -> dict[str, Any]:
+    """Return what the card says of data and figures."""
+    said = pd.Series(done.labelled.said).value_counts()
+    source = done.labelled.source
+    figures = {}
+    for name, validation in done.validation.items():
+        rows = validation.trainings
+        figures[name] = {
+            "balanced_accuracy": round(float(validation.balanced_accuracy.mean()), 5),
+            "of_folds": [round(v, 5) for v in rows["balanced_accuracy"]],
+            "failed": int(rows["failed"].sum()),
+        }
+    k = done.log_probabilities.argmax(1)
+    right = sum(done.model.classes[i] == c for i, c in zip(k, done.labelled.said, strict=True))
+    return {
+        "etchscope": version("etchscope"),
+        "labels": {str(k): int(v) for k, v in said.items()},
+        "scans": sorted(source["scan"].astype(str).unique().tolist()),
+        "tiles": len(source[["scan", "tile"]].drop_duplicates()),
+        "label_ids_sha256": _digest_of(source["id"].astype(str).tolist()),
+        "folds": folds,
+        "seed": seed,
+        "experts": figures,
+        "decided_right": proportion(right, len(k)).to_dict(),
+    }
+
+
+def _digest_of(ids: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()
+
+
+def audited(done: TrainedModel) -> pd.DataFrame:
+    """Return the labels that are probably wrong, the worst first, and where they are.
+
+    Columns of ``learn.audit`` without ``row``, then ``scan, tile, x_px, y_px, id``.
+    """
+    p = np.exp(done.log_probabilities)
+    table = audit(done.labelled.said, p, list(done.model.classes))
+    where = done.labelled.source.reset_index(drop=True).iloc[table["row"]].reset_index(drop=True)
+    return pd.concat([table.drop(columns="row"), where], axis=1)
