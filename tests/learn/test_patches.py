@@ -73,11 +73,6 @@ def test_patches_know_where_they_come_from():
     assert (some.row.tolist(), some.region.tolist(), len(some)) == ([3, 1], [3, 1], 2)
     one = patches.of_channels(np.array([8]), Lights((), ("backlit",)))
     assert one.pixels.shape == (4, 1, 6, 6)
-    pixels[2, 3] = 7
-    each = patches.each_lamp()
-    assert each.pixels.shape == (32, 1, 6, 6)
-    assert np.flatnonzero(each.pixels[:, 0, 0, 0]).tolist() == [2 * 8 + 3]
-    assert each.region[16:24].tolist() == [2] * 8
     with pytest.raises(BadInput, match=r"patches: expected \(n, 10, size, size\)"):
         Patches(pixels[:, :9], EIGHT, patches.region, patches.row)
     with pytest.raises(BadInput, match="patches: region: expected 4 values"):

@@ -257,16 +257,9 @@ class EquivariantNetwork(nn.Module):
 
     def _normalised(self, x: Tensor, layer: int) -> Tensor:
         """Return each field with mean and spread, over group and patch, of its own choice."""
-        n, order = x.shape[0], len(self.elements)
-        fields = x.view(n, -1, order, *x.shape[2:])
-        flat = fields.flatten(2)
-        mean, spread = flat.mean(2), flat.std(2, unbiased=False)
-        shape = (n, -1, 1, 1, 1)
-        out = (fields - mean.view(shape)) / (spread.view(shape) + 1e-3)
-        out = out * self.scales[layer].view(1, -1, 1, 1, 1) + self.shifts[layer].view(
-            1, -1, 1, 1, 1
-        )
-        return functional.relu(out).flatten(1, 2)
+        order = len(self.elements)
+        scale, shift = (p[layer].repeat_interleave(order) for p in (self.scales, self.shifts))
+        return functional.relu(functional.group_norm(x, len(scale) // order, scale, shift, 1e-6))
 
     def forward(self, patches: Tensor) -> Tensor:
         """Return (n, outputs) logits."""

@@ -104,7 +104,7 @@ class Expert:
     outputs: int = 1
 
     def scores(
-        self, patches: Patches, *, batch: int = 512, progress: Callable[[int], None] | None = None
+        self, patches: Patches, *, batch: int = 64, progress: Callable[[int], None] | None = None
     ) -> Floats:
         """Return the logit of each patch, (n,): positive where the first class is likelier.
 
@@ -323,7 +323,7 @@ def _attempt(
             optimiser.step()
             schedule.step()
             losses.append(float(loss.detach()))
-        logits = _logits(module, held, 512)
+        logits = _logits(module, held, 64)
         said = torch.from_numpy(logits)
         held_loss = float(loss_of(training.loss, said, wanted[validation], weights[validation]))
         decided = logits[:, 0] > 0 if outputs == 1 else logits.argmax(1)

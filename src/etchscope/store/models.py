@@ -3,10 +3,12 @@
 Loading a collaborator's model cannot run code: safetensors are numbers, and nothing is unpickled.
 """
 
+import fcntl
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +29,33 @@ _FORMAT, _VERSION = "etchscope-model", 1
 _WEIGHTS, _CARD = "weights.safetensors", "card.json"
 
 
-def write_model(folder: Path, arrays: Mapping[str, NDArray[Any]], card: Mapping[str, Any]) -> None:
-    """Write ``weights.safetensors`` and ``card.json`` into a new folder, whole or not at all.
+def write_model(
+    folder: Path, arrays: Mapping[str, NDArray[Any]], card: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write ``weights.safetensors`` and ``card.json`` into a folder, whole or not at all.
 
-    The card gets ``format``, ``format_version`` and ``weights_sha256``. The same arrays and card
-    give the same bytes.
+    The same arrays and card give the same bytes.
+
+    Parameters
+    ----------
+    folder : absent or empty.
+    arrays : finite numbers, of any shape; other byte orders come back in the machine's.
+    card : for JSON, so without NaN; lists come back for tuples.
+
+    Returns
+    -------
+    The card as written: with ``format``, ``format_version`` and ``weights_sha256``.
 
     Raises
     ------
-    BadInput : the folder is there already, or the folder for it is not.
+    BadInput : something lies in the folder, the folder for it is not there, weights that are not
+        finite or no numbers, or a card that is not for JSON.
     MachineFailed : the disk is full.
     """
-    if folder.exists():
-        raise BadInput(folder, "a new folder for the model", "something else there")
-    if not folder.absolute().parent.is_dir():
+    folder = folder.absolute()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadInput(folder, "a new or empty folder for the model", "something else there")
+    if not folder.parent.is_dir():
         raise BadInput(folder, "a folder that can be made", f"no folder {folder.parent}")
     weights, text = _files(arrays, card)
     aside = folder.with_name(f".{folder.name}.aside")
@@ -49,20 +64,36 @@ def write_model(folder: Path, arrays: Mapping[str, NDArray[Any]], card: Mapping[
         try:
             aside.mkdir()
             (aside / _WEIGHTS).write_bytes(weights)
-            (aside / _CARD).write_text(text, encoding="utf-8")
+            (aside / _CARD).write_bytes(text)
             sync_tree(aside)
             aside.rename(folder)
-            sync_path(folder.absolute().parent)
+            sync_path(folder.parent)
         finally:
             delete(aside)
+    whole: dict[str, Any] = json.loads(text)
+    return whole
 
 
-def _files(arrays: Mapping[str, NDArray[Any]], card: Mapping[str, Any]) -> tuple[bytes, str]:
-    weights = save({k: np.ascontiguousarray(arrays[k]) for k in sorted(arrays)})
+def _files(arrays: Mapping[str, NDArray[Any]], card: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    _require_finite("weights of a model", arrays)
+    # Not ascontiguousarray, which makes a vector of a single number.
+    weights = save({k: np.asarray(arrays[k], order="C") for k in sorted(arrays)})
     digest = hashlib.sha256(weights).hexdigest()
     head = {"format": _FORMAT, "format_version": _VERSION, "weights_sha256": digest}
-    whole = json.loads(canonical_json({**card, **head}))
-    return weights, json.dumps(whole, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    try:
+        whole = json.loads(canonical_json({**card, **head}))
+        text = json.dumps(whole, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+        return weights, text.encode()
+    except (TypeError, ValueError) as error:
+        raise BadInput("card of a model", "what JSON can hold", str(error)) from error
+
+
+def _require_finite(where: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    for name, values in arrays.items():
+        if values.dtype.kind not in "biuf":
+            raise BadInput(where, "real numbers", f"{values.dtype} in {name}")
+        if not np.isfinite(values).all():
+            raise BadInput(where, "finite weights", f"others in {name}")
 
 
 def read_model(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -73,19 +104,8 @@ def read_model(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     BadInput : absent, no card of a model or one of a later version, or weights that are damaged,
         not finite, no safetensors, or not those that the card names.
     """
-    card_path, path = folder / _CARD, folder / _WEIGHTS
-    try:
-        card = json.loads(card_path.read_bytes())
-    except OSError as error:
-        raise BadInput(card_path, "the card of a model", error.strerror or "no file") from error
-    except ValueError as error:
-        raise BadInput(card_path, "the card of a model, JSON", str(error)) from error
-    if not isinstance(card, dict) or card.get("format") != _FORMAT:
-        raise BadInput(card_path, f'a card with "format": "{_FORMAT}"', "another file")
-    if card.get("format_version") != _VERSION:
-        hint = "A later version of Etchscope made it."
-        found = repr(card.get("format_version"))
-        raise BadInput(card_path, f"format_version {_VERSION}", found, hint)
+    path = folder / _WEIGHTS
+    card = _read_card(folder / _CARD)
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -98,24 +118,39 @@ def read_model(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         arrays = load(content)
     except (SafetensorError, KeyError, ValueError) as error:
         raise BadInput(path, "safetensors", str(error)) from error
-    for name, values in arrays.items():
-        if not np.isfinite(values).all():
-            raise BadInput(path, "finite weights", f"others in {name}")
+    _require_finite(path, arrays)
     return arrays, card
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    expected = "the card of a model"
+    try:
+        card = json.loads(path.read_bytes())
+        canonical_json(card).encode()  # refuses NaN and broken Unicode, which no card here has
+    except OSError as error:
+        raise BadInput(path, expected, error.strerror or "no file") from error
+    except (ValueError, RecursionError) as error:
+        raise BadInput(path, f"{expected}, JSON", str(error)) from error
+    if not isinstance(card, dict) or card.get("format") != _FORMAT:
+        raise BadInput(path, f'a card with "format": "{_FORMAT}"', "another file")
+    version = card.get("format_version")
+    if version != _VERSION:
+        is_later = isinstance(version, int) and version > _VERSION
+        hint = "A later version of Etchscope made it." if is_later else ""
+        raise BadInput(path, f"format_version {_VERSION}", repr(version), hint)
+    return card
 
 
 class Models:
     """The part of a ``Store`` that holds models."""
 
     path: Path
-    _locked: Callable[[], AbstractContextManager[None]]
 
     def models(self) -> list[str]:
         """Return the names of the models, sorted."""
         folder = self.path / MODELS_FOLDER
-        found = [p.name for p in folder.iterdir()] if folder.is_dir() else []
-        kept = {n for n in found if not n.startswith(".")}
-        return sorted(kept | {_of_old(n) for n in found if n.endswith(".old")})
+        found = [p.name for p in folder.iterdir() if p.is_dir()] if folder.is_dir() else []
+        return sorted({_of_old(n) if _is_old(n) else n for n in found if _is_shown(n)})
 
     def load_model(self, name: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return the weights and the card of a model; see ``read_model``.
@@ -124,11 +159,19 @@ class Models:
         ------
         BadInput : no such model, or its files are damaged.
         """
-        if name not in self.models():
-            listed = ", ".join(self.models()) or "none yet"
+        try:
+            return read_model(self._model_folder(name))
+        except BadInput:
+            # Another process may have replaced it between its card and its weights: look again.
+            return read_model(self._model_folder(name))
+
+    def _model_folder(self, name: str) -> Path:
+        names = self.models()
+        if name not in names:
+            listed = ", ".join(names) or "none yet"
             raise BadInput("model", f"one of the store's models ({listed})", repr(name))
         folder = self.path / MODELS_FOLDER / name
-        return read_model(folder if folder.is_dir() else _old(folder))
+        return folder if folder.is_dir() else _old(folder)
 
     def save_model(
         self,
@@ -137,31 +180,30 @@ class Models:
         card: Mapping[str, Any],
         *,
         replace: bool = False,
-    ) -> None:
-        """Keep a model; the identical one again changes nothing.
+    ) -> str:
+        """Keep a model and return its name; the identical one again changes nothing.
 
         Raises
         ------
-        BadInput : the name is no file name, or another model has it and ``replace`` is false.
-        MachineFailed : the disk is full, or another addition or removal is under way.
+        BadInput : the name is no file name, another model has it and ``replace`` is false, or
+            what ``write_model`` refuses.
+        MachineFailed : the disk is full.
         """
         try:
             TypeAdapter(Name).validate_python(name)
         except ValidationError as error:
             expected = "letters, digits, dot, dash, underscore"
             raise BadInput("name of a model", expected, repr(name)) from error
+        files = _files(arrays, card)
         folder = self.path / MODELS_FOLDER / name
-        with self._locked(), machine_failures(f"writing {folder}"):
-            self._mend()
+        with machine_failures(f"writing {folder}"), self._changing_models():
             if folder.exists():
-                if (folder / _CARD).read_text(encoding="utf-8") == _files(arrays, card)[1]:
-                    return
+                if _same(folder, files):
+                    return name
                 if not replace:
                     expected = "a name that no other model has"
                     raise BadInput("name of a model", expected, repr(name))
-            folder.parent.mkdir(exist_ok=True)
             new = folder.with_name(f".{name}.new")
-            delete(new)
             write_model(new, arrays, card)
             # Between the two renames the old one is found under its dotted name.
             if folder.exists():
@@ -169,16 +211,31 @@ class Models:
             new.rename(folder)
             sync_path(folder.parent)
             delete(_old(folder))
+        return name
 
-    def _mend(self) -> None:
-        """Finish what a killed ``save_model`` or ``remove_model`` left."""
+    @contextmanager
+    def _changing_models(self) -> Iterator[None]:
+        """Keep other writers of models out for the moment, and mend what a killed one left.
+
+        The store's own lock would not do: a training that took hours must not fail because a
+        scan is being added as it ends.
+        """
         folder = self.path / MODELS_FOLDER
-        for path in sorted(folder.glob(".*")) if folder.is_dir() else ():
-            whole = folder / _of_old(path.name)
-            if path.name.endswith(".old") and not whole.exists():
-                path.rename(whole)
-            else:
-                delete(path)
+        if not folder.exists():
+            folder.mkdir(exist_ok=True)
+            sync_path(self.path)
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)  # a killed holder lets go
+            for path in sorted(folder.glob(".*")):
+                whole = folder / _of_old(path.name)
+                if _is_old(path.name) and not whole.exists():
+                    path.rename(whole)
+                else:
+                    delete(path)
+            yield
+        finally:
+            os.close(handle)
 
     def import_model(self, folder: Path, name: str | None = None) -> str:
         """Keep the model of a folder under its folder's name, or another; return the name.
@@ -186,14 +243,13 @@ class Models:
         Raises
         ------
         BadInput : see ``read_model`` and ``save_model``.
+        MachineFailed : the disk is full.
         """
         arrays, card = read_model(folder)
-        chosen = name or folder.absolute().name
-        self.save_model(chosen, arrays, card)
-        return chosen
+        return self.save_model(folder.absolute().name if name is None else name, arrays, card)
 
     def export_model(self, name: str, folder: Path) -> None:
-        """Write a model into a new folder; see ``write_model``."""
+        """Write a model into a new or empty folder; see ``load_model`` and ``write_model``."""
         write_model(folder, *self.load_model(name))
 
     def remove_model(self, name: str) -> None:
@@ -203,17 +259,32 @@ class Models:
         ------
         BadInput : no such model.
         """
-        if name not in self.models():
-            raise BadInput("model", "one of the store's models", repr(name))
-        with self._locked():
-            self._mend()
-            gone = (self.path / MODELS_FOLDER / name).with_name(f".{name}.gone")
-            (self.path / MODELS_FOLDER / name).rename(gone)
+        self._model_folder(name)
+        with self._changing_models():
+            folder = self.path / MODELS_FOLDER / name
+            gone = folder.with_name(f".{name}.gone")
+            folder.rename(gone)
+            sync_path(folder.parent)
             delete(gone)
+
+
+def _same(folder: Path, files: tuple[bytes, bytes]) -> bool:
+    try:
+        return ((folder / _WEIGHTS).read_bytes(), (folder / _CARD).read_bytes()) == files
+    except OSError:  # damaged: not the same
+        return False
 
 
 def _old(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.old")
+
+
+def _is_old(name: str) -> bool:
+    return name.startswith(".") and name.endswith(".old")
+
+
+def _is_shown(name: str) -> bool:
+    return not name.startswith(".") or _is_old(name)
 
 
 def _of_old(name: str) -> str:
