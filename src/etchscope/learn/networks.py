@@ -266,7 +266,7 @@ class EquivariantNetwork(nn.Module):
         radius = self.radius.expand(patches.shape[0], -1, -1, -1)
         # Six pixels wide, two apart and two beyond the edge: as symmetric as the patch is.
         x = functional.conv2d(torch.cat([patches, radius], 1), self._lifted(), stride=2, padding=2)
-        x = self._normalised(x, 0)
+        x = _halved(self._normalised(x, 0))
         for layer, weight in enumerate(self.group, 1):
             x = functional.conv2d(x, self._grouped(weight), padding=1)
             x = _halved(self._normalised(x, layer))

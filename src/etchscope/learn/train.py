@@ -46,9 +46,9 @@ class Training:
     augmentation: Augmentation = "D4"
     loss: str = "balanced"
     optimiser: Literal["adam", "sgd"] = "adam"
-    epochs: int = 25
+    epochs: int = 16
     patience: int = 10
-    batch: int = 64
+    batch: int = 32
     rate: float = 4e-3
     decay: float = 1e-3
     width: float = 1.0
