@@ -51,41 +51,58 @@ def labelled_pits(
     """Return the decidable labels of each scan, and how many lie on no included tile.
 
     A point belongs to the nearest find of the scan's latest run within 6 px, one to one; without
-    a find it stands for itself. A region labels all finds in it that no point labels.
+    a find it stands for itself. A region labels all finds in it that no point labels, be it with
+    a class that is not decidable. Only finds on included tiles count.
 
     Parameters
     ----------
     scans : only these; all unless given.
-    region : (m, 2) polygon in foil mm; only labels inside it.
+    region : (m, 2) polygon in foil mm; only labels inside it, and of a label's region only the
+        finds inside both.
 
     Raises
     ------
     BadInput : no such scan, a scan with labels that was never searched, or no labels at all.
     """
     names = store.scans() if scans is None else list(scans)
+    chosen = [store.scan(name) for name in names]
     labels, taxonomy = store.labels(), store.taxonomy()
-    labels = labels[[taxonomy.decidable(c) for c in labels["class"]]].reset_index(drop=True)
-    if not len(labels):
-        raise BadInput(store.path, "labels", "none", "Start with `etchscope label import`.")
+    decidable = np.array([taxonomy.decidable(c) for c in labels["class"]], bool)
+    if not decidable.any():
+        hint = "Start with `etchscope label import`."
+        raise BadInput(store.path, "labels of decidable classes", "none", hint)
     out, placed = [], np.zeros(len(labels), bool)
-    for name in names:
-        scan = store.scan(name)
+    for name, scan in zip(names, chosen, strict=True):
         here = _of_scan(labels, scan, region)
-        if not len(here):
+        here = here.assign(is_target=decidable[here["row"].to_numpy(np.int64)])
+        if not here["is_target"].any():
             continue
         run = store.latest_run(name)
         if run is None:
             hint = "Start with `etchscope find`."
             raise BadInput(f"scan {name}", "a search before training", "none", hint)
-        table = _on_finds(here, store.read_pits(run), scan)
+        table = _on_finds(here, store.read_pits(run), scan, region)
         placed[here["row"].to_numpy()] = True
         if len(table):
             out.append(LabelledPits(scan, table))
     if not out:
-        raise BadInput("labels", f"some on included tiles of {', '.join(names)}", "none")
+        raise BadInput("labels", f"some on included tiles of {', '.join(names) or 'scans'}", "none")
     # A foil scanned twice has two places for each label; one that has none is outside all tiles.
-    of_foils = labels["foil"].isin([one.scan.foil for one in out]).to_numpy()
-    return out, int((~placed & of_foils).sum()) if region is None else 0
+    missed = decidable & ~placed
+    if scans is not None:
+        missed &= _asked_for(labels, chosen)
+    if region is not None:
+        x, y = labels["x_mm"].to_numpy(), labels["y_mm"].to_numpy()
+        missed &= in_polygon(np.nan_to_num(x), np.nan_to_num(y), region) & ~np.isnan(x)
+    return out, int(missed.sum())
+
+
+def _asked_for(labels: pd.DataFrame, scans: Sequence[Scan]) -> Bools:
+    """Return which labels are of the sides of foils that the scans show, or of a scan's tile."""
+    sides = {(scan.foil, scan.side) for scan in scans}
+    of_side = [key in sides for key in zip(labels["foil"], labels["side"], strict=True)]
+    of_scan = labels["scan"].isin([scan.name for scan in scans]).to_numpy()
+    return np.where(labels["x_mm"].notna(), of_side, of_scan)
 
 
 def _of_scan(labels: pd.DataFrame, scan: Scan, region: Floats | None) -> pd.DataFrame:
@@ -129,18 +146,19 @@ def _in_tiles(labels: pd.DataFrame, scan: Scan) -> pd.DataFrame:
     return chosen
 
 
-def _on_finds(labels: pd.DataFrame, pits: pd.DataFrame, scan: Scan) -> pd.DataFrame:
-    said = labels["class"].map(parent)
-    points = labels["region_mm"].isna() & labels["region_px"].isna()
-    own = labels[points].reset_index(drop=True)
-    finds = pits.reset_index(drop=True)
-    place = places_px(finds, None)
-    at = places_px(own, None)
-    matched = match_one_to_one(at, place, _SNAP_PX)
+def _on_finds(
+    labels: pd.DataFrame, pits: pd.DataFrame, scan: Scan, within: Floats | None
+) -> pd.DataFrame:
+    """Return a row a label of a decidable class, and a row a find in a region of one."""
+    is_point = (labels["region_mm"].isna() & labels["region_px"].isna()).to_numpy()
+    is_target = labels["is_target"].to_numpy(bool)
+    finds = pits[pits["tile"].isin([t.number for t in scan.included])].reset_index(drop=True)
+    own = labels[is_point & is_target].reset_index(drop=True)
+    rows, which = _matched(own, finds, scan)
     table = pd.DataFrame(
         {
             "id": own["id"],
-            "said": said[points].to_numpy(),
+            "said": own["class"].map(parent),
             "tile": own["tile"].astype("int64"),
             "x_px": own["x_px"],
             "y_px": own["y_px"],
@@ -148,20 +166,36 @@ def _on_finds(labels: pd.DataFrame, pits: pd.DataFrame, scan: Scan) -> pd.DataFr
             "pit": pd.array([pd.NA] * len(own), dtype="Int64"),
         }
     )
-    rows, which = matched.truth_index, matched.found_index
     for column in ("tile", "x_px", "y_px", "density_per_mm2", "pit"):
         table.loc[rows, column] = finds[column].to_numpy()[which]
     free = finds[~np.isin(np.arange(len(finds)), which)]
+    undecided = labels[is_point & ~is_target].reset_index(drop=True)
+    free = free.reset_index(drop=True)
+    free = free[~np.isin(np.arange(len(free)), _matched(undecided, free, scan)[1])]
+    if within is not None:
+        free = free[in_polygon(free["x_mm"].to_numpy(), free["y_mm"].to_numpy(), within)]
     parts = [table]
-    for _, region in labels[~points].iterrows():
+    for _, region in labels[~is_point].iterrows():
         inside = free[_inside(free, region)]
-        parts.append(
-            inside[["tile", "x_px", "y_px", "density_per_mm2", "pit"]].assign(
-                id=region["id"], said=parent(region["class"])
+        if region["is_target"]:
+            parts.append(
+                inside[["tile", "x_px", "y_px", "density_per_mm2", "pit"]].assign(
+                    id=region["id"], said=parent(region["class"])
+                )
             )
-        )
         free = free[~free.index.isin(inside.index)]
     return pd.concat(parts, ignore_index=True)[list(table.columns)]
+
+
+def _matched(labels: pd.DataFrame, finds: pd.DataFrame, scan: Scan) -> tuple[Ints, Ints]:
+    """Return the rows of points and of finds that belong together.
+
+    On the foil where both have a place there: in an overlap they may be of two tiles.
+    """
+    on_foil = labels["x_mm"].notna().all() and finds["x_mm"].notna().all()
+    scale = scan.pixel_size_um if on_foil else None
+    matched = match_one_to_one(places_px(labels, scale), places_px(finds, scale), _SNAP_PX)
+    return matched.truth_index, matched.found_index
 
 
 def _inside(finds: pd.DataFrame, label: Any) -> Bools:
@@ -184,19 +218,22 @@ def cut_scan(
 ) -> Iterator[tuple[Ints, Patches]]:
     """Yield, tile by tile, rows of a table with ``tile, x_px, y_px`` and their patches.
 
-    The channels are those of ``Lights.of_scan``; the region of a patch is its tile.
+    The channels are those of ``Lights.of_scan``; the region of a patch is its tile. An opening that
+    the tile's edge cuts may have its centre beyond: its patch is around the nearest pixel.
 
     Raises
     ------
-    BadInput : pictures are damaged, or a place lies outside its tile.
+    BadInput : pictures are damaged.
     """
+    height, width = scan.image_size
     lights, order = Lights.of_scan(scan)
     tiles = table["tile"].to_numpy(np.int64)
     numbers = np.unique(tiles)
     stacks = store.read_tiles(scan.name, numbers.tolist())
     for number, stack in zip(numbers.tolist(), stacks, strict=True):
         rows = np.flatnonzero(tiles == number)
-        x, y = (table[c].to_numpy(np.float64)[rows] for c in ("x_px", "y_px"))
+        x = table["x_px"].to_numpy(np.float64)[rows].clip(0, width - 1)
+        y = table["y_px"].to_numpy(np.float64)[rows].clip(0, height - 1)
         pixels = cut_patches(normalisation.apply(stack)[order], x, y, size)
         yield rows, Patches(pixels, lights, np.full(len(rows), number), rows)
         if progress is not None:

@@ -15,6 +15,9 @@ from etchscope.ensemble import (
     Labelled,
     Model,
     TrainedModel,
+    checked_prior,
+    default_kinds,
+    multiclass_kind,
     train_model,
 )
 from etchscope.evaluate import proportion
@@ -62,20 +65,24 @@ def gather(
 
     Raises
     ------
-    BadInput : see ``labelled_pits`` and ``labelled_patches``; an unknown class.
+    BadInput : see ``labelled_pits`` and ``labelled_patches``; a class that is unknown or not
+        decidable, or only one that has labels.
     """
     taxonomy = store.taxonomy()
+    whole = _whole(taxonomy)
     for name in classes or ():
         taxonomy.require("--class", name)
+        if name not in whole:
+            raise BadInput("--class", f"a decidable class: {', '.join(whole)}", repr(name))
     pits, outside = labelled_pits(store, scans=scans, region=region)
-    if total is not None:
-        total(sum(one.table["tile"].nunique() for one in pits))
-    labelled = labelled_patches(store, pits, size=size, progress=progress)
-    said = set(labelled.said.tolist())
-    chosen = tuple(classes) if classes else tuple(c for c in _whole(taxonomy) if c in said)
+    said = {c for one in pits for c in one.table["said"].tolist()}
+    chosen = tuple(dict.fromkeys(classes or [c for c in whole if c in said]))
     if len(chosen) < 2:
         expected = "labels of two classes or more"
         raise BadInput("labels", expected, f"only of {', '.join(chosen) or 'none'}")
+    if total is not None:
+        total(sum(one.table["tile"].nunique() for one in pits))
+    labelled = labelled_patches(store, pits, size=size, progress=progress)
     return Gathered(labelled, chosen, context_patches(store, pits, size=size), outside)
 
 
@@ -106,9 +113,16 @@ def train(
 
     Raises
     ------
-    BadInput : see ``ensemble.train_model``.
+    BadInput : see ``ensemble.train_model``; a start without the experts or the folds.
     """
     classes = gathered.classes
+    # What must not fail after hours of training.
+    if prior is not None:
+        checked_prior(prior, classes)
+    if not 0 < efficiency <= 1:
+        raise BadInput("working point: efficiency", "above 0, at most 1", f"{efficiency:g}")
+    if start is not None:
+        _require_start(start, _names(classes, kinds, method), folds)
     if signal is None:
         signal = "hip" if "hip" in classes else next(c for c in classes if c != MISC)
     done = train_model(
@@ -127,6 +141,22 @@ def train(
         progress=progress,
     )
     return replace(done, model=replace(done.model, information=_information(done, folds, seed)))
+
+
+def _names(classes: Sequence[str], kinds: Sequence[ExpertKind] | None, method: str) -> list[str]:
+    """Return the names of the experts that are going to be trained."""
+    if method == "multiclass":
+        return [multiclass_kind(classes).name]
+    return [kind.name for kind in kinds or default_kinds(classes)]
+
+
+def _require_start(start: Model, names: Sequence[str], folds: int) -> None:
+    for name in names:
+        there = start.experts.get(name, ())
+        if len(there) < folds:
+            expected = f"a model with an expert {name} of {folds} folds"
+            found = f"{len(there)} folds" if there else f"experts {', '.join(start.experts)}"
+            raise BadInput("model to start from", expected, found)
 
 
 def _information(done: TrainedModel, folds: int, seed: int) -> dict[str, Any]:

@@ -1,0 +1,110 @@
+"""A small foil with labels and a model trained on them, made once for all folders that need it."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from etchscope.ensemble import TrainedModel
+from etchscope.foil import Foil
+from etchscope.learn import Training, set_threads
+from etchscope.run import find
+from etchscope.run.train import Gathered, gather, train
+from etchscope.simulate import Optics, Population, SimulatedScan, Stage
+from etchscope.store import Store, TilePictures
+
+WHO = {"who": "anna", "source": "person", "when": "2026-05-01"}
+MISC_A_TILE = 4
+
+
+def simulated(seed: int = 11, **changes: object) -> SimulatedScan:
+    """Eight small tiles that do not overlap, with about twenty openings each."""
+    given = {
+        "seed": seed,
+        "columns": 4,
+        "rows": 2,
+        "population": Population.of(150, 60),
+        "optics": Optics(image_size=(144, 192)),
+        "stage": Stage(overlap_px=(-60, -60)),
+    }
+    return SimulatedScan(**(given | changes))
+
+
+def added(store: Store, foil: SimulatedScan) -> Store:
+    names = tuple(f"step {c.step}" for c in foil.scan.channels)
+    store.add_scan(
+        foil.scan, Foil(name=foil.scan.foil), lambda n: TilePictures(foil.read_tile(n), names)
+    )
+    return store
+
+
+def labels_of(foil: SimulatedScan, pits: pd.DataFrame) -> pd.DataFrame:
+    """The true openings, a pair at its entry pit, and as misc places where no find is near."""
+    truth = foil.truth()
+    truth = truth[(truth["class"] != "hip") | (truth["surface"] == "top")]
+    rng = np.random.default_rng(0)
+    height, width = foil.optics.image_size
+    empty = []
+    for tile in foil.scan.tiles:
+        own = pits[pits["tile"] == tile.number][["x_px", "y_px"]].to_numpy()
+        places = rng.uniform([15, 15], [width - 15, height - 15], (500, 2))
+        far = np.linalg.norm(places[:, None] - own, axis=2).min(1) > 14
+        empty += [(tile.number, x, y) for x, y in places[far][:MISC_A_TILE]]
+    misc = pd.DataFrame(empty, columns=["tile", "x_px", "y_px"])
+    misc = misc.assign(scan=foil.scan.name, **{"class": "misc.scratch"})
+    columns = ["scan", "tile", "x_px", "y_px", "class"]
+    return pd.concat([truth[columns], misc[columns]], ignore_index=True).assign(**WHO)
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """``store`` has the scan, its search, labels, and the model "first"; to be read only."""
+
+    store: Store
+    foil: SimulatedScan
+    search: str
+    gathered: Gathered
+    done: TrainedModel
+    training: Training
+
+    @property
+    def scan(self) -> str:
+        return self.foil.scan.name
+
+
+@pytest.fixture(scope="session")
+def learnt(tmp_path_factory: pytest.TempPathFactory) -> Learnt:
+    foil = simulated()
+    store = added(Store.create(tmp_path_factory.mktemp("learnt") / "store"), foil)
+    report = find(store, foil.scan.name, executor="inline")
+    store.add_labels(labels_of(foil, store.read_pits(report.run)))
+    training = Training(network="plain", epochs=6, rate=8e-3, batch=16, restarts=0)
+    threads = set_threads(1)
+    try:
+        gathered = gather(store, size=20)
+        done = train(gathered, training, folds=2)
+    finally:
+        set_threads(threads)
+    store.save_model("first", *done.model.to_record())
+    return Learnt(store, foil, report.run, gathered, done, training)
+
+
+@pytest.fixture
+def own(learnt: Learnt, tmp_path: Path) -> Store:
+    """A copy of the learnt store, to be written to."""
+    return Store.open(shutil.copytree(learnt.store.path, tmp_path / "own"))
+
+
+@pytest.fixture
+def simulated_foil():
+    """``simulated``: make another small foil."""
+    return simulated
+
+
+@pytest.fixture
+def add_foil():
+    """``added``: put a simulated foil into a store."""
+    return added
