@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, MachineFailed
 from etchscope.foil.records import Name
 from etchscope.store.files import canonical_json, delete, machine_failures, sync_path, sync_tree
 
@@ -90,7 +90,7 @@ def _files(arrays: Mapping[str, NDArray[Any]], card: Mapping[str, Any]) -> tuple
 
 def _require_finite(where: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     for name, values in arrays.items():
-        if values.dtype.kind not in "biuf":
+        if values.dtype.kind not in "biuf" or values.dtype.itemsize > 8:
             raise BadInput(where, "real numbers", f"{values.dtype} in {name}")
         if not np.isfinite(values).all():
             raise BadInput(where, "finite weights", f"others in {name}")
@@ -227,13 +227,12 @@ class Models:
         handle = os.open(folder, os.O_RDONLY)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)  # a killed holder lets go
-            for path in sorted(folder.glob(".*")):
-                whole = folder / _of_old(path.name)
-                if _is_old(path.name) and not whole.exists():
-                    path.rename(whole)
-                else:
-                    delete(path)
-            yield
+            _mend(folder)
+            try:
+                yield
+            except (OSError, MachineFailed):
+                _mend(folder)
+                raise
         finally:
             os.close(handle)
 
@@ -266,6 +265,16 @@ class Models:
             folder.rename(gone)
             sync_path(folder.parent)
             delete(gone)
+
+
+def _mend(folder: Path) -> None:
+    """Take back what was not finished."""
+    for path in sorted(folder.glob(".*")):
+        whole = folder / _of_old(path.name)
+        if _is_old(path.name) and not whole.exists():
+            path.rename(whole)
+        else:
+            delete(path)
 
 
 def _same(folder: Path, files: tuple[bytes, bytes]) -> bool:
