@@ -41,7 +41,7 @@ def roc_curve(score: Floats, target: Bools, *, confidence: float = 0.95) -> pd.D
     if not target.any() or target.all():
         raise BadInput("ROC", "some of the target and some of the rest", "one of them only")
     order = np.argsort(-score, kind="stable")
-    ends = np.flatnonzero(np.diff(score[order], append=-np.inf))
+    ends = _last_of_equal(score[order])
     passed, false = (np.cumsum(hit[order].astype(np.int64))[ends] for hit in (target, ~target))
     low, high = _clopper(passed, int(target.sum()), confidence)
     return pd.DataFrame(
@@ -53,6 +53,10 @@ def roc_curve(score: Floats, target: Bools, *, confidence: float = 0.95) -> pd.D
             "high": high,
         }
     )
+
+
+def _last_of_equal(ranked: Floats) -> Ints:
+    return np.flatnonzero(np.r_[ranked[1:] != ranked[:-1], np.ones(min(len(ranked), 1), bool)])
 
 
 def _clopper(passed: Ints, trials: int, confidence: float) -> tuple[Floats, Floats]:
@@ -163,7 +167,9 @@ class Search:
         if count >= len(false):
             return float(self.score.min()) if len(self.score) else 0.0
         above = self.score[self.score > false[count]]
-        return float((false[count] + above.min()) / 2) if len(above) else float(false[count]) + 1e-6
+        # Halfway between neighbouring floats may be the lower one.
+        halfway = (false[count] + above.min()) / 2 if len(above) else false[count] + 1e-6
+        return float(max(halfway, np.nextafter(false[count], np.inf)))
 
 
 def free_response(search: Search, *, confidence: float = 0.95) -> pd.DataFrame:
@@ -171,14 +177,15 @@ def free_response(search: Search, *, confidence: float = 0.95) -> pd.DataFrame:
 
     Returns
     -------
-    One row a false candidate, the strictest threshold first: ``threshold, false, false_per_tile,
-    false_per_tile_low, false_per_tile_high`` (Garwood), ``false_per_cm2, efficiency, low, high``
-    (Clopper–Pearson).
+    One row a number of false candidates that a threshold reaches, the strictest first and with the
+    lowest threshold of that number: ``threshold, false, false_per_tile, false_per_tile_low,
+    false_per_tile_high`` (Garwood), ``false_per_cm2, efficiency, low, high`` (Clopper–Pearson).
     """
-    ends = np.r_[np.flatnonzero(~search.is_true), len(search.score)]
-    found_above = np.cumsum(np.r_[0, search.is_true.astype(np.int64)])
-    true = found_above[ends]
-    false = np.arange(len(ends))
+    ends = np.r_[0, _last_of_equal(search.score) + 1]
+    true = np.cumsum(np.r_[0, search.is_true.astype(np.int64)])[ends]
+    last = np.flatnonzero(np.diff(ends - true, append=-1))
+    ends, true = ends[last], true[last]
+    false = ends - true
     low, high = _clopper(true, max(search.particles, 1), confidence)
     bounds = np.array([poisson_interval(int(n), confidence=confidence) for n in false])
     score = np.r_[np.inf, search.score]
