@@ -219,21 +219,23 @@ def cut_scan(
     """Yield, tile by tile, rows of a table with ``tile, x_px, y_px`` and their patches.
 
     The channels are those of ``Lights.of_scan``; the region of a patch is its tile. An opening that
-    the tile's edge cuts may have its centre beyond: its patch is around the nearest pixel.
+    the tile's edge cuts may have its centre beyond it, but no patch is moved by more than half its
+    size.
 
     Raises
     ------
     BadInput : pictures are damaged.
     """
     height, width = scan.image_size
+    beyond = (size - 1) / 2
     lights, order = Lights.of_scan(scan)
     tiles = table["tile"].to_numpy(np.int64)
     numbers = np.unique(tiles)
     stacks = store.read_tiles(scan.name, numbers.tolist())
     for number, stack in zip(numbers.tolist(), stacks, strict=True):
         rows = np.flatnonzero(tiles == number)
-        x = table["x_px"].to_numpy(np.float64)[rows].clip(0, width - 1)
-        y = table["y_px"].to_numpy(np.float64)[rows].clip(0, height - 1)
+        x = table["x_px"].to_numpy(np.float64)[rows].clip(-beyond, width - 1 + beyond)
+        y = table["y_px"].to_numpy(np.float64)[rows].clip(-beyond, height - 1 + beyond)
         pixels = cut_patches(normalisation.apply(stack)[order], x, y, size)
         yield rows, Patches(pixels, lights, np.full(len(rows), number), rows)
         if progress is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ from etchscope.run.execute import Executor, execute
 from etchscope.run.find import find, normalisation_of, recipe_of
 from etchscope.run.labelled import cut_scan
 from etchscope.store import Store
+from etchscope.store.runs import drop_partial
 
 __all__ = ["PriorChoice", "ScoreReport", "latest_find", "require_fit", "score"]
 
@@ -150,7 +151,8 @@ def score(
 
     Raises
     ------
-    BadInput : no such scan or model, or a scan that the model cannot read.
+    BadInput : no such scan or model, a scan that the model cannot read, or no included tile that
+        was searched.
     MachineFailed : the disk is full, or a worker process was lost.
     """
     arrays, card = store.load_model(model)
@@ -163,8 +165,10 @@ def score(
     if searched is None or region is not None:
         searched = find(store, scan, region=region, workers=workers, executor=executor).run
     tiles = tuple(store.run_record(searched)["tiles"])
-    excluded = {t.number for t in record_of.tiles} - {t.number for t in record_of.included}
-    tiles = tuple(n for n in tiles if n not in excluded)
+    included = {t.number for t in record_of.included}
+    tiles = tuple(n for n in tiles if n in included)
+    if not tiles:
+        raise BadInput(f"scan {scan}", "an included tile that was searched", "none")
     record = {
         "stage": "score",
         "version": version("etchscope"),
@@ -173,6 +177,7 @@ def score(
         "tiles": list(tiles),
         "model": {
             "name": model,
+            "signal": loaded.signal,
             "weights_sha256": card["weights_sha256"],
             "card_sha256": hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest(),
             "working_point": card["working_point"],
@@ -184,12 +189,8 @@ def score(
     run = "run-" + hashlib.sha256(text.encode()).hexdigest()[:16]
     if total is not None:
         total(len(tiles))
-    if run in set(store.runs(scan)["run"]):
-        if store.latest_run(scan) != run:
-            store.renew_run(run)
-        counts = dict(store.run_record(run)["counts"])
-        rows = len(store.read_pits(run))
-        return ScoreReport(run, scan, model, len(tiles), rows, True, counts)
+    if _is_done(store, scan, run):
+        return _done(store, scan, model, run, tiles)
     tell = progress or (lambda _: None)
     batches = [tiles[i : i + _BATCH] for i in range(0, len(tiles), _BATCH)]
     done = store.parts(run)
@@ -203,22 +204,49 @@ def score(
     threads = set_threads(1)
     try:
         execute(todo, executor=executor, workers=workers, progress=tell)
+        return _commit(store, record_of, loaded, run, record, len(batches))
+    except (BadInput, OSError):
+        # Another process may have done the same, and dropped the parts under this one.
+        if not _is_done(store, scan, run):
+            raise
     finally:
         set_threads(threads)
-    parts = [store.read_part(run, i) for i in range(len(batches))]
-    pits = store.read_pits(searched)
-    pits = pits[pits["tile"].isin(tiles)].reset_index(drop=True)
-    told = pd.concat(parts, ignore_index=True).set_index("pit").loc[pits["pit"]]
-    table, shares, is_foreign = decide(loaded, pits, told.reset_index(drop=True), record_of, prior)
+    return _done(store, scan, model, run, tiles)
+
+
+def _is_done(store: Store, scan: str, run: str) -> bool:
+    return run in set(store.runs(scan)["run"])
+
+
+def _done(store: Store, scan: str, model: str, run: str, tiles: tuple[int, ...]) -> ScoreReport:
+    """Return the report of a run that is finished already."""
+    drop_partial(store.path / "runs", run)  # left by a kill right after the commit
+    if store.latest_run(scan) != run:
+        store.renew_run(run)
+    counts = dict(store.run_record(run)["counts"])
+    return ScoreReport(run, scan, model, len(tiles), len(store.read_pits(run)), True, counts)
+
+
+def _commit(
+    store: Store, scan: Scan, model: Model, run: str, record: dict[str, Any], parts: int
+) -> ScoreReport:
+    """Join the parts in the order of the search, decide, and commit the run."""
+    told = pd.concat([store.read_part(run, i) for i in range(parts)], ignore_index=True)
+    pits = store.read_pits(record["search"])
+    pits = pits[pits["tile"].isin(record["tiles"])].reset_index(drop=True)
+    told = told.set_index("pit").loc[pits["pit"]].reset_index(drop=True)
+    table, shares, is_foreign = decide(model, pits, told, scan, record["prior"])
     counts = {
         "selected": int(table["selected"].sum()),
         "not_valid": int((~table["valid"].astype(bool)).sum()),
         "foreign_scan": int(is_foreign),
     }
-    told_prior = {c: round(float(s), 6) for c, s in zip(loaded.classes, shares, strict=True)}
-    kept = {**store.run_record(searched), **record, "prior_used": told_prior, "counts": counts}
-    store.commit_run(run, scan, table.assign(run=run), kept)
-    return ScoreReport(run, scan, model, len(tiles), len(table), False, counts)
+    prior = {c: round(float(s), 6) for c, s in zip(model.classes, shares, strict=True)}
+    searched = store.run_record(record["search"])
+    kept = {**searched, **record, "prior_used": prior, "counts": counts}
+    store.commit_run(run, scan.name, table.assign(run=run), kept)
+    name, tiles = record["model"]["name"], len(record["tiles"])
+    return ScoreReport(run, scan.name, name, tiles, len(table), False, counts)
 
 
 def decide(

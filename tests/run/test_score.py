@@ -1,0 +1,519 @@
+import functools
+import json
+import shutil
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from etchscope.ensemble import Model, at_prior, candidate_table, partner_rows
+from etchscope.foil import BadInput, Taxonomy, in_polygon
+from etchscope.run import find
+from etchscope.run.score import latest_find, require_fit, score
+from etchscope.run.train import gather, train
+from etchscope.store import Store, read_model
+
+score_module = sys.modules[score.__module__]
+NAME = "simulated-front"
+P = ["p_hip", "p_top", "p_bottom", "p_misc"]
+
+
+@pytest.fixture(autouse=True)
+def _small_batches(monkeypatch):
+    monkeypatch.setattr(score_module, "_BATCH", 3)
+
+
+@pytest.fixture(scope="module")
+def calm(learnt, take_snapshot, tmp_path_factory):
+    """The undisturbed scoring: its report, its store, and what that then is."""
+    store = Store.open(shutil.copytree(learnt.store.path, tmp_path_factory.mktemp("calm") / "s"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(score_module, "_BATCH", 3)
+        report = score(store, NAME, "first", executor="inline")
+    return report, store, take_snapshot(store.path)
+
+
+def table_of(store, report):
+    return store.read_pits(report.run)
+
+
+def as_other(store, model, name="other"):
+    """Keep a changed model under another name and return that."""
+    return store.save_model(name, *model.to_record())
+
+
+# Same bytes ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("executor", "workers"),
+    [
+        ("inline", 2),
+        ("threads", 1),
+        ("threads", 3),
+        pytest.param("processes", 2, marks=pytest.mark.slow),
+    ],
+)
+def test_any_executor_gives_the_same_bytes(own, calm, take_snapshot, executor, workers):
+    told, totals = [], []
+    report = score(
+        own,
+        NAME,
+        "first",
+        executor=executor,
+        workers=workers,
+        progress=told.append,
+        total=totals.append,
+    )
+    assert report == calm[0]
+    assert take_snapshot(own.path) == calm[2]
+    assert (sum(told), totals) == (8, [8])
+    assert own.check() == []
+
+
+def test_the_size_of_a_part_does_not_show(own, calm, take_snapshot, monkeypatch):
+    monkeypatch.setattr(score_module, "_BATCH", 16)
+    score(own, NAME, "first", executor="inline")
+    assert take_snapshot(own.path) == calm[2]
+
+
+def test_what_was_scored_before_is_not_scored_again(own, calm, take_snapshot, monkeypatch):
+    score(own, NAME, "first", executor="inline")
+    monkeypatch.setattr(Model, "judge", lambda *_: pytest.fail("scored again"))
+    again = score(own, NAME, "first")
+    assert again == replace(calm[0], was_done=True)
+    assert take_snapshot(own.path) == calm[2]
+
+
+def test_what_was_asked_for_last_is_the_latest(own, calm):
+    first = score(own, NAME, "first", executor="inline")
+    second = score(own, NAME, "first", prior="model", executor="inline")
+    assert own.latest_run(NAME) == second.run != first.run == calm[0].run
+    assert score(own, NAME, "first").was_done
+    assert own.latest_run(NAME) == first.run
+    assert latest_find(own, NAME) == calm[1].run_record(first.run)["search"]
+
+
+def test_a_scan_that_was_never_searched_is_searched(own, learnt, simulated_foil, add_foil):
+    foil = simulated_foil(seed=12, columns=2, foil="second")
+    add_foil(own, foil)
+    assert latest_find(own, "second-front") is None
+    report = score(own, "second-front", "first", executor="inline")
+    searched = own.runs("second-front")["run"].tolist()
+    assert len(searched) == 2
+    assert own.run_record(report.run)["search"] == searched[0] == latest_find(own, "second-front")
+    assert report.pits == len(own.read_pits(searched[0]))
+    assert learnt.scan == NAME
+
+
+# Resuming -----------------------------------------------------------------------------------
+
+
+def _count_judged(monkeypatch):
+    real, judged = Model.judge, []
+
+    @functools.wraps(real)
+    def judge(self, patches):
+        judged.append(len(patches))
+        return real(self, patches)
+
+    monkeypatch.setattr(Model, "judge", judge)
+    return judged
+
+
+def test_a_killed_run_goes_on_where_it_stopped(own, calm, take_snapshot, monkeypatch):
+    def stop(_, seen=[]):  # noqa: B006 - the parts that were told of
+        seen.append(1)
+        if len(seen) == 2:
+            raise InterruptedError("stopped")
+
+    with pytest.raises(InterruptedError, match="stopped"):
+        score(own, NAME, "first", executor="inline", progress=stop)
+    assert own.latest_run(NAME) == latest_find(own, NAME)
+    parts = own.parts(calm[0].run)
+    done = [n for part in parts.values() for n in part["tiles"]]
+    assert len(parts) == 2
+    assert 5 <= len(done) <= 6
+    assert {f.severity for f in own.check()} <= {"leftover"}
+    judged, told = _count_judged(monkeypatch), []
+    report = score(own, NAME, "first", executor="inline", progress=told.append)
+    assert len(judged) == 8 - len(done)
+    assert sum(told) == 8
+    assert report == calm[0]
+    assert take_snapshot(own.path) == calm[2]
+
+
+def test_a_part_of_other_tiles_is_made_anew(own, calm, take_snapshot):
+    own.write_part(calm[0].run, 0, pd.DataFrame({"pit": [1]}), {"scan": NAME, "tiles": [1]})
+    score(own, NAME, "first", executor="inline")
+    assert take_snapshot(own.path) == calm[2]
+
+
+def test_parts_left_by_a_kill_right_after_the_commit_go_away(own, calm, take_snapshot):
+    score(own, NAME, "first", executor="inline")
+    own.write_part(calm[0].run, 0, pd.DataFrame({"pit": [1]}), {"scan": NAME, "tiles": [1]})
+    assert [f.severity for f in own.check()] == ["leftover"]
+    assert score(own, NAME, "first").was_done
+    assert own.check() == []
+    assert take_snapshot(own.path) == calm[2]
+
+
+@pytest.mark.parametrize("part", [0, 2])
+def test_two_scorings_of_a_scan_at_once_agree(own, calm, take_snapshot, monkeypatch, part):
+    real = Store.write_part
+
+    def write(store, run, index, *rest):
+        if index == part:  # meanwhile another process does all of it
+            monkeypatch.setattr(Store, "write_part", real)
+            assert not score(Store.open(store.path), NAME, "first", executor="inline").was_done
+        real(store, run, index, *rest)
+
+    monkeypatch.setattr(Store, "write_part", write)
+    report = score(own, NAME, "first", executor="inline")
+    assert (report.run, report.pits, report.counts) == (
+        calm[0].run,
+        calm[0].pits,
+        calm[0].counts,
+    )
+    assert take_snapshot(own.path) == calm[2]
+
+
+def test_the_number_of_threads_is_as_before(own):
+    before = score_module.set_threads(2)
+    try:
+        score(own, NAME, "first", executor="inline")
+        assert score_module.set_threads(2) == 2
+    finally:
+        score_module.set_threads(before)
+
+
+# The table ----------------------------------------------------------------------------------
+
+
+def test_every_find_keeps_its_row(calm, learnt):
+    report, store, _ = calm
+    pits, searched = table_of(store, report), store.read_pits(learnt.search)
+    assert report.pits == len(pits) == len(searched)
+    new = [*P, "class", "score", "selected", "valid", "run"]
+    pd.testing.assert_frame_equal(pits.drop(columns=new), searched.drop(columns=new))
+    assert pits["score"].notna().all()
+    assert searched["score"].isna().all()
+    assert set(pits["run"]) == {report.run}
+    assert report.counts["selected"] == pits["selected"].sum() > 0
+    assert report.counts["not_valid"] == (~pits["valid"]).sum()
+
+
+def test_probabilities_sum_to_1_and_the_likeliest_is_the_class(calm):
+    pits = table_of(calm[1], calm[0])
+    p = pits[P].to_numpy(float)
+    np.testing.assert_allclose(p.sum(1), 1, atol=1e-12)
+    assert ((p >= 0) & (p <= 1)).all()
+    assert pits["class"].tolist() == [P[k].removeprefix("p_") for k in p.argmax(1)]
+
+
+def test_the_score_is_that_of_the_model_on_the_patch(calm, learnt):
+    pits = table_of(calm[1], calm[0])
+    alone = pits[pits["partner"].isna()]
+    patches = learnt.gathered.context
+    place = learnt.store.read_pits(learnt.search).set_index(["tile", "x_px"])["pit"]
+    assert len(patches) == len(place) == len(pits)
+    told = learnt.done.model.judge(patches)
+    # Context comes tile by tile, in the order of the finds.
+    order = pits.sort_values("tile", kind="stable").index
+    by_row = pd.Series(told["score"].to_numpy(), index=order)
+    np.testing.assert_allclose(alone["score"], by_row.loc[alone.index], atol=1e-4)
+
+
+def test_both_pits_of_a_pair_that_is_signal_say_the_same(calm):
+    pits = table_of(calm[1], calm[0])
+    other = partner_rows(pits)
+    rows = np.flatnonzero(other >= 0)
+    first, second = pits.iloc[rows], pits.iloc[other[rows]]
+    both = (first["class"].to_numpy() == "hip") & (second["class"].to_numpy() == "hip")
+    assert both.sum() > 10
+    np.testing.assert_array_equal(first[P].to_numpy()[both], second[P].to_numpy()[both])
+    either = (first["class"].to_numpy() == "hip") | (second["class"].to_numpy() == "hip")
+    better = np.maximum(first["score"].to_numpy(), second["score"].to_numpy())
+    agree = first["score"].to_numpy() == second["score"].to_numpy()
+    assert (agree | ~either | (first["score"].to_numpy() == better)).sum() > both.sum()
+
+
+def test_most_of_the_signal_is_found(calm, learnt):
+    pits = table_of(calm[1], calm[0])
+    truth = learnt.foil.truth()
+    entry = truth[(truth["class"] == "hip") & (truth["surface"] == "top")]
+    far = [
+        np.hypot(pits["x_mm"] - x, pits["y_mm"] - y).where(pits["selected"].astype(bool)).min()
+        for x, y in zip(entry["x_mm"], entry["y_mm"], strict=True)
+    ]
+    assert (np.array(far) < 0.05).mean() > 0.9
+
+
+def test_the_record_names_model_search_and_prior(calm, learnt):
+    report, store, _ = calm
+    record = store.run_record(report.run)
+    card = store.load_model("first")[1]
+    assert record["stage"] == "score"
+    assert record["search"] == learnt.search
+    assert record["tiles"] == list(range(1, 9))
+    assert record["model"]["name"] == "first"
+    assert record["model"]["signal"] == "hip"
+    for key in ("weights_sha256", "working_point", "prior"):
+        assert record["model"][key] == card[key]
+    searched = store.run_record(learnt.search)
+    for key in ("scan_digest", "settings", "normalisation", "calibration"):
+        assert record[key] == searched[key]
+    assert record["counts"] == report.counts
+    assert record["prior"] == "foil"
+    assert sum(record["prior_used"].values()) == pytest.approx(1, abs=1e-5)
+    assert record["prior_used"]["hip"] < 0.6
+
+
+# Excluded tiles -----------------------------------------------------------------------------
+
+
+def test_excluded_tiles_are_not_scored(own, calm):
+    own.exclude("tile = 4", "a fibre")
+    report = score(own, NAME, "first", executor="inline")
+    assert report.run != calm[0].run
+    assert report.tiles == 7
+    pits, before = table_of(own, report), table_of(calm[1], calm[0])
+    assert pits["pit"].tolist() == before.loc[before["tile"] != 4, "pit"].tolist()
+    assert own.run_record(report.run)["tiles"] == [1, 2, 3, 5, 6, 7, 8]
+    np.testing.assert_array_equal(pits["score"], before.loc[before["tile"] != 4, "score"])
+
+
+def test_no_tile_that_was_searched_is_left(own, take_snapshot):
+    own.exclude("tile > 0", "all of it")
+    before = take_snapshot(own.path)
+    text = "scan simulated-front: expected an included tile that was searched, found none"
+    with pytest.raises(BadInput, match=text):
+        score(own, NAME, "first", executor="inline")
+    assert take_snapshot(own.path) == before
+
+
+def test_a_region_without_a_find(own):
+    corner = np.array([[-0.6, 0.45], [-0.59, 0.45], [-0.59, 0.46]])
+    report = score(own, NAME, "first", region=corner, executor="inline")
+    assert (report.pits, report.counts["selected"], report.counts["foreign_scan"]) == (0, 0, 0)
+    assert table_of(own, report).columns.tolist() == own.read_pits(report.run).columns.tolist()
+    assert own.run_record(report.run)["prior_used"] == dict.fromkeys(
+        ["hip", "top", "bottom", "misc"], 0.25
+    )
+
+
+# Models that do not fit ---------------------------------------------------------------------
+
+
+def _refused(store, take_snapshot, text, *words, **given):
+    before = take_snapshot(store.path)
+    with pytest.raises(BadInput, match=text):
+        score(store, *words, executor="inline", **given)
+    assert take_snapshot(store.path) == before
+
+
+def test_no_such_model_or_scan(own, take_snapshot):
+    _refused(own, take_snapshot, r"one of the store's models \(first\), found 'odd'", NAME, "odd")
+    _refused(own, take_snapshot, "'F9'", "F9", "first")
+
+
+def test_another_recipe(own, learnt, take_snapshot):
+    model = learnt.done.model
+    other = replace(model, domain=replace(model.domain, recipe="0123456789abcdef"))
+    text = "scan simulated-front: expected the model's recipe of normalisation, 0123456789ab, found"
+    _refused(own, take_snapshot, text, NAME, as_other(own, other))
+
+
+def test_other_lights(own, simulated_foil, add_scan, take_snapshot):
+    foil = simulated_foil(seed=12, columns=1, rows=1, foil="second")
+    fewer = tuple(c for c in foil.scan.channels if c.role != "halo")
+    add_scan(own, foil, foil.scan.model_copy(update={"channels": fewer}))
+    text = (
+        r"second-front: expected the model's lights, lamps at .*° and backlit, halo, found .*lit$"
+    )
+    _refused(own, take_snapshot, text, "second-front", "first")
+
+
+def test_lamps_elsewhere(own, simulated_foil, add_scan, take_snapshot):
+    foil = simulated_foil(seed=12, columns=1, rows=1, foil="second")
+    turned = tuple(
+        c.model_copy(update={"azimuth_deg": c.azimuth_deg + 5}) if c.role == "directional" else c
+        for c in foil.scan.channels
+    )
+    add_scan(own, foil, foil.scan.model_copy(update={"channels": turned}))
+    _refused(own, take_snapshot, r"found lamps at .*27\.5°.*", "second-front", "first")
+
+
+def test_a_class_that_the_taxonomy_lacks(tmp_path, learnt, add_foil, take_snapshot):
+    store = add_foil(Store.create(tmp_path / "other"), learnt.foil)
+    store.set_taxonomy(Taxonomy(classes={"hip": "", "top": "", "bottom": ""}))
+    store.save_model("first", *learnt.done.model.to_record())
+    text = r"taxonomy: expected the model's class 'misc', found it is missing\. Set it with"
+    _refused(store, take_snapshot, text, NAME, "first")
+
+
+@pytest.mark.parametrize(
+    ("prior", "text"),
+    [
+        ({"hip": 0.5, "top": 0.5}, "prior: expected the shares of hip, top, bottom, misc, found"),
+        (dict.fromkeys(["hip", "top", "bottom", "misc"], 0.5), "shares that sum to 1, found a sum"),
+        ({"hip": 0.0, "top": 0.5, "bottom": 0.25, "misc": 0.25}, "prior: expected shares above 0"),
+    ],
+)
+def test_a_prior_that_cannot_be(own, take_snapshot, prior, text):
+    _refused(own, take_snapshot, text, NAME, "first", prior=prior)
+
+
+def test_a_model_that_fits_is_not_refused(learnt):
+    store = learnt.store
+    require_fit(learnt.done.model, store.scan(NAME), store.taxonomy().classes)
+
+
+# Validity -----------------------------------------------------------------------------------
+
+
+def _scored(store, learnt, **domain):
+    model = learnt.done.model
+    name = as_other(store, replace(model, domain=replace(model.domain, **domain)))
+    report = score(store, NAME, name, executor="inline")
+    return report, table_of(store, report)
+
+
+def test_pits_in_a_crowd_that_the_model_does_not_know(own, learnt, calm):
+    limit = float(table_of(calm[1], calm[0])["density_per_mm2"].median())
+    report, pits = _scored(own, learnt, density_per_mm2=limit)
+    dense = pits["density_per_mm2"] > limit
+    assert dense.sum() == len(pits) // 2
+    assert report.counts["not_valid"] == (~pits["valid"]).sum() > len(pits) // 3
+    alone = pits["partner"].isna()  # of a pair, the better one's word counts
+    assert pits.loc[alone, "valid"].tolist() == (~dense[alone]).tolist()
+    assert pits["score"].notna().all()
+    best = candidate_table(pits, pixel_size_um=learnt.foil.optics.pixel_size_um)
+    assert not best.loc[~best["valid"], "selected"].any()
+    assert best.loc[best["valid"], "selected"].any()
+
+
+def test_a_scan_of_another_scale(own, learnt):
+    report, pits = _scored(own, learnt, pixel_size_um=(3.0, 4.0))
+    assert not pits["valid"].any()
+    assert not pits["selected"].any()
+    assert report.counts == {"selected": 0, "not_valid": len(pits), "foreign_scan": 0}
+
+
+def test_a_scan_unlike_all_that_was_trained_on(own, learnt):
+    report, pits = _scored(own, learnt, usual=0.5)
+    assert not pits["valid"].any()
+    assert report.counts == {"selected": 0, "not_valid": len(pits), "foreign_scan": 1}
+    fine, pits = _scored_again(own, learnt)
+    assert fine.counts["foreign_scan"] == 0
+    assert pits["valid"].all()
+
+
+def _scored_again(store, learnt):
+    report = score(store, NAME, "first", executor="inline")
+    return report, table_of(store, report)
+
+
+def test_single_pits_that_lie_far_off(own, learnt):
+    told = learnt.done.model.judge(learnt.gathered.context)["distance"]
+    limit = float(np.sort(told)[-6]) + 1e-3
+    report, pits = _scored(own, learnt, limit=limit)
+    assert 0 < report.counts["not_valid"] == (~pits["valid"]).sum() <= 5
+    assert not pits.loc[~pits["valid"], "selected"].any()
+
+
+# Priors -------------------------------------------------------------------------------------
+
+
+def test_a_prior_moves_probabilities_and_not_the_ranking(own, calm):
+    shares = {"hip": 0.001, "top": 0.499, "bottom": 0.4, "misc": 0.1}
+    foil = table_of(calm[1], calm[0])
+    equal = table_of(own, score(own, NAME, "first", prior="model", executor="inline"))
+    rare = score(own, NAME, "first", prior=shares, executor="inline")
+    given = table_of(own, rare)
+    alone = foil["partner"].isna()
+    np.testing.assert_array_equal(given.loc[alone, "score"], foil.loc[alone, "score"])
+    np.testing.assert_array_equal(given.loc[alone, "score"], equal.loc[alone, "score"])
+    expected = at_prior(np.log(equal.loc[alone, P].to_numpy()), np.array(list(shares.values())))
+    np.testing.assert_allclose(given.loc[alone, P], expected, atol=1e-12)
+    assert given["p_hip"].mean() < 0.5 * foil["p_hip"].mean()
+    record = own.run_record(rare.run)
+    assert record["prior"] == record["prior_used"] == shares
+
+
+def test_the_prior_of_the_foil_is_what_its_pits_say(calm):
+    report, store, _ = calm
+    used = store.run_record(report.run)["prior_used"]
+    pits = table_of(store, report)
+    alone = pits[pits["partner"].isna()]
+    # Found from all rows, of which the pairs were then made one: near, not equal.
+    assert used["top"] == pytest.approx(alone["p_top"].mean(), abs=0.2)
+    assert min(used.values()) > 0
+
+
+# Regions ------------------------------------------------------------------------------------
+
+
+def test_train_on_one_region_and_run_on_the_rest(own, learnt):
+    middle = 1.5 * (192 + 60) * learnt.foil.optics.pixel_size_um / 1000
+    left = np.array([[-1, -9], [middle, -9], [middle, 9], [-1, 9]])
+    right = np.array([[middle, -9], [99, -9], [99, 9], [middle, 9]])
+    gathered = gather(own, region=left, size=20)
+    assert set(gathered.labelled.source["tile"]) == {1, 2, 3, 4}
+    done = train(gathered, replace(learnt.training, epochs=2), folds=2)
+    assert done.model.information["tiles"] == 4
+    report = score(own, NAME, as_other(own, done.model), region=right, executor="inline")
+    pits = table_of(own, report)
+    assert set(pits["tile"]) == {5, 6, 7, 8}
+    assert in_polygon(pits["x_mm"].to_numpy(), pits["y_mm"].to_numpy(), right).all()
+    searched = own.read_pits(learnt.search)
+    assert report.pits == int(searched["tile"].isin([5, 6, 7, 8]).sum())
+    record = own.run_record(report.run)
+    assert record["region_mm"] == right.tolist()
+    assert own.run_record(record["search"])["region_mm"] == right.tolist()
+
+
+# The working point --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", [0.2, 0.8])
+def test_selected_follows_the_working_point(own, learnt, calm, which):
+    size = learnt.foil.optics.pixel_size_um
+    ranked = candidate_table(table_of(calm[1], calm[0]), pixel_size_um=size)["score"]
+    threshold = float(ranked.quantile(which))
+    model = learnt.done.model
+    name = as_other(own, model.at(replace(model.working_point, threshold=threshold)))
+    pits = table_of(own, score(own, NAME, name, executor="inline"))
+    best = candidate_table(pits, pixel_size_um=size)
+    assert best["selected"].tolist() == (best["score"] >= threshold).tolist()
+    chosen = set(best.loc[best["selected"], "pit"])
+    is_signal = best["selected"] & (best["class"] == "hip")
+    chosen |= set(best.loc[is_signal, "partner"].dropna())
+    assert set(pits.loc[pits["selected"].astype(bool), "pit"]) == chosen
+
+
+def test_a_threshold_that_nothing_reaches(own, learnt):
+    model = learnt.done.model
+    name = as_other(own, model.at(replace(model.working_point, threshold=1e3)))
+    assert score(own, NAME, name, executor="inline").counts["selected"] == 0
+
+
+# Between stores -----------------------------------------------------------------------------
+
+
+def test_a_model_handed_on_gives_the_same_scores(own, learnt, calm, tmp_path, add_foil):
+    own.export_model("first", tmp_path / "handed-on")
+    card = read_model(tmp_path / "handed-on")[1]
+    assert card == own.load_model("first")[1]
+    other = add_foil(Store.create(tmp_path / "other"), learnt.foil)
+    find(other, NAME, executor="inline")
+    name = other.import_model(tmp_path / "handed-on")
+    assert name == "handed-on"
+    report = score(other, NAME, name, executor="inline")
+    pits = table_of(other, report)
+    pd.testing.assert_frame_equal(
+        pits.drop(columns="run"), table_of(calm[1], calm[0]).drop(columns="run")
+    )
+    assert json.loads(json.dumps(other.run_record(report.run)["model"]))["name"] == "handed-on"
