@@ -13,29 +13,43 @@ from etchscope.evaluate import (
     tile_centre,
     turn_180,
 )
-from etchscope.foil import BadInput, Scan, parent, tile_to_foil
-from etchscope.foil.types import Ints
+from etchscope.foil import BadInput, Scan, foil_frame, in_polygon, parent, tile_to_foil
+from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.store import Store
 
 __all__ = ["area_cm2", "measured_working_point", "search_of_run"]
 
 _TOLERANCE_PX = 6.0
+_PX = ("x_px", "y_px")
 _CELLS = 40
 """Cells a tile's side for the area that overlapping tiles cover together."""
 
 
-def area_cm2(scan: Scan, tiles: "list[int] | tuple[int, ...]") -> float:
-    """Return the area that tiles cover together, in cm²; nan without a scale or positions."""
+def area_cm2(
+    scan: Scan, tiles: "list[int] | tuple[int, ...]", region: Floats | None = None
+) -> float:
+    """Return the area that tiles cover together, in cm²; nan without a scale or positions.
+
+    Parameters
+    ----------
+    region : (m, 2) polygon in foil mm; only what lies inside it.
+    """
     chosen = [t for t in scan.tiles if t.number in set(tiles)]
     if scan.pixel_size_um is None or any(t.stage_x_mm is None for t in chosen) or not chosen:
         return float("nan")
     height, width = (n * scan.pixel_size_um / 1000 for n in scan.image_size)
+    cell = np.array([width, height]) / _CELLS
     corner = np.array([(t.stage_x_mm, t.stage_y_mm) for t in chosen], float)
-    first = np.rint((corner - corner.min(0)) / [width, height] * _CELLS).astype(int)
+    corner -= np.array([width, height]) / 2
+    first = np.rint((corner - corner.min(0)) / cell).astype(int)
     covered = np.zeros(first.max(0) + _CELLS, bool)
     for x, y in first.tolist():
         covered[x : x + _CELLS, y : y + _CELLS] = True
-    return float(covered.sum() * (width / _CELLS) * (height / _CELLS) / 100)
+    if region is not None:
+        at = corner.min(0) + (np.argwhere(covered) + 0.5) * cell
+        x_mm, y_mm = foil_frame(scan).from_stage(at[:, 0], at[:, 1])
+        return float(in_polygon(x_mm, y_mm, region).sum() * cell.prod() / 100)
+    return float(covered.sum() * cell.prod() / 100)
 
 
 @dataclass(frozen=True)
@@ -78,17 +92,19 @@ def search_of_run(
     Parameters
     ----------
     truth : table with ``class``, ``tile``, and a place; ``particle`` or ``partner`` join entry and
-        exit pit. It must name all signal on the run's tiles, or what it leaves out is called false.
+        exit pit. It must name all signal on the run's tiles, or what it leaves out is called false;
+        rows of other scans, or outside the run's region, are left out.
     valid_only : leave out candidates where the model says nothing; their particles are lost.
     where : what an error names.
 
     Returns
     -------
     The search, and its candidates with ``is_true`` and ``particle`` (−1 where false), best first.
+    Of a run in a region, ``tiles`` is how many tiles are as large as what was searched.
 
     Raises
     ------
-    BadInput : a run that was not scored, or a truth without the signal or without places.
+    BadInput : a run that was not scored, or a truth without the signal there or without places.
     """
     record = store.run_record(run)
     scan = store.scan(record["scan"])
@@ -102,15 +118,22 @@ def search_of_run(
             none = "none: the scan is unlike what the model was trained on"
             raise BadInput(f"run {run}", "candidates where the model is valid", none)
     tiles = list(record["tiles"])
+    if "scan" in truth.columns:  # tile 1 of another scan is another place
+        truth = truth[truth["scan"].isna() | (truth["scan"] == scan.name)]
+        where = f"{where} of scan {scan.name}"
     true = _particles(truth, signal, where)
-    here = np.ones(len(true.table), bool)
-    if "tile" in true.table.columns:
-        here = true.table["tile"].isin(tiles).to_numpy()
-    places = [c for c in ("x_mm", "y_mm", "x_px", "y_px", "tile") if c not in true.table.columns]
-    on_foil = "x_mm" not in places and true.table["x_mm"].notna().all()
-    if not on_foil and {"x_px", "tile"} & set(places):
-        raise BadInput(where, "columns x_mm, y_mm or tile, x_px, y_px", f"no {places[0]}")
+    columns = set(true.table.columns)
+    on_foil = {"x_mm", "y_mm"} <= columns and bool(true.table["x_mm"].notna().all())
+    on_foil = on_foil and bool(candidates["x_mm"].notna().all())
+    if not on_foil and not {"tile", *_PX} <= columns:
+        expected = "tile, x_px, y_px, or x_mm, y_mm if the scan has a place on the foil"
+        raise BadInput(where, f"columns {expected}", ", ".join(map(str, true.table.columns)))
     scale = scan.pixel_size_um if on_foil else None
+    region = None if record.get("region_mm") is None else np.array(record["region_mm"], float)
+    here = _on_tiles(true.table, scan, tiles, region, on_foil=on_foil)
+    if not here.any():
+        raise BadInput(where, f"some of class {signal} where run {run} searched", "none")
+    area = area_cm2(scan, tiles, region)
     openings = places_px(true.table[here], scale)
     number = true.number[here]
     is_true, which = match_particles(openings, number, places_px(candidates, scale), tolerance_px)
@@ -121,10 +144,26 @@ def search_of_run(
         is_true,
         by_chance,
         len(np.unique(number)),
-        len(tiles),
-        area_cm2(scan, tiles),
+        len(tiles) if region is None else max(1, round(area / area_cm2(scan, tiles[:1]))),
+        area,
     )
     return found, candidates.assign(is_true=is_true, particle=which)
+
+
+def _on_tiles(
+    openings: pd.DataFrame, scan: Scan, tiles: list[int], region: Floats | None, *, on_foil: bool
+) -> Bools:
+    """Return which openings lie where a run searched."""
+    here = np.ones(len(openings), bool)
+    if "tile" in openings.columns:
+        here = openings["tile"].isin(tiles).to_numpy()
+    if region is None:
+        return here
+    x_mm, y_mm = (openings[c].to_numpy(np.float64) for c in (("x_mm", "y_mm") if on_foil else _PX))
+    if not on_foil:
+        number = openings["tile"].where(here, tiles[0]).to_numpy(np.int64)
+        x_mm, y_mm = tile_to_foil(number, x_mm, y_mm, scan)
+    return np.asarray(here & in_polygon(x_mm, y_mm, region))
 
 
 def _turned(candidates: pd.DataFrame, scan: Scan) -> pd.DataFrame:

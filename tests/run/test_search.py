@@ -1,0 +1,342 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from etchscope.evaluate import Search, poisson_interval, proportion
+from etchscope.foil import BadInput, Channel, Foil, Scan, Tile, as_pits, tile_to_foil
+from etchscope.run.search import area_cm2, measured_working_point, search_of_run
+from etchscope.store import Store, TilePictures
+
+SIZE = (480, 640)
+MM = 0.01
+NAME = "F1-front"
+
+
+def scan_of(centres=((0.0, 0.0), (7.0, 0.0)), **changes):
+    """Tiles of 6.4 mm × 4.8 mm."""
+    tiles = tuple(Tile(number=n, stage_x_mm=x, stage_y_mm=y) for n, (x, y) in enumerate(centres, 1))
+    given = {
+        "name": NAME,
+        "foil": "F1",
+        "layout": "pictures",
+        "pixel_size_um": 10.0,
+        "image_size": SIZE,
+        "channels": (Channel(step=1, role="backlit"),),
+        "tiles": tiles,
+    }
+    return Scan(**(given | changes))
+
+
+def placed(scan, rows, /, **columns):
+    tile, x, y = (np.array(v) for v in zip(*rows, strict=True))
+    x_mm, y_mm = tile_to_foil(tile.astype(np.int64), x.astype(float), y.astype(float), scan)
+    place = {"tile": tile, "x_px": x.astype(float), "y_px": y.astype(float)}
+    return pd.DataFrame({**place, "x_mm": x_mm, "y_mm": y_mm, **columns})
+
+
+CANDIDATES = [(1, 100, 100), (1, 200, 100), (1, 203, 100), (2, 300, 200), (2, 500, 400)]
+SCORES = [5.0, 3.0, 4.0, 2.0, 1.0]
+
+
+@pytest.fixture
+def scored(tmp_path):
+    """A store with one scored run, "run-1"."""
+
+    def made(scan=None, rows=CANDIDATES, scores=SCORES, record=None, **columns):
+        scan = scan or scan_of()
+        store = Store.create(tmp_path / "store")
+        pixels = np.full((1, *SIZE), 100, np.uint8)
+        store.add_scan(scan, Foil(name="F1"), lambda n: TilePictures(pixels, (f"p{n}.png",)))
+        n = len(rows)
+        given = {
+            "pit": np.arange(n),
+            "surface": ["top"] * n,
+            "class": ["hip"] * n,
+            "score": scores,
+            "valid": [True] * n,
+            "scan": [scan.name] * n,
+        }
+        pits = as_pits(placed(scan, rows, **(given | columns)))
+        tiles = [t.number for t in scan.tiles]
+        told = {"stage": "score", "scan": scan.name, "tiles": tiles} | (record or {})
+        store.commit_run("run-1", scan.name, pits, told)
+        return store
+
+    return made
+
+
+def truth_of(scan=None, rows=((1, 101, 101), (2, 302, 200)), **columns):
+    given = {"class": ["hip"] * len(rows)}
+    return placed(scan or scan_of(), list(rows), **(given | columns))
+
+
+def searched(store, truth, **given):
+    return search_of_run(store, "run-1", truth, signal="hip", **given)
+
+
+# True and false -----------------------------------------------------------------------------
+
+
+def test_candidates_are_true_false_or_of_the_same_place(scored):
+    search, table = searched(scored(), truth_of())
+    # The one at 200 is within a pit's radius of the better one at 203, and no candidate.
+    assert search.score.tolist() == [5, 4, 2, 1]
+    assert search.is_true.tolist() == [True, False, True, False]
+    assert table["is_true"].tolist() == search.is_true.tolist()
+    assert table["particle"].tolist() == [0, -1, 1, -1]
+    assert table["x_px"].tolist() == [100, 203, 300, 500]
+    assert (search.particles, search.tiles) == (2, 2)
+    assert search.area_cm2 == pytest.approx(2 * 0.64 * 0.48)
+    assert search.efficiency(1.5).successes == 2
+    assert search.false(1.5) == 1
+
+
+def test_closer_than_the_tolerance_is_true(scored):
+    store = scored()
+    truth = truth_of(rows=[(1, 105.9, 100), (2, 306.1, 200)])
+    assert searched(store, truth)[0].is_true.tolist() == [True, False, False, False]
+    assert searched(store, truth, tolerance_px=7.0)[0].is_true.sum() == 2
+
+
+def test_a_particle_has_two_openings_and_one_true_candidate(scored):
+    store = scored(rows=[(1, 100, 100), (1, 130, 100)], scores=[2.0, 3.0])
+    rows = [(1, 100, 100), (1, 130, 100)]
+    one = searched(store, truth_of(rows=rows, particle=[7, 7]))[0]
+    assert (one.particles, one.is_true.tolist()) == (1, [True, False])
+    pair = truth_of(rows=rows, pit=[40, 41], partner=pd.array([41, 40], dtype="Int64"))
+    both, table = searched(store, pair)
+    assert (both.particles, both.is_true.tolist()) == (1, [True, False])
+    assert table["score"].tolist() == [3, 2]
+    two = searched(store, truth_of(rows=rows))[0]
+    assert (two.particles, two.is_true.tolist()) == (2, [True, True])
+
+
+def test_a_partner_that_is_not_listed_leaves_one_particle(scored):
+    truth = truth_of(pit=[4, 9], partner=pd.array([5, None], dtype="Int64"))
+    assert searched(scored(), truth)[0].particles == 2
+
+
+def test_a_pair_that_is_signal_is_one_candidate_at_its_entry_pit(scored):
+    store = scored(
+        rows=[(1, 100, 100), (1, 112, 100)],
+        scores=[4.0, 4.0],
+        surface=["top", "bottom"],
+        partner=pd.array([1, 0], dtype="Int64"),
+    )
+    search, table = searched(store, truth_of(rows=[(1, 100, 100), (1, 112, 100)], particle=[0, 0]))
+    assert (table["pit"].tolist(), search.is_true.tolist()) == ([0], [True])
+
+
+def test_only_the_signal_counts_with_its_subclasses(scored):
+    truth = truth_of(**{"class": ["hip.steep", "top"]})
+    search, _ = searched(scored(), truth)
+    assert (search.particles, search.is_true.tolist()) == (1, [True, False, False, False])
+
+
+def test_chance_is_the_same_list_turned_by_180_degrees(scored):
+    # (x, y) goes to (639 − x, 479 − y) within its tile.
+    store = scored(rows=[(1, 100, 100), (2, 300, 200)], scores=[2.0, 1.0])
+    truth = truth_of(rows=[(1, 539, 379), (2, 300, 200), (1, 339, 279)])
+    search, _ = searched(store, truth)
+    assert search.is_true.tolist() == [False, True]
+    assert search.by_chance.tolist() == [True, False]
+    assert str(search.chance(0.0)).startswith("33.3")
+    unscaled = scan_of(((None, None),) * 2, pixel_size_um=None)
+    assert np.isnan(area_cm2(unscaled, [1, 2]))
+
+
+def test_without_a_scale_places_are_in_their_tile(scored):
+    tiles = tuple(Tile(number=n) for n in (1, 2))
+    scan = scan_of(pixel_size_um=None, tiles=tiles)
+    store = scored(scan, rows=[(1, 100, 100), (2, 100, 100)], scores=[2.0, 1.0])
+    search, _ = searched(store, truth_of(scan, rows=[(2, 101, 100), (1, 539, 379)]))
+    assert search.is_true.tolist() == [False, True]
+    assert search.by_chance.tolist() == [True, False]
+    assert np.isnan(search.area_cm2)
+    told = measured_working_point(search, efficiency=0.5, measured_on="it")
+    assert np.isnan(told.false_per_cm2).all()
+    assert told.false_per_tile[0] == 0.5
+
+
+def test_candidates_where_the_model_says_nothing_are_left_out(scored):
+    store = scored(valid=[False, True, True, True, True])
+    search, table = searched(store, truth_of())
+    assert (search.particles, search.is_true.tolist()) == (2, [False, True, False])
+    assert searched(store, truth_of(), valid_only=False)[0].is_true.sum() == 2
+    assert table["valid"].all()
+
+
+def test_the_inputs_stay_as_they_are(scored):
+    truth = truth_of()
+    before = truth.copy()
+    searched(scored(), truth)
+    pd.testing.assert_frame_equal(truth, before)
+
+
+# What was searched --------------------------------------------------------------------------
+
+
+def test_truth_on_other_tiles_and_scans_is_not_missed(scored):
+    rows = [(1, 101, 101), (2, 302, 200)]
+    store = scored(record={"tiles": [1]}, rows=CANDIDATES[:3], scores=SCORES[:3])
+    search, _ = searched(store, truth_of(rows=rows))
+    assert (search.particles, search.tiles) == (1, 1)
+    assert search.area_cm2 == pytest.approx(0.64 * 0.48)
+    several = pd.concat([truth_of(rows=rows, scan_name=NAME), truth_of(rows=rows, scan_name="F2")])
+    several = several.rename(columns={"scan_name": "scan"})
+    assert searched(store, several)[0].particles == 1
+    with pytest.raises(BadInput, match="truth of scan F1-front: expected some of class hip, found"):
+        searched(store, several[several["scan"] == "F2"])
+
+
+def test_a_run_in_a_region_is_asked_for_the_signal_there_only(scored):
+    left_half = [[-3.2, -9.0], [0.0, -9.0], [0.0, 9.0], [-3.2, 9.0]]
+    store = scored(
+        record={"tiles": [1], "region_mm": left_half}, rows=CANDIDATES[:1], scores=SCORES[:1]
+    )
+    rows = [(1, 101, 101), (1, 500, 101), (2, 302, 200)]
+    for truth in (truth_of(rows=rows), truth_of(rows=rows).drop(columns=["x_mm", "y_mm"])):
+        search, _ = searched(store, truth)
+        assert (search.particles, search.is_true.tolist()) == (1, [True])
+        assert search.area_cm2 == pytest.approx(0.32 * 0.48)
+        assert search.tiles == 1
+
+
+def test_the_tiles_of_a_region_are_as_many_as_are_as_large(scored):
+    # Half of two tiles is one.
+    scan = scan_of(((0.0, 0.0), (6.4, 0.0)))
+    middle = [[0.0, -9.0], [6.4, -9.0], [6.4, 9.0], [0.0, 9.0]]
+    store = scored(scan, record={"region_mm": middle}, rows=[(1, 500, 100)], scores=[1.0])
+    search, _ = searched(store, truth_of(scan, rows=[(1, 500, 100)]))
+    assert search.area_cm2 == pytest.approx(0.64 * 0.48, rel=0.03)
+    assert search.tiles == 1
+
+
+@pytest.mark.parametrize(
+    ("centres", "tiles", "expected"),
+    [
+        ([(0, 0)], [1], 1.0),
+        ([(0, 0), (3.2, 0)], [1, 2], 1.5),
+        ([(0, 0), (3.2, 0)], [2], 1.0),
+        ([(0, 0), (0, 0)], [1, 2], 1.0),
+        ([(0, 0), (3.2, 2.4)], [1, 2], 1.75),
+        ([(0, 0), (3.2, 0), (0, 2.4), (3.2, 2.4)], [1, 2, 3, 4], 2.25),
+        ([(0, 0), (50, -30)], [1, 2], 2.0),
+    ],
+)
+def test_what_tiles_cover_together_counts_once(centres, tiles, expected):
+    assert area_cm2(scan_of(centres), tiles) == pytest.approx(expected * 0.64 * 0.48)
+
+
+def test_the_area_of_a_back_scan_and_of_nothing():
+    back = scan_of(((0, 0), (3.2, 0)), side="back")
+    assert area_cm2(back, [1, 2]) == pytest.approx(1.5 * 0.64 * 0.48)
+    # Foil x is −stage x there: tile 2 reaches to −6.4 mm.
+    left = np.array([[-6.4, -9], [-3.2, -9], [-3.2, 9], [-6.4, 9]])
+    assert area_cm2(back, [1, 2], left) == pytest.approx(0.5 * 0.64 * 0.48)
+    assert area_cm2(back, [1, 2], left + 100) == 0
+    assert np.isnan(area_cm2(back, []))
+
+
+# Refused ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"drop": ["class"]}, "truth: expected a column class, found none"),
+        ({"assign": {"class": "top"}}, "truth: expected some of class hip, found none"),
+        ({"assign": {"tile": 9}}, "some of class hip where run run-1 searched, found none"),
+        (
+            {"drop": ["x_px", "x_mm"]},
+            "expected columns tile, x_px, y_px, or x_mm, y_mm if the scan",
+        ),
+        ({"drop": ["tile", "y_mm"]}, "the foil, found x_px, y_px, x_mm, class$"),
+    ],
+)
+def test_a_truth_that_cannot_be_used(scored, change, text):
+    truth = truth_of().drop(columns=change.get("drop", [])).assign(**change.get("assign", {}))
+    with pytest.raises(BadInput, match=text):
+        searched(scored(), truth)
+
+
+def test_a_truth_by_tile_or_by_foil_is_enough(scored):
+    store = scored()
+    for columns in (["x_mm", "y_mm", "class"], ["tile", "x_px", "y_px", "class"]):
+        assert searched(store, truth_of()[columns])[0].is_true.sum() == 2
+
+
+def test_a_truth_by_foil_is_no_help_without_a_scale(scored):
+    tiles = tuple(Tile(number=n) for n in (1, 2))
+    store = scored(scan_of(pixel_size_um=None, tiles=tiles))
+    with pytest.raises(BadInput, match=r"the foil, found x_mm, y_mm, class$"):
+        searched(store, truth_of()[["x_mm", "y_mm", "class"]])
+
+
+def test_a_run_that_was_not_scored_or_is_not_valid(scored):
+    store = scored(record={"stage": "find"})
+    text = r"run run-1: expected a scored run, found a search\. Start with `etchscope run`"
+    with pytest.raises(BadInput, match=text):
+        searched(store, truth_of())
+    with pytest.raises(BadInput, match="'run-2'"):
+        search_of_run(store, "run-2", truth_of(), signal="hip")
+
+
+def test_a_scan_of_which_nothing_is_valid(scored):
+    with pytest.raises(BadInput, match="candidates where the model is valid, found none: the scan"):
+        searched(scored(valid=[False] * 5), truth_of())
+
+
+# Working points -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ten():
+    """Ten particles on four tiles of 2 cm² together: every second candidate is true."""
+    score = np.arange(16.0, 0, -1)
+    is_true = np.arange(16) % 2 == 0
+    return Search(score, is_true, np.zeros(16, bool), 10, 4, 2.0)
+
+
+def test_a_working_point_by_efficiency(ten):
+    point = measured_working_point(ten, efficiency=0.5, measured_on="a foil")
+    assert point.threshold == 8  # 16, 14, 12, 10, 8 are five of ten
+    assert (point.chosen_by, point.measured_on) == ("efficiency 0.5", "a foil")
+    p = proportion(5, 10)
+    assert point.efficiency == (p.value, p.low, p.high)
+    low, high = poisson_interval(4)
+    assert point.false_per_tile == pytest.approx((4 / 4, low / 4, high / 4))
+    assert point.false_per_cm2 == pytest.approx((4 / 2, low / 2, high / 2))
+
+
+def test_a_working_point_by_false_candidates(ten):
+    point = measured_working_point(ten, false_per_tile=0.75, measured_on="a foil")
+    # Three may pass: 15, 13, 11. The fourth is at 9, so the line is between it and 10.
+    assert point.threshold == 9.5
+    assert point.chosen_by == "0.75 false candidates a tile"
+    assert point.efficiency[0] == 0.4
+    low, high = poisson_interval(3)
+    assert point.false_per_tile == pytest.approx((0.75, low / 4, high / 4))
+    assert point.false_per_cm2[0] == 1.5
+
+
+def test_no_false_candidate_has_an_upper_limit(ten):
+    point = measured_working_point(ten, false_per_tile=0.0, measured_on="a foil")
+    assert point.threshold == 15.5
+    assert point.false_per_tile == pytest.approx((0, 0, 3.689 / 4), abs=1e-3)
+    assert point.efficiency[0] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({}, "an efficiency or false candidates a tile, found not one"),
+        ({"efficiency": 0.5, "false_per_tile": 1.0}, "an efficiency or false candidates a tile"),
+        ({"efficiency": 0.9}, "8 of 10 particles have a candidate at all"),
+        ({"efficiency": 1.1}, "efficiency: expected above 0, at most 1, found 1.1"),
+        ({"false_per_tile": -1.0}, "false candidates: expected 0 or more, found -1.0"),
+    ],
+)
+def test_a_working_point_that_cannot_be(ten, given, text):
+    with pytest.raises(BadInput, match=text):
+        measured_working_point(ten, measured_on="a foil", **given)
