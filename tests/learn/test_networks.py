@@ -69,6 +69,34 @@ def test_forgetting_to_roll_the_channels_changes_the_answer():
     assert np.abs(_answers(module, wrong_way) - here).max() > 1e-2
 
 
+@pytest.mark.parametrize("contrast", [0.0, 1e-3, 10.0])
+@pytest.mark.parametrize(("width", "depth"), [(1.0, 3), (0.5, 4), (2.0, 2)])
+def test_neither_faint_nor_strong_pictures_break_the_symmetry(contrast, width, depth):
+    """Normalisation would magnify what rounding makes of nearly flat features."""
+    module = network("equivariant", EIGHT, 28, 2, seed=4, width=width, depth=depth)
+    patches = contrast * _patches(EIGHT, n=4)
+    here = _answers(module, patches)
+    worst = max(np.abs(_answers(module, _moved(g, patches, EIGHT)) - here).max() for g in D4)
+    assert worst < 1e-5
+    forgotten = np.abs(_answers(module, np.rot90(patches, 1, (2, 3))) - here).max()
+    assert contrast < 1 or forgotten > 1000 * worst
+
+
+@pytest.mark.parametrize("lights", [EIGHT, FOUR, SKEW, Lights((), ("backlit", "halo"))])
+def test_the_network_has_every_symmetry_that_the_lamps_have_and_no_other(lights):
+    module = network("equivariant", lights, 16, seed=5)
+    mirrors = 0 if lights is SKEW else 4
+    assert len(module.elements) == 4 + mirrors
+    patches = _patches(lights, size=16)
+    here = _answers(module, patches)
+    for g in module.elements:
+        moved = _answers(module, _moved(g, patches, lights))
+        np.testing.assert_allclose(moved, here, atol=1e-5)
+    if lights is SKEW:
+        mirrored = _answers(module, patches[..., ::-1])
+        assert np.abs(mirrored - here).max() > 1e-2
+
+
 def test_the_other_networks_do_not_have_the_symmetry():
     for name in ("plain", "azimuth"):
         module = network(name, EIGHT, 28, seed=2)
@@ -105,3 +133,12 @@ def test_what_a_network_cannot_be_is_refused():
         network("equivariant", Lights((0.0, 30.0, 200.0)), 28)
     with pytest.raises(BadInput, match="patch size: expected an even number of pixels, found 27"):
         network("equivariant", EIGHT, 27)
+    with pytest.raises(BadInput, match="each-lamp network: expected lamps, found no directional"):
+        network("each-lamp", Lights((), ("backlit",)), 28)
+    with pytest.raises(BadInput, match="azimuth network: expected three lamps or more, found 2"):
+        network("azimuth", Lights((0.0, 90.0)), 28)
+    with pytest.raises(BadInput, match="patch size: expected 16 pixels or more for depth 4, found"):
+        network("plain", EIGHT, 14, depth=4)
+    for wrong in ({"depth": 1}, {"depth": 5}, {"width": 0.0}, {"width": 11.0}):
+        with pytest.raises(BadInput, match=r"network: expected depth 2 to 4, width 0\.1 to 10"):
+            network("plain", EIGHT, 28, **wrong)

@@ -50,7 +50,7 @@ def features_of(patches: Patches) -> Floats:
     masks /= masks.sum(1, keepdims=True)
 
     def mean(picture: NDArray[np.float32]) -> Floats:
-        return np.asarray(picture.reshape(n, -1) @ masks.T, np.float64)
+        return np.asarray(picture.reshape(n, size * size) @ masks.T, np.float64)
 
     def rms(picture: NDArray[np.float32]) -> Floats:
         return np.sqrt(mean(picture**2))
@@ -72,10 +72,13 @@ def features_of(patches: Patches) -> Floats:
         along = (a * x + b * y) / np.maximum(radius, 0.5)
         across = (b * x - a * y) / np.maximum(radius, 0.5)
         columns += [mean(level), rms(level), mean(along), rms(along), rms(across)]
-        power = (a**2 + b**2).reshape(n, -1)
+        power = (a**2 + b**2).reshape(n, size * size)
         total = power.sum(1) + 1e-9
         centre = np.hypot(power @ x.ravel() / total, power @ y.ravel() / total) / size
         columns += [centre[:, None], np.sqrt((c**2 + d**2).mean((1, 2)))[:, None]]
-    edge = np.diff(pixels[:, :, :3, :], axis=3)
-    columns.append(np.sqrt((edge**2).mean((1, 2, 3)))[:, None])
+    # Along all four edges, the way each runs.
+    edge = [0, 1, 2, -3, -2, -1]
+    along_x = np.diff(pixels[:, :, edge], axis=3) ** 2
+    along_y = np.diff(pixels[:, :, :, edge], axis=2) ** 2
+    columns.append(np.sqrt((along_x.mean((1, 2, 3)) + along_y.mean((1, 2, 3))) / 2)[:, None])
     return np.concatenate(columns, axis=1).astype(np.float64)

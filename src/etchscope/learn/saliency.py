@@ -22,15 +22,15 @@ def saliency(experts: Sequence[Expert], patches: Patches) -> Floats:
     ------
     BadInput : patches of other lights or another size.
     """
-    total = np.zeros((len(patches), *patches.pixels.shape[2:]))
+    total = np.zeros(patches.pixels.shape)
     if not len(patches):
-        return total
+        return total[:, 0]
     for expert in experts:
         expert.require(patches.lights, patches.pixels.shape[2])
         channels, _ = expert.lights.used(expert.training.lights)
         pixels = torch.from_numpy(patches.pixels[:, channels].copy()).requires_grad_()
         logits = expert.module()(pixels)
         (gradient,) = torch.autograd.grad(logits.sum(), pixels)
-        total += (gradient * pixels).detach().abs().sum(1).numpy()
-    largest = total.max((1, 2), keepdims=True)
-    return np.asarray(total / np.maximum(largest, 1e-12))
+        total[:, channels] += (gradient * pixels).detach().numpy()
+    told = np.abs(total).sum(1)
+    return np.asarray(told / np.maximum(told.max((1, 2), keepdims=True), 1e-12))

@@ -1,6 +1,7 @@
 """A search for good training parameters, by Optuna."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import optuna
@@ -8,6 +9,7 @@ import pandas as pd
 
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools
+from etchscope.learn.networks import network
 from etchscope.learn.patches import Patches
 from etchscope.learn.train import Training
 from etchscope.learn.validate import cross_validate
@@ -29,7 +31,8 @@ def tune(
 
     Tried are network (so 2-D or 3-D), lights, loss, optimiser, rate, depth and width. The figure is
     the balanced accuracy over ``count`` folds of regions; ``training`` itself is the first trial.
-    Choosing the best of many flatters its figure: measure it again on other regions.
+    Its own network, lights, rate and width are among what is tried. Choosing the best of many
+    flatters its figure: measure it again on other regions.
 
     Parameters
     ----------
@@ -38,37 +41,74 @@ def tune(
 
     Returns
     -------
-    The training, and one row a trial: ``balanced_accuracy`` and the parameters.
+    The training, and one row a trial: ``balanced_accuracy``, nan where the patches do not allow the
+    network, and the parameters.
 
     Raises
     ------
-    BadInput : folds that cannot be split, or no trial.
+    BadInput : folds that cannot be split, no trial, or patches that do not allow ``training``.
     """
     if trials < 1:
         raise BadInput("trials", "1 or more", str(trials))
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    _require_allowed(training, patches)
     names = ("network", "lights", "loss", "optimiser", "rate", "depth", "width")
+    networks = _and(("plain", "azimuth", "equivariant"), training.network)
+    lights = _and(("all", "lamps"), training.lights)
+    rates = min(3e-4, training.rate), max(3e-2, training.rate)
+    widths = min(0.5, training.width), max(2.0, training.width)
 
     def tried(trial: optuna.Trial) -> float:
         options: dict[str, object] = {
-            "network": trial.suggest_categorical("network", ["plain", "azimuth", "equivariant"]),
-            "lights": trial.suggest_categorical("lights", ["all", "lamps"]),
+            "network": trial.suggest_categorical("network", networks),
+            "lights": trial.suggest_categorical("lights", lights),
             "loss": trial.suggest_categorical("loss", ["balanced", "focal", "partial-auc"]),
             "optimiser": trial.suggest_categorical("optimiser", ["adam", "sgd"]),
-            "rate": trial.suggest_float("rate", 3e-4, 3e-2, log=True),
+            "rate": trial.suggest_float("rate", *rates, log=True),
             "depth": trial.suggest_int("depth", 2, 4),
-            "width": trial.suggest_float("width", 0.5, 2, log=True),
+            "width": trial.suggest_float("width", *widths, log=True),
         }
         some = replace(training, restarts=0, **options)  # type: ignore[arg-type]
+        try:
+            _require_allowed(some, patches)
+        except BadInput as error:
+            _tell(progress)
+            raise optuna.TrialPruned from error
         done = cross_validate(patches, target, some, count=count, seeds=(seed,))
-        if progress is not None:
-            progress(1)
+        _tell(progress)
         return float(done.balanced_accuracy.mean())
 
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
-    study.enqueue_trial({name: getattr(training, name) for name in names})
-    study.optimize(tried, n_trials=trials)
+    with _errors_only():
+        sampler = optuna.samplers.TPESampler(seed=seed)
+        study = optuna.create_study(direction="maximize", sampler=sampler)
+        study.enqueue_trial({name: getattr(training, name) for name in names})
+        study.optimize(tried, n_trials=trials)
     table = pd.DataFrame([{"balanced_accuracy": t.value, **t.params} for t in study.trials])
     table = table.sort_values("balanced_accuracy", ascending=False, kind="stable")
     best = replace(training, **study.best_params)
     return best, table.reset_index(drop=True)
+
+
+def _and(choices: tuple[str, ...], own: str) -> list[str]:
+    return list(dict.fromkeys((*choices, own)))
+
+
+def _require_allowed(training: Training, patches: Patches) -> None:
+    _, used = patches.lights.used(training.lights)
+    size, width, depth = patches.pixels.shape[2], training.width, training.depth
+    network(training.network, used, size, width=width, depth=depth)
+
+
+def _tell(progress: Callable[[int], None] | None) -> None:
+    if progress is not None:
+        progress(1)
+
+
+@contextmanager
+def _errors_only() -> Iterator[None]:
+    """Keep Optuna from printing each trial."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
