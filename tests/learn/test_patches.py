@@ -34,12 +34,19 @@ def test_many_are_cut_as_one_by_one_and_edges_are_mirrored():
     assert len(cut_patches(stack, [], [])) == 0
 
 
+def test_an_opening_whose_centre_lies_beyond_the_edge_has_its_patch():
+    stack = np.arange(60 * 50, dtype=np.float32).reshape(1, 50, 60)
+    (patch,) = cut_patches(stack, [-1.43], [30.0], 28)
+    np.testing.assert_array_equal(patch[0, :, 15:], stack[0, 16:44, :13])
+    np.testing.assert_array_equal(patch[0, :, 14::-1], stack[0, 16:44, :15])
+
+
 @pytest.mark.parametrize(
     ("x", "y", "size", "told"),
     [
         ([5], [5], 61, "patch size: expected 4 to 50 pixels, found 61"),
         ([5], [5], 3, "patch size: expected 4 to 50 pixels, found 3"),
-        ([5, 60.5], [5, 5], 28, r"inside the tile of 60 × 50 px, found \(60\.5, 5\)"),
+        ([5, 73.5], [5, 5], 28, r"in or near the tile of 60 × 50 px, found \(73\.5, 5\)"),
         ([float("nan")], [5], 28, r"found \(nan, 5\)"),
     ],
 )

@@ -136,17 +136,21 @@ def cut_patches(stack: FloatStack, x_px: Floats, y_px: Floats, size: int = 28) -
 
     Raises
     ------
-    BadInput : a patch larger than the tile, or a centre outside it.
+    BadInput : a patch larger than the tile, or a centre half a patch or more outside it.
     """
     height, width = stack.shape[1:]
     if not 4 <= size <= min(height, width):
         raise BadInput("patch size", f"4 to {min(height, width)} pixels", str(size))
     x, y = np.asarray(x_px, float), np.asarray(y_px, float)
-    outside = ~((x > -1) & (x < width) & (y > -1) & (y < height))
+    # The centre of an opening that the edge cuts may be fitted beyond it.
+    beyond = size / 2
+    outside = ~(
+        (x > -beyond) & (x < width - 1 + beyond) & (y > -beyond) & (y < height - 1 + beyond)
+    )
     if outside.any():
         n = int(np.flatnonzero(outside)[0])
         found = f"({x[n]:g}, {y[n]:g})"
-        raise BadInput("patch centre", f"inside the tile of {width} × {height} px", found)
+        raise BadInput("patch centre", f"in or near the tile of {width} × {height} px", found)
     # The middle of an even patch lies between two pixels.
     first_x = np.rint(x - (size - 1) / 2).astype(np.int64)
     first_y = np.rint(y - (size - 1) / 2).astype(np.int64)

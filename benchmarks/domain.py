@@ -1,0 +1,139 @@
+"""How a model does on foils unlike those it was trained on, and whether `valid` says so.
+
+    python benchmarks/domain.py --tiles 6
+
+One model is trained on ten foils drawn at random, another on as many labels of one kind of foil.
+The score that lets 1 false candidate a tile pass is frozen on five more random foils; then both
+meet ten random foils of other seeds, and foils with one parameter far outside the ranges of the
+draws. Where a model says `valid = false` it selects nothing: `said` is the efficiency with that.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from etchscope.evaluate import Search, proportion
+from etchscope.foil import BadInput
+from etchscope.run.score import score
+from etchscope.run.search import search_of_run
+from etchscope.simulate import SimulatedScan, preset, randomised, with_parameters
+from etchscope.store import Store
+from search import label_some, photographed, trained
+
+LABELS = (25, 20, 40, 15)
+"""Of hip, top, bottom and misc on each of ten foils."""
+OUTSIDE: dict[str, dict[str, object]] = {
+    "as the reference": {},
+    "blurred": {"optics.blur_um": 18.0},
+    "larger pixels": {"optics.pixel_size_um": 9.0},
+    "noisy": {"optics.read_noise": 15.0},
+    "deeper etched": {"sheet.removed_um": 100.0},
+    "crowded": {"fragments.per_tile": 3000.0},
+    "grazing light": {"optics.elevation_deg": 10.0},
+    "rough": {"optics.texture": 0.3},
+    "out of focus": {"optics.focus_um": -300.0},
+}
+"""Name → parameters beyond the ranges of the random draws."""
+
+
+def drawn_at_random(seed: int, tiles: int) -> SimulatedScan:
+    (scan,) = preset("reference", seed=seed, columns=3, rows=-(-tiles // 3))
+    scan = with_parameters(randomised(scan), {"hips.per_tile": 10.0})
+    return replace(scan, foil=f"random-{seed}")
+
+
+def like_the_reference(name: str, tiles: int, seed: int) -> SimulatedScan:
+    (scan,) = preset("reference", seed=seed, columns=3, rows=-(-tiles // 3))
+    scan = with_parameters(scan, {"hips.per_tile": 10.0, **OUTSIDE[name]})
+    return replace(scan, foil=name.replace(" ", "-"))
+
+
+def pooled(several: Sequence[Search]) -> Search:
+    """Return several foils as one."""
+    values = np.concatenate([s.score for s in several])
+    order = np.argsort(-values, kind="stable")
+    is_true, chance = (
+        np.concatenate([getattr(s, name) for s in several])[order]
+        for name in ("is_true", "by_chance")
+    )
+    numbers = (sum(s.particles for s in several), sum(s.tiles for s in several))
+    return Search(values[order], is_true, chance, *numbers, sum(s.area_cm2 for s in several))
+
+
+def searches(store: Store, scan: SimulatedScan, truth: object, model: str) -> tuple[Search, ...]:
+    """Score a foil; return its search, the same where valid alone, and the share that is valid."""
+    run = score(store, scan.scan.name, model).run
+    everywhere, _ = search_of_run(store, run, truth, signal="hip", valid_only=False)
+    try:
+        said, _ = search_of_run(store, run, truth, signal="hip")
+    except BadInput:  # valid nowhere
+        none = np.zeros(0, bool)
+        said = replace(everywhere, score=np.zeros(0), is_true=none, by_chance=none)
+    return everywhere, said
+
+
+def told(name: str, model: str, found: Sequence[tuple[Search, ...]], threshold: float) -> None:
+    everywhere, said = (pooled(some) for some in zip(*found, strict=True))
+    valid = proportion(len(said.score), len(everywhere.score))
+    false, false_said = (s.false(threshold) / s.tiles for s in (everywhere, said))
+    print(
+        f"{name:20s} {model:9s} efficiency {everywhere.efficiency(threshold)}, chance "
+        f"{everywhere.chance(threshold).value:.3f}, {false:.2f} false a tile; valid {valid}; "
+        f"said {said.efficiency(threshold)}, {false_said:.2f} false a tile",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tiles", type=int, default=6, help="a foil")
+    options = parser.parse_args()
+    tiles, begin = options.tiles, time.perf_counter()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        store = Store.create(folder / "store")
+        taught: dict[str, list[str]] = {"random": [], "one kind": []}
+        for seed in range(500, 510):
+            for kind, scan in (
+                ("random", drawn_at_random(seed, tiles)),
+                (
+                    "one kind",
+                    replace(like_the_reference("as the reference", 4, seed), foil=f"kind-{seed}"),
+                ),
+            ):
+                truth = photographed(scan, store, folder / "taught")
+                label_some(store, scan, truth, LABELS, seed)
+                taught[kind].append(scan.scan.name)
+        models = {}
+        for kind, names in taught.items():
+            print(f"trained on {kind}:")
+            models[kind] = kind.replace(" ", "-")
+            trained(store, names, models[kind])
+        print(f"trained after {time.perf_counter() - begin:.0f} s", flush=True)
+        foils = {
+            "frozen": [drawn_at_random(seed, tiles) for seed in range(600, 605)],
+            "random, other seeds": [drawn_at_random(seed, tiles) for seed in range(700, 710)],
+            **{what: [like_the_reference(what, tiles, 800)] for what in OUTSIDE},
+        }
+        thresholds = {}
+        for what, scans in foils.items():
+            truths = [photographed(scan, store, folder / "test") for scan in scans]
+            for kind, model in models.items():
+                found = [
+                    searches(store, scan, truth, model)
+                    for scan, truth in zip(scans, truths, strict=True)
+                ]
+                if what == "frozen":
+                    everywhere = pooled([f[0] for f in found])
+                    thresholds[kind] = everywhere.threshold_for(false_per_tile=1)
+                told(what, kind, found, thresholds[kind])
+        print(f"after {time.perf_counter() - begin:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,271 @@
+"""From pictures to ranked candidates on foils that no model has seen, by density.
+
+    python benchmarks/search.py --tiles 100 -o results
+
+Three kinds of foil, each with a seed of its own: a model is trained on some labelled finds of a few
+tiles; on other foils, one a density, the score is frozen above which there are 1 and 0.1 false
+candidates a tile; on yet other foils, looked at once, both are measured. A candidate within 6 px of
+an opening of a true particle is true, a second one of the same particle is false. Intervals are
+95 %; chance is what the same candidates get turned by 180° within their tiles; the response `hip`
+of the pre-selection, which knows no labels, is ranked and cut in the same way for comparison.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from scipy.spatial import cKDTree
+
+from etchscope.ensemble import Model, candidate_table, places_px
+from etchscope.evaluate import (
+    Search,
+    calibration_table,
+    evaluate,
+    expected_calibration_error,
+    free_response,
+    proportion,
+)
+from etchscope.foil import as_labels, parent
+from etchscope.learn import Training, set_threads
+from etchscope.report.decisions import confusion, froc, reliability, ternary
+from etchscope.report.style import RC
+from etchscope.run import find, simulate
+from etchscope.run.score import score
+from etchscope.run.search import search_of_run
+from etchscope.run.train import gather, train
+from etchscope.simulate import SimulatedScan, preset, with_parameters
+from etchscope.store import Store, read_table
+
+CLASSES = ("hip", "top", "bottom", "misc")
+LABELS = {10: (60, 30, 30, 50), 100: (259, 199, 811, 80), 300: (80, 100, 300, 80)}
+LABELS[1000] = (60, 150, 450, 60)
+"""Background pits a tile → labels of hip, top, bottom and misc; at 100 the notes' mix."""
+TOLERANCE_PX = 6.0
+CLEAR_PX = 9.0
+"""What is found farther than this from any opening is no pit."""
+FALSE_A_TILE = (1.0, 0.1)
+DISPLACED_PX = (0, 2, 4, 6, 8, 12, 20)
+
+
+def foil(density: int, tiles: int, seed: int, name: str) -> SimulatedScan:
+    """Return a foil like the reference scan's with such a background."""
+    columns = max(round(np.sqrt(tiles * 0.8)), 1)
+    (scan,) = preset("reference", seed=seed, columns=columns, rows=-(-tiles // columns))
+    return replace(with_parameters(scan, {"fragments.per_tile": density}), foil=name)
+
+
+def photographed(scan: SimulatedScan, store: Store, folder: Path) -> pd.DataFrame:
+    """Put a foil into a store and search it; return its true openings."""
+    (truth,) = simulate([scan], folder, store=store)
+    find(store, scan.scan.name)
+    return read_table(truth)
+
+
+def said_of_finds(
+    found: pd.DataFrame, truth: pd.DataFrame, pixel_size_um: float
+) -> "pd.Series[str]":
+    """Return what a person who knows would say of each find: a class, or "" where it is unclear.
+
+    The class of the opening that is found, one to one within 6 px; of a pair only the entry pit.
+    What is far from all openings is misc.
+    """
+    said = pd.Series("", index=found.index)
+    places = places_px(found, pixel_size_um), places_px(truth, pixel_size_um)
+    said[cKDTree(places[1]).query(places[0])[0] > CLEAR_PX] = "misc"
+    mm = TOLERANCE_PX * pixel_size_um / 1000
+    matched = evaluate(truth, found, rule="one-to-one", tolerance_mm=mm).matching
+    true = truth.iloc[matched.truth_index]
+    kinds = np.where(
+        (true["class"] == "hip") & (true["surface"] != "top"), "", true["class"].map(parent)
+    )
+    said.iloc[matched.found_index] = np.where(np.isin(kinds, CLASSES), kinds, "")
+    return said
+
+
+def label_some(
+    store: Store, scan: SimulatedScan, truth: pd.DataFrame, numbers: Sequence[int], seed: int
+) -> None:
+    """Label so many finds of each class, or all there are."""
+    found = store.read_pits(str(store.latest_run(scan.scan.name)))
+    said = said_of_finds(found, truth, scan.optics.pixel_size_um)
+    rng = np.random.default_rng(seed)
+    rows: list[int] = []
+    for name, number in zip(CLASSES, numbers, strict=True):
+        rows += rng.permutation(np.flatnonzero(said == name))[:number].tolist()
+    some = found.iloc[sorted(rows)]
+    columns = some[["foil", "side", "x_mm", "y_mm", "scan", "tile", "x_px", "y_px"]]
+    told = columns.assign(
+        **{"class": said.iloc[sorted(rows)]}, who="simulator", source="model", when="2026-01-01"
+    )
+    store.add_labels(as_labels(told))
+
+
+def trained(store: Store, scans: Sequence[str], name: str, seed: int = 0) -> Model:
+    """Train the shipped experts and their ensemble on a store's labels and keep the model."""
+    set_threads(2)
+    done = train(gather(store, scans=scans), Training(), seed=seed)
+    store.save_model(name, *done.model.to_record())
+    for expert, figures in done.model.information["experts"].items():
+        print(
+            f"  {expert:11s} balanced accuracy {100 * figures['balanced_accuracy']:.2f} %, "
+            f"{figures['failed']} of 5 trainings failed"
+        )
+    return done.model
+
+
+@dataclass(frozen=True)
+class Foil:
+    """A scored foil whose truth is known: its search by score and by the pre-selection alone."""
+
+    truth: pd.DataFrame
+    pits: pd.DataFrame
+    search: Search
+    candidates: pd.DataFrame
+    untaught: Search
+
+
+def scored(store: Store, scan: SimulatedScan, folder: Path, model: str) -> Foil:
+    """Photograph, search and score a foil."""
+    truth = photographed(scan, store, folder)
+    run = score(store, scan.scan.name, model).run
+    search, candidates = search_of_run(store, run, truth, signal="hip", valid_only=False)
+    pits = store.read_pits(run)
+    return Foil(truth, pits, search, candidates, by_response(pits, truth, search, scan))
+
+
+def by_response(
+    pits: pd.DataFrame, truth: pd.DataFrame, search: Search, scan: SimulatedScan
+) -> Search:
+    """Return the search that ranks by the pre-selection's response to an in-out pair."""
+    from etchscope.evaluate import match_particles
+
+    size = scan.optics.pixel_size_um
+    ranked = candidate_table(pits.assign(score=pits["hip"], **{"class": "hip"}), pixel_size_um=size)
+    true = truth[truth["class"] == "hip"]
+    is_true, _ = match_particles(
+        places_px(true, size),
+        np.unique(true["particle"], return_inverse=True)[1],
+        places_px(ranked, size),
+        TOLERANCE_PX,
+    )
+    nothing = np.zeros(len(is_true), bool)
+    values = ranked["score"].to_numpy(np.float64)
+    return replace(search, score=values, is_true=is_true, by_chance=nothing)
+
+
+def working_points(frozen: Search, test: Search) -> None:
+    """Print what thresholds frozen on one foil do on another."""
+    for allowed in FALSE_A_TILE:
+        threshold = frozen.threshold_for(false_per_tile=allowed)
+        print(
+            f"  at {allowed:g} false a tile (score {threshold:.2f}): efficiency "
+            f"{test.efficiency(threshold)}, chance {test.chance(threshold)}; purity "
+            f"{test.purity(threshold)}; {test.false(threshold) / test.tiles:.3f} false a tile"
+        )
+
+
+def by_displacement(done: Foil, threshold: float, size: float) -> None:
+    """Print the efficiency against how far exit pits lie from entry pits."""
+    hips = done.truth[done.truth["class"] == "hip"]
+    sides = {s: hips[hips["surface"] == s].set_index("particle") for s in ("top", "bottom")}
+    exits = sides["bottom"][["x_mm", "y_mm"]].set_axis(["exit_x_mm", "exit_y_mm"], axis=1)
+    both = sides["top"].join(exits, how="inner")
+    apart = np.hypot(both["exit_x_mm"] - both["x_mm"], both["exit_y_mm"] - both["y_mm"])
+    number = pd.Series(
+        np.unique(hips["particle"], return_inverse=True)[1], index=hips["particle"].to_numpy()
+    ).drop_duplicates()
+    passed = done.candidates[done.candidates["is_true"] & (done.candidates["score"] >= threshold)]
+    hit = number.reindex(both.index).isin(passed["particle"]).to_numpy()
+    bins = pd.cut(1000 * apart / size, DISPLACED_PX)
+    told = [
+        f"{where.left:g}-{where.right:g} px {proportion(int(hit[rows].sum()), len(rows))}"
+        for where, rows in bins.reset_index(drop=True).groupby(bins.to_numpy()).groups.items()
+    ]
+    print("  by displacement at 1 a tile: " + "; ".join(told))
+
+
+def report(density: int, frozen: Foil, done: Foil, folder: Path, size: float) -> pd.DataFrame:
+    """Print and draw the figures of one density; return its curve."""
+    search, pits = done.search, done.pits
+    valid = proportion(int(pits["valid"].sum()), len(pits))
+    print(
+        f"\n{density} background pits a tile: {search.tiles} tiles, {search.particles} particles, "
+        f"{len(pits)} finds, valid {valid}",
+        flush=True,
+    )
+    working_points(frozen.search, search)
+    best = proportion(int(search.is_true.sum()), search.particles)
+    print(f"  with a candidate at all: {best}")
+    print("  pre-selection alone:")
+    working_points(frozen.untaught, done.untaught)
+    by_displacement(done, frozen.search.threshold_for(false_per_tile=1), size)
+    ranked = done.candidates
+    p = ranked["p_hip"].to_numpy(np.float64)
+    outcome = ranked["is_true"].to_numpy(bool)
+    error = expected_calibration_error(calibration_table(p, outcome))
+    print(f"  p_hip of candidates at the foil's own shares: calibration error {error:.4f}")
+    said = said_of_finds(pits, done.truth, size)
+    known = said != ""
+    counts = pd.crosstab(said[known].rename("true"), pits.loc[known, "class"].astype(str))
+    counts = counts.reindex(index=list(CLASSES), columns=list(CLASSES), fill_value=0)
+    print(counts.to_string(header=True))
+    figures = {
+        "confusion": confusion(counts),
+        "reliability": reliability(p, outcome),
+        "ternary": ternary(pits.loc[known, [f"p_{c}" for c in CLASSES]], said[known]),
+    }
+    for name, figure in figures.items():
+        with mpl.rc_context(RC):
+            figure.savefig(folder / f"{name}-{density}.png", dpi=100)
+    curve = free_response(search)
+    return curve.assign(chance=[search.chance(t).value for t in curve["threshold"]])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tiles", type=int, default=100, help="a density, of the tested foils")
+    parser.add_argument("--densities", type=int, nargs="+", default=[10, 100, 300, 1000])
+    parser.add_argument("--seed", type=int, default=41)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
+    begin = time.perf_counter()
+    curves = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        store = Store.create(folder / "store")
+        names = []
+        for density, numbers in LABELS.items():
+            tiles = 16 if density <= 100 else 8
+            scan = foil(density, tiles, options.seed + density, f"taught-{density}")
+            scan = with_parameters(scan, {"hips.per_tile": 20.0})
+            truth = photographed(scan, store, folder / "taught")
+            label_some(store, scan, truth, numbers, options.seed)
+            names.append(scan.scan.name)
+        print(store.labels()["class"].value_counts().to_dict())
+        trained(store, names, "shipped")
+        print(f"trained after {time.perf_counter() - begin:.0f} s", flush=True)
+        for density in options.densities:
+            scan = foil(
+                density, options.tiles, options.seed + 10_000 + density, f"frozen-{density}"
+            )
+            frozen = scored(store, scan, folder / "frozen", "shipped")
+            scan = foil(density, options.tiles, options.seed + 20_000 + density, f"test-{density}")
+            done = scored(store, scan, folder / "test", "shipped")
+            size = scan.optics.pixel_size_um
+            curves[f"{density} pits a tile"] = report(density, frozen, done, options.output, size)
+            for one in (f"frozen-{density}-front", f"test-{density}-front"):
+                store.remove(f"scan = '{one}'")
+            print(f"  after {time.perf_counter() - begin:.0f} s", flush=True)
+    with mpl.rc_context(RC):
+        froc(curves, tile_cm2=0.128).savefig(options.output / "froc.png", dpi=100)
+
+
+if __name__ == "__main__":
+    main()
