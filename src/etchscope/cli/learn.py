@@ -1,5 +1,6 @@
 """Commands that learn and decide: train, run, candidates."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -9,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import pandas as pd
 import typer
+from pydantic import TypeAdapter, ValidationError
 
 from etchscope.cli.analyse import opened_paths, polygon_of, require_output
 from etchscope.cli.progress import progress_bar
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, Taxonomy
+from etchscope.foil.records import Name
 from etchscope.ingest import Overrides
 from etchscope.ingest.scan_json import read_json
 from etchscope.run import Executor
@@ -89,7 +92,7 @@ def train_command(
     loss: Annotated[
         Literal["balanced", "focal", "partial-auc"], typer.Option(help="What training minimises.")
     ] = "balanced",
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the labels at most.")] = 25,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the labels at most.")] = 16,
     rate: Annotated[float, typer.Option(help="Learning rate.")] = 4e-3,
     size: Annotated[int, typer.Option(min=4, help="Pixels a side of a patch.")] = 28,
     folds: Annotated[int, typer.Option(min=2, help="Folds of whole tiles.")] = 5,
@@ -129,11 +132,16 @@ def train_command(
     from etchscope.run.train import audited, gather, train
 
     opened = Store.open(store)
+    # What must not fail after hours of training.
+    _require_name(name)
     if name in opened.models() and not replace:
         hint = "Choose another name, or give --replace."
         raise BadInput("--name", "a model that is not there yet", repr(name), hint)
     if audit is not None and audit.suffix.lower() != ".csv":
         raise BadInput(audit, "a name that ends in .csv", repr(audit.suffix))
+    require_output(audit)
+    if report is not None and report.exists() and not report.is_dir():
+        raise BadInput(report, "a folder for the report", "a file")
     kinds, shares = _kinds(experts), _prior(prior)
     before = None if start is None else _model(opened, start)
     training = Training(
@@ -172,7 +180,7 @@ def train_command(
         )
     opened.save_model(name, *done.model.to_record(), replace=replace)
     if audit is not None:
-        audited(done).to_csv(audit, index=False, lineterminator="\n")
+        write_table(audit, audited(done))
     if report is not None:
         from etchscope.report.training import write_training
 
@@ -187,6 +195,14 @@ def train_command(
         typer.echo(f"{audit}: {len(audited(done))} labels are probably wrong")
     if report is not None:
         typer.echo(report / "index.html")
+
+
+def _require_name(name: str) -> None:
+    try:
+        TypeAdapter(Name).validate_python(name)
+    except ValidationError as error:
+        expected = "letters, digits, dot, dash, underscore"
+        raise BadInput("--name", expected, repr(name)) from error
 
 
 def _experts(classes: tuple[str, ...], kinds: Any, method: str) -> int:
@@ -280,9 +296,13 @@ def run_command(
     shares = prior if prior in ("foil", "model") else _prior(prior)
     reports, tables, ranked = [], [], []
     with opened_paths(paths, Overrides(scan=scan), skip_bad=False) as store:
-        name = _registered(store, model)
+        chosen = store.scans() if scan is None else [scan]
+        if not chosen:
+            raise BadInput(paths[0], "a store with scans", "an empty store", hint="Add a scan.")
         polygon = polygon_of(region)
-        for one in store.scans() if scan is None else [scan]:
+        is_temporary = store.path.absolute() != paths[0].absolute()
+        name = _registered(store, model, chosen, is_temporary=is_temporary)
+        for one in chosen:
             with progress_bar(f"Scoring {one}") as bar:
                 done = score(
                     store,
@@ -301,8 +321,6 @@ def run_command(
             if not as_json:
                 _tell_run(done)
         record = {"runs": [store.run_record(r.run) for r in reports]}
-    if not reports:
-        raise BadInput(paths[0], "a store with scans", "an empty store", hint="Add a scan.")
     if output is not None:
         write_table(output, pd.concat(tables, ignore_index=True), record=record)
     if candidates is not None:
@@ -313,8 +331,14 @@ def run_command(
         typer.echo(json.dumps([asdict(r) for r in reports]))
 
 
-def _registered(store: Store, model: str) -> str:
-    """Return the name of a model in the store; one in a folder is imported under its digest."""
+def _registered(store: Store, model: str, scans: list[str], *, is_temporary: bool) -> str:
+    """Return the name of a model in the store; one in a folder is imported under its digest.
+
+    A model that cannot read the scans is not imported.
+    """
+    from etchscope.ensemble import Model
+    from etchscope.run.score import require_fit
+
     if model in store.models():
         return model
     folder = Path(model)
@@ -322,17 +346,32 @@ def _registered(store: Store, model: str) -> str:
         listed = ", ".join(store.models()) or "none yet"
         hint = "Train one with `etchscope train`."
         raise BadInput("--model", f"a model of the store ({listed}) or a folder", repr(model), hint)
-    _, card = read_model(folder)
-    return store.import_model(folder, f"imported-{card['weights_sha256'][:12]}")
+    arrays, card = read_model(folder)
+    loaded = Model.from_record(arrays, card)
+    if is_temporary:  # nobody could have told it other classes
+        known = store.taxonomy().classes
+        try:
+            taxonomy = Taxonomy(classes={**known, **dict.fromkeys(loaded.classes, "")})
+        except ValidationError as error:
+            found = ", ".join(loaded.classes)
+            raise BadInput(folder, "a model of classes that have a name", found) from error
+        store.set_taxonomy(taxonomy)
+    for name in scans:
+        require_fit(loaded, store.scan(name), store.taxonomy().classes)
+    # Of the card too: the same weights may have another working point.
+    digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()
+    return store.save_model(f"imported-{digest[:12]}", arrays, card)
 
 
 def _candidates(store: Store, run: str) -> pd.DataFrame:
     from etchscope.ensemble import candidate_table
 
     record = store.run_record(run)
-    signal = store.load_model(record["model"]["name"])[1]["signal"]
+    if record.get("stage") != "score":
+        raise BadInput(f"run {run}", "a scored run", "a search", "Start with `etchscope run`.")
     size = store.scan(record["scan"]).pixel_size_um
-    return candidate_table(store.read_pits(run), pixel_size_um=size, signal=signal)
+    pits = store.read_pits(run)
+    return candidate_table(pits, pixel_size_um=size, signal=record["model"]["signal"])
 
 
 def _tell_run(done: Any) -> None:
@@ -387,20 +426,23 @@ def candidates_command(
     if output is not None:
         write_table(output, table, record={"runs": [opened.run_record(name) for name in runs]})
     if sheet is not None:
-        _sheet(opened, table, sheet)
+        page = _sheet(opened, table, sheet)
+        if not as_json:
+            typer.echo(page)
     if as_json:
         typer.echo(table.to_json(orient="records", double_precision=10))
         return
-    shown = ["scan", "tile", "pit", "x_px", "y_px", "score", "p_hip", "class", "valid"]
-    shown = [c for c in shown if table[c].notna().any()] if len(table) else shown
     if len(table):
+        told = [c for c in table.columns if c.startswith("p_")]
+        shown = ["scan", "tile", "pit", "x_px", "y_px", "score", *told, "class", "valid"]
+        shown = [c for c in shown if table[c].notna().any()]
         typer.echo(table[shown].round(3).to_string(index=False))
     typer.echo(f"{len(table)} candidates of {', '.join(runs)}")
 
 
 def _scored_runs(store: Store, scan: str | None) -> list[str]:
     out = []
-    for name in store.scans() if scan is None else [scan]:
+    for name in store.scans() if scan is None else [store.scan(scan).name]:
         for run in reversed(store.runs(name)["run"].tolist()):
             if store.run_record(run).get("stage") == "score":
                 out.append(str(run))
@@ -410,14 +452,13 @@ def _scored_runs(store: Store, scan: str | None) -> list[str]:
     return out
 
 
-def _sheet(store: Store, table: pd.DataFrame, directory: Path) -> None:
+def _sheet(store: Store, table: pd.DataFrame, directory: Path) -> Path:
     from etchscope.report.candidates import candidate_views
     from etchscope.report.contact import contact_sheet
 
     with progress_bar("Drawing candidates", len(table)) as bar:
         views = candidate_views(store, table, progress=bar.advance)
-        page = contact_sheet(views, directory)
-    typer.echo(page)
+        return contact_sheet(views, directory)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

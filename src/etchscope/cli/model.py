@@ -42,11 +42,12 @@ def ls_command(store: StorePath, as_json: Json = False) -> None:
 
 
 def _short(name: str, card: dict[str, Any]) -> dict[str, Any]:
+    labels = card.get("information", {}).get("labels", {})
     return {
         "name": name,
         "classes": card.get("classes", []),
         "method": card.get("method", ""),
-        "labels": card.get("information", {}).get("labels", {}),
+        "labels": {c: labels[c] for c in card.get("classes", []) if c in labels},
         "chosen_by": card.get("working_point", {}).get("chosen_by", ""),
         "weights_sha256": card["weights_sha256"],
     }
@@ -181,7 +182,7 @@ def _scored(store: Store, model: str, scan: str | None) -> str:
     """Return the latest run of this model."""
     weights = store.load_model(model)[1]["weights_sha256"]
     found: dict[str, str] = {}
-    for name in store.scans() if scan is None else [scan]:
+    for name in store.scans() if scan is None else [store.scan(scan).name]:
         for run in store.runs(name)["run"].tolist():
             record = store.run_record(run)
             if record.get("model", {}).get("weights_sha256") == weights:

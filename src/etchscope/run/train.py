@@ -161,7 +161,7 @@ def _require_start(start: Model, names: Sequence[str], folds: int) -> None:
 
 def _information(done: TrainedModel, folds: int, seed: int) -> dict[str, Any]:
     """Return what the card says of data and figures."""
-    said = pd.Series(done.labelled.said).value_counts()
+    said = {c: int((done.labelled.said == c).sum()) for c in done.model.classes}
     source = done.labelled.source
     figures = {}
     for name, validation in done.validation.items():
@@ -175,7 +175,7 @@ def _information(done: TrainedModel, folds: int, seed: int) -> dict[str, Any]:
     right = sum(done.model.classes[i] == c for i, c in zip(k, done.labelled.said, strict=True))
     return {
         "etchscope": version("etchscope"),
-        "labels": {str(k): int(v) for k, v in said.items()},
+        "labels": said,
         "scans": sorted(source["scan"].astype(str).unique().tolist()),
         "tiles": len(source[["scan", "tile"]].drop_duplicates()),
         "label_ids_sha256": _digest_of(source["id"].astype(str).tolist()),

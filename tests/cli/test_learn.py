@@ -1,0 +1,480 @@
+import json
+import shlex
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import typer.main
+
+from etchscope.cli import learn
+from etchscope.cli.app import app, main
+from etchscope.foil import Taxonomy
+from etchscope.ingest.write import write_smartscope
+from etchscope.run.score import score
+from etchscope.store import Store, read_table
+
+NAME = "simulated-front"
+QUICK = ["--network", "plain", "--epochs", "2", "--folds", "2", "--size", "16", "--rate", "0.008"]
+
+
+@pytest.fixture
+def scored(_scored, tmp_path):
+    """A store of its own in which the scan is scored with "first"."""
+    return Store.open(shutil.copytree(_scored.path, tmp_path / "scored"))
+
+
+@pytest.fixture(scope="module")
+def _scored(learnt, tmp_path_factory):
+    store = Store.open(
+        shutil.copytree(learnt.store.path, tmp_path_factory.mktemp("scored") / "store")
+    )
+    score(store, NAME, "first", executor="inline")
+    return store
+
+
+@pytest.fixture(scope="module")
+def exported(learnt, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported") / "first-model"
+    learnt.store.export_model("first", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def directory(learnt, tmp_path_factory):
+    """The scan of the learnt store as the microscope would have written it."""
+    path = tmp_path_factory.mktemp("scans") / "front"
+    write_smartscope(path, learnt.foil.scan, learnt.foil.read_tile)
+    return path
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    monkeypatch.setattr("etchscope.run.train.train_model", lambda *_, **__: pytest.fail("trained"))
+
+
+def run(*words):
+    return main([str(w) for w in words])
+
+
+def refused(capsys, *words):
+    """Return the one line on stderr of a command that ends with status 2."""
+    assert run(*words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("Error: ")
+    return err
+
+
+def test_every_command_has_an_example_that_is_understood(capsys):
+    commands = typer.main.get_command(app).commands
+    assert list(learn.COMMANDS) == ["train", "run", "candidates"]
+    for name in learn.COMMANDS:
+        assert run(name, "--help") == 0
+        assert f"Example: etchscope {name} " in capsys.readouterr().out
+        examples = [s for s in commands[name].help.splitlines() if s.startswith("Example: ")]
+        for line in examples:
+            assert commands[name].make_context(name, shlex.split(line)[3:]).params
+        assert examples
+
+
+# train --------------------------------------------------------------------------------------
+
+
+def test_train_keeps_a_model_and_tells_its_figures(own, tmp_path, capsys):
+    words = ["--audit", tmp_path / "doubtful.csv", "--report", tmp_path / "report", "--seed", "3"]
+    assert run("train", own.path, "--name", "second", *QUICK, *words) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    information = own.load_model("second")[1]["information"]
+    count = information["labels"]
+    lines = out.splitlines()
+    told = ", ".join(f"{count[c]} {c}" for c in ("hip", "top", "bottom", "misc"))
+    assert lines[0] == f"second: {told} on 8 tiles, 2 folds"
+    experts = [line.split()[0] for line in lines[1:-3]]
+    assert experts == ["hip-top", "hip-bottom", "top-bottom", "pit-misc"]
+    accuracy = 100 * information["experts"]["hip-top"]["balanced_accuracy"]
+    assert f"balanced accuracy {accuracy:.2f} % (folds " in lines[1]
+    assert lines[-3].startswith("  working point: score ")
+    table = pd.read_csv(tmp_path / "doubtful.csv")
+    assert lines[-2] == f"{tmp_path / 'doubtful.csv'}: {len(table)} labels are probably wrong"
+    assert {"said", "likelier", "scan", "tile", "x_px", "y_px", "id"} <= set(table.columns)
+    assert lines[-1] == str(tmp_path / "report" / "index.html")
+    assert (tmp_path / "report" / "ternary.png").is_file()
+    assert own.models() == ["first", "second"]
+    assert information["seed"] == 3
+
+
+def test_train_tells_a_program_and_what_was_left_out(own, tmp_path, capsys):
+    own.exclude("tile = 2", "a fibre")
+    (tmp_path / "experts.json").write_text('{"hip-single": [["hip"], ["top", "bottom"]]}')
+    words = ["--class", "hip", "--class", "top", "--class", "bottom", "--method", "highest"]
+    words += ["--experts", tmp_path / "experts.json", "--prior", "hip=0.1,top=0.4,bottom=0.5"]
+    words += ["--efficiency", "0.9", "--lights", "lamps", "--scan", NAME]
+    assert run("train", own.path, "--name", "own", *QUICK, *words, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    card = own.load_model("own")[1]
+    assert told["model"] == "own"
+    assert told["outside"] == int((own.labels()["tile"] == 2).sum()) > 0
+    assert told["information"] == card["information"]
+    assert told["working_point"]["chosen_by"] == "efficiency 0.9 on labels"
+    assert list(told["information"]["experts"]) == ["hip-single"]
+    assert card["prior"] == {"hip": 0.1, "top": 0.4, "bottom": 0.5}
+    training = card["experts"]["hip-single"][0]["training"]
+    asked = {"network": "plain", "lights": "lamps", "epochs": 2, "rate": 0.008}
+    assert {k: training[k] for k in asked} == asked
+    assert (card["method"], card["experts"]["hip-single"][0]["size"]) == ("highest", 16)
+
+
+def test_train_says_how_many_labels_were_left_out(own, capsys):
+    own.exclude("tile = 2", "a fibre")
+    words = ["--class", "top", "--class", "bottom", "--signal", "bottom"]
+    assert run("train", own.path, "--name", "own", *QUICK, *words) == 0
+    n = int((own.labels()["tile"] == 2).sum())
+    told = f"  {n} labels lie on no included tile and were left out\n"
+    assert told in capsys.readouterr().out
+    assert own.load_model("own")[1]["signal"] == "bottom"
+
+
+def test_train_on_a_region_and_go_on_from_a_model(own, tmp_path, capsys):
+    polygon = tmp_path / "left.json"
+    polygon.write_text("[[-1, -9], [2.4, -9], [2.4, 9], [-1, 9]]")
+    words = ["--region", polygon, "--start", "first", "--name", "first"]
+    quick = [*QUICK[:6], "--size", "20"]
+    assert "--replace" in refused(capsys, "train", own.path, *words, *quick)
+    assert run("train", own.path, *words, *quick, "--replace") == 0
+    assert "on 4 tiles, 2 folds" in capsys.readouterr().out
+    assert own.models() == ["first"]
+
+
+def test_train_can_try_other_trainings_first(own, capsys, monkeypatch):
+    tried = {}
+
+    def tune(patches, target, training, *, trials, seed, progress):
+        tried.update(patches=len(patches), signal=int(target.sum()), trials=trials, seed=seed)
+        progress(trials)
+        return replace(training, width=0.5), pd.DataFrame({"width": [0.5], "loss": [0.125]})
+
+    monkeypatch.setattr("etchscope.learn.tune", tune)
+    words = ["--class", "hip", "--class", "top", "--tune", "2", "--seed", "4"]
+    assert run("train", own.path, "--name", "tuned", *QUICK, *words, "--json") == 0
+    out, err = capsys.readouterr()
+    count = json.loads(out)["information"]["labels"]
+    assert "0.125" in err
+    assert tried == {
+        "patches": count["hip"] + count["top"],
+        "signal": count["hip"],
+        "trials": 2,
+        "seed": 4,
+    }
+    assert own.load_model("tuned")[1]["experts"]["hip-top"][0]["training"]["width"] == 0.5
+
+
+@pytest.mark.usefixtures("no_training")
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--name", "first"], "--name: expected a model that is not there yet, found 'first'"),
+        (["--name", "a/b"], "--name: expected letters, digits, dot, dash, underscore, found 'a/b'"),
+        (["--name", "x", "--class", "odd"], "--class: expected a class of the taxonomy"),
+        (["--name", "x", "--class", "hip"], "expected labels of two classes or more, found only"),
+        (["--name", "x", "--scan", "F9"], "'F9'"),
+        (["--name", "x", "--start", "odd"], "one of the store's models (first), found 'odd'"),
+        (["--name", "x", "--prior", "hip"], "--prior: expected hip=0.01,top=0.4,…, found 'hip'"),
+        (["--name", "x", "--prior", "hip=a"], "--prior: expected hip=0.01,top=0.4,…, found 'hip="),
+        (["--name", "x", "--prior", "hip=1"], "prior: expected the shares of hip, top, bottom, mi"),
+        (["--name", "x", "--efficiency", "0"], "efficiency: expected above 0, at most 1, found 0"),
+        (["--name", "x", "--rate", "0"], "training: rate: expected above 0, found 0.0"),
+        (["--name", "x", "--audit", "a.txt"], "a.txt: expected a name that ends in .csv"),
+        (["--name", "x", "--audit", "no/a.csv"], "no/a.csv: expected an existing folder"),
+        (["--name", "x", "--region", "no.json"], "no.json"),
+        (["--name", "x", "--experts", "no.json"], "no.json"),
+    ],
+)
+def test_train_refuses_before_it_trains(own, take_bytes, capsys, words, text):
+    before = take_bytes(own.path)
+    assert text in refused(capsys, "train", own.path, *words)
+    assert take_bytes(own.path) == before
+
+
+@pytest.mark.usefixtures("no_training")
+def test_train_refuses_a_report_that_is_a_file(own, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    words = ("train", own.path, "--name", "x", "--report", tmp_path / "file")
+    assert "expected a folder for the report, found a file" in refused(capsys, *words)
+
+
+def test_train_refuses_experts_that_know_too_little(own, tmp_path, capsys):
+    path = tmp_path / "experts.json"
+    path.write_text('{"hip-top": [["hip"], ["top"]]}')
+    words = ("train", own.path, "--name", "x", *QUICK, "--experts", path)
+    text = "experts: expected one that knows class bottom, found none"
+    assert text in refused(capsys, *words)
+    path.write_text('{"hip-top": [["hip"]]}')
+    assert "expert hip-top: expected two or more groups" in refused(capsys, *words)
+    path.write_text("[1]")
+    assert str(path) in refused(capsys, *words)
+
+
+def test_an_interrupted_training_leaves_the_registry_as_it_was(
+    own, take_bytes, capsys, monkeypatch
+):
+    before = take_bytes(own.path)
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("etchscope.ensemble.train.fit_combiner", stop)
+    assert run("train", own.path, "--name", "first", "--replace", *QUICK) == 130
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "interrupted" in err
+    assert take_bytes(own.path) == before
+
+
+@pytest.fixture
+def take_bytes():
+    """All files of the models and runs of a store."""
+
+    def taken(path):
+        folders = (path / "models", path / "runs")
+        return {p: p.read_bytes() for f in folders for p in sorted(f.rglob("*")) if p.is_file()}
+
+    return taken
+
+
+# run ----------------------------------------------------------------------------------------
+
+
+def test_run_on_a_store_tells_what_it_decided(own, tmp_path, capsys):
+    pits, best = tmp_path / "pits.parquet", tmp_path / "best.csv"
+    words = ("run", own.path, "--model", "first", "-o", pits, "--candidates", best)
+    assert run(*words) == 0
+    name = own.latest_run(NAME)
+    table = own.read_pits(name)
+    selected = int(table["selected"].sum())
+    assert capsys.readouterr().out == (
+        f"{NAME}: {len(table)} pits on 8 tiles, {selected} selected, {name}\n"
+    )
+    pd.testing.assert_frame_equal(read_table(pits), table)
+    ranked = pd.read_csv(best)
+    assert ranked["score"].is_monotonic_decreasing
+    assert set(ranked["pit"]) <= set(table["pit"])
+    assert selected / 3 < ranked["selected"].sum() <= selected
+    assert run(*words) == 0
+    assert capsys.readouterr().out.endswith(f"{name}, done before\n")
+
+
+def test_run_tells_a_program(own, capsys):
+    words = ["--prior", "hip=0.01,top=0.4,bottom=0.4,misc=0.19", "--executor", "inline", "--json"]
+    assert run("run", own.path, "--model", "first", *words) == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    record = own.run_record(told["run"])
+    assert record["prior"]["hip"] == 0.01
+    assert (told["scan"], told["model"], told["tiles"], told["was_done"]) == (
+        NAME,
+        "first",
+        8,
+        False,
+    )
+    assert told["counts"] == record["counts"]
+
+
+def test_run_says_that_it_says_nothing(own, learnt, capsys):
+    model = learnt.done.model
+    dense = replace(model, domain=replace(model.domain, density_per_mm2=5.0))
+    own.save_model("sparse", *dense.to_record())
+    assert run("run", own.path, "--model", "sparse") == 0
+    assert "pits lie outside what sparse was trained on; it says nothing" in capsys.readouterr().out
+    foreign = replace(model, domain=replace(model.domain, usual=0.1))
+    own.save_model("foreign", *foreign.to_record())
+    assert run("run", own.path, "--model", "foreign") == 0
+    assert "unlike what foreign was trained on, so nothing of it is" in capsys.readouterr().out
+
+
+def test_run_on_a_scan_directory_with_an_exported_model(
+    scored, directory, exported, tmp_path, capsys
+):
+    pits, best = tmp_path / "pits.csv", tmp_path / "best.parquet"
+    words = ("run", directory, "--model", exported, "-o", pits, "--candidates", best)
+    assert run(*words) == 0
+    assert f"{NAME}: " in capsys.readouterr().out
+    table, there = pd.read_csv(pits), scored.read_pits(scored.latest_run(NAME))
+    assert len(table) == len(there)
+    np.testing.assert_allclose(table["score"], there["score"])
+    np.testing.assert_allclose(table["p_hip"], there["p_hip"])
+    assert table["selected"].tolist() == there["selected"].tolist()
+    assert read_table(best)["score"].is_monotonic_decreasing
+
+
+def test_run_on_a_scan_directory_with_classes_of_one_s_own(directory, learnt, tmp_path, capsys):
+    arrays, card = learnt.done.model.to_record()
+    text = json.dumps(card).replace('"misc"', '"odd"')
+    other = Store.create(tmp_path / "other")
+    other.save_model("own", arrays, json.loads(text))
+    other.export_model("own", tmp_path / "own-model")
+    pits = tmp_path / "pits.csv"
+    assert run("run", directory, "--model", tmp_path / "own-model", "-o", pits) == 0
+    table = pd.read_csv(pits)
+    assert table["p_odd"].notna().all()
+    assert table["p_misc"].isna().all()
+    capsys.readouterr()
+
+
+def test_run_takes_a_model_from_a_folder_into_the_store(own, exported, learnt, tmp_path, capsys):
+    own.remove_model("first")
+    assert run("run", own.path, "--model", exported) == 0
+    (name,) = own.models()
+    assert name.startswith("imported-")
+    assert own.load_model(name)[1] == learnt.store.load_model("first")[1]
+    first = own.latest_run(NAME)
+    assert run("run", own.path, "--model", exported) == 0
+    assert own.models() == [name]
+    assert own.latest_run(NAME) == first
+    # The same weights with another working point are another model.
+    model = learnt.done.model
+    moved = model.at(replace(model.working_point, threshold=3.0))
+    other = Store.create(tmp_path / "other")
+    other.save_model("moved", *moved.to_record())
+    other.export_model("moved", tmp_path / "moved")
+    assert run("run", own.path, "--model", tmp_path / "moved") == 0
+    assert len(own.models()) == 2
+    capsys.readouterr()
+
+
+def test_run_refuses_a_model_that_does_not_fit_and_keeps_none_of_it(
+    own, learnt, exported, tmp_path, capsys
+):
+    model = learnt.done.model
+    other = replace(model, domain=replace(model.domain, recipe="0123456789abcdef"))
+    box = Store.create(tmp_path / "box")
+    box.save_model("other", *other.to_record())
+    box.export_model("other", tmp_path / "other")
+    words = ("run", own.path, "--model")
+    assert "the model's recipe of normalisation" in refused(capsys, *words, tmp_path / "other")
+    shutil.copytree(exported, tmp_path / "damaged")
+    weights = tmp_path / "damaged" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    assert "the weights that the card names" in refused(capsys, *words, tmp_path / "damaged")
+    box.save_model("empty", {"a": np.zeros(2)}, {"classes": ["hip"]})
+    box.export_model("empty", tmp_path / "empty")
+    assert "a card and weights that fit each other" in refused(capsys, *words, tmp_path / "empty")
+    assert own.models() == ["first"]
+    assert len(own.runs()) == 1
+
+
+def test_run_refuses_bad_input(own, tmp_path, capsys):
+    words = ("run", own.path, "--model")
+    told = refused(capsys, *words, "odd")
+    assert "--model: expected a model of the store (first) or a folder, found 'odd'" in told
+    assert "'F9'" in refused(capsys, *words, "first", "--scan", "F9")
+    assert "--prior: expected hip=" in refused(capsys, *words, "first", "--prior", "fail")
+    assert "'.txt'" in refused(capsys, *words, "first", "-o", tmp_path / "a.txt")
+    assert "'.txt'" in refused(capsys, *words, "first", "--candidates", tmp_path / "a.txt")
+    empty = Store.create(tmp_path / "empty")
+    text = "expected a store with scans, found an empty store. Add a scan."
+    assert text in refused(capsys, "run", empty.path, "--model", "first")
+    polygon = tmp_path / "far.json"
+    polygon.write_text("[[90, 90], [91, 90], [91, 91]]")
+    assert "choose another region" in refused(capsys, *words, "first", "--region", polygon)
+    assert len(own.runs()) == 1
+
+
+# candidates ---------------------------------------------------------------------------------
+
+
+def test_candidates_lists_the_best_first(scored, tmp_path, capsys):
+    output = tmp_path / "best.csv"
+    assert run("candidates", scored.path, "-o", output) == 0
+    name = scored.latest_run(NAME)
+    table = pd.read_csv(output)
+    assert table["selected"].all()
+    assert table["score"].is_monotonic_decreasing
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == f"{len(table)} candidates of {name}"
+    assert lines[0].split()[:6] == ["scan", "tile", "pit", "x_px", "y_px", "score"]
+    assert {"p_hip", "p_top", "p_bottom", "p_misc"} <= set(lines[0].split())
+    assert lines[1].split()[5] == f"{table['score'].iloc[0]:.3f}"
+    assert len(lines) == len(table) + 2
+
+
+def test_candidates_tells_a_program(scored, tmp_path, capsys):
+    words = ("candidates", scored.path, "-n", "5", "--json", "--sheet", tmp_path / "sheet")
+    assert run(*words) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert len(told) == 5
+    assert [row["score"] for row in told] == sorted((r["score"] for r in told), reverse=True)
+    assert run("candidates", scored.path, "--json", "-n", "1000") == 0
+    selected = json.loads(capsys.readouterr().out)
+    assert all(row["selected"] for row in selected)
+    assert run("candidates", scored.path, "--json", "--all", "-n", "1000") == 0
+    every = json.loads(capsys.readouterr().out)
+    assert len(every) > len(selected)
+    assert not all(row["selected"] for row in every)
+
+
+def test_candidates_draws_a_contact_sheet(scored, tmp_path, capsys):
+    sheet = tmp_path / "sheet"
+    assert run("candidates", scored.path, "-n", "3", "--sheet", sheet) == 0
+    assert capsys.readouterr().out.splitlines()[0] == str(sheet / "index.html")
+    assert sorted(p.name for p in sheet.iterdir()) == [
+        *(f"candidate_000{n}.png" for n in (1, 2, 3)),
+        "index.html",
+    ]
+    page = (sheet / "index.html").read_text()
+    for expert in ("hip-top", "hip-bottom", "top-bottom", "pit-misc"):
+        assert expert in page
+    assert page.count("saliency over backlit") >= 3
+
+
+def test_candidates_of_a_run_outlive_its_model(scored, capsys):
+    assert run("model", "rm", scored.path, "first") == 0
+    assert run("candidates", scored.path, "-n", "2", "--json") == 0
+    out = capsys.readouterr().out
+    assert len(json.loads(out[out.index("[") :])) == 2
+    assert "found 'first'" in refused(
+        capsys, "candidates", scored.path, "-n", "2", "--sheet", scored.path.parent / "sheet"
+    )
+
+
+def test_candidates_of_an_older_run_and_none_at_all(scored, learnt, tmp_path, capsys):
+    first = scored.latest_run(NAME)
+    model = learnt.done.model
+    strict = model.at(replace(model.working_point, threshold=1e3))
+    scored.save_model("strict", *strict.to_record())
+    second = score(scored, NAME, "strict", executor="inline").run
+    output = tmp_path / "none.csv"
+    assert run("candidates", scored.path, "-o", output, "--sheet", tmp_path / "none") == 0
+    assert capsys.readouterr().out.endswith(f"0 candidates of {second}\n")
+    assert len(pd.read_csv(output)) == 0
+    assert run("candidates", scored.path, "--run", first, "-n", "1") == 0
+    assert capsys.readouterr().out.endswith(f"1 candidates of {first}\n")
+
+
+def test_candidates_refuses_bad_input(scored, learnt, tmp_path, capsys):
+    words = ("candidates", scored.path)
+    text = "expected a scored run, found a search. Start with `etchscope run`."
+    assert text in refused(capsys, *words, "--run", learnt.search)
+    assert "'run-0'" in refused(capsys, *words, "--run", "run-0")
+    assert "'F9'" in refused(capsys, *words, "--scan", "F9")
+    assert "'.txt'" in refused(capsys, *words, "-o", tmp_path / "a.txt")
+    text = "expected a scored run, found none. Start with `etchscope run`."
+    assert text in refused(capsys, "candidates", learnt.store.path)
+    (tmp_path / "file").write_text("")
+    assert "found a file" in refused(capsys, *words, "-n", "1", "--sheet", tmp_path / "file")
+
+
+def test_another_signal_than_hip(own, learnt, capsys):
+    arrays, card = learnt.done.model.to_record()
+    own.set_taxonomy(Taxonomy(classes={**own.taxonomy().classes, "rod": ""}))
+    own.save_model("rods", arrays, json.loads(json.dumps(card).replace('"hip"', '"rod"')))
+    assert run("run", own.path, "--model", "rods") == 0
+    capsys.readouterr()
+    assert run("candidates", own.path, "-n", "2") == 0
+    head = capsys.readouterr().out.splitlines()[0].split()
+    assert "p_rod" in head
+    assert "p_hip" not in head
+    assert Path(own.path, "models", "rods").is_dir()

@@ -1,0 +1,277 @@
+import json
+import shlex
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import typer.main
+
+from etchscope.cli.app import main
+from etchscope.cli.model import app
+from etchscope.ensemble import Model
+from etchscope.run import find
+from etchscope.run.score import score
+from etchscope.run.search import search_of_run
+from etchscope.store import Store, read_model, read_table
+from etchscope.store.tables import write_table
+
+onnxruntime = pytest.importorskip("onnxruntime")
+
+NAME = "simulated-front"
+
+
+@pytest.fixture(scope="module")
+def _scored(learnt, tmp_path_factory):
+    """A store in which the scan is scored with "first", and the truth about it in a file."""
+    folder = tmp_path_factory.mktemp("scored")
+    store = Store.open(shutil.copytree(learnt.store.path, folder / "store"))
+    score(store, NAME, "first", executor="inline")
+    write_table(folder / "truth.parquet", learnt.foil.truth())
+    return folder
+
+
+@pytest.fixture
+def scored(_scored, tmp_path):
+    return Store.open(shutil.copytree(_scored / "store", tmp_path / "scored"))
+
+
+@pytest.fixture
+def truth(_scored):
+    return _scored / "truth.parquet"
+
+
+def run(*words):
+    return main(["model", *map(str, words)])
+
+
+def refused(capsys, *words):
+    """Return the one line on stderr of a command that ends with status 2."""
+    assert run(*words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("Error: ")
+    return err
+
+
+def files_of(folder):
+    return {p.name: p.read_bytes() for p in folder.iterdir()}
+
+
+def test_every_command_has_an_example_that_is_understood(capsys):
+    commands = typer.main.get_command(app).commands
+    assert list(commands) == ["ls", "show", "export", "import", "rm", "working-point"]
+    assert run("--help") == 0
+    listed = capsys.readouterr().out
+    for name, command in commands.items():
+        assert f"\n  {name} " in listed
+        assert run(name, "--help") == 0
+        assert f"Example: etchscope model {name} " in capsys.readouterr().out
+        for line in (s for s in command.help.splitlines() if s.startswith("Example: ")):
+            words = shlex.split(line)[4:]
+            assert command.make_context(name, words).params["store"].name.startswith("plate")
+
+
+# ls, show, rm -------------------------------------------------------------------------------
+
+
+def test_ls_lists_models_with_their_labels(own, learnt, capsys):
+    assert run("ls", own.path) == 0
+    count = learnt.done.model.information["labels"]
+    told = ", ".join(f"{count[c]} {c}" for c in ("hip", "top", "bottom", "misc"))
+    line = f"{'first':<20} {told}; stacked; efficiency 0.99 on labels\n"
+    assert capsys.readouterr().out == line
+    assert run("ls", own.path, "--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row == {
+        "name": "first",
+        "classes": ["hip", "top", "bottom", "misc"],
+        "method": "stacked",
+        "labels": count,
+        "chosen_by": "efficiency 0.99 on labels",
+        "weights_sha256": own.load_model("first")[1]["weights_sha256"],
+    }
+
+
+def test_rm_removes_a_model_and_what_it_scored_stays(scored, capsys):
+    assert run("rm", scored.path, "first") == 0
+    assert capsys.readouterr().out == "first removed\n"
+    assert scored.models() == []
+    assert len(scored.runs(NAME)) == 2
+    assert run("ls", scored.path) == 0
+    assert capsys.readouterr().out == "no models; train one with `etchscope train`\n"
+    assert "(none yet), found 'first'" in refused(capsys, "rm", scored.path, "first")
+
+
+def test_show_prints_the_card(own, capsys):
+    assert run("show", own.path, "first") == 0
+    told, card = json.loads(capsys.readouterr().out), own.load_model("first")[1]
+    for key in ("classes", "signal", "prior", "domain", "working_point", "information"):
+        assert told[key] == card[key]
+    assert [e["history"] for e in told["experts"]["hip-top"]] == ["6 epochs"] * 2
+    assert "found 'odd'" in refused(capsys, "show", own.path, "odd")
+
+
+# export and import --------------------------------------------------------------------------
+
+
+def test_a_model_handed_on_to_another_store_gives_the_same_scores(
+    scored, learnt, add_foil, tmp_path, capsys
+):
+    folder = tmp_path / "first-model"
+    assert run("export", scored.path, "first", "-o", folder) == 0
+    assert capsys.readouterr().out == f"{folder}\n"
+    assert files_of(folder) == files_of(scored.path / "models" / "first")
+    other = add_foil(Store.create(tmp_path / "other"), learnt.foil)
+    find(other, NAME, executor="inline")
+    assert run("import", other.path, folder) == 0
+    assert capsys.readouterr().out == "first-model\n"
+    assert run("import", other.path, folder, "--name", "first") == 0
+    capsys.readouterr()
+    assert files_of(other.path / "models" / "first") == files_of(folder)
+    assert other.models() == ["first", "first-model"]
+    report = score(other, NAME, "first", executor="inline")
+    there = scored.read_pits(scored.latest_run(NAME))
+    pd.testing.assert_frame_equal(
+        other.read_pits(report.run).drop(columns="run"), there.drop(columns="run")
+    )
+
+
+def test_onnx_gives_the_same_scores(own, learnt, tmp_path, capsys):
+    path = tmp_path / "first.onnx"
+    assert run("export", own.path, "first", "-o", path) == 0
+    assert capsys.readouterr().out == f"{path}\n"
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    patches = learnt.gathered.context
+    p, scores = session.run(None, {"patches": patches.pixels})
+    told = learnt.done.model.judge(patches)
+    np.testing.assert_allclose(scores, told["score"], atol=1e-4)
+    log_p = told[[f"log_p_{c}" for c in learnt.done.model.classes]]
+    np.testing.assert_allclose(p, np.exp(log_p), atol=1e-4)
+
+
+def test_export_refuses_what_it_cannot_write(own, tmp_path, capsys):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine").write_text("")
+    words = ("export", own.path, "first", "-o")
+    told = refused(capsys, *words, tmp_path / "full")
+    assert "expected a new or empty folder for the model, found something else there" in told
+    assert "expected an existing folder, found no" in refused(
+        capsys, *words, tmp_path / "no" / "first.onnx"
+    )
+    (tmp_path / "folder.onnx").mkdir()
+    assert "folder.onnx" in refused(capsys, *words, tmp_path / "folder.onnx")
+    assert "found 'odd'" in refused(capsys, "export", own.path, "odd", "-o", tmp_path / "new")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.onnx", "full", "own"]
+
+
+def test_import_refuses_what_is_no_model(own, learnt, tmp_path, capsys):
+    before = files_of(own.path / "models" / "first")
+    folder = tmp_path / "handed-on"
+    own.export_model("first", folder)
+    words = ("import", own.path, folder)
+    assert "card.json" in refused(capsys, "import", own.path, tmp_path)
+    card, weights = folder / "card.json", folder / "weights.safetensors"
+    whole, text = weights.read_bytes(), card.read_text()
+    weights.write_bytes(whole[:-4] + b"\0\0\0\0")
+    assert "expected the weights that the card names" in refused(capsys, *words)
+    weights.write_bytes(whole)
+    card.write_text(text.replace('"signal": "hip"', '"signal": "odd"'))
+    assert "model: signal: expected hip or top or" in refused(capsys, *words)
+    card.write_text(text.replace('"kinds"', '"sorts"'))
+    assert "expected a card and weights that fit each other" in refused(capsys, *words)
+    card.write_text(text.replace("etchscope-model", "another-model"))
+    assert 'a card with "format": "etchscope-model", found another' in refused(capsys, *words)
+    card.write_text(text[:100])
+    assert "expected the card of a model, JSON" in refused(capsys, *words)
+    card.write_text(text.replace("efficiency 0.99", "efficiency 0.98"))
+    text = "name of a model: expected a name that no other model has, found 'first'"
+    assert text in refused(capsys, *words, "--name", "first")
+    assert own.models() == ["first"]
+    assert files_of(own.path / "models" / "first") == before
+    assert read_model(folder)[1] != own.load_model("first")[1]
+    assert learnt.store.models() == ["first"]
+
+
+# working-point ------------------------------------------------------------------------------
+
+
+def test_a_working_point_by_false_candidates(scored, truth, capsys):
+    search, _ = search_of_run(scored, scored.latest_run(NAME), read_table(truth), signal="hip")
+    words = ("working-point", scored.path, "first", "--truth", truth)
+    assert run(*words, "--false-per-tile", "0.5") == 0
+    lines = capsys.readouterr().out.splitlines()
+    point = scored.load_model("first")[1]["working_point"]
+    assert point["threshold"] == search.threshold_for(false_per_tile=0.5)
+    assert point["false_per_tile"][0] <= 0.5
+    assert point["efficiency"][0] == search.efficiency(point["threshold"]).value
+    assert point["measured_on"] == (
+        f"{search.particles} true hip on 8 tiles, {scored.latest_run(NAME)}"
+    )
+    value, low, high = (100 * v for v in point["efficiency"])
+    assert lines[0] == f"score {point['threshold']:.3f} (0.5 false candidates a tile)"
+    assert lines[1] == f"efficiency {value:.1f} % [{low:.1f}, {high:.1f}]"
+    assert lines[2].startswith("by chance (turned by 180°) ")
+    assert lines[2].endswith(f"purity {search.purity(point['threshold'])}")
+    told = point["false_per_tile"]
+    assert lines[3] == (f"false candidates a tile: {told[0]:.3g} [{told[1]:.3g}, {told[2]:.3g}]")
+    assert lines[4].startswith("false candidates a cm²: ")
+
+
+def test_a_working_point_changes_nothing_else_and_selects_anew(scored, truth, capsys):
+    arrays, card = scored.load_model("first")
+    words = ("working-point", scored.path, "first", "--truth", truth, "--scan", NAME)
+    assert run(*words, "--efficiency", "0.5", "--tolerance-px", "5", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    after = scored.load_model("first")
+    assert after[1]["working_point"] == told
+    assert {k: v for k, v in after[1].items() if k != "working_point"} == {
+        k: v for k, v in card.items() if k != "working_point"
+    }
+    assert all(np.array_equal(after[0][k], v) for k, v in arrays.items())
+    assert told["chosen_by"] == "efficiency 0.5"
+    assert told["efficiency"][0] == pytest.approx(0.5, abs=0.02)
+    first = scored.latest_run(NAME)
+    report = score(scored, NAME, "first", executor="inline")
+    assert report.run != first
+    strict, before = scored.read_pits(report.run), scored.read_pits(first)
+    assert 0 < strict["selected"].sum() < before["selected"].sum()
+    assert strict.loc[strict["selected"].astype(bool), "score"].min() >= told["threshold"]
+
+
+def test_a_working_point_stays_where_it_is_after_an_error(scored, truth, tmp_path, capsys):
+    before = scored.load_model("first")[1]
+    words = ("working-point", scored.path, "first", "--truth")
+    one = ("--efficiency", "0.9")
+    assert "an efficiency or false candidates a tile" in refused(capsys, *words, truth)
+    both = (*one, "--false-per-tile", "1")
+    assert "an efficiency or false candidates a tile" in refused(capsys, *words, truth, *both)
+    none = refused(capsys, *words, truth, "--efficiency", "2")
+    assert "efficiency: expected above 0, at most 1, found 2" in none
+    assert "no.csv" in refused(capsys, *words, tmp_path / "no.csv", *one)
+    tops = tmp_path / "tops.csv"
+    tops.write_text("tile,x_px,y_px,class\n1,5,5,top\n")
+    told = refused(capsys, *words, tops, *one)
+    assert told == f"Error: {tops}: expected some of class hip, found none\n"
+    assert "'F9'" in refused(capsys, *words, truth, *one, "--scan", "F9")
+    assert scored.load_model("first")[1] == before
+
+
+def test_a_working_point_needs_a_scan_that_this_model_scored(own, learnt, truth, capsys):
+    words = ("working-point", own.path, "first", "--truth", truth, "--efficiency", "0.9")
+    text = "--scan: expected a scan that was scored with first, found none. Start with `etchscope"
+    assert text in refused(capsys, *words)
+    assert len(Model.from_record(*own.load_model("first")).experts) == 4
+
+
+def test_a_working_point_of_one_scan_among_several(scored, truth, simulated_foil, add_foil, capsys):
+    add_foil(scored, simulated_foil(seed=12, columns=2, rows=1, foil="second"))
+    score(scored, "second-front", "first", executor="inline")
+    words = ("working-point", scored.path, "first", "--truth", truth, "--efficiency", "0.9")
+    told = refused(capsys, *words)
+    assert f"--scan: expected one of second-front, {NAME}, found none given" in told
+    assert run(*words, "--scan", NAME) == 0
+    assert "efficiency 9" in capsys.readouterr().out
+    told = refused(capsys, *words, "--scan", "second-front")
+    assert "of scan second-front: expected some of class hip, found none" in told
