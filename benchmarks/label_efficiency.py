@@ -38,7 +38,7 @@ from etchscope.learn import (
 from etchscope.report.learning import ablation, label_efficiency
 from etchscope.report.style import RC
 from etchscope.simulate import preset, with_parameters
-from learn import MIX, drawn, label_mix, labelled_foil
+from learn import MIX, drawn, labelled_foil, mix_foil
 
 COMPARED = {
     "plain": Training(network="plain", augmentation="none"),
@@ -219,9 +219,9 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        mix = label_mix(2027)
+        mix = labelled_foil(mix_foil(2027))
         taught = _kept(mix, folder / "taught.pickle")
-        large = label_mix(9000, options.test_tiles)
+        large = labelled_foil(mix_foil(9000, options.test_tiles))
         print(f"tested on {pd.Series(large.said).value_counts().to_dict()}", flush=True)
         test = _kept(large, folder / "test.pickle")
         labels_table(taught, test, options.output)

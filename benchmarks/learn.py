@@ -23,6 +23,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.spatial import cKDTree
+from sklearn.metrics import balanced_accuracy_score
 
 from etchscope.ensemble import Labelled, default_kinds
 from etchscope.evaluate import proportion
@@ -43,6 +45,7 @@ from etchscope.run.labelled import LabelledPits, labelled_patches, labelled_pits
 from etchscope.simulate import SimulatedScan, preset
 from etchscope.store import Store
 
+TOLERANCE_PX = 6.0
 MIX = {"hip": 259, "top": 199, "bottom": 811, "misc": 80}
 TRAININGS = {
     "equivariant": Training(),
@@ -74,11 +77,23 @@ def labelled_foil(scan: SimulatedScan, *, only_found: bool = True) -> Labelled:
         return labelled_patches(store, pits)
 
 
-def label_mix(seed: int, tiles: int = 16) -> Labelled:
-    """Return labelled finds of a foil with the notes' label mix."""
+def mix_foil(seed: int, tiles: int = 16) -> SimulatedScan:
+    """Return a foil with the notes' label mix."""
     rows = 4
     (scan,) = preset("label-mix", seed=seed, columns=-(-tiles // rows), rows=rows)
-    return labelled_foil(scan)
+    return scan
+
+
+def is_clear(labelled: Labelled, truth: pd.DataFrame) -> np.ndarray:
+    """Return which labels have openings of one particle only within 6 px, (n,) bool."""
+    far = 1e6  # px, between tiles
+    at, places = (
+        np.column_stack([t["x_px"] + far * t["tile"], t["y_px"]]).astype(float)
+        for t in (labelled.source, truth)
+    )
+    particle = truth["particle"].to_numpy()
+    near = cKDTree(places).query_ball_point(at, TOLERANCE_PX)
+    return np.array([len(set(particle[some])) <= 1 for some in near])
 
 
 def drawn(labelled: Labelled, numbers: dict[str, int], seed: int) -> Labelled:
@@ -111,7 +126,12 @@ def at_one_percent(done: Sequence[CrossValidation]) -> str:
 
 
 def experts_table(
-    labelled: Labelled, names: Sequence[str], experts: Sequence[str], seeds: int, workers: int
+    labelled: Labelled,
+    clear: np.ndarray,
+    names: Sequence[str],
+    experts: Sequence[str],
+    seeds: int,
+    workers: int,
 ) -> None:
     kinds = [kind for kind in default_kinds(tuple(MIX)) if kind.name in experts]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
@@ -127,16 +147,20 @@ def experts_table(
                     name,
                 )
                 running[kind.name] = [pool.submit(work, seed) for seed in range(seeds)]
-            for kind_name, futures in running.items():
-                done = [f.result() for f in futures]
+            for kind in kinds:
+                done = [f.result() for f in running[kind.name]]
+                alone = clear[np.isin(labelled.said, kind.classes)]
+                told = [
+                    balanced_accuracy_score(d.target[alone], d.scores[0, alone] > 0) for d in done
+                ]
                 folds = pd.concat([d.trainings for d in done])
                 accuracy = np.array([d.balanced_accuracy[0] for d in done])
                 each = folds["balanced_accuracy"]
                 print(
-                    f"{name:16s} {kind_name:11s} balanced accuracy {100 * accuracy.mean():.2f} % "
+                    f"{name:16s} {kind.name:11s} balanced accuracy {100 * accuracy.mean():.2f} % "
                     f"(rms over seeds {100 * accuracy.std():.2f}; folds {100 * each.min():.1f} to "
-                    f"{100 * each.max():.1f}); failed {int(folds['failed'].sum())} of "
-                    f"{len(folds)}; at 1 % {at_one_percent(done)}",
+                    f"{100 * each.max():.1f}), clear {100 * np.mean(told):.2f} %; failed "
+                    f"{int(folds['failed'].sum())} of {len(folds)}; at 1 % {at_one_percent(done)}",
                     flush=True,
                 )
             print(f"{name:16s} {time.perf_counter() - begin:.0f} s", flush=True)
@@ -181,13 +205,16 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--time", action="store_true", help="time trainings on all cores")
     options = parser.parse_args()
-    labelled = label_mix(2027, options.tiles)
+    scan = mix_foil(2027, options.tiles)
+    labelled = labelled_foil(scan)
     counts = pd.Series(labelled.said).value_counts().to_dict()
     print(f"{len(labelled.said)} labelled finds on {options.tiles} tiles: {counts}")
     labelled = drawn(labelled, MIX, 0)
     if options.time:
         times(labelled)
-    experts_table(labelled, options.network, options.experts, options.seeds, options.workers)
+    clear = is_clear(labelled, scan.truth())
+    print(f"{clear.mean():.1%} of the labels are clear of other particles")
+    experts_table(labelled, clear, options.network, options.experts, options.seeds, options.workers)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import typer.main
+from PIL import Image
 
 from etchscope.cli.app import main
 from etchscope.cli.model import app
 from etchscope.ensemble import Model
+from etchscope.report.style import SERIES_COLOURS
 from etchscope.run import find
 from etchscope.run.score import score
 from etchscope.run.search import search_of_run
@@ -238,6 +240,20 @@ def test_a_working_point_changes_nothing_else_and_selects_anew(scored, truth, ca
     strict, before = scored.read_pits(report.run), scored.read_pits(first)
     assert 0 < strict["selected"].sum() < before["selected"].sum()
     assert strict.loc[strict["selected"].astype(bool), "score"].min() >= told["threshold"]
+
+
+def test_a_working_point_is_drawn_by_density(scored, truth, tmp_path, capsys):
+    words = ("working-point", scored.path, "first", "--truth", truth, "--false-per-tile", "0.5")
+    before = scored.load_model("first")[1]
+    for name, told in (("froc.pdf", "ends in .png"), ("none/froc.png", "an existing folder")):
+        assert told in refused(capsys, *words, "--figure", tmp_path / name)
+    assert scored.load_model("first")[1] == before
+    path = tmp_path / "froc.png"
+    assert run(*words, "--figure", path) == 0
+    drawn = np.asarray(Image.open(path).convert("RGB"))
+    shown = {tuple(c) for c in drawn.reshape(-1, 3)}
+    curves = [tuple(bytes.fromhex(c[1:])) for c in SERIES_COLOURS[:4]]
+    assert set(curves) <= shown  # all tiles, and three groups of them
 
 
 def test_a_working_point_stays_where_it_is_after_an_error(scored, truth, tmp_path, capsys):

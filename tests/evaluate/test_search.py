@@ -217,7 +217,9 @@ def test_a_threshold_for_an_efficiency_is_the_highest_that_reaches_it(cases, mis
 
 
 def test_a_free_response_by_hand():
-    curve = free_response(_search([9, 8, 7, 6, 5], [1, 0, 0, 1, 0], particles=4))
+    turned = [0, 1, 0, 0, 1]
+    curve = free_response(_search([9, 8, 7, 6, 5], [1, 0, 0, 1, 0], particles=4, by_chance=turned))
+    assert curve["chance"].tolist() == [0, 0.25, 0.25, 0.5]
     assert curve["threshold"].tolist() == [9, 8, 6, 5]
     assert curve["false"].tolist() == [0, 1, 2, 3]
     assert curve["false_per_tile"].tolist() == [0, 0.25, 0.5, 0.75]

@@ -4,7 +4,12 @@ import pytest
 
 from etchscope.evaluate import Search, poisson_interval, proportion
 from etchscope.foil import BadInput, Channel, Foil, Scan, Tile, as_pits, tile_to_foil
-from etchscope.run.search import area_cm2, measured_working_point, search_of_run
+from etchscope.run.search import (
+    area_cm2,
+    measured_working_point,
+    search_of_run,
+    tiles_by_density,
+)
 from etchscope.store import Store, TilePictures
 
 SIZE = (480, 640)
@@ -340,3 +345,31 @@ def test_no_false_candidate_has_an_upper_limit(ten):
 def test_a_working_point_that_cannot_be(ten, given, text):
     with pytest.raises(BadInput, match=text):
         measured_working_point(ten, measured_on="a foil", **given)
+
+
+# By density ---------------------------------------------------------------------------------
+
+
+def test_tiles_are_grouped_by_how_much_was_found_on_them(scored):
+    centres = [(7.0 * n, 0.0) for n in range(5)]
+    rows = [(2, 50 + 20 * n, 50) for n in range(9)] + [(4, 60, 60), (5, 60, 60), (5, 200, 60)]
+    store = scored(scan_of(centres), rows=rows, scores=np.arange(12.0).tolist())
+    groups = tiles_by_density(store, "run-1")
+    assert groups == {
+        "0 to 0 pits a tile": [1, 3],
+        "1 to 2 pits a tile": [4, 5],
+        "9 to 9 pits a tile": [2],
+    }
+    assert tiles_by_density(store, "run-1", groups=9)["0 to 0 pits a tile"] == [1, 3]
+
+
+def test_a_search_of_some_tiles_counts_their_signal_and_candidates_only(scored):
+    store = scored()
+    whole, _ = searched(store, truth_of())
+    parts = [searched(store, truth_of(), only_tiles=[n])[0] for n in (1, 2)]
+    assert [p.score.tolist() for p in parts] == [[5, 4], [2, 1]]
+    assert [p.is_true.tolist() for p in parts] == [[True, False], [True, False]]
+    assert sum(p.particles for p in parts) == whole.particles
+    assert sum(p.area_cm2 for p in parts) == pytest.approx(whole.area_cm2)
+    with pytest.raises(BadInput, match="expected some of class hip where run run-1 searched"):
+        searched(store, truth_of(rows=[(1, 101, 101)]), only_tiles=[2])

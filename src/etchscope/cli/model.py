@@ -1,13 +1,21 @@
 """Commands on the models of a store: model ls, show, export, import, rm, working-point."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from etchscope.foil import BadInput
 from etchscope.store import Store, read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from etchscope.ensemble import WorkingPoint
+    from etchscope.evaluate import Search
 
 __all__ = ["app"]
 
@@ -138,6 +146,12 @@ def working_point_command(
     tolerance_px: Annotated[
         float, typer.Option(min=0.1, help="A candidate closer to a true opening is true.")
     ] = 6.0,
+    figure: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.png", help="Efficiency against false candidates, by density of pits."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Choose where a model draws the line, on a scored scan whose signal is known.
@@ -150,10 +164,15 @@ def working_point_command(
     from etchscope.ensemble import Model
     from etchscope.run.search import measured_working_point, search_of_run
 
+    if figure is not None and figure.suffix.lower() != ".png":
+        raise BadInput("--figure", "a name that ends in .png", str(figure))
+    if figure is not None and not figure.absolute().parent.is_dir():
+        raise BadInput(figure, "an existing folder", f"no {figure.parent}")
     opened = Store.open(store)
     model = Model.from_record(*opened.load_model(name))
     run = _scored(opened, name, scan)
-    search, _ = search_of_run(
+    search_of = partial(
+        search_of_run,
         opened,
         run,
         read_table(truth),
@@ -161,11 +180,14 @@ def working_point_command(
         tolerance_px=tolerance_px,
         where=str(truth),
     )
+    search, _ = search_of()
     where = f"{search.particles} true {model.signal} on {search.tiles} tiles, {run}"
     point = measured_working_point(
         search, efficiency=efficiency, false_per_tile=false_per_tile, measured_on=where
     )
     opened.save_model(name, *model.at(point).to_record(), replace=True)
+    if figure is not None:
+        _draw(figure, opened, run, search, search_of, point)
     if as_json:
         typer.echo(json.dumps(opened.load_model(name)[1]["working_point"], indent=1))
         return
@@ -176,6 +198,34 @@ def working_point_command(
     typer.echo(f"by chance (turned by 180°) {chance}; purity {search.purity(point.threshold)}")
     for what, told in (("tile", point.false_per_tile), ("cm²", point.false_per_cm2)):
         typer.echo(f"false candidates a {what}: {told[0]:.3g} [{told[1]:.3g}, {told[2]:.3g}]")
+
+
+def _draw(
+    path: Path,
+    store: Store,
+    run: str,
+    search: "Search",
+    search_of: "Callable[..., tuple[Search, pd.DataFrame]]",
+    point: "WorkingPoint",
+) -> None:
+    """Draw efficiency against false candidates: of all tiles, and of thirds of them by density."""
+    from etchscope.evaluate import free_response
+    from etchscope.report.decisions import froc
+    from etchscope.report.style import write_png
+    from etchscope.run.search import tiles_by_density
+
+    curves = {f"all {search.tiles} tiles": free_response(search)}
+    for name, tiles in tiles_by_density(store, run).items():
+        try:
+            curves[name] = free_response(search_of(only_tiles=tiles)[0])
+        except BadInput:  # no signal, or nothing valid, on so dense tiles
+            continue
+    drawn = froc(
+        curves,
+        tile_cm2=search.area_cm2 / search.tiles if search.area_cm2 > 0 else None,
+        working_point=(point.false_per_tile[0], point.efficiency[0]),
+    )
+    write_png(drawn, path)
 
 
 def _scored(store: Store, model: str, scan: str | None) -> str:

@@ -179,13 +179,15 @@ def free_response(search: Search, *, confidence: float = 0.95) -> pd.DataFrame:
     -------
     One row a number of false candidates that a threshold reaches, the strictest first and with the
     lowest threshold of that number: ``threshold, false, false_per_tile, false_per_tile_low,
-    false_per_tile_high`` (Garwood), ``false_per_cm2, efficiency, low, high`` (Clopper–Pearson).
+    false_per_tile_high`` (Garwood), ``false_per_cm2, efficiency, low, high`` (Clopper–Pearson),
+    ``chance``: the efficiency of the same candidates turned by 180°.
     """
     ends = np.r_[0, _last_of_equal(search.score) + 1]
     true = np.cumsum(np.r_[0, search.is_true.astype(np.int64)])[ends]
     last = np.flatnonzero(np.diff(ends - true, append=-1))
     ends, true = ends[last], true[last]
     false = ends - true
+    by_chance = np.cumsum(np.r_[0, search.by_chance.astype(np.int64)])[ends]
     low, high = _clopper(true, max(search.particles, 1), confidence)
     bounds = np.array([poisson_interval(int(n), confidence=confidence) for n in false])
     score = np.r_[np.inf, search.score]
@@ -200,5 +202,6 @@ def free_response(search: Search, *, confidence: float = 0.95) -> pd.DataFrame:
             "efficiency": true / max(search.particles, 1),
             "low": low,
             "high": high,
+            "chance": by_chance / max(search.particles, 1),
         }
     )

@@ -1,11 +1,15 @@
 """How every figure looks: colours, type, and the bytes of a PNG."""
 
 import io
+from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+
+from etchscope.store.files import written_aside
 
 __all__ = [
     "CLASS_COLOURS",
@@ -17,6 +21,7 @@ __all__ = [
     "figure",
     "png_bytes",
     "rgb",
+    "write_png",
 ]
 
 # M. Okabe and K. Ito, Color Universal Design (2008): distinct under every colour blindness.
@@ -77,6 +82,19 @@ def png_bytes(made: Figure) -> bytes:
     buffer = io.BytesIO()
     made.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
+
+
+def write_png(made: Figure, path: Path) -> None:
+    """Write a figure as PNG, whole or not at all.
+
+    Raises
+    ------
+    MachineFailed : the disk is full.
+    """
+    with mpl.rc_context(RC):  # some ticks are made only now
+        content = png_bytes(made)
+    with written_aside(path) as aside:
+        aside.write_bytes(content)
 
 
 def evenly(rows: pd.DataFrame, limit: int) -> pd.DataFrame:

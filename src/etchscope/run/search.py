@@ -1,5 +1,6 @@
 """How a scored run does on a foil whose signal is known."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from etchscope.foil import BadInput, Scan, foil_frame, in_polygon, parent, tile_
 from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.store import Store
 
-__all__ = ["area_cm2", "measured_working_point", "search_of_run"]
+__all__ = ["area_cm2", "measured_working_point", "search_of_run", "tiles_by_density"]
 
 _TOLERANCE_PX = 6.0
 _PX = ("x_px", "y_px")
@@ -85,6 +86,7 @@ def search_of_run(
     signal: str,
     tolerance_px: float = _TOLERANCE_PX,
     valid_only: bool = True,
+    only_tiles: Collection[int] | None = None,
     where: str = "truth",
 ) -> tuple[Search, pd.DataFrame]:
     """Return the candidates of a scored run against the true signal on its tiles.
@@ -95,6 +97,7 @@ def search_of_run(
         exit pit. It must name all signal on the run's tiles, or what it leaves out is called false;
         rows of other scans, or outside the run's region, are left out.
     valid_only : leave out candidates where the model says nothing; their particles are lost.
+    only_tiles : candidates and signal of these tiles only, see ``tiles_by_density``.
     where : what an error names.
 
     Returns
@@ -112,12 +115,13 @@ def search_of_run(
     if record.get("stage") != "score":
         raise BadInput(f"run {run}", "a scored run", "a search", "Start with `etchscope run`.")
     candidates = candidate_table(pits, pixel_size_um=scan.pixel_size_um, signal=signal)
+    tiles = [n for n in record["tiles"] if only_tiles is None or n in only_tiles]
+    candidates = candidates[candidates["tile"].isin(tiles)].reset_index(drop=True)
     if valid_only:
         candidates = candidates[candidates["valid"]].reset_index(drop=True)
         if not len(candidates):
             none = "none: the scan is unlike what the model was trained on"
             raise BadInput(f"run {run}", "candidates where the model is valid", none)
-    tiles = list(record["tiles"])
     if "scan" in truth.columns:  # tile 1 of another scan is another place
         truth = truth[truth["scan"].isna() | (truth["scan"] == scan.name)]
         where = f"{where} of scan {scan.name}"
@@ -148,6 +152,26 @@ def search_of_run(
         area,
     )
     return found, candidates.assign(is_true=is_true, particle=which)
+
+
+def tiles_by_density(store: Store, run: str, groups: int = 3) -> dict[str, list[int]]:
+    """Return a run's tiles in groups of equal number by how many pits were found on them.
+
+    Returns
+    -------
+    "12 to 40 pits a tile" → tile numbers, the emptiest tiles first; as many groups as there are
+    tiles at most.
+    """
+    pits = store.read_pits(run)
+    found = pits["tile"].value_counts().reindex(store.run_record(run)["tiles"], fill_value=0)
+    ordered = found.sort_values(kind="stable")
+    parts = np.array_split(np.arange(len(ordered)), min(groups, len(ordered)))
+    out: dict[str, list[int]] = {}
+    for part in parts:
+        some = ordered.iloc[part]
+        name = f"{some.iloc[0]} to {some.iloc[-1]} pits a tile"
+        out[name] = [*out.get(name, []), *some.index.tolist()]
+    return out
 
 
 def _on_tiles(
