@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from etchscope.ensemble import Model
+from etchscope.foil import BadInput
 from etchscope.foil.types import Floats
 from etchscope.learn import Patches, saliency
 from etchscope.report.contact import CandidateView
@@ -35,6 +36,8 @@ def candidate_views(
     views: dict[int, CandidateView] = {}
     for run, some in table.groupby("run", sort=False):
         record = store.run_record(str(run))
+        if record.get("stage") != "score":
+            raise BadInput(f"run {run}", "a scored run", "a search", "Start with `etchscope run`.")
         model = Model.from_record(*store.load_model(record["model"]["name"]))
         scan = store.scan(record["scan"])
         normalisation = normalisation_of(store, scan)

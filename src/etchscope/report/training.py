@@ -44,6 +44,7 @@ _CAPTIONS = {
     ),
 }
 """Figure → heading and caption."""
+_CORNERS = {"p_hip", "p_top", "p_bottom"}
 
 
 def write_training(done: TrainedModel, directory: Path) -> Path:
@@ -71,7 +72,7 @@ def write_training(done: TrainedModel, directory: Path) -> Path:
     told = pd.DataFrame(p, columns=[f"p_{c}" for c in model.classes])
     is_signal = (said == model.signal).to_numpy()
     figures = {}
-    if {"p_hip", "p_top", "p_bottom"} <= set(told.columns):
+    if _CORNERS <= set(told.columns) <= _CORNERS | {"p_misc"}:
         figures["ternary"] = ternary(told, said)
     curves = {
         name: roc_curve(v.scores[0], np.asarray(v.target, bool))
