@@ -73,15 +73,20 @@ def write_training(done: TrainedModel, directory: Path) -> Path:
     is_signal = (said == model.signal).to_numpy()
     figures = {}
     if _CORNERS <= set(told.columns) <= _CORNERS | {"p_misc"}:
-        figures["ternary"] = ternary(told, said)
+        figures["ternary"] = ternary(
+            told, said, title=f"{len(said)} labels, coloured by their class"
+        )
     curves = {
         name: roc_curve(v.scores[0], np.asarray(v.target, bool))
         for name, v in done.validation.items()
         if v.target.dtype == np.bool_
     }
     if curves:
-        figures["roc"] = roc(curves)
-    figures["ensemble_roc"] = roc({f"{model.signal}, ensemble": roc_curve(done.score, is_signal)})
+        figures["roc"] = roc(curves, title="Each expert on labels held out")
+    figures["ensemble_roc"] = roc(
+        {f"{model.signal}, ensemble": roc_curve(done.score, is_signal)},
+        title=f"{model.signal} against all other labels, held out",
+    )
     history = [v.learning_curves.assign(expert=name) for name, v in done.validation.items()]
     figures["learning"] = learning_curves(pd.concat(history, ignore_index=True))
     each = _balanced_sample(said, np.random.default_rng(0))
@@ -90,7 +95,10 @@ def write_training(done: TrainedModel, directory: Path) -> Path:
     decided = pd.Series(np.array(model.classes, object)[p.argmax(1)], name="decided")
     counts = pd.crosstab(said.rename("label"), decided)
     names = list(model.classes)
-    figures["confusion"] = confusion(counts.reindex(index=names, columns=names, fill_value=0))
+    counts = counts.reindex(index=names, columns=names, fill_value=0)
+    same = int(np.diag(counts.to_numpy()).sum())
+    told_of = f"{same} of {len(said)} decided as they are labelled"
+    figures["confusion"] = confusion(counts, title=told_of)
     sections = [("Figures of the experts", _expert_table(done))]
     for name, figure in figures.items():
         with mpl.rc_context(RC):
