@@ -20,7 +20,7 @@ Method = Literal["highest", "stacked"]
 temperature calibrates. stacked: logistic regression on logits and their products, a second network
 so to speak, that learns when which expert is right.
 """
-_FAR = 12.0
+FAR = 12.0
 """Logits beyond this are as good as certain, and would rule a regression."""
 
 
@@ -80,7 +80,7 @@ def _features(logits: Sequence[Floats]) -> Floats:
     columns = []
     for said in logits:
         centred = said[:, None] if said.ndim == 1 else said - said.mean(1, keepdims=True)
-        columns.append(np.clip(centred, -_FAR, _FAR) / 4)
+        columns.append(np.clip(centred, -FAR, FAR) / 4)
     x = np.concatenate(columns, axis=1)
     first, second = np.triu_indices(x.shape[1])
     return np.concatenate([x, x[:, first] * x[:, second]], axis=1)

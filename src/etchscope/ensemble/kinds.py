@@ -86,3 +86,23 @@ def kinds_of(record: Mapping[str, Any], *, where: str = "experts") -> tuple[Expe
             raise BadInput(f"{where}: {name}", expected, repr(groups)[:60])
         kinds.append(ExpertKind(str(name), tuple(tuple(g) for g in groups)))
     return tuple(kinds)
+
+
+def require_known(kinds: Sequence[ExpertKind], classes: Sequence[str]) -> None:
+    """Refuse experts that do not go with the classes.
+
+    Raises
+    ------
+    BadInput : two experts of one name, an expert of an unknown class, or a class that none knows.
+    """
+    names = [kind.name for kind in kinds]
+    for name in names:
+        if names.count(name) > 1:
+            raise BadInput("experts", "a name of its own for each", f"{name} twice")
+    for kind in kinds:
+        for name in kind.classes:
+            if name not in classes:
+                raise BadInput(f"expert {kind.name}", f"classes of {', '.join(classes)}", name)
+    for name in classes:
+        if not any(name in kind.classes for kind in kinds):
+            raise BadInput("experts", f"one that knows class {name}", "none")

@@ -1,6 +1,6 @@
 """The model: experts, what combines them, where it is valid, and where it draws the line."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from etchscope.ensemble.combine import Combiner, combiner_of
 from etchscope.ensemble.gaussians import Gaussians
-from etchscope.ensemble.kinds import kinds_of
+from etchscope.ensemble.kinds import ExpertKind, kinds_of, require_known
 from etchscope.ensemble.prior import at_prior, checked_prior
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, Floats
-from etchscope.learn import Expert, Lights, Patches, features_of
+from etchscope.learn import Expert, Lights, Patches, feature_names, features_of
 
 __all__ = ["Domain", "Model", "WorkingPoint"]
 
@@ -216,7 +216,7 @@ class Model:
         """
         try:
             return cls._from_record(arrays, card)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             if isinstance(error, BadInput):
                 raise
             raise BadInput(
@@ -227,40 +227,88 @@ class Model:
     def _from_record(cls, arrays: Mapping[str, NDArray[Any]], card: Mapping[str, Any]) -> "Model":
         groups = {k["name"]: k["groups"] for k in card["kinds"]}
         kinds = kinds_of(groups, where="model: kinds")
-        experts = {}
-        for name in groups:
-            members = []
-            for place, record in enumerate(card["experts"][name]):
-                start = f"experts.{name}.{place}."
-                state = {k.removeprefix(start): v for k, v in arrays.items() if k.startswith(start)}
-                expert = Expert.from_record(record, state)
-                expert.module()  # refuses weights that do not fit
-                members.append(expert)
-            experts[name] = tuple(members)
-        known, background = (
-            Gaussians(**{k: arrays[f"{n}.{k}"] for k in ("middle", "scale", "means", "whitening")})
-            for n in ("known", "background")
-        )
-        domain, point = dict(card["domain"]), dict(card["working_point"])
-        if domain["pixel_size_um"] is not None:
-            domain["pixel_size_um"] = tuple(domain["pixel_size_um"])
-        for name in ("efficiency", "false_per_tile", "false_per_cm2"):
-            point[name] = tuple(np.nan if v is None else float(v) for v in point[name])
+        experts = {k.name: _members(k, arrays, card["experts"][k.name]) for k in kinds}
         combiner = combiner_of(card, arrays["combiner"], kinds)
         if card["signal"] not in combiner.classes:
             raise BadInput("model: signal", " or ".join(combiner.classes), repr(card["signal"]))
         checked_prior(card["prior"], combiner.classes)
+        require_known(kinds, combiner.classes)
+        first = next(iter(experts.values()))[0]
+        for expert in (e for members in experts.values() for e in members):
+            first.require(expert.lights, expert.size)
+        features, classes = len(feature_names(first.lights)), len(combiner.classes)
         return cls(
             experts,
             combiner,
             card["signal"],
             dict(card["prior"]),
-            known,
-            background,
-            Domain(**domain),
-            WorkingPoint(**point),
+            _gaussians(arrays, "known", classes, features),
+            _gaussians(arrays, "background", classes - 1, features),
+            _domain(card["domain"]),
+            _working_point(card["working_point"]),
             dict(card["information"]),
         )
+
+
+def _members(
+    kind: ExpertKind, arrays: Mapping[str, NDArray[Any]], records: Sequence[Mapping[str, Any]]
+) -> tuple[Expert, ...]:
+    """Return the experts of one kind; their weights fit."""
+    members = []
+    outputs = 1 if len(kind.groups) == 2 else len(kind.groups)
+    for place, record in enumerate(records):
+        start = f"experts.{kind.name}.{place}."
+        state = {k.removeprefix(start): v for k, v in arrays.items() if k.startswith(start)}
+        expert = Expert.from_record(record, state)
+        expert.module()  # refuses weights that do not fit
+        if expert.outputs != outputs:
+            raise BadInput(f"model: expert {kind.name}", f"{outputs} outputs", f"{expert.outputs}")
+        members.append(expert)
+    if not members:
+        raise BadInput(f"model: expert {kind.name}", "at least one", "none")
+    return tuple(members)
+
+
+def _gaussians(
+    arrays: Mapping[str, NDArray[Any]], name: str, classes: int, features: int
+) -> Gaussians:
+    shapes = {
+        "middle": (features,),
+        "scale": (features,),
+        "means": (classes, features),
+        "whitening": (classes, features, features),
+    }
+    for part, shape in shapes.items():
+        found = arrays[f"{name}.{part}"].shape
+        if found != shape:
+            raise BadInput(f"model: weights {name}.{part}", str(shape), str(found))
+    return Gaussians(**{part: arrays[f"{name}.{part}"] for part in shapes})
+
+
+def _domain(record: Mapping[str, Any]) -> Domain:
+    sizes, density = record["pixel_size_um"], record["density_per_mm2"]
+    return Domain(
+        str(record["recipe"]),
+        None if sizes is None else (float(sizes[0]), float(sizes[1])),
+        None if density is None else float(density),
+        float(record["usual"]),
+        float(record["limit"]),
+    )
+
+
+def _working_point(record: Mapping[str, Any]) -> WorkingPoint:
+    def figure(name: str) -> tuple[float, float, float]:
+        value, low, high = (np.nan if v is None else float(v) for v in record[name])
+        return value, low, high
+
+    return WorkingPoint(
+        float(record["threshold"]),
+        str(record["chosen_by"]),
+        str(record["measured_on"]),
+        figure("efficiency"),
+        figure("false_per_tile"),
+        figure("false_per_cm2"),
+    )
 
 
 def _finite(point: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Export to ONNX: one file from patches to probabilities, for other people's programs."""
 
 import io
+import json
 import warnings
 from typing import Any
 
@@ -8,12 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from etchscope.ensemble.combine import FAR
 from etchscope.ensemble.model import Model
 from etchscope.foil import BadInput
 
 __all__ = ["to_onnx"]
-
-_FAR = 12.0
 
 
 class _Whole(nn.Module):
@@ -48,7 +48,7 @@ class _Whole(nn.Module):
 class _Stacked(_Whole):
     def _combined(self, said: list[Tensor]) -> Tensor:
         centred = [s if s.shape[1] == 1 else s - s.mean(1, keepdim=True) for s in said]
-        x = torch.clamp(torch.cat(centred, 1), -_FAR, _FAR) / 4
+        x = torch.clamp(torch.cat(centred, 1), -FAR, FAR) / 4
         first, second = np.triu_indices(x.shape[1])
         features = torch.cat([x, x[:, first.tolist()] * x[:, second.tolist()]], 1)
         weights: Tensor = self.get_buffer("weights")
@@ -78,7 +78,8 @@ def to_onnx(model: Model) -> bytes:
     """Return a model as ONNX: input ``patches`` (n, channel, size, size) float32.
 
     Outputs ``probabilities`` (n, k) at equal shares of the classes, and ``score`` (n,). The
-    metadata names classes and lights; the recipe of normalisation is not part of it.
+    metadata names ``classes``, ``signal``, ``azimuths_deg``, ``others`` and ``size`` as JSON; the
+    recipe of normalisation is not part of it.
 
     Raises
     ------
@@ -103,5 +104,21 @@ def to_onnx(model: Model) -> bytes:
         except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
             text = str(error).splitlines()[0]
             raise BadInput("ONNX export", "a network that ONNX can express", text) from error
-    content: bytes = buffer.getvalue()
-    return content
+    return _with_properties(buffer.getvalue(), model)
+
+
+def _with_properties(content: bytes, model: Model) -> bytes:
+    """Return ONNX with what its numbers mean, each as JSON."""
+    import onnx  # slow to load, and scoring needs none of it
+
+    told = {
+        "classes": model.classes,
+        "signal": model.signal,
+        "azimuths_deg": model.lights.azimuths_deg,
+        "others": model.lights.others,
+        "size": model.size,
+    }
+    whole = onnx.load_model_from_string(content)
+    onnx.helper.set_model_props(whole, {k: json.dumps(v) for k, v in told.items()})
+    named: bytes = whole.SerializeToString()
+    return named

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from etchscope.ensemble.combine import Combiner, Method, fit_combiner
 from etchscope.ensemble.gaussians import fit_gaussians
-from etchscope.ensemble.kinds import ExpertKind, default_kinds, multiclass_kind
+from etchscope.ensemble.kinds import ExpertKind, default_kinds, multiclass_kind, require_known
 from etchscope.ensemble.model import Domain, Model, WorkingPoint
 from etchscope.ensemble.prior import checked_prior
 from etchscope.evaluate import proportion
@@ -116,22 +117,26 @@ def train_model(
 
     Raises
     ------
-    BadInput : a class with too few labels, folds that cannot be split, an expert that knows none
-        of the classes, or a class that no expert knows.
+    BadInput : a class with too few labels, folds that cannot be split, an expert of an unknown
+        class, two of one name, a class that no expert knows, ``start`` without one of the experts,
+        or a method, a prior or an efficiency that cannot be.
     """
     if signal not in classes:
         raise BadInput("signal", " or ".join(classes), repr(signal))
+    _require_efficiency(efficiency)
+    shares = dict.fromkeys(classes, 1 / len(classes)) if prior is None else dict(prior)
+    checked_prior(shares, classes)
     labelled = labelled.take(np.isin(labelled.said, list(classes)))
-    for name in classes:
-        labels = int((labelled.said == name).sum())
-        if labels < 2 * count:
-            hint = "Label more, or leave the class out with --class."
-            raise BadInput(f"class {name}", f"{2 * count} labels or more", str(labels), hint)
+    _require_labels(labelled, classes, count)
     if method == "multiclass":
         kinds, how = (multiclass_kind(classes),), "highest"
     else:
         kinds, how = tuple(kinds or default_kinds(classes)), method
-    _require_known(kinds, classes)
+    if how not in get_args(Method):
+        expected = " or ".join((*get_args(Method), "multiclass"))
+        raise BadInput("method", expected, repr(method))
+    require_known(kinds, classes)
+    _require_start(start, kinds)
     tests = list(folds(labelled.patches.region, labelled.said, count, seed))
     experts: dict[str, tuple[Expert, ...]] = {}
     logits: dict[str, Floats] = {}
@@ -143,20 +148,34 @@ def train_model(
     each = list(logits.values())
     combiner = fit_combiner(how, each, labelled.said, classes, kinds)  # type: ignore[arg-type]
     told = _cross_combined(combiner, each, labelled.said, tests)
-    model = _assembled(labelled, experts, combiner, signal, prior, context)
+    model = _assembled(labelled, experts, combiner, signal, shares, context)
     score = model.score(told)
     model = model.at(_working_point(score, labelled.said == signal, efficiency))
     return TrainedModel(model, labelled, logits, told, score, validation)
 
 
-def _require_known(kinds: Sequence[ExpertKind], classes: Sequence[str]) -> None:
-    for kind in kinds:
-        for name in kind.classes:
-            if name not in classes:
-                raise BadInput(f"expert {kind.name}", f"classes of {', '.join(classes)}", name)
+def _require_efficiency(efficiency: float) -> None:
+    if not 0 < efficiency <= 1:
+        raise BadInput("working point: efficiency", "above 0, at most 1", f"{efficiency:g}")
+
+
+def _require_labels(labelled: Labelled, classes: Sequence[str], count: int) -> None:
     for name in classes:
-        if not any(name in kind.classes for kind in kinds):
-            raise BadInput("experts", f"one that knows class {name}", "none")
+        labels = int((labelled.said == name).sum())
+        if labels < 2 * count:
+            hint = "Label more, or leave the class out with --class."
+            raise BadInput(f"class {name}", f"{2 * count} labels or more", str(labels), hint)
+
+
+def _require_start(start: Model | None, kinds: Sequence[ExpertKind]) -> None:
+    if start is None:
+        return
+    for kind in kinds:
+        if kind not in start.combiner.kinds:
+            found = ", ".join(k.name for k in start.combiner.kinds)
+            raise BadInput(
+                "model to start from", f"an expert {kind.name} of the same classes", found
+            )
 
 
 def _cross_trained(
@@ -172,11 +191,12 @@ def _cross_trained(
     patches, count = labelled.patches, len(tests)
     taught = np.isin(labelled.said, kind.classes)
     members, logits = [], None
+    begins = (None,) if start is None else start.experts[kind.name]
     for fold, test in enumerate(tests):
         used = patches.take(taught & ~test)
         target = kind.target(labelled.said[taught & ~test])
         held = next(folds(used.region, target, count, seed + 1))
-        begin = None if start is None else start.experts[kind.name][fold % count]
+        begin = begins[fold % len(begins)]
         expert = train_expert(
             used, target, training, validation=held, seed=100 * seed + fold, start=begin
         )
@@ -242,7 +262,7 @@ def _assembled(
     experts: dict[str, tuple[Expert, ...]],
     combiner: Combiner,
     signal: str,
-    prior: Mapping[str, float] | None,
+    shares: dict[str, float],
     context: Patches | None,
 ) -> Model:
     classes, features = combiner.classes, features_of(labelled.patches)
@@ -260,8 +280,6 @@ def _assembled(
         usual,
         2 * limit - usual,
     )
-    shares = dict.fromkeys(classes, 1 / len(classes)) if prior is None else dict(prior)
-    checked_prior(shares, classes)
     background = tuple(c for c in classes if c != signal)
     point = WorkingPoint(0.0, "even odds", "nothing", _NONE, _NONE, _NONE)
     return Model(
@@ -278,8 +296,6 @@ def _assembled(
 
 def _working_point(score: Floats, target: NDArray[np.bool_], efficiency: float) -> WorkingPoint:
     """Return the threshold that so much of the labelled signal reaches."""
-    if not 0 < efficiency <= 1:
-        raise BadInput("working point: efficiency", "above 0, at most 1", f"{efficiency:g}")
     ranked = np.sort(score[target])[::-1]
     threshold = float(ranked[int(np.ceil(efficiency * len(ranked))) - 1])
     p = proportion(int((score[target] >= threshold).sum()), int(target.sum()))

@@ -1,0 +1,146 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from etchscope.ensemble import (
+    best_of_each_place,
+    candidate_table,
+    partner_rows,
+    places_px,
+    share_in_pairs,
+)
+from etchscope.foil import as_pits
+
+coordinate = st.integers(0, 20)
+scored = st.tuples(coordinate, coordinate, st.integers(-3, 3))
+
+
+def _naive(place, score, reach):
+    """Best first, equal ones by row, each takes all within reach away."""
+    best, left = np.zeros(len(score), bool), set(range(len(score)))
+    for k in sorted(left, key=lambda k: (-score[k], k)):
+        if k in left:
+            best[k] = True
+            left -= {j for j in left if np.hypot(*(place[j] - place[k])) <= reach}
+    return best
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(scored, max_size=25), st.sampled_from([2.5, 7.0, 100.0]))
+def test_the_best_of_each_place_is_what_a_loop_takes(rows, reach):
+    given_rows = np.array(rows, float).reshape(-1, 3)
+    place, score = given_rows[:, :2], given_rows[:, 2]
+    best = best_of_each_place(place, score, reach)
+    np.testing.assert_array_equal(best, _naive(place, score, reach))
+
+
+def test_a_chain_of_openings_keeps_every_second():
+    place = np.stack([6.0 * np.arange(5), np.zeros(5)], 1)
+    assert best_of_each_place(place, np.array([5.0, 4, 3, 2, 1])).tolist() == [1, 0, 1, 0, 1]
+    # The second is beaten by the first, so it takes nothing away from the third.
+    assert best_of_each_place(place, np.array([1.0, 2, 3, 2, 1])).tolist() == [1, 0, 1, 0, 1]
+    assert best_of_each_place(place, np.array([1.0, 5, 3, 2, 1])).tolist() == [0, 1, 0, 1, 0]
+    assert best_of_each_place(np.empty((0, 2)), np.empty(0)).shape == (0,)
+
+
+def test_places_are_in_pixels_of_the_foil_or_each_tile_by_itself():
+    pits = as_pits(
+        {"tile": [1, 2], "x_px": [3.0, 3], "y_px": [4.0, 4], "x_mm": [0.1, 0.2], "y_mm": [0.3, 0.3]}
+    )
+    np.testing.assert_allclose(places_px(pits, 10.0), [[10, 30], [20, 30]])
+    for scale, table in ((None, pits), (10.0, pits.assign(x_mm=np.nan))):
+        place = places_px(table, scale)
+        assert np.hypot(*(place[1] - place[0])) > 1e5
+        np.testing.assert_allclose(place[0] % 1e6, [3, 4])
+
+
+def test_partners_are_found_by_their_number_whatever_the_rows_order():
+    pits = as_pits({"pit": [7, 3, 5, 9], "partner": [3, 7, None, 1]})
+    assert partner_rows(pits).tolist() == [1, 0, -1, -1]  # the last one's is in no row
+    assert partner_rows(as_pits({})).shape == (0,)
+
+
+def test_a_pair_that_is_signal_has_the_better_one_s_figures_at_both_pits():
+    table = pd.DataFrame(
+        {
+            "class": ["hip", "top", "top", "bottom", "hip", "hip", "top"],
+            "score": [5.0, -1, 2, 3, 1, 4, 9],
+            "p_hip": [0.9, 0.1, 0.3, 0.4, 0.6, 0.8, 0.2],
+        },
+        index=list("abcdefg"),
+    )
+    partner = np.array([1, 0, 3, 2, 5, 4, -1])
+    before = table.copy()
+    told = share_in_pairs(table, partner, "hip")
+    assert told["class"].tolist() == ["hip", "hip", "top", "bottom", "hip", "hip", "top"]
+    assert told["score"].tolist() == [5, 5, 2, 3, 4, 4, 9]
+    assert told["p_hip"].tolist() == [0.9, 0.9, 0.3, 0.4, 0.8, 0.8, 0.2]
+    assert told.index.tolist() == list("abcdefg")
+    pd.testing.assert_frame_equal(table, before)
+
+
+def test_a_signal_s_better_partner_that_is_none_gives_nothing():
+    table = pd.DataFrame({"class": ["hip", "top"], "score": [1.0, 2.0]})
+    told = share_in_pairs(table, np.array([1, 0]), "hip")
+    pd.testing.assert_frame_equal(told, table)
+
+
+def _scored(**columns):
+    n = len(columns["score"])
+    given_columns = {
+        "pit": range(n),
+        "tile": [1] * n,
+        "x_px": 50.0 * np.arange(n),
+        "y_px": [10.0] * n,
+    }
+    return as_pits(given_columns | columns)
+
+
+def test_a_pair_is_one_candidate_at_its_entry_pit_and_the_best_come_first():
+    pits = _scored(
+        surface=["bottom", "top", "top", "bottom", "top", "bottom"],
+        partner=[1, 0, None, None, 5, 4],
+        score=[3.0, 3.0, 1.0, 2.0, 5.0, 4.0],
+        **{"class": ["hip", "hip", "hip", "hip", "top", "bottom"]},
+    )
+    found = candidate_table(pits, pixel_size_um=None)
+    # The exit pit of the pair goes though it lies far off; two that only lie together stay two.
+    assert found["pit"].tolist() == [4, 5, 1, 3, 2]
+    assert found["score"].is_monotonic_decreasing
+    assert found.index.tolist() == list(range(5))
+    assert list(found.columns) == list(pits.columns)
+
+
+def test_one_place_is_one_candidate_and_rows_that_no_model_saw_are_none():
+    pits = _scored(
+        x_px=[10.0, 13, 60, 61, 200],
+        surface=["top", "bottom", "top", None, "top"],
+        score=[1.0, 2.0, 4.0, np.nan, np.nan],
+        **{"class": ["top", "hip", "hip", None, None]},
+    )
+    found = candidate_table(pits, pixel_size_um=None)
+    assert found["pit"].tolist() == [2, 1]
+    # On another tile the same pixel is another place.
+    apart = candidate_table(pits.assign(tile=[1, 2, 1, 1, 1]), pixel_size_um=None)
+    assert apart["pit"].tolist() == [2, 1, 0]
+    none = candidate_table(pits.assign(score=np.nan), pixel_size_um=None)
+    assert (len(none), list(none.columns)) == (0, list(pits.columns))
+    assert len(candidate_table(as_pits({}), pixel_size_um=6.45)) == 0
+
+
+def test_with_a_scale_a_pit_in_two_tiles_is_one_candidate():
+    columns = {"score": [1.0, 2.0], "class": ["hip", "hip"], "tile": [1, 2]}
+    pits = _scored(**columns, x_mm=[0.500, 0.510], y_mm=[0.1, 0.1])
+    assert candidate_table(pits, pixel_size_um=6.45)["pit"].tolist() == [1]
+    assert candidate_table(pits, pixel_size_um=None)["pit"].tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("signal", ["hip", "monopole"])
+def test_the_signal_s_class_has_the_name_that_the_model_says(signal):
+    pits = _scored(
+        surface=["top", "bottom"], partner=[1, 0], score=[2.0, 2.0], **{"class": ["monopole"] * 2}
+    )
+    found = candidate_table(pits, pixel_size_um=None, signal=signal)
+    assert found["pit"].tolist() == ([0] if signal == "monopole" else [0, 1])
