@@ -29,6 +29,7 @@ from etchscope.evaluate import (
     evaluate,
     expected_calibration_error,
     free_response,
+    match_particles,
     proportion,
 )
 from etchscope.foil import as_labels, parent
@@ -50,6 +51,8 @@ TOLERANCE_PX = 6.0
 CLEAR_PX = 9.0
 """What is found farther than this from any opening is no pit."""
 FALSE_A_TILE = (1.0, 0.1)
+CLAIMED = 0.01
+"""Probabilities of signal above this are drawn."""
 DISPLACED_PX = (0, 2, 4, 6, 8, 12, 20)
 
 
@@ -143,8 +146,6 @@ def by_response(
     pits: pd.DataFrame, truth: pd.DataFrame, search: Search, scan: SimulatedScan
 ) -> Search:
     """Return the search that ranks by the pre-selection's response to an in-out pair."""
-    from etchscope.evaluate import match_particles
-
     size = scan.optics.pixel_size_um
     ranked = candidate_table(pits.assign(score=pits["hip"], **{"class": "hip"}), pixel_size_um=size)
     true = truth[truth["class"] == "hip"]
@@ -209,7 +210,14 @@ def report(density: int, frozen: Foil, done: Foil, folder: Path, size: float) ->
     p = ranked["p_hip"].to_numpy(np.float64)
     outcome = ranked["is_true"].to_numpy(bool)
     error = expected_calibration_error(calibration_table(p, outcome))
-    print(f"  p_hip of candidates at the foil's own shares: calibration error {error:.4f}")
+    # Nearly all candidates are surely none, which says little of how the others are calibrated.
+    some = p >= CLAIMED
+    table = calibration_table(p[some], outcome[some])
+    print(
+        f"  p_hip of candidates at the foil's own shares: calibration error {error:.4f}; of the "
+        f"{some.sum()} with p_hip over {CLAIMED:g}: {expected_calibration_error(table):.4f}"
+    )
+    print(table.round(3).to_string(index=False))
     said = said_of_finds(pits, done.truth, size)
     known = said != ""
     counts = pd.crosstab(said[known].rename("true"), pits.loc[known, "class"].astype(str))
@@ -217,14 +225,17 @@ def report(density: int, frozen: Foil, done: Foil, folder: Path, size: float) ->
     print(counts.to_string(header=True))
     figures = {
         "confusion": confusion(counts),
-        "reliability": reliability(p, outcome),
-        "ternary": ternary(pits.loc[known, [f"p_{c}" for c in CLASSES]], said[known]),
+        "reliability": reliability(p[some], outcome[some]),
+        "ternary": ternary(
+            pits.loc[known, [f"p_{c}" for c in CLASSES]],
+            said[known],
+            title=f"{known.sum():,} finds, coloured by true class",
+        ),
     }
     for name, figure in figures.items():
         with mpl.rc_context(RC):
             figure.savefig(folder / f"{name}-{density}.png", dpi=100)
-    curve = free_response(search)
-    return curve.assign(chance=[search.chance(t).value for t in curve["threshold"]])
+    return free_response(search)
 
 
 def main() -> None:

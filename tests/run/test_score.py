@@ -79,6 +79,18 @@ def test_the_size_of_a_part_does_not_show(own, calm, take_snapshot, monkeypatch)
     assert take_snapshot(own.path) == calm[2]
 
 
+def test_a_tile_included_again_after_the_search_is_not_passed_over(own):
+    own.exclude("tile = 4", "a fibre")
+    find(own, NAME)
+    own.include("tile = 4")
+    with pytest.raises(
+        BadInput, match="all included tiles, found 1 that were not searched, tile 4"
+    ):
+        score(own, NAME, "first", executor="inline")
+    find(own, NAME)
+    assert score(own, NAME, "first", executor="inline").tiles == 8
+
+
 def test_what_was_scored_before_is_not_scored_again(own, calm, take_snapshot, monkeypatch):
     score(own, NAME, "first", executor="inline")
     monkeypatch.setattr(Model, "judge", lambda *_: pytest.fail("scored again"))
@@ -473,6 +485,10 @@ def test_train_on_one_region_and_run_on_the_rest(own, learnt):
     record = own.run_record(report.run)
     assert record["region_mm"] == right.tolist()
     assert own.run_record(record["search"])["region_mm"] == right.tolist()
+    # A search of a region is none of the scan.
+    whole = score(own, NAME, "first", executor="inline")
+    assert own.run_record(whole.run)["search"] == learnt.search
+    assert whole.tiles == 8
 
 
 # The working point --------------------------------------------------------------------------

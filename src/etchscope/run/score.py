@@ -55,9 +55,10 @@ class ScoreReport:
 
 
 def latest_find(store: Store, scan: str) -> str | None:
-    """Return the scan's latest search, whatever was scored since; None without one."""
+    """Return the latest search of a whole scan, whatever was scored since; None without one."""
     for run in reversed(store.runs(scan)["run"].tolist()):
-        if store.run_record(run).get("stage") == "find":
+        record = store.run_record(run)
+        if record.get("stage") == "find" and record.get("region_mm") is None:
             return str(run)
     return None
 
@@ -151,8 +152,8 @@ def score(
 
     Raises
     ------
-    BadInput : no such scan or model, a scan that the model cannot read, or no included tile that
-        was searched.
+    BadInput : no such scan or model, a scan that the model cannot read, no included tile that was
+        searched, or one that was included again since the search.
     MachineFailed : the disk is full, or a worker process was lost.
     """
     arrays, card = store.load_model(model)
@@ -169,6 +170,11 @@ def score(
     tiles = tuple(n for n in tiles if n in included)
     if not tiles:
         raise BadInput(f"scan {scan}", "an included tile that was searched", "none")
+    missed = sorted(included - set(tiles))
+    if missed and region is None:  # included again since
+        found = f"{len(missed)} that were not searched, tile {missed[0]} first"
+        hint = "Repeat `etchscope find`."
+        raise BadInput(f"scan {scan}", "a search of all included tiles", found, hint)
     record = {
         "stage": "score",
         "version": version("etchscope"),
