@@ -1,5 +1,13 @@
 """Evaluation: matching, efficiency, purity, chance, calibration; agreement of labels."""
 
+from etchscope.evaluate.accidental import (
+    Accidental,
+    accidental_matches,
+    hull,
+    in_hull,
+    local_rate,
+    shifted_matches,
+)
 from etchscope.evaluate.agreement import CONFLICT_COLUMNS, conflicts
 from etchscope.evaluate.calibration import (
     CALIBRATION_COLUMNS,
@@ -28,17 +36,22 @@ __all__ = [
     "CALIBRATION_COLUMNS",
     "CONFIDENCE_1_SIGMA",
     "CONFLICT_COLUMNS",
+    "Accidental",
     "Evaluation",
     "Matching",
     "Proportion",
     "Rule",
     "Search",
+    "accidental_matches",
     "bounding_centre",
     "calibration_table",
     "conflicts",
     "evaluate",
     "expected_calibration_error",
     "free_response",
+    "hull",
+    "in_hull",
+    "local_rate",
     "match",
     "match_nearest",
     "match_one_to_one",
@@ -46,6 +59,7 @@ __all__ = [
     "poisson_interval",
     "proportion",
     "roc_curve",
+    "shifted_matches",
     "tile_centre",
     "turn_180",
 ]
