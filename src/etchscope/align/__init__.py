@@ -1,1 +1,37 @@
-"""Alignment."""
+"""Alignment: registration of scans from their pits, coincidences, efficiencies from them."""
+
+from etchscope.align.beam import Beam, beam_direction
+from etchscope.align.coincidence import (
+    Surface,
+    TagAndProbe,
+    coincidences,
+    require_multiplicity,
+    tag_and_probe,
+)
+from etchscope.align.mosaic import Mosaic, copies, solve_mosaic, uncut
+from etchscope.align.register import TOLERANCE_MM, Evidence, Registration, register
+from etchscope.align.stack import MERGE_MM, AlignedStack, Member, PitList, align_stack, once
+
+__all__ = [
+    "MERGE_MM",
+    "TOLERANCE_MM",
+    "AlignedStack",
+    "Beam",
+    "Evidence",
+    "Member",
+    "Mosaic",
+    "PitList",
+    "Registration",
+    "Surface",
+    "TagAndProbe",
+    "align_stack",
+    "beam_direction",
+    "coincidences",
+    "copies",
+    "once",
+    "register",
+    "require_multiplicity",
+    "solve_mosaic",
+    "tag_and_probe",
+    "uncut",
+]
