@@ -10,7 +10,7 @@ from etchscope.align.coincidence import (
 )
 from etchscope.align.mosaic import Mosaic, copies, solve_mosaic, uncut
 from etchscope.align.register import TOLERANCE_MM, Evidence, Registration, register
-from etchscope.align.stack import MERGE_MM, AlignedStack, Member, PitList, align_stack, once
+from etchscope.align.stack import MERGE_MM, AlignedStack, Member, align_stack, once
 
 __all__ = [
     "MERGE_MM",
@@ -20,7 +20,6 @@ __all__ = [
     "Evidence",
     "Member",
     "Mosaic",
-    "PitList",
     "Registration",
     "Surface",
     "TagAndProbe",

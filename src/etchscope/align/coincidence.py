@@ -126,7 +126,7 @@ def _accidental(
 
 
 def _partner_density(distance: Floats, tolerance_mm: float, spread_mm: float) -> Floats:
-    """Return the density of a true partner per mm², h; two pits of a mean lie 2 tolerances apart."""
+    """Return h per mm²; two pits that lie near one mean are up to two tolerances apart."""
     bell = np.exp(-((distance / spread_mm) ** 2) / 2) / (2 * np.pi * spread_mm**2)
     return np.asarray(_CORE * bell + (1 - _CORE) / (4 * np.pi * tolerance_mm**2))
 

@@ -90,7 +90,9 @@ def copies(xy_mm: Floats, tile: Ints, reach_mm: float) -> Ints:
     # A pit in a corner has a copy in each of four tiles: nearest of each tile, not of all.
     ends = np.concatenate([pairs, pairs[:, ::-1]])
     order = np.lexsort((np.tile(apart, 2), tile[ends[:, 1]], ends[:, 0]))
-    first = np.unique(np.column_stack([ends[order, 0], tile[ends[order, 1]]]), axis=0, return_index=True)[1]
+    first = np.unique(
+        np.column_stack([ends[order, 0], tile[ends[order, 1]]]), axis=0, return_index=True
+    )[1]
     best = ends[order[first]]
     both = np.concatenate([best, best[:, ::-1]])
     mutual, count = np.unique(both, axis=0, return_counts=True)
@@ -130,7 +132,7 @@ def solve_mosaic(
     pairs = copies(xy, numbers, reach_mm)
     shift, error = np.zeros((len(known), 2)), np.full((2, 2), np.nan)
     for axis in (0, 1):
-        usable = pairs[is_whole[pairs].all(axis=1)[:, axis]]
+        usable = pairs[is_whole[pairs, axis].all(axis=1)]
         if len(usable) >= _FEWEST:
             difference = xy[usable[:, 1], axis] - xy[usable[:, 0], axis]
             shift[:, axis], *error[axis] = _solved(of[usable], len(known), difference)

@@ -19,8 +19,8 @@ from etchscope.evaluate import (
     Matching,
     Rule,
     accidental_matches,
-    in_hull,
     hull,
+    in_hull,
     local_rate,
     match,
 )
@@ -119,7 +119,7 @@ class Registration:
         rate = local_rate(at, self.moved_xy, tolerance_mm)
         by_chance = self.accidental(tolerance_mm).expected
         share = np.clip((len(at) - by_chance) / (len(self.fixed_xy) - by_chance), 1e-6, 1 - 1e-6)
-        columns = {"fixed": m.truth_index, "moving": m.found_index}
+        columns: dict[str, Any] = {"fixed": m.truth_index, "moving": m.found_index}
         columns |= {"x_mm": at[:, 0], "y_mm": at[:, 1], "dx_mm": d[:, 0], "dy_mm": d[:, 1]}
         true = share * self._partner_density(np.hypot(d[:, 0], d[:, 1]), tolerance_mm, share)
         other = (1 - share) * rate / (np.pi * tolerance_mm**2)
@@ -142,7 +142,7 @@ class Registration:
         """Return the figures for JSON."""
         rules: tuple[Rule, ...] = ("one-to-one", "nearest")
         pairs = self.pairs(tolerance_mm)
-        apart = np.hypot(pairs["dx_mm"], pairs["dy_mm"])
+        apart = np.hypot(pairs["dx_mm"].to_numpy(), pairs["dy_mm"].to_numpy())
         return {
             "transform": self.transform.to_dict(),
             "rotation_deg": float(np.degrees(self.transform.angle_rad)),
@@ -156,7 +156,7 @@ class Registration:
                 }
                 for rule in rules
             },
-            "median_residual_um": 1000 * float(apart.median()) if len(pairs) else None,
+            "median_residual_um": 1000 * float(np.median(apart)) if len(pairs) else None,
             "spread_um": 1000 * self.spread_mm,
             "share": self.share,
             "log10_p": self.evidence.log10_p,

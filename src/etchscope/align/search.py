@@ -53,7 +53,9 @@ def guesses(
     turned = moving * np.array([-1.0 if mirrored else 1.0, 1.0])
     centre = np.median(turned, axis=0)
     distance = np.abs(turned - centre).max(axis=1)
-    reach = float(np.partition(distance, min(window, len(moving)) - 1)[min(window, len(moving)) - 1])
+    reach = float(
+        np.partition(distance, min(window, len(moving)) - 1)[min(window, len(moving)) - 1]
+    )
     own = turned[distance <= reach] - centre
     radius = max(float(np.hypot(*own.T).max()), 1e-9)
     size = np.ptp(fixed, axis=0)
@@ -61,12 +63,14 @@ def guesses(
     cell = float(np.clip(np.sqrt(0.02 * size.prod() / len(fixed)), 0.04, 0.25))
     cell = max(cell, float((size.max() + 2 * radius) / _LARGEST))
     steps = int(np.ceil(max_angle_rad * radius / cell))
-    angles = np.arange(-steps, steps + 1) * cell / radius
+    angles = np.arange(-steps, steps + 1, dtype=np.float64) * (cell / radius)
     peaks = _peaks(fixed, own, radius, cell, angles)
     out: list[Guess] = []
     for score, angle, x, y in peaks:
         turn = Similarity(angle, mirrored=mirrored)
-        shift = np.array([x, y]) - turn.apply(centre * np.array([-1.0 if mirrored else 1.0, 1.0]))[0]
+        shift = (
+            np.array([x, y]) - turn.apply(centre * np.array([-1.0 if mirrored else 1.0, 1.0]))[0]
+        )
         guess = Guess(turn.moved(*shift.tolist()), score, cell, centre, reach)
         if all(_apart(guess, other, centre, radius) for other in out):
             out.append(guess)
@@ -115,6 +119,8 @@ def _cells(centred: Floats, cell: float) -> Ints:
     return np.floor(centred / cell + 0.5).astype(np.int64)
 
 
-def _histogram(cells: Ints, shape: tuple[int, ...]) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
+def _histogram(
+    cells: Ints, shape: tuple[int, ...]
+) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
     at = np.ravel_multi_index((cells[:, 0] % shape[0], cells[:, 1] % shape[1]), shape)
     return np.bincount(at, minlength=shape[0] * shape[1]).astype(np.float32).reshape(shape)

@@ -16,45 +16,15 @@ from etchscope.align.coincidence import (
 )
 from etchscope.align.mosaic import Mosaic, solve_mosaic, uncut
 from etchscope.align.register import TOLERANCE_MM, Registration, register
-from etchscope.foil import BadInput, Side, Similarity, merge_copies
+from etchscope.foil import BadInput, PitList, Similarity, merge_copies
 from etchscope.foil.types import Floats, Ints
 
-__all__ = ["AlignedStack", "Member", "PitList", "align_stack", "once"]
+__all__ = ["AlignedStack", "Member", "align_stack", "once"]
 
 _RADIUS_PX = 8.0
 """An opening of the reference scans nearer to its tile's edge is cut: 14 px across, and blur."""
 MERGE_MM = 10 * 0.0064516
 """Copies of a pit in two tiles of the reference scans are not farther apart."""
-
-
-@dataclass(frozen=True)
-class PitList:
-    """A foil's side as it is known: a list of pits, with pictures or without.
-
-    Parameters
-    ----------
-    name : of the list, unique in a stack.
-    foil, side : which surface it shows.
-    pits : with finite ``x_mm, y_mm`` in the list's own frame, seen from the front; ``tile`` where
-        it knows them, ``x_px, y_px`` where they count in tiles of ``image_size``.
-    image_size : (height, width) of a tile in px, None where there are no tiles.
-    """
-
-    name: str
-    foil: str
-    side: Side
-    pits: pd.DataFrame = field(repr=False, compare=False)
-    image_size: tuple[int, int] | None = None
-
-    @property
-    def frame(self) -> str:
-        """The name of its frame."""
-        return f"{self.name} mm"
-
-    @property
-    def has_tiles(self) -> bool:
-        """Whether it says in which tile each pit was seen."""
-        return self.image_size is not None and "tile" in self.pits
 
 
 @dataclass(frozen=True)
@@ -100,15 +70,14 @@ class Member:
 
 @dataclass(frozen=True)
 class AlignedStack:
-    """Lists in one frame, and what they say together."""
+    """Lists in one frame, and what they say together.
+
+    ``spread_mm``: largest standard deviation of a true pair's distance, of all registrations.
+    """
 
     members: tuple[Member, ...]
     tolerance_mm: float
-
-    @property
-    def spread_mm(self) -> float:
-        """Largest standard deviation of a true pair's distance, of all registrations."""
-        return max(m.registration.spread_mm for m in self.members if m.registration is not None)
+    spread_mm: float
 
     def member(self, name: str) -> Member:
         """Return one of the lists.
@@ -175,6 +144,7 @@ class AlignedStack:
         """Return the figures for JSON."""
         return {
             "tolerance_mm": self.tolerance_mm,
+            "spread_mm": self.spread_mm,
             "members": [m.to_dict(self.tolerance_mm) for m in self.members],
             "efficiencies": [e.to_dict() for e in self.efficiencies()],
         }
@@ -185,16 +155,9 @@ def once(source: PitList, merge_mm: float = MERGE_MM) -> tuple[Mosaic | None, Fl
 
     Of the copies that two tiles show, the one farther from its tile's edge stays. Without tiles
     every row is a pit.
-
-    Raises
-    ------
-    BadInput : a place that is not finite.
     """
     pits = source.pits
     xy = pits[["x_mm", "y_mm"]].to_numpy(float)
-    if not np.isfinite(xy).all():
-        row = int(np.flatnonzero(~np.isfinite(xy).all(axis=1))[0])
-        raise BadInput(f"{source.name}: x_mm, y_mm", "finite numbers", f"none in row {row + 1}")
     if source.image_size is None or not source.has_tiles:
         return None, xy, np.arange(len(xy))
     tile = pits["tile"].to_numpy(np.int64)
@@ -203,9 +166,11 @@ def once(source: PitList, merge_mm: float = MERGE_MM) -> tuple[Mosaic | None, Fl
     mosaic = solve_mosaic(xy, tile, uncut(x_px, y_px, source.image_size, _RADIUS_PX))
     corrected = mosaic.correct(xy, tile)
     margin = np.minimum.reduce([x_px, width - 1 - x_px, y_px, height - 1 - y_px])
-    surface = np.unique(pits["surface"].astype("str").fillna(""), return_inverse=True)[1] if (
-        "surface" in pits
-    ) else np.zeros(len(xy), np.int64)
+    surface = (
+        np.unique(pits["surface"].astype("str").fillna(""), return_inverse=True)[1]
+        if ("surface" in pits)
+        else np.zeros(len(xy), np.int64)
+    )
     stands = merge_copies(corrected, tile, surface.astype(np.int64), margin, merge_mm)
     row = np.flatnonzero(stands == np.arange(len(xy)))
     return mosaic, corrected[row], row
@@ -239,13 +204,16 @@ def align_stack(
     if len(lists) < 2 or len(set(names)) < len(names):
         raise BadInput("alignment", "two or more lists of different names", ", ".join(names))
     first = lists[0]
-    members = [Member(first, *once(first, merge_mm), None, None, Similarity().named(*[first.frame] * 2))]
+    members = [
+        Member(first, *once(first, merge_mm), None, None, Similarity().named(*[first.frame] * 2))
+    ]
     for given in lists[1:]:
         mosaic, xy, row = once(given, merge_mm)
         against, found = _registered(given, xy, members, mirrored, max_angle_rad)
         there = found.transform.named(given.frame, against.source.frame).then(against.transform)
         members.append(Member(given, mosaic, xy, row, found, against.source.name, there))
-    return AlignedStack(tuple(members), tolerance_mm)
+    spread = max(m.registration.spread_mm for m in members if m.registration is not None)
+    return AlignedStack(tuple(members), tolerance_mm, spread)
 
 
 def _registered(

@@ -24,6 +24,7 @@ from etchscope.foil.labels import (
     succession,
     with_ids,
 )
+from etchscope.foil.lists import PitList
 from etchscope.foil.overlaps import merge_copies
 from etchscope.foil.pits import COLUMNS, PitColumn, PitFlag, as_pits, flag_legend, has_flag
 from etchscope.foil.records import Channel, Foil, Layout, Role, Scan, Side, Stack, Tile
@@ -48,6 +49,7 @@ __all__ = [
     "MachineFailed",
     "PitColumn",
     "PitFlag",
+    "PitList",
     "Role",
     "Scan",
     "Side",

@@ -4,7 +4,7 @@ A frame is named with its unit, "tile 7 px", "stage mm", "foil c1 mm", so that t
 not belong behind each other cannot be put there.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -102,10 +102,12 @@ class Similarity:
             expected = f"one from {self.target}"
             raise BadInput("transform that follows", expected, f"one from {other.source}")
         angle = other.angle_rad + (-self.angle_rad if other.mirrored else self.angle_rad)
+        x, y = (other.matrix @ self.shift + other.shift).tolist()
         return Similarity(
-            float((angle + np.pi) % (2 * np.pi) - np.pi),
-            self.scale * other.scale,
-            *(other.matrix @ self.shift + other.shift).tolist(),
+            angle_rad=float((angle + np.pi) % (2 * np.pi) - np.pi),
+            scale=self.scale * other.scale,
+            shift_x=x,
+            shift_y=y,
             mirrored=self.mirrored != other.mirrored,
             source=self.source,
             target=other.target,
@@ -113,39 +115,15 @@ class Similarity:
 
     def moved(self, shift_x: float, shift_y: float) -> "Similarity":
         """Return the transform with a further shift in its target."""
-        return Similarity(
-            self.angle_rad,
-            self.scale,
-            self.shift_x + shift_x,
-            self.shift_y + shift_y,
-            self.mirrored,
-            self.source,
-            self.target,
-        )
+        return replace(self, shift_x=self.shift_x + shift_x, shift_y=self.shift_y + shift_y)
 
     def named(self, source: str, target: str) -> "Similarity":
         """Return the transform with the names of its frames."""
-        return Similarity(
-            self.angle_rad,
-            self.scale,
-            self.shift_x,
-            self.shift_y,
-            self.mirrored,
-            source,
-            target,
-        )
+        return replace(self, source=source, target=target)
 
     def to_dict(self) -> dict[str, float | bool | str]:
         """Return the parameters for JSON; ``Similarity(**...)`` makes it again."""
-        return {
-            "angle_rad": self.angle_rad,
-            "scale": self.scale,
-            "shift_x": self.shift_x,
-            "shift_y": self.shift_y,
-            "mirrored": self.mirrored,
-            "source": self.source,
-            "target": self.target,
-        }
+        return asdict(self)
 
 
 def fit_similarity(
@@ -193,5 +171,5 @@ def fit_similarity(
     across = float((w * (u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0])).sum())
     angle = float(np.arctan2(across, along))
     scale = 1.0 if fixed_scale else max(float(np.hypot(along, across)) / size, 1e-12)
-    turned = Similarity(angle, scale).apply(middle)[0]
-    return Similarity(angle, scale, *(aim - turned).tolist(), mirrored=mirrored)
+    x, y = (aim - Similarity(angle, scale).apply(middle)[0]).tolist()
+    return Similarity(angle, scale, x, y, mirrored)

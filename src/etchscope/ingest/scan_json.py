@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from etchscope.foil import BadInput, Channel, Foil, LengthUnit, Role, Side, mm_per
 from etchscope.foil.records import Finite, Name, Positive
 
-__all__ = ["ScanJson", "one_line", "read_json", "read_positions", "read_scan_json"]
+__all__ = ["ScanJson", "of_key", "one_line", "read_json", "read_positions", "read_scan_json"]
 
 _Pixels = Annotated[int, Field(gt=0)]
 _TileNumber = Annotated[int, Field(ge=0, strict=True)]
@@ -109,6 +109,20 @@ def read_json(path: Path) -> Any:
         raise BadInput(path, "JSON", "brackets nested too deep") from error
 
 
+def of_key(path: Path, key: str) -> Any:
+    """Return what stands under a key of a JSON object.
+
+    Raises
+    ------
+    BadInput : see ``read_json``; or the file has no such key.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict) or key not in value:
+        found = ", ".join(list(value)[:10]) if isinstance(value, dict) else type(value).__name__
+        raise BadInput(path, f"a key {key!r}", found)
+    return value[key]
+
+
 def one_line(where: Path | str, error: ValidationError) -> BadInput:
     """Return pydantic's first complaint as one line: file, key, expected, found."""
     first = error.errors()[0]
@@ -151,14 +165,20 @@ def read_scan_json(path: Path) -> ScanJson:
     return scan
 
 
-def read_positions(path: Path, unit: LengthUnit) -> dict[int, tuple[float, float]]:
+def read_positions(
+    path: Path, unit: LengthUnit, key: str | None = None
+) -> dict[int, tuple[float, float]]:
     """Return tile number → stage (x, y) in mm.
+
+    Parameters
+    ----------
+    key : of the scan's positions, where the file holds those of several.
 
     Raises
     ------
     BadInput : names file, tile, what was expected and what was found.
     """
-    value = read_json(path)
+    value = read_json(path) if key is None else of_key(path, key)
     if not isinstance(value, dict):
         raise BadInput(path, "an object: tile number → [x, y]", type(value).__name__)
     out: dict[int, tuple[float, float]] = {}
