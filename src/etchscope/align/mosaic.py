@@ -22,6 +22,7 @@ __all__ = ["Mosaic", "copies", "solve_mosaic", "uncut"]
 
 _ROUNDS = 10
 _FREEDOM = 4.0  # of the t distribution of the copies' differences
+_UNRELATED = 0.1  # unrelated pits within reach of a pit, at most
 _FEWEST = 3  # copies; fewer say nothing
 
 
@@ -64,14 +65,14 @@ class Mosaic:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures for JSON, without the corrections; null where there is no copy."""
-        has = self.pairs > 0
-        return {
-            "pairs": self.pairs,
-            "before_um": 1000 * self.before_mm if has else None,
-            "after_um": 1000 * self.after_mm if has else None,
-            "stage_um": 1000 * self.stage_mm if has else None,
-            "pit_um": 1000 * self.pit_mm if has else None,
+        lengths = {
+            "before_um": self.before_mm,
+            "after_um": self.after_mm,
+            "stage_um": self.stage_mm,
+            "pit_um": self.pit_mm,
         }
+        known = {n: 1000 * mm if np.isfinite(mm) else None for n, mm in lengths.items()}
+        return {"pairs": self.pairs, **known}
 
 
 def copies(xy_mm: Floats, tile: Ints, reach_mm: float) -> Ints:
@@ -117,7 +118,8 @@ def solve_mosaic(
     whole : (n, 2) bool, whether the opening's x and y are not those of one that the tile's edge
         cuts; see ``uncut``. Where a copy is cut only the other coordinate counts, because the
         centre of what is left lies too far inside by some pixels, always the same way.
-    reach_mm : copies are nearer than that; 15 px of the reference scan.
+    reach_mm : copies are nearer than that, 15 px of the reference scan; and where pits are dense,
+        so near that a tenth of them have an unrelated one there.
 
     Raises
     ------
@@ -129,13 +131,18 @@ def solve_mosaic(
         raise BadInput("mosaic", "a finite place and a tile for each pit", found)
     is_whole = np.ones((len(xy), 2), bool) if whole is None else np.asarray(whole, bool)
     known, of = np.unique(numbers, return_inverse=True)
-    pairs = copies(xy, numbers, reach_mm)
+    area = float(np.prod(np.ptp(xy, axis=0))) if len(xy) else 0.0
+    reach = min(reach_mm, float(np.sqrt(_UNRELATED * area / (np.pi * max(len(xy), 1)))))
+    pairs = copies(xy, numbers, reach)
     shift, error = np.zeros((len(known), 2)), np.full((2, 2), np.nan)
-    for axis in (0, 1):
-        usable = pairs[is_whole[pairs, axis].all(axis=1)]
-        if len(usable) >= _FEWEST:
-            difference = xy[usable[:, 1], axis] - xy[usable[:, 0], axis]
-            shift[:, axis], *error[axis] = _solved(of[usable], len(known), difference)
+    for last in (False, True):  # what is a copy of what shows better once the errors are known
+        for axis in (0, 1):
+            usable = pairs[is_whole[pairs, axis].all(axis=1)]
+            if len(usable) >= _FEWEST:
+                difference = xy[usable[:, 1], axis] - xy[usable[:, 0], axis]
+                shift[:, axis], *error[axis] = _solved(of[usable], len(known), difference)
+        if not last:
+            pairs = copies(xy + shift[of], numbers, reach)
     told = [np.median(np.hypot(*d.T)) if len(d) else np.nan for d in _apart(xy, of, shift, pairs)]
     stage, pit = np.sqrt((error**2).mean(axis=0)).tolist()
     return Mosaic(known, shift, len(pairs), float(told[0]), float(told[1]), stage, pit)

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import binom
+from scipy.special import betainc
 
 from etchscope.align.refine import Fit, refine
-from etchscope.align.search import Guess, guesses
+from etchscope.align.search import Guess, apart, guesses
 from etchscope.evaluate import (
     Accidental,
     Matching,
@@ -36,7 +36,6 @@ _FEWEST = 10
 _WINDOWS = (300, 1500, 20000)
 _STRAIGHT = 0.01  # the cloud's width over its length; less is a line
 _LOG10_P = -9.0  # after all places that were looked at; one false alignment in a milliard
-_LEAST_LOG10_P = -300.0  # of what a float can hold
 _FREE_PAIRS = 2  # any two pairs can be made to match: four parameters
 _NARROW = 2.5  # standard deviations within which the evidence is counted
 
@@ -49,12 +48,14 @@ class Evidence:
     ----------
     points : of the sparser list, that lie on the other one.
     matches : of them, with a partner closer than ``tolerance_mm``.
-    expected : how many there would be between unrelated lists.
+    groups : how many these are if points that crowd together count once, see ``search.apart``.
+    expected : how many groups there would be between unrelated lists.
     log10_p : that unrelated lists make so many at any of the places that were looked at.
     """
 
     points: int
     matches: int
+    groups: float
     expected: float
     tolerance_mm: float
     log10_p: float
@@ -67,7 +68,8 @@ class Evidence:
     def __str__(self) -> str:
         return (
             f"{self.matches:,} of {self.points:,} points have a partner within "
-            f"{1000 * self.tolerance_mm:.0f} µm, where chance gives {self.expected:,.1f}"
+            f"{1000 * self.tolerance_mm:.0f} µm, which are {self.groups:,.0f} places apart from "
+            f"each other, where chance gives {self.expected:,.1f}"
         )
 
 
@@ -230,8 +232,12 @@ def _best(
     max_scale_error: float,
 ) -> Registration | None:
     """Return the best transform, good or not; None where no two points come near."""
-    area = [np.prod(np.ptp(xy, axis=0)) for xy in (fixed, moving)]
-    swapped = len(moving) / area[1] > len(fixed) / area[0]
+    size = [np.ptp(xy, axis=0) for xy in (fixed, moving)]
+    length = [float(np.hypot(*s)) for s in size]
+    if max(length) > 2 * min(length):  # a part is looked for on the whole
+        swapped = length[1] > length[0]
+    else:
+        swapped = len(moving) / np.prod(size[1]) > len(fixed) / np.prod(size[0])
     dense, sparse = (moving, fixed) if swapped else (fixed, moving)
     best: Registration | None = None
     for window in _WINDOWS:
@@ -275,21 +281,26 @@ def _evidence(
     max_scale_error: float,
 ) -> Evidence:
     moved = fit.transform.apply(sparse)
-    moved = moved[in_hull(moved, hull(dense))]
+    inside = in_hull(moved, hull(dense))
+    moved, weight = moved[inside], apart(sparse)[inside]
+    if len(moved) <= _FREE_PAIRS:
+        return Evidence(len(moved), 0, 0.0, 0.0, fit.spread_mm, 0.0)
     near = min(_NARROW * fit.spread_mm, TOLERANCE_MM)
-    matches = match(moved, dense, near, rule="one-to-one").true_pos if len(moved) else 0
-    expected = accidental_matches(moved, dense, near).expected
+    hit = match(moved, dense, near, rule="one-to-one").truth_hit
+    by_chance = -np.expm1(-local_rate(moved, dense, near))
+    points, groups, expected = (float((weight * v).sum()) for v in (1.0, hit, by_chance))
     # How many transforms are told apart: by an offset, an angle, or a scale that moves points by
     # as much as the distance within which they are counted.
-    radius = float(np.hypot(*(moved - moved.mean(axis=0)).T).max()) if len(moved) else near
+    radius = float(np.hypot(*(moved - moved.mean(axis=0)).T).max())
     places = np.prod(np.ptp(dense, axis=0) + np.ptp(sparse, axis=0)) / (np.pi * near**2)
     angles = max(2 * max_angle_rad * radius / near, 1.0)
     scales = max(2 * max_scale_error * radius / near, 1.0)
-    rate = min(expected / max(len(moved), 1), 1.0)
-    tail = binom.logsf(matches - _FREE_PAIRS - 1, len(moved), rate) if matches else 0.0
-    log10_p = float((tail + np.log(places * angles * scales)) / np.log(10))
-    log10_p = 0.0 if not np.isfinite(log10_p) and matches <= _FREE_PAIRS else log10_p
-    return Evidence(len(moved), matches, expected, near, max(min(log10_p, 0.0), _LEAST_LOG10_P))
+    # The binomial tail as an incomplete beta function, which takes counts that are not whole.
+    least = groups - _FREE_PAIRS
+    rate = float(np.clip(expected / points, 1e-12, 1.0))
+    tail = betainc(least, points - least + 1, rate) if least > 0 else 1.0
+    log10_p = np.log10(max(float(tail), 1e-300)) + np.log10(places * angles * scales)
+    return Evidence(len(moved), int(hit.sum()), groups, expected, near, min(float(log10_p), 0.0))
 
 
 def _refusal(

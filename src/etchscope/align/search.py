@@ -10,15 +10,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.fft import irfft2, next_fast_len, rfft2
+from scipy.spatial import KDTree
 
 from etchscope.foil import Similarity
 from etchscope.foil.types import Floats, Ints
 
-__all__ = ["Guess", "guesses"]
+__all__ = ["Guess", "apart", "guesses"]
 
 _BLUR = 0.8  # cells; of the counts, so that a peak on a cell's border is one
 _BACKGROUND = 12.0  # cells; what changes more slowly is density, no peak
-_KEPT = 3
+_KEPT = 4
+_CROWD = 0.3  # of the mean distance of points; nearer ones are one group
 _LARGEST = 1500  # cells along a side
 
 
@@ -36,6 +38,19 @@ class Guess:
     cell_mm: float
     centre_mm: Floats
     reach_mm: float
+
+
+def apart(xy: Floats) -> Floats:
+    """Return (n,) by how much each point counts: 1, or less where points crowd together.
+
+    A point counts one over the points nearer than 0.3 of the mean distance. Without that, the
+    rims of two holes, each a ring of finds, would match better than two foils.
+    """
+    if len(xy) < 2:
+        return np.ones(len(xy))
+    area = float(np.prod(np.ptp(xy, axis=0)))
+    near = _CROWD * np.sqrt(area / len(xy))
+    return np.asarray(1.0 / KDTree(xy).query_ball_point(xy, near, return_length=True))
 
 
 def guesses(
@@ -57,6 +72,7 @@ def guesses(
         np.partition(distance, min(window, len(moving)) - 1)[min(window, len(moving)) - 1]
     )
     own = turned[distance <= reach] - centre
+    weight = apart(own)
     radius = max(float(np.hypot(*own.T).max()), 1e-9)
     size = np.ptp(fixed, axis=0)
     # A fiftieth of an unrelated point a cell, within what stages can do and memory allows.
@@ -64,7 +80,7 @@ def guesses(
     cell = max(cell, float((size.max() + 2 * radius) / _LARGEST))
     steps = int(np.ceil(max_angle_rad * radius / cell))
     angles = np.arange(-steps, steps + 1, dtype=np.float64) * (cell / radius)
-    peaks = _peaks(fixed, own, radius, cell, angles)
+    peaks = _peaks(fixed, own, weight, radius, cell, angles)
     out: list[Guess] = []
     for score, angle, x, y in peaks:
         turn = Similarity(angle, mirrored=mirrored)
@@ -87,7 +103,7 @@ def _apart(one: Guess, other: Guess, centre: Floats, radius: float) -> bool:
 
 
 def _peaks(
-    fixed: Floats, own: Floats, radius: float, cell: float, angles: Floats
+    fixed: Floats, own: Floats, weight: Floats, radius: float, cell: float, angles: Floats
 ) -> list[tuple[float, float, float, float]]:
     """Return (score, angle, x, y) of each angle's best offset of the window's centre."""
     low = fixed.min(axis=0)
@@ -95,18 +111,20 @@ def _peaks(
     count = np.floor(np.ptp(fixed, axis=0) / cell).astype(int) + 1
     shape = tuple(next_fast_len(int(n) + 2 * margin, real=True) for n in count)
     frequency = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1]))
-    there = rfft2(_histogram(np.floor((fixed - low) / cell).astype(np.int64), shape))
+    there = rfft2(_histogram(np.floor((fixed - low) / cell).astype(np.int64), None, shape))
     sharp = there * np.exp(-2 * (np.pi * frequency * _BLUR) ** 2).astype(np.float32)
     smooth = there * np.exp(-2 * (np.pi * frequency * _BACKGROUND) ** 2).astype(np.float32)
-    here = np.conj(rfft2(_histogram(_cells(own, cell), shape)))
+    here = np.conj(rfft2(_histogram(_cells(own, cell), weight, shape)))
     background = irfft2(smooth * here, s=shape)
     # A count blurred by a Gaussian of s cells has the variance of its mean over 4 π s².
-    least = max(0.1 * float(background.max()), 1e-3)
+    least = max(0.3 * float(background.max()), 1e-3)
     spread = np.sqrt(np.maximum(background, least) / (4 * np.pi * _BLUR**2))
     out = []
     for angle in angles.tolist():
         turned = own @ Similarity(angle).matrix.T
-        votes = irfft2(sharp * np.conj(rfft2(_histogram(_cells(turned, cell), shape))), s=shape)
+        votes = irfft2(
+            sharp * np.conj(rfft2(_histogram(_cells(turned, cell), weight, shape))), s=shape
+        )
         score = (votes - background) / spread
         at = np.unravel_index(int(score.argmax()), shape)
         place = [v if v < n + margin else v - s for v, n, s in zip(at, count, shape, strict=True)]
@@ -120,7 +138,7 @@ def _cells(centred: Floats, cell: float) -> Ints:
 
 
 def _histogram(
-    cells: Ints, shape: tuple[int, ...]
+    cells: Ints, weight: Floats | None, shape: tuple[int, ...]
 ) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
     at = np.ravel_multi_index((cells[:, 0] % shape[0], cells[:, 1] % shape[1]), shape)
-    return np.bincount(at, minlength=shape[0] * shape[1]).astype(np.float32).reshape(shape)
+    return np.bincount(at, weight, shape[0] * shape[1]).astype(np.float32).reshape(shape)

@@ -100,9 +100,13 @@ def tell(e: Evaluation, parts: Parts, *, as_json: bool) -> None:
         f"{torn.torn:,} found pits are pieces of one that is found already, {torn.joined:,} "
         f"missed ones lie within the tolerance of a pit found for another"
     )
-    for table in (parts.table, parts.curve, parts.other_curve):
+    for title, table in (
+        ("", parts.table),
+        (f"against the tolerance in {e.unit}", parts.curve),
+        ("the other search", parts.other_curve),
+    ):
         if table is not None:
-            console.print(_rows(table))
+            console.print(_rows(table, title))
     if parts.methods is not None:
         _tell_methods(parts.methods)
 
@@ -133,12 +137,35 @@ def _figures(e: Evaluation) -> Table:
     return out
 
 
-def _rows(table: pd.DataFrame) -> Table:
-    out = Table()
-    for place, name in enumerate(table.columns):
-        out.add_column(str(name), justify="left" if place == 0 else "right")
-    for row in table.itertuples(index=False, name=None):
-        out.add_row(*(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row))
+_BOUNDS = {
+    "efficiency": [("low", "high"), ("efficiency_low", "efficiency_high")],
+    "purity": [("purity_low", "purity_high")],
+}
+
+
+def _rows(table: pd.DataFrame, title: str) -> Table:
+    """Return a table to print; an interval stands in the cell of its value."""
+    out = Table(title=title or None)
+    bounds = {
+        name: pair
+        for name, pairs in _BOUNDS.items()
+        for pair in pairs
+        if {name, *pair} <= set(table.columns)
+    }
+    hidden = {bound for pair in bounds.values() for bound in pair}
+    shown = [str(c) for c in table.columns if c not in hidden]
+    for place, name in enumerate(shown):
+        out.add_column(name.replace("_", " "), justify="left" if place == 0 else "right")
+    for row in table.to_dict("records"):
+        cells = []
+        for name in shown:
+            value = row[name]
+            text = f"{value:.3f}" if isinstance(value, float) else str(value)
+            if name in bounds:
+                low, high = (row[bound] for bound in bounds[name])
+                text += f" [{low:.3f}, {high:.3f}]"
+            cells.append(text)
+        out.add_row(*cells)
     return out
 
 

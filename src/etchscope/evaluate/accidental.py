@@ -112,6 +112,8 @@ def accidental_matches(
 ) -> Accidental:
     """Return how many truths would have a match if the lists had nothing to do with each other.
 
+    Pits that a list has twice, from the overlap of tiles, count as two: merge them first.
+
     Each truth has one with probability 1 − exp(−μ), μ from ``local_rate``. Under ``one-to-one``
     no more truths match than the found points that have one: the smaller of both sums, which is
     an upper bound where many compete.

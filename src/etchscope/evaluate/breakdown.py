@@ -172,19 +172,19 @@ def density_classes(
     if len(known) <= _NEIGHBOURS:
         return np.array(["all"] * len(points), dtype=object)
     tree = KDTree(known)
-    edges = np.quantile(_density(tree, known, own=True), np.linspace(0, 1, classes + 1)[1:-1])
-    number = np.searchsorted(edges, _density(tree, points, own=False), side="right")
+    edges = np.quantile(_density(tree, known), np.linspace(0, 1, classes + 1)[1:-1])
+    number = np.searchsorted(edges, _density(tree, points), side="right")
     ends = ["0", *(f"{v:.3g}" for v in edges), "∞"]
     names = [f"{i + 1}: {a} to {b} per {unit}²" for i, (a, b) in enumerate(pairwise(ends))]
     return np.array(names, dtype=object)[number]
 
 
-def _density(tree: KDTree, points: Floats, *, own: bool) -> Floats:
+def _density(tree: KDTree, points: Floats) -> Floats:
     if not len(points):
         return np.zeros(0)
-    k = _NEIGHBOURS + int(own)
-    distance = tree.query(points, k=[k])[0][:, 0]
-    return np.asarray(_NEIGHBOURS / (np.pi * np.maximum(distance, 1e-12) ** 2))
+    first, last, next_one = tree.query(points, k=[1, _NEIGHBOURS, _NEIGHBOURS + 1])[0].T
+    reach = np.where(first == 0, next_one, last)  # a point of the tree is no neighbour of itself
+    return np.asarray(_NEIGHBOURS / (np.pi * np.maximum(reach, 1e-12) ** 2))
 
 
 def without_copies(table: pd.DataFrame, reach: float, unit: Literal["px", "mm"]) -> pd.DataFrame:

@@ -106,7 +106,7 @@ def residual_map(pairs: pd.DataFrame, *, title: str = "") -> Figure:
         raise BadInput("matches", f"{_FEW} or more in a cell of the map", "fewer in each")
     typical = float(np.median(length[known]))
     told = f"The mosaics agree within {typical:.1f} µm in the median cell"
-    made = figure(8.2, 8.2 * float(np.clip(height / width, 0.4, 1.3)) + 0.6, title or told)
+    made = figure(8.2, 6.6 * float(np.clip(height / width, 0.4, 1.3)) + 1.0, title or told)
     ax = made.add_subplot()
     mesh = ax.pcolormesh(ex, ey, length.T, cmap="Blues", vmin=0, vmax=np.nanquantile(length, 0.98))
     at_x, at_y = np.meshgrid((ex[:-1] + ex[1:]) / 2, (ey[:-1] + ey[1:]) / 2, indexing="ij")
@@ -128,7 +128,13 @@ def residual_map(pairs: pd.DataFrame, *, title: str = "") -> Figure:
 
 @mpl.rc_context(RC)
 def match_map(
-    matched: Floats, only_first: Floats, only_second: Floats, *, names: tuple[str, str], title: str
+    matched: Floats,
+    only_first: Floats,
+    only_second: Floats,
+    *,
+    names: tuple[str, str],
+    title: str,
+    unit: str = "mm",
 ) -> Figure:
     """Return where points have a partner, and where only one of two lists has one.
 
@@ -150,13 +156,13 @@ def match_map(
     if not len(every):
         raise BadInput("map", "one point or more to draw", "none")
     width, height = np.maximum(np.ptp(every, axis=0), 1e-6)
-    made = figure(8.4, 8.4 * float(np.clip(height / width, 0.4, 1.3)) + 1.0, title)
+    made = figure(8.4, 7.6 * float(np.clip(height / width, 0.4, 1.3)) + 1.3, title)
     ax = made.add_subplot()
     size = 3.4 if len(every) < 8000 else 1.8
     for place, (xy, colour, marker, label) in enumerate(parts):
         small = size * (0.7 if place == 0 else 1.0)
         ax.plot(*xy.T, marker, ms=small, color=colour, mew=0, label=label, rasterized=True)
-    ax.set(xlabel="x", ylabel="y", aspect="equal")
+    ax.set(xlabel=f"x ({unit})", ylabel=f"y ({unit})", aspect="equal")
     made.legend(loc="outside lower left", ncols=3, markerscale=2)
     return made
 
@@ -236,7 +242,7 @@ def _matches(found: Registration, tolerance_mm: float, member: Member) -> Figure
     fixed, moved = found.fixed_xy, found.moved_xy
     names = (f"only in {member.against}", f"only in {member.source.name}")
     chance = found.accidental(tolerance_mm)
-    title = f"{m.true_pos:,} pits in both, {chance.expected:.0f} by chance"
+    title = f"{m.true_pos:,} pits in both; unrelated lists would share {chance.expected:.0f}"
     parts = (fixed[m.truth_hit], fixed[~m.truth_hit], moved[~m.found_hit])
     return match_map(*parts, names=names, title=title)
 

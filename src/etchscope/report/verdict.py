@@ -34,7 +34,9 @@ def draw_verdict(e: Evaluation, curves: Mapping[str, pd.DataFrame], folder: Path
     title = f"Efficiency {e.efficiency}, purity {e.purity}"
     parts = (truth[hit], truth[~hit], found[~e.matching.found_hit])
     with mpl.rc_context(RC):
-        figures = {"map": png_bytes(match_map(*parts, names=("missed", "false"), title=title))}
+        figures = {
+            "map": png_bytes(match_map(*parts, names=("missed", "false"), title=title, unit=e.unit))
+        }
         if curves:
             figures["curve"] = png_bytes(tolerance_figure(curves, unit=e.unit))
     made_folder(folder)
