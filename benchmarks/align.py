@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from etchscope.align import TOLERANCE_MM, align_stack, register
+from etchscope.align import HOLE_MM, TOLERANCE_MM, align_stack, register
 from etchscope.evaluate import (
     Accidental,
     accidental_matches,
@@ -274,7 +274,8 @@ def judge_stack(scans, store: Store, folder: Path, density: int) -> None:
             store, folder, "d-front", surfaces=needed, who=f"coincidence of {needed}"
         )
         labels = store.labels(foil="d", side="front", who=f"coincidence of {needed}")
-        truth = ions(next(s for s in scans if s.scan.name == "d-front"))
+        target = next(s for s in scans if s.scan.name == "d-front")
+        truth = ions(target, aligned.member("d-front").source.holes_mm)
         m = match_one_to_one(truth, labels[["x_mm", "y_mm"]].to_numpy(), tolerance)
         chance = accidental_matches(labels[["x_mm", "y_mm"]].to_numpy(), truth, tolerance)
         print(
@@ -286,7 +287,7 @@ def judge_stack(scans, store: Store, folder: Path, density: int) -> None:
     for e in aligned.efficiencies():
         scan = next(s for s in scans if s.scan.name == e.surface)
         own = aligned.member(e.surface).own_mm
-        truth = ions(scan)
+        truth = ions(scan, aligned.member(e.surface).source.holes_mm)
         true = proportion(match_one_to_one(truth, own, tolerance).true_pos, len(truth))
         print(
             f"  {e.surface}: tag and probe {e.efficiency:.3f} [{e.low:.3f}, {e.high:.3f}] of "
@@ -295,12 +296,17 @@ def judge_stack(scans, store: Store, folder: Path, density: int) -> None:
         )
 
 
-def ions(scan) -> np.ndarray:
-    """Return where the ions' pits on the near surface are, each once, in the scan's frame."""
+def ions(scan, holes=()) -> np.ndarray:
+    """Return where the ions' pits on the near surface are, each once, in the scan's frame.
+
+    Those around datum holes are left out, as they are of the lists.
+    """
     truth = scan.truth()
     near = truth[(truth["class"] == "hip") & (truth["surface"] == "top")].drop_duplicates("pit")
     at = near[["x_mm", "y_mm"]].to_numpy()
     inside = foil_to_tile(at[:, 0], at[:, 1], scan.scan)["tile"].notna().to_numpy()
+    for hole in holes:
+        inside = inside & (np.hypot(*(at - hole).T) >= HOLE_MM)
     return at[inside]
 
 

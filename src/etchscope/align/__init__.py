@@ -10,9 +10,10 @@ from etchscope.align.coincidence import (
 )
 from etchscope.align.mosaic import Mosaic, copies, solve_mosaic, uncut
 from etchscope.align.register import TOLERANCE_MM, Evidence, Registration, register
-from etchscope.align.stack import MERGE_MM, AlignedStack, Member, align_stack, once
+from etchscope.align.stack import HOLE_MM, MERGE_MM, AlignedStack, Member, align_stack, once
 
 __all__ = [
+    "HOLE_MM",
     "MERGE_MM",
     "TOLERANCE_MM",
     "AlignedStack",

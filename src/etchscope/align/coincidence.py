@@ -188,6 +188,7 @@ def tag_and_probe(
     *,
     spread_mm: float,
     tag_surfaces: int = 2,
+    tag_foils: int = 1,
     confidence: float = 0.95,
 ) -> TagAndProbe:
     """Return how many ions a surface shows of those that enough other surfaces show.
@@ -202,6 +203,8 @@ def tag_and_probe(
     surfaces : of the stack, in one frame.
     probe : name of one of them.
     tag_surfaces : so many of the others show a tag; one may be asked for where there are two.
+    tag_foils : and of so many foils. A fragment may show on both sides of its foil and on no
+        other, so two are better where there are two.
 
     Raises
     ------
@@ -216,7 +219,8 @@ def tag_and_probe(
         tags, p_tag = others[0].xy_mm, np.zeros(len(others[0].xy_mm))
     else:
         places = coincidences(others, tolerance_mm, spread_mm=spread_mm)
-        places = places[places["surfaces"] >= tag_surfaces]
+        enough = (places["surfaces"] >= tag_surfaces) & (places["foils"] >= tag_foils)
+        places = places[enough]
         tags, p_tag = places[["x_mm", "y_mm"]].to_numpy(), places["p_accidental"].to_numpy()
         p_tag = p_tag if tag_surfaces > 1 else np.zeros(len(p_tag))
     found = named[probe].xy_mm

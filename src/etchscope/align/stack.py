@@ -17,12 +17,14 @@ from etchscope.align.coincidence import (
 from etchscope.align.mosaic import Mosaic, solve_mosaic, uncut
 from etchscope.align.register import TOLERANCE_MM, Registration, register
 from etchscope.foil import BadInput, PitList, Similarity, merge_copies
-from etchscope.foil.types import Floats, Ints
+from etchscope.foil.types import Bools, Floats, Ints
 
 __all__ = ["AlignedStack", "Member", "align_stack", "once"]
 
 _RADIUS_PX = 8.0
 """An opening of the reference scans nearer to its tile's edge is cut: 14 px across, and blur."""
+HOLE_MM = 1.5
+"""The rim of a datum hole of the reference foils is no farther from its middle."""
 MERGE_MM = 10 * 0.0064516
 """Copies of a pit in two tiles of the reference scans are not farther apart."""
 
@@ -98,15 +100,19 @@ class AlignedStack:
         return coincidences(chosen, self.tolerance_mm, spread_mm=self.spread_mm)
 
     def efficiencies(self) -> list[TagAndProbe]:
-        """Return each surface's efficiency; tags of two others where there are as many."""
+        """Return each surface's efficiency; tags of two others, and foils, where there are."""
         surfaces = [m.surface for m in self.members]
         tags = min(2, len(surfaces) - 1)
-        return [
-            tag_and_probe(
-                surfaces, s.name, self.tolerance_mm, spread_mm=self.spread_mm, tag_surfaces=tags
+        out = []
+        for s in surfaces:
+            foils = min(2, len({other.foil for other in surfaces if other.name != s.name}))
+            known = {"tag_surfaces": tags, "tag_foils": foils}
+            out.append(
+                tag_and_probe(
+                    surfaces, s.name, self.tolerance_mm, spread_mm=self.spread_mm, **known
+                )
             )
-            for s in surfaces
-        ]
+        return out
 
     def labels_for(
         self, target: str, *, surfaces: int = 2, foils: int = 1, most_p: float = 0.05
@@ -150,16 +156,20 @@ class AlignedStack:
         }
 
 
-def once(source: PitList, merge_mm: float = MERGE_MM) -> tuple[Mosaic | None, Floats, Ints]:
+def once(
+    source: PitList, merge_mm: float = MERGE_MM, hole_mm: float = HOLE_MM
+) -> tuple[Mosaic | None, Floats, Ints]:
     """Return the stage's correction, and each pit of a list once: (n, 2) mm and its row.
 
     Of the copies that two tiles show, the one farther from its tile's edge stays. Without tiles
-    every row is a pit.
+    every row is a pit. Pits nearer than ``hole_mm`` to a datum hole are left out: the drill leaves
+    rims that all foils share, which are no ions.
     """
     pits = source.pits
     xy = pits[["x_mm", "y_mm"]].to_numpy(float)
     if source.image_size is None or not source.has_tiles:
-        return None, xy, np.arange(len(xy))
+        row = np.flatnonzero(_far_of_holes(source, xy, hole_mm))
+        return None, xy[row], row
     tile = pits["tile"].to_numpy(np.int64)
     height, width = source.image_size
     x_px, y_px = pits["x_px"].to_numpy(float), pits["y_px"].to_numpy(float)
@@ -172,8 +182,15 @@ def once(source: PitList, merge_mm: float = MERGE_MM) -> tuple[Mosaic | None, Fl
         else np.zeros(len(xy), np.int64)
     )
     stands = merge_copies(corrected, tile, surface.astype(np.int64), margin, merge_mm)
-    row = np.flatnonzero(stands == np.arange(len(xy)))
+    row = np.flatnonzero((stands == np.arange(len(xy))) & _far_of_holes(source, xy, hole_mm))
     return mosaic, corrected[row], row
+
+
+def _far_of_holes(source: PitList, xy: Floats, hole_mm: float) -> Bools:
+    far = np.ones(len(xy), bool)
+    for x, y in source.holes_mm:
+        far &= np.hypot(xy[:, 0] - x, xy[:, 1] - y) >= hole_mm
+    return far
 
 
 def align_stack(
@@ -183,6 +200,7 @@ def align_stack(
     mirrored: bool | None = False,
     max_angle_rad: float = 0.175,
     merge_mm: float = MERGE_MM,
+    hole_mm: float = HOLE_MM,
 ) -> AlignedStack:
     """Return the lists of a stack in the frame of the first.
 
@@ -205,10 +223,16 @@ def align_stack(
         raise BadInput("alignment", "two or more lists of different names", ", ".join(names))
     first = lists[0]
     members = [
-        Member(first, *once(first, merge_mm), None, None, Similarity().named(*[first.frame] * 2))
+        Member(
+            first,
+            *once(first, merge_mm, hole_mm),
+            None,
+            None,
+            Similarity().named(*[first.frame] * 2),
+        )
     ]
     for given in lists[1:]:
-        mosaic, xy, row = once(given, merge_mm)
+        mosaic, xy, row = once(given, merge_mm, hole_mm)
         against, found = _registered(given, xy, members, mirrored, max_angle_rad)
         there = found.transform.named(given.frame, against.source.frame).then(against.transform)
         members.append(Member(given, mosaic, xy, row, found, against.source.name, there))

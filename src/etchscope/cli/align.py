@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from etchscope.align import MERGE_MM, TOLERANCE_MM, AlignedStack, align_stack
+from etchscope.align import HOLE_MM, MERGE_MM, TOLERANCE_MM, AlignedStack, align_stack
 from etchscope.cli.progress import progress_bar
 from etchscope.foil import BadInput, PitList
 from etchscope.ingest import OfSurface, read_pit_list
@@ -42,6 +42,9 @@ def align_command(
     merge_um: Annotated[
         float, typer.Option(min=0.001, help="Copies in overlapping tiles are nearer than that.")
     ] = 1000 * MERGE_MM,
+    hole_um: Annotated[
+        float, typer.Option(min=0, help="Pits nearer than that to a datum hole are left out.")
+    ] = 1000 * HOLE_MM,
     mirror: Annotated[
         Literal["no", "yes", "find"],
         typer.Option(help="Whether lists are mirrored against the first."),
@@ -71,6 +74,7 @@ def align_command(
             given,
             tolerance_mm=tolerance_um / 1000,
             merge_mm=merge_um / 1000,
+            hole_mm=hole_um / 1000,
             mirrored=_MIRRORED[mirror],
             max_angle_rad=float(np.radians(max_rotation_deg)),
         )

@@ -19,6 +19,7 @@ __all__ = [
     "FoilFrame",
     "foil_frame",
     "foil_to_tile",
+    "holes_of",
     "in_polygon",
     "stage_to_tile",
     "tile_to_foil",
@@ -148,6 +149,21 @@ def foil_frame(scan: Scan) -> FoilFrame:
     if np.hypot(dx, dy) < _scale_mm(scan):
         raise BadInput(f"scan {scan.name}: datum", "holes 1 and 3 apart", "the same place")
     return FoilFrame(holes[0][0], holes[0][1], float(np.arctan2(dy, dx)), mirrored)
+
+
+def holes_of(scan: Scan) -> tuple[tuple[float, float], ...]:
+    """Return the foil (x_mm, y_mm) of each datum hole of a scan; none without scale or positions.
+
+    Raises
+    ------
+    BadInput : see ``tile_to_foil``.
+    """
+    if not scan.datum:
+        return ()
+    tile, x_px, y_px = zip(*scan.datum, strict=True)
+    x, y = tile_to_foil(np.array(tile, np.int64), np.array(x_px), np.array(y_px), scan)
+    places = [(float(a), float(b)) for a, b in zip(x, y, strict=True)]
+    return tuple(place for place in places if np.isfinite(place).all())
 
 
 def tile_to_foil(

@@ -22,6 +22,7 @@ class PitList:
     pits : with finite ``x_mm, y_mm`` in the list's own frame, seen from the front, y up; ``tile``,
         ``x_px, y_px`` where it knows them.
     image_size : (height, width) of a tile in px; None where there are no tiles.
+    holes_mm : places of datum holes in the list's frame, where they are known.
 
     Raises
     ------
@@ -33,6 +34,7 @@ class PitList:
     side: Side
     pits: pd.DataFrame = field(repr=False, compare=False)
     image_size: tuple[int, int] | None = None
+    holes_mm: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         where = f"list {self.name}"

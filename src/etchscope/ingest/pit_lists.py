@@ -23,6 +23,7 @@ from etchscope.foil import (
     Scan,
     Side,
     Tile,
+    holes_of,
     mm_per,
     tile_to_foil,
 )
@@ -146,7 +147,7 @@ def _described(path: Path, value: dict[str, Any], surface: OfSurface) -> PitList
         raise BadInput(f"{path}: pit {row + 1}", f"a place in {width} × {height} px", found)
     x_mm, y_mm = tile_to_foil(numbers, x_px, y_px, scan)
     pits = table.assign(x_px=x_px, y_px=y_px, x_mm=x_mm, y_mm=y_mm)
-    return PitList(path.stem, told.foil, told.side, pits, (height, width))
+    return PitList(path.stem, told.foil, told.side, pits, (height, width), holes_of(scan))
 
 
 def _described_pits(path: Path, told: _Description) -> pd.DataFrame:

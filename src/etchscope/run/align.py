@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from etchscope.align import AlignedStack, Member
-from etchscope.foil import BadInput, PitList, Similarity, foil_to_tile
+from etchscope.foil import BadInput, PitList, Similarity, foil_to_tile, holes_of
 from etchscope.foil.types import Bools
 from etchscope.ingest import OfSurface
 from etchscope.store import Store
@@ -41,7 +41,7 @@ def list_of_scan(store: Store, scan: str, *, surface: OfSurface = "top") -> PitL
     if surface != "any":
         pits = pits[pits["surface"] != ("bottom" if surface == "top" else "top")]
     pits = pits.reset_index(drop=True)
-    return PitList(scan, record.foil, record.side, pits, record.image_size)
+    return PitList(scan, record.foil, record.side, pits, record.image_size, holes_of(record))
 
 
 def save_alignment(folder: Path, stack: AlignedStack) -> Path:
