@@ -23,6 +23,7 @@ __all__ = ["match_map", "residual_figure", "residual_map", "tolerance_figure", "
 
 _BINS = 20
 _FEW = 3
+_A_CELL = 6  # matches in a cell of the map
 _MATCH_COLOURS = {"matched": "#BBBBBB", "first": COLOURS["top"], "second": COLOURS["bottom"]}
 
 
@@ -84,16 +85,19 @@ def _running(at: Floats, values: Floats) -> tuple[Any, Any, Any]:
 
 @mpl.rc_context(RC)
 def residual_map(pairs: pd.DataFrame, *, title: str = "") -> Figure:
-    """Return the median residual over the foil as arrows, on a raster of 20 cells across.
+    """Return the median residual over the foil as arrows, on a raster of up to 20 cells across.
+
+    Cells hold six matches on average, or more; those with fewer than three are left empty.
 
     Raises
     ------
-    BadInput : a column is missing, or there is no match.
+    BadInput : a column is missing, or there are fewer than three matches in each cell.
     """
     shown = drawable(pairs, ["x_mm", "y_mm", "dx_mm", "dy_mm"], "matches").astype(float)
     x, y = shown["x_mm"].to_numpy(), shown["y_mm"].to_numpy()
     width, height = max(np.ptp(x), 1e-6), max(np.ptp(y), 1e-6)
-    bins = [_BINS, max(round(_BINS * height / width), 1)]
+    across = int(np.clip(np.sqrt(len(x) / _A_CELL * width / height), 1, _BINS))
+    bins = [across, int(np.clip(round(across * height / width), 1, _BINS))]
     medians = []
     for name in ("dx_mm", "dy_mm"):
         median, ex, ey, _ = binned_statistic_2d(
