@@ -118,3 +118,13 @@ def test_the_accidental_matches_are_those_of_the_local_densities(real_lists):
         assert 8 * expected == pytest.approx(counted.sum(), abs=1.96 * np.sqrt(counted.sum()))
         uniform = len(c1) * len(other) / np.prod(np.ptp(c1, axis=0)) * np.pi * TOLERANCE_MM**2
         assert uniform < 0.85 * counted.mean()
+
+
+def test_rims_of_datum_holes_are_left_out(scattered):
+    pits = pd.DataFrame(scattered, columns=["x_mm", "y_mm"])
+    given = PitList("a", "a", "front", pits, holes_mm=((10.0, 10.0),))
+    _, xy, row = once(given, hole_mm=3.0)
+    assert (np.hypot(*(xy - 10).T) >= 3).all()
+    near = np.hypot(*(scattered - 10).T) < 3
+    assert near.any()
+    assert sorted({*row, *np.flatnonzero(near)}) == list(range(400))

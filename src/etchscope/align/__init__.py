@@ -8,6 +8,7 @@ from etchscope.align.coincidence import (
     require_multiplicity,
     tag_and_probe,
 )
+from etchscope.align.datum import find_holes
 from etchscope.align.mosaic import Mosaic, copies, solve_mosaic, uncut
 from etchscope.align.register import TOLERANCE_MM, Evidence, Registration, register
 from etchscope.align.stack import HOLE_MM, MERGE_MM, AlignedStack, Member, align_stack, once
@@ -28,6 +29,7 @@ __all__ = [
     "beam_direction",
     "coincidences",
     "copies",
+    "find_holes",
     "once",
     "register",
     "require_multiplicity",

@@ -45,6 +45,9 @@ def align_command(
     hole_um: Annotated[
         float, typer.Option(min=0, help="Pits nearer than that to a datum hole are left out.")
     ] = 1000 * HOLE_MM,
+    look_for_holes: Annotated[
+        bool, typer.Option("--find-holes", help="Look for datum holes that a scan does not state.")
+    ] = False,
     mirror: Annotated[
         Literal["no", "yes", "find"],
         typer.Option(help="Whether lists are mirrored against the first."),
@@ -68,7 +71,7 @@ def align_command(
     Example: etchscope align c1.csv c2.csv d.csv -o aligned
     """
     opened = None if store is None else Store.open(store)
-    given = [_list(name, opened, surface) for name in lists]
+    given = [_list(name, opened, surface, look_for_holes) for name in lists]
     with progress_bar("Aligning", 2) as bar:
         stack = align_stack(
             given,
@@ -94,12 +97,12 @@ def align_command(
     typer.echo(f"{written}\n{page}")
 
 
-def _list(name: str, store: Store | None, surface: OfSurface) -> PitList:
+def _list(name: str, store: Store | None, surface: OfSurface, look_for_holes: bool) -> PitList:
     path = Path(name)
     if path.is_file():
         return read_pit_list(path, surface=surface)
     if store is not None and name in store.scans():
-        return list_of_scan(store, name, surface=surface)
+        return list_of_scan(store, name, surface=surface, look_for_holes=look_for_holes)
     known = "" if store is None else f", or a scan of {store.path} ({', '.join(store.scans())})"
     raise BadInput("align", f"a file of pits{known}", repr(name))
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from etchscope.align import AlignedStack, Member
-from etchscope.foil import BadInput, PitList, Similarity, foil_to_tile, holes_of
+from etchscope.align import AlignedStack, Member, find_holes
+from etchscope.foil import BadInput, PitList, Similarity, foil_to_tile, holes_of, tile_to_foil
 from etchscope.foil.types import Bools
 from etchscope.ingest import OfSurface
 from etchscope.store import Store
@@ -17,6 +17,7 @@ from etchscope.store.alignments import ALIGNMENT_FILE, read_alignment, write_ali
 
 __all__ = [
     "CoincidenceLabels",
+    "find_datum",
     "label_from_coincidence",
     "list_of_scan",
     "load_alignment",
@@ -24,8 +25,37 @@ __all__ = [
 ]
 
 
-def list_of_scan(store: Store, scan: str, *, surface: OfSurface = "top") -> PitList:
+def find_datum(store: Store, scan: str) -> tuple[tuple[int, float, float], ...]:
+    """Return (tile, x_px, y_px) of each datum hole that the pictures of a scan show whole.
+
+    The backlit picture is searched, or else the first.
+
+    Raises
+    ------
+    BadInput : no such scan, its scale is unknown, or its pictures are damaged.
+    """
+    record = store.scan(scan)
+    if record.pixel_size_um is None:
+        raise BadInput(f"scan {scan}", "a pixel size", "none", hint="Give pixel_size_um.")
+    backlit = record.indices("backlit")
+    channel = int(backlit[0]) if len(backlit) else 0
+    numbers = [tile.number for tile in record.included]
+    out = []
+    for number, pictures in zip(numbers, store.read_tiles(scan, numbers), strict=True):
+        holes = find_holes(pictures[channel], record.pixel_size_um)
+        out += [(number, x, y) for x, y in holes[["x_px", "y_px"]].to_numpy(float).tolist()]
+    return tuple(out)
+
+
+def list_of_scan(
+    store: Store, scan: str, *, surface: OfSurface = "top", look_for_holes: bool = False
+) -> PitList:
     """Return the pits of a scan's latest run as a list, in the scan's foil frame.
+
+    Parameters
+    ----------
+    surface : see ``ingest.read_pit_list``.
+    look_for_holes : on the pictures, where the scan does not state its datum holes.
 
     Raises
     ------
@@ -41,7 +71,15 @@ def list_of_scan(store: Store, scan: str, *, surface: OfSurface = "top") -> PitL
     if surface != "any":
         pits = pits[pits["surface"] != ("bottom" if surface == "top" else "top")]
     pits = pits.reset_index(drop=True)
-    return PitList(scan, record.foil, record.side, pits, record.image_size, holes_of(record))
+    holes = holes_of(record)
+    if look_for_holes and not holes:
+        # In the frame that the scan has, which found holes do not change.
+        found = find_datum(store, scan)
+        tile = np.array([t for t, _, _ in found], np.int64)
+        x_px, y_px = (np.array([h[k] for h in found], float) for k in (1, 2))
+        x_mm, y_mm = tile_to_foil(tile, x_px, y_px, record)
+        holes = tuple(zip(x_mm.tolist(), y_mm.tolist(), strict=True))
+    return PitList(scan, record.foil, record.side, pits, record.image_size, holes)
 
 
 def save_alignment(folder: Path, stack: AlignedStack) -> Path:
