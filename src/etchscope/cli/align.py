@@ -109,8 +109,8 @@ def _list(name: str, store: Store | None, surface: OfSurface, look_for_holes: bo
 
 def _registrations(stack: AlignedStack) -> Table:
     out = Table(title=f"matches within {1000 * stack.tolerance_mm:.4g} µm, one to one")
-    out.add_column("list")
-    out.add_column("with")
+    out.add_column("list", no_wrap=True)
+    out.add_column("with", no_wrap=True)
     for name in ("pits", "matches", "by chance", "rotation (deg)", "scale", "residual (µm)"):
         out.add_column(name, justify="right")
     for m in stack.members:
@@ -135,7 +135,7 @@ def _registrations(stack: AlignedStack) -> Table:
 
 def _efficiencies(stack: AlignedStack) -> Table:
     out = Table(title="efficiency of each surface, from what the others show")
-    out.add_column("list")
+    out.add_column("list", no_wrap=True)
     for name in ("tags shown", "by chance", "efficiency"):
         out.add_column(name, justify="right")
     for e in stack.efficiencies():
