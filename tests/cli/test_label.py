@@ -61,7 +61,7 @@ def answer(capsys, *words):
 
 def test_every_command_has_an_example_that_is_understood(capsys):
     commands = typer.main.get_command(app).commands
-    assert list(commands) == ["import", "export", "ls", "conflicts"]
+    assert list(commands) == ["import", "export", "ls", "conflicts", "from-coincidence"]
     assert main(["label", "--help"]) == 0
     listed = capsys.readouterr().out
     for name, command in commands.items():
