@@ -330,7 +330,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_search(
 ):
     monkeypatch.setattr(analyse, "find", lambda *_, **__: pytest.fail("searched"))
     told = refused(capsys, "find", store, "-o", tmp_path / "pits.txt")
-    assert "pits.txt: expected a name that ends in .csv or .parquet, found '.txt'" in told
+    assert "pits.txt: expected a name that ends in .csv, .parquet or .root, found '.txt'" in told
     told = refused(capsys, "find", store, "-o", tmp_path / "none" / "pits.csv")
     assert "pits.csv: expected an existing folder" in told
     (tmp_path / "folder.csv").mkdir()

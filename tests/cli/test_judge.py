@@ -1,5 +1,6 @@
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -139,3 +140,87 @@ def test_report_asks_for_the_scan_where_several_have_runs(store, tmp_path):
         BadInput, match="--scan: expected one of F1-back, F1-front, found none given"
     ):
         run("report", store.path, "-o", tmp_path / "out")
+
+
+@pytest.fixture
+def foils(tmp_path):
+    rng = np.random.default_rng(1)
+    truth = rng.uniform(0, 9, (60, 2))
+    for name, xy in (
+        ("truth", truth),
+        ("one", truth[:50] + 0.001),
+        ("two", np.concatenate([truth[20:] + 0.001, [[20.0, 20.0]]])),
+    ):
+        pd.DataFrame(xy, columns=["x_mm", "y_mm"]).to_csv(tmp_path / f"{name}.csv", index=False)
+    names = ["--truth", tmp_path / "truth.csv", "--found", tmp_path / "one.csv"]
+    return ["evaluate", *names, "--tolerance-mm", "0.05"]
+
+
+def test_evaluate_tells_curves_parts_and_who_finds_what(foils, tmp_path, capsys):
+    run(
+        *foils,
+        "--other",
+        tmp_path / "two.csv",
+        "--curve",
+        "0.0001,0.05",
+        "--by",
+        "region",
+        "--json",
+    )
+    told = json.loads(capsys.readouterr().out)
+    assert [row["efficiency"] for row in told["curve"]] == [0, pytest.approx(50 / 60)]
+    counts = [told["other"][k] for k in ("both", "only_first", "only_second", "neither")]
+    assert counts == [30, 20, 10, 0]
+    assert sum(row["truths"] for row in told["by"]["rows"]) == 60
+    assert told["fragments"] == {"torn": 0, "joined": 0, "fakes": 0}
+    run(*foils, "--other", tmp_path / "two.csv", "--curve", "0.05", "--by", "density")
+    text = capsys.readouterr().out
+    assert "only the first 20, only the other 10" in text
+    assert "against the tolerance in mm" in text
+
+
+def test_evaluate_writes_lists_and_figures(foils, tmp_path):
+    out = ["--lists", tmp_path / "lists", "--figures", tmp_path / "figures", "--curve", "0.01,0.05"]
+    run(*foils, "--other", tmp_path / "two.csv", *out)
+    assert len(pd.read_csv(tmp_path / "lists" / "false_negatives.csv")) == 10
+    assert set(pd.read_csv(tmp_path / "lists" / "truths.csv")["found_by"]) == {
+        "both",
+        "only_first",
+        "only_second",
+    }
+    assert {p.name for p in (tmp_path / "figures").iterdir()} == {"map.png", "curve.png"}
+
+
+def test_evaluate_merges_copies(foils, tmp_path, capsys):
+    twice = pd.read_csv(tmp_path / "one.csv")
+    pd.concat([twice, twice + 0.01]).to_csv(tmp_path / "one.csv", index=False)
+    run(*foils, "--json")
+    torn = json.loads(capsys.readouterr().out)
+    assert (torn["false_pos"], torn["fragments"]["torn"]) == (50, 50)
+    run(*foils, "--merge-mm", "0.02", "--json")
+    assert json.loads(capsys.readouterr().out)["false_pos"] == 0
+
+
+def test_evaluate_refuses_tolerances_that_are_none(foils):
+    with pytest.raises(BadInput, match="--curve: expected tolerances in mm as 2,4,6, found '1;2'"):
+        run(*foils, "--curve", "1;2")
+
+
+PB = Path(__file__).parents[3] / "shared" / "data" / "moedal_pb"
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not PB.is_dir(), reason=f"{PB} is absent")
+def test_the_nine_published_rows_come_out(tmp_path, capsys):
+    def write(name, points):
+        pd.DataFrame(points, columns=["x_px", "y_px"]).to_csv(tmp_path / name, index=False)
+        return tmp_path / name
+
+    truth = write("truth.csv", json.loads((PB / "truth_foil_xy_px.json").read_text()))
+    lists = json.loads((PB / "predictions_foil_xy_px.json").read_text())
+    for name, row in json.loads((PB / "published_counts.json").read_text())["rows"].items():
+        found = write("found.csv", lists[name])
+        rule = ["--rule", "nearest", "--tolerance-px", "15", "--json"]
+        run("evaluate", "--truth", truth, "--found", found, *rule)
+        told = json.loads(capsys.readouterr().out)
+        assert {k: told[k] for k in row} == row

@@ -8,7 +8,7 @@ import typer.main
 
 from etchscope.cli.app import main
 from etchscope.cli.label import app
-from etchscope.foil import DEFAULT_TAXONOMY, Channel, Foil, Scan, Tile
+from etchscope.foil import DEFAULT_TAXONOMY, Channel, Foil, Scan, Tile, tile_to_foil
 from etchscope.store import Store, TilePictures
 
 TABLE = (
@@ -61,7 +61,7 @@ def answer(capsys, *words):
 
 def test_every_command_has_an_example_that_is_understood(capsys):
     commands = typer.main.get_command(app).commands
-    assert list(commands) == ["import", "export", "ls", "conflicts"]
+    assert list(commands) == ["import", "export", "ls", "conflicts", "from-coincidence"]
     assert main(["label", "--help"]) == 0
     listed = capsys.readouterr().out
     for name, command in commands.items():
@@ -188,3 +188,29 @@ def test_rm_says_how_many_labels_stay(labelled, capsys):
     out = capsys.readouterr().out
     assert "This stays:\n  foil F1, 7 labels\n" in out
     assert len(labelled.labels(latest=False)) == 7
+
+
+def test_labels_from_a_coincidence(store, tmp_path, capsys):
+    rng = np.random.default_rng(2)
+    scan = store.scan("F1-front")
+    numbers = rng.choice([t.number for t in scan.tiles], 60)
+    height, width = scan.image_size
+    x_px, y_px = rng.uniform(1, width - 1, 60), rng.uniform(1, height - 1, 60)
+    x_mm, y_mm = tile_to_foil(numbers, x_px, y_px, scan)
+    lists = []
+    for name, foil in (("a", "A"), ("b", "B"), ("target", "F1")):
+        path = tmp_path / f"{name}.csv"
+        pd.DataFrame({"x_mm": x_mm, "y_mm": y_mm, "foil": foil}).to_csv(path, index=False)
+        lists.append(str(path))
+    out = str(tmp_path / "out")
+    options = ["-o", out, "--tolerance-um", "5", "--max-rotation-deg", "0.5"]
+    assert main(["align", *lists, *options]) == 0
+    words = ["label", "from-coincidence", str(store.path), "--alignment", out, "--for", "target"]
+    assert main([*words, "--foils", "2", "--most-p", "1"]) == 0
+    assert "labels added, 0 were there already" in capsys.readouterr().out
+    labels = store.labels(foil="F1")
+    assert len(labels) > 40
+    assert set(labels["source"]) == {"coincidence"}
+    assert main([*words, "--most-p", "1", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["added"], told["known"]) == (0, told["places"] - told["outside"])

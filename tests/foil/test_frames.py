@@ -13,10 +13,12 @@ from etchscope.foil import (
     Scan,
     Tile,
     foil_frame,
+    foil_to_tile,
     in_polygon,
     stage_to_tile,
     tile_to_foil,
     tile_to_stage,
+    tile_transform,
 )
 
 PB = Path(__file__).parents[3] / "shared" / "data" / "moedal_pb"
@@ -209,3 +211,50 @@ def test_published_foil_coordinates_come_out(name):
     # The list is in whole pixels, cut off towards 0; a few lie within rounding of the next one.
     assert np.abs(ours - published).max() < 1.001
     assert (np.trunc(ours) == published).mean() > 0.999
+
+
+@given(angle_rad=angle, mirrored=st.booleans(), x=number, y=number)
+def test_a_frames_transform_is_the_frame(angle_rad, mirrored, x, y):
+    frame = FoilFrame(2.0, -3.0, angle_rad, mirrored)
+    expected = np.column_stack(frame.from_stage(np.array([x]), np.array([y])))
+    np.testing.assert_allclose(frame.transform.apply([[x, y]]), expected, atol=1e-9)
+
+
+def test_pixels_of_a_tile_go_to_the_foil_by_composition(make_scan):
+    for side in ("front", "back"):
+        scan = make_scan(side=side, datum=HOLES)
+        way = tile_transform(scan, 2).then(foil_frame(scan).transform)
+        expected = tile_to_foil(np.array([2, 2]), np.array([4.0, 50]), np.array([7.0, 11]), scan)
+        np.testing.assert_allclose(way.apply([[4, 7], [50, 11]]), np.column_stack(expected))
+        assert (way.source, way.target) == ("tile 2 px", "foil mm")
+    with pytest.raises(BadInput, match="one of its tiles, found tile 9"):
+        tile_transform(make_scan(), 9)
+
+
+@pytest.mark.parametrize("side", ["front", "back"])
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 1, 0, 2)])
+def test_points_of_the_foil_come_back_into_their_tile(make_scan, side, order):
+    scan = make_scan(side=side)
+    scan = scan.model_copy(update={"tiles": tuple(scan.tiles[n] for n in order)})
+    tile, x_px, y_px = np.array([0, 1, 2, 3]), np.array([5.0, 30, 40, 20]), np.full(4, 20.0)
+    x_mm, y_mm = tile_to_foil(tile, x_px, y_px, scan)
+    back = foil_to_tile(x_mm, y_mm, scan)
+    assert back["tile"].tolist() == tile.tolist()
+    np.testing.assert_allclose(back[["x_px", "y_px"]], np.column_stack([x_px, y_px]))
+
+
+def test_of_overlapping_tiles_it_is_the_one_that_shows_more(make_scan):
+    scan = make_scan()  # tiles 0 and 2 overlap by 10 px: 50 in one is 0 in the other
+    x_mm, y_mm = tile_to_foil(np.array([0, 0]), np.array([53.0, 56.0]), np.full(2, 20.0), scan)
+    back = foil_to_tile(x_mm, y_mm, scan)
+    assert back["tile"].tolist() == [0, 2]
+    np.testing.assert_allclose(back["x_px"], [53, 6])
+
+
+def test_a_point_outside_every_tile_says_so(make_scan):
+    scan = make_scan()
+    x_mm, y_mm = tile_to_foil(np.array([0, 0, 0]), np.array([-0.4, -0.6, 9]), np.full(3, 9.0), scan)
+    back = foil_to_tile(np.append(x_mm, 900.0), np.append(y_mm, 0.0), scan)
+    assert back["tile"].isna().tolist() == [False, True, False, True]
+    assert back["x_px"].isna().tolist() == [False, True, False, True]
+    assert foil_to_tile(np.empty(0), np.empty(0), scan)["tile"].dtype == "Int64"

@@ -67,7 +67,7 @@ def test_any_table_of_points_can_be_read(tmp_path):
         ("a.csv", b"x_px,y_px\n\xff\xfe,2\n", r"a\.csv: "),
         ("a.parquet", b"PAR1 no", r"a\.parquet: expected an intact Parquet file"),
         ("a.parquet", None, r"a\.parquet: expected an intact Parquet file"),
-        ("a.txt", b"", r"a\.txt: expected a \.csv or \.parquet table, found '\.txt'"),
+        ("a.txt", b"", r"a\.txt: expected a \.csv, .*or \.json table, found '\.txt'"),
     ],
 )
 def test_bad_tables_name_the_file(tmp_path, name, content, match):

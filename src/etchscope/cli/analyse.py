@@ -62,8 +62,8 @@ def require_output(path: Path | None) -> None:
     """Refuse a table that could not be written, before the search and not after it."""
     if path is None:
         return
-    if path.suffix.lower() not in (".csv", ".parquet"):
-        raise BadInput(path, "a name that ends in .csv or .parquet", repr(path.suffix))
+    if path.suffix.lower() not in (".csv", ".parquet", ".root"):
+        raise BadInput(path, "a name that ends in .csv, .parquet or .root", repr(path.suffix))
     if path.is_dir():
         raise BadInput(path, "a file to write", "a folder")
     if not os.access(path.parent, os.W_OK):
@@ -103,7 +103,7 @@ def find_command(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Pit table, .csv or .parquet."),
+        typer.Option("--output", "-o", metavar="FILE", help="Pit table: .csv, .parquet or .root."),
     ] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write a report of each run.")
@@ -215,7 +215,7 @@ def _export(store: Store, runs: list[str], path: Path) -> None:
 def export(
     store: Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="Table, .csv or .parquet.")
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Table: .csv, .parquet or .root.")
     ],
     scan: Annotated[str | None, typer.Option(help="Scan [all that were searched].")] = None,
     run: Annotated[str | None, typer.Option(help="Run [the latest of each scan].")] = None,

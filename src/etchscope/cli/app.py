@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from etchscope.cli import analyse, data, demo, judge, label, learn, model, simulate
+from etchscope.cli import align, analyse, data, demo, judge, label, learn, model, simulate
 from etchscope.foil import EtchscopeError
 
 __all__ = ["app", "main"]
@@ -31,6 +31,7 @@ _GROUPS = (
     simulate.COMMANDS,
     analyse.COMMANDS,
     learn.COMMANDS,
+    align.COMMANDS,
     judge.COMMANDS,
 )
 _COMMANDS: dict[str, Callable[..., None]] = {}

@@ -1,17 +1,15 @@
 """Commands that judge a result: evaluate, report."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
 import pandas as pd
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from etchscope.cli.progress import progress_bar
-from etchscope.evaluate import Evaluation, Proportion, evaluate
+from etchscope.cli.verdict import parts_of, tell, write_figures, write_lists
+from etchscope.evaluate import Evaluation, evaluate, without_copies
 from etchscope.foil import BadInput
 from etchscope.store import Store, read_table
 
@@ -19,8 +17,10 @@ __all__ = ["COMMANDS"]
 
 
 def evaluate_command(
-    truth: Annotated[Path, typer.Option(metavar="TABLE", help="True pits, .csv or .parquet.")],
-    found: Annotated[Path, typer.Option(metavar="TABLE", help="Found pits, .csv or .parquet.")],
+    truth: Annotated[
+        Path, typer.Option(metavar="TABLE", help="True pits: .csv, .parquet, .root, .json.")
+    ],
+    found: Annotated[Path, typer.Option(metavar="TABLE", help="Found pits, likewise.")],
     rule: Annotated[
         Literal["one-to-one", "nearest"], typer.Option(help="How points are matched.")
     ] = "one-to-one",
@@ -31,7 +31,28 @@ def evaluate_command(
         float | None, typer.Option(help="Closer than this matches, by x_mm, y_mm.")
     ] = None,
     by: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Efficiency for each value of the truth's.")
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="Break down by a column of the truth; or by region, density."
+        ),
+    ] = None,
+    merge_px: Annotated[
+        float | None, typer.Option(help="Rows of one list nearer than that are one pit.")
+    ] = None,
+    merge_mm: Annotated[
+        float | None, typer.Option(help="The same by x_mm, y_mm, of different tiles.")
+    ] = None,
+    other: Annotated[
+        Path | None, typer.Option(metavar="TABLE", help="Another search, for who finds what.")
+    ] = None,
+    curve: Annotated[
+        str | None, typer.Option(metavar="T,T,...", help="Also at these tolerances.")
+    ] = None,
+    lists: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write true, missed and false pits there.")
+    ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Draw a map and curves there.")
     ] = None,
     image_size: Annotated[
         tuple[int, int] | None,
@@ -48,55 +69,40 @@ def evaluate_command(
     """
     if tolerance_px is None and tolerance_mm is None:
         raise BadInput("tolerance", "--tolerance-px or --tolerance-mm", "neither")
-    e = evaluate(
-        read_table(truth),
-        read_table(found),
-        rule=rule,
-        tolerance_px=tolerance_px,
-        tolerance_mm=tolerance_mm,
-        image_size=image_size,
-        confidence=confidence,
-    )
-    table = None if by is None else e.by(by)
-    if as_json:
-        told = e.to_dict()
-        if by is not None and table is not None:
-            rows = json.loads(table.to_json(orient="records", double_precision=15))
-            told["by"] = {"column": by, "rows": rows}
-        typer.echo(json.dumps(told, ensure_ascii=False, indent=1, allow_nan=False))
-        return
-    console = Console()
-    console.print(_figures(e))
-    if table is not None:
-        console.print(_breakdown(table))
+    unit: Literal["px", "mm"] = "px" if tolerance_mm is None else "mm"
+
+    def judged(found_pits: pd.DataFrame) -> Evaluation:
+        return evaluate(
+            once(read_table(truth)),
+            once(found_pits),
+            rule=rule,
+            tolerance_px=tolerance_px,
+            tolerance_mm=tolerance_mm,
+            image_size=image_size,
+            confidence=confidence,
+        )
+
+    def once(table: pd.DataFrame) -> pd.DataFrame:
+        for reach, of in ((merge_px, "px"), (merge_mm, "mm")):
+            if reach is not None:
+                table = without_copies(table, reach, "px" if of == "px" else "mm")
+        return table
+
+    e = judged(read_table(found))
+    second = None if other is None else judged(read_table(other))
+    parts = parts_of(e, by=by, second=second, tolerances=_tolerances(curve, unit))
+    if lists is not None:
+        write_lists(e, second, lists)
+    if figures is not None:
+        write_figures(e, second, parts, figures)
+    tell(e, parts, as_json=as_json)
 
 
-def _figures(e: Evaluation) -> Table:
-    within = f", within {' and '.join(e.grouped_by)}" if e.grouped_by else ""
-    out = Table(
-        title=f"{e.rule}, closer than {e.tolerance:g} {e.unit}{within}",
-        caption=f"{e.matching.true_pos:,} found, {e.matching.false_neg:,} missed, "
-        f"{e.matching.false_pos:,} false; intervals at {100 * e.confidence:g} %",
-    )
-    out.add_column("")
-    for name in ("value", "counts", "by chance (turned by 180°)"):
-        out.add_column(name, justify="right")
-
-    def line(what: str, p: Proportion, chance: Proportion) -> None:
-        out.add_row(what, str(p), f"{p.successes:,} of {p.trials:,}", str(chance))
-
-    line("efficiency", e.efficiency, e.chance_efficiency)
-    line("purity", e.purity, e.chance_purity)
-    return out
-
-
-def _breakdown(by: pd.DataFrame) -> Table:
-    out = Table()
-    for place, name in enumerate(by.columns):
-        out.add_column(str(name), justify="left" if place == 0 else "right")
-    for row in by.itertuples(index=False, name=None):
-        out.add_row(*(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row))
-    return out
+def _tolerances(text: str | None, unit: str) -> list[float]:
+    try:
+        return [] if text is None else [float(word) for word in text.split(",")]
+    except ValueError as error:
+        raise BadInput("--curve", f"tolerances in {unit} as 2,4,6", repr(text)) from error
 
 
 def report_command(

@@ -1,6 +1,24 @@
 """Evaluation: matching, efficiency, purity, chance, calibration; agreement of labels."""
 
+from etchscope.evaluate.accidental import (
+    Accidental,
+    accidental_matches,
+    hull,
+    in_hull,
+    local_rate,
+    shifted_matches,
+)
 from etchscope.evaluate.agreement import CONFLICT_COLUMNS, conflicts
+from etchscope.evaluate.breakdown import (
+    CURVE_COLUMNS,
+    Fragments,
+    breakdown,
+    density_classes,
+    fragments,
+    regions,
+    tolerance_curve,
+    without_copies,
+)
 from etchscope.evaluate.calibration import (
     CALIBRATION_COLUMNS,
     calibration_table,
@@ -16,6 +34,7 @@ from etchscope.evaluate.matching import (
     match_nearest,
     match_one_to_one,
 )
+from etchscope.evaluate.methods import MethodComparison, compare_methods
 from etchscope.evaluate.search import (
     Search,
     free_response,
@@ -28,24 +47,40 @@ __all__ = [
     "CALIBRATION_COLUMNS",
     "CONFIDENCE_1_SIGMA",
     "CONFLICT_COLUMNS",
+    "CURVE_COLUMNS",
+    "Accidental",
     "Evaluation",
+    "Fragments",
     "Matching",
+    "MethodComparison",
     "Proportion",
     "Rule",
     "Search",
+    "accidental_matches",
     "bounding_centre",
+    "breakdown",
     "calibration_table",
+    "compare_methods",
     "conflicts",
+    "density_classes",
     "evaluate",
     "expected_calibration_error",
+    "fragments",
     "free_response",
+    "hull",
+    "in_hull",
+    "local_rate",
     "match",
     "match_nearest",
     "match_one_to_one",
     "match_particles",
     "poisson_interval",
     "proportion",
+    "regions",
     "roc_curve",
+    "shifted_matches",
     "tile_centre",
+    "tolerance_curve",
     "turn_180",
+    "without_copies",
 ]

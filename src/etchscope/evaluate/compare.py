@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from etchscope.evaluate.accidental import Accidental, accidental_matches
 from etchscope.evaluate.chance import bounding_centre, tile_centre, turn_180
 from etchscope.evaluate.intervals import Proportion, proportion
 from etchscope.evaluate.matching import Matching, Rule, match
@@ -27,6 +28,7 @@ class Evaluation:
     matching, chance : the matching of the list, and of the list turned by 180°.
     confidence : of the intervals.
     truth, found : the tables, as given.
+    image_size : (height, width) of a tile in px, if it was given.
     """
 
     rule: Rule
@@ -38,6 +40,35 @@ class Evaluation:
     confidence: float
     truth: pd.DataFrame = field(repr=False, compare=False)
     found: pd.DataFrame = field(repr=False, compare=False)
+    image_size: tuple[int, int] | None = None
+
+    @property
+    def points_xy(self) -> tuple[Floats, Floats]:
+        """Places of the truths and of the found points in the evaluation's unit, (n, 2), (m, 2)."""
+        return _xy(self.truth, "truth", self.unit), _xy(self.found, "found", self.unit)
+
+    def accidental(self) -> Accidental | None:
+        """Return how many truths unrelated points of the same local density would find.
+
+        None where points match within groups: a tile is too small for a ring around each point.
+        """
+        if self.grouped_by:
+            return None
+        truth_xy, found_xy = self.points_xy
+        return accidental_matches(truth_xy, found_xy, self.tolerance, rule=self.rule)
+
+    def lists(self) -> dict[str, pd.DataFrame]:
+        """Return the rows to look at: ``true_positives``, ``false_negatives``, ``false_positives``.
+
+        True positives and false negatives are rows of the truth, false positives of the found
+        table; together they are all truths, and all found points without a truth.
+        """
+        hit = self.matching.truth_hit
+        return {
+            "true_positives": self.truth[hit].reset_index(drop=True),
+            "false_negatives": self.truth[~hit].reset_index(drop=True),
+            "false_positives": self.found[~self.matching.found_hit].reset_index(drop=True),
+        }
 
     @property
     def efficiency(self) -> Proportion:
@@ -94,6 +125,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all figures for JSON."""
+        by_density = self.accidental()
         return {
             "rule": self.rule,
             f"tolerance_{self.unit}": self.tolerance,
@@ -109,6 +141,7 @@ class Evaluation:
                 "true_pos": self.chance.true_pos,
                 "efficiency": self.chance_efficiency.to_dict(),
                 "purity": self.chance_purity.to_dict(),
+                "from_densities": None if by_density is None else by_density.to_dict(),
             },
         }
 
@@ -165,7 +198,8 @@ def evaluate(
     groups = {"truth_group": truth_group, "found_group": found_group}
     matching = match(truth_xy, found_xy, tolerance, rule=rule, **groups)
     chance = match(truth_xy, turn_180(found_xy, centre), tolerance, rule=rule, **groups)
-    return Evaluation(rule, tolerance, unit, grouped_by, matching, chance, confidence, truth, found)
+    known = (rule, tolerance, unit, grouped_by, matching, chance, confidence, truth, found)
+    return Evaluation(*known, image_size)
 
 
 def _efficiency(m: Matching, confidence: float) -> Proportion:

@@ -4,10 +4,13 @@ from etchscope.foil.errors import BadInput, EtchscopeError, MachineFailed
 from etchscope.foil.frames import (
     FoilFrame,
     foil_frame,
+    foil_to_tile,
+    holes_of,
     in_polygon,
     stage_to_tile,
     tile_to_foil,
     tile_to_stage,
+    tile_transform,
 )
 from etchscope.foil.labels import (
     LABEL_COLUMNS,
@@ -22,9 +25,12 @@ from etchscope.foil.labels import (
     succession,
     with_ids,
 )
+from etchscope.foil.lists import PitList
+from etchscope.foil.overlaps import merge_copies
 from etchscope.foil.pits import COLUMNS, PitColumn, PitFlag, as_pits, flag_legend, has_flag
 from etchscope.foil.records import Channel, Foil, Layout, Role, Scan, Side, Stack, Tile
 from etchscope.foil.taxonomy import DEFAULT_TAXONOMY, WITHDRAWN, Taxonomy, parent
+from etchscope.foil.transforms import LengthUnit, Similarity, fit_similarity, mm_per
 
 __all__ = [
     "COLUMNS",
@@ -40,23 +46,31 @@ __all__ = [
     "LabelColumn",
     "LabelSource",
     "Layout",
+    "LengthUnit",
     "MachineFailed",
     "PitColumn",
     "PitFlag",
+    "PitList",
     "Role",
     "Scan",
     "Side",
+    "Similarity",
     "Stack",
     "Taxonomy",
     "Tile",
     "as_labels",
     "as_pits",
     "event_digests",
+    "fit_similarity",
     "flag_legend",
     "foil_frame",
+    "foil_to_tile",
     "has_flag",
+    "holes_of",
     "in_polygon",
     "latest",
+    "merge_copies",
+    "mm_per",
     "parent",
     "region_corners",
     "region_text",
@@ -64,5 +78,6 @@ __all__ = [
     "succession",
     "tile_to_foil",
     "tile_to_stage",
+    "tile_transform",
     "with_ids",
 ]

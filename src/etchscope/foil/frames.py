@@ -7,18 +7,24 @@ microscope states the centre of each tile. Foil: mm, y up, seen from the front; 
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
+from scipy.spatial import KDTree
 
 from etchscope.foil.errors import BadInput
 from etchscope.foil.records import Scan
+from etchscope.foil.transforms import Similarity
 from etchscope.foil.types import Bools, Floats
 
 __all__ = [
     "FoilFrame",
     "foil_frame",
+    "foil_to_tile",
+    "holes_of",
     "in_polygon",
     "stage_to_tile",
     "tile_to_foil",
     "tile_to_stage",
+    "tile_transform",
 ]
 
 
@@ -47,6 +53,15 @@ class FoilFrame:
         x = x_mm * c - y_mm * s + self.origin_x_mm
         y = x_mm * s + y_mm * c + self.origin_y_mm
         return (-x if self.mirrored else x), y
+
+    @property
+    def transform(self) -> Similarity:
+        """The same as a transform that can be composed, from "stage mm" to "foil mm"."""
+        # R(−a) M s: M, which mirrors, comes first, and so does a similarity's.
+        turn = Similarity(-self.angle_rad, mirrored=self.mirrored)
+        c, s = np.cos(self.angle_rad), np.sin(self.angle_rad)
+        x, y = self.origin_x_mm, self.origin_y_mm
+        return turn.moved(-(x * c + y * s), -(y * c - x * s)).named("stage mm", "foil mm")
 
 
 def _scale_mm(scan: Scan) -> float:
@@ -89,6 +104,26 @@ def stage_to_tile(
     return (x_mm - tile_x_mm) / mm + width / 2, height / 2 - (y_mm - tile_y_mm) / mm
 
 
+def tile_transform(scan: Scan, tile: int) -> Similarity:
+    """Return the transform from the pixels of one tile, "tile N px", to "stage mm".
+
+    ``tile_transform(scan, n).then(foil_frame(scan).transform)`` goes on to the foil.
+
+    Raises
+    ------
+    BadInput : no such tile, or it has no position, or the scan no pixel size.
+    """
+    positions = _positions(scan)
+    if tile not in positions:
+        raise BadInput(f"scan {scan.name}", "one of its tiles", f"tile {tile}")
+    height, width = scan.image_size
+    mm = _scale_mm(scan)
+    # y turned down is x reversed, and half a turn.
+    flip = Similarity(np.pi, mm, mirrored=True)
+    x, y = positions[tile]
+    return flip.moved(x - width / 2 * mm, y + height / 2 * mm).named(f"tile {tile} px", "stage mm")
+
+
 def foil_frame(scan: Scan) -> FoilFrame:
     """Return the scan's foil frame: datum 1 is the origin, datum 3 lies on the x axis.
 
@@ -114,6 +149,21 @@ def foil_frame(scan: Scan) -> FoilFrame:
     if np.hypot(dx, dy) < _scale_mm(scan):
         raise BadInput(f"scan {scan.name}: datum", "holes 1 and 3 apart", "the same place")
     return FoilFrame(holes[0][0], holes[0][1], float(np.arctan2(dy, dx)), mirrored)
+
+
+def holes_of(scan: Scan) -> tuple[tuple[float, float], ...]:
+    """Return the foil (x_mm, y_mm) of each datum hole of a scan; none without scale or positions.
+
+    Raises
+    ------
+    BadInput : see ``tile_to_foil``.
+    """
+    if not scan.datum:
+        return ()
+    tile, x_px, y_px = zip(*scan.datum, strict=True)
+    x, y = tile_to_foil(np.array(tile, np.int64), np.array(x_px), np.array(y_px), scan)
+    places = [(float(a), float(b)) for a, b in zip(x, y, strict=True)]
+    return tuple(place for place in places if np.isfinite(place).all())
 
 
 def tile_to_foil(
@@ -144,6 +194,44 @@ def tile_to_foil(
     at = centres[np.searchsorted(numbers, tile)]
     stage = tile_to_stage(np.asarray(x_px), np.asarray(y_px), at[:, 0], at[:, 1], scan)
     return foil_frame(scan).from_stage(*stage)
+
+
+def foil_to_tile(x_mm: Floats, y_mm: Floats, scan: Scan) -> pd.DataFrame:
+    """Return in which tile, and where in it, points of the foil lie.
+
+    Of several tiles it is the one that shows the point farthest from its edges. The order of the
+    tiles does not matter, only their positions. A tile reaches from −0.5 to size − 0.5 px.
+
+    Parameters
+    ----------
+    x_mm, y_mm : (n,) in the scan's foil frame.
+
+    Returns
+    -------
+    (n,) rows: ``tile`` Int64, ``x_px``, ``y_px`` float64, y down; null outside every tile.
+
+    Raises
+    ------
+    BadInput : a tile has no position, or the scan no pixel size.
+    """
+    height, width = scan.image_size
+    mm = _scale_mm(scan)
+    positions = _positions(scan)
+    numbers = np.array(sorted(positions))
+    centres = np.array([positions[n] for n in numbers.tolist()]).reshape(-1, 2)
+    stage = np.column_stack(foil_frame(scan).to_stage(np.asarray(x_mm), np.asarray(y_mm)))
+    # In halves of a tile, a tile is all that is no farther than 1 in x and in y of its middle,
+    # which lies half a pixel beside the reference pixel.
+    half = np.array([width, height]) / 2 * mm
+    middle = centres + np.array([-mm / 2, mm / 2])
+    distance, nearest = KDTree(middle / half).query(stage / half, p=np.inf)
+    inside = distance <= 1 + 1e-9
+    at = centres[nearest]
+    x_px, y_px = stage_to_tile(stage[:, 0], stage[:, 1], at[:, 0], at[:, 1], scan)
+    tile = pd.array(numbers[nearest], "Int64")
+    tile[~inside] = pd.NA
+    x_px, y_px = (np.where(inside, v, np.nan) for v in (x_px, y_px))
+    return pd.DataFrame({"tile": tile, "x_px": x_px, "y_px": y_px})
 
 
 def in_polygon(x: Floats, y: Floats, polygon: Floats) -> Bools:

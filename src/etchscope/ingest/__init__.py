@@ -8,11 +8,13 @@ from etchscope.ingest.labels import (
     read_class_map,
 )
 from etchscope.ingest.pictures import read_picture
+from etchscope.ingest.pit_lists import OfSurface, read_pit_list
 from etchscope.ingest.source import Overrides, Source, group_paths, open_source
 
 __all__ = [
     "ImportedLabels",
     "LabelDefaults",
+    "OfSurface",
     "Overrides",
     "Source",
     "add",
@@ -21,4 +23,5 @@ __all__ = [
     "open_source",
     "read_class_map",
     "read_picture",
+    "read_pit_list",
 ]

@@ -6,13 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from etchscope.foil import BadInput, Channel, Foil, Role, Side
+from etchscope.foil import BadInput, Channel, Foil, LengthUnit, Role, Side, mm_per
 from etchscope.foil.records import Finite, Name, Positive
 
-__all__ = ["ScanJson", "mm_per", "one_line", "read_json", "read_positions", "read_scan_json"]
+__all__ = ["ScanJson", "of_key", "one_line", "read_json", "read_positions", "read_scan_json"]
 
-PositionUnit = Literal["inch", "mm", "um"]
-_MM = {"inch": 25.4, "mm": 1.0, "um": 1e-3}
 _Pixels = Annotated[int, Field(gt=0)]
 _TileNumber = Annotated[int, Field(ge=0, strict=True)]
 _Pixel = Annotated[float, Field(allow_inf_nan=False, strict=True)]
@@ -44,7 +42,7 @@ class ScanJson(BaseModel):
     channels: Annotated[list[_ChannelJson], Field(min_length=1)]
     pixel_size_um: Positive | None = None
     image_size: Annotated[list[_Pixels], Field(min_length=2, max_length=2)] | None = None
-    position_unit: PositionUnit | None = None
+    position_unit: LengthUnit | None = None
     positions: str | None = None
     datum: list[_Datum] = []
     stack: Name | None = None
@@ -111,6 +109,20 @@ def read_json(path: Path) -> Any:
         raise BadInput(path, "JSON", "brackets nested too deep") from error
 
 
+def of_key(path: Path, key: str) -> Any:
+    """Return what stands under a key of a JSON object.
+
+    Raises
+    ------
+    BadInput : see ``read_json``; or the file has no such key.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict) or key not in value:
+        found = ", ".join(list(value)[:10]) if isinstance(value, dict) else type(value).__name__
+        raise BadInput(path, f"a key {key!r}", found)
+    return value[key]
+
+
 def one_line(where: Path | str, error: ValidationError) -> BadInput:
     """Return pydantic's first complaint as one line: file, key, expected, found."""
     first = error.errors()[0]
@@ -153,23 +165,20 @@ def read_scan_json(path: Path) -> ScanJson:
     return scan
 
 
-def mm_per(unit: PositionUnit) -> float:
-    """Return how many millimetres a unit has.
-
-    >>> mm_per("inch")
-    25.4
-    """
-    return _MM[unit]
-
-
-def read_positions(path: Path, unit: PositionUnit) -> dict[int, tuple[float, float]]:
+def read_positions(
+    path: Path, unit: LengthUnit, key: str | None = None
+) -> dict[int, tuple[float, float]]:
     """Return tile number → stage (x, y) in mm.
+
+    Parameters
+    ----------
+    key : of the scan's positions, where the file holds those of several.
 
     Raises
     ------
     BadInput : names file, tile, what was expected and what was found.
     """
-    value = read_json(path)
+    value = read_json(path) if key is None else of_key(path, key)
     if not isinstance(value, dict):
         raise BadInput(path, "an object: tile number → [x, y]", type(value).__name__)
     out: dict[int, tuple[float, float]] = {}

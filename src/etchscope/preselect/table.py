@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from etchscope.foil import PitFlag, Scan, as_pits, in_polygon, tile_to_foil, tile_to_stage
+from etchscope.foil.overlaps import better_seen, merge_copies
 from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.preselect.density import local_density
-from etchscope.preselect.overlaps import better_seen, merge_copies
 from etchscope.preselect.pairs import Pairs, pair_by_geometry
 from etchscope.preselect.settings import FindSettings
 

@@ -7,7 +7,7 @@ from etchscope.store.models import read_model, write_model
 from etchscope.store.removal import Removal
 from etchscope.store.rows import LeftOut
 from etchscope.store.store import Store
-from etchscope.store.tables import read_columns, read_table, write_labels, write_table
+from etchscope.store.tables import read_columns, read_table, write_labels, write_rows, write_table
 
 __all__ = [
     "Added",
@@ -22,5 +22,6 @@ __all__ = [
     "read_taxonomy",
     "write_labels",
     "write_model",
+    "write_rows",
     "write_table",
 ]

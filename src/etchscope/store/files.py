@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from etchscope.foil import MachineFailed
+from etchscope.foil import BadInput, MachineFailed
 
 __all__ = [
     "canonical_json",
     "delete",
     "machine_failures",
+    "made_folder",
     "sha256_of",
     "sync_path",
     "sync_tree",
@@ -62,6 +63,21 @@ def sync_tree(folder: Path) -> None:
     for path in folder.rglob("*"):
         sync_path(path)
     sync_path(folder)
+
+
+def made_folder(folder: Path) -> None:
+    """Make a folder unless it is there.
+
+    Raises
+    ------
+    BadInput : it is a file, or lies below one.
+    MachineFailed : the disk is full.
+    """
+    try:
+        with machine_failures(f"writing {folder}"):
+            folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise BadInput(folder, "a folder", "a file") from error
 
 
 @contextmanager

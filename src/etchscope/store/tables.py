@@ -1,4 +1,4 @@
-"""Pit tables as files: Parquet with its legend and units, or CSV."""
+"""Tables as files: Parquet with its legend and units, CSV, ROOT, and JSON to read."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from etchscope.foil import COLUMNS, LABEL_COLUMNS, BadInput, as_labels, as_pits, flag_legend
-from etchscope.store.files import canonical_json, written_aside
+from etchscope.store.files import canonical_json, made_folder, written_aside
+from etchscope.store.root_files import read_root, write_root
 
 __all__ = [
     "pits_to_arrow",
@@ -21,6 +22,7 @@ __all__ = [
     "read_table",
     "write_labels",
     "write_parquet",
+    "write_rows",
     "write_table",
 ]
 
@@ -86,7 +88,7 @@ def read_pits_file(path: Path) -> pd.DataFrame:
 def write_table(
     path: Path, table: pd.DataFrame, *, record: Mapping[str, Any] | None = None
 ) -> None:
-    """Write a pit table as ``.parquet`` (with units and legend) or ``.csv``, whole or not at all.
+    """Write a pit table as ``.parquet`` (with units and legend), ``.csv`` or ``.root``, whole.
 
     Parameters
     ----------
@@ -99,21 +101,38 @@ def write_table(
     BadInput : another suffix, or no such folder.
     MachineFailed : the disk is full.
     """
-    suffix = _suffix_to_write(path)
+    suffix = _suffix_to_write(path, (".csv", ".parquet", ".root"))
     with written_aside(path) as aside:
         if suffix == ".csv":
             table.to_csv(aside, index=False, lineterminator="\n")
+        elif suffix == ".root":
+            write_root(aside, table)
         else:
             write_parquet(aside, pits_to_arrow(table, record=record))
 
 
-def _suffix_to_write(path: Path) -> str:
+def _suffix_to_write(path: Path, allowed: tuple[str, ...] = (".csv", ".parquet")) -> str:
     suffix = path.suffix.lower()
-    if suffix not in (".csv", ".parquet"):
-        raise BadInput(path, "a name that ends in .csv or .parquet", repr(path.suffix))
+    if suffix not in allowed:
+        listed = f"{', '.join(allowed[:-1])} or {allowed[-1]}"
+        raise BadInput(path, f"a name that ends in {listed}", repr(path.suffix))
     if not path.parent.is_dir():
         raise BadInput(path, "an existing folder", f"no folder {path.parent}")
     return suffix
+
+
+def write_rows(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Write tables of any columns as ``{name}.csv`` into a folder, which is made if absent.
+
+    Raises
+    ------
+    BadInput : the folder is a file.
+    MachineFailed : the disk is full.
+    """
+    made_folder(folder)
+    for name, table in tables.items():
+        with written_aside(folder / f"{name}.csv") as aside:
+            table.to_csv(aside, index=False, lineterminator="\n")
 
 
 def write_labels(path: Path, labels: pd.DataFrame) -> None:
@@ -143,23 +162,46 @@ def write_labels(path: Path, labels: pd.DataFrame) -> None:
 
 
 def read_columns(path: Path, text: Iterable[str] = ()) -> pd.DataFrame:
-    """Return the table of a ``.csv`` or ``.parquet`` file as it is.
+    """Return the table of a ``.csv``, ``.parquet``, ``.root`` or ``.json`` file as it is.
+
+    JSON is a list of objects, a row each, or an object of columns.
 
     Parameters
     ----------
-    text : columns of a CSV file that are text whatever they look like.
+    text : columns that are text whatever they look like.
 
     Raises
     ------
     BadInput : absent, unreadable, or another suffix.
     """
     suffix = path.suffix.lower()
-    if suffix not in (".csv", ".parquet"):
-        raise BadInput(path, "a .csv or .parquet table", repr(path.suffix))
+    if suffix not in (".csv", ".parquet", ".root", ".json"):
+        raise BadInput(path, "a .csv, .parquet, .root or .json table", repr(path.suffix))
     if suffix == ".csv":
         return _read_csv(path, text)
+    if suffix == ".root":
+        return read_root(path)
+    if suffix == ".json":
+        return _read_json(path)
     table: pd.DataFrame = read_parquet(path).to_pandas()
     return table
+
+
+def _read_json(path: Path) -> pd.DataFrame:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise BadInput(path, "a readable file", error.strerror or str(error)) from error
+    except ValueError as error:
+        raise BadInput(path, "JSON", str(error)) from error
+    is_rows = isinstance(value, list) and all(isinstance(row, dict) for row in value)
+    is_columns = isinstance(value, dict) and all(isinstance(v, list) for v in value.values())
+    if not (is_rows or is_columns):
+        raise BadInput(path, "a list of rows as objects, or an object of columns", "another value")
+    try:
+        return pd.DataFrame(value)
+    except ValueError as error:
+        raise BadInput(path, "columns of one length", str(error)) from error
 
 
 def read_table(path: Path) -> pd.DataFrame:

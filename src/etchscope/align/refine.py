@@ -1,0 +1,89 @@
+"""From a rough transform to the best one: which pairs are true is weighed, not decided.
+
+Each moving point has, with some probability, one partner among the fixed points, at a distance
+drawn from a Gaussian; all other fixed points are unrelated, with their local density. Expectation
+and maximisation in turn give the weights of the pairs, the transform and the Gaussian's width
+(A. Myronenko and X. Song, IEEE Trans. Pattern Anal. Mach. Intell. 32 (2010) 2262, section 4, with
+a background of the local density instead of a uniform one).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from etchscope.evaluate import local_rate
+from etchscope.foil import Similarity, fit_similarity
+from etchscope.foil.types import Floats
+
+__all__ = ["Fit", "refine"]
+
+_REACH = 3.5  # standard deviations
+_ITERATIONS = 60
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A transform from moving to fixed, and what the points say of it.
+
+    ``spread_mm``: standard deviation of a true pair's distance along each axis. ``share``: of the
+    moving points that have a partner.
+    """
+
+    transform: Similarity
+    spread_mm: float
+    share: float
+
+
+def refine(
+    fixed: Floats,
+    moving: Floats,
+    start: Similarity,
+    spread_mm: float,
+    *,
+    least_spread_mm: float = 0.002,
+    max_scale_error: float = 0.02,
+) -> Fit:
+    """Return the fit that a start leads to.
+
+    Parameters
+    ----------
+    fixed, moving : (n, 2), (m, 2) mm.
+    start : from moving to fixed, right within ``spread_mm``.
+    least_spread_mm : the Gaussian gets no narrower, lest two points alone decide.
+    max_scale_error : the scale stays within 1 ± that.
+
+    Raises
+    ------
+    BadInput : see ``fit_similarity``.
+    """
+    tree = KDTree(fixed)
+    transform, spread, share, widest = start, spread_mm, 0.5, spread_mm
+    density = local_rate(start.apply(moving), fixed, spread_mm) / (np.pi * spread_mm**2)
+    density = np.maximum(density, 1e-3 * max(float(density.mean()), 1e-12))
+    for _ in range(_ITERATIONS):
+        moved = transform.apply(moving)
+        pairs = KDTree(moved).sparse_distance_matrix(tree, _REACH * spread, output_type="ndarray")
+        i, j, distance = pairs["i"], pairs["j"], pairs["v"]
+        if len(i) < 3:
+            break
+        gauss = np.exp(-(distance**2) / (2 * spread**2)) / (2 * np.pi * spread**2)
+        odds = share * gauss / density[i]
+        weight = odds / (1 - share + np.bincount(i, odds, len(moving)))[i]
+        if (weight > 1e-9).sum() < 3:
+            break
+        fitted = fit_similarity(moving[i], fixed[j], weight, mirrored=start.mirrored)
+        if abs(fitted.scale - 1) > max_scale_error:
+            fitted = fit_similarity(
+                moving[i], fixed[j], weight, mirrored=start.mirrored, fixed_scale=True
+            )
+        step = float(np.abs(fitted.apply(moving) - moved).max())
+        transform = fitted
+        wide = np.sqrt(float((weight * distance**2).sum() / (2 * weight.sum())))
+        narrowed = float(np.clip(wide, max(least_spread_mm, 0.5 * spread), widest))
+        share = float(np.clip(weight.sum() / len(moving), 1e-4, 1 - 1e-4))
+        done = step < 1e-5 and abs(narrowed - spread) < 1e-3 * spread
+        spread = narrowed
+        if done:
+            break
+    return Fit(transform, spread, share)

@@ -1,0 +1,190 @@
+"""Foils that are known by a list of pits alone: CSV, JSON, Parquet or ROOT, no pictures.
+
+A list has its places in millimetres, micrometres or inches, or in tiles' pixels; for these a
+description says where the tiles lie:
+
+    {"foil": "F1", "side": "front", "pits": "pits.csv", "pixel_size_um": 6.4516,
+     "image_size": [480, 640], "position_unit": "inch", "positions": "positions.json"}
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from etchscope.foil import (
+    COLUMNS,
+    BadInput,
+    Channel,
+    LengthUnit,
+    PitList,
+    Scan,
+    Side,
+    Tile,
+    holes_of,
+    mm_per,
+    tile_to_foil,
+)
+from etchscope.foil.records import Name, Positive
+from etchscope.ingest.scan_json import of_key, one_line, read_json, read_positions
+from etchscope.store import read_columns
+
+__all__ = ["OfSurface", "read_pit_list"]
+
+OfSurface = Literal["top", "bottom", "any"]
+_UNITS: tuple[LengthUnit, ...] = ("mm", "um", "inch")
+_TEXT = tuple(c.name for c in COLUMNS if c.dtype == "str")
+_BEYOND_PX = 1.0  # a centre may lie so far outside its tile: half of its opening shows
+
+
+class _Description(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    foil: Name
+    side: Side = "front"
+    pits: str | list[Annotated[list[float], Field(min_length=3, max_length=3)]]
+    pixel_size_um: Positive
+    image_size: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=2, max_length=2)]
+    position_unit: LengthUnit
+    positions: str
+    key: str | None = None
+    mirrored_pixels: bool = False
+    datum: list[Annotated[list[float], Field(min_length=3, max_length=3)]] = []
+
+
+def read_pit_list(
+    path: Path,
+    *,
+    foil: str | None = None,
+    side: Side | None = None,
+    surface: OfSurface = "top",
+) -> PitList:
+    """Return a list of pits; its name is that of the file.
+
+    A table needs columns x_mm, y_mm (or x_um, x_inch), in a frame seen from the front with y up. A
+    JSON file that has a key ``pits`` is a description (see above), whose ``pits`` are a table's
+    file name or rows [tile, x_px, y_px]; ``key`` names the list in files that hold several,
+    ``mirrored_pixels`` says that pits were counted in pictures mirrored left–right before, and
+    ``datum`` gives three holes as in ``scan.json``.
+
+    Parameters
+    ----------
+    foil, side : of a table that does not say; the file's name, and front, unless given.
+    surface : of pit tables, which openings: those that face the camera unless given. Openings of
+        unknown surface are always taken.
+
+    Raises
+    ------
+    BadInput : names the file and what is wrong with it: absent, damaged, no places, several foils
+        or sides in one list, a pit outside its tile or in a tile without a position.
+    """
+    if path.suffix.lower() == ".json":
+        value = read_json(path)
+        if isinstance(value, dict) and isinstance(value.get("positions"), str):
+            return _described(path, value, surface)
+    table = _of_surface(read_columns(path, _TEXT), surface)
+    table = _millimetres(path, table)
+    known = _only(path, table, "foil", foil, path.stem)
+    of_side = _only(path, table, "side", side, "front")
+    if of_side not in ("front", "back"):
+        raise BadInput(f"{path}: column side", "front or back", repr(of_side))
+    return PitList(path.stem, known, "back" if of_side == "back" else "front", table)
+
+
+def _of_surface(table: pd.DataFrame, surface: OfSurface) -> pd.DataFrame:
+    if surface == "any" or "surface" not in table.columns:
+        return table
+    other = "bottom" if surface == "top" else "top"
+    return table[table["surface"] != other].reset_index(drop=True)
+
+
+def _millimetres(path: Path, table: pd.DataFrame) -> pd.DataFrame:
+    units = [u for u in _UNITS if {f"x_{u}", f"y_{u}"} <= set(table.columns)]
+    if not units:
+        found = ", ".join(map(str, table.columns)) or "none"
+        hint = "Pixels need a description with the tiles' positions: `etchscope align --help`."
+        raise BadInput(path, "columns x_mm, y_mm, or x_um, or x_inch", found, hint=hint)
+    xy = {}
+    for axis in "xy":
+        name = f"{axis}_{units[0]}"
+        try:
+            xy[f"{axis}_mm"] = table[name].astype("float64") * mm_per(units[0])
+        except (TypeError, ValueError) as error:
+            raise BadInput(f"{path}: column {name}", "numbers", str(error)) from error
+    return table.assign(**xy)
+
+
+def _only(path: Path, table: pd.DataFrame, column: str, given: str | None, default: str) -> str:
+    """Return the one value of a column, or else what was given or is the default."""
+    values = [] if column not in table.columns else table[column].dropna().unique().tolist()
+    if len(values) > 1:
+        listed = ", ".join(map(str, values[:5]))
+        raise BadInput(f"{path}: column {column}", "one value in a list", listed)
+    if values and given is not None and values[0] != given:
+        raise BadInput(f"{path}: column {column}", given, str(values[0]))
+    return str(values[0]) if values else given or default
+
+
+def _described(path: Path, value: dict[str, Any], surface: OfSurface) -> PitList:
+    try:
+        told = _Description.model_validate(value)
+    except ValidationError as error:
+        raise one_line(path, error) from error
+    height, width = told.image_size
+    table = _of_surface(_described_pits(path, told), surface)
+    scan = _scan(path, told)
+    numbers = table["tile"].to_numpy(np.int64)
+    x_px, y_px = table["x_px"].to_numpy(float), table["y_px"].to_numpy(float)
+    if told.mirrored_pixels:
+        x_px = width - x_px
+    outside = (x_px < -_BEYOND_PX) | (x_px > width + _BEYOND_PX)
+    outside |= (y_px < -_BEYOND_PX) | (y_px > height + _BEYOND_PX)
+    if outside.any():
+        row = int(np.flatnonzero(outside)[0])
+        found = f"x_px {x_px[row]:g}, y_px {y_px[row]:g}"
+        raise BadInput(f"{path}: pit {row + 1}", f"a place in {width} × {height} px", found)
+    x_mm, y_mm = tile_to_foil(numbers, x_px, y_px, scan)
+    pits = table.assign(x_px=x_px, y_px=y_px, x_mm=x_mm, y_mm=y_mm)
+    return PitList(path.stem, told.foil, told.side, pits, (height, width), holes_of(scan))
+
+
+def _described_pits(path: Path, told: _Description) -> pd.DataFrame:
+    if isinstance(told.pits, str):
+        file = path.parent / told.pits
+        rows = of_key(file, told.key) if told.key is not None else None
+        table = read_columns(file, _TEXT) if rows is None else None
+    else:
+        file, rows, table = path, told.pits, None
+    if table is None:
+        try:
+            table = pd.DataFrame(np.array(rows, float).reshape(-1, 3))
+        except (TypeError, ValueError) as error:
+            raise BadInput(file, "rows [tile, x_px, y_px]", str(error)) from error
+        table.columns = pd.Index(["tile", "x_px", "y_px"])
+    if not {"tile", "x_px", "y_px"} <= set(table.columns):
+        raise BadInput(file, "columns tile, x_px, y_px", ", ".join(map(str, table.columns)))
+    places = table[["tile", "x_px", "y_px"]].to_numpy(float, na_value=np.nan)
+    if not np.isfinite(places).all() or (places[:, 0] % 1).any():
+        raise BadInput(file, "whole tile numbers and finite x_px, y_px", "others")
+    return table.assign(tile=places[:, 0].astype(np.int64))
+
+
+def _scan(path: Path, told: _Description) -> Scan:
+    key = told.key
+    places = read_positions(path.parent / told.positions, told.position_unit, key)
+    try:
+        return Scan(
+            name=path.stem,
+            foil=told.foil,
+            side=told.side,
+            layout="plain",
+            pixel_size_um=told.pixel_size_um,
+            image_size=(told.image_size[0], told.image_size[1]),
+            channels=(Channel(step=0, role="backlit"),),
+            datum=tuple((int(t), x, y) for t, x, y in told.datum),
+            tiles=tuple(Tile(number=n, stage_x_mm=x, stage_y_mm=y) for n, (x, y) in places.items()),
+        )
+    except ValidationError as error:
+        raise one_line(path, error) from error

@@ -1,0 +1,48 @@
+"""The figures of an evaluation: where pits were found, missed and made up; curves of tolerance."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+
+from etchscope.evaluate import Evaluation
+from etchscope.report.alignment import match_map, tolerance_figure
+from etchscope.report.style import RC, png_bytes
+from etchscope.store.files import made_folder, written_aside
+
+__all__ = ["draw_verdict"]
+
+
+def draw_verdict(e: Evaluation, curves: Mapping[str, pd.DataFrame], folder: Path) -> list[Path]:
+    """Write ``map.png`` and, where there are curves, ``curve.png``; return what was written.
+
+    Parameters
+    ----------
+    curves : name → ``evaluate.tolerance_curve``.
+
+    Raises
+    ------
+    BadInput : nothing to draw, or the folder is a file.
+    MachineFailed : the disk is full.
+    """
+    truth, found = e.points_xy
+    if e.unit == "px":  # y down
+        truth, found = truth * np.array([1, -1]), found * np.array([1, -1])
+    hit = e.matching.truth_hit
+    title = f"Efficiency {e.efficiency}, purity {e.purity}"
+    parts = (truth[hit], truth[~hit], found[~e.matching.found_hit])
+    with mpl.rc_context(RC):
+        figures = {
+            "map": png_bytes(match_map(*parts, names=("missed", "false"), title=title, unit=e.unit))
+        }
+        if curves:
+            figures["curve"] = png_bytes(tolerance_figure(curves, unit=e.unit))
+    made_folder(folder)
+    out = []
+    for name, png in figures.items():
+        with written_aside(folder / f"{name}.png") as aside:
+            aside.write_bytes(png)
+        out.append(folder / f"{name}.png")
+    return out

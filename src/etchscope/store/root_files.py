@@ -1,0 +1,85 @@
+"""Tables in ROOT files, by uproot: a tree with one branch a column.
+
+ROOT has no null: text becomes "", whole numbers and truth values become floating point with NaN
+where a column has any.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from etchscope.foil import BadInput
+
+__all__ = ["read_root", "write_root"]
+
+_TREE = "pits"
+
+
+def read_root(path: Path, tree: str | None = None) -> pd.DataFrame:
+    """Return the table of a ROOT file's tree, one column a branch with one value an entry.
+
+    Parameters
+    ----------
+    tree : its name; by default "pits", or the only tree of the file.
+
+    Raises
+    ------
+    BadInput : no such file, not ROOT, no such tree or several to choose from, or a branch with
+        several values an entry.
+    """
+    import uproot  # loads much, and few tables are ROOT files
+
+    try:
+        with uproot.open(path) as file:
+            kinds = file.classnames(recursive=True, cycle=False)
+            trees = [n for n, kind in kinds.items() if "TTree" in kind or "RNTuple" in kind]
+            wanted = tree or (_TREE if _TREE in trees or len(trees) != 1 else trees[0])
+            if wanted not in trees:
+                raise BadInput(path, f"a tree {wanted}", ", ".join(trees) or "none")
+            columns = file[wanted].arrays(library="np")
+    except BadInput:
+        raise
+    except Exception as error:
+        reason = (str(error).splitlines() or ["unreadable"])[0]
+        raise BadInput(path, "an intact ROOT file", reason) from error
+    out: dict[str, Any] = {}
+    for name, values in columns.items():
+        if values.ndim != 1 or (values.dtype == object and not _is_text(values)):
+            raise BadInput(f"{path}: branch {name}", "one value an entry", "several")
+        text = values.dtype.kind in "OU"
+        out[name] = pd.Series(values).astype("str").replace("", None) if text else values
+    return pd.DataFrame(out)
+
+
+def _is_text(values: "np.ndarray[Any, Any]") -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def write_root(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as the tree "pits"."""
+    import uproot
+
+    columns: dict[str, Any] = {}
+    kinds: dict[str, str] = {}
+    for name in table.columns:
+        values = table[name]
+        if pd.api.types.is_numeric_dtype(values):
+            has_null = bool(values.isna().any())
+            whole = pd.api.types.is_integer_dtype(values) and not has_null
+            true = pd.api.types.is_bool_dtype(values) and not has_null
+            kind = "bool" if true else "int64" if whole else "float64"
+            columns[name] = (
+                values.to_numpy(kind, na_value=np.nan)
+                if kind == "float64"
+                else (values.to_numpy(kind))
+            )
+            kinds[name] = kind
+        else:
+            columns[name] = ["" if pd.isna(v) else str(v) for v in values]
+            kinds[name] = "string"
+    with uproot.recreate(path) as file:
+        file.mktree(_TREE, kinds)
+        if len(table):
+            file[_TREE].extend(columns)

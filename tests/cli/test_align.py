@@ -1,0 +1,63 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import typer
+
+from etchscope.cli.align import COMMANDS
+from etchscope.foil import BadInput, Similarity
+
+PLACES = np.random.default_rng(5).uniform(0, [6.0, 4.0], (120, 2))
+
+
+def run(*arguments):
+    app = typer.Typer()
+    app.command(name="align")(COMMANDS["align"])
+    app([str(a) for a in arguments], standalone_mode=False)
+
+
+@pytest.fixture
+def lists(tmp_path):
+    way = Similarity(0.02, shift_x=0.1, shift_y=-0.05)
+    for name, xy in (("a", PLACES), ("b", PLACES + 0.03), ("d", way.apply(PLACES[:90]))):
+        table = pd.DataFrame({"x_mm": xy[:, 0], "y_mm": xy[:, 1]})
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    return [tmp_path / f"{name}.csv" for name in ("a", "b", "d")]
+
+
+def test_lists_are_aligned_and_everything_is_written(lists, tmp_path, capsys):
+    out = tmp_path / "out"
+    run(*lists, "-o", out, "--max-rotation-deg", "3")
+    text = capsys.readouterr().out
+    assert "matches within 77.42 µm, one to one" in text
+    assert "-1.1459" in text  # 0.02 rad back
+    written = {p.name for p in out.iterdir()}
+    assert {"alignment.json", "alignment.html", "places.parquet", "d.parquet"} <= written
+    assert {"residuals-d-a.png", "map-d-a.png", "matches-d-a.png"} <= written
+    page = (out / "alignment.html").read_text()
+    assert "Efficiencies, from the other surfaces" in page
+
+
+def test_json_for_a_program(lists, tmp_path, capsys):
+    run(*lists[:2], "-o", tmp_path / "out", "--max-rotation-deg", "1", "--json")
+    told = json.loads(capsys.readouterr().out)
+    found = told["members"][1]["registration"]
+    assert found["matches"]["one-to-one"]["counted"] == 120
+    assert found["matches"]["one-to-one"]["by_chance"]["expected"] < 30
+    assert told["efficiencies"][0]["passed"]["trials"] > 100
+
+
+def test_lists_that_do_not_match_write_nothing(lists, tmp_path):
+    pd.DataFrame(PLACES * [-1, 1], columns=["x_mm", "y_mm"]).to_csv(tmp_path / "m.csv")
+    out = tmp_path / "out"
+    with pytest.raises(BadInput, match=r"alignment of m with a: .* The mirror is given the wrong"):
+        run(lists[0], tmp_path / "m.csv", "-o", out, "--max-rotation-deg", "1")
+    assert not out.exists()
+    run(lists[0], tmp_path / "m.csv", "-o", out, "--mirror", "find", "--max-rotation-deg", "1")
+    assert (out / "alignment.json").exists()
+
+
+def test_what_is_no_list_is_named(lists, tmp_path):
+    with pytest.raises(BadInput, match=r"align: expected a file of pits, found 'absent\.csv'"):
+        run(lists[0], "absent.csv", "-o", tmp_path / "out")

@@ -1,0 +1,59 @@
+import numpy as np
+import pandas as pd
+import pytest
+import uproot
+
+from etchscope.foil import BadInput, as_pits
+from etchscope.store import read_table, write_table
+from etchscope.store.root_files import read_root, write_root
+
+
+def test_a_pit_table_comes_back(tmp_path):
+    pits = as_pits(
+        {
+            "foil": ["F1", "F1"],
+            "x_px": [1.5, 2],
+            "y_px": [3, 4.0],
+            "partner": pd.array([1, None], "Int64"),
+            "selected": pd.array([True, None], "boolean"),
+            "surface": ["top", None],
+        }
+    )
+    path = tmp_path / "pits.root"
+    write_table(path, pits)
+    pd.testing.assert_frame_equal(read_table(path)[list(pits.columns)], pits)
+
+
+def test_an_empty_table_is_one(tmp_path):
+    write_root(tmp_path / "f.root", pd.DataFrame({"x_mm": pd.Series([], dtype=float)}))
+    assert read_root(tmp_path / "f.root").shape == (0, 1)
+
+
+def test_the_only_tree_is_taken_and_one_of_several_must_be_named(tmp_path):
+    path = tmp_path / "f.root"
+    with uproot.recreate(path) as file:
+        file.mktree("events", {"x_mm": "float64"})
+        file["events"].extend({"x_mm": np.array([1.0])})
+    assert read_root(path)["x_mm"].tolist() == [1]
+    with uproot.update(path) as file:
+        file.mktree("more", {"x_mm": "float64"})
+    with pytest.raises(BadInput, match="a tree pits, found events, more"):
+        read_root(path)
+    assert read_root(path, "events")["x_mm"].tolist() == [1]
+
+
+def test_branches_with_several_values_are_refused(tmp_path):
+    path = tmp_path / "f.root"
+    with uproot.recreate(path) as file:
+        file.mktree("pits", {"x_mm": ("float64", (2,))})
+        file["pits"].extend({"x_mm": np.ones((3, 2))})
+    with pytest.raises(BadInput, match="branch x_mm: expected one value an entry, found several"):
+        read_root(path)
+
+
+def test_absent_and_damaged_files_are_named(tmp_path):
+    with pytest.raises(BadInput, match=r"absent\.root: expected an intact ROOT file"):
+        read_root(tmp_path / "absent.root")
+    (tmp_path / "bad.root").write_bytes(b"root but not really")
+    with pytest.raises(BadInput, match=r"bad\.root"):
+        read_root(tmp_path / "bad.root")
