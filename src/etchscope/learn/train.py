@@ -250,7 +250,8 @@ def train_expert(
         for place, kind in enumerate(kinds):
             if not (part == kind).any():
                 what = ("first", "second")[place] if is_binary else f"{place + 1}th"
-                raise BadInput(f"{name} set", f"labels of the {what} class", "none")
+                hint = "Label every class on more tiles, or ask for fewer folds."
+                raise BadInput(f"{name} set", f"labels of the {what} class", "none", hint)
     if start is not None:
         start.require(patches.lights, patches.pixels.shape[2])
         same = replace(
