@@ -425,7 +425,7 @@ def test_export_names_what_is_not_there(store, tmp_path, capsys):
     assert "expected a store" in refused(capsys, "export", tmp_path, "-o", output)
     assert run("find", store) == 0
     capsys.readouterr()
-    assert "'.root'" in refused(capsys, "export", store, "-o", tmp_path / "pits.root")
+    assert "'.xls'" in refused(capsys, "export", store, "-o", tmp_path / "pits.xls")
     assert not output.exists()
 
 
