@@ -23,6 +23,7 @@ __all__ = ["match_map", "residual_figure", "residual_map", "tolerance_figure", "
 
 _BINS = 20
 _FEW = 3
+_SCARCE = 300  # matches, that are drawn as larger dots
 _A_CELL = 6  # matches in a cell of the map
 _MATCH_COLOURS = {"matched": "#BBBBBB", "first": COLOURS["top"], "second": COLOURS["bottom"]}
 
@@ -47,11 +48,13 @@ def residual_figure(pairs: pd.DataFrame, *, unit: str = "µm", title: str = "") 
     axes = made.subplots(2, 2, sharey=True, sharex="col")
     # What 98 % of the residuals need; cut openings would hide the rest.
     reach = float(np.clip(np.quantile(apart, 0.98) * 1.15, 2.0, None))
+    few = len(shown) < _SCARCE
+    dots: dict[str, Any] = {"ms": 6, "alpha": 1.0} if few else {"ms": 2.5, "alpha": 0.6}
     for row, (name, values) in enumerate((("dx", um[:, 0]), ("dy", um[:, 1]))):
         for column, along in enumerate(("x", "y")):
             ax: Axes = axes[row, column]
             at = shown[f"{along}_mm"].to_numpy(float)
-            ax.plot(at, values, ".", ms=2.5, color="#9BB8CC", alpha=0.6, mew=0, rasterized=True)
+            ax.plot(at, values, ".", color="#9BB8CC", mew=0, rasterized=True, **dots)
             ax.axhline(0, color="#777777", lw=1)
             middle, low, high = _running(at, values)
             ax.fill_between(low[0], low[1], high[1], color=SERIES_COLOURS[1], alpha=0.25, lw=0)
