@@ -3,6 +3,7 @@
 import io
 import json
 import warnings
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from etchscope.foil import BadInput
 __all__ = ["to_onnx"]
 
 
-class _Whole(nn.Module):
+class _Whole(nn.Module, ABC):
     """All experts and the combiner: patches → probabilities at equal shares."""
 
     def __init__(self, model: Model) -> None:
@@ -41,8 +42,9 @@ class _Whole(nn.Module):
         score = log_p[:, self.signal] - torch.logsumexp(log_p[:, rest], 1)
         return torch.exp(log_p), score
 
+    @abstractmethod
     def _combined(self, said: list[Tensor]) -> Tensor:
-        raise NotImplementedError
+        """Return (n, k) logits of the classes from each expert's (n, outputs)."""
 
 
 class _Stacked(_Whole):
