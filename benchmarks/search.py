@@ -124,13 +124,18 @@ def trained(store: Store, scans: Sequence[str], name: str, seed: int = 0) -> Mod
 
 @dataclass(frozen=True)
 class Foil:
-    """A scored foil whose truth is known: its search by score and by the pre-selection alone."""
+    """A scored foil whose truth is known: its search by score, and by what is simpler.
+
+    ``untaught``: by the pre-selection's response to an in-out pair; ``anomaly``: by the distance
+    from background alone.
+    """
 
     truth: pd.DataFrame
     pits: pd.DataFrame
     search: Search
     candidates: pd.DataFrame
     untaught: Search
+    anomaly: Search
 
 
 def scored(store: Store, scan: SimulatedScan, folder: Path, model: str) -> Foil:
@@ -139,15 +144,23 @@ def scored(store: Store, scan: SimulatedScan, folder: Path, model: str) -> Foil:
     run = score(store, scan.scan.name, model).run
     search, candidates = search_of_run(store, run, truth, signal="hip", valid_only=False)
     pits = store.read_pits(run)
-    return Foil(truth, pits, search, candidates, by_response(pits, truth, search, scan))
+    anomaly = store.read_judged(run)["anomaly"]
+    others = (ranked_by(value, pits, truth, search, scan) for value in (pits["hip"], anomaly))
+    return Foil(truth, pits, search, candidates, *others)
 
 
-def by_response(
-    pits: pd.DataFrame, truth: pd.DataFrame, search: Search, scan: SimulatedScan
+def ranked_by(
+    value: "pd.Series[float]",
+    pits: pd.DataFrame,
+    truth: pd.DataFrame,
+    search: Search,
+    scan: SimulatedScan,
 ) -> Search:
-    """Return the search that ranks by the pre-selection's response to an in-out pair."""
+    """Return the search that ranks the finds by a value."""
     size = scan.optics.pixel_size_um
-    ranked = candidate_table(pits.assign(score=pits["hip"], **{"class": "hip"}), pixel_size_um=size)
+    ranked = candidate_table(
+        pits.assign(score=value.to_numpy(), **{"class": "hip"}), pixel_size_um=size
+    )
     true = truth[truth["class"] == "hip"]
     is_true, _ = match_particles(
         places_px(true, size),
@@ -205,6 +218,8 @@ def report(density: int, frozen: Foil, done: Foil, folder: Path, size: float) ->
     print(f"  with a candidate at all: {best}")
     print("  pre-selection alone:")
     working_points(frozen.untaught, done.untaught)
+    print("  distance from background alone:")
+    working_points(frozen.anomaly, done.anomaly)
     by_displacement(done, frozen.search.threshold_for(false_per_tile=1), size)
     ranked = done.candidates
     p = ranked["p_hip"].to_numpy(np.float64)

@@ -139,14 +139,16 @@ def test_train_says_how_many_labels_were_left_out(own, capsys):
     assert own.load_model("own")[1]["signal"] == "bottom"
 
 
-def test_train_on_a_region_and_go_on_from_a_model(own, tmp_path, capsys):
+def test_train_on_a_region_and_go_on_from_a_model(own, learnt, tmp_path, capsys):
     polygon = tmp_path / "left.json"
     polygon.write_text("[[-1, -9], [2.4, -9], [2.4, 9], [-1, 9]]")
     words = ["--region", polygon, "--start", "first", "--name", "first"]
     quick = [*QUICK[:6], "--size", "20"]
     assert "--replace" in refused(capsys, "train", own.path, *words, *quick)
     assert run("train", own.path, *words, *quick, "--replace") == 0
-    assert "on 4 tiles, 2 folds" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "on 4 tiles, 2 folds" in told
+    assert f"goes on from a model that saw labels of {learnt.scan}, so these figures" in told
     assert own.models() == ["first"]
 
 

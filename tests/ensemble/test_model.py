@@ -116,6 +116,21 @@ def test_no_patch_is_judged_as_none(stacked, labelled):
     assert len(told) == 0
 
 
+def test_what_each_expert_says_is_kept(stacked, labelled):
+    model, some = stacked.model, labelled.patches.take(np.arange(40))
+    judged, votes = model.judge(some), model.votes(some)
+    assert list(judged.columns) == model.judged_columns
+    for name, said in votes.items():
+        np.testing.assert_array_equal(judged[f"logit_{name}"], said)
+
+
+def test_what_one_expert_says_of_several_classes_is_kept(multiclass, labelled):
+    model, some = multiclass.model, labelled.patches.take(np.arange(40))
+    columns = [f"logit_all_{c}" for c in model.classes]
+    assert model.judged_columns[-4:] == columns
+    np.testing.assert_array_equal(model.judge(some)[columns], model.votes(some)["all"])
+
+
 def test_an_anomaly_is_far_from_background_alone(stacked, labelled):
     judged = stacked.model.judge(labelled.patches)
     is_hip = labelled.said == "hip"

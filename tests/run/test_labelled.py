@@ -143,6 +143,31 @@ def test_a_find_of_the_neighbouring_tile_is_the_label_s_too(make):
     assert (table["tile"].tolist(), table["x_px"].tolist()) == ([2], [9.0])
 
 
+def test_a_later_search_of_a_region_takes_no_find_away(make):
+    store = make([("hip", 1, 20, 20), ("top", 2, 10, 10)])
+    some = pits_of(scan_of(), FINDS[:1]).assign(run="here")
+    store.commit_run("here", NAME, some, {"stage": "find", "region_mm": [[0, 0], [1, 0], [0, 1]]})
+    assert the(store)[0]["pit"].tolist() == [0, 3]
+
+
+def test_only_a_region_was_searched(make):
+    store = make([("hip", 1, 20, 20), ("top", 2, 10, 10)], finds=None)
+    some = pits_of(scan_of(), FINDS[:1]).assign(run="here")
+    store.commit_run("here", NAME, some, {"stage": "find", "region_mm": [[0, 0], [1, 0], [0, 1]]})
+    assert the(store)[0]["pit"].isna().tolist() == [False, True]
+
+
+def test_a_label_of_an_opening_that_the_edge_of_the_foil_cuts(make):
+    finds = [*FINDS, (1, -6.0, 20.0)]
+    store = make([("hip", 1, -6, 20), ("top", 2, 10, 10)], finds=finds)
+    table, outside = the(store)
+    assert sorted(zip(table["said"], table["tile"], table["x_px"], table["pit"], strict=True)) == [
+        ("hip", 1, -6.0, 5),
+        ("top", 2, 10.0, 3),
+    ]
+    assert outside == 0
+
+
 def test_a_label_on_two_tiles_is_where_the_edge_is_farther(make):
     scan = scan_of(overlap_px=16)
     table, _ = the(make([("hip", 1, 60, 20)], finds=[(1, 5.0, 5.0)], scans=[scan]))

@@ -11,7 +11,8 @@ import pytest
 from etchscope.ensemble import Model, at_prior, candidate_table, partner_rows
 from etchscope.foil import BadInput, Taxonomy, in_polygon
 from etchscope.run import find
-from etchscope.run.score import latest_find, require_fit, score
+from etchscope.run.find import latest_find
+from etchscope.run.score import ranked_candidates, require_fit, score
 from etchscope.run.train import gather, train
 from etchscope.store import Store, read_model
 
@@ -508,6 +509,66 @@ def test_selected_follows_the_working_point(own, learnt, calm, which):
     is_signal = best["selected"] & (best["class"] == "hip")
     chosen |= set(best.loc[is_signal, "partner"].dropna())
     assert set(pits.loc[pits["selected"].astype(bool), "pit"]) == chosen
+
+
+def test_another_working_point_or_prior_scores_nothing_anew(own, learnt, calm, monkeypatch):
+    first = score(own, NAME, "first", executor="inline")
+    model, judged, told = learnt.done.model, _count_judged(monkeypatch), []
+    name = as_other(own, model.at(replace(model.working_point, threshold=1e3)))
+    moved = score(own, NAME, name, executor="inline", progress=told.append)
+    own.exclude("tile = 4", "a fibre")
+    fewer = score(own, NAME, "first", prior="model", executor="inline")
+    assert (judged, sum(told)) == ([], 8)
+    assert (moved.was_done, moved.counts["selected"], fewer.tiles) == (False, 0, 7)
+    there, here = table_of(own, first), table_of(own, moved)
+    pd.testing.assert_frame_equal(
+        here.drop(columns=["run", "selected"]), there.drop(columns=["run", "selected"])
+    )
+    kept = own.read_judged(moved.run)
+    pd.testing.assert_frame_equal(own.read_judged(first.run), kept)
+    left = kept[(there["tile"] != 4).to_numpy()].reset_index(drop=True)
+    pd.testing.assert_frame_equal(own.read_judged(fewer.run), left)
+    assert own.check() == []
+
+
+def test_other_weights_score_anew(own, learnt, monkeypatch):
+    score(own, NAME, "first", executor="inline")
+    arrays, card = learnt.done.model.to_record()
+    name = own.save_model("other", arrays | {"combiner": arrays["combiner"] * 1.1}, card)
+    judged = _count_judged(monkeypatch)
+    score(own, NAME, name, executor="inline")
+    assert len(judged) == 8
+
+
+def test_candidates_come_with_what_each_expert_said_and_their_anomaly(calm, learnt):
+    table = ranked_candidates(calm[1], calm[0].run)
+    size = learnt.foil.optics.pixel_size_um
+    plain = candidate_table(table_of(calm[1], calm[0]), pixel_size_um=size)
+    pd.testing.assert_frame_equal(table[plain.columns], plain)
+    assert list(table.columns[len(plain.columns) :]) == [
+        "distance",
+        "anomaly",
+        "logit_hip-top",
+        "logit_hip-bottom",
+        "logit_top-bottom",
+        "logit_pit-misc",
+    ]
+    best = table[table["score"] > 3]
+    assert (best["logit_hip-top"] > 0).mean() > 0.9
+    assert best["anomaly"].median() > 1.2 * table["anomaly"].median()
+
+
+def test_a_run_without_what_was_judged_still_has_candidates(own):
+    run = score(own, NAME, "first", executor="inline").run
+    (own.path / "runs" / run / "judged.parquet").unlink()
+    table = ranked_candidates(own, run)
+    assert len(table) > 10
+    assert "anomaly" not in table
+
+
+def test_candidates_of_a_search_are_refused(own):
+    with pytest.raises(BadInput, match="expected a scored run, found a search"):
+        ranked_candidates(own, latest_find(own, NAME))
 
 
 def test_a_threshold_that_nothing_reaches(own, learnt):

@@ -193,6 +193,10 @@ def test_going_on_from_a_model_begins_where_it_ended(learnt):
     after = [e.history[0, 1] for e in gone_on.model.experts[expert]]
     fresh = [e.history[0, 1] for e in anew.model.experts[expert]]
     assert max(after) < min(fresh)
+    assert gone_on.model.information["start_saw"] == []
+    assert "start_saw" not in anew.model.information
+    other_folds = train(few, tiny, folds=2, seed=1, start=first.model)
+    assert other_folds.model.information["start_saw"] == [learnt.scan]
 
 
 def _of_classes(gathered, classes):

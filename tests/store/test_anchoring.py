@@ -20,8 +20,8 @@ def test_a_scan_is_placed_where_scale_and_positions_are_known(made):
     assert not is_placed(scan.model_copy(update={"tiles": (lost, *scan.tiles[1:])}))
 
 
-@pytest.mark.parametrize(("x_px", "y_px"), [(-0.5, -0.5), (15.5, 11.5), (3.25, 7.0)])
-def test_the_place_follows_from_the_tile_up_to_its_edge(store, made, x_px, y_px):
+@pytest.mark.parametrize(("x_px", "y_px"), [(-14, -14), (29, 25), (3.25, 7.0)])
+def test_the_place_follows_from_the_tile_and_its_rim(store, made, x_px, y_px):
     place = {"scan": ["F1-front"], "tile": [2], "x_px": [x_px], "y_px": [y_px]}
     labels = anchor(store, **place)
     x, y = tile_to_foil(np.array([2]), np.array([x_px]), np.array([y_px]), made.scan)
@@ -30,9 +30,9 @@ def test_the_place_follows_from_the_tile_up_to_its_edge(store, made, x_px, y_px)
 
 
 @pytest.mark.parametrize(
-    ("x_px", "y_px"), [(-0.51, 5.0), (15.51, 5.0), (5.0, -0.51), (5.0, 11.51), (900.0, 900.0)]
+    ("x_px", "y_px"), [(-14.1, 5.0), (29.1, 5.0), (5.0, -14.1), (5.0, 25.1), (900.0, 900.0)]
 )
-def test_beyond_the_edge_of_the_tile_is_no_place(store, x_px, y_px):
+def test_farther_out_than_an_opening_that_the_edge_cuts_is_no_place(store, x_px, y_px):
     with pytest.raises(BadInput, match="here: row 1: expected a place in the 16 × 12 px"):
         anchor(store, scan=["F1-front"], tile=[2], x_px=[x_px], y_px=[y_px])
 

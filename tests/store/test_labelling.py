@@ -185,7 +185,7 @@ def test_nothing_was_said(foil):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (in_tile(x_px=[61.0]), r"row 1: expected a place in the 60 × 40 px of a tile of scan"),
+        (in_tile(x_px=[75.0]), r"row 1: expected a place in the 60 × 40 px of a tile of scan"),
         (in_tile(tile=[99]), "column tile, row 1: expected a tile of scan F1-front, found tile 99"),
         (in_tile(scan=["F9-front"]), r"scans \(F1-back, F1-front\), found 'F9-front'"),
         (in_tile(foil=["F9"]), "column foil, row 1: expected F1 as of scan F1-front, found 'F9'"),

@@ -245,6 +245,11 @@ def _tell(name: str, done: "TrainedModel", outside: int) -> None:
             f"  {expert:<14} balanced accuracy {100 * figures['balanced_accuracy']:.2f} % "
             f"(folds {100 * min(of_folds):.1f} to {100 * max(of_folds):.1f}){failed}"
         )
+    if information.get("start_saw"):
+        typer.echo(
+            f"  it goes on from a model that saw labels of {', '.join(information['start_saw'])}, so "
+            "these figures flatter; measure it on another foil"
+        )
     value, low, high = (100 * v for v in point.efficiency)
     typer.echo(
         f"  working point: score {point.threshold:.2f}, efficiency {value:.1f} % "
@@ -289,7 +294,7 @@ def run_command(
 
     Example: etchscope run scan-directory --model exported-model -o pits.csv
     """
-    from etchscope.run.score import score
+    from etchscope.run.score import ranked_candidates, score
 
     require_output(output)
     require_output(candidates)
@@ -317,7 +322,7 @@ def run_command(
                 )
             reports.append(done)
             tables.append(store.read_pits(done.run))
-            ranked.append(_candidates(store, done.run))
+            ranked.append(ranked_candidates(store, done.run))
             if not as_json:
                 _tell_run(done)
         record = {"runs": [store.run_record(r.run) for r in reports]}
@@ -363,17 +368,6 @@ def _registered(store: Store, model: str, scans: list[str], *, is_temporary: boo
     return store.save_model(f"imported-{digest[:12]}", arrays, card)
 
 
-def _candidates(store: Store, run: str) -> pd.DataFrame:
-    from etchscope.ensemble import candidate_table
-
-    record = store.run_record(run)
-    if record.get("stage") != "score":
-        raise BadInput(f"run {run}", "a scored run", "a search", "Start with `etchscope run`.")
-    size = store.scan(record["scan"]).pixel_size_um
-    pits = store.read_pits(run)
-    return candidate_table(pits, pixel_size_um=size, signal=record["model"]["signal"])
-
-
 def _tell_run(done: Any) -> None:
     again = ", done before" if done.was_done else ""
     selected = done.counts["selected"]
@@ -414,10 +408,12 @@ def candidates_command(
 
     Example: etchscope candidates plate7 -o candidates.csv --sheet candidates
     """
+    from etchscope.run.score import ranked_candidates
+
     require_output(output)
     opened = Store.open(store)
     runs = [run] if run is not None else _scored_runs(opened, scan)
-    tables = [_candidates(opened, name) for name in runs]
+    tables = [ranked_candidates(opened, name) for name in runs]
     table = pd.concat(tables, ignore_index=True)
     if not every:
         table = table[table["selected"].fillna(value=False).astype(bool)]
@@ -434,8 +430,8 @@ def candidates_command(
         return
     if len(table):
         told = [c for c in table.columns if c.startswith("p_")]
-        shown = ["scan", "tile", "pit", "x_px", "y_px", "score", *told, "class", "valid"]
-        shown = [c for c in shown if table[c].notna().any()]
+        shown = ["scan", "tile", "pit", "x_px", "y_px", "score", "anomaly", *told, "class", "valid"]
+        shown = [c for c in shown if c in table and table[c].notna().any()]
         typer.echo(table[shown].round(3).to_string(index=False))
     typer.echo(f"{len(table)} candidates of {', '.join(runs)}")
 

@@ -133,9 +133,12 @@ class Model:
 
     def log_probabilities(self, patches: Patches) -> Floats:
         """Return (n, k) logarithms of the classes' probabilities at equal shares."""
-        if not len(patches):
+        return self._combined(self.votes(patches), len(patches))
+
+    def _combined(self, votes: Mapping[str, Floats], n: int) -> Floats:
+        if not n:
             return np.empty((0, len(self.classes)))
-        return self.combiner.log_probabilities(list(self.votes(patches).values()))
+        return self.combiner.log_probabilities(list(votes.values()))
 
     def score(self, log_probabilities: Floats) -> Floats:
         """Return the ranking score, (n,): the log odds of signal at equal shares of all classes.
@@ -149,16 +152,33 @@ class Model:
     def judge(self, patches: Patches) -> pd.DataFrame:
         """Return what is to be known of each patch before a prior: one row a patch.
 
-        Columns ``log_p_{class}`` at equal shares, ``score``, ``distance`` from the training (see
-        ``Domain``), ``anomaly``: the distance from background alone.
+        Columns of ``judged_columns``: ``log_p_{class}`` at equal shares, ``score``, ``distance``
+        from the training (see ``Domain``), ``anomaly``: the distance from background alone, and
+        what each expert says, ``logit_{expert}`` for its first group against the second, or
+        ``logit_{expert}_{group}``.
         """
-        told = self.log_probabilities(patches)
+        votes = self.votes(patches)
+        told = self._combined(votes, len(patches))
         features = features_of(patches)
-        table = pd.DataFrame(told, columns=[f"log_p_{c}" for c in self.classes])
-        table["score"] = self.score(told)
-        table["distance"] = self.known.nearest(features)
-        table["anomaly"] = self.background.nearest(features)
-        return table
+        parts = [
+            told,
+            self.score(told),
+            self.known.nearest(features),
+            self.background.nearest(features),
+            *votes.values(),
+        ]
+        return pd.DataFrame(np.column_stack(parts), columns=self.judged_columns)
+
+    @property
+    def judged_columns(self) -> list[str]:
+        """The columns of ``judge``."""
+        names = [f"log_p_{c}" for c in self.classes]
+        names += ["score", "distance", "anomaly"]
+        for kind in self.combiner.kinds:
+            several = ["_" + "+".join(group) for group in kind.groups]
+            of_kind = [""] if len(several) == 2 else several
+            names += [f"logit_{kind.name}{group}" for group in of_kind]
+        return names
 
     def decided(self, told: pd.DataFrame, shares: Floats | None = None) -> pd.DataFrame:
         """Return probabilities and the class of judged patches.

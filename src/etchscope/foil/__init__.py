@@ -13,6 +13,7 @@ from etchscope.foil.frames import (
     tile_transform,
 )
 from etchscope.foil.labels import (
+    BEYOND_PX,
     LABEL_COLUMNS,
     TOLERANCE_PX,
     LabelColumn,
@@ -33,6 +34,7 @@ from etchscope.foil.taxonomy import DEFAULT_TAXONOMY, WITHDRAWN, Taxonomy, paren
 from etchscope.foil.transforms import LengthUnit, Similarity, fit_similarity, mm_per
 
 __all__ = [
+    "BEYOND_PX",
     "COLUMNS",
     "DEFAULT_TAXONOMY",
     "LABEL_COLUMNS",

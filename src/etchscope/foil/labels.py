@@ -20,6 +20,7 @@ from etchscope.foil.taxonomy import WITHDRAWN
 from etchscope.foil.types import Floats
 
 __all__ = [
+    "BEYOND_PX",
     "LABEL_COLUMNS",
     "TOLERANCE_PX",
     "LabelColumn",
@@ -34,6 +35,8 @@ __all__ = [
 ]
 
 LabelSource = Literal["person", "model", "coincidence"]
+BEYOND_PX = 14.0
+"""An opening that a tile's edge cuts may have its centre so far outside: half a patch."""
 TOLERANCE_PX = 3.0
 """Labels of one person closer than this speak of the same thing."""
 _DECIMALS = 6  # of mm: a nanometre

@@ -64,8 +64,8 @@ class CandidateView:
     Parameters
     ----------
     rank : place in the list, 1 the best; at least 0, each once.
-    row : of the pit table: ``foil, scan, tile, x_px, y_px, x_mm, y_mm, score, selected, valid``
-        and the probabilities ``p_…``; what is absent, None or NaN is shown as "–".
+    row : of the candidates: ``foil, scan, tile, x_px, y_px, x_mm, y_mm, score, anomaly, selected,
+        valid`` and the probabilities ``p_…``; what is absent, None or NaN is shown as "–".
     cutouts : (channel, y, x) float32, square, normalised, the bulk at 0; NaN is shown as bulk.
     channel_names : of the cut-outs, in their order.
     votes : expert → the class it votes for, and its margin as a logit.
@@ -228,6 +228,7 @@ def _facts(row: Mapping[str, Any]) -> str:
 
     facts = [
         ("score", _said(row.get("score"), ".4g")),
+        ("anomaly", _said(row.get("anomaly"), ".4g")),
         ("x, y (px)", two("x_px", "y_px", 1)),
         ("x, y (mm)", two("x_mm", "y_mm", 3)),
         *((key, _said(row[key], ".3f")) for key in row if key.startswith("p_")),
@@ -272,7 +273,8 @@ def _page(ranked: list[CandidateView], articles: list[str], title: str) -> str:
     reading = (
         "<p>Cut-outs are normalised: mid-grey is the bulk. Directional ones share one scale, so "
         "lamps can be compared; backlit and halo have their own. Orange marks what the decision "
-        "rests on, by size, not sign. A bar is an expert's margin as a logit, in the colour of the "
+        "rests on, by size, not sign. The anomaly is the distance from background alone, whatever "
+        "the experts say. A bar is an expert's margin as a logit, in the colour of the "
         f"class it votes for; it is full from {_FULL_LOGIT:g} on.</p>"
     )
     if number:

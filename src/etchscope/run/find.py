@@ -27,7 +27,7 @@ from etchscope.run.execute import Executor, execute
 from etchscope.store import Store
 from etchscope.store.runs import drop_partial
 
-__all__ = ["FindReport", "find", "normalisation_of", "recipe_of"]
+__all__ = ["FindReport", "find", "latest_find", "normalisation_of", "recipe_of"]
 
 _BATCH = 16
 """Tiles a part: small enough to lose little at a kill, large enough for a file of its own."""
@@ -277,3 +277,12 @@ def _commit(store: Store, plan: _Plan, region: Floats | None) -> FindReport:
         plan.run, plan.scan.name, pits.assign(run=plan.run), {**plan.record, "counts": tally}
     )
     return FindReport(plan.run, plan.scan.name, len(plan.tiles), len(pits), False, tally)
+
+
+def latest_find(store: Store, scan: str) -> str | None:
+    """Return the latest search of a whole scan, whatever was scored since; None without one."""
+    for run in reversed(store.runs(scan)["run"].tolist()):
+        record = store.run_record(run)
+        if record.get("stage") == "find" and record.get("region_mm") is None:
+            return str(run)
+    return None

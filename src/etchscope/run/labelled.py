@@ -21,7 +21,7 @@ from etchscope.foil import (
 from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.imaging import Normalisation
 from etchscope.learn import Lights, Patches, cut_patches, joined
-from etchscope.run.find import normalisation_of, recipe_of
+from etchscope.run.find import latest_find, normalisation_of, recipe_of
 from etchscope.store import Store
 
 __all__ = ["LabelledPits", "context_patches", "cut_scan", "labelled_patches", "labelled_pits"]
@@ -50,9 +50,10 @@ def labelled_pits(
 ) -> tuple[list[LabelledPits], int]:
     """Return the decidable labels of each scan, and how many lie on no included tile.
 
-    A point belongs to the nearest find of the scan's latest run within 6 px, one to one; without
-    a find it stands for itself. A region labels all finds in it that no point labels, be it with
-    a class that is not decidable. Only finds on included tiles count.
+    A point belongs to the nearest find of the scan's latest search within 6 px, one to one; without
+    a find it stands for itself. A search of the whole scan comes before one of a region. A region
+    labels all finds in it that no point labels, be it with a class that is not decidable. Only
+    finds on included tiles count.
 
     Parameters
     ----------
@@ -77,7 +78,7 @@ def labelled_pits(
         here = here.assign(is_target=decidable[here["row"].to_numpy(np.int64)])
         if not here["is_target"].any():
             continue
-        run = store.latest_run(name)
+        run = _search(store, name)
         if run is None:
             hint = "Start with `etchscope find`."
             raise BadInput(f"scan {name}", "a search before training", "none", hint)
@@ -95,6 +96,10 @@ def labelled_pits(
         x, y = labels["x_mm"].to_numpy(), labels["y_mm"].to_numpy()
         missed &= in_polygon(np.nan_to_num(x), np.nan_to_num(y), region) & ~np.isnan(x)
     return out, int(missed.sum())
+
+
+def _search(store: Store, scan: str) -> str | None:
+    return latest_find(store, scan) or store.latest_run(scan)
 
 
 def _asked_for(labels: pd.DataFrame, scans: Sequence[Scan]) -> Bools:
@@ -124,7 +129,10 @@ def _of_scan(labels: pd.DataFrame, scan: Scan, region: Floats | None) -> pd.Data
 
 
 def _in_tiles(labels: pd.DataFrame, scan: Scan) -> pd.DataFrame:
-    """Return the labels inside an included tile, each in the one with the widest margin."""
+    """Return the labels inside an included tile, each in the one with the widest margin.
+
+    An opening that its own tile's edge cuts may have its centre outside all of them.
+    """
     x, y = foil_frame(scan).to_stage(labels["x_mm"].to_numpy(), labels["y_mm"].to_numpy())
     height, width = scan.image_size
     best = np.full(len(labels), -np.inf)
@@ -142,7 +150,11 @@ def _in_tiles(labels: pd.DataFrame, scan: Scan) -> pd.DataFrame:
         )
     inside = np.isfinite(best)
     placed = labels.assign(tile=tile, x_px=x_px, y_px=y_px)
-    chosen: pd.DataFrame = placed[inside]
+    numbers = [t.number for t in scan.included]
+    cut = ~inside & (labels["scan"] == scan.name) & labels["tile"].isin(numbers)
+    cut &= labels["x_px"].notna()
+    own = labels[cut].astype({"tile": "int64"})
+    chosen: pd.DataFrame = pd.concat([placed[inside], own]) if cut.any() else placed[inside]
     return chosen
 
 
@@ -292,7 +304,7 @@ def context_patches(store: Store, pits: Sequence[LabelledPits], *, size: int = 2
     """
     parts = []
     for one in pits:
-        found = store.read_pits(str(store.latest_run(one.scan.name)))
+        found = store.read_pits(str(_search(store, one.scan.name)))
         near = found[found["tile"].isin(one.table["tile"])].reset_index(drop=True)
         chosen = np.random.default_rng(0).permutation(len(near))[:_CONTEXT]
         some = near.iloc[np.sort(chosen)]

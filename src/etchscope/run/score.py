@@ -25,15 +25,23 @@ from etchscope.foil.types import Floats
 from etchscope.imaging import Normalisation
 from etchscope.learn import Lights, set_threads
 from etchscope.run.execute import Executor, execute
-from etchscope.run.find import find, normalisation_of, recipe_of
+from etchscope.run.find import find, latest_find, normalisation_of, recipe_of
 from etchscope.run.labelled import cut_scan
 from etchscope.store import Store
 from etchscope.store.runs import drop_partial
 
-__all__ = ["PriorChoice", "ScoreReport", "latest_find", "require_fit", "score"]
+__all__ = [
+    "PriorChoice",
+    "ScoreReport",
+    "ranked_candidates",
+    "require_fit",
+    "score",
+]
 
 _BATCH = 16
 """Tiles a part, as in a search."""
+_AFTERWARDS = ("working_point", "prior", "information")
+"""Parts of a card that do not change what a model says of a patch."""
 _DECIMALS = 4
 """Of logarithms: what differs beyond is the order in which a machine adds."""
 
@@ -52,15 +60,6 @@ class ScoreReport:
     pits: int
     was_done: bool
     counts: dict[str, int]
-
-
-def latest_find(store: Store, scan: str) -> str | None:
-    """Return the latest search of a whole scan, whatever was scored since; None without one."""
-    for run in reversed(store.runs(scan)["run"].tolist()):
-        record = store.run_record(run)
-        if record.get("stage") == "find" and record.get("region_mm") is None:
-            return str(run)
-    return None
 
 
 def require_fit(model: Model, scan: Scan, classes: Mapping[str, str]) -> None:
@@ -117,7 +116,7 @@ def _score_batch(
             store, store.scan(scan), normalisation, here, size=loaded.size
         )
     ]
-    columns = [*(f"log_p_{c}" for c in loaded.classes), "score", "distance", "anomaly"]
+    columns = loaded.judged_columns
     empty = pd.DataFrame(columns=columns, dtype=np.float64).assign(pit=np.empty(0, np.int64))
     told = pd.concat(parts, ignore_index=True) if parts else empty
     told[columns] = told[columns].round(_DECIMALS)
@@ -140,7 +139,8 @@ def score(
     """Score every pit of a scan's latest search and decide; searched now if it never was.
 
     The run's identity is made of the search, the model and the prior: the same identity gives the
-    same bytes, whatever the workers, and a run that was killed goes on where it stopped.
+    same bytes, whatever the workers, and a run that was killed goes on where it stopped. What the
+    model said in an earlier run, at another working point or prior, is taken from there.
 
     Parameters
     ----------
@@ -185,6 +185,7 @@ def score(
             "name": model,
             "signal": loaded.signal,
             "weights_sha256": card["weights_sha256"],
+            "judgement_sha256": _judgement(card),
             "card_sha256": hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest(),
             "working_point": card["working_point"],
             "prior": card["prior"],
@@ -198,6 +199,10 @@ def score(
     if _is_done(store, scan, run):
         return _done(store, scan, model, run, tiles)
     tell = progress or (lambda _: None)
+    judged = _judged_before(store, scan, record)
+    if judged is not None:
+        tell(len(tiles))
+        return _commit(store, record_of, loaded, run, record, judged)
     batches = [tiles[i : i + _BATCH] for i in range(0, len(tiles), _BATCH)]
     done = store.parts(run)
     todo = []
@@ -210,7 +215,8 @@ def score(
     threads = set_threads(1)
     try:
         execute(todo, executor=executor, workers=workers, progress=tell)
-        return _commit(store, record_of, loaded, run, record, len(batches))
+        judged = pd.concat([store.read_part(run, i) for i in range(len(batches))])
+        return _commit(store, record_of, loaded, run, record, judged)
     except (BadInput, OSError):
         # Another process may have done the same, and dropped the parts under this one.
         if not _is_done(store, scan, run):
@@ -218,6 +224,27 @@ def score(
     finally:
         set_threads(threads)
     return _done(store, scan, model, run, tiles)
+
+
+def _judgement(card: Mapping[str, Any]) -> str:
+    """Return a digest of all that what a model says before a prior depends on."""
+    rest = {k: v for k, v in card.items() if k not in _AFTERWARDS}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def _judged_before(store: Store, scan: str, record: Mapping[str, Any]) -> pd.DataFrame | None:
+    """Return what the same model said of the same pits in an earlier run, if there is one."""
+    for run in reversed(store.runs(scan)["run"].tolist()):
+        old = store.run_record(run)
+        is_same = (
+            old.get("stage") == "score"
+            and old["search"] == record["search"]
+            and old["model"].get("judgement_sha256") == record["model"]["judgement_sha256"]
+            and set(record["tiles"]) <= set(old["tiles"])
+        )
+        if is_same and (judged := store.read_judged(run)) is not None:
+            return judged
+    return None
 
 
 def _is_done(store: Store, scan: str, run: str) -> bool:
@@ -234,14 +261,13 @@ def _done(store: Store, scan: str, model: str, run: str, tiles: tuple[int, ...])
 
 
 def _commit(
-    store: Store, scan: Scan, model: Model, run: str, record: dict[str, Any], parts: int
+    store: Store, scan: Scan, model: Model, run: str, record: dict[str, Any], judged: pd.DataFrame
 ) -> ScoreReport:
-    """Join the parts in the order of the search, decide, and commit the run."""
-    told = pd.concat([store.read_part(run, i) for i in range(parts)], ignore_index=True)
+    """Bring what was judged into the order of the search, decide, and commit the run."""
     pits = store.read_pits(record["search"])
     pits = pits[pits["tile"].isin(record["tiles"])].reset_index(drop=True)
-    told = told.set_index("pit").loc[pits["pit"]].reset_index(drop=True)
-    table, shares, is_foreign = decide(model, pits, told, scan, record["prior"])
+    judged = judged.set_index("pit").loc[pits["pit"]].reset_index()
+    table, shares, is_foreign = decide(model, pits, judged, scan, record["prior"])
     counts = {
         "selected": int(table["selected"].sum()),
         "not_valid": int((~table["valid"].astype(bool)).sum()),
@@ -250,7 +276,7 @@ def _commit(
     prior = {c: round(float(s), 6) for c, s in zip(model.classes, shares, strict=True)}
     searched = store.run_record(record["search"])
     kept = {**searched, **record, "prior_used": prior, "counts": counts}
-    store.commit_run(run, scan.name, table.assign(run=run), kept)
+    store.commit_run(run, scan.name, table.assign(run=run), kept, judged=judged)
     name, tiles = record["model"]["name"], len(record["tiles"])
     return ScoreReport(run, scan.name, name, tiles, len(table), False, counts)
 
@@ -287,3 +313,26 @@ def decide(
     is_signal = passed["class"] == model.signal
     chosen |= set(passed.loc[is_signal, "partner"].dropna().astype(int))
     return as_pits(table.assign(selected=table["pit"].isin(chosen))), shares, is_foreign
+
+
+def ranked_candidates(store: Store, run: str) -> pd.DataFrame:
+    """Return the candidates of a scored run, the best first.
+
+    Rows of the pit table, and what the model said of each opening's own picture: ``anomaly``,
+    ``distance`` and the experts' ``logit_…``, see ``Model.judge``.
+
+    Raises
+    ------
+    BadInput : no such run, or one that was not scored.
+    """
+    record = store.run_record(run)
+    if record.get("stage") != "score":
+        raise BadInput(f"run {run}", "a scored run", "a search", "Start with `etchscope run`.")
+    size = store.scan(record["scan"]).pixel_size_um
+    signal = record["model"]["signal"]
+    table = candidate_table(store.read_pits(run), pixel_size_um=size, signal=signal)
+    judged = store.read_judged(run)
+    if judged is None:  # scored by an earlier version
+        return table
+    more = [c for c in judged.columns if c in ("anomaly", "distance") or c.startswith("logit_")]
+    return table.join(judged.set_index("pit")[more], on="pit")

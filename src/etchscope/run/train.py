@@ -140,7 +140,10 @@ def train(
         context=gathered.context,
         progress=progress,
     )
-    return replace(done, model=replace(done.model, information=_information(done, folds, seed)))
+    information = _information(done, folds, seed)
+    if start is not None:
+        information["start_saw"] = _saw(start, information)
+    return replace(done, model=replace(done.model, information=information))
 
 
 def _names(classes: Sequence[str], kinds: Sequence[ExpertKind] | None, method: str) -> list[str]:
@@ -157,6 +160,17 @@ def _require_start(start: Model, names: Sequence[str], folds: int) -> None:
             expected = f"a model with an expert {name} of {folds} folds"
             found = f"{len(there)} folds" if there else f"experts {', '.join(start.experts)}"
             raise BadInput("model to start from", expected, found)
+
+
+def _saw(start: Model, information: Mapping[str, Any]) -> list[str]:
+    """Return the scans whose held-out labels a model to start from may have been trained on.
+
+    None if it was trained on the same labels in the same folds.
+    """
+    same = ("label_ids_sha256", "folds", "seed")
+    if all(start.information.get(key) == information[key] for key in same):
+        return []
+    return sorted(set(start.information.get("scans", [])) & set(information["scans"]))
 
 
 def _information(done: TrainedModel, folds: int, seed: int) -> dict[str, Any]:

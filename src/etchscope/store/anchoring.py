@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from etchscope.foil import (
+    BEYOND_PX,
     WITHDRAWN,
     BadInput,
     Scan,
@@ -131,9 +132,8 @@ def _require_in_tile(
             at = f"{where}: column tile, row {row + 1}"
             raise BadInput(at, f"a tile of scan {scan.name}", f"tile {tile}")
     height, width = scan.image_size
-    inside = of_tile["x_px"].between(-0.5, width - 0.5) & of_tile["y_px"].between(
-        -0.5, height - 0.5
-    )
+    inside = of_tile["x_px"].between(-BEYOND_PX, width - 1 + BEYOND_PX)
+    inside &= of_tile["y_px"].between(-BEYOND_PX, height - 1 + BEYOND_PX)
     if not inside.all():
         row = rows[np.flatnonzero(~inside)[0]]
         x, y = labels["x_px"].iloc[row], labels["y_px"].iloc[row]

@@ -18,7 +18,7 @@ from etchscope.store.catalogue import Catalogue, FitRow, RunRow
 from etchscope.store.files import delete, written_aside
 from etchscope.store.fits import arrays_from_npz, arrays_to_npz
 from etchscope.store.rows import now, require_scan
-from etchscope.store.tables import read_pits_file
+from etchscope.store.tables import read_parquet, read_pits_file
 
 __all__ = ["Products"]
 
@@ -63,7 +63,13 @@ class Products:
         return self.path / "runs"
 
     def commit_run(
-        self, run: str, scan: str, pits: pd.DataFrame, record: Mapping[str, Any]
+        self,
+        run: str,
+        scan: str,
+        pits: pd.DataFrame,
+        record: Mapping[str, Any],
+        *,
+        judged: pd.DataFrame | None = None,
     ) -> None:
         """Finish a run: write its pit table and record, and drop its parts.
 
@@ -73,6 +79,7 @@ class Products:
         ----------
         pits : pit table, see ``foil.as_pits``.
         record : provenance, without times: it is part of the run's bytes.
+        judged : any table that is kept beside the pits, see ``read_judged``.
 
         Raises
         ------
@@ -80,7 +87,7 @@ class Products:
         MachineFailed : the disk is full.
         """
         folder = self._runs(run)
-        aside, files = run_files.prepare_run(folder, run, pits, record)
+        aside, files = run_files.prepare_run(folder, run, pits, record, judged)
         with ExitStack() as clean, ExitStack() as undo:
             clean.callback(delete, aside)
             with self._catalogue.writing() as session:
@@ -134,6 +141,19 @@ class Products:
         BadInput : no such run, or its file is damaged.
         """
         return read_pits_file(self._run_folder(run) / "pits.parquet")
+
+    def read_judged(self, run: str) -> pd.DataFrame | None:
+        """Return what a model said of a finished run's pits before a prior; None if not kept.
+
+        Raises
+        ------
+        BadInput : no such run, or its file is damaged.
+        """
+        path = self._run_folder(run) / run_files.JUDGED_FILE
+        if not path.exists():
+            return None
+        table: pd.DataFrame = read_parquet(path).to_pandas()
+        return table
 
     def run_record(self, run: str) -> dict[str, Any]:
         """Return a finished run's record.

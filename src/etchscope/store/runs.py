@@ -1,7 +1,8 @@
 """Runs on disk: parts while a run goes on, one folder when it is finished.
 
 ``runs/.{run}.partial/part-00000.parquet`` is a part, its record in the file's metadata;
-``runs/{run}/`` holds ``pits.parquet`` and ``record.json``.
+``runs/{run}/`` holds ``pits.parquet``, ``record.json`` and, of a run that scored, what the model
+said before a prior, ``judged.parquet``.
 """
 
 import json
@@ -28,6 +29,7 @@ from etchscope.store.files import (
 from etchscope.store.tables import pits_to_arrow, read_parquet, write_parquet
 
 __all__ = [
+    "JUDGED_FILE",
     "drop_partial",
     "partial_folder",
     "partial_runs_of",
@@ -40,6 +42,7 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
+JUDGED_FILE = "judged.parquet"
 _RECORD = b"etchscope_part"
 _PART = re.compile(r"part-(\d{5,})\.parquet")
 
@@ -131,7 +134,11 @@ def drop_partial(runs: Path, run: str) -> None:
 
 
 def prepare_run(
-    runs: Path, run: str, pits: pd.DataFrame, record: Mapping[str, Any]
+    runs: Path,
+    run: str,
+    pits: pd.DataFrame,
+    record: Mapping[str, Any],
+    judged: pd.DataFrame | None = None,
 ) -> tuple[Path, dict[str, str]]:
     """Write a run's folder aside, flushed; return it and the SHA-256 of each file in it.
 
@@ -145,6 +152,9 @@ def prepare_run(
         try:
             aside.mkdir()
             write_parquet(aside / "pits.parquet", pits_to_arrow(pits, record=record))
+            if judged is not None:
+                arrow = pa.Table.from_pandas(judged, preserve_index=False)
+                write_parquet(aside / JUDGED_FILE, arrow)
             text = json.dumps(dict(record), sort_keys=True, indent=1, ensure_ascii=False)
             (aside / "record.json").write_text(text + "\n", encoding="utf-8")
             sync_tree(aside)
