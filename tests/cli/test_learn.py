@@ -13,7 +13,7 @@ from etchscope.cli import learn
 from etchscope.cli.app import app, main
 from etchscope.foil import Taxonomy
 from etchscope.ingest.write import write_smartscope
-from etchscope.run.score import score
+from etchscope.run.score import ranked_candidates, score
 from etchscope.store import Store, read_table
 
 NAME = "simulated-front"
@@ -257,9 +257,11 @@ def test_run_on_a_store_tells_what_it_decided(own, tmp_path, capsys):
     assert run(*words) == 0
     name = own.latest_run(NAME)
     table = own.read_pits(name)
-    selected = int(table["selected"].sum())
+    selected, chosen = int(table["selected"].sum()), int(pd.read_csv(best)["selected"].sum())
+    assert selected > chosen > 10
     assert capsys.readouterr().out == (
-        f"{NAME}: {len(table)} pits on 8 tiles, {selected} selected, {name}\n"
+        f"{NAME}: {len(table)} pits on 8 tiles, {selected} selected as {chosen} candidates, "
+        f"{name}\n"
     )
     pd.testing.assert_frame_equal(read_table(pits), table)
     ranked = pd.read_csv(best)
@@ -453,7 +455,9 @@ def test_candidates_of_an_older_run_and_none_at_all(scored, learnt, tmp_path, ca
     assert capsys.readouterr().out.endswith(f"0 candidates of {second}\n")
     assert len(pd.read_csv(output)) == 0
     assert run("candidates", scored.path, "--run", first, "-n", "1") == 0
-    assert capsys.readouterr().out.endswith(f"1 candidates of {first}\n")
+    told = capsys.readouterr().out.splitlines()[-1]
+    total = int(ranked_candidates(scored, first)["selected"].sum())
+    assert told == f"1 of {total} candidates of {first}; --count shows more"
 
 
 def test_candidates_refuses_bad_input(scored, learnt, tmp_path, capsys):

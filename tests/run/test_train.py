@@ -197,6 +197,8 @@ def test_going_on_from_a_model_begins_where_it_ended(learnt):
     assert "start_saw" not in anew.model.information
     other_folds = train(few, tiny, folds=2, seed=1, start=first.model)
     assert other_folds.model.information["start_saw"] == [learnt.scan]
+    same_again = train(few, tiny, folds=2, seed=1, start=other_folds.model)
+    assert same_again.model.information["start_saw"] == [learnt.scan]
 
 
 def _of_classes(gathered, classes):

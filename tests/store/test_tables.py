@@ -66,7 +66,7 @@ def test_any_table_of_points_can_be_read(tmp_path):
         ("a.csv", b"x_px,y_px\n1,2,3\n7,8,9\n", r"a\.csv: .*Expected 2 columns, got 3"),
         ("a.csv", b"x_px,y_px\n\xff\xfe,2\n", r"a\.csv: "),
         ("a.parquet", b"PAR1 no", r"a\.parquet: expected an intact Parquet file"),
-        ("a.parquet", None, r"a\.parquet: expected an intact Parquet file"),
+        ("a.parquet", None, r"a\.parquet: expected a Parquet file, found no such file"),
         ("a.txt", b"", r"a\.txt: expected a \.csv, .*or \.json table, found '\.txt'"),
     ],
 )

@@ -246,9 +246,10 @@ def _tell(name: str, done: "TrainedModel", outside: int) -> None:
             f"(folds {100 * min(of_folds):.1f} to {100 * max(of_folds):.1f}){failed}"
         )
     if information.get("start_saw"):
+        seen = ", ".join(information["start_saw"])
         typer.echo(
-            f"  it goes on from a model that saw labels of {', '.join(information['start_saw'])}, so "
-            "these figures flatter; measure it on another foil"
+            f"  it goes on from a model that saw labels of {seen}, so these figures flatter; "
+            "measure it on another foil"
         )
     value, low, high = (100 * v for v in point.efficiency)
     typer.echo(
@@ -324,7 +325,7 @@ def run_command(
             tables.append(store.read_pits(done.run))
             ranked.append(ranked_candidates(store, done.run))
             if not as_json:
-                _tell_run(done)
+                _tell_run(done, int(ranked[-1]["selected"].sum()))
         record = {"runs": [store.run_record(r.run) for r in reports]}
     if output is not None:
         write_table(output, pd.concat(tables, ignore_index=True), record=record)
@@ -368,12 +369,12 @@ def _registered(store: Store, model: str, scans: list[str], *, is_temporary: boo
     return store.save_model(f"imported-{digest[:12]}", arrays, card)
 
 
-def _tell_run(done: Any) -> None:
+def _tell_run(done: Any, candidates: int) -> None:
     again = ", done before" if done.was_done else ""
     selected = done.counts["selected"]
     typer.echo(
-        f"{done.scan}: {done.pits} pits on {done.tiles} tiles, {selected} selected, "
-        f"{done.run}{again}"
+        f"{done.scan}: {done.pits} pits on {done.tiles} tiles, {selected} selected as "
+        f"{candidates} candidates, {done.run}{again}"
     )
     if done.counts["foreign_scan"]:
         typer.echo(
@@ -418,6 +419,7 @@ def candidates_command(
     if not every:
         table = table[table["selected"].fillna(value=False).astype(bool)]
     table = table.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+    total = len(table)
     table = table.head(count)
     if output is not None:
         write_table(output, table, record={"runs": [opened.run_record(name) for name in runs]})
@@ -433,7 +435,8 @@ def candidates_command(
         shown = ["scan", "tile", "pit", "x_px", "y_px", "score", "anomaly", *told, "class", "valid"]
         shown = [c for c in shown if c in table and table[c].notna().any()]
         typer.echo(table[shown].round(3).to_string(index=False))
-    typer.echo(f"{len(table)} candidates of {', '.join(runs)}")
+    few, more = (f" of {total:,}", "; --count shows more") if total > len(table) else ("", "")
+    typer.echo(f"{len(table)}{few} candidates of {', '.join(runs)}{more}")
 
 
 def _scored_runs(store: Store, scan: str | None) -> list[str]:

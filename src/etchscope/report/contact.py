@@ -268,7 +268,8 @@ def _page(ranked: list[CandidateView], articles: list[str], title: str) -> str:
     foils = {str(e.row["foil"]) for e in ranked if _is_known(e.row.get("foil"))}
     cards = [Card(f"{number:,}", "candidates", "in the order of their rank")]
     if number:
-        cards.append(Card(f"{selected:,}", "selected", "the others are shown, too"))
+        others = "the others are shown, too" if selected < number else ""
+        cards.append(Card(f"{selected:,}", "selected", others))
         cards.append(Card(f"{len(foils):,}", "foil" if len(foils) == 1 else "foils", ""))
     reading = (
         "<p>Cut-outs are normalised: mid-grey is the bulk. Directional ones share one scale, so "

@@ -66,7 +66,7 @@ def ternary(
     classes = _classes(given.assign(p_misc=misc), truth)[shown]
     corners = given[shown].div(pit[shown], axis=0)
     by = "decided" if truth is None else "true"
-    told = f"{counted(len(corners), 'candidate')}, coloured by {by} class"
+    told = f"{counted(len(corners), 'candidate')} by {by} class, shares without misc"
     made = figure(7.4, 6.9, title or told)
     ax: Any = made.add_subplot(projection="ternary")
     _triangle(ax)

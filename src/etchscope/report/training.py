@@ -22,7 +22,8 @@ __all__ = ["write_training"]
 _CAPTIONS = {
     "ternary": (
         "Ternary plot",
-        "Each label where the ensemble puts it, coloured by what the label says.",
+        "Each label where the ensemble puts it among pits, with misc left out of the shares, "
+        "coloured by what the label says.",
     ),
     "roc": (
         "Experts",

@@ -142,6 +142,9 @@ def train(
     )
     information = _information(done, folds, seed)
     if start is not None:
+        before = start.information
+        seen = {*before.get("scans", []), *before.get("start_scans", [])}
+        information["start_scans"] = sorted(seen)
         information["start_saw"] = _saw(start, information)
     return replace(done, model=replace(done.model, information=information))
 
@@ -165,12 +168,14 @@ def _require_start(start: Model, names: Sequence[str], folds: int) -> None:
 def _saw(start: Model, information: Mapping[str, Any]) -> list[str]:
     """Return the scans whose held-out labels a model to start from may have been trained on.
 
-    None if it was trained on the same labels in the same folds.
+    Where it was trained on the same labels in the same folds, only those that the models before it
+    had seen.
     """
     same = ("label_ids_sha256", "folds", "seed")
-    if all(start.information.get(key) == information[key] for key in same):
-        return []
-    return sorted(set(start.information.get("scans", [])) & set(information["scans"]))
+    seen = set(start.information.get("start_saw", []))
+    if any(start.information.get(key) != information[key] for key in same):
+        seen |= set(information["start_scans"])
+    return sorted(seen & set(information["scans"]))
 
 
 def _information(done: TrainedModel, folds: int, seed: int) -> dict[str, Any]:

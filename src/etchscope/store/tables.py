@@ -70,6 +70,8 @@ def read_parquet(path: Path) -> pa.Table:
         # ParquetFile, not read_table: a folder named run=x would become a column.
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             return file.read()
+    except FileNotFoundError as error:
+        raise BadInput(path, "a Parquet file", "no such file") from error
     except (OSError, pa.ArrowException) as error:
         text = (str(error).splitlines() or ["unreadable"])[0]
         raise BadInput(path, "an intact Parquet file", text) from error
