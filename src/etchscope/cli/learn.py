@@ -274,11 +274,11 @@ def run_command(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Pit table, .csv or .parquet."),
+        typer.Option("--output", "-o", metavar="FILE", help="Pit table, .csv, .parquet or .root."),
     ] = None,
     candidates: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Candidates, the best first, .csv or .parquet."),
+        typer.Option(metavar="FILE", help="Candidates, the best first, .csv, .parquet or .root."),
     ] = None,
     scan: Annotated[str | None, typer.Option(help="Scan of the store [all of them].")] = None,
     region: Region = None,
@@ -392,7 +392,7 @@ def candidates_command(
     store: StorePath,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Candidates, .csv or .parquet."),
+        typer.Option("--output", "-o", metavar="FILE", help="Candidates, .csv, .parquet or .root."),
     ] = None,
     sheet: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Contact sheet: a page with cut-outs.")
