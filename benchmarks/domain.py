@@ -75,7 +75,7 @@ def pooled(several: Sequence[Search]) -> Search:
 def searches(
     store: Store, scan: SimulatedScan, truth: pd.DataFrame, model: str
 ) -> tuple[Search, ...]:
-    """Score a foil; return its search, the same where valid alone, and the share that is valid."""
+    """Score a foil; return its search, and the same where the model is valid."""
     run = score(store, scan.scan.name, model).run
     everywhere, _ = search_of_run(store, run, truth, signal="hip", valid_only=False)
     try:

@@ -531,6 +531,26 @@ def test_another_working_point_or_prior_scores_nothing_anew(own, learnt, calm, m
     assert own.check() == []
 
 
+def _damaged(store, run):
+    (store.path / "runs" / run / "judged.parquet").write_bytes(b"PAR1 no")
+
+
+def _of_another_version(store, run):
+    path = store.path / "runs" / run / "record.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"version": "0"}))
+
+
+@pytest.mark.parametrize("spoil", [_damaged, _of_another_version])
+def test_what_cannot_be_relied_on_is_scored_anew(own, monkeypatch, spoil):
+    first = score(own, NAME, "first", executor="inline").run
+    before = own.read_judged(first)
+    spoil(own, first)
+    judged = _count_judged(monkeypatch)
+    again = score(own, NAME, "first", prior="model", executor="inline").run
+    assert len(judged) == 8
+    pd.testing.assert_frame_equal(own.read_judged(again), before)
+
+
 def test_other_weights_score_anew(own, learnt, monkeypatch):
     score(own, NAME, "first", executor="inline")
     arrays, card = learnt.done.model.to_record()

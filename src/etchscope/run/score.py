@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -37,6 +38,8 @@ __all__ = [
     "require_fit",
     "score",
 ]
+
+log = logging.getLogger(__name__)
 
 _BATCH = 16
 """Tiles a part, as in a search."""
@@ -238,11 +241,17 @@ def _judged_before(store: Store, scan: str, record: Mapping[str, Any]) -> pd.Dat
         old = store.run_record(run)
         is_same = (
             old.get("stage") == "score"
+            and old["version"] == record["version"]
             and old["search"] == record["search"]
             and old["model"].get("judgement_sha256") == record["model"]["judgement_sha256"]
             and set(record["tiles"]) <= set(old["tiles"])
         )
-        if is_same and (judged := store.read_judged(run)) is not None:
+        try:
+            judged = store.read_judged(run) if is_same else None
+        except BadInput as error:
+            log.warning("run %s is passed over: %s", run, error)
+            continue
+        if judged is not None:
             return judged
     return None
 
