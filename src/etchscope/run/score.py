@@ -168,16 +168,7 @@ def score(
     searched = latest_find(store, scan)
     if searched is None or region is not None:
         searched = find(store, scan, region=region, workers=workers, executor=executor).run
-    tiles = tuple(store.run_record(searched)["tiles"])
-    included = {t.number for t in record_of.included}
-    tiles = tuple(n for n in tiles if n in included)
-    if not tiles:
-        raise BadInput(f"scan {scan}", "an included tile that was searched", "none")
-    missed = sorted(included - set(tiles))
-    if missed and region is None:  # included again since
-        found = f"{len(missed)} that were not searched, tile {missed[0]} first"
-        hint = "Repeat `etchscope find`."
-        raise BadInput(f"scan {scan}", "a search of all included tiles", found, hint)
+    tiles = _tiles_of(store, record_of, searched, is_whole=region is None)
     record = {
         "stage": "score",
         "version": version("etchscope"),
@@ -203,30 +194,58 @@ def score(
         return _done(store, scan, model, run, tiles)
     tell = progress or (lambda _: None)
     judged = _judged_before(store, scan, record)
-    if judged is not None:
-        tell(len(tiles))
+    try:
+        if judged is None:
+            judged = _judged_now(store, run, record, tell, workers, executor)
+        else:
+            tell(len(tiles))
         return _commit(store, record_of, loaded, run, record, judged)
+    except (BadInput, OSError):
+        # Another process may have done the same, and dropped the parts under this one.
+        if not _is_done(store, scan, run):
+            raise
+    return _done(store, scan, model, run, tiles)
+
+
+def _tiles_of(store: Store, scan: Scan, searched: str, *, is_whole: bool) -> tuple[int, ...]:
+    """Return the included tiles that were searched; all of them if the whole scan is asked for."""
+    included = {t.number for t in scan.included}
+    tiles = tuple(n for n in store.run_record(searched)["tiles"] if n in included)
+    if not tiles:
+        raise BadInput(f"scan {scan.name}", "an included tile that was searched", "none")
+    missed = sorted(included - set(tiles))
+    if missed and is_whole:  # included again since
+        found = f"{len(missed)} that were not searched, tile {missed[0]} first"
+        hint = "Repeat `etchscope find`."
+        raise BadInput(f"scan {scan.name}", "a search of all included tiles", found, hint)
+    return tiles
+
+
+def _judged_now(
+    store: Store,
+    run: str,
+    record: Mapping[str, Any],
+    tell: Callable[[int], None],
+    workers: int,
+    executor: Executor,
+) -> pd.DataFrame:
+    """Judge the pits of a run's tiles in parts, those that are there already left as they are."""
+    tiles, path = tuple(record["tiles"]), store.path.absolute()
     batches = [tiles[i : i + _BATCH] for i in range(0, len(tiles), _BATCH)]
+    names = (record["scan"], record["model"]["name"], record["search"])
     done = store.parts(run)
     todo = []
     for index, some in enumerate(batches):
         if done.get(index, {}).get("tiles") == list(some):
             tell(len(some))
         else:
-            path = store.path.absolute()
-            todo.append(partial(_score_batch, path, run, scan, model, searched, index, some))
+            todo.append(partial(_score_batch, path, run, *names, index, some))
     threads = set_threads(1)
     try:
         execute(todo, executor=executor, workers=workers, progress=tell)
-        judged = pd.concat([store.read_part(run, i) for i in range(len(batches))])
-        return _commit(store, record_of, loaded, run, record, judged)
-    except (BadInput, OSError):
-        # Another process may have done the same, and dropped the parts under this one.
-        if not _is_done(store, scan, run):
-            raise
     finally:
         set_threads(threads)
-    return _done(store, scan, model, run, tiles)
+    return pd.concat([store.read_part(run, i) for i in range(len(batches))])
 
 
 def _judgement(card: Mapping[str, Any]) -> str:
