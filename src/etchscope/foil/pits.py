@@ -36,6 +36,10 @@ class PitFlag(IntFlag):
     """Put into the picture on purpose; never used in a calibration."""
     REGION = 128
     """A dark region as a whole: a long opening, or several that one light cannot tell apart."""
+    SIZE_LIMIT = 256
+    """The fit ended at the smallest or largest radius that is looked for."""
+    TOO_CROWDED = 512
+    """What was found here cannot explain how much of the picture is covered by pits."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,14 @@ COLUMNS: tuple[PitColumn, ...] = (
         "",
         "mean shading of the walls, or log of the bulk's light over the pit's",
     ),
+    PitColumn("x_px_err", "float64", "px", "one standard deviation of x_px"),
+    PitColumn("y_px_err", "float64", "px", "one standard deviation of y_px"),
+    PitColumn("radius_px_err", "float64", "px", "one standard deviation of radius_px"),
+    PitColumn("ellipticity_err", "float64", "", "one standard deviation of ellipticity"),
+    PitColumn("depth_um", "float64", "um", "depth of the opening, null where nothing tells it"),
+    PitColumn("depth_um_err", "float64", "um", "one standard deviation of depth_um"),
+    PitColumn("length_px", "float64", "px", "length of a long thing, class misc"),
+    PitColumn("width_px", "float64", "px", "width of a long thing, class misc"),
     PitColumn("entry", "float64", "sigma", "response to a top (entry) pit"),
     PitColumn("exit", "float64", "sigma", "response to a bottom (exit) pit"),
     PitColumn("hip", "float64", "sigma", "response to an in-out pair"),
@@ -77,6 +89,8 @@ COLUMNS: tuple[PitColumn, ...] = (
     PitColumn("pair_dy_px", "float64", "px", "exit minus entry, y down"),
     PitColumn("pair_p", "float64", "", "probability that density alone makes so good a pair"),
     PitColumn("density_per_mm2", "float64", "1/mm2", "local density of pits"),
+    PitColumn("density_low", "float64", "1/mm2", "95 % interval of density_per_mm2, lower end"),
+    PitColumn("density_high", "float64", "1/mm2", "95 % interval of density_per_mm2, upper end"),
     PitColumn("regime", "str", "", "low, medium or high density; unknown without a scale"),
     PitColumn("p_hip", "float64", "", "calibrated probability: signal"),
     PitColumn("p_top", "float64", "", "calibrated probability: single top pit"),

@@ -34,7 +34,7 @@ from etchscope.simulate.scene import draw_scene
 
 __all__ = ["TRUTH_COLUMNS", "SimulatedScan", "Stage", "isolated", "once"]
 
-TRUTH_COLUMNS = ("particle", "v", "dip_deg", "azimuth_deg", "depth_um", "removed_um", "length_um")
+TRUTH_COLUMNS = ("particle", "v", "dip_deg", "azimuth_deg", "removed_um", "length_um")
 """What the truth says beyond the pit table; NaN for marks. Azimuths as the camera sees them."""
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
 
