@@ -7,18 +7,25 @@ from etchscope.imaging.harmonics import (
     harmonics,
     normalised_harmonics,
 )
+from etchscope.imaging.lighting import Lighting
 from etchscope.imaging.normalise import Normalisation, Recipe, fit_normalisation, smooth_background
+from etchscope.imaging.planes import GIVEN, PLANES, Planes, light_planes
 from etchscope.imaging.symmetry import D4, Symmetry, symmetries_of, turned_by_steps
 
 __all__ = [
     "D4",
+    "GIVEN",
+    "PLANES",
+    "Lighting",
     "Normalisation",
+    "Planes",
     "Recipe",
     "Symmetry",
     "divergence",
     "fit_normalisation",
     "harmonic_weights",
     "harmonics",
+    "light_planes",
     "long_scratches",
     "normalised_harmonics",
     "smooth_background",

@@ -5,7 +5,6 @@ same in training and in use.
 """
 
 import itertools
-import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -17,6 +16,7 @@ from torch.nn import functional
 from etchscope.foil import BadInput
 from etchscope.imaging import Symmetry, symmetries_of
 from etchscope.learn.patches import Lights
+from etchscope.learn.symmetric import glorot, left_table, moved_filters
 
 __all__ = [
     "NETWORKS",
@@ -29,12 +29,6 @@ __all__ = [
 
 
 _Layer = TypeVar("_Layer", nn.Linear, nn.Conv2d, nn.Conv3d)
-
-
-def _glorot(weight: Tensor, fan_in: int, fan_out: int) -> None:
-    """Fill a weight as Glorot & Bengio (2010) do, eq. 16."""
-    bound = math.sqrt(6 / (fan_in + fan_out))
-    nn.init.uniform_(weight, -bound, bound)
 
 
 def _started(layer: _Layer) -> _Layer:
@@ -216,41 +210,30 @@ class EquivariantNetwork(nn.Module):
         rest = list(range(lamps, lights.count + 1))  # other lights and the distance stay
         permuted = [[*g.channels(azimuths).tolist(), *rest] for g in elements]
         self.register_buffer("permuted", torch.tensor(permuted), persistent=False)
-        places = {g: i for i, g in enumerate(elements)}
-        left = [[places[g.inverse.after(h)] for h in elements] for g in elements]
-        self.register_buffer("left", torch.tensor(left), persistent=False)
+        self.register_buffer("left", left_table(elements), persistent=False)
         self.lift = nn.Parameter(torch.empty(fields[0], lights.count + 1, 6, 6))
-        _glorot(self.lift, self.lift[0].numel(), fields[0] * 36)
+        glorot(self.lift, self.lift[0].numel(), fields[0] * 36)
         self.group = nn.ParameterList()
         for before, after in itertools.pairwise(fields):
             weight = nn.Parameter(torch.empty(after, before, order, 3, 3))
-            _glorot(weight, weight[0].numel(), after * order * 9)
+            glorot(weight, weight[0].numel(), after * order * 9)
             self.group.append(weight)
         self.scales = nn.ParameterList([nn.Parameter(torch.ones(f)) for f in fields])
         self.shifts = nn.ParameterList([nn.Parameter(torch.zeros(f)) for f in fields])
         self.head = _head(2 * fields[-1], outputs)
         self.register_buffer("radius", _radius(size), persistent=False)
 
-    def _moved(self, weight: Tensor, g: Symmetry) -> Tensor:
-        """Return filters as a symmetry moves them in the plane."""
-        if g.mirrored:
-            weight = weight.flip(-1)
-        # As flips and transpositions, which ONNX knows, where it does not know rot90.
-        for _ in range(g.quarter_turns):
-            weight = weight.transpose(-2, -1).flip(-2)
-        return weight
-
     def _lifted(self) -> Tensor:
         """Return (field · element, channel, 6, 6) filters: each one turned and permuted."""
         banks = [
-            self._moved(self.lift[:, self.permuted[i]], g) for i, g in enumerate(self.elements)
+            moved_filters(self.lift[:, self.permuted[i]], g) for i, g in enumerate(self.elements)
         ]
         return torch.stack(banks, 1).flatten(0, 1)
 
     def _grouped(self, weight: Tensor) -> Tensor:
         """Return (field · element, field · element, 3, 3) filters of a group convolution."""
         banks = [
-            self._moved(weight[:, :, self.left[i]], g).flatten(1, 2)
+            moved_filters(weight[:, :, self.left[i]], g).flatten(1, 2)
             for i, g in enumerate(self.elements)
         ]
         return torch.stack(banks, 1).flatten(0, 1)

@@ -5,65 +5,17 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from etchscope.foil import BadInput, Channel, Scan
-from etchscope.foil.types import Bools, FloatImage, Floats, FloatStack, Ints, RawStack
+from etchscope.foil import BadInput
+from etchscope.foil.types import Bools, FloatImage, Floats, FloatStack, RawStack
 from etchscope.imaging.cleanup import without_thin_features
-from etchscope.imaging.harmonics import harmonic_weights, normalised_harmonics
+from etchscope.imaging.harmonics import normalised_harmonics
+from etchscope.imaging.lighting import Lighting
 from etchscope.imaging.normalise import Normalisation
 
 __all__ = ["Lighting", "Views", "presence", "views"]
 
 _DARKEST = 0.05
 """Least light, relative to the bulk's, that the logarithm sees."""
-
-
-@dataclass(frozen=True)
-class Lighting:
-    """Which picture of a tile is lit how.
-
-    Attributes
-    ----------
-    directional, azimuths_deg : (n,) channel indices, and their azimuths, degrees ccw, y up; both
-        empty where there are none.
-    gradient_sign : +1, or −1 where the wall that faces the lamp is dark.
-    dark, bright : indices of the channels in which a pit is dark (backlit) or bright (halo).
-    """
-
-    directional: Ints
-    azimuths_deg: Floats
-    gradient_sign: int
-    dark: Ints
-    bright: Ints
-
-    def __post_init__(self) -> None:
-        if len(self.directional):
-            harmonic_weights(self.azimuths_deg)
-        elif not len(self.dark) + len(self.bright):
-            raise BadInput("scan", "a directional, backlit or halo channel", "none")
-
-    @classmethod
-    def of_channels(
-        cls, channels: tuple[Channel, ...], azimuths_deg: Floats, gradient_sign: int
-    ) -> "Lighting":
-        """Return the lighting of a list of channels.
-
-        Raises
-        ------
-        BadInput : one or two directional azimuths, which give no harmonics.
-        """
-        role = np.array([c.role for c in channels])
-        return cls(
-            np.flatnonzero(role == "directional"),
-            np.asarray(azimuths_deg, float),
-            gradient_sign,
-            np.flatnonzero(role == "backlit"),
-            np.flatnonzero(role == "halo"),
-        )
-
-    @classmethod
-    def of_scan(cls, scan: Scan) -> "Lighting":
-        """Return the lighting of a scan; raises as ``of_channels``."""
-        return cls.of_channels(scan.channels, scan.azimuths_deg, scan.gradient_sign)
 
 
 @dataclass(frozen=True)

@@ -330,6 +330,19 @@ class SimulatedScan:
         """
         return self._table(self._true_pits, tiles)
 
+    def openings(self, number: int) -> pd.DataFrame:
+        """Return the openings that reach into a tile, those whose centre lies beyond it too.
+
+        Columns ``x_px, y_px, radius_px, ellipticity, angle_deg, depth_um, surface``, as in
+        ``truth``.
+
+        Raises
+        ------
+        BadInput : the scan has no such tile.
+        """
+        names = ["x_px", "y_px", "radius_px", "ellipticity", "angle_deg", "depth_um", "surface"]
+        return self._true_pits(self._tile(number))[names].reset_index(drop=True)
+
     def marks(self, tiles: Collection[int] | None = None) -> pd.DataFrame:
         """Return what is no pit, in the columns of ``truth``, one row a mark and tile.
 

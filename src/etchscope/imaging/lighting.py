@@ -1,0 +1,60 @@
+"""Which picture of a tile is lit how."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from etchscope.foil import BadInput, Channel, Scan
+from etchscope.foil.types import Floats, Ints
+from etchscope.imaging.harmonics import harmonic_weights
+
+__all__ = ["Lighting"]
+
+
+@dataclass(frozen=True)
+class Lighting:
+    """Which picture of a tile is lit how.
+
+    Attributes
+    ----------
+    directional, azimuths_deg : (n,) channel indices, and their azimuths, degrees ccw, y up; both
+        empty where there are none.
+    gradient_sign : +1, or −1 where the wall that faces the lamp is dark.
+    dark, bright : indices of the channels in which a pit is dark (backlit) or bright (halo).
+    """
+
+    directional: Ints
+    azimuths_deg: Floats
+    gradient_sign: int
+    dark: Ints
+    bright: Ints
+
+    def __post_init__(self) -> None:
+        if len(self.directional):
+            harmonic_weights(self.azimuths_deg)
+        elif not len(self.dark) + len(self.bright):
+            raise BadInput("scan", "a directional, backlit or halo channel", "none")
+
+    @classmethod
+    def of_channels(
+        cls, channels: tuple[Channel, ...], azimuths_deg: Floats, gradient_sign: int
+    ) -> "Lighting":
+        """Return the lighting of a list of channels.
+
+        Raises
+        ------
+        BadInput : one or two directional azimuths, which give no harmonics.
+        """
+        role = np.array([c.role for c in channels])
+        return cls(
+            np.flatnonzero(role == "directional"),
+            np.asarray(azimuths_deg, float),
+            gradient_sign,
+            np.flatnonzero(role == "backlit"),
+            np.flatnonzero(role == "halo"),
+        )
+
+    @classmethod
+    def of_scan(cls, scan: Scan) -> "Lighting":
+        """Return the lighting of a scan; raises as ``of_channels``."""
+        return cls.of_channels(scan.channels, scan.azimuths_deg, scan.gradient_sign)

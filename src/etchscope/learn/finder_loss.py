@@ -1,0 +1,71 @@
+"""What the finder's training minimises: heat, marks, and shapes with their own errors."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from etchscope.foil.openings import SURFACES, VALUES, map_index
+
+__all__ = ["Parts", "finder_loss"]
+
+_HEATS = [map_index(s, "heat") for s in SURFACES]
+_SHARES = {"place": 0.1, "radius": 0.1, "ellipse": 0.05, "depth": 0.05, "mark": 0.5}
+"""What each part of the loss weighs beside the heat's."""
+
+Parts = dict[str, Tensor]
+
+
+def _heat_loss(logits: Tensor, heat: Tensor, counts: Tensor) -> Tensor:
+    """Return the penalty-reduced focal loss (Law & Deng 2018, CornerNet, eq. 1) a centre."""
+    p = torch.sigmoid(logits).clamp(1e-5, 1 - 1e-5)
+    centre = (heat == 1).float()
+    hit = -centre * torch.log(p) * (1 - p).square()
+    false = -(1 - centre) * torch.log(1 - p) * p.square() * (1 - heat).pow(4)
+    # Foils without pits count as much as such with a few.
+    return ((hit + false) * counts).sum() / (centre.sum() + 4 * len(logits))
+
+
+def _normal_loss(error2: Tensor, log_sigma: Tensor, components: int) -> Tensor:
+    """Return the β-weighted normal likelihood, β = 1/2 (Seitzer et al. 2022, eq. 5)."""
+    log_sigma = log_sigma.clamp(-5, 3)
+    weight = torch.exp(log_sigma).detach()
+    told = 0.5 * error2 * torch.exp(-2 * log_sigma) + components * log_sigma
+    return (weight * told).mean()
+
+
+def finder_loss(
+    maps: Tensor,
+    heat: Tensor,
+    counts: Tensor,
+    values: Tensor,
+    near: Tensor,
+    mark: Tensor,
+    mark_counts: Tensor,
+) -> tuple[Tensor, Parts]:
+    """Return the loss of a batch, and its parts.
+
+    Parameters
+    ----------
+    maps : (n, map, y, x).
+    heat, counts, near : (n, 3, y, x); values : (n, 3, 6, y, x); mark, mark_counts : (n, y, x), as
+        in ``Targets``.
+    """
+    parts = {"heat": _heat_loss(maps[:, _HEATS], heat, counts)}
+    of_surface = maps[:, :-1].unflatten(1, (len(SURFACES), len(VALUES)))
+    said = of_surface.permute(0, 1, 3, 4, 2)[near]
+    true = values.permute(0, 1, 3, 4, 2)[near]
+    if len(said):
+        error2 = (said[:, 1:7] - true).square()
+        sigma = dict(zip(("place", "radius", "ellipse", "depth"), said[:, 7:].T, strict=True))
+        for name, columns in (
+            ("place", [0, 1]),
+            ("radius", [2]),
+            ("ellipse", [3, 4]),
+            ("depth", [5]),
+        ):
+            parts[name] = _normal_loss(error2[:, columns].sum(1), sigma[name], len(columns))
+    bce = functional.binary_cross_entropy_with_logits(maps[:, -1], mark, reduction="none")
+    wanted = 1 + 4 * mark
+    parts["mark"] = (bce * wanted * mark_counts).sum() / (wanted * mark_counts).sum().clamp_min(1)
+    total = parts["heat"] + sum(_SHARES[k] * v for k, v in parts.items() if k != "heat")
+    return total, {k: v.detach() for k, v in parts.items()}

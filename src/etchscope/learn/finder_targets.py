@@ -1,0 +1,183 @@
+"""What the finder's maps should say of a picture whose openings are known."""
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from etchscope.foil import BadInput
+from etchscope.foil.types import Bools, Floats, FloatStack, Ints
+from etchscope.learn.finder import STRIDE
+
+__all__ = ["Openings", "Targets", "targets"]
+
+SMALLEST_PX = 2.0
+"""Openings of a smaller radius count neither for nor against a find."""
+_SPECK_PX = 1.2
+"""Still smaller ones are ground."""
+_SHALLOWEST_PX = 0.5
+"""Shallower openings count neither for nor against."""
+_HEAT = (0.3, 1.0, 2.5)
+"""Spread of the heat around a centre: share of the radius, least and most, pixels."""
+
+
+@dataclass(frozen=True)
+class Openings:
+    """The true openings of one picture, each (n,) float64 but ``is_top``.
+
+    Attributes
+    ----------
+    x_px, y_px : centres, y down.
+    radius_px, ellipticity, angle_deg, depth_px : their shape.
+    is_top : whether they lie on the surface that faces the camera.
+    """
+
+    x_px: Floats
+    y_px: Floats
+    radius_px: Floats
+    ellipticity: Floats
+    angle_deg: Floats
+    depth_px: Floats
+    is_top: Bools
+
+    def __post_init__(self) -> None:
+        sizes = {len(v) for v in vars(self).values()}
+        if len(sizes) > 1:
+            raise BadInput("openings", "columns of one length", f"lengths {sorted(sizes)}")
+
+    @property
+    def is_target(self) -> Bools:
+        """Which are large and deep enough to be asked for, (n,)."""
+        return np.asarray(
+            (self.radius_px >= SMALLEST_PX) & (self.depth_px >= _SHALLOWEST_PX) & ~self.is_hidden
+        )
+
+    @property
+    def is_hidden(self) -> Bools:
+        """Which lie wholly inside a larger and deeper one of their surface, (n,)."""
+        hidden = np.zeros(len(self.x_px), bool)
+        for surface in (True, False):
+            at = np.flatnonzero(self.is_top == surface)
+            x, y, r, d = (v[at] for v in (self.x_px, self.y_px, self.radius_px, self.depth_px))
+            apart = np.hypot(x[:, None] - x, y[:, None] - y)
+            hidden[at] = ((apart + r[:, None] < r) & (d[:, None] < d)).any(axis=1)
+        return hidden
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the maps of one picture should say; y, x in cells.
+
+    Attributes
+    ----------
+    heat : (3, y, x) float32, 1 at an opening's centre, falling off around it.
+    counts : (3, y, x) float32, 0 where nothing is known of the heat, else 1.
+    values : (3, 6, y, x) float32 dx, dy, log_radius, e_cos, e_sin, log_depth near a centre.
+    near : (3, y, x) bool, where ``values`` are told.
+    mark : (y, x) float32, share of the cell that is dust, scratch and the like.
+    mark_counts : (y, x) float32, 0 where nothing is known of marks, else 1.
+    """
+
+    heat: FloatStack
+    counts: FloatStack
+    values: NDArray[np.float32]
+    near: Bools
+    mark: NDArray[np.float32]
+    mark_counts: NDArray[np.float32]
+
+
+@numba.njit(nogil=True, cache=True)
+def _draw(
+    rows: Floats,
+    surfaces: Ints,
+    kinds: Ints,
+    spreads: Floats,
+    heat: FloatStack,
+    counts: FloatStack,
+    values: NDArray[np.float32],
+    near: Bools,
+    apart: FloatStack,
+) -> None:  # pragma: no cover
+    """Draw openings, (n, 8) x, y, dx-less shape; kind 1 is a target, 0 counts for nothing."""
+    height, width = heat.shape[1:]
+    for i in range(len(rows)):
+        x, y = (rows[i, 0] + 0.5) / STRIDE - 0.5, (rows[i, 1] + 0.5) / STRIDE - 0.5
+        for s in (surfaces[i], 2):
+            if kinds[i] == 0:
+                reach = rows[i, 2] / STRIDE
+                for v in range(max(int(y - reach), 0), min(int(y + reach) + 2, height)):
+                    for u in range(max(int(x - reach), 0), min(int(x + reach) + 2, width)):
+                        if (u - x) ** 2 + (v - y) ** 2 <= reach * reach:
+                            counts[s, v, u] = 0
+                continue
+            spread = spreads[i] / STRIDE
+            reach = 3 * spread + 1
+            top, left = int(np.rint(y)), int(np.rint(x))
+            for v in range(max(int(y - reach), 0), min(int(y + reach) + 2, height)):
+                for u in range(max(int(x - reach), 0), min(int(x + reach) + 2, width)):
+                    d2 = (u - x) ** 2 + (v - y) ** 2
+                    value = np.exp(-0.5 * d2 / (spread * spread))
+                    if v == top and u == left:
+                        value = 1.0
+                    heat[s, v, u] = max(heat[s, v, u], value)
+                    if abs(v - top) <= 1 and abs(u - left) <= 1 and d2 < apart[s, v, u]:
+                        apart[s, v, u] = d2
+                        near[s, v, u] = True
+                        values[s, 0, v, u] = (x - u) * STRIDE
+                        values[s, 1, v, u] = -(y - v) * STRIDE
+                        for k in range(4):
+                            values[s, 2 + k, v, u] = rows[i, 3 + k]
+
+
+def targets(
+    openings: Openings, image_size: tuple[int, int], marked: Bools | None = None
+) -> Targets:
+    """Return what the maps should say.
+
+    Parameters
+    ----------
+    openings : all that are there; those whose centre lies outside the picture are not asked for.
+    image_size : (height, width) of the picture, multiples of ``STRIDE``.
+    marked : (height, width) where dust, scratches and the like are; nowhere unless given.
+    """
+    height, width = image_size[0] // STRIDE, image_size[1] // STRIDE
+    heat = np.zeros((3, height, width), np.float32)
+    counts = np.ones_like(heat)
+    values = np.zeros((3, 6, height, width), np.float32)
+    near = np.zeros(heat.shape, bool)
+    apart = np.full(heat.shape, np.inf, np.float32)
+    theta = 2 * np.deg2rad(openings.angle_deg)
+    x, y, r = openings.x_px, openings.y_px, openings.radius_px
+    inside = (x > -0.5) & (x < image_size[1] - 0.5) & (y > -0.5) & (y < image_size[0] - 0.5)
+    kinds = (openings.is_target & inside).astype(np.int64)
+    use = np.flatnonzero(r >= _SPECK_PX)
+    use = use[np.argsort(kinds[use], kind="stable")]  # targets last, over what does not count
+    shape = np.column_stack(
+        [
+            x,
+            y,
+            r,
+            np.log(np.maximum(r, 0.1)),
+            openings.ellipticity * np.cos(theta),
+            openings.ellipticity * np.sin(theta),
+            np.log(np.maximum(openings.depth_px, 0.05)),
+        ]
+    )
+    _draw(
+        shape[use],
+        np.where(openings.is_top, 0, 1)[use].astype(np.int64),
+        kinds[use],
+        np.clip(_HEAT[0] * r, _HEAT[1], _HEAT[2])[use],
+        heat,
+        counts,
+        values,
+        near,
+        apart,
+    )
+    counts[heat > 0.6] = 1
+    mark = np.zeros((height, width), np.float32)
+    if marked is not None:
+        cells = marked[: height * STRIDE, : width * STRIDE].astype(np.float32)
+        mark = cells.reshape(height, STRIDE, width, STRIDE).mean((1, 3)).astype(np.float32)
+    return Targets(heat, counts, values, near, mark, np.ones_like(mark))

@@ -1,0 +1,280 @@
+"""Training of the finder on pictures whose openings are known, under ever other lights."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from etchscope.foil import BadInput
+from etchscope.foil.types import Bools, FloatStack, RawStack
+from etchscope.imaging import Lighting, Planes, Recipe, fit_normalisation
+from etchscope.imaging.planes import compressed, harmonic_planes
+from etchscope.learn.finder_loss import Parts, finder_loss
+from etchscope.learn.finder_targets import Openings, Targets, targets
+
+__all__ = ["FinderTraining", "LightDraw", "Sample", "Samples", "State", "draw_lights", "train_finder"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture to learn from.
+
+    ``raw`` (channel, y, x) grey levels; ``openings`` all that are there; ``marked`` (y, x) where
+    dust, scratches and the like are. ``known`` (y, x): where everything is said that is there, None
+    for everywhere; elsewhere only the openings' own places teach anything.
+    """
+
+    raw: RawStack
+    lighting: Lighting
+    openings: Openings
+    marked: Bools | None = None
+    known: Bools | None = None
+
+
+class Samples(Protocol):
+    """Pictures to learn from, read one by one."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def __getitem__(self, place: int) -> Sample:
+        """Return one of them."""
+
+
+@dataclass(frozen=True)
+class FinderTraining:
+    """How the finder is trained: Adam at the one-cycle schedule's highest ``rate``.
+
+    ``batch``: pictures a step; ``epochs``: passes over them; ``decay``: of weights.
+    """
+
+    epochs: int = 12
+    batch: int = 8
+    rate: float = 4e-3
+    decay: float = 1e-3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "rate"):
+            if not getattr(self, name) > 0:
+                raise BadInput(f"finder training: {name}", "above 0", repr(getattr(self, name)))
+
+
+@dataclass(frozen=True)
+class LightDraw:
+    """Which lights of a picture are used, and how: drawn once, then applied.
+
+    ``lighting``: those used. ``invert``: transmitted light turned to dark field. ``gain``: factor
+    of all contrasts. ``noise``: spread of noise added to the contrasts.
+    """
+
+    lighting: Lighting
+    invert: bool
+    gain: float
+    noise: float
+
+
+def draw_lights(rng: np.random.Generator, lighting: Lighting) -> LightDraw:
+    """Return lights drawn at random: mostly all; lamps alone; few lamps; transmitted light alone.
+
+    Examples
+    --------
+    >>> eight = Lighting(np.arange(8), 45.0 * np.arange(8), 1, np.array([8]), np.array([9]))
+    >>> drawn = draw_lights(np.random.default_rng(1), eight)
+    >>> len(drawn.lighting.directional) + len(drawn.lighting.dark) > 0
+    True
+    """
+    none = np.empty(0, np.int64)
+    kind = rng.random()
+    out, invert = lighting, False
+    lamps = len(lighting.directional)
+    if lamps and len(lighting.dark):
+        if kind < 0.12:
+            out = replace(out, dark=none, bright=none)
+        elif kind < 0.2:
+            out = replace(out, bright=none)
+        elif kind < 0.3:
+            few = np.sort(rng.choice(lamps, int(rng.integers(3, lamps)), replace=False))
+            out = replace(
+                out,
+                directional=lighting.directional[few],
+                azimuths_deg=lighting.azimuths_deg[few],
+                dark=lighting.dark if rng.random() < 0.6 else none,
+                bright=lighting.bright if rng.random() < 0.4 else none,
+            )
+        elif kind < 0.45:
+            out = replace(out, directional=none, azimuths_deg=np.empty(0), bright=none)
+            invert = bool(rng.random() < 0.2)
+        elif kind < 0.48:
+            out = replace(out, directional=none, azimuths_deg=np.empty(0), dark=none)
+    gain = float(np.exp(rng.normal(0, 0.2)))
+    noise = float(rng.exponential(0.01)) if rng.random() < 0.3 else 0.0
+    try:
+        return LightDraw(replace(out), invert, gain, noise)
+    except BadInput:  # lamps that tell no gradient
+        return LightDraw(lighting, False, gain, noise)
+
+
+def planes_of(sample: Sample, drawn: LightDraw, noise_seed: int) -> Planes:
+    """Return a sample's planes under drawn lights, the picture being its own reference."""
+    normalisation = fit_normalisation([sample.raw], Recipe())
+    planes = harmonic_planes(sample.raw, normalisation, drawn.lighting)
+    pictures = planes.pictures * np.float32(drawn.gain)
+    if drawn.noise:
+        rng = np.random.default_rng(noise_seed)
+        there = np.flatnonzero(planes.given[[0, 0, 0, 1, 1, 2, 3, 4]] > 0)
+        there = there[there != 5]
+        shape = (len(there), *pictures.shape[1:])
+        pictures[there] += np.float32(drawn.noise) * rng.standard_normal(shape, np.float32)
+    if drawn.invert:
+        pictures[6] *= -1
+    return compressed(Planes(pictures, planes.given))
+
+
+def _known(told: Targets, sample: Sample) -> Targets:
+    """Return targets of a sample of which only some ground is known."""
+    if sample.known is None:
+        return told
+    height, width = told.mark.shape
+    known = sample.known[: 2 * height : 2, : 2 * width : 2].astype(np.float32)
+    counts = told.counts * np.maximum(known, told.heat > 0)
+    return replace(told, counts=counts.astype(np.float32), mark_counts=known)
+
+
+def _example(sample: Sample, drawn: LightDraw, seed: int) -> tuple[FloatStack, Targets]:
+    size = (sample.raw.shape[1], sample.raw.shape[2])
+    told = _known(targets(sample.openings, size, sample.marked), sample)
+    return planes_of(sample, drawn, seed).stacked, told
+
+
+def _batch(samples: Samples, places: Sequence[int], seeds: Sequence[int]) -> tuple[Tensor, ...]:
+    """Return planes and targets of some samples as tensors; the seeds decide their lights."""
+    examples = []
+    for place, seed in zip(places, seeds, strict=True):
+        sample = samples[place]
+        drawn = draw_lights(np.random.default_rng(seed), sample.lighting)
+        examples.append(_example(sample, drawn, seed))
+    planes = torch.from_numpy(np.stack([e[0] for e in examples]))
+    names = ("heat", "counts", "values", "near", "mark", "mark_counts")
+    told = [torch.from_numpy(np.stack([getattr(e[1], n) for e in examples])) for n in names]
+    return planes.to(memory_format=torch.channels_last), *told
+
+
+def _batches(
+    samples: Samples, training: FinderTraining, epoch: int
+) -> Iterator[tuple[Tensor, ...]]:
+    """Yield the batches of an epoch in an order that its number decides, made ahead in a thread."""
+    rng = np.random.default_rng([training.seed, epoch])
+    order = rng.permutation(len(samples)).tolist()
+    seeds = rng.integers(0, 2**62, len(samples)).tolist()
+    todo = iter(
+        [
+            (order[first : first + training.batch], seeds[first : first + training.batch])
+            for first in range(0, len(order), training.batch)
+        ]
+    )
+    with ThreadPoolExecutor(1) as pool:
+        ahead = [pool.submit(_batch, samples, *one) for one in islice(todo, 2)]
+        while ahead:
+            done = ahead.pop(0).result()
+            ahead += [pool.submit(_batch, samples, *one) for one in islice(todo, 1)]
+            yield done
+
+
+State = dict[str, NDArray[Any]]
+"""Everything that a training needs to go on: weights, the optimiser's moments, the epoch."""
+
+
+def _state(network: nn.Module, optimiser: torch.optim.Optimizer, epoch: int) -> State:
+    out: State = {"epoch": np.array([epoch])}
+    out |= {f"network.{k}": v.numpy().copy() for k, v in network.state_dict().items()}
+    for k, moments in optimiser.state_dict()["state"].items():
+        out |= {f"moments.{k}.{n}": np.asarray(v).copy() for n, v in moments.items()}
+    return out
+
+
+def _resume(network: nn.Module, optimiser: torch.optim.Optimizer, state: Mapping[str, Any]) -> int:
+    """Put a state back; return the epoch that is next."""
+    weights = {k[8:]: torch.from_numpy(v) for k, v in state.items() if k.startswith("network.")}
+    network.load_state_dict(weights)
+    whole = optimiser.state_dict()
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, values in state.items():
+        if name.startswith("moments."):
+            _, k, n = name.split(".")
+            moments.setdefault(int(k), {})[n] = torch.from_numpy(np.asarray(values))
+    whole["state"] = moments
+    optimiser.load_state_dict(whole)
+    return int(state["epoch"][0])
+
+
+def train_finder(
+    network: nn.Module,
+    samples: Samples,
+    training: FinderTraining,
+    *,
+    state: Mapping[str, Any] | None = None,
+    keep: Callable[[State], None] | None = None,
+    progress: Callable[[int, Parts], None] | None = None,
+) -> list[dict[str, float]]:
+    """Train a network of the finder's planes and maps in place.
+
+    Parameters
+    ----------
+    network : from (n, 13, y, x) planes to (n, map, y / 2, x / 2) maps.
+    state : of an earlier training of the same samples and settings, to go on from.
+    keep : called with the state after every epoch.
+    progress : called after every step with the number of pictures and the parts of the loss.
+
+    Returns
+    -------
+    The mean of each part of the loss, epoch by epoch (of those trained in this call).
+    """
+    optimiser = torch.optim.AdamW(network.parameters(), training.rate, weight_decay=training.decay)
+    steps = -(-len(samples) // training.batch)
+    first = _resume(network, optimiser, state) if state is not None else 0
+    schedule = _one_cycle(training.rate, steps * training.epochs)
+    history = []
+    network.train()
+    for epoch in range(first, training.epochs):
+        told: list[Parts] = []
+        for step, (planes, *wanted) in enumerate(_batches(samples, training, epoch)):
+            for group in optimiser.param_groups:
+                group["lr"] = schedule(epoch * steps + step)
+            with torch.autocast("cpu", torch.bfloat16):
+                maps = network(planes)
+            loss, parts = finder_loss(maps.float(), *wanted)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+            optimiser.step()
+            told.append(parts)
+            if progress is not None:
+                progress(len(planes), parts)
+        names = {k for parts in told for k in parts}
+        history.append(
+            {k: float(np.mean([float(p[k]) for p in told if k in p])) for k in sorted(names)}
+        )
+        if keep is not None:
+            keep(_state(network, optimiser, epoch + 1))
+    network.eval()
+    return history
+
+
+def _one_cycle(highest: float, steps: int) -> Callable[[int], float]:
+    """Return step → rate: a rise over the first tenth, then a cosine down to a hundredth."""
+
+    def rate(step: int) -> float:
+        rise = max(steps // 10, 1)
+        if step < rise:
+            return highest * (0.04 + 0.96 * step / rise)
+        fall = (step - rise) / max(steps - rise, 1)
+        return highest * (0.01 + 0.99 * 0.5 * (1 + float(np.cos(np.pi * fall))))
+
+    return rate

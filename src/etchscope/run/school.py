@@ -1,0 +1,131 @@
+"""What the finder learns from: random foils, drawn once into a folder and read as needed."""
+
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from etchscope.foil.types import Floats
+from etchscope.imaging import Lighting
+from etchscope.learn.finder_targets import Openings
+from etchscope.learn.finder_train import Sample
+from etchscope.simulate import SimulatedScan, randomised, with_parameters
+from etchscope.store.arrays import read_rows, write_arrays
+
+__all__ = ["School", "draw_school", "openings_of", "random_crop"]
+
+_SHARD = 32
+"""Pictures a file."""
+_TRUTH = ("x_px", "y_px", "radius_px", "ellipticity", "angle_deg", "depth_um", "surface")
+SIZE_PX = 256
+"""Of the pictures that are learnt from."""
+
+
+def random_crop(seed: int, size_px: int = SIZE_PX) -> SimulatedScan:
+    """Return a foil of random conditions, one small tile of it."""
+    scan = with_parameters(
+        SimulatedScan(seed, columns=1, rows=1), {"optics.image_size": (size_px, size_px)}
+    )
+    return randomised(scan)
+
+
+def openings_of(truth: pd.DataFrame, pixel_size_um: float) -> Openings:
+    """Return the openings of a simulated truth.
+
+    Parameters
+    ----------
+    truth : ``SimulatedScan.truth`` of one tile.
+    """
+    column: dict[str, Floats] = {k: truth[k].to_numpy(np.float64) for k in _TRUTH[:6]}
+    depth = column.pop("depth_um") / pixel_size_um
+    is_top = (truth["surface"] == "top").to_numpy()
+    return Openings(**column, depth_px=depth, is_top=is_top)
+
+
+def _crop(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the raw pictures, the openings as (n, 7) and the marks of one random foil."""
+    scan = random_crop(seed)
+    raw = scan.read_tile(1)
+    if raw.dtype != np.uint8:
+        raw = (raw >> (scan.optics.bit_depth - 8)).astype(np.uint8)
+    told = openings_of(scan.openings(1), scan.optics.pixel_size_um)
+    table = np.column_stack(list(vars(told).values())).astype(np.float32)
+    return raw, table, scan.marked(1) > 0
+
+
+def _draw_shard(path: Path, seeds: list[int]) -> int:
+    """Draw the foils of one file; return how many."""
+    crops = [_crop(seed) for seed in seeds]
+    write_arrays(
+        path,
+        {
+            "raw": np.stack([c[0] for c in crops]),
+            "openings": np.concatenate([c[1] for c in crops]),
+            "counts": np.array([len(c[1]) for c in crops]),
+            "marked": np.stack([np.packbits(c[2]) for c in crops]),
+        },
+    )
+    return len(seeds)
+
+
+def draw_school(
+    folder: Path,
+    count: int,
+    seed: int,
+    *,
+    workers: int = 2,
+    progress: Callable[[int], None] | None = None,
+) -> "School":
+    """Draw random foils into a folder, and return them; what is there already stays.
+
+    Parameters
+    ----------
+    count : pictures, rounded up to whole files of 32.
+    seed : of the foils; another seed is another folder.
+    progress : called with the number of pictures just done.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    shards = -(-count // _SHARD)
+    paths = [folder / f"foils-{seed}-{k:05d}.safetensors" for k in range(shards)]
+    todo = []
+    for k, path in enumerate(paths):
+        first = seed * 10_000_000 + k * _SHARD
+        if path.exists():
+            if progress is not None:
+                progress(_SHARD)
+        else:
+            todo.append((path, list(range(first, first + _SHARD))))
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for done in [pool.submit(_draw_shard, *one) for one in todo]:
+            if progress is not None:
+                progress(done.result())
+            else:
+                done.result()
+    return School(tuple(paths))
+
+
+@dataclass(frozen=True)
+class School:
+    """Random foils in files: pictures to learn from, read as needed."""
+
+    paths: tuple[Path, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths) * _SHARD
+
+    def __getitem__(self, place: int) -> Sample:
+        shard, index = divmod(place, _SHARD)
+        path = self.paths[shard]
+        counts = read_rows(path, "counts", 0, _SHARD)
+        first = int(counts[:index].sum())
+        table = read_rows(path, "openings", first, first + int(counts[index])).astype(np.float64)
+        raw, marked = (read_rows(path, k, index, index + 1)[0] for k in ("raw", "marked"))
+        openings = Openings(*table[:, :6].T, is_top=table[:, 6] > 0.5)
+        return Sample(raw, _LIGHTING, openings, np.unpackbits(marked).reshape(raw.shape[1:]) > 0)
+
+
+_LIGHTING = Lighting.of_scan(SimulatedScan(0, columns=1, rows=1).scan)

@@ -1,0 +1,63 @@
+"""Files of arrays that are read in part: what a training goes through again and again."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load, save
+
+from etchscope.foil import BadInput
+from etchscope.store.files import written_aside
+
+__all__ = ["read_arrays", "read_rows", "write_arrays"]
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays into a file, whole or not at all.
+
+    Raises
+    ------
+    MachineFailed : the disk is full.
+    """
+    content = save({k: np.asarray(v, order="C") for k, v in sorted(arrays.items())})
+    with written_aside(path) as aside:
+        aside.write_bytes(content)
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Return all arrays of a file.
+
+    Raises
+    ------
+    BadInput : absent or damaged.
+    """
+    try:
+        return load(path.read_bytes())
+    except OSError as error:
+        raise BadInput(path, "a file of arrays", error.strerror or "no file") from error
+    except (SafetensorError, ValueError) as error:
+        raise BadInput(path, "a file of arrays", str(error)) from error
+
+
+def read_rows(path: Path, name: str, first: int, end: int) -> NDArray[Any]:
+    """Return rows ``first`` to ``end`` of one array of a file, the rest left on the disk.
+
+    Raises
+    ------
+    BadInput : absent or damaged.
+    """
+    rows: NDArray[Any] = _opened(path).get_slice(name)[first:end]
+    return rows
+
+
+@lru_cache(maxsize=1024)
+def _opened(path: Path) -> Any:
+    """Keep a file open: its head is read once."""
+    try:
+        return safe_open(path, framework="np")
+    except (OSError, SafetensorError) as error:
+        raise BadInput(path, "a file of arrays", str(error)) from error
