@@ -23,14 +23,16 @@ from etchscope.foil import (
 )
 from etchscope.foil.types import Bools, Floats, RawStack
 from etchscope.simulate.bounds import check, numbers, within
+from etchscope.simulate.camera import Camera, check_camera, fixed_pattern
 from etchscope.simulate.cells import CELL_MM, Cell
 from etchscope.simulate.marks import MARK_COLUMNS, draw_marks
 from etchscope.simulate.materials import material_named
-from etchscope.simulate.optics import OVERSAMPLING, Optics, Scene
+from etchscope.simulate.optics import OVERSAMPLING, Optics, Plane, Scene
 from etchscope.simulate.particles import draw_pits, reach_mm
 from etchscope.simulate.populations import Population, Sheet
 from etchscope.simulate.render import render
 from etchscope.simulate.scene import draw_scene
+from etchscope.simulate.surface import Surface
 
 __all__ = ["TRUTH_COLUMNS", "SimulatedScan", "Stage", "isolated", "once"]
 
@@ -45,16 +47,23 @@ class Stage:
 
     ``rotation_deg`` turns the foil counter-clockwise, ``offset_mm`` moves it (x, y);
     ``jitter_um`` is the rms error of a tile's true position against the recorded one, per axis;
-    ``overlap_px`` is by how much neighbouring tiles overlap (x, y), negative for a gap.
+    ``overlap_px`` is by how much neighbouring tiles overlap (x, y), negative for a gap. The foil
+    rises from the scan's middle by ``tilt_x_um_per_mm`` and ``tilt_y_um_per_mm`` (y up) and bends
+    by ``bend_um_per_mm2`` times the square of the distance, out of the focal plane.
     """
 
     rotation_deg: float = 0.0
     offset_mm: tuple[float, float] = (0.0, 0.0)
     jitter_um: float = 0.0
     overlap_px: tuple[float, float] = (20, 15)
+    tilt_x_um_per_mm: float = 0.0
+    tilt_y_um_per_mm: float = 0.0
+    bend_um_per_mm2: float = 0.0
 
     def __post_init__(self) -> None:
-        check(self, {"rotation_deg": (-180, 180), "jitter_um": (0, 500)})
+        tilts = ("tilt_x_um_per_mm", "tilt_y_um_per_mm", "bend_um_per_mm2")
+        limits = {"rotation_deg": (-180.0, 180.0), "jitter_um": (0.0, 500.0)}
+        check(self, {**limits, **dict.fromkeys(tilts, (-500.0, 500.0))})
         numbers("stage.offset_mm", self.offset_mm, -1000, 1000, count=2)
         numbers("stage.overlap_px", self.overlap_px, -10000, 10000, count=2)
 
@@ -88,6 +97,8 @@ class SimulatedScan:
     population: Population = field(default_factory=Population)
     sheet: Sheet = field(default_factory=Sheet)
     optics: Optics = field(default_factory=Optics)
+    surface: Surface = field(default_factory=Surface)
+    camera: Camera = field(default_factory=Camera)
     stage: Stage = field(default_factory=Stage)
     side: Side = "front"
     foil: str = "simulated"
@@ -103,6 +114,7 @@ class SimulatedScan:
         if not re.fullmatch(_NAME, self.foil):
             expected = "letters, digits, dot, dash and underscore, at most 80"
             raise BadInput("simulation: foil", expected, repr(self.foil))
+        check_camera(self.camera, self.optics)
         hips = self.population.hips
         ratio = hips.ratio(self.sheet)
         if hips.per_tile and ratio <= 1.02:
@@ -313,7 +325,31 @@ class SimulatedScan:
         """
         scene = self.scene(number)
         rng = np.random.default_rng([self.seed, 1, self.exposure, self._side, number])
-        return render(scene, self.optics, rng)
+        own = np.random.default_rng([self.seed, 5, self.exposure, self._side])
+        return render(
+            scene,
+            self.optics,
+            rng,
+            surface=self.surface,
+            camera=self.camera,
+            plane=self._plane(self._tile(number)),
+            pattern=fixed_pattern(self.camera, self.optics.image_size, own),
+        )
+
+    def _plane(self, tile: Tile) -> Plane:
+        """Return how the foil lies in the focus of one tile: its tilt and bend there."""
+        s, places = self.stage, [(t.stage_x_mm or 0.0, t.stage_y_mm or 0.0) for t in self._ends]
+        x = (tile.stage_x_mm or 0.0) - (places[0][0] + places[1][0]) / 2
+        y = (tile.stage_y_mm or 0.0) - (places[0][1] + places[1][1]) / 2
+        height = s.tilt_x_um_per_mm * x + s.tilt_y_um_per_mm * y + s.bend_um_per_mm2 * (x**2 + y**2)
+        slope_x = (s.tilt_x_um_per_mm + 2 * s.bend_um_per_mm2 * x) / 1000
+        slope_y = (s.tilt_y_um_per_mm + 2 * s.bend_um_per_mm2 * y) / 1000
+        return Plane(height, slope_x, slope_y)
+
+    @property
+    def _ends(self) -> tuple[Tile, Tile]:
+        """The first and the last tile, corners of the scan."""
+        return self.scan.tiles[0], self.scan.tiles[-1]
 
     def truth(self, tiles: Collection[int] | None = None) -> pd.DataFrame:
         """Return the true openings as a pit table, one row an opening and tile that shows it.

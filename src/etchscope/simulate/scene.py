@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from etchscope.foil.types import FloatImage, Floats, Ints
-from etchscope.simulate.etching import height_map
+from etchscope.simulate.etching import etched, height_map, opening
 from etchscope.simulate.optics import OVERSAMPLING, Optics, Scene
 
 __all__ = ["draw_scene"]
@@ -77,9 +77,10 @@ def draw_scene(
     optics : the microscope.
     thickness_um : what is left of the foil.
     """
-    maps = []
+    maps, spots = [], []
     for surface in ("top", "bottom"):
         own = pits[pits["surface"] == surface]
+        spots.append(_spots(own, optics))
         fine = {name: _to_fine(own[name]) for name in ("x_px", "y_px")}
         maps.append(height_map(own.assign(**fine), optics.fine_size, optics.fine_um))
     opacity = hole = None
@@ -95,7 +96,53 @@ def draw_scene(
         ).astype(np.float64)
         profiles = np.asarray(marks["profile"].map(_PROFILES), np.int64)
         _stroke(strokes, profiles, optics.fine_um, maps[0], opacity, hole)
-    return Scene(maps[0], maps[1], thickness_um, refractive_index, opacity=opacity, hole=hole)
+    return Scene(maps[0], maps[1], thickness_um, refractive_index, opacity, hole, *spots)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _splat(
+    x: Floats, y: Floats, sigma: Floats, light: Floats, out: FloatImage
+) -> None:  # pragma: no cover
+    """Draw round Gaussian spots; where two overlap the brighter remains."""
+    rows, columns = out.shape
+    for i in range(len(x)):
+        reach = 3 * sigma[i] + 1
+        r0, r1 = max(int(y[i] - reach), 0), min(int(y[i] + reach) + 2, rows)
+        c0, c1 = max(int(x[i] - reach), 0), min(int(x[i] + reach) + 2, columns)
+        for r in range(r0, r1):
+            for c in range(c0, c1):
+                u2 = ((r - y[i]) ** 2 + (c - x[i]) ** 2) / sigma[i] ** 2
+                out[r, c] = max(out[r, c], light[i] * np.exp(-0.5 * u2))
+
+
+def _chances(pits: pd.DataFrame) -> Floats:
+    """Return a number of 0 to 1 for each pit, the same in every tile and from either side.
+
+    The far digits of V and of the bulk removed serve as the draw: both differ from pit to pit at
+    random, and the places of a tile differ from those of the next.
+    """
+    digits = pits["v"].to_numpy(float) * 99991.0 + pits["removed_um"].to_numpy(float) * 7919.0
+    return np.asarray(np.modf(digits)[0])
+
+
+def _spots(pits: pd.DataFrame, optics: Optics) -> FloatImage | None:
+    """Return the light that the pits of one surface gather at their deepest points."""
+    if optics.centre_share == 0:
+        return None
+    out = np.zeros(optics.image_size, np.float32)
+    chance = _chances(pits)
+    own = pits[chance < optics.centre_share]
+    chance = chance[chance < optics.centre_share]
+    names = ["x_px", "y_px", "v", "dip_rad", "azimuth_rad", "removed_um", "length_um"]
+    x, y, v, dip, azimuth, removed, length = own[names].to_numpy(float).T
+    shape = opening(v, dip, removed, length)
+    along = etched(v, removed, length) * np.cos(dip) / optics.pixel_size_um
+    x, y = x + along * np.cos(azimuth), y - along * np.sin(azimuth)
+    sigma = np.minimum(optics.centre_um, 0.2 * shape.minor_um) / optics.pixel_size_um
+    light = 1 - 0.6 * chance / optics.centre_share
+    use = shape.exists & (sigma > 0.2)
+    _splat(x[use], y[use], sigma[use], light[use], out)
+    return out
 
 
 def _to_fine(pixels: "pd.Series[float]") -> "pd.Series[float]":
