@@ -8,6 +8,7 @@ import numpy as np
 from etchscope.foil import BadInput
 from etchscope.foil.types import FloatImage, RawStack
 from etchscope.simulate.bounds import check, within
+from etchscope.simulate.fields import slow
 from etchscope.simulate.optics import Optics
 
 __all__ = ["Camera", "FixedPattern", "check_camera", "fixed_pattern", "photographed"]
@@ -85,12 +86,7 @@ def fixed_pattern(
 
 def _background(rng: np.random.Generator, size: tuple[int, int], camera: Camera) -> FloatImage:
     """Return a slow field around 1."""
-    rows, columns = (int(np.ceil(n / camera.background_px)) + 3 for n in size)
-    raw = rng.standard_normal((rows, columns), np.float32)
-    scale = camera.background_px
-    wide = cv2.resize(raw, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-    start = int(scale)
-    field = wide[start : start + size[0], start : start + size[1]]
+    field = slow(rng, size, camera.background_px)
     return np.asarray(np.maximum(1 + np.float32(camera.background) * field, 0), np.float32)
 
 

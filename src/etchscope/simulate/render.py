@@ -7,6 +7,7 @@ import numpy as np
 from etchscope.foil import BadInput, Role
 from etchscope.foil.types import Bools, FloatImage, FloatStack, RawStack
 from etchscope.simulate.camera import Camera, FixedPattern, check_camera, photographed
+from etchscope.simulate.fields import correlated
 from etchscope.simulate.optics import Optics, Plane, Scene
 from etchscope.simulate.shading import (
     binned,
@@ -17,7 +18,7 @@ from etchscope.simulate.shading import (
     texture,
     transmitted,
 )
-from etchscope.simulate.surface import Surface, haze, patches, relief
+from etchscope.simulate.surface import Surface, patches, relief
 
 __all__ = ["render"]
 
@@ -39,9 +40,9 @@ def _stray(rng: np.random.Generator | None, optics: Optics) -> FloatImage:
 def _field(optics: Optics, azimuth_rad: float | None) -> FloatImage:
     """Return how bright the empty field is: vignetting, and the lamp's side brighter."""
     rows, columns = optics.image_size
-    y, x = np.mgrid[:rows, :columns].astype(np.float32)
     half = np.float32(np.hypot(rows, columns) / 2)
-    x, y = (x - (columns - 1) / 2) / half, ((rows - 1) / 2 - y) / half
+    x = (np.arange(columns, dtype=np.float32) - (columns - 1) / 2)[None] / half
+    y = ((rows - 1) / 2 - np.arange(rows, dtype=np.float32))[:, None] / half
     out = 1 - optics.vignetting * (x**2 + y**2)
     if azimuth_rad is not None:
         tilt = x * np.cos(azimuth_rad) + y * np.sin(azimuth_rad)
@@ -187,7 +188,7 @@ class _Haze:
         sigma = surface.haze_um / px
         if rng is None or surface.haze == surface.albedo == surface.grain == 0:
             return cls(surface, None, None, sigma)
-        return cls(surface, haze(rng, size, sigma), patches(rng, size, px, surface), sigma)
+        return cls(surface, correlated(rng, size, sigma), patches(rng, size, px, surface), sigma)
 
     def before(self, picture: FloatImage, role: Role, rng: np.random.Generator) -> FloatImage:
         """Return a picture with the clouds in its way."""
@@ -197,7 +198,7 @@ class _Haze:
         share = self.surface.albedo if role == "directional" else self.surface.haze
         exponent = self.clouds * np.float32(-share if backlit else share)
         if self.surface.grain > 0:
-            grain = haze(rng, picture.shape, self.sigma_px / 3)
+            grain = correlated(rng, picture.shape, self.sigma_px / 3)
             exponent += np.float32(self.surface.grain) * grain
         if self.strength is not None:
             exponent *= self.strength

@@ -4,13 +4,18 @@ import numba
 import numpy as np
 import pandas as pd
 
+from numpy.typing import NDArray
+
 from etchscope.foil.types import FloatImage, Floats, Ints
 from etchscope.simulate.etching import etched, height_map, opening
 from etchscope.simulate.optics import OVERSAMPLING, Optics, Scene
 
-__all__ = ["draw_scene"]
+__all__ = ["MARK_CODES", "draw_marked", "draw_scene"]
 
 _PROFILES = {"bump": 0, "groove": 1, "ring": 2, "hole": 3}
+MARK_CODES = {"dust": 1, "scratch": 2, "fibre": 3, "bubble": 4, "hole": 5, "drop": 6}
+"""What ``draw_marked`` writes for each kind of mark; 0 is nothing."""
+_ORDER = ["drop", "dust", "scratch", "fibre", "bubble", "hole"]
 _RIM_UM = 25.0  # over which a drilled hole's edge falls off
 _HOLE_UM = 60.0  # how far
 
@@ -142,6 +147,47 @@ def _spots(pits: pd.DataFrame, optics: Optics) -> FloatImage | None:
     light = 1 - 0.6 * chance / optics.centre_share
     use = shape.exists & (sigma > 0.2)
     _splat(x[use], y[use], sigma[use], light[use], out)
+    return out
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _cover(
+    strokes: Floats, codes: NDArray[np.uint8], out: NDArray[np.uint8]
+) -> None:  # pragma: no cover
+    """Write the codes of (n, 5) strokes x0, y0, x1, y1, radius, one after the other."""
+    rows, columns = out.shape
+    for i in range(len(strokes)):
+        x0, y0, x1, y1, radius = strokes[i]
+        r0 = max(int(np.ceil(min(y0, y1) - radius)), 0)
+        r1 = min(int(np.floor(max(y0, y1) + radius)) + 1, rows)
+        c0 = max(int(np.ceil(min(x0, x1) - radius)), 0)
+        c1 = min(int(np.floor(max(x0, x1) + radius)) + 1, columns)
+        dx, dy = x1 - x0, y1 - y0
+        length2 = dx * dx + dy * dy
+        for r in range(r0, r1):
+            for c in range(c0, c1):
+                t = 0.0
+                if length2 > 0:
+                    t = min(max(((c - x0) * dx + (r - y0) * dy) / length2, 0.0), 1.0)
+                if (c - x0 - t * dx) ** 2 + (r - y0 - t * dy) ** 2 <= radius * radius:
+                    out[r, c] = codes[i]
+
+
+def draw_marked(marks: pd.DataFrame, optics: Optics) -> NDArray[np.uint8]:
+    """Return a map of the marks of a tile, (y, x) uint8 of ``MARK_CODES``.
+
+    Parameters
+    ----------
+    marks : strokes with their ends in pixels of the tile, as for ``draw_scene``.
+    """
+    out = np.zeros(optics.image_size, np.uint8)
+    if not len(marks):
+        return out
+    order = np.argsort(marks["kind"].map(_ORDER.index).to_numpy(), kind="stable")
+    radius = np.maximum(marks["radius_mm"].to_numpy(float) * 1000 / optics.pixel_size_um, 0.71)
+    ends = marks[["x0_px", "y0_px", "x1_px", "y1_px"]].to_numpy(float)
+    codes = marks["kind"].map(MARK_CODES).to_numpy(np.uint8)
+    _cover(np.column_stack([ends, radius])[order], codes[order], out)
     return out
 
 

@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-import cv2
 import numba
 import numpy as np
 from scipy import fft
 
 from etchscope.foil.types import FloatImage, Floats
 from etchscope.simulate.bounds import check
+from etchscope.simulate.fields import slow
 
-__all__ = ["Surface", "haze", "patches", "relief"]
+__all__ = ["Surface", "patches", "relief"]
 
 
 @dataclass(frozen=True)
@@ -158,13 +158,7 @@ def patches(
     """Return the relative strength of the texture, (y, x) of mean square 1; None if even."""
     if surface.patchiness == 0:
         return None
-    # So smooth that a coarse grid does; two sigma between its points.
-    coarse = max(surface.patch_um / step_um, 1.0)
-    rows, columns = (int(np.ceil(n / coarse)) + 3 for n in size)
-    raw = rng.standard_normal((rows, columns), np.float32)
-    wide = cv2.resize(raw, None, fx=coarse, fy=coarse, interpolation=cv2.INTER_CUBIC)
-    start = int(coarse)
-    field = wide[start : start + size[0], start : start + size[1]]
+    field = slow(rng, size, max(surface.patch_um / step_um, 1.0))
     strength = np.float32(surface.patchiness)
     return np.asarray(np.exp(strength * field - strength**2), np.float32)
 
@@ -204,11 +198,3 @@ def relief(
         far *= strength
     far *= np.float32(surface.far_relief)
     return near, far
-
-
-def haze(rng: np.random.Generator, size: tuple[int, int], sigma_px: float) -> FloatImage:
-    """Return correlated Gaussian noise of rms 1, (y, x) float32."""
-    raw = rng.standard_normal(size, np.float32)
-    if sigma_px > 0.3:
-        raw = np.asarray(cv2.GaussianBlur(raw, (0, 0), sigma_px), np.float32)
-    return raw / np.float32(max(float(raw.std()), 1e-9))
