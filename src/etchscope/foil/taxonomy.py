@@ -107,6 +107,7 @@ _DEFAULT = MappingProxyType(
         "misc.dust": "a grain of dust",
         "misc.fibre": "a fibre",
         "misc.bubble": "a bubble",
+        "misc.drop": "what a drop left that dried",
         "misc.hole": "a hole that was drilled",
         "maybe": "the labeller could not decide",
     }

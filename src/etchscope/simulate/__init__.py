@@ -1,5 +1,6 @@
 """A digital twin of an etched foil: particles, etching, optics, and the truth about them."""
 
+from etchscope.simulate.camera import Camera
 from etchscope.simulate.etching import Opening, height_map, opening
 from etchscope.simulate.materials import (
     MATERIALS,
@@ -8,7 +9,7 @@ from etchscope.simulate.materials import (
     material_named,
     restricted_energy_loss,
 )
-from etchscope.simulate.optics import Optics, Scene, reference_channels
+from etchscope.simulate.optics import Optics, Plane, Scene, reference_channels
 from etchscope.simulate.parameters import parameters_of, with_parameters
 from etchscope.simulate.populations import (
     Density,
@@ -24,12 +25,14 @@ from etchscope.simulate.presets import PRESETS, preset
 from etchscope.simulate.randomise import RANGES, Range, draw_parameters, randomised
 from etchscope.simulate.render import render
 from etchscope.simulate.scan import TRUTH_COLUMNS, SimulatedScan, Stage, isolated, once
+from etchscope.simulate.surface import Surface
 
 __all__ = [
     "MATERIALS",
     "PRESETS",
     "RANGES",
     "TRUTH_COLUMNS",
+    "Camera",
     "Density",
     "Fragments",
     "Hips",
@@ -38,6 +41,7 @@ __all__ = [
     "Material",
     "Opening",
     "Optics",
+    "Plane",
     "Population",
     "Range",
     "Scene",
@@ -45,6 +49,7 @@ __all__ = [
     "SimulatedScan",
     "Stage",
     "Stars",
+    "Surface",
     "draw_parameters",
     "etch_ratio",
     "height_map",

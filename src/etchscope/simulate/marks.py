@@ -1,6 +1,7 @@
-"""What lies on a foil and is no pit: dust, scratches, fibres, bubbles, and drilled holes."""
+"""What lies on a foil and is no pit: dust, scratches, fibres, bubbles, drops, drilled holes."""
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,9 +10,10 @@ from etchscope.foil.types import Floats
 from etchscope.simulate.cells import CELL_MM, Cell, first_number, places, stream
 from etchscope.simulate.populations import Population
 
-__all__ = ["MARK_COLUMNS", "draw_marks"]
+__all__ = ["MARK_COLUMNS", "Stroke", "as_marks", "draw_marks", "draw_strokes", "marks_reach_mm"]
 
-_Stroke = tuple[object, ...]
+Stroke = tuple[Any, ...]
+"""One row of ``MARK_COLUMNS``."""
 MARK_COLUMNS = [
     "x0_mm",
     "y0_mm",
@@ -39,9 +41,9 @@ def _path(
     return np.asarray(points - points[len(points) // 2] + [x, y])
 
 
-def _dust(rng: np.random.Generator, x: float, y: float) -> list[_Stroke]:
+def _dust(rng: np.random.Generator, x: float, y: float) -> list[Stroke]:
     size = rng.lognormal(np.log(0.03), 0.5)
-    out: list[_Stroke] = []
+    out: list[Stroke] = []
     for _ in range(rng.integers(6, 20)):
         px, py = x + rng.normal(0, 0.7 * size), y + rng.normal(0, 0.7 * size)
         qx, qy = px + rng.normal(0, 0.3 * size), py + rng.normal(0, 0.3 * size)
@@ -50,33 +52,70 @@ def _dust(rng: np.random.Generator, x: float, y: float) -> list[_Stroke]:
     return out
 
 
-def _scratch(rng: np.random.Generator, x: float, y: float) -> list[_Stroke]:
+def _scratch(rng: np.random.Generator, x: float, y: float) -> list[Stroke]:
     points = _path(rng, x, y, rng.lognormal(np.log(1.0), 0.5), 0.15, 8)
     r, depth = rng.uniform(0.004, 0.015), rng.uniform(3, 12)
     return [(*p, *q, r, -depth, 0.0, "groove") for p, q in pairwise(points)]
 
 
-def _fibre(rng: np.random.Generator, x: float, y: float) -> list[_Stroke]:
+def _fibre(rng: np.random.Generator, x: float, y: float) -> list[Stroke]:
     points = _path(rng, x, y, rng.lognormal(np.log(1.2), 0.4), 2.0, 60)
     r, opacity = rng.uniform(0.006, 0.014), rng.uniform(0.3, 0.8)
     return [(*p, *q, r, 1000 * r, opacity, "bump") for p, q in pairwise(points)]
 
 
-def _bubble(rng: np.random.Generator, x: float, y: float) -> list[_Stroke]:
+def _bubble(rng: np.random.Generator, x: float, y: float) -> list[Stroke]:
     return [(x, y, x, y, rng.lognormal(np.log(0.04), 0.4), 0.0, rng.uniform(0.6, 0.95), "ring")]
 
 
-def draw_marks(
+def _drop(rng: np.random.Generator, x: float, y: float) -> list[Stroke]:
+    """Return a dried drop: a rim of strokes around a stain."""
+    r = rng.uniform(0.02, 0.08)
+    width, dark = r * rng.uniform(0.08, 0.25), rng.uniform(0.1, 0.6)
+    height = rng.uniform(0.5, 4)
+    turn = np.linspace(0, 2 * np.pi, 17)
+    around = r * (1 + 0.08 * np.sin(2 * turn + rng.uniform(0, 6)))
+    rim = np.c_[x + around * np.cos(turn), y + around * np.sin(turn)]
+    stain: list[Stroke] = [(x, y, x, y, r, 0.3 * height, 0.4 * dark, "bump")]
+    return stain + [(*p, *q, width, height, dark, "bump") for p, q in pairwise(rim)]
+
+
+def _varied(
+    strokes: list[Stroke], rng: np.random.Generator, variety: float, kind: str
+) -> list[Stroke]:
+    """Return a mark's strokes with width, height and darkness changed, as a whole and along it."""
+    n = len(strokes)
+    factor = np.exp(variety * rng.normal(0, [0.5, 0.5, 0.3]))
+    along = np.exp(variety * 0.35 * np.cumsum(rng.normal(0, 1 / np.sqrt(n), (n, 2)), axis=0))
+    middle = np.array([strokes[n // 2][:2]], dtype=float)
+    turn = variety * rng.normal(0, 0.6)  # bends a scratch: more and more turned along it
+    out = []
+    for (*ends, r, height, dark, profile), (wide, deep) in zip(strokes, along, strict=True):
+        points = np.reshape(np.asarray(ends, float), (2, 2)) - middle
+        if kind == "scratch":
+            angle = turn * np.hypot(*points.T)
+            sine, cosine = np.sin(angle), np.cos(angle)
+            px, py = points.T
+            points = np.c_[px * cosine - py * sine, px * sine + py * cosine]
+        moved = (points + middle).ravel().tolist()
+        radius = float(np.clip(np.asarray(r, float) * factor[0] * wide, 0.001, 0.05))
+        opacity = float(np.clip(np.asarray(dark, float) * factor[2], 0, 1))
+        out.append((*moved, radius, float(np.asarray(height, float) * factor[1] * deep), opacity, profile))
+    return out
+
+
+def draw_strokes(
     seed: int,
     cell: Cell,
     population: Population,
     *,
     exposure: int = 0,
     back: bool = False,
-) -> pd.DataFrame:
-    """Return the dust, scratches, fibres, bubbles and holes of one cell as ``MARK_COLUMNS``.
+) -> list[Stroke]:
+    """Return the dust, scratches, fibres, bubbles, drops and holes of one cell.
 
-    Dust, scratches and fibres lie on one side of the sheet, the back one if ``back``.
+    The columns are ``MARK_COLUMNS``. Dust, scratches, fibres and drops lie on one side of the
+    sheet, the back one if ``back``.
     """
     own = 10 * (exposure + 1)
     inside, on = stream(seed, own + 3, cell), stream(seed, own + 4 + back, cell)
@@ -86,15 +125,39 @@ def draw_marks(
         ("dust", _dust, on, m.dust_per_tile),
         ("scratch", _scratch, on, m.scratches_per_tile),
         ("fibre", _fibre, on, m.fibres_per_tile),
+        ("drop", _drop, on, m.drops_per_tile),
     )
-    marks: list[list[_Stroke]] = []
+    marks: list[list[Stroke]] = []
     for kind, draw, rng, rate in drawn:
+        if rate == 0:
+            continue
         at = zip(*places(rng, cell, rate, None), strict=True)
-        marks += [[(*stroke, kind) for stroke in draw(rng, x, y)] for x, y in at]
+        for x, y in at:
+            strokes = draw(rng, x, y)
+            if m.variety > 0 and kind in ("scratch", "fibre"):
+                strokes = _varied(strokes, rng, m.variety, kind)
+            marks.append([(*stroke, kind) for stroke in strokes])
     for x, y in m.holes_mm:
         if (np.floor(x / CELL_MM), np.floor(y / CELL_MM)) == cell:
             marks.append([(x, y, x, y, m.hole_radius_mm, 0.0, 0.0, "hole", "hole")])
     # Apart from each other's numbers on the two sides, as from those of other cells.
     first = first_number(cell) + 2**19 * back
-    rows = [(*stroke, first + n) for n, strokes in enumerate(marks) for stroke in strokes]
-    return pd.DataFrame(rows, columns=MARK_COLUMNS)
+    return [(*stroke, first + n) for n, strokes in enumerate(marks) for stroke in strokes]
+
+
+def draw_marks(
+    seed: int, cell: Cell, population: Population, *, exposure: int = 0, back: bool = False
+) -> pd.DataFrame:
+    """Return ``draw_strokes`` as a table."""
+    return as_marks(draw_strokes(seed, cell, population, exposure=exposure, back=back))
+
+
+def as_marks(strokes: list[Stroke]) -> pd.DataFrame:
+    """Return a table of strokes, ``MARK_COLUMNS``."""
+    return pd.DataFrame(strokes, columns=MARK_COLUMNS)
+
+
+def marks_reach_mm(population: Population) -> float:
+    """Return how far from its cell a mark can lie: longer scratches are one in ten thousand."""
+    marks = population.marks
+    return max(3.0, marks.hole_radius_mm + 0.1 if marks.holes_mm else 0.0)

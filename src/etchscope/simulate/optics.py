@@ -13,7 +13,7 @@ from etchscope.foil import Channel
 from etchscope.foil.types import FloatImage, Floats
 from etchscope.simulate.bounds import check, numbers
 
-__all__ = ["OVERSAMPLING", "Optics", "Scene", "reference_channels"]
+__all__ = ["OVERSAMPLING", "Optics", "Plane", "Scene", "reference_channels"]
 
 OVERSAMPLING = 2
 """Height maps have this many points per pixel and axis; light is averaged over them."""
@@ -42,12 +42,19 @@ class Optics:
         ``elevation_deg`` of the lamps; ``ambient`` share of light from everywhere; ``gloss``
         share of the specular lobe, ``gloss_width`` its width in slope (Beckmann's); ``shadow``
         1 for opaque walls, 0 for no cast shadow; ``far_weight`` contrast of the far surface,
-        ``hiding`` the share of it that a steep wall of the near surface takes away.
+        ``hiding`` the share of it that a steep wall of the near surface takes away. ``mirror``: how
+        much brighter than the bulk a facet is that mirrors the lamp into the camera, within
+        ``mirror_width`` in slope. Walls steeper than ``dark_near_deg`` on the near surface and
+        ``dark_far_deg`` on the far one are black (their light is lost in the plastic); 90: none.
     Transmitted light
         ``pupil``: rms sine that condenser and objective accept together; ``stray`` light in the
         darkest pit, which several reflections gather in spots: ``glint`` is the rms of its natural
         logarithm, correlated over ``glint_um``. ``halo_sine`` and ``halo_width``: deviation, as a
         sine, that brings the ring's light into the objective.
+    Bright centre
+        A share ``centre_share`` of the pits gathers light at its deepest point, as a lens does: a
+        spot of sigma ``centre_um`` (less in a small pit), ``centre`` times the bulk's light at
+        most, in the backlit picture and the halo's, ``centre_lamps`` times under the lamps.
     Camera
         ``level``, ``backlit_level``, ``halo_level``: the bulk's brightness as a share of the
         range (above 1 it is clipped); ``halo_gain``; ``vignetting``: loss in the corners;
@@ -73,10 +80,18 @@ class Optics:
     shadow: float = 0.5
     far_weight: float = 0.8
     hiding: float = 0.2
+    mirror: float = 0.0
+    mirror_width: float = 0.1
+    dark_near_deg: float = 90.0
+    dark_far_deg: float = 90.0
     pupil: float = 0.15
     stray: float = 0.06
     glint: float = 0.0
     glint_um: float = 10.0
+    centre_share: float = 0.0
+    centre: float = 0.6
+    centre_um: float = 8.0
+    centre_lamps: float = 0.0
     halo_sine: float = 0.35
     halo_width: float = 0.15
     level: float = 0.45
@@ -103,6 +118,7 @@ class Optics:
             "vignetting",
             "unevenness",
             "flare",
+            "centre_share",
         )
         check(
             self,
@@ -115,6 +131,13 @@ class Optics:
                 "flare_um": (0, 2000),
                 "elevation_deg": (5, 85),
                 "gloss_width": (0.05, 5),
+                "mirror": (0, 20),
+                "mirror_width": (0.02, 5),
+                "dark_near_deg": (0, 90),
+                "dark_far_deg": (0, 90),
+                "centre": (0, 5),
+                "centre_um": (0.5, 200),
+                "centre_lamps": (0, 5),
                 "pupil": (0.005, 1),
                 "glint": (0, 2),
                 "glint_um": (0.1, 1000),
@@ -161,12 +184,25 @@ class Optics:
 
 
 @dataclass(frozen=True)
+class Plane:
+    """Where the near surface lies in one tile: heights over its nominal place.
+
+    ``offset_um`` at the picture's centre, ``slope_x`` and ``slope_y`` (y up) in µm per µm.
+    """
+
+    offset_um: float = 0.0
+    slope_x: float = 0.0
+    slope_y: float = 0.0
+
+
+@dataclass(frozen=True)
 class Scene:
     """One tile's foil as the camera sees it; all (y, x) float32, ``OVERSAMPLING`` points a pixel.
 
     ``top_um`` and ``bottom_um`` are heights of the near and the far surface, negative in a pit;
-    ``opacity`` 0 to 1 what lies in the light's way; ``hole`` 1 where there is no foil. Those two
-    may be None: nothing anywhere.
+    ``opacity`` 0 to 1 what lies in the light's way; ``hole`` 1 where there is no foil.
+    ``near_spots`` and ``far_spots``, at the camera's pixels, are the light that pits gather at
+    their deepest points, in units of ``Optics.centre``. All these may be None: nothing anywhere.
     """
 
     top_um: FloatImage
@@ -175,3 +211,5 @@ class Scene:
     refractive_index: float = 1.585
     opacity: FloatImage | None = None
     hole: FloatImage | None = None
+    near_spots: FloatImage | None = None
+    far_spots: FloatImage | None = None

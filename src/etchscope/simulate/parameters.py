@@ -14,7 +14,7 @@ from etchscope.simulate.scan import SimulatedScan
 __all__ = ["parameters_of", "with_parameters"]
 
 _OF_POPULATION = ("hips", "fragments", "stars", "marks", "density")
-_OF_SCAN = ("sheet", "optics", "stage")
+_OF_SCAN = ("sheet", "optics", "surface", "camera", "stage")
 
 
 def _groups(scan: SimulatedScan) -> dict[str, Any]:
@@ -42,7 +42,8 @@ def with_parameters(scan: SimulatedScan, values: Mapping[str, Any]) -> Simulated
     Parameters
     ----------
     values : ``group.parameter`` → value, for instance ``{"optics.blur_um": 8.0}``; the groups are
-        hips, fragments, stars, marks, density, sheet, optics and stage. Lists become tuples.
+        hips, fragments, stars, marks, density, sheet, optics, surface, camera and stage. Lists
+        become tuples.
 
     Raises
     ------

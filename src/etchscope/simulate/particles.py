@@ -1,5 +1,8 @@
 """The particles of a foil, and the pits that etching makes of their tracks."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -9,7 +12,17 @@ from etchscope.simulate.etching import opening
 from etchscope.simulate.materials import etch_ratio, material_named
 from etchscope.simulate.populations import Hips, Population, Sheet
 
-__all__ = ["draw_pits", "reach_mm"]
+__all__ = ["draw_pits", "draw_tracks", "etch", "near", "reach_mm"]
+
+_Tracks = dict[str, Floats]
+_KINDS = ("hip", "fragment", "maybe", "spallation")
+_LARGEST_MM = 1.0  # no pit is larger
+
+
+def _tracks(columns: dict[str, Any]) -> _Tracks:
+    """Return columns of equal length, (n,) float64; single values are repeated."""
+    n = len(columns["x_mm"])
+    return {k: np.array(np.broadcast_to(v, n), dtype=float) for k, v in columns.items()}
 
 
 def _isotropic(rng: np.random.Generator, least_cosine: Floats) -> tuple[Floats, Floats, Floats]:
@@ -33,7 +46,7 @@ def _draw_hips(
     cell: Cell,
     hips: Hips,
     sheet: Sheet,
-) -> pd.DataFrame:
+) -> _Tracks:
     """Draw the ions of one cell where the stack's first foil is entered, moved on to this one.
 
     Places and directions come from ``rng``, the same for all foils; their etching from ``own``.
@@ -59,7 +72,7 @@ def _draw_hips(
         )
     v = 1 + (mean - 1) * np.clip(own.normal(1, hips.v_spread, (2, n)), 0.1, None)
     path = sheet.thickness_um / dz
-    return pd.DataFrame(
+    return _tracks(
         {
             "x_mm": x + sheet.depth_mm * dx / dz,
             "y_mm": y + sheet.depth_mm * dy / dz,
@@ -69,14 +82,14 @@ def _draw_hips(
             "dz_um": sheet.thickness_um,
             "v_front": v[0],
             "v_back": v[1],
-            "kind": "hip",
+            "kind": _KINDS.index("hip"),
         }
     )
 
 
 def _draw_fragments(
     rng: np.random.Generator, cell: Cell, population: Population, sheet: Sheet
-) -> pd.DataFrame:
+) -> _Tracks:
     f = population.fragments
     x, y = places(rng, cell, f.per_tile, population.density)
     x2, y2 = places(rng, cell, f.doubtful_per_tile, population.density)
@@ -89,7 +102,7 @@ def _draw_fragments(
     least = np.maximum(np.cos(np.deg2rad(f.max_zenith_deg)), np.minimum(1.05 / v, 1.0))
     dx, dy, dz = _isotropic(rng, least)
     length = np.clip(rng.exponential(f.range_um, n), 10, 0.8 * sheet.thickness_um / dz)
-    return pd.DataFrame(
+    return _tracks(
         {
             "x_mm": x,
             "y_mm": y,
@@ -99,14 +112,14 @@ def _draw_fragments(
             "dz_um": np.where(front, 1, -1) * length * dz,
             "v_front": v,
             "v_back": v,
-            "kind": np.r_[np.full(single, "fragment"), np.full(2 * pairs, "maybe")],
+            "kind": np.repeat([_KINDS.index("fragment"), _KINDS.index("maybe")], [single, 2 * pairs]),
         }
     )
 
 
 def _draw_stars(
     rng: np.random.Generator, cell: Cell, population: Population, sheet: Sheet
-) -> pd.DataFrame:
+) -> _Tracks:
     s = population.stars
     x, y = places(rng, cell, s.per_tile, population.density)
     kind = np.asarray(s.kinds)[rng.integers(0, len(s.kinds), len(x))]
@@ -127,7 +140,7 @@ def _draw_stars(
     length = np.minimum(length, room)
     sine = np.sqrt(1 - z**2)
     v = _ratios(rng, s.v, s.rel_sigma, n, sheet)
-    return pd.DataFrame(
+    return _tracks(
         {
             "x_mm": x[of],
             "y_mm": y[of],
@@ -137,16 +150,23 @@ def _draw_stars(
             "dz_um": length * z,
             "v_front": v,
             "v_back": v,
-            "kind": "spallation",
+            "kind": _KINDS.index("spallation"),
         }
     )
 
 
-def _etch(segments: pd.DataFrame, sheet: Sheet, rng: np.random.Generator) -> pd.DataFrame:
-    """Return the pits of straight tracks, one row a surface that the etchant let one open on."""
-    uneven = np.clip(rng.normal(1, sheet.removed_spread, (2, len(segments))), 0.5, 1.5)
-    start = segments[["x_mm", "y_mm", "z_um"]].to_numpy(float)
-    along = segments[["dx_um", "dy_um", "dz_um"]].to_numpy(float)
+def etch(cells: Sequence[_Tracks], sheet: Sheet) -> pd.DataFrame:
+    """Return the pits of straight tracks, one row a surface that the etchant let one open on.
+
+    Parameters
+    ----------
+    cells : the tracks of each cell, as ``draw_tracks`` gives them, or some of them.
+    """
+    segments = {name: np.concatenate([c[name] for c in cells]) for name in cells[0]}
+    of = np.repeat(np.arange(len(cells)), [len(c["x_mm"]) for c in cells])
+    uneven = segments["uneven_front"], segments["uneven_back"]
+    start = np.stack([segments[name] for name in ("x_mm", "y_mm", "z_um")], axis=1)
+    along = np.stack([segments[name] for name in ("dx_um", "dy_um", "dz_um")], axis=1)
     length = np.sqrt((along**2).sum(1))
     end = start + along * [1e-3, 1e-3, 1]
     # On its way up a track is entered at its end.
@@ -163,33 +183,35 @@ def _etch(segments: pd.DataFrame, sheet: Sheet, rng: np.random.Generator) -> pd.
         point = shallow if front else deep
         sign = 1 if front else -1
         removed = np.clip(sheet.removed_um - depth, 0, None) * uneven[0 if front else 1]
-        v = segments["v_front" if front else "v_back"].to_numpy(float)
+        v = segments["v_front" if front else "v_back"]
         # Etched from both ends, a track is used up when the two meet.
         available = np.where(both, length / 2, length)
         azimuth = np.arctan2(sign * inward[:, 1], sign * inward[:, 0])
         shape = opening(v, dip, removed, available)
         shift = shape.shift_um / 1000
-        part = pd.DataFrame(
-            {
-                "particle": segments["particle"].to_numpy(),
-                "kind": segments["kind"].to_numpy(),
-                "front": front,
-                "x_mm": point[:, 0] + shift * np.cos(azimuth),
-                "y_mm": point[:, 1] + shift * np.sin(azimuth),
-                "entered_x_mm": point[:, 0],
-                "entered_y_mm": point[:, 1],
-                "v": v,
-                "dip_rad": dip,
-                "azimuth_rad": azimuth,
-                "removed_um": removed,
-                "length_um": available,
-                "major_um": shape.major_um,
-                "minor_um": shape.minor_um,
-                "depth_um": shape.depth_um,
-            }
-        )
-        parts.append(part[shape.exists])
-    return pd.concat(parts, ignore_index=True)
+        part = {
+            "cell": of,
+            "particle": segments["particle"].astype(np.int64),
+            "kind": segments["kind"],
+            "front": np.full(len(of), front),
+            "x_mm": point[:, 0] + shift * np.cos(azimuth),
+            "y_mm": point[:, 1] + shift * np.sin(azimuth),
+            "entered_x_mm": point[:, 0],
+            "entered_y_mm": point[:, 1],
+            "v": v,
+            "dip_rad": dip,
+            "azimuth_rad": azimuth,
+            "removed_um": removed,
+            "length_um": available,
+            "major_um": shape.major_um,
+            "minor_um": shape.minor_um,
+            "depth_um": shape.depth_um,
+        }
+        parts.append({name: values[shape.exists] for name, values in part.items()})
+    pits = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    order = np.argsort(pits.pop("cell"), kind="stable")
+    pits["kind"] = np.array(_KINDS)[pits["kind"].astype(np.int64)]
+    return pd.DataFrame({name: values[order] for name, values in pits.items()})
 
 
 def reach_mm(population: Population, sheet: Sheet) -> float:
@@ -198,8 +220,8 @@ def reach_mm(population: Population, sheet: Sheet) -> float:
     zenith = h.max_zenith_deg if h.direction == "isotropic" else h.zenith_deg + 5 * h.spread_deg
     slope = np.tan(np.deg2rad(min(zenith, 83.0)))
     ion = (sheet.thickness_um / 1000 + sheet.depth_mm) * slope
-    # Prongs run at most 2 mm, pits are below 1 mm, and most ranges are far shorter.
-    return float(max(ion, 2.0 if population.stars.per_tile else 0.0)) + 1.0
+    # Prongs run at most 2 mm, and most ranges are far shorter.
+    return float(max(ion, 2.0 if population.stars.per_tile else 0.0)) + _LARGEST_MM
 
 
 def draw_pits(
@@ -221,6 +243,25 @@ def draw_pits(
     ``azimuth_rad`` (of the track into the plastic), ``removed_um``, ``length_um``,
     ``major_um``, ``minor_um``, ``depth_um``.
     """
+    return etch([draw_tracks(seed, cell, population, sheet, exposure=exposure)], sheet)
+
+
+def draw_tracks(
+    seed: int,
+    cell: Cell,
+    population: Population,
+    sheet: Sheet,
+    *,
+    exposure: int = 0,
+) -> _Tracks:
+    """Return the straight tracks of all particles that belong to one cell, for ``etch``.
+
+    Returns
+    -------
+    columns, each (n,) float64: a track's start ``x_mm, y_mm, z_um``, its way ``dx_um, dy_um,
+    dz_um``, ``v_front, v_back``, ``kind``, ``particle`` and ``uneven_front, uneven_back``, by how
+    much more bulk was removed there.
+    """
     own = 10 * (exposure + 1)
     ions = stream(seed, 0, cell), stream(seed, own, cell)
     parts = [
@@ -228,6 +269,19 @@ def draw_pits(
         _draw_fragments(stream(seed, own + 1, cell), cell, population, sheet),
         _draw_stars(stream(seed, own + 2, cell), cell, population, sheet),
     ]
-    segments = pd.concat(parts, ignore_index=True)
-    segments["particle"] = first_number(cell) + np.arange(len(segments))
-    return _etch(segments, sheet, ions[1])
+    out = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    n = len(out["x_mm"])
+    out["particle"] = first_number(cell) + np.arange(n, dtype=float)  # below 2⁵³: exact
+    uneven = np.clip(ions[1].normal(1, sheet.removed_spread, (2, n)), 0.5, 1.5)
+    out["uneven_front"], out["uneven_back"] = uneven
+    return out
+
+
+def near(tracks: _Tracks, x_mm: float, y_mm: float, radius_mm: float) -> _Tracks:
+    """Return the tracks that can have a pit within ``radius_mm`` of a point of the sheet."""
+    reach, use = (radius_mm + _LARGEST_MM) ** 2, np.zeros(len(tracks["x_mm"]), bool)
+    for share in (0.0, 1e-3):
+        dx = tracks["x_mm"] + share * tracks["dx_um"] - x_mm
+        dy = tracks["y_mm"] + share * tracks["dy_um"] - y_mm
+        use |= dx**2 + dy**2 < reach
+    return {name: values[use] for name, values in tracks.items()}

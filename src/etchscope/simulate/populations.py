@@ -180,18 +180,26 @@ class Stars:
 
 @dataclass(frozen=True)
 class Marks:
-    """What is no pit, a tile; ``holes_mm`` places drilled datum holes at (x, y) of the sheet."""
+    """What is no pit, a tile; ``holes_mm`` places drilled datum holes at (x, y) of the sheet.
+
+    Drops are what a drop of water or etchant left when it dried: a spot with a rim, 20 to 80 µm in
+    radius. ``variety`` is by how much more the strokes of scratches and fibres differ in width,
+    depth, bend and darkness than the plain ones: the rms of the natural logarithm.
+    """
 
     dust_per_tile: float = 0.0
     scratches_per_tile: float = 0.0
     fibres_per_tile: float = 0.0
     bubbles_per_tile: float = 0.0
+    drops_per_tile: float = 0.0
+    variety: float = 0.0
     holes_mm: tuple[tuple[float, float], ...] = ()
     hole_radius_mm: float = 0.25
 
     def __post_init__(self) -> None:
-        names = ("dust_per_tile", "scratches_per_tile", "fibres_per_tile", "bubbles_per_tile")
-        check(self, {**dict.fromkeys(names, (0.0, 1000.0)), "hole_radius_mm": (0.01, 5)})
+        kinds = ("dust", "scratches", "fibres", "bubbles", "drops")
+        rates = {f"{kind}_per_tile": (0.0, 1000.0) for kind in kinds}
+        check(self, {**rates, "variety": (0, 2), "hole_radius_mm": (0.01, 5)})
         for hole in self.holes_mm:
             if not isinstance(hole, tuple):
                 raise BadInput("simulation: marks.holes_mm", "pairs of x and y", repr(hole))

@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from etchscope.foil import (
@@ -23,14 +24,16 @@ from etchscope.foil import (
 )
 from etchscope.foil.types import Bools, Floats, RawStack
 from etchscope.simulate.bounds import check, numbers, within
+from etchscope.simulate.camera import Camera, check_camera, fixed_pattern
 from etchscope.simulate.cells import CELL_MM, Cell
-from etchscope.simulate.marks import MARK_COLUMNS, draw_marks
+from etchscope.simulate.marks import Stroke, as_marks, draw_strokes, marks_reach_mm
 from etchscope.simulate.materials import material_named
-from etchscope.simulate.optics import OVERSAMPLING, Optics, Scene
-from etchscope.simulate.particles import draw_pits, reach_mm
+from etchscope.simulate.optics import OVERSAMPLING, Optics, Plane, Scene
+from etchscope.simulate.particles import draw_tracks, etch, near, reach_mm
 from etchscope.simulate.populations import Population, Sheet
 from etchscope.simulate.render import render
-from etchscope.simulate.scene import draw_scene
+from etchscope.simulate.scene import draw_marked, draw_scene
+from etchscope.simulate.surface import Surface
 
 __all__ = ["TRUTH_COLUMNS", "SimulatedScan", "Stage", "isolated", "once"]
 
@@ -45,16 +48,23 @@ class Stage:
 
     ``rotation_deg`` turns the foil counter-clockwise, ``offset_mm`` moves it (x, y);
     ``jitter_um`` is the rms error of a tile's true position against the recorded one, per axis;
-    ``overlap_px`` is by how much neighbouring tiles overlap (x, y), negative for a gap.
+    ``overlap_px`` is by how much neighbouring tiles overlap (x, y), negative for a gap. The foil
+    rises from the scan's middle by ``tilt_x_um_per_mm`` and ``tilt_y_um_per_mm`` (y up) and bends
+    by ``bend_um_per_mm2`` times the square of the distance, out of the focal plane.
     """
 
     rotation_deg: float = 0.0
     offset_mm: tuple[float, float] = (0.0, 0.0)
     jitter_um: float = 0.0
     overlap_px: tuple[float, float] = (20, 15)
+    tilt_x_um_per_mm: float = 0.0
+    tilt_y_um_per_mm: float = 0.0
+    bend_um_per_mm2: float = 0.0
 
     def __post_init__(self) -> None:
-        check(self, {"rotation_deg": (-180, 180), "jitter_um": (0, 500)})
+        tilts = ("tilt_x_um_per_mm", "tilt_y_um_per_mm", "bend_um_per_mm2")
+        limits = {"rotation_deg": (-180.0, 180.0), "jitter_um": (0.0, 500.0)}
+        check(self, {**limits, **dict.fromkeys(tilts, (-500.0, 500.0))})
         numbers("stage.offset_mm", self.offset_mm, -1000, 1000, count=2)
         numbers("stage.overlap_px", self.overlap_px, -10000, 10000, count=2)
 
@@ -88,6 +98,8 @@ class SimulatedScan:
     population: Population = field(default_factory=Population)
     sheet: Sheet = field(default_factory=Sheet)
     optics: Optics = field(default_factory=Optics)
+    surface: Surface = field(default_factory=Surface)
+    camera: Camera = field(default_factory=Camera)
     stage: Stage = field(default_factory=Stage)
     side: Side = "front"
     foil: str = "simulated"
@@ -103,6 +115,7 @@ class SimulatedScan:
         if not re.fullmatch(_NAME, self.foil):
             expected = "letters, digits, dot, dash and underscore, at most 80"
             raise BadInput("simulation: foil", expected, repr(self.foil))
+        check_camera(self.camera, self.optics)
         hips = self.population.hips
         ratio = hips.ratio(self.sheet)
         if hips.per_tile and ratio <= 1.02:
@@ -245,16 +258,26 @@ class SimulatedScan:
     def _pits(self, tile: Tile) -> pd.DataFrame:
         """Return the pits that show in a tile, in its pixels, surfaces as the camera sees them."""
         reach = reach_mm(self.population, self.sheet)
+        height, width = self.optics.image_size
+        middle = tile_to_stage(
+            np.array((width - 1) / 2), np.array((height - 1) / 2), *self._true_place(tile), self.scan
+        )
+        at_x, at_y = (float(v) for v in self._stage_to_sheet(*middle))
+        half_mm = (np.hypot(width, height) / 2 + 2) * self.optics.pixel_size_um / 1000
         parts = [
-            _pits_of_cell(self.seed, cell, self.population, self.sheet, self.exposure)
+            near(
+                _tracks_of_cell(self.seed, cell, self.population, self.sheet, self.exposure),
+                at_x,
+                at_y,
+                half_mm,
+            )
             for cell in self._cells(tile, reach)
         ]
-        out = pd.concat(parts, ignore_index=True)
+        out = etch(parts, self.sheet)
         x, y = self._to_tile(out["x_mm"].to_numpy(), out["y_mm"].to_numpy(), tile)
-        height, width = self.optics.image_size
         half = out["major_um"].to_numpy() / 2 / self.optics.pixel_size_um + 2
-        near = (x > -half) & (x < width + half) & (y > -half) & (y < height + half)
-        out = out[near].assign(centre_x_px=x[near], centre_y_px=y[near])
+        shown = (x > -half) & (x < width + half) & (y > -half) & (y < height + half)
+        out = out[shown].assign(centre_x_px=x[shown], centre_y_px=y[shown])
         entered = self._to_tile(
             out["entered_x_mm"].to_numpy(), out["entered_y_mm"].to_numpy(), tile
         )
@@ -269,20 +292,12 @@ class SimulatedScan:
 
     def _marks(self, tile: Tile) -> pd.DataFrame:
         """Return the strokes near a tile, in its pixels; dust and scratches of the near side."""
+        back = self.side == "back"
         parts = [
-            draw_marks(
-                self.seed,
-                cell,
-                self.population,
-                exposure=self.exposure,
-                back=self.side == "back",
-            )
-            for cell in self._cells(tile, 5.0)
+            _marks_of_cell(self.seed, cell, self.population, self.exposure, back)
+            for cell in self._cells(tile, marks_reach_mm(self.population))
         ]
-        some = [part for part in parts if len(part)]
-        if not some:
-            return pd.DataFrame(columns=[*MARK_COLUMNS, "x0_px", "y0_px", "x1_px", "y1_px"])
-        out = pd.concat(some, ignore_index=True)
+        out = as_marks([stroke for part in parts for stroke in part])
         for end in "01":
             x, y = (out[f"{axis}{end}_mm"].to_numpy(float) for axis in "xy")
             out[f"x{end}_px"], out[f"y{end}_px"] = self._to_tile(x, y, tile)
@@ -313,7 +328,45 @@ class SimulatedScan:
         """
         scene = self.scene(number)
         rng = np.random.default_rng([self.seed, 1, self.exposure, self._side, number])
-        return render(scene, self.optics, rng)
+        own = np.random.default_rng([self.seed, 5, self.exposure, self._side])
+        return render(
+            scene,
+            self.optics,
+            rng,
+            surface=self.surface,
+            camera=self.camera,
+            plane=self._plane(self._tile(number)),
+            pattern=fixed_pattern(self.camera, self.optics.image_size, own),
+        )
+
+    def _plane(self, tile: Tile) -> Plane:
+        """Return how the foil lies in the focus of one tile: its tilt and bend there."""
+        s, places = self.stage, [(t.stage_x_mm or 0.0, t.stage_y_mm or 0.0) for t in self._ends]
+        x = (tile.stage_x_mm or 0.0) - (places[0][0] + places[1][0]) / 2
+        y = (tile.stage_y_mm or 0.0) - (places[0][1] + places[1][1]) / 2
+        height = s.tilt_x_um_per_mm * x + s.tilt_y_um_per_mm * y + s.bend_um_per_mm2 * (x**2 + y**2)
+        slope_x = (s.tilt_x_um_per_mm + 2 * s.bend_um_per_mm2 * x) / 1000
+        slope_y = (s.tilt_y_um_per_mm + 2 * s.bend_um_per_mm2 * y) / 1000
+        return Plane(height, slope_x, slope_y)
+
+    @property
+    def _ends(self) -> tuple[Tile, Tile]:
+        """The first and the last tile, corners of the scan."""
+        return self.scan.tiles[0], self.scan.tiles[-1]
+
+    def marked(self, number: int) -> NDArray[np.uint8]:
+        """Return where a tile shows what is no pit, (y, x) uint8 of ``optics.image_size``.
+
+        0 nothing, 1 dust, 2 scratch, 3 fibre, 4 bubble, 5 hole, 6 drop (``MARK_CODES``). Where two
+        lie on each other the later of drop, dust, scratch, fibre, bubble, hole is told. A pixel
+        counts if its centre lies within a stroke, and a stroke thinner than a pixel is one wide.
+
+        Raises
+        ------
+        BadInput : the scan has no such tile.
+        """
+        strokes = self._marks(self._tile(number))
+        return draw_marked(strokes, self.optics)
 
     def truth(self, tiles: Collection[int] | None = None) -> pd.DataFrame:
         """Return the true openings as a pit table, one row an opening and tile that shows it.
@@ -346,8 +399,8 @@ class SimulatedScan:
     def marks(self, tiles: Collection[int] | None = None) -> pd.DataFrame:
         """Return what is no pit, in the columns of ``truth``, one row a mark and tile.
 
-        ``class`` is misc.dust, misc.scratch, misc.fibre, misc.bubble or misc.hole; the place is the
-        middle of the mark and the radius that of its extent.
+        ``class`` is misc.dust, misc.scratch, misc.fibre, misc.bubble, misc.drop or misc.hole; the
+        place is the middle of the mark and the radius that of its extent.
         """
         return self._table(self._true_marks, tiles)
 
@@ -428,7 +481,7 @@ class SimulatedScan:
         x, y = ((marks[f"{a}0"] + marks[f"{a}1"]).to_numpy() / 2 for a in "xy")
         extent = np.hypot(marks["x1"] - marks["x0"], marks["y1"] - marks["y0"]) / 2
         x_px, y_px = self._to_tile(x, y, tile)
-        flat = marks["kind"].isin(["dust", "scratch", "fibre"]).to_numpy()
+        flat = marks["kind"].isin(["dust", "scratch", "fibre", "drop"]).to_numpy()
         return pd.DataFrame(
             {
                 "x_px": x_px,
@@ -453,11 +506,19 @@ def _cell(x_mm: float) -> int:
 
 
 @lru_cache(maxsize=64)
-def _pits_of_cell(
+def _tracks_of_cell(
     seed: int, cell: Cell, population: Population, sheet: Sheet, exposure: int
-) -> pd.DataFrame:
+) -> dict[str, Floats]:
     """Draw a cell once for the tiles around it; the caller changes nothing in it."""
-    return draw_pits(seed, cell, population, sheet, exposure=exposure)
+    return draw_tracks(seed, cell, population, sheet, exposure=exposure)
+
+
+@lru_cache(maxsize=256)
+def _marks_of_cell(
+    seed: int, cell: Cell, population: Population, exposure: int, back: bool
+) -> list[Stroke]:
+    """Draw a cell's marks once for the tiles around it; the caller changes nothing in it."""
+    return draw_strokes(seed, cell, population, exposure=exposure, back=back)
 
 
 def _memory_bytes() -> int:

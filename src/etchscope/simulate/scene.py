@@ -4,13 +4,18 @@ import numba
 import numpy as np
 import pandas as pd
 
+from numpy.typing import NDArray
+
 from etchscope.foil.types import FloatImage, Floats, Ints
-from etchscope.simulate.etching import height_map
+from etchscope.simulate.etching import etched, height_map, opening
 from etchscope.simulate.optics import OVERSAMPLING, Optics, Scene
 
-__all__ = ["draw_scene"]
+__all__ = ["MARK_CODES", "draw_marked", "draw_scene"]
 
 _PROFILES = {"bump": 0, "groove": 1, "ring": 2, "hole": 3}
+MARK_CODES = {"dust": 1, "scratch": 2, "fibre": 3, "bubble": 4, "hole": 5, "drop": 6}
+"""What ``draw_marked`` writes for each kind of mark; 0 is nothing."""
+_ORDER = ["drop", "dust", "scratch", "fibre", "bubble", "hole"]
 _RIM_UM = 25.0  # over which a drilled hole's edge falls off
 _HOLE_UM = 60.0  # how far
 
@@ -77,9 +82,10 @@ def draw_scene(
     optics : the microscope.
     thickness_um : what is left of the foil.
     """
-    maps = []
+    maps, spots = [], []
     for surface in ("top", "bottom"):
         own = pits[pits["surface"] == surface]
+        spots.append(_spots(own, optics))
         fine = {name: _to_fine(own[name]) for name in ("x_px", "y_px")}
         maps.append(height_map(own.assign(**fine), optics.fine_size, optics.fine_um))
     opacity = hole = None
@@ -95,7 +101,94 @@ def draw_scene(
         ).astype(np.float64)
         profiles = np.asarray(marks["profile"].map(_PROFILES), np.int64)
         _stroke(strokes, profiles, optics.fine_um, maps[0], opacity, hole)
-    return Scene(maps[0], maps[1], thickness_um, refractive_index, opacity=opacity, hole=hole)
+    return Scene(maps[0], maps[1], thickness_um, refractive_index, opacity, hole, *spots)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _splat(
+    x: Floats, y: Floats, sigma: Floats, light: Floats, out: FloatImage
+) -> None:  # pragma: no cover
+    """Draw round Gaussian spots; where two overlap the brighter remains."""
+    rows, columns = out.shape
+    for i in range(len(x)):
+        reach = 3 * sigma[i] + 1
+        r0, r1 = max(int(y[i] - reach), 0), min(int(y[i] + reach) + 2, rows)
+        c0, c1 = max(int(x[i] - reach), 0), min(int(x[i] + reach) + 2, columns)
+        for r in range(r0, r1):
+            for c in range(c0, c1):
+                u2 = ((r - y[i]) ** 2 + (c - x[i]) ** 2) / sigma[i] ** 2
+                out[r, c] = max(out[r, c], light[i] * np.exp(-0.5 * u2))
+
+
+def _chances(pits: pd.DataFrame) -> Floats:
+    """Return a number of 0 to 1 for each pit, the same in every tile and from either side.
+
+    The far digits of V and of the bulk removed serve as the draw: both differ from pit to pit at
+    random, and the places of a tile differ from those of the next.
+    """
+    digits = pits["v"].to_numpy(float) * 99991.0 + pits["removed_um"].to_numpy(float) * 7919.0
+    return np.asarray(np.modf(digits)[0])
+
+
+def _spots(pits: pd.DataFrame, optics: Optics) -> FloatImage | None:
+    """Return the light that the pits of one surface gather at their deepest points."""
+    if optics.centre_share == 0:
+        return None
+    out = np.zeros(optics.image_size, np.float32)
+    chance = _chances(pits)
+    own = pits[chance < optics.centre_share]
+    chance = chance[chance < optics.centre_share]
+    names = ["x_px", "y_px", "v", "dip_rad", "azimuth_rad", "removed_um", "length_um"]
+    x, y, v, dip, azimuth, removed, length = own[names].to_numpy(float).T
+    shape = opening(v, dip, removed, length)
+    along = etched(v, removed, length) * np.cos(dip) / optics.pixel_size_um
+    x, y = x + along * np.cos(azimuth), y - along * np.sin(azimuth)
+    sigma = np.minimum(optics.centre_um, 0.2 * shape.minor_um) / optics.pixel_size_um
+    light = 1 - 0.6 * chance / optics.centre_share
+    use = shape.exists & (sigma > 0.2)
+    _splat(x[use], y[use], sigma[use], light[use], out)
+    return out
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _cover(
+    strokes: Floats, codes: NDArray[np.uint8], out: NDArray[np.uint8]
+) -> None:  # pragma: no cover
+    """Write the codes of (n, 5) strokes x0, y0, x1, y1, radius, one after the other."""
+    rows, columns = out.shape
+    for i in range(len(strokes)):
+        x0, y0, x1, y1, radius = strokes[i]
+        r0 = max(int(np.ceil(min(y0, y1) - radius)), 0)
+        r1 = min(int(np.floor(max(y0, y1) + radius)) + 1, rows)
+        c0 = max(int(np.ceil(min(x0, x1) - radius)), 0)
+        c1 = min(int(np.floor(max(x0, x1) + radius)) + 1, columns)
+        dx, dy = x1 - x0, y1 - y0
+        length2 = dx * dx + dy * dy
+        for r in range(r0, r1):
+            for c in range(c0, c1):
+                t = 0.0
+                if length2 > 0:
+                    t = min(max(((c - x0) * dx + (r - y0) * dy) / length2, 0.0), 1.0)
+                if (c - x0 - t * dx) ** 2 + (r - y0 - t * dy) ** 2 <= radius * radius:
+                    out[r, c] = codes[i]
+
+
+def draw_marked(marks: pd.DataFrame, optics: Optics) -> NDArray[np.uint8]:
+    """Return a map of the marks of a tile, (y, x) uint8 of ``MARK_CODES``.
+
+    Parameters
+    ----------
+    marks : strokes with their ends in pixels of the tile, as for ``draw_scene``.
+    """
+    out = np.zeros(optics.image_size, np.uint8)
+    if not len(marks):
+        return out
+    order = np.argsort(marks["kind"].map(_ORDER.index).to_numpy(), kind="stable")
+    radius = np.maximum(marks["radius_mm"].to_numpy(float) * 1000 / optics.pixel_size_um, 0.71)
+    ends = marks[["x0_px", "y0_px", "x1_px", "y1_px"]].to_numpy(float)
+    codes = marks["kind"].map(MARK_CODES).to_numpy(np.uint8)
+    _cover(np.column_stack([ends, radius])[order], codes[order], out)
+    return out
 
 
 def _to_fine(pixels: "pd.Series[float]") -> "pd.Series[float]":

@@ -7,7 +7,7 @@ import numpy as np
 from etchscope.foil.types import Bools, FloatImage, FloatStack
 from etchscope.simulate.optics import OVERSAMPLING, Optics, Scene
 
-__all__ = ["binned", "blurred", "shaded_far", "shaded_near", "texture", "transmitted"]
+__all__ = ["binned", "blurred", "casting", "shaded_far", "shaded_near", "texture", "transmitted"]
 
 
 def blurred(picture: FloatImage, sigma_px: float) -> FloatImage:
@@ -73,6 +73,9 @@ def _shade(
     ambient: np.float32,
     gloss: np.float32,
     width: np.float32,
+    mirror: np.float32,
+    mirror_width: np.float32,
+    dark: np.float32,
     shadow: np.float32,
     highest: np.float32,
     sign: np.float32,
@@ -80,7 +83,8 @@ def _shade(
 ) -> None:  # pragma: no cover
     """Add up, per lamp and pixel, the light of one surface; the flat bulk gives 1.
 
-    ``sign`` is +1 for the near surface and −1 for the far one, whose slopes are seen reversed.
+    ``sign`` is +1 for the near surface and −1 for the far one, whose slopes are seen reversed;
+    ``dark`` the slope from which on a wall is black, softened over an eighth of it.
     """
     over = np.int64(2)
     rows, columns = height.shape
@@ -89,12 +93,18 @@ def _shade(
     facet = np.float32(np.tan((np.pi / 2 - elevation) / 2))  # slope that mirrors lamp to camera
     narrow = np.float32(0.5 / (width * width))
     flat = np.exp(-facet * facet * narrow)
+    sharp = np.float32(0.5 / (mirror_width * mirror_width))
+    whole = np.float32(1) + mirror * np.exp(-facet * facet * sharp)
     for r in range(rows):
         for c in range(columns):
             p, q = _slopes(height, r, c, fine_um)
             p, q = sign * p, sign * q
             tilt = np.float32(1) / np.sqrt(1 + p * p + q * q)
             steep = p * p + q * q
+            kept = np.float32(1)
+            if steep > dark * dark * np.float32(0.75):
+                kept = max(np.float32(1) - np.float32(8) * (np.sqrt(steep) / dark - 1), 0)
+                kept = min(kept, np.float32(1))
             for k in range(len(lamps)):
                 cosine, sine = lamps[k, 0], lamps[k, 1]
                 towards = -(p * cosine + q * sine)
@@ -102,10 +112,16 @@ def _shade(
                 if gloss > 0:
                     away = steep - 2 * facet * towards + facet * facet
                     light += gloss * np.exp(-away * narrow) / flat
+                if mirror > 0:
+                    away = steep - 2 * facet * towards + facet * facet
+                    light = (light + mirror * np.exp(-away * sharp)) / whole
                 if shadow > 0 and march[r, c]:
                     rise = fine_um * tangent
                     light *= 1 - shadow * _shadowed(height, r, c, cosine, -sine, rise, highest)
-                out[k, r // over, c // over] += share * (ambient + (1 - ambient) * light)
+                lit = ambient + (1 - ambient) * light
+                if kept < 1:
+                    lit *= kept
+                out[k, r // over, c // over] += share * lit
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
@@ -153,8 +169,8 @@ def texture(rng: np.random.Generator, optics: Optics) -> FloatImage:
     return smooth * np.float32(optics.texture / rms)
 
 
-def shaded_near(scene: Scene, optics: Optics, lamps: FloatImage) -> FloatStack:
-    """Return (lamp, y, x) light of the near surface."""
+def casting(scene: Scene, optics: Optics) -> Bools:
+    """Return where the near surface may lie in a shadow: in pits, and around what stands up."""
     elevation = np.deg2rad(optics.elevation_deg)
     march = scene.top_um < -1
     highest = max(float(scene.top_um.max()), 0.0)
@@ -163,12 +179,19 @@ def shaded_near(scene: Scene, optics: Optics, lamps: FloatImage) -> FloatStack:
         far = int(np.ceil(highest / np.tan(elevation) / optics.fine_um)) + 1
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * far + 1, 2 * far + 1))
         march |= cv2.dilate(bump.astype(np.uint8), kernel) > 0
-    return _shaded(scene.top_um, optics, lamps, march, shadow=optics.shadow, sign=1)
+    return np.asarray(march, bool)
+
+
+def shaded_near(scene: Scene, march: Bools, optics: Optics, lamps: FloatImage) -> FloatStack:
+    """Return (lamp, y, x) light of the near surface; shadows fall where ``march`` says."""
+    dark = optics.dark_near_deg
+    return _shaded(scene.top_um, optics, lamps, march, shadow=optics.shadow, sign=1, dark=dark)
 
 
 def shaded_far(scene: Scene, optics: Optics, lamps: FloatImage) -> FloatStack:
     """Return (lamp, y, x) light of the far surface: from inside, slopes reversed, no shadows."""
-    return _shaded(scene.bottom_um, optics, lamps, np.zeros((1, 1), bool), shadow=0.0, sign=-1)
+    never, dark = np.zeros((1, 1), bool), optics.dark_far_deg
+    return _shaded(scene.bottom_um, optics, lamps, never, shadow=0.0, sign=-1, dark=dark)
 
 
 def _shaded(
@@ -179,6 +202,7 @@ def _shaded(
     *,
     shadow: float,
     sign: int,
+    dark: float,
 ) -> FloatStack:
     out = np.zeros((len(lamps), *optics.image_size), np.float32)
     _shade(
@@ -190,6 +214,9 @@ def _shaded(
         np.float32(optics.ambient),
         np.float32(optics.gloss),
         np.float32(optics.gloss_width),
+        np.float32(optics.mirror),
+        np.float32(optics.mirror_width),
+        np.float32(np.tan(np.deg2rad(dark)) if dark < 90 else 1e9),
         np.float32(shadow),
         np.float32(max(float(height.max()), 0.0)),
         np.float32(sign),
