@@ -5,7 +5,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from etchscope.preselect.find import find_pits
+    from etchscope.api import find_pits
     from etchscope.preselect.settings import FindSettings
     from etchscope.store import Store
 
@@ -15,7 +15,7 @@ __all__ = ["FindSettings", "Store", "__version__", "find_pits"]
 _LAZY = {
     "FindSettings": "etchscope.preselect.settings",
     "Store": "etchscope.store",
-    "find_pits": "etchscope.preselect.find",
+    "find_pits": "etchscope.api",
 }
 
 

@@ -11,7 +11,8 @@ from etchscope.foil.records import Role
 from etchscope.foil.types import RawStack
 from etchscope.imaging.normalise import Recipe, fit_normalisation
 from etchscope.preselect.calibrate import calibrate
-from etchscope.preselect.detect import detect
+from etchscope.preselect.detector import ClassicalDetector, Detector, LearnedDetector
+from etchscope.preselect.learned import Finder, fit_scale
 from etchscope.preselect.lighting import Lighting
 from etchscope.preselect.settings import FindSettings
 from etchscope.preselect.table import complete
@@ -68,6 +69,7 @@ def find_pits(
     pixel_size_um: float | None = None,
     gradient_sign: int = 1,
     settings: FindSettings | None = None,
+    finder: Finder | None = None,
 ) -> pd.DataFrame:
     """Return the pits on the pictures of one tile, as a pit table.
 
@@ -84,6 +86,7 @@ def find_pits(
     pixel_size_um : for positions in mm (origin at the picture's centre, y up) and densities.
     gradient_sign : −1 where the wall that faces the lamp is dark.
     settings : of the pre-selection.
+    finder : the learned finder; the classical one searches where None is given.
 
     Raises
     ------
@@ -119,6 +122,14 @@ def find_pits(
     settings = settings or FindSettings()
     lighting = Lighting.of_scan(scan)
     normalisation = fit_normalisation([raw], Recipe())
-    calibration = calibrate([raw], normalisation, lighting, settings)
-    found = detect(raw, normalisation, calibration, lighting, settings).assign(tile=1)
+    detector: Detector
+    if finder is None:
+        calibration = calibrate([raw], normalisation, lighting, settings)
+        detector = ClassicalDetector(normalisation, calibration, lighting, settings)
+    else:
+        constants = fit_scale([raw], normalisation, lighting, finder, settings)
+        detector = LearnedDetector(
+            normalisation, lighting, finder, constants, settings, pixel_size_um
+        )
+    found = pd.DataFrame(detector(raw)).assign(tile=1)
     return complete(found, scan, settings)[0]

@@ -3,7 +3,7 @@
 The network comes as a callable, so that this is arrays in and columns out.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,8 +18,16 @@ from etchscope.foil.types import Bools, FloatImage, Floats, FloatStack, Ints, Ra
 from etchscope.imaging.lighting import Lighting
 from etchscope.imaging.normalise import Normalisation
 from etchscope.imaging.planes import Planes, compressed, harmonic_planes
+from etchscope.preselect.settings import FindSettings
 
-__all__ = ["Finder", "LearnedConstants", "Least", "find_openings", "read_openings"]
+__all__ = [
+    "Finder",
+    "LearnedConstants",
+    "Least",
+    "find_openings",
+    "fit_scale",
+    "read_openings",
+]
 
 _STRIDE = 2
 _SAME = (0.4, 1.5)
@@ -32,6 +40,10 @@ _SATURATED = 0.1
 """Fraction of an opening at the camera's limit from which it counts as saturated."""
 _WORKING_PX = (2.0, 16.0)
 """Radii, in the network's pixels, that it was taught."""
+
+
+_LARGE = 0.2
+"""Share of large pits from which a scan is looked at on halved pictures."""
 
 
 @dataclass(frozen=True)
@@ -327,3 +339,36 @@ def find_openings(
     flags = _flags(shapes, surface, limit, image_size, constants.scale)
     columns["flags"] = np.concatenate([flags, np.zeros(m, np.int64)])
     return columns
+
+
+def fit_scale(
+    stacks: Iterable[RawStack],
+    normalisation: Normalisation,
+    lighting: Lighting,
+    finder: Finder,
+    settings: FindSettings,
+) -> LearnedConstants:
+    """Return at what scale the network should look at a scan, from some of its tiles.
+
+    Pits larger than it was taught are looked at on halved pictures: where a fifth of what is found
+    on these is so large, or where the settings ask for so large or for smaller ones.
+
+    Parameters
+    ----------
+    stacks : (channel, y, x) raw pictures of some tiles.
+    """
+    low, high = _WORKING_PX
+    if settings.smallest_radius_px < low:
+        return LearnedConstants(settings.smallest_radius_px / low)
+    if settings.smallest_radius_px > high / 2:
+        return LearnedConstants(settings.largest_radius_px / high)
+    large, found = 0, 0
+    for raw in stacks:
+        if min(raw.shape[1:]) < 4 * high:
+            continue
+        planes = compressed(harmonic_planes(raw, normalisation, lighting), 2.0)
+        maps = finder.maps(planes.stacked)
+        said, _ = read_openings(maps, finder, has_lamps=bool(planes.given[0] > 0))
+        large += int((np.exp(said["log_radius"]) > high / 2).sum())
+        found += len(said["x"])
+    return LearnedConstants(2.0 if large > max(_LARGE * found, 3) else 1.0)

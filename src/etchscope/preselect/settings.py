@@ -1,6 +1,6 @@
 """What can be set in the pre-selection: one validated object, part of a run's identity."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,7 +14,9 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 class FindSettings(BaseModel):
     """Settings of the pre-selection; the defaults work for pits about 14 px across.
 
-    ``smallest_radius_px, largest_radius_px``: the pits that are looked for. ``threshold``: least
+    ``finder``: the network that comes with the package or was trained since (``learned``), or
+    responses and thresholds (``classical``), to which alone ``threshold``, ``residual`` and
+    ``binning`` belong. ``smallest_radius_px, largest_radius_px``: the pits that are looked for. ``threshold``: least
     response in units of the bulk's noise. ``residual``: least response beside a stronger pit,
     relative to that pit's. ``binning``: responses are computed on pictures binned so many pixels a
     side; 1 finds a few more pits in a crowd and takes twice as long. ``pair_reach_px``: largest
@@ -25,6 +27,7 @@ class FindSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    finder: Literal["learned", "classical"] = "learned"
     smallest_radius_px: Positive = 3.0
     largest_radius_px: Positive = 12.0
     threshold: Positive = 5.5

@@ -15,15 +15,22 @@ import pandas as pd
 from etchscope.foil import BadInput, Scan, foil_frame, in_polygon
 from etchscope.foil.types import Floats
 from etchscope.imaging import Normalisation, Recipe, fit_normalisation
+from etchscope.learn.threads import set_threads
 from etchscope.preselect import (
     Calibration,
+    ClassicalDetector,
+    Detector,
     FindSettings,
+    LearnedConstants,
+    LearnedDetector,
     Lighting,
     calibrate,
     complete,
     detect_tiles,
+    fit_scale,
 )
 from etchscope.run.execute import Executor, execute
+from etchscope.run.finder import SHIPPED, finder_of
 from etchscope.store import Store
 from etchscope.store.runs import drop_partial
 
@@ -32,6 +39,7 @@ __all__ = ["FindReport", "find", "latest_find", "normalisation_of", "recipe_of"]
 _BATCH = 16
 """Tiles a part: small enough to lose little at a kill, large enough for a file of its own."""
 _CALIBRATION_TILES = 8
+_SCALE_TILES = 3
 
 
 @dataclass(frozen=True)
@@ -53,8 +61,7 @@ class _Plan:
     scan: Scan
     tiles: tuple[int, ...]
     settings: FindSettings
-    normalisation: Normalisation
-    calibration: Calibration
+    weights: Path
     record: dict[str, Any]
 
     @property
@@ -120,6 +127,41 @@ def _calibration(
     return found
 
 
+def _constants_of(
+    store: Store, scan: Scan, normalisation: Normalisation, settings: FindSettings, weights: Path
+) -> LearnedConstants:
+    """Return what the learned finder needs to know of the scan; found the first time only."""
+    finder = finder_of(weights)
+    told = [normalisation.digest, settings.model_dump(), finder.digest, version("etchscope")]
+    name = f"learned-{_digest(told)[:16]}"
+    known = store.load_fit(scan.name, name)
+    if known is not None:
+        return LearnedConstants(float(known[1]["scale"]))
+    tiles = _spread_over([t.number for t in scan.included], _SCALE_TILES)
+    stacks = (store.read_tile(scan.name, n) for n in tiles)
+    found = fit_scale(stacks, normalisation, Lighting.of_scan(scan), finder, settings)
+    store.save_fit(scan.name, name, {}, {**asdict(found), "tiles": tiles})
+    return found
+
+
+def _detector(
+    store: Store, scan: Scan, settings: FindSettings, weights: Path
+) -> tuple[Detector, dict[str, Any]]:
+    """Return what searches the tiles of a scan, and the record of its constants."""
+    normalisation, lighting = normalisation_of(store, scan), Lighting.of_scan(scan)
+    record = {"normalisation": {"recipe": normalisation.recipe.digest, "fit": normalisation.digest}}
+    if settings.finder == "classical":
+        calibration = _calibration(store, scan, normalisation, settings)
+        classical = ClassicalDetector(normalisation, calibration, lighting, settings)
+        return classical, {**record, "calibration": calibration.digest}
+    finder = finder_of(weights)
+    constants = _constants_of(store, scan, normalisation, settings, weights)
+    learned = LearnedDetector(
+        normalisation, lighting, finder, constants, settings, scan.pixel_size_um
+    )
+    return learned, {**record, "finder": _digest(finder.digest)[:16], "scale": constants.scale}
+
+
 def _searched(scan: Scan, region: Floats | None) -> tuple[int, ...]:
     """Return the included tiles that the region, a polygon in foil mm, may touch.
 
@@ -147,11 +189,11 @@ def _searched(scan: Scan, region: Floats | None) -> tuple[int, ...]:
     return tuple(t.number for t in tiles)
 
 
-def _plan(store: Store, scan: Scan, settings: FindSettings, region: Floats | None) -> _Plan:
-    Lighting.of_scan(scan)
+def _plan(
+    store: Store, scan: Scan, settings: FindSettings, region: Floats | None, weights: Path
+) -> _Plan:
     tiles = _searched(scan, region)
-    normalisation = normalisation_of(store, scan)
-    calibration = _calibration(store, scan, normalisation, settings)
+    _, constants = _detector(store, scan, settings, weights)
     record = {
         "stage": "find",
         "version": version("etchscope"),
@@ -160,34 +202,32 @@ def _plan(store: Store, scan: Scan, settings: FindSettings, region: Floats | Non
         "tiles": list(tiles),
         "settings": settings.model_dump(),
         "region_mm": None if region is None else region.tolist(),
-        "normalisation": {"recipe": normalisation.recipe.digest, "fit": normalisation.digest},
-        "calibration": calibration.digest,
+        **constants,
     }
-    return _Plan(scan, tiles, settings, normalisation, calibration, record)
+    return _Plan(scan, tiles, settings, weights, record)
 
 
 @lru_cache(maxsize=1)
-def _constants(
-    path: Path, run: str, scan_name: str, settings: FindSettings
-) -> tuple[Normalisation, Calibration, Lighting]:
-    """Return what every tile of a run needs, loaded once a worker; ``run`` is its identity."""
+def _loaded(
+    path: Path, run: str, scan_name: str, settings: FindSettings, weights: Path
+) -> Detector:
+    """Return what searches every tile of a run, made once a worker; ``run`` is its identity."""
     store = Store.open(path)
-    scan = store.scan(scan_name)
-    normalisation = normalisation_of(store, scan)
-    return normalisation, _calibration(store, scan, normalisation, settings), Lighting.of_scan(scan)
+    return _detector(store, store.scan(scan_name), settings, weights)[0]
 
 
-def _search_batch(
-    path: Path, run: str, scan: str, settings: FindSettings, index: int, tiles: tuple[int, ...]
-) -> int:
+def _search_batch(path: Path, plan: _Plan, index: int) -> int:
     """Search the tiles of one batch and write its part; return how many tiles that were."""
-    normalisation, calibration, lighting = _constants(path, run, scan, settings)
-    store = Store.open(path)
-    stacks = store.read_tiles(scan, tiles)
-    found = detect_tiles(
-        zip(tiles, stacks, strict=True), normalisation, calibration, lighting, settings
-    )
-    store.write_part(run, index, found, {"scan": scan, "tiles": list(tiles)})
+    detector = _loaded(path, plan.run, plan.scan.name, plan.settings, plan.weights)
+    store, tiles = Store.open(path), plan.batches[index]
+    stacks = store.read_tiles(plan.scan.name, tiles)
+    # Workers share the cores; and one thread always adds in the same order.
+    before = set_threads(1)
+    try:
+        found = detect_tiles(zip(tiles, stacks, strict=True), detector)
+    finally:
+        set_threads(before)
+    store.write_part(plan.run, index, found, {"scan": plan.scan.name, "tiles": list(tiles)})
     return len(tiles)
 
 
@@ -196,6 +236,7 @@ def find(
     scan: str,
     *,
     settings: FindSettings | None = None,
+    weights: Path | None = None,
     region: Floats | None = None,
     workers: int = 2,
     executor: Executor = "threads",
@@ -210,6 +251,7 @@ def find(
 
     Parameters
     ----------
+    weights : folder of a learned finder; that of the package unless given.
     region : (m, 2) polygon in foil mm to restrict the search to, or None.
     workers : threads or processes.
     progress : called with the number of tiles just done.
@@ -222,7 +264,7 @@ def find(
     """
     settings = settings or FindSettings()
     region = None if region is None else np.asarray(region, np.float64)
-    plan = _plan(store, store.scan(scan), settings, region)
+    plan = _plan(store, store.scan(scan), settings, region, (weights or SHIPPED).absolute())
     if total is not None:
         total(len(plan.tiles))
     if _is_done(store, plan):
@@ -234,8 +276,7 @@ def find(
         if parts.get(index, {}).get("tiles") == list(tiles):
             tell(len(tiles))
         else:
-            path = store.path.absolute()
-            todo.append(partial(_search_batch, path, plan.run, scan, settings, index, tiles))
+            todo.append(partial(_search_batch, store.path.absolute(), plan, index))
     try:
         execute(todo, executor=executor, workers=workers, progress=tell)
         return _commit(store, plan, region)
