@@ -16,11 +16,17 @@ def _scan(optics=STILL, side="front", seed=3, **marks):
     return SimulatedScan(seed, 1, 1, _population(**marks), optics=optics, side=side)
 
 
-@pytest.mark.parametrize("kind", ["dust", "scratches", "fibres", "bubbles"])
+@pytest.mark.parametrize("kind", ["dust", "scratches", "fibres", "bubbles", "drops"])
 def test_each_kind_is_drawn_where_the_truth_says_and_nowhere_else(kind):
     foil = _scan(**{f"{kind}_per_tile": 15.0})
     marks = foil.marks()
-    name = {"dust": "dust", "scratches": "scratch", "fibres": "fibre", "bubbles": "bubble"}[kind]
+    name = {
+        "dust": "dust",
+        "scratches": "scratch",
+        "fibres": "fibre",
+        "bubbles": "bubble",
+        "drops": "drop",
+    }[kind]
     assert set(marks["class"]) == {f"misc.{name}"}
     assert len(foil.truth()) == 0
     stack = foil.read_tile(1).astype(float)
@@ -93,3 +99,45 @@ def test_marks_are_numbered_apart():
 def test_impossible_marks_are_refused(marks, told):
     with pytest.raises(BadInput, match=told):
         Marks(**marks)
+
+
+CODES = {"dust": 1, "scratch": 2, "fibre": 3, "bubble": 4, "hole": 5, "drop": 6}
+
+
+def test_the_map_of_marks_agrees_with_their_list():
+    rates = {f"{k}_per_tile": 40.0 for k in ("dust", "scratches", "fibres", "bubbles", "drops")}
+    foil = _scan(**rates, holes_mm=((0.1, -0.05),))
+    codes, marks = foil.marked(1), foil.marks()
+    assert codes.shape == STILL.image_size
+    assert codes.dtype == np.uint8
+    y, x = np.mgrid[:200, :240]
+    for kind, code in CODES.items():
+        own = marks[marks["class"] == f"misc.{kind}"]
+        assert len(own)
+        near = np.zeros(codes.shape, bool)
+        for mark in own.itertuples():
+            near |= np.hypot(x - mark.x_px, y - mark.y_px) < mark.radius_px + 1
+        inside = np.s_[70:-70, 70:-70]  # where no mark of a neighbour reaches in
+        assert not ((codes == code) & ~near)[inside].any()
+        assert (codes == code).any()
+
+
+def test_later_kinds_lie_over_earlier_ones_and_nothing_is_nothing():
+    foil = _scan(bubbles_per_tile=40.0, holes_mm=((0.1, -0.05),), hole_radius_mm=0.4)
+    assert 5 in foil.marked(1)
+    ((_, x, y),) = foil.scan.datum
+    v, u = np.mgrid[:200, :240]
+    assert (foil.marked(1)[np.hypot(u - x, v - y) < 60] == 5).all()
+    assert not _scan().marked(1).any()
+
+
+def test_variety_makes_scratches_differ_in_width_and_depth():
+    plain, varied = (
+        draw_marks(1, (0, 0), _population(scratches_per_tile=60, variety=v)) for v in (0.0, 1.0)
+    )
+    for name in ("radius_mm", "height_um"):
+        spread = [np.log(t[name].abs()).std() for t in (plain, varied)]
+        assert spread[1] > 1.2 * spread[0]
+    along = varied.groupby("mark")["radius_mm"].nunique()
+    assert (along > 1).mean() > 0.8
+    assert (plain.groupby("mark")["radius_mm"].nunique() == 1).all()

@@ -7,7 +7,19 @@ import pytest
 
 from etchscope.foil import BadInput, Channel
 from etchscope.imaging import D4
-from etchscope.simulate import Optics, Scene, height_map, reference_channels, render
+from etchscope.simulate import (
+    Fragments,
+    Hips,
+    Optics,
+    Plane,
+    Population,
+    Scene,
+    SimulatedScan,
+    Stage,
+    height_map,
+    reference_channels,
+    render,
+)
 
 SIZE = (48, 64)
 STILL = Optics(image_size=SIZE, unevenness=0.0, vignetting=0.0)
@@ -253,3 +265,124 @@ def test_a_steep_pair_s_gradients_cancel_unless_its_near_wall_hides_the_far_one(
     alone = size(0.0, FLAT)
     assert size(0.0, PIT) < 0.5 * alone
     assert size(1.0, PIT) > 0.7 * alone
+
+
+def _one_hip(**optics):
+    still = {"texture": 0.0, "read_noise": 0.0, "shot_noise": 0.0, **optics}
+    return SimulatedScan(
+        seed=4,
+        columns=1,
+        rows=1,
+        population=Population(
+            Hips(per_tile=40, v=2.0, spread_deg=0.0, v_spread=0.05), Fragments(per_tile=0)
+        ),
+        optics=Optics(image_size=(240, 320), unevenness=0, vignetting=0, **still),
+    )
+
+
+def test_a_bright_centre_is_brighter_than_the_ring_around_it():
+    dark, bright = (
+        _one_hip(centre_share=s, centre=1.5, centre_lamps=1.5, centre_um=7.0) for s in (0.0, 1.0)
+    )
+    truth = bright.truth()
+    # One surface's spot beside the other's pit would be seen as well: all are in the middle.
+    top = truth[(truth["surface"] == "top") & truth["x_px"].between(20, 300)]
+    top = top[top["y_px"].between(20, 220)]
+    assert len(top) > 10
+    y, x = np.mgrid[:240, :320]
+    for channel in (0, 8, 9):
+        with_spot, without = (s.read_tile(1)[channel].astype(float) for s in (bright, dark))
+        for pit in top.itertuples():
+            r = np.hypot(x - pit.x_px, y - pit.y_px)
+            assert with_spot[r < 1.5].mean() > without[r < 1.5].mean() + 5
+            if channel == 8:
+                ring = (r > 0.55 * pit.radius_px) & (r < 0.8 * pit.radius_px)
+                assert with_spot[r < 1.5].mean() > with_spot[ring].mean()
+
+
+def test_a_share_of_the_pits_has_a_bright_centre():
+    some = _one_hip(centre_share=0.5, centre=3.0, centre_um=5.0).scene(1)
+    every = _one_hip(centre_share=1.0, centre=3.0, centre_um=5.0).scene(1)
+    counts = [
+        cv2.connectedComponents((s.near_spots > 0.1).astype(np.uint8))[0] - 1 for s in (some, every)
+    ]
+    assert 0.2 < counts[0] / counts[1] < 0.8
+    assert _one_hip().scene(1).near_spots is None
+
+
+def test_steep_walls_go_black_under_every_lamp():
+    plain, black = (
+        render(Scene(PIT, FLAT), replace(STILL, dark_near_deg=d))[:8].astype(float).mean(axis=0)
+        for d in (90.0, 40.0)
+    )
+    assert black.min() < 0.35 * np.median(black) < plain.min()
+    assert np.median(black) == np.median(plain)
+    shallow = _pits((63.5, 47.5, 1.1, np.pi / 2, 0, 500))  # walls of 24°
+    same, as_well = (
+        render(Scene(shallow, FLAT), replace(STILL, dark_near_deg=d)) for d in (90.0, 40.0)
+    )
+    np.testing.assert_array_equal(same, as_well)
+    far, dark_far = (
+        render(Scene(FLAT, PIT), replace(STILL, dark_far_deg=d))[:8].astype(float).mean(axis=0)
+        for d in (90.0, 40.0)
+    )
+    assert dark_far.min() < far.min() - 10
+
+
+def test_a_mirror_lobe_lights_the_facets_that_face_the_lamp():
+    # A cone of 22.5°: half of the lamps' 45°.
+    pit = _pits((63.5, 47.5, 1 / np.cos(np.deg2rad(22.5)), np.pi / 2, 0, 5000))
+    plain, mirror = (
+        render(Scene(pit, FLAT), replace(STILL, mirror=m, mirror_width=0.1, gloss=0)).astype(float)
+        for m in (0.0, 3.0)
+    )
+    gain = mirror[:8].max(axis=(1, 2)) / plain[:8].max(axis=(1, 2))
+    assert (gain > 1.2).all()
+    assert np.abs(np.median(mirror[0]) - np.median(plain[0])) <= 1
+
+
+def test_a_tilted_foil_is_blurred_more_on_one_side():
+    optics = replace(STILL, aperture=0.05, blur_um=3.0)
+    rng = np.random.default_rng(1)
+    bumpy = (3 * rng.standard_normal(optics.fine_size)).astype(np.float32)
+    sharp = render(Scene(bumpy, FLAT), optics)[0].astype(float)
+    tilted = render(
+        Scene(bumpy, FLAT), optics, plane=Plane(offset_um=200.0, slope_x=1.0, slope_y=0.0)
+    )[0].astype(float)
+
+    def detail(picture, columns):
+        return np.abs(np.diff(picture[:, columns], axis=0)).mean()
+
+    left, right = slice(2, 20), slice(-20, -2)
+    assert detail(sharp, left) == pytest.approx(detail(sharp, right), rel=0.15)
+    assert detail(tilted, right) < 0.8 * detail(tilted, left)
+    even = render(Scene(bumpy, FLAT), optics, plane=Plane(slope_x=1e-9))
+    np.testing.assert_array_equal(even[0], sharp)
+
+
+def test_a_tilted_stage_puts_each_tile_at_another_focus():
+    tilted = SimulatedScan(seed=1, columns=3, rows=1, stage=Stage(tilt_x_um_per_mm=50.0))
+    planes = [tilted._plane(tile) for tile in tilted.scan.tiles]
+    assert [round(p.offset_um) for p in planes] == [-200, 0, 200]
+    assert all(p.slope_x == pytest.approx(0.05) for p in planes)
+    bent = SimulatedScan(seed=1, columns=3, rows=1, stage=Stage(bend_um_per_mm2=2.0))
+    planes = [bent._plane(tile) for tile in bent.scan.tiles]
+    assert planes[0].offset_um == pytest.approx(planes[2].offset_um) == pytest.approx(32, abs=1)
+    assert planes[0].slope_x == pytest.approx(-planes[2].slope_x)
+
+
+@pytest.mark.parametrize("lamps", [3, 5, 12])
+def test_any_number_of_lamps_at_any_azimuth(lamps):
+    azimuths = (10.0 + 47.0 * np.arange(lamps)) % 360
+    channels = tuple(
+        Channel(step=k + 1, role="directional", azimuth_deg=float(a))
+        for k, a in enumerate(azimuths)
+    )
+    optics = replace(STILL, channels=(*channels, Channel(step=lamps + 1, role="backlit")))
+    pictures = render(Scene(PIT, FLAT), optics).astype(float)
+    assert pictures.shape == (lamps + 1, *SIZE)
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    for picture, azimuth in zip(pictures, np.deg2rad(azimuths), strict=False):
+        towards = (x - 31.5) * np.cos(azimuth) - (y - 23.5) * np.sin(azimuth)
+        excess = picture - np.median(picture)
+        assert (excess * towards).sum() < 0  # the far wall is bright

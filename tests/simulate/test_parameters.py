@@ -20,7 +20,18 @@ def test_all_parameters_are_told_and_survive_json():
     assert told["seed"] == 1
     assert told["fragments"]["per_tile"] == 100
     assert told["optics"]["channels"][8] == {"step": 9, "role": "backlit"}
-    for group in ("hips", "fragments", "stars", "marks", "density", "sheet", "optics", "stage"):
+    for group in (
+        "hips",
+        "fragments",
+        "stars",
+        "marks",
+        "density",
+        "sheet",
+        "optics",
+        "stage",
+        "surface",
+        "camera",
+    ):
         values = {f"{group}.{k}": v for k, v in told[group].items()}
         assert with_parameters(SCAN, values) == SCAN
 

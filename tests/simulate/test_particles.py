@@ -18,7 +18,7 @@ from etchscope.simulate import (
     material_named,
 )
 from etchscope.simulate.cells import CELL_MM
-from etchscope.simulate.particles import draw_pits, reach_mm
+from etchscope.simulate.particles import draw_pits, draw_tracks, etch, near, reach_mm
 from etchscope.simulate.populations import REFERENCE_TILE_MM2
 
 EVEN = Sheet(removed_spread=0.0)
@@ -174,25 +174,37 @@ def test_no_particle_reaches_farther_than_is_said():
         assert 0 < outside + pits["major_um"].max() / 2000 < reach
 
 
+def test_tracks_far_from_a_place_are_left_out_and_no_pit_there_is_lost():
+    population = Population.of(3000, 40)
+    tracks = draw_tracks(3, (0, 0), population, EVEN)
+    every, some = etch([tracks], EVEN), near(tracks, 2.0, 2.0, 0.5)
+    assert len(some["x_mm"]) < 0.8 * len(tracks["x_mm"])
+    here = np.hypot(every["x_mm"] - 2, every["y_mm"] - 2) < 0.5
+    assert here.sum() > 100
+    kept = etch([some], EVEN)
+    pd.testing.assert_frame_equal(
+        every[here].reset_index(drop=True),
+        kept[np.hypot(kept["x_mm"] - 2, kept["y_mm"] - 2) < 0.5].reset_index(drop=True),
+    )
+
+
 def test_a_shorter_track_inside_the_removed_layer_leaves_a_smaller_pit():
     """A prong that ends 30 µm under the surface is reached when 28 of 58 µm are left to remove."""
-    from etchscope.simulate.particles import _etch
-
-    segment = pd.DataFrame(
-        {
-            "x_mm": [1.0, 1.0],
-            "y_mm": [1.0, 1.0],
-            "z_um": [0.0, 30.0],
-            "dx_um": 0.0,
-            "dy_um": 0.0,
-            "dz_um": 300.0,
-            "v_front": 2.0,
-            "v_back": 2.0,
-            "kind": "fragment",
-            "particle": [0, 1],
-        }
-    )
-    pits = _etch(segment, EVEN, np.random.default_rng(1))
+    tracks = {
+        "x_mm": [1.0, 1.0],
+        "y_mm": [1.0, 1.0],
+        "z_um": [0.0, 30.0],
+        "dx_um": [0.0, 0.0],
+        "dy_um": [0.0, 0.0],
+        "dz_um": [300.0, 300.0],
+        "v_front": [2.0, 2.0],
+        "v_back": [2.0, 2.0],
+        "kind": [1.0, 1.0],
+        "particle": [0.0, 1.0],
+        "uneven_front": [1.0, 1.0],
+        "uneven_back": [1.0, 1.0],
+    }
+    pits = etch([{name: np.array(values) for name, values in tracks.items()}], EVEN)
     whole, less = pits["minor_um"]
     assert less / whole == pytest.approx(28 / 58)
 

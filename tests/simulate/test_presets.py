@@ -56,6 +56,6 @@ def test_lead_stack_shares_its_ions_5_px_apart_and_one_foil_is_dirty():
 
 def test_an_unknown_preset_is_refused():
     with pytest.raises(
-        BadInput, match="preset: expected reference or label-mix or pb-stack or tasl"
+        BadInput, match="preset: expected reference or label-mix or pb-stack or experiment or tasl"
     ):
         preset("nonsense")

@@ -100,7 +100,9 @@ def _varied(
         moved = (points + middle).ravel().tolist()
         radius = float(np.clip(np.asarray(r, float) * factor[0] * wide, 0.001, 0.05))
         opacity = float(np.clip(np.asarray(dark, float) * factor[2], 0, 1))
-        out.append((*moved, radius, float(np.asarray(height, float) * factor[1] * deep), opacity, profile))
+        out.append(
+            (*moved, radius, float(np.asarray(height, float) * factor[1] * deep), opacity, profile)
+        )
     return out
 
 

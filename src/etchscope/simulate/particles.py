@@ -112,7 +112,9 @@ def _draw_fragments(
             "dz_um": np.where(front, 1, -1) * length * dz,
             "v_front": v,
             "v_back": v,
-            "kind": np.repeat([_KINDS.index("fragment"), _KINDS.index("maybe")], [single, 2 * pairs]),
+            "kind": np.repeat(
+                [_KINDS.index("fragment"), _KINDS.index("maybe")], [single, 2 * pairs]
+            ),
         }
     )
 

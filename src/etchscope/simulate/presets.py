@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from etchscope.foil import BadInput, Side
+from etchscope.simulate.experiment import experiment
 from etchscope.simulate.populations import (
     Density,
     Fragments,
@@ -92,6 +93,7 @@ PRESETS: dict[str, Callable[[int, int, int], list[SimulatedScan]]] = {
     "reference": _reference,
     "label-mix": _label_mix,
     "pb-stack": _pb_stack,
+    "experiment": lambda seed, columns, rows: [experiment(seed, columns, rows)],
     "tasl": lambda seed, columns, rows: [tasl(seed, columns, rows)],
 }
 

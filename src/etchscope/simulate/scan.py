@@ -260,7 +260,10 @@ class SimulatedScan:
         reach = reach_mm(self.population, self.sheet)
         height, width = self.optics.image_size
         middle = tile_to_stage(
-            np.array((width - 1) / 2), np.array((height - 1) / 2), *self._true_place(tile), self.scan
+            np.array((width - 1) / 2),
+            np.array((height - 1) / 2),
+            *self._true_place(tile),
+            self.scan,
         )
         at_x, at_y = (float(v) for v in self._stage_to_sheet(*middle))
         half_mm = (np.hypot(width, height) / 2 + 2) * self.optics.pixel_size_um / 1000

@@ -3,7 +3,6 @@
 import numba
 import numpy as np
 import pandas as pd
-
 from numpy.typing import NDArray
 
 from etchscope.foil.types import FloatImage, Floats, Ints
@@ -186,7 +185,7 @@ def draw_marked(marks: pd.DataFrame, optics: Optics) -> NDArray[np.uint8]:
     order = np.argsort(marks["kind"].map(_ORDER.index).to_numpy(), kind="stable")
     radius = np.maximum(marks["radius_mm"].to_numpy(float) * 1000 / optics.pixel_size_um, 0.71)
     ends = marks[["x0_px", "y0_px", "x1_px", "y1_px"]].to_numpy(float)
-    codes = marks["kind"].map(MARK_CODES).to_numpy(np.uint8)
+    codes = np.asarray(marks["kind"].map(MARK_CODES), np.uint8)
     _cover(np.column_stack([ends, radius])[order], codes[order], out)
     return out
 

@@ -103,7 +103,9 @@ def _shade(
             steep = p * p + q * q
             kept = np.float32(1)
             if steep > dark * dark * np.float32(0.75):
-                kept = max(np.float32(1) - np.float32(8) * (np.sqrt(steep) / dark - 1), 0)
+                kept = max(
+                    np.float32(1) - np.float32(8) * (np.sqrt(steep) / dark - 1), np.float32(0)
+                )
                 kept = min(kept, np.float32(1))
             for k in range(len(lamps)):
                 cosine, sine = lamps[k, 0], lamps[k, 1]
@@ -114,7 +116,9 @@ def _shade(
                     light += gloss * np.exp(-away * narrow) / flat
                 if mirror > 0:
                     away = steep - 2 * facet * towards + facet * facet
-                    light = (light + mirror * np.exp(-away * sharp)) / whole
+                    if away * sharp < 15:  # beyond it the lobe is dark
+                        light += mirror * np.exp(-away * sharp)
+                    light /= whole
                 if shadow > 0 and march[r, c]:
                     rise = fine_um * tangent
                     light *= 1 - shadow * _shadowed(height, r, c, cosine, -sine, rise, highest)

@@ -116,9 +116,7 @@ def _peel(seeds: FloatImage, cell: np.float32, out: FloatImage) -> None:  # prag
             out[r, c] = best
 
 
-def _orange_peel(
-    rng: np.random.Generator, size: tuple[int, int], cell_points: float
-) -> FloatImage:
+def _orange_peel(rng: np.random.Generator, size: tuple[int, int], cell_points: float) -> FloatImage:
     """Return a net of cells: paraboloids around seeds, one a square of a jittered grid."""
     grid = [int(n / cell_points) + 4 for n in size]
     seeds = rng.random((*grid, 3), np.float32)
