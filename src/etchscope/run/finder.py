@@ -1,7 +1,7 @@
 """The learned finder from its weights: the shipped one, others, and how one is trained."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -16,23 +16,22 @@ from etchscope.foil.openings import FINDER_VERSION
 from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.imaging import Lighting
 from etchscope.learn.finder import FinderNetwork, PlainFinder
+from etchscope.learn.finder_loss import Parts
 from etchscope.learn.finder_targets import Openings
 from etchscope.learn.finder_train import (
     FinderTraining,
     LightDraw,
-    Sample,
     Samples,
     planes_of,
     train_finder,
 )
-from etchscope.learn.finder_loss import Parts
 from etchscope.learn.threads import set_threads
 from etchscope.preselect.learned import Finder, Least, read_openings
-from etchscope.run.school import School, draw_school
+from etchscope.run.school import draw_school
 from etchscope.store import read_model, write_model
 from etchscope.store.arrays import read_arrays, write_arrays
 
-__all__ = ["FinderPlan", "SHIPPED", "finder_of", "trained_finder"]
+__all__ = ["SHIPPED", "FinderPlan", "finder_of", "trained_finder"]
 
 SHIPPED = Path(str(files("etchscope"))) / "weights" / "finder"
 """The folder of the weights that come with the package."""
@@ -84,7 +83,7 @@ class FinderPlan:
 
     pictures: int = 8192
     judged: int = 512
-    training: FinderTraining = FinderTraining()
+    training: FinderTraining = field(default_factory=FinderTraining)
     widths: tuple[int, ...] = (5, 10, 14, 14)
 
 
@@ -321,8 +320,10 @@ def judged_finder(
     figures = {
         "recall": already[0] / max(lit.openings, 1),
         "precision": already[0] / max(sum(already), 1),
-        "recall_backlit": float((dark.is_true & (dark.heat >= alone)).sum() / max(dark.openings, 1)),
+        "recall_backlit": float(
+            (dark.is_true & (dark.heat >= alone)).sum() / max(dark.openings, 1)
+        ),
         "precision_backlit": float(dark.is_true[dark.heat >= alone].mean()),
     }
-    least = Least(*(round(v, 3) for v in (lamps, max(beside, lamps), alone)), 0.0)
+    least = Least(round(lamps, 3), round(max(beside, lamps), 3), round(alone, 3))
     return Finder(network, least, sigma, ""), figures
