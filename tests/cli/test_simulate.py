@@ -51,10 +51,10 @@ def test_randomised_foils_are_each_another_draw_and_what_is_set_stays(tmp_path):
     assert run(tmp_path, *TINY, *words) == 0
     draws = [told(tmp_path, f"draw-{n:03d}-front") for n in (1, 2, 3)]
     assert [d["seed"] for d in draws] == [1, 2, 3]
-    assert len({d["optics"]["texture"] for d in draws}) == 3
+    assert len({d["optics"]["level"] for d in draws}) == 3
     assert {d["optics"]["blur_um"] for d in draws} == {2.5}
-    allowed = RANGES["optics.texture"]
-    assert all(allowed.low <= d["optics"]["texture"] <= allowed.high for d in draws)
+    allowed = RANGES["optics.level"]
+    assert all(allowed.low <= d["optics"]["level"] <= allowed.high for d in draws)
 
 
 @pytest.mark.parametrize(
