@@ -57,7 +57,8 @@ LEAST = 10
 def told(thumbnails):
     """Return the statistics of thumbnails as one row."""
     found = thumbnail_statistics(thumbnails)
-    return dict(zip(THUMBNAIL, [*found.depth, found.correlation, found.bright_centres]))
+    values = [*found.depth, found.correlation, found.bright_centres]
+    return dict(zip(THUMBNAIL, values, strict=True))
 
 
 def of_foils(count, first_seed):

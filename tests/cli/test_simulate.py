@@ -75,7 +75,7 @@ def test_randomised_foils_are_each_another_draw_and_what_is_set_stays(tmp_path):
         (["--set", "optics.image_size=[20000,20000]"], "pictures that fit into"),
         (["--set", "optics.blur"], "--set: expected group.parameter=value, found 'optics.blur'"),
         (["--set", "optics.blur=3"], "found 'blur'"),
-        (["--preset", "x"], "preset: expected reference or label-mix or pb-stack or tasl"),
+        (["--preset", "x"], "preset: expected reference or label-mix or pb-stack or experiment or tasl"),
         (["--preset", "pb-stack", "--foil", "x"], "--foil: expected a preset of one foil"),
     ],
 )
@@ -92,5 +92,5 @@ def test_help_names_the_presets_and_has_an_example(capsys):
     with pytest.raises(SystemExit):
         raise SystemExit(main(["simulate", "--help"]))
     out = capsys.readouterr().out
-    assert "reference, label-mix, pb-stack, tasl" in " ".join(out.split())
+    assert "reference, label-mix, pb-stack, experiment, tasl" in " ".join(out.split())
     assert "Example: etchscope simulate" in " ".join(out.split())
