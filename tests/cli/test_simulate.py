@@ -75,7 +75,7 @@ def test_randomised_foils_are_each_another_draw_and_what_is_set_stays(tmp_path):
         (["--set", "optics.image_size=[20000,20000]"], "pictures that fit into"),
         (["--set", "optics.blur"], "--set: expected group.parameter=value, found 'optics.blur'"),
         (["--set", "optics.blur=3"], "found 'blur'"),
-        (["--preset", "x"], "preset: expected reference or label-mix or pb-stack or experiment or tasl"),
+        (["--preset", "x"], "preset: expected reference or label-mix or pb-stack or experiment or"),
         (["--preset", "pb-stack", "--foil", "x"], "--foil: expected a preset of one foil"),
     ],
 )
