@@ -152,7 +152,12 @@ def draw_marks(
 
 def as_marks(strokes: list[Stroke]) -> pd.DataFrame:
     """Return a table of strokes, ``MARK_COLUMNS``."""
-    return pd.DataFrame(strokes, columns=MARK_COLUMNS)
+    if not strokes:
+        return pd.DataFrame([], columns=MARK_COLUMNS)
+    columns = zip(MARK_COLUMNS, zip(*strokes, strict=True), strict=True)
+    # Typed before pandas would look at every value.
+    kinds = {"profile": object, "kind": object, "mark": np.int64}
+    return pd.DataFrame({name: np.array(v, kinds.get(name, float)) for name, v in columns})
 
 
 def marks_reach_mm(population: Population) -> float:
