@@ -263,12 +263,11 @@ def _marks(maps: FloatStack, least: float, scale: float) -> dict[str, Floats]:
         left, top, wide, high, area = stats[label]
         if area < _LEAST_MARK_CELLS:
             continue
-        part = (labels[top : top + high, left : left + wide] == label).astype(np.uint8)
-        points = cv2.findNonZero(part)
+        part = labels[top : top + high, left : left + wide] == label
+        points = np.argwhere(part)[:, ::-1].astype(np.float32)
         (u, v), (one, other), _ = cv2.minAreaRect(points)
-        centred = points[:, 0, :] - points[:, 0, :].mean(0)
-        vectors = np.linalg.eigh(centred.T @ centred)[1]
-        angle = np.rad2deg(np.arctan2(-vectors[1, 1], vectors[0, 1])) % 180
+        along = np.linalg.eigh(np.cov(points.T))[1][:, 1]
+        angle = np.rad2deg(np.arctan2(-along[1], along[0])) % 180
         length = max(one, other) + 1
         out.append((u + left, v + top, length, area / length, area, angle))
     table = np.array(out, np.float64).reshape(-1, 6)

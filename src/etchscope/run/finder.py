@@ -41,6 +41,8 @@ _TOLERANCE = (2.0, 0.5)
 _LOWEST = -2.0
 """Log odds below which no find is looked at when thresholds are chosen."""
 _COVERED = 0.6827
+_ENOUGH = 20
+"""Fewest true finds from which errors are set."""
 _ERRORS = ("place", "radius", "ellipse", "depth")
 
 
@@ -327,7 +329,9 @@ def judged_finder(
     beside = max(_best(lit, ~known, already), lamps)
     alone = _best(dark, np.ones(len(dark.heat), bool))
     pulls = np.abs(lit.pulls[over & lit.is_true])
-    widths = np.nanquantile(pulls, _COVERED, axis=0)
+    if len(pulls) < _ENOUGH:  # a finder that learnt nothing
+        pulls = np.ones((1, 5))
+    widths = np.quantile(pulls, _COVERED, axis=0)
     sigma = dict(zip(_ERRORS, [float(widths[:2].mean()), *widths[2:].tolist()], strict=True))
     figures = {
         "all lights": _figures(lit, over | (~known & (lit.heat >= beside))),
