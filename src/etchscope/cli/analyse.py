@@ -17,14 +17,27 @@ from pydantic import ValidationError
 from etchscope.cli.progress import progress_bar
 from etchscope.foil import BadInput
 from etchscope.foil.types import Floats
-from etchscope.ingest import Overrides, add, group_paths
+from etchscope.ingest import Overrides, add, group_paths, read_mask
 from etchscope.ingest.scan_json import read_json
 from etchscope.preselect import FindSettings
 from etchscope.run import Executor, FindReport, find
 from etchscope.store import Store
 from etchscope.store.tables import write_table
 
-__all__ = ["COMMANDS", "opened_paths", "polygon_of", "require_output"]
+__all__ = ["COMMANDS", "MaskFile", "NoMask", "opened_paths", "polygon_of", "require_output"]
+
+MaskFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--mask",
+        metavar="FILE",
+        help="JSON polygons, in foil mm or without a scale in px, or a picture (white: search), "
+        "of where to search; kept with the scan.",
+    ),
+]
+NoMask = Annotated[
+    bool, typer.Option("--no-mask", help="Forget the scan's mask and search all of it.")
+]
 
 
 def _settings(values: dict[str, float | None]) -> FindSettings:
@@ -71,13 +84,27 @@ def require_output(path: Path | None) -> None:
 
 
 @contextmanager
-def opened_paths(paths: list[Path], overrides: Overrides, *, skip_bad: bool) -> Iterator[Store]:
-    """Yield the store given, or one for this search only, made of the pictures given."""
+def opened_paths(
+    paths: list[Path],
+    overrides: Overrides,
+    *,
+    skip_bad: bool,
+    mask: Path | None = None,
+    no_mask: bool = False,
+) -> Iterator[Store]:
+    """Yield the store given, or one for this search only, made of the pictures given.
+
+    A mask becomes that of the scan to be searched, or of all scans.
+    """
+    if mask is not None and no_mask:
+        raise BadInput("--no-mask", "no --mask beside it", str(mask))
     if len(paths) == 1 and (paths[0] / "catalogue.sqlite").is_file():
         if overrides != Overrides(scan=overrides.scan) or skip_bad:
             what = "no option about pictures"
             raise BadInput(paths[0], what, "a store", hint="Give those options to `add`.")
-        yield Store.open(paths[0])
+        opened = Store.open(paths[0])
+        _set_masks(opened, overrides.scan, mask, no_mask=no_mask)
+        yield opened
         return
     with tempfile.TemporaryDirectory(prefix="etchscope-") as folder:
         store = Store.create(Path(folder) / "store")
@@ -88,12 +115,23 @@ def opened_paths(paths: list[Path], overrides: Overrides, *, skip_bad: bool) -> 
                     group,
                     overrides=overrides,
                     skip_bad=skip_bad,
+                    mask=mask,
                     progress=bar.advance,
                     total=bar.total,
                 )
             for bad in added.left_out:
                 typer.echo(f"left out tile {bad.tile}: {bad.file}: {bad.why}", err=True)
         yield store
+
+
+def _set_masks(store: Store, scan: str | None, mask: Path | None, *, no_mask: bool) -> None:
+    if mask is None and not no_mask:
+        return
+    names = store.scans() if scan is None else [scan]
+    # All of them are checked before any is changed.
+    masks = [None if mask is None else read_mask(mask, store.scan(name)) for name in names]
+    for name, one in zip(names, masks, strict=True):
+        store.set_mask(name, one)
 
 
 def find_command(
@@ -121,6 +159,8 @@ def find_command(
         Path | None,
         typer.Option(metavar="FILE", help="JSON polygon [[x, y], …] in foil mm to search."),
     ] = None,
+    mask: MaskFile = None,
+    no_mask: NoMask = False,
     smallest_radius_px: Annotated[float | None, typer.Option(help="Smallest pit [3].")] = None,
     largest_radius_px: Annotated[float | None, typer.Option(help="Largest pit [12].")] = None,
     threshold: Annotated[
@@ -157,7 +197,7 @@ def find_command(
         layout=layout, rows=rows, columns=columns, pixel_size_um=pixel_size_um, scan=scan
     )
     reports = []
-    with opened_paths(paths, overrides, skip_bad=skip_bad) as store:
+    with opened_paths(paths, overrides, skip_bad=skip_bad, mask=mask, no_mask=no_mask) as store:
         names = store.scans() if scan is None else [scan]
         if not names:
             raise BadInput(store.path, "a store with scans", "an empty store", hint="Add a scan.")

@@ -12,7 +12,7 @@ import pandas as pd
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from etchscope.cli.analyse import opened_paths, polygon_of, require_output
+from etchscope.cli.analyse import MaskFile, NoMask, opened_paths, polygon_of, require_output
 from etchscope.cli.progress import progress_bar
 from etchscope.foil import BadInput, Taxonomy
 from etchscope.foil.records import Name
@@ -282,6 +282,8 @@ def run_command(
     ] = None,
     scan: Annotated[str | None, typer.Option(help="Scan of the store [all of them].")] = None,
     region: Region = None,
+    mask: MaskFile = None,
+    no_mask: NoMask = False,
     prior: Annotated[
         str, typer.Option(help="Shares that probabilities assume: foil, model, or hip=0.01,….")
     ] = "foil",
@@ -301,7 +303,8 @@ def run_command(
     require_output(candidates)
     shares = prior if prior in ("foil", "model") else _prior(prior)
     reports, tables, ranked = [], [], []
-    with opened_paths(paths, Overrides(scan=scan), skip_bad=False) as store:
+    overrides = Overrides(scan=scan)
+    with opened_paths(paths, overrides, skip_bad=False, mask=mask, no_mask=no_mask) as store:
         chosen = store.scans() if scan is None else [scan]
         if not chosen:
             raise BadInput(paths[0], "a store with scans", "an empty store", hint="Add a scan.")
