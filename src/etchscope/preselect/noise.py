@@ -61,7 +61,7 @@ def _core_width(slopes: Floats, start: float) -> float:
         count = int(np.searchsorted(ordered, _CORE * width))
         if count < 2:
             break
-        before, width = width, float(np.sqrt(squares[count - 1] / count / (2 * lost)))
+        before, width = width, max(float(np.sqrt(squares[count - 1] / count / (2 * lost))), 1e-12)
         if abs(width / before - 1) < 1e-3:
             break
     return width
