@@ -13,11 +13,13 @@ from etchscope.imaging.normalise import Normalisation
 from etchscope.preselect.grid import Grid
 from etchscope.preselect.lighting import Lighting, Views, presence, views
 from etchscope.preselect.noise import (
+    STEEP,
     Ground,
     find_ground,
     grey_step,
     response_noise,
     rounding_noise,
+    shade_limit,
 )
 from etchscope.preselect.peaks import Cuts, Finds, near
 from etchscope.preselect.settings import FindSettings
@@ -45,6 +47,8 @@ class Calibration:
     ----------
     field_noise, presence_noise : (scale,) standard deviation of the bulk in each response.
     weights : (k,) weight of each sign-free picture.
+    limits : (2,) slope, and weighted sign-free signal, that the ground does not reach and a pit
+        covers; the slope inf without lamps.
     ratio : sign-free over signed amplitude of an ordinary single pit; inf where unknown.
     level : half the depth of an ordinary pit in the sign-free pictures' weighted mean, from which
         a dark region is one; inf where lamps tell more.
@@ -54,6 +58,7 @@ class Calibration:
     field_noise: Floats
     presence_noise: Floats
     weights: Floats
+    limits: Floats
     ratio: float
     level: float
     recipe: str
@@ -62,7 +67,7 @@ class Calibration:
     def digest(self) -> str:
         """SHA-256 (16 hexadecimal digits) of the constants."""
         sha = hashlib.sha256(f"{self.recipe} {self.ratio!r} {self.level!r}".encode())
-        for array in (self.field_noise, self.presence_noise, self.weights):
+        for array in (self.field_noise, self.presence_noise, self.weights, self.limits):
             sha.update(array.tobytes())
         return sha.hexdigest()[:16]
 
@@ -108,7 +113,16 @@ def calibrate(
     known = np.concatenate(ratios) if ratios else np.empty(0)
     ratio = float(np.median(known)) if len(known) >= _ENOUGH else np.inf
     level = np.inf if slopes else _half_depth(seen, weights, unsigned)
-    return Calibration(field_noise, noise, weights, ratio, level, normalisation.recipe.digest)
+    limits = _limits(signs, ground, weights)
+    recipe = normalisation.recipe.digest
+    return Calibration(field_noise, noise, weights, limits, ratio, level, recipe)
+
+
+def _limits(signs: list[FloatStack], ground: Ground, weights: Floats) -> Floats:
+    """Return the ``limits`` of a calibration: so many widths of what the ground shows."""
+    ends = [shade_limit(presence(s, weights), m) for s, m in zip(signs, ground.bare, strict=True)]
+    slope = STEEP * ground.slope if np.isfinite(ground.slope) else np.inf
+    return np.array([slope, np.median(ends)])
 
 
 def _clear(view: Views, grid: Grid) -> Bools:

@@ -18,12 +18,14 @@ from etchscope.foil.types import Bools, FloatImage, Floats, FloatStack
 from etchscope.imaging.harmonics import divergence
 from etchscope.preselect.responses import Radii, cascade, laplacian
 
-__all__ = ["Ground", "find_ground", "grey_step", "response_noise", "rounding_noise"]
+__all__ = ["STEEP", "Ground", "find_ground", "grey_step", "response_noise", "rounding_noise"]
 
 _CORE = 1.5
 """Slopes up to so many core widths decide the core's width: there are few of a pit's."""
 _SLOPE = 3.3
 """Slopes beyond so many core widths are no ground: 0.4 % of those of a Gaussian surface."""
+STEEP = 5.0
+"""Slopes beyond so many core widths are a pit's: 4 in a million of a Gaussian surface's."""
 _SHADE = 5.0
 """The same for the sign-free pictures, on the side of the pits: their clutter has wide tails."""
 _MARGIN = 5
@@ -93,14 +95,14 @@ def _level_ground(slopes: list[FloatImage], clear: list[Bools]) -> tuple[list[Bo
     return masks, width
 
 
-def _shaded(picture: FloatImage, mask: Bools) -> Bools:
-    """Return where a sign-free picture leaves the core of its values on a mask, (y, x).
+def shade_limit(picture: FloatImage, mask: Bools) -> float:
+    """Return above what a sign-free picture leaves the core of its values on a mask; inf without.
 
     A pit is bright here, so that the darker half tells the width, and the mode the middle.
     """
     values = np.sort(picture[mask])
     if len(values) < 2:
-        return np.zeros_like(mask)
+        return np.inf
     middle, width = float(values[len(values) // 2]), np.inf
     for _ in range(_TURNS):
         below = middle - values[: np.searchsorted(values, middle)]
@@ -112,7 +114,7 @@ def _shaded(picture: FloatImage, mask: Bools) -> Bools:
         middle = float(np.median(near[: np.searchsorted(near, middle + 2 * width) + 1]))
         if abs(width / before - 1) < 1e-3:
             break
-    return np.asarray(picture - middle > _SHADE * width)
+    return middle + _SHADE * (width if np.isfinite(width) else 1e-9)
 
 
 def find_ground(
@@ -136,7 +138,7 @@ def find_ground(
     for pictures, mask in zip(signs, masks, strict=True):
         shaded = np.zeros_like(mask)
         for picture in pictures:
-            shaded |= _shaded(picture, mask)
+            shaded |= picture > shade_limit(picture, mask)
         out.append(mask & ~_widened(shaded))
     return Ground(tuple(masks), tuple(out), width)
 
