@@ -13,10 +13,12 @@ from etchscope.foil import PitFlag
 from etchscope.foil.types import Bools, Floats, FloatStack, Ints, RawStack
 from etchscope.imaging.normalise import Normalisation
 from etchscope.preselect.calibrate import BESIDE, Calibration
+from etchscope.preselect.coverage import covered_fraction, covered_near, reach_px
 from etchscope.preselect.grid import Grid
 from etchscope.preselect.lighting import Lighting, Views, presence, views
 from etchscope.preselect.peaks import Finds, near
 from etchscope.preselect.regions import find_regions
+from etchscope.preselect.remainders import are_remainders
 from etchscope.preselect.settings import FindSettings
 from etchscope.preselect.shapes import measure_discs, measure_fields
 
@@ -140,6 +142,15 @@ def _resolve(signed: Finds, unsigned: Finds, gradient: _Gradient, ratio: float) 
     return _Openings(finds, surface, mate, excess)
 
 
+def _without_remainders(finds: Finds, share: Floats, grid: Grid, *, signed: bool) -> Finds:
+    """Return the finds that no stronger one explains, see ``are_remainders``."""
+    near_them = covered_near(
+        share, finds.x_px, finds.y_px, grid.image_size, reach_px(grid.settings)
+    )
+    largest = grid.settings.largest_radius_px
+    return _take(finds, np.flatnonzero(~are_remainders(finds, near_them, largest, signed=signed)))
+
+
 def _responses(
     finds: Finds, signed: int, left: FloatStack, calibration: Calibration, grid: Grid
 ) -> tuple[Floats, Floats]:
@@ -219,15 +230,18 @@ def _columns(
     view = views(raw, normalisation, lighting, settings.thin_px)
     grid = Grid(view.limit.shape, settings)
     field, maps = grid.field_maps(view), grid.presence_maps(view, calibration.weights)
+    share = covered_fraction(view, grid, calibration.weights, calibration.limits)
     scratches = grid.scratches(maps, calibration.presence_noise)
     if field is None:
         finds = grid.extract_unsigned(maps, calibration.presence_noise, settings.cuts)
+        finds = _without_remainders(finds, share, grid, signed=False)
         none = np.full(len(finds), -1)
         openings = _Openings(finds, np.full(len(finds), "unknown"), none, finds.snr)
         entry = exit_ = np.full(len(finds), np.nan)
     else:
         unsigned = grid.extract_unsigned(maps, calibration.presence_noise, BESIDE)
         signed = grid.extract_signed(field, calibration.field_noise, settings.cuts)
+        signed = _without_remainders(signed, share, grid, signed=True)
         gradient = _gradient(field, calibration, unsigned, grid)
         openings = _resolve(signed, unsigned, gradient, calibration.ratio)
         entry, exit_ = _responses(openings.finds, len(signed), field, calibration, grid)
