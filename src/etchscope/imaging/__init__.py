@@ -9,7 +9,7 @@ from etchscope.imaging.harmonics import (
 )
 from etchscope.imaging.lighting import Lighting
 from etchscope.imaging.normalise import Normalisation, Recipe, fit_normalisation, smooth_background
-from etchscope.imaging.planes import GIVEN, PLANES, Planes, light_planes
+from etchscope.imaging.planes import GIVEN, PLANES, Planes, given_by, light_planes, moved
 from etchscope.imaging.symmetry import D4, Symmetry, symmetries_of, turned_by_steps
 
 __all__ = [
@@ -23,10 +23,12 @@ __all__ = [
     "Symmetry",
     "divergence",
     "fit_normalisation",
+    "given_by",
     "harmonic_weights",
     "harmonics",
     "light_planes",
     "long_scratches",
+    "moved",
     "normalised_harmonics",
     "smooth_background",
     "symmetries_of",
