@@ -2,20 +2,24 @@
 
 MONTAGE is a picture of 9 rows and 12 columns of cells (other numbers: --rows, --columns). The
 preset was tuned on the first four rows; so the distances are those of the others, unless --tuning.
-Writes the report into DIR and prints the table of distances.
+Writes the report into DIR and prints the table of distances. With --foils N it also draws N
+random foils (`etchscope simulate --randomise`) and prints, beside the real cells and the real
+thumbnails (--thumbnails FILE.npy), between which values the foils' statistics lie.
 """
 
 import argparse
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from etchscope.foil import Channel
 from etchscope.ingest import Overrides, open_source
 from etchscope.report.resemblance import write_resemblance
-from etchscope.simulate import Optics, SimulatedScan
-from etchscope.simulate.resemblance import barred, cut_cells, distinct
+from etchscope.simulate import Optics, SimulatedScan, preset, randomised, with_parameters
+from etchscope.simulate.resemblance import SCALARS, barred, cut_cells, distinct, measure
 from etchscope.simulate.tasl import TUNED_ROWS, tasl
+from etchscope.simulate.thumbnails import PERCENTILES, hip_thumbnails, thumbnail_statistics
 
 WANDER_PX = 4.0
 """Rms per axis by which the real cells' pits lie off the centre; the cut repeats it."""
@@ -45,6 +49,57 @@ def untuned(seed, columns):
     return SimulatedScan(seed=seed, columns=columns, rows=1, optics=optics)
 
 
+THUMBNAIL = [*(f"depth {p} %" for p in PERCENTILES), "correlation", "bright centres"]
+LEAST = 10
+"""Thumbnails or cells that a foil must have to count."""
+
+
+def told(thumbnails):
+    """Return the statistics of thumbnails as one row."""
+    found = thumbnail_statistics(thumbnails)
+    values = [*found.depth, found.correlation, found.bright_centres]
+    return dict(zip(THUMBNAIL, values, strict=True))
+
+
+def of_foils(count, first_seed):
+    """Return three tables, one row a random foil: lamps, backlit, and medians of cells."""
+    tables = {"lamps": [], "backlit": [], "cells": []}
+    for seed in range(first_seed, first_seed + count):
+        scan = randomised(SimulatedScan(seed=seed, columns=1, rows=1))
+        scan = with_parameters(scan, {"hips.per_tile": 40.0})
+        for name, channels in (("lamps", list(range(8))), ("backlit", [8])):
+            thumbnails = hip_thumbnails(scan, channels)
+            if len(thumbnails) >= LEAST:
+                tables[name].append(told(thumbnails))
+        cells = cut_cells(scan.read_tile(1)[8])
+        if len(cells) >= LEAST:
+            tables["cells"].append(measure(cells).table[list(SCALARS)].median())
+    return {name: pd.DataFrame(rows) for name, rows in tables.items()}
+
+
+def enclosed(foils, real):
+    """Return, per statistic, the real value beside the quantiles of the foils."""
+    out = foils.quantile([0.02, 0.25, 0.5, 0.75, 0.98]).T
+    out.insert(0, "real", pd.Series(real))
+    out["inside"] = out["real"].between(out[0.02], out[0.98])
+    return out.round(2)
+
+
+def print_enclosed(cells, thumbnails, count, first_seed):
+    tables = of_foils(count, first_seed)
+    real = {"cells": measure(cells).table[list(SCALARS)].median()}
+    if thumbnails is not None:
+        pictures = np.load(thumbnails)
+        real |= dict.fromkeys(("lamps", "backlit"), told(pictures))
+        (foil,) = preset("experiment", columns=4, rows=4)
+        for name, channels in (("lamps", list(range(8))), ("backlit", [8])):
+            row = told(hip_thumbnails(foil, channels))
+            print(f"preset experiment, {name}:", {k: round(v, 2) for k, v in row.items()})
+    for name, values in real.items():
+        print(f"\n{name}: {len(tables[name])} of {count} random foils")
+        print(enclosed(tables[name], values).to_string())
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("montage", type=Path)
@@ -54,6 +109,8 @@ def main():
     parser.add_argument("--columns", type=int, default=12)
     parser.add_argument("--tiles", type=int, default=3, help="simulated tiles")
     parser.add_argument("--tuning", action="store_true", help="measure on the tuning half")
+    parser.add_argument("--foils", type=int, default=0, help="random foils to compare with")
+    parser.add_argument("--thumbnails", type=Path, help="real thumbnails, .npy")
     given = parser.parse_args()
     cells, row = real_cells(given.montage, given.rows, given.columns)
     real = cells[(row < TUNED_ROWS) == given.tuning]
@@ -63,6 +120,8 @@ def main():
     print(f"{len(real)} real, {len(simulated)} simulated, {len(ceiling)} untuned cells")
     print(page.with_name("distances.csv").read_text(), end="")
     print(page)
+    if given.foils:
+        print_enclosed(cells, given.thumbnails, given.foils, 10_000 + given.seed)
 
 
 if __name__ == "__main__":

@@ -51,10 +51,10 @@ def test_randomised_foils_are_each_another_draw_and_what_is_set_stays(tmp_path):
     assert run(tmp_path, *TINY, *words) == 0
     draws = [told(tmp_path, f"draw-{n:03d}-front") for n in (1, 2, 3)]
     assert [d["seed"] for d in draws] == [1, 2, 3]
-    assert len({d["optics"]["texture"] for d in draws}) == 3
+    assert len({d["optics"]["level"] for d in draws}) == 3
     assert {d["optics"]["blur_um"] for d in draws} == {2.5}
-    allowed = RANGES["optics.texture"]
-    assert all(allowed.low <= d["optics"]["texture"] <= allowed.high for d in draws)
+    allowed = RANGES["optics.level"]
+    assert all(allowed.low <= d["optics"]["level"] <= allowed.high for d in draws)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_randomised_foils_are_each_another_draw_and_what_is_set_stays(tmp_path):
         (["--set", "optics.image_size=[20000,20000]"], "pictures that fit into"),
         (["--set", "optics.blur"], "--set: expected group.parameter=value, found 'optics.blur'"),
         (["--set", "optics.blur=3"], "found 'blur'"),
-        (["--preset", "x"], "preset: expected reference or label-mix or pb-stack or tasl"),
+        (["--preset", "x"], "preset: expected reference or label-mix or pb-stack or experiment or"),
         (["--preset", "pb-stack", "--foil", "x"], "--foil: expected a preset of one foil"),
     ],
 )
@@ -92,5 +92,5 @@ def test_help_names_the_presets_and_has_an_example(capsys):
     with pytest.raises(SystemExit):
         raise SystemExit(main(["simulate", "--help"]))
     out = capsys.readouterr().out
-    assert "reference, label-mix, pb-stack, tasl" in " ".join(out.split())
+    assert "reference, label-mix, pb-stack, experiment, tasl" in " ".join(out.split())
     assert "Example: etchscope simulate" in " ".join(out.split())

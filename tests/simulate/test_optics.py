@@ -333,7 +333,7 @@ def test_a_mirror_lobe_lights_the_facets_that_face_the_lamp():
     # A cone of 22.5°: half of the lamps' 45°.
     pit = _pits((63.5, 47.5, 1 / np.cos(np.deg2rad(22.5)), np.pi / 2, 0, 5000))
     plain, mirror = (
-        render(Scene(pit, FLAT), replace(STILL, mirror=m, mirror_width=0.1, gloss=0)).astype(float)
+        render(Scene(pit, FLAT), replace(STILL, mirror=m, mirror_width=0.2, gloss=0)).astype(float)
         for m in (0.0, 3.0)
     )
     gain = mirror[:8].max(axis=(1, 2)) / plain[:8].max(axis=(1, 2))

@@ -67,10 +67,27 @@ class Planes:
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
+def _residual(
+    light: FloatImage, harmonics: FloatStack, basis: FloatImage, y: int, freedom: int
+) -> None:  # pragma: no cover
+    """Write what the harmonics leave of a row of the lamps into plane 5."""
+    out = harmonics[5, y]
+    out[:] = 0
+    for k in range(len(light)):
+        for x in range(len(out)):
+            rest = light[k, x]
+            for m in range(basis.shape[1]):
+                rest -= basis[k, m] * harmonics[m, y, x]
+            out[x] += rest * rest
+    for x in range(len(out)):
+        out[x] = np.sqrt(out[x] / np.float32(freedom))
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"contract"})
 def _project(
     raw: RawStack,
     inverse: FloatStack,
-    offset: FloatImage,
+    offset: NDArray[np.float32],
     channels: Ints,
     weights: FloatImage,
     basis: FloatImage,
@@ -79,38 +96,28 @@ def _project(
 ) -> None:  # pragma: no cover
     """Write the harmonics of the lamps, and what they leave, row by row.
 
-    ``weights`` (orders, n) gives the harmonics, ``basis`` (n, orders) the lamps back from them.
+    ``weights`` (orders, n) gives the harmonics, ``basis`` (n, orders) the lamps back from them;
+    ``inverse`` has one row and column where a light is even.
     """
     rows, columns = raw.shape[1:]
     orders, lamps = weights.shape
     light = np.empty((lamps, columns), np.float32)
+    even = inverse.shape[2] == 1
     for y in range(rows):
-        row = min(y, inverse.shape[1] - 1)
         for k in range(lamps):
-            grey, factor, shift = raw[channels[k], y], inverse[channels[k], row], offset[k, 0]
-            if inverse.shape[2] == 1:
-                for x in range(columns):
-                    light[k, x] = np.float32(grey[x]) * factor[0] - shift
-            else:
-                for x in range(columns):
-                    light[k, x] = np.float32(grey[x]) * factor[x] - shift
+            grey, shift = raw[channels[k], y], offset[k]
+            factor = inverse[channels[k], 0 if even else y]
+            for x in range(columns):
+                light[k, x] = np.float32(grey[x]) * factor[0 if even else x] - shift
         for m in range(orders):
-            for x in range(columns):
-                out[m, y, x] = 0
+            plane = out[m, y]
+            plane[:] = 0
             for k in range(lamps):
+                weight = weights[m, k]
                 for x in range(columns):
-                    out[m, y, x] += weights[m, k] * light[k, x]
+                    plane[x] += weight * light[k, x]
         if freedom > 0:
-            for x in range(columns):
-                out[5, y, x] = 0
-            for k in range(lamps):
-                for x in range(columns):
-                    rest = light[k, x]
-                    for m in range(orders):
-                        rest -= basis[k, m] * out[m, y, x]
-                    out[5, y, x] += rest * rest
-            for x in range(columns):
-                out[5, y, x] = np.sqrt(out[5, y, x] / np.float32(freedom))
+            _residual(light, out, basis, y, freedom)
 
 
 def harmonic_planes(raw: RawStack, normalisation: Normalisation, lighting: Lighting) -> Planes:
@@ -133,7 +140,7 @@ def harmonic_planes(raw: RawStack, normalisation: Normalisation, lighting: Light
         phi = np.deg2rad(lighting.azimuths_deg)
         basis = [np.ones(lamps), np.cos(phi), np.sin(phi), np.cos(2 * phi), np.sin(2 * phi)]
         freedom = lamps - len(weights)
-        offset = normalisation.offset[lighting.directional].astype(np.float32)[:, None]
+        offset = normalisation.offset[lighting.directional].astype(np.float32)
         _project(
             np.ascontiguousarray(raw),
             normalisation.inverse,

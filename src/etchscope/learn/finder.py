@@ -97,7 +97,7 @@ class FinderNetwork(nn.Module):
         self.widths = tuple(widths)
         one, two, three, four = self.widths
         mixing = np.stack([moved(g) for g in D4])
-        self.layers = nn.ModuleDict({"lift": ToGroup(D4, mixing, one, 4)})
+        layers: dict[str, ToGroup | GroupConvolution] = {"lift": ToGroup(D4, mixing, one, 4)}
         for name, before, after, size in (
             ("down1", one, one, 3),
             ("down2a", one, two, 3),
@@ -114,9 +114,10 @@ class FinderNetwork(nn.Module):
             ("up1a", one, one, 3),
             ("up1b", one, one, 3),
         ):
-            self.layers[name] = GroupConvolution(D4, before, after, size)
-        fields = {name: layer.weight.shape[0] for name, layer in self.layers.items()}
-        self.norms = nn.ModuleDict({n: _Normalised(f, len(D4)) for n, f in fields.items()})
+            layers[name] = GroupConvolution(D4, before, after, size)
+        norms = {n: _Normalised(layer.weight.shape[0], len(D4)) for n, layer in layers.items()}
+        self.layers, self.norms = nn.ModuleDict(layers), nn.ModuleDict(norms)
+        self._layers, self._norms = layers, norms
         self.head = FromGroup(D4, one, np.stack([maps_moved(g) for g in D4]))
         with torch.no_grad():
             for k, name in enumerate(MAPS):
@@ -124,9 +125,10 @@ class FinderNetwork(nn.Module):
                     self.head.bias[k] = _RARE
 
     def _step(self, name: str, x: Tensor) -> Tensor:
-        weight = self.layers[name].expanded().to(x.dtype)
-        x = functional.conv2d(x, weight, **_geometry(name, weight))
-        return functional.relu(self.norms[name](x))
+        weight = self._layers[name].expanded().to(x.dtype)
+        stride, padding = _geometry(name, weight)
+        x = functional.conv2d(x, weight, None, stride, padding)
+        return functional.relu(self._norms[name](x))
 
     def forward(self, planes: Tensor) -> Tensor:
         """Return (n, map, y / 2, x / 2) maps of (n, 13, y, x) planes."""
@@ -137,8 +139,8 @@ class FinderNetwork(nn.Module):
         """Return the network for use: every layer one ordinary convolution."""
         weights: dict[str, NDArray[np.float32]] = {}
         with torch.no_grad():
-            for name, layer in self.layers.items():
-                factor, shift = self.norms[name].affine()
+            for name, layer in self._layers.items():
+                factor, shift = self._norms[name].affine()
                 weight = layer.expanded() * factor[:, None, None, None]
                 weights[f"{name}.weight"], weights[f"{name}.bias"] = weight.numpy(), shift.numpy()
             weight, bias = self.head.expanded()
@@ -171,16 +173,18 @@ class FinderNetwork(nn.Module):
         found = {k: tuple(v.shape) for k, v in arrays.items()}
         if found != expected:
             wrong = sorted(set(found.items()) ^ set(expected.items()))
-            raise BadInput(where, f"the weights of a finder of widths {list(widths)}", f"{wrong[0]}")
+            raise BadInput(
+                where, f"the weights of a finder of widths {list(widths)}", f"{wrong[0]}"
+            )
         network.load_state_dict(
             {k: torch.from_numpy(np.ascontiguousarray(v, np.float32)) for k, v in arrays.items()}
         )
         return network
 
 
-def _geometry(name: str, weight: Tensor) -> dict[str, int]:
+def _geometry(name: str, weight: Tensor) -> tuple[int, int]:
     """Return stride and padding of a layer."""
-    return {"stride": 2, "padding": 1} if name == "lift" else {"padding": weight.shape[-1] // 2}
+    return (2, 1) if name == "lift" else (1, weight.shape[-1] // 2)
 
 
 def _body(x: Tensor, step: Step) -> Tensor:
@@ -214,7 +218,8 @@ class PlainFinder:
 
     def _step(self, name: str, x: Tensor) -> Tensor:
         weight, bias = self._tensors[f"{name}.weight"], self._tensors[f"{name}.bias"]
-        return functional.relu_(functional.conv2d(x, weight, bias, **_geometry(name, weight)))
+        stride, padding = _geometry(name, weight)
+        return functional.relu_(functional.conv2d(x, weight, bias, stride, padding))
 
     def __call__(self, planes: FloatStack) -> FloatStack:
         """Return the maps of one tile.

@@ -15,22 +15,31 @@ _SHARES = {"place": 0.1, "radius": 0.1, "ellipse": 0.05, "depth": 0.05, "mark": 
 Parts = dict[str, Tensor]
 
 
+def _weights(heat: Tensor) -> Tensor:
+    """Return what a centre of each picture weighs, (n,).
+
+    Between one a centre, where crowds alone would teach, and one a picture.
+    """
+    centres = (heat == 1).sum((1, 2, 3)).float()
+    return (centres + 8).rsqrt()
+
+
 def _heat_loss(logits: Tensor, heat: Tensor, counts: Tensor) -> Tensor:
     """Return the penalty-reduced focal loss (Law & Deng 2018, CornerNet, eq. 1) a centre."""
     p = torch.sigmoid(logits).clamp(1e-5, 1 - 1e-5)
     centre = (heat == 1).float()
     hit = -centre * torch.log(p) * (1 - p).square()
     false = -(1 - centre) * torch.log(1 - p) * p.square() * (1 - heat).pow(4)
-    # Foils without pits count as much as such with a few.
-    return ((hit + false) * counts).sum() / (centre.sum() + 4 * len(logits))
+    weights = _weights(heat)
+    each = ((hit + false) * counts).sum((1, 2, 3))
+    return (weights * each).sum() / (1 / weights).sum()
 
 
-def _normal_loss(error2: Tensor, log_sigma: Tensor, components: int) -> Tensor:
+def _normal_loss(error2: Tensor, log_sigma: Tensor, weight: Tensor, components: int) -> Tensor:
     """Return the β-weighted normal likelihood, β = 1/2 (Seitzer et al. 2022, eq. 5)."""
     log_sigma = log_sigma.clamp(-5, 3)
-    weight = torch.exp(log_sigma).detach()
     told = 0.5 * error2 * torch.exp(-2 * log_sigma) + components * log_sigma
-    return (weight * told).mean()
+    return (weight * torch.exp(log_sigma).detach() * told).sum() / weight.sum()
 
 
 def finder_loss(
@@ -51,10 +60,12 @@ def finder_loss(
         in ``Targets``.
     """
     parts = {"heat": _heat_loss(maps[:, _HEATS], heat, counts)}
-    of_surface = maps[:, :-1].unflatten(1, (len(SURFACES), len(VALUES)))
+    n, _, height, width = maps.shape
+    of_surface = maps[:, :-1].view(n, len(SURFACES), len(VALUES), height, width)
     said = of_surface.permute(0, 1, 3, 4, 2)[near]
     true = values.permute(0, 1, 3, 4, 2)[near]
     if len(said):
+        weight = _weights(heat)[torch.nonzero(near)[:, 0]]
         error2 = (said[:, 1:7] - true).square()
         sigma = dict(zip(("place", "radius", "ellipse", "depth"), said[:, 7:].T, strict=True))
         for name, columns in (
@@ -63,9 +74,10 @@ def finder_loss(
             ("ellipse", [3, 4]),
             ("depth", [5]),
         ):
-            parts[name] = _normal_loss(error2[:, columns].sum(1), sigma[name], len(columns))
+            squares = error2[:, columns].sum(1)
+            parts[name] = _normal_loss(squares, sigma[name], weight, len(columns))
     bce = functional.binary_cross_entropy_with_logits(maps[:, -1], mark, reduction="none")
-    wanted = 1 + 4 * mark
-    parts["mark"] = (bce * wanted * mark_counts).sum() / (wanted * mark_counts).sum().clamp_min(1)
+    wanted = (1 + 4 * mark) * mark_counts
+    parts["mark"] = (bce * wanted).sum() / wanted.sum().clamp_min(1)
     total = parts["heat"] + sum(_SHARES[k] * v for k, v in parts.items() if k != "heat")
     return total, {k: v.detach() for k, v in parts.items()}

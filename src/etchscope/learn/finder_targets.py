@@ -57,12 +57,29 @@ class Openings:
     def is_hidden(self) -> Bools:
         """Which lie wholly inside a larger and deeper one of their surface, (n,)."""
         hidden = np.zeros(len(self.x_px), bool)
-        for surface in (True, False):
-            at = np.flatnonzero(self.is_top == surface)
-            x, y, r, d = (v[at] for v in (self.x_px, self.y_px, self.radius_px, self.depth_px))
-            apart = np.hypot(x[:, None] - x, y[:, None] - y)
-            hidden[at] = ((apart + r[:, None] < r) & (d[:, None] < d)).any(axis=1)
+        order = np.argsort(self.x_px, kind="stable")
+        x, y, r, d = (v[order] for v in (self.x_px, self.y_px, self.radius_px, self.depth_px))
+        hidden[order] = _inside_deeper(x, y, r, d, self.is_top[order])
         return hidden
+
+
+@numba.njit(nogil=True, cache=True)
+def _inside_deeper(
+    x: Floats, y: Floats, radius: Floats, depth: Floats, is_top: Bools
+) -> Bools:  # pragma: no cover
+    """Return which openings, sorted by x, lie wholly inside a deeper one of their surface."""
+    n = len(x)
+    hidden = np.zeros(n, np.bool_)
+    for i in range(n):  # the larger and deeper one
+        for step in (-1, 1):
+            j = i + step
+            while 0 <= j < n and abs(x[j] - x[i]) < radius[i]:
+                if is_top[j] == is_top[i] and depth[j] < depth[i]:
+                    apart = np.sqrt((x[j] - x[i]) ** 2 + (y[j] - y[i]) ** 2)
+                    if apart + radius[j] < radius[i]:
+                        hidden[j] = True
+                j += step
+    return hidden
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,15 @@ from etchscope.imaging.planes import compressed, harmonic_planes
 from etchscope.learn.finder_loss import Parts, finder_loss
 from etchscope.learn.finder_targets import Openings, Targets, targets
 
-__all__ = ["FinderTraining", "LightDraw", "Sample", "Samples", "State", "draw_lights", "train_finder"]
+__all__ = [
+    "FinderTraining",
+    "LightDraw",
+    "Sample",
+    "Samples",
+    "State",
+    "draw_lights",
+    "train_finder",
+]
 
 
 @dataclass(frozen=True)

@@ -160,11 +160,11 @@ def _of_surface(maps: FloatStack, surface: str, least: float) -> dict[str, Float
 
 def _beside(known: dict[str, Floats], said: dict[str, Floats]) -> Bools:
     """Return which finds of either surface no find of a known surface explains."""
-    free = np.ones(len(said["x"]), bool)
+    free: Bools = np.ones(len(said["x"]), bool)
     if len(known["x"]) and len(free):
         apart = np.hypot(said["x"][:, None] - known["x"], said["y"][:, None] - known["y"])
         reach = np.maximum.outer(np.exp(said["log_radius"]), np.exp(known["log_radius"]))
-        free = ~(apart < np.maximum(_EXPLAINED * reach, 3.0)).any(axis=1)
+        free = np.asarray(~(apart < np.maximum(_EXPLAINED * reach, 3.0)).any(axis=1))
     return free
 
 
@@ -185,9 +185,9 @@ def read_openings(
         either = _of_surface(maps, "unknown", least.beside)
         free = _beside(known, either)
         parts.append({k: v[free] for k, v in either.items()})
-        names = SURFACES
     else:
-        parts, names = [_of_surface(maps, "unknown", least.alone)], SURFACES[2:]
+        parts = [_of_surface(maps, "unknown", least.alone)]
+    names = SURFACES[-len(parts) :]
     said = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
     counts = [len(p["x"]) for p in parts]
     return said, np.repeat(np.array(names), counts)
@@ -274,15 +274,15 @@ def _marks(maps: FloatStack, least: float, scale: float) -> dict[str, Floats]:
     table = np.array(out, np.float64).reshape(-1, 6)
     cell = _STRIDE * scale
     x, y = ((table[:, k] + 0.5) * cell - 0.5 for k in (0, 1))
-    length, width = table[:, 2] * cell, table[:, 3] * cell
+    lengths, widths = table[:, 2] * cell, table[:, 3] * cell
     return {
         "x_px": x,
         "y_px": y,
         "radius_px": np.sqrt(table[:, 4] / np.pi) * cell,
-        "ellipticity": 1 - np.minimum(width / length, 1),
+        "ellipticity": 1 - np.minimum(widths / lengths, 1),
         "angle_deg": table[:, 5],
-        "length_px": length,
-        "width_px": width,
+        "length_px": lengths,
+        "width_px": widths,
     }
 
 

@@ -16,13 +16,14 @@ class FindSettings(BaseModel):
 
     ``finder``: the network that comes with the package or was trained since (``learned``), or
     responses and thresholds (``classical``), to which alone ``threshold``, ``residual`` and
-    ``binning`` belong. ``smallest_radius_px, largest_radius_px``: the pits that are looked for. ``threshold``: least
-    response in units of the bulk's noise. ``residual``: least response beside a stronger pit,
-    relative to that pit's. ``binning``: responses are computed on pictures binned so many pixels a
-    side; 1 finds a few more pits in a crowd and takes twice as long. ``pair_reach_px``: largest
-    displacement from entry to exit pit. ``merge_px``: copies in tile overlaps nearer than that are
-    one pit. ``density_mm``: scale of the local density. ``medium_per_mm2, high_per_mm2``: where
-    those regimes begin (100 and 1,000 pits a reference tile of 12.8 mm²).
+    ``binning`` belong. ``smallest_radius_px, largest_radius_px``: the pits that are looked for.
+    ``threshold``: least response in units of the bulk's noise. ``residual``: least response beside
+    a stronger pit, relative to that pit's. ``binning``: responses are computed on pictures binned
+    so many pixels a side; 1 finds a few more pits in a crowd and takes twice as long.
+    ``pair_reach_px``: largest displacement from entry to exit pit. ``merge_px``: copies in tile
+    overlaps nearer than that are one pit. ``density_mm``: scale of the local density.
+    ``medium_per_mm2, high_per_mm2``: where those regimes begin (100 and 1,000 pits a reference
+    tile of 12.8 mm²).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,7 +1,7 @@
 """The learned finder from its weights: the shipped one, others, and how one is trained."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -16,23 +16,22 @@ from etchscope.foil.openings import FINDER_VERSION
 from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.imaging import Lighting
 from etchscope.learn.finder import FinderNetwork, PlainFinder
+from etchscope.learn.finder_loss import Parts
 from etchscope.learn.finder_targets import Openings
 from etchscope.learn.finder_train import (
     FinderTraining,
     LightDraw,
-    Sample,
     Samples,
     planes_of,
     train_finder,
 )
-from etchscope.learn.finder_loss import Parts
 from etchscope.learn.threads import set_threads
 from etchscope.preselect.learned import Finder, Least, read_openings
-from etchscope.run.school import School, draw_school
+from etchscope.run.school import draw_school
 from etchscope.store import read_model, write_model
 from etchscope.store.arrays import read_arrays, write_arrays
 
-__all__ = ["FinderPlan", "SHIPPED", "finder_of", "trained_finder"]
+__all__ = ["SHIPPED", "FinderPlan", "finder_of", "trained_finder"]
 
 SHIPPED = Path(str(files("etchscope"))) / "weights" / "finder"
 """The folder of the weights that come with the package."""
@@ -84,7 +83,7 @@ class FinderPlan:
 
     pictures: int = 8192
     judged: int = 512
-    training: FinderTraining = FinderTraining()
+    training: FinderTraining = field(default_factory=FinderTraining)
     widths: tuple[int, ...] = (5, 10, 14, 14)
 
 
@@ -201,33 +200,38 @@ def with_lights(lighting: Lighting, which: str) -> Lighting:
 class _Judged:
     """Finds on foils whose openings are known, and how many openings there are.
 
-    ``group``: 0 of a known surface, 1 of either. ``pulls``: (n, 4) errors over σ where true.
+    ``group``: 0 of a known surface, 1 of either. ``pulls``: (n, 5) errors over σ where true.
+    ``weight``: of each find, that of its picture, so that crowds do not decide alone;
+    ``openings``: so weighted.
     """
 
     heat: Floats
     group: Ints
     is_true: Bools
     pulls: Floats
-    openings: int
+    weight: Floats
+    openings: float
 
 
 def _judge(
     finder: Finder, samples: Samples, which: str, progress: Callable[[int], None]
 ) -> _Judged:
     """Return what a finder finds on samples under some lights."""
-    parts, openings = [], 0
+    parts, openings = [], 0.0
     for place in range(len(samples)):
         sample = samples[place]
         drawn = LightDraw(with_lights(sample.lighting, which), False, 1.0, 0.0)
         maps = finder.maps(planes_of(sample, drawn, 0).stacked)
         said, surface = read_openings(maps, finder, has_lamps=which != "backlit")
-        parts.append(_matched(said, surface, sample.openings, sample.raw.shape[1]))
         true = sample.openings
-        inside = _inside(true, sample.raw.shape[1])
-        openings += int((true.is_target & inside).sum())
+        here = int((true.is_target & _inside(true, sample.raw.shape[1])).sum())
+        weight = 1 / np.sqrt(here + 8)
+        matched = _matched(said, surface, true, sample.raw.shape[1])
+        parts.append((*matched, np.full(len(matched[0]), weight)))
+        openings += here * weight
         progress(1)
-    columns = [np.concatenate([p[k] for p in parts]) for k in range(4)]
-    return _Judged(columns[0], columns[1], columns[2] > 0, columns[3], openings)
+    heat, group, is_true, pulls, weights = (np.concatenate([p[k] for p in parts]) for k in range(5))
+    return _Judged(heat, group, is_true > 0, pulls, weights, openings)
 
 
 def _inside(true: Openings, size: int) -> Bools:
@@ -280,18 +284,25 @@ def _pulls(said: dict[str, Floats], true: Openings, i: Ints, j: Ints) -> Floats:
     return np.column_stack(columns)
 
 
-def _best(heat: Floats, is_true: Bools, openings: int, already: tuple[int, int] = (0, 0)) -> float:
-    """Return the log odds at which recall and precision together (F₁) are best.
+def _best(judged: _Judged, which: Bools, already: tuple[float, float] = (0, 0)) -> float:
+    """Return the log odds at which recall and precision together (F₁) of some finds are best.
 
-    ``already``: true and false finds that count whatever the threshold.
+    ``already``: weights of the true and of all finds that count whatever the threshold.
     """
-    order = np.argsort(-heat, kind="stable")
-    good = already[0] + np.cumsum(is_true[order])
-    found = sum(already) + np.arange(1, len(order) + 1)
-    if not len(order):
+    heat, weight = judged.heat[which], judged.weight[which]
+    if not len(heat):
         return 0.0
-    f1 = 2 * good / (found + openings)
-    return float(heat[order][f1.argmax()])
+    order = np.argsort(-heat, kind="stable")
+    good = already[0] + np.cumsum((weight * judged.is_true[which])[order])
+    found = already[1] + np.cumsum(weight[order])
+    return float(heat[order][(good / (found + judged.openings)).argmax()])
+
+
+def _figures(judged: _Judged, which: Bools) -> dict[str, float]:
+    good, found = (
+        float(w.sum()) for w in (judged.weight[which & judged.is_true], judged.weight[which])
+    )
+    return {"recall": good / max(judged.openings, 1e-9), "precision": good / max(found, 1e-9)}
 
 
 def judged_finder(
@@ -310,19 +321,18 @@ def judged_finder(
     finally:
         set_threads(before)
     known = lit.group == 0
-    lamps = _best(lit.heat[known], lit.is_true[known], lit.openings)
+    lamps = _best(lit, known)
     over = known & (lit.heat >= lamps)
-    already = (int(lit.is_true[over].sum()), int((~lit.is_true[over]).sum()))
-    beside = _best(lit.heat[~known], lit.is_true[~known], lit.openings, already)
-    alone = _best(dark.heat, dark.is_true, dark.openings)
+    already = (float(lit.weight[over & lit.is_true].sum()), float(lit.weight[over].sum()))
+    beside = max(_best(lit, ~known, already), lamps)
+    alone = _best(dark, np.ones(len(dark.heat), bool))
     pulls = np.abs(lit.pulls[over & lit.is_true])
     widths = np.nanquantile(pulls, _COVERED, axis=0)
     sigma = dict(zip(_ERRORS, [float(widths[:2].mean()), *widths[2:].tolist()], strict=True))
     figures = {
-        "recall": already[0] / max(lit.openings, 1),
-        "precision": already[0] / max(sum(already), 1),
-        "recall_backlit": float((dark.is_true & (dark.heat >= alone)).sum() / max(dark.openings, 1)),
-        "precision_backlit": float(dark.is_true[dark.heat >= alone].mean()),
+        "all lights": _figures(lit, over | (~known & (lit.heat >= beside))),
+        "known surface": _figures(lit, over),
+        "backlit": _figures(dark, dark.heat >= alone),
     }
-    least = Least(*(round(v, 3) for v in (lamps, max(beside, lamps), alone)), 0.0)
+    least = Least(round(lamps, 3), round(beside, 3), round(alone, 3))
     return Finder(network, least, sigma, ""), figures

@@ -1,6 +1,6 @@
 """What the finder learns from: random foils, drawn once into a folder and read as needed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -21,6 +21,8 @@ __all__ = ["School", "draw_school", "openings_of", "random_crop"]
 _SHARD = 32
 """Pictures a file."""
 _TRUTH = ("x_px", "y_px", "radius_px", "ellipticity", "angle_deg", "depth_um", "surface")
+_MOST = 4000
+"""Openings in a picture to learn from; 1,100 in it are 5,000 a tile."""
 SIZE_PX = 256
 """Of the pictures that are learnt from."""
 
@@ -105,26 +107,43 @@ def draw_school(
                 progress(done.result())
             else:
                 done.result()
-    return School(tuple(paths))
+    return School.of(paths)
 
 
 @dataclass(frozen=True)
 class School:
-    """Random foils in files: pictures to learn from, read as needed."""
+    """Random foils in files: pictures to learn from, read as needed.
+
+    ``places``: (file, place in it) of each; those too crowded for anything to be told apart are
+    left out.
+    """
 
     paths: tuple[Path, ...]
+    places: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, paths: Sequence[Path]) -> "School":
+        """Return the foils of some files."""
+        places = [
+            (k, i)
+            for k, path in enumerate(paths)
+            for i, n in enumerate(read_rows(path, "counts", 0, _SHARD).tolist())
+            if n <= _MOST
+        ]
+        return cls(tuple(paths), tuple(places))
 
     def __len__(self) -> int:
-        return len(self.paths) * _SHARD
+        return len(self.places)
 
     def __getitem__(self, place: int) -> Sample:
-        shard, index = divmod(place, _SHARD)
+        shard, index = self.places[place]
         path = self.paths[shard]
         counts = read_rows(path, "counts", 0, _SHARD)
         first = int(counts[:index].sum())
         table = read_rows(path, "openings", first, first + int(counts[index])).astype(np.float64)
         raw, marked = (read_rows(path, k, index, index + 1)[0] for k in ("raw", "marked"))
-        openings = Openings(*table[:, :6].T, is_top=table[:, 6] > 0.5)
+        x, y, radius, ellipticity, angle, depth, top = table.T
+        openings = Openings(x, y, radius, ellipticity, angle, depth, top > 0.5)
         return Sample(raw, _LIGHTING, openings, np.unpackbits(marked).reshape(raw.shape[1:]) > 0)
 
 

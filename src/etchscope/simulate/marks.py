@@ -87,23 +87,19 @@ def _varied(
     n = len(strokes)
     factor = np.exp(variety * rng.normal(0, [0.5, 0.5, 0.3]))
     along = np.exp(variety * 0.35 * np.cumsum(rng.normal(0, 1 / np.sqrt(n), (n, 2)), axis=0))
-    middle = np.array([strokes[n // 2][:2]], dtype=float)
     turn = variety * rng.normal(0, 0.6)  # bends a scratch: more and more turned along it
-    out = []
-    for (*ends, r, height, dark, profile), (wide, deep) in zip(strokes, along, strict=True):
-        points = np.reshape(np.asarray(ends, float), (2, 2)) - middle
-        if kind == "scratch":
-            angle = turn * np.hypot(*points.T)
-            sine, cosine = np.sin(angle), np.cos(angle)
-            px, py = points.T
-            points = np.c_[px * cosine - py * sine, px * sine + py * cosine]
-        moved = (points + middle).ravel().tolist()
-        radius = float(np.clip(np.asarray(r, float) * factor[0] * wide, 0.001, 0.05))
-        opacity = float(np.clip(np.asarray(dark, float) * factor[2], 0, 1))
-        out.append(
-            (*moved, radius, float(np.asarray(height, float) * factor[1] * deep), opacity, profile)
-        )
-    return out
+    numbers = np.array([stroke[:7] for stroke in strokes], dtype=float)
+    if kind == "scratch":
+        middle = numbers[n // 2, :2]
+        ends = numbers[:, :4].reshape(2 * n, 2) - middle
+        angle = turn * np.hypot(*ends.T)
+        x, y = ends.T
+        ends = np.c_[x * np.cos(angle) - y * np.sin(angle), x * np.sin(angle) + y * np.cos(angle)]
+        numbers[:, :4] = (ends + middle).reshape(n, 4)
+    numbers[:, 4] = np.clip(numbers[:, 4] * factor[0] * along[:, 0], 0.001, 0.05)
+    numbers[:, 5] *= factor[1] * along[:, 1]
+    numbers[:, 6] = np.clip(numbers[:, 6] * factor[2], 0, 1)
+    return [(*row, strokes[0][7]) for row in numbers.tolist()]
 
 
 def draw_strokes(
@@ -156,7 +152,12 @@ def draw_marks(
 
 def as_marks(strokes: list[Stroke]) -> pd.DataFrame:
     """Return a table of strokes, ``MARK_COLUMNS``."""
-    return pd.DataFrame(strokes, columns=MARK_COLUMNS)
+    if not strokes:
+        return pd.DataFrame([], columns=MARK_COLUMNS)
+    columns = zip(MARK_COLUMNS, zip(*strokes, strict=True), strict=True)
+    # Typed before pandas would look at every value.
+    kinds = {"profile": object, "kind": object, "mark": np.int64}
+    return pd.DataFrame({name: np.array(v, kinds.get(name, float)) for name, v in columns})
 
 
 def marks_reach_mm(population: Population) -> float:

@@ -44,8 +44,10 @@ class Optics:
         1 for opaque walls, 0 for no cast shadow; ``far_weight`` contrast of the far surface,
         ``hiding`` the share of it that a steep wall of the near surface takes away. ``mirror``: how
         much brighter than the bulk a facet is that mirrors the lamp into the camera, within
-        ``mirror_width`` in slope. Walls steeper than ``dark_near_deg`` on the near surface and
-        ``dark_far_deg`` on the far one are black (their light is lost in the plastic); 90: none.
+        ``mirror_width`` in slope, a lobe with wide tails (Trowbridge–Reitz; Walter et al.,
+        Eurographics Symposium on Rendering 2007, eq. 33). Walls steeper than ``dark_near_deg`` on
+        the near surface and ``dark_far_deg`` on the far one are black (their light is lost in the
+        plastic); 90: none.
     Transmitted light
         ``pupil``: rms sine that condenser and objective accept together; ``stray`` light in the
         darkest pit, which several reflections gather in spots: ``glint`` is the rms of its natural

@@ -11,7 +11,7 @@ import numpy as np
 
 from etchscope.simulate.materials import MATERIALS
 from etchscope.simulate.parameters import with_parameters
-from etchscope.simulate.populations import HotSpot
+from etchscope.simulate.populations import REFERENCE_TILE_MM2, HotSpot
 from etchscope.simulate.scan import SimulatedScan
 
 __all__ = ["RANGES", "Range", "draw_parameters", "randomised"]
@@ -82,13 +82,13 @@ RANGES: dict[str, Range] = {
     "optics.flare_um": Range(15, 150, is_log=True),
     "optics.elevation_deg": Range(22, 70),
     "optics.ambient": Range(0.02, 0.5),
-    "optics.gloss": Range(0.02, 0.5, off=0.25),
+    "optics.gloss": Range(0.02, 0.5, off=0.6),
     "optics.gloss_width": Range(0.2, 0.7),
     "optics.shadow": Range(0.1, 1, off=0.2),
     "optics.far_weight": Range(0.1, 1),
     "optics.hiding": Range(0, 1),
-    "optics.mirror": Range(0.2, 5, is_log=True, off=0.6),
-    "optics.mirror_width": Range(0.06, 0.4, is_log=True),
+    "optics.mirror": Range(0.1, 4, is_log=True, off=0.45),
+    "optics.mirror_width": Range(0.05, 0.4, is_log=True),
     "optics.dark_near_deg": Range(20, 75, off=0.4, rest=90),
     "optics.dark_far_deg": Range(20, 75, off=0.5, rest=90),
     "optics.pupil": Range(0.06, 0.35, is_log=True),
@@ -109,7 +109,7 @@ RANGES: dict[str, Range] = {
     "optics.unevenness": Range(0, 0.5, off=0.2),
     "optics.read_noise": Range(0.4, 9, is_log=True),
     "optics.shot_noise": Range(0.001, 0.08, is_log=True),
-    "optics.texture": Range(0.01, 0.15, is_log=True),
+    "optics.texture": Range(0.01, 0.15, is_log=True, off=0.4),
     "optics.texture_um": Range(5, 30, is_log=True),
     "surface.roughness": Range(0.02, 0.35, is_log=True, off=0.4),
     "surface.roughness_exponent": Range(2.5, 5.5),
@@ -117,8 +117,8 @@ RANGES: dict[str, Range] = {
     "surface.peel": Range(-0.2, 0.2, off=0.6),
     "surface.peel_um": Range(25, 250, is_log=True),
     "surface.micropits_per_mm2": Range(50, 6000, is_log=True, off=0.5),
-    "surface.micropit_um": Range(3, 12, is_log=True),
-    "surface.micropit_depth": Range(0.1, 0.6),
+    "surface.micropit_um": Range(2.5, 7, is_log=True),
+    "surface.micropit_depth": Range(0.03, 0.25, is_log=True),
     "surface.far_relief": Range(0.3, 1.5),
     "surface.haze": Range(0.02, 0.3, is_log=True, off=0.35),
     "surface.albedo": Range(0.01, 0.15, is_log=True, off=0.35),
@@ -143,7 +143,8 @@ RANGES: dict[str, Range] = {
 """Parameter → its range. Besides these, the material (Makrofol or CR-39), the signal's direction
 (beam or isotropic up to 35°), up to two hot spots of 2 to 10 times the density, each channel's gain
 (rms 10 %, in three of ten foils a quarter of the lamps at 20 to 60 %) and each lamp's azimuth error
-(rms 3°) are drawn. Lengths of ``SCALED`` are those at 6.4516 µm a pixel, and scaled to the pixel.
+(rms 3°) are drawn. Lengths of ``SCALED`` and numbers of ``COUNTED`` are those at 6.4516 µm a pixel,
+and scaled to the pixel. Background pits cover a picture one and a half times at most.
 """
 
 SCALED = frozenset(
@@ -164,6 +165,26 @@ SCALED = frozenset(
 """What goes with the magnification: an objective of larger scale also sees finer things."""
 
 
+COUNTED = frozenset(
+    {
+        "fragments.per_tile",
+        "fragments.doubtful_per_tile",
+        "hips.per_tile",
+        "stars.per_tile",
+        "surface.micropits_per_mm2",
+    }
+)
+"""Numbers that are drawn a picture, so to speak, and then scaled to the pixel's area."""
+
+_OVERLAP = 1.5
+
+
+def _crowd(drawn: dict[str, Any]) -> float:
+    """Return how many pits a tile cover its area one and a half times: more show nothing."""
+    radius_um = 0.5 * drawn["sheet.removed_um"]
+    return float(_OVERLAP * REFERENCE_TILE_MM2 * 1e6 / (np.pi * radius_um**2))
+
+
 def draw_parameters(rng: np.random.Generator, scan: SimulatedScan) -> dict[str, Any]:
     """Return parameters for ``with_parameters``, drawn from ``RANGES``.
 
@@ -175,20 +196,23 @@ def draw_parameters(rng: np.random.Generator, scan: SimulatedScan) -> dict[str, 
     scale = drawn["optics.pixel_size_um"] / _NOMINAL_UM
     for name in SCALED:
         drawn[name] *= scale
-    drawn["surface.micropits_per_mm2"] /= scale**2
+    for name in COUNTED:
+        drawn[name] /= scale**2
+    drawn["fragments.per_tile"] = min(drawn["fragments.per_tile"], _crowd(drawn))
     drawn["sheet.removed_um"] = min(drawn["sheet.removed_um"], 0.35 * drawn["sheet.thickness_um"])
     if scan.optics.bit_depth > 8:
         drawn["camera.jpeg_quality"] = 0
     drawn["sheet.material"] = str(rng.choice(sorted(MATERIALS)))
     drawn["hips.direction"] = "isotropic" if rng.random() < 0.5 else "beam"
     drawn["hips.max_zenith_deg"] = 35.0
+    most = max(_crowd(drawn) / drawn["fragments.per_tile"], 1.0)
     width, height = scan.columns * 4.0, scan.rows * 3.0
     drawn["density.hot"] = tuple(
         HotSpot(
             x_mm=float(rng.uniform(0, width)),
             y_mm=-float(rng.uniform(0, height)),
             radius_mm=float(rng.uniform(0.5, 3)),
-            factor=float(rng.uniform(2, 10)),
+            factor=min(float(rng.uniform(2, 10)), most),
         )
         for _ in range(rng.integers(0, 3))
     )

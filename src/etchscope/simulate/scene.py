@@ -88,6 +88,7 @@ def draw_scene(
         fine = {name: _to_fine(own[name]) for name in ("x_px", "y_px")}
         maps.append(height_map(own.assign(**fine), optics.fine_size, optics.fine_um))
     opacity = hole = None
+    marks = _within(marks, optics)
     if len(marks):
         opacity, hole = (np.zeros(optics.fine_size, np.float32) for _ in range(2))
         strokes = np.column_stack(
@@ -101,6 +102,18 @@ def draw_scene(
         profiles = np.asarray(marks["profile"].map(_PROFILES), np.int64)
         _stroke(strokes, profiles, optics.fine_um, maps[0], opacity, hole)
     return Scene(maps[0], maps[1], thickness_um, refractive_index, opacity, hole, *spots)
+
+
+def _within(marks: pd.DataFrame, optics: Optics) -> pd.DataFrame:
+    """Return the strokes that reach into a tile."""
+    if not len(marks):
+        return marks
+    reach = (marks["radius_mm"].to_numpy(float) * 1000 + _RIM_UM) / optics.pixel_size_um + 1
+    use = np.ones(len(marks), bool)
+    for axis, size in zip("yx", optics.image_size, strict=True):
+        ends = marks[[f"{axis}0_px", f"{axis}1_px"]].to_numpy(float)
+        use &= (ends.min(axis=1) < size + reach) & (ends.max(axis=1) > -1 - reach)
+    return marks[use]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -180,6 +193,7 @@ def draw_marked(marks: pd.DataFrame, optics: Optics) -> NDArray[np.uint8]:
     marks : strokes with their ends in pixels of the tile, as for ``draw_scene``.
     """
     out = np.zeros(optics.image_size, np.uint8)
+    marks = _within(marks, optics)
     if not len(marks):
         return out
     order = np.argsort(marks["kind"].map(_ORDER.index).to_numpy(), kind="stable")

@@ -93,8 +93,9 @@ def _shade(
     facet = np.float32(np.tan((np.pi / 2 - elevation) / 2))  # slope that mirrors lamp to camera
     narrow = np.float32(0.5 / (width * width))
     flat = np.exp(-facet * facet * narrow)
-    sharp = np.float32(0.5 / (mirror_width * mirror_width))
-    whole = np.float32(1) + mirror * np.exp(-facet * facet * sharp)
+    sharp = np.float32(1 / (mirror_width * mirror_width))
+    spread = np.float32(1) + facet * facet * sharp
+    whole = np.float32(1) / (np.float32(1) + mirror / (spread * spread))
     for r in range(rows):
         for c in range(columns):
             p, q = _slopes(height, r, c, fine_um)
@@ -116,9 +117,8 @@ def _shade(
                     light += gloss * np.exp(-away * narrow) / flat
                 if mirror > 0:
                     away = steep - 2 * facet * towards + facet * facet
-                    if away * sharp < 15:  # beyond it the lobe is dark
-                        light += mirror * np.exp(-away * sharp)
-                    light /= whole
+                    spread = np.float32(1) + away * sharp
+                    light = (light + mirror / (spread * spread)) * whole
                 if shadow > 0 and march[r, c]:
                     rise = fine_um * tangent
                     light *= 1 - shadow * _shadowed(height, r, c, cosine, -sine, rise, highest)

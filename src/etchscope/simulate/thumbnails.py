@@ -82,13 +82,15 @@ def thumbnail_statistics(patches: NDArray[np.uint8]) -> ThumbnailStatistics:
         spread = 1.4826 * float(np.median(np.abs(ground - level)))
         ratios.append((level - t[r < _CORE_PX].mean()) / max(spread, 1e-6))
         rest = np.where(r > _AROUND_PX, t - level, np.nan)
-        correlations.append(np.nanmean(rest[:, 1:] * rest[:, :-1]) / np.nanmean(rest**2))
+        power = np.nanmean(rest**2)
+        if power > 0:
+            correlations.append(np.nanmean(rest[:, 1:] * rest[:, :-1]) / power)
         bright.append(_has_bright_centre(t, level))
     if not ratios:
         return ThumbnailStatistics(np.full(len(PERCENTILES), np.nan), np.nan, np.nan)
     return ThumbnailStatistics(
         np.percentile(ratios, PERCENTILES),
-        float(np.nanmean(correlations)),
+        float(np.mean(correlations)) if correlations else np.nan,
         float(np.mean(bright)),
     )
 

@@ -1,0 +1,184 @@
+"""The finder's network: exact symmetry, plain form, targets, loss and training."""
+
+import numpy as np
+import pytest
+import torch
+
+from etchscope.foil import BadInput
+from etchscope.foil.openings import MAPS, map_index
+from etchscope.imaging import D4, Lighting
+from etchscope.imaging.planes import moved
+from etchscope.learn.finder import FinderNetwork, maps_moved
+from etchscope.learn.finder_loss import finder_loss
+from etchscope.learn.finder_targets import Openings, targets
+from etchscope.learn.finder_train import FinderTraining, Sample, draw_lights, train_finder
+from etchscope.simulate import Population, SimulatedScan, with_parameters
+
+SMALL = (1, 2, 2, 2)
+
+
+def network(seed=0):
+    made = FinderNetwork.seeded(SMALL, seed)
+    rng = torch.Generator().manual_seed(1)
+    for norm in made.norms.values():
+        norm.mean.normal_(0, 0.3, generator=rng)
+        norm.variance.uniform_(0.5, 2, generator=rng)
+    return made.eval()
+
+
+def turned(stack, symmetry, mixing):
+    stack = stack[:, :, ::-1] if symmetry.mirrored else stack
+    stack = np.rot90(stack, symmetry.quarter_turns, (1, 2))
+    return np.einsum("ij,jyx->iyx", mixing, stack).astype(np.float32)
+
+
+@pytest.mark.parametrize("symmetry", D4, ids=str)
+def test_the_maps_move_with_the_scene(symmetry):
+    planes = np.random.default_rng(0).normal(size=(13, 64, 48)).astype(np.float32)
+    finder = network().plain()
+    expected = turned(finder(planes), symmetry, maps_moved(symmetry))
+    got = finder(turned(planes, symmetry, moved(symmetry)))
+    assert np.abs(got - expected).max() < 1e-5
+    if symmetry.quarter_turns or symmetry.mirrored:  # forgetting the harmonics breaks it
+        forgotten = finder(turned(planes, symmetry, np.eye(13)))
+        assert np.abs(forgotten - expected).max() > 1e-2
+
+
+def test_the_plain_form_says_the_same():
+    made = network()
+    planes = np.random.default_rng(0).normal(size=(13, 32, 32)).astype(np.float32)
+    values = {n: (norm.mean.clone(), norm.variance.clone()) for n, norm in made.norms.items()}
+    again = FinderNetwork.from_arrays(made.to_arrays(), SMALL)
+    assert np.array_equal(again.plain()(planes), made.plain()(planes))
+    assert all(torch.equal(again.norms[n].mean, mean) for n, (mean, _) in values.items())
+
+
+def test_sides_that_are_no_multiple_of_sixteen_are_filled():
+    finder = network().plain()
+    planes = np.random.default_rng(0).normal(size=(13, 64, 64)).astype(np.float32)
+    assert finder(planes[:, :50, :37]).shape == (len(MAPS), 25, 19)
+
+
+def test_a_picture_smaller_than_the_field_is_refused():
+    with pytest.raises(BadInput, match="at least 32"):
+        network().plain()(np.zeros((13, 20, 64), np.float32))
+
+
+def test_weights_of_another_network_are_refused():
+    arrays = network().to_arrays()
+    with pytest.raises(BadInput, match="widths"):
+        FinderNetwork.from_arrays(arrays, (2, 2, 2, 2))
+
+
+def openings(**given):
+    columns = {
+        "x_px": [20.0, 40.0],
+        "y_px": [12.0, 44.0],
+        "radius_px": [6.0, 4.0],
+        "ellipticity": [0.3, 0.0],
+        "angle_deg": [30.0, 0.0],
+        "depth_px": [5.0, 3.0],
+    } | given
+    arrays = {k: np.asarray(v, float) for k, v in columns.items()}
+    return Openings(**arrays, is_top=np.array([True, False])[: len(arrays["x_px"])])
+
+
+def test_targets_say_where_and_what():
+    told = targets(openings(), (64, 64))
+    assert told.heat[0].max() == told.heat[1].max() == 1
+    v, u = np.unravel_index(told.heat[0].argmax(), told.heat[0].shape)
+    x = 2 * u + 0.5 + told.values[0, 0, v, u]
+    y = 2 * v + 0.5 - told.values[0, 1, v, u]
+    assert (x, y) == pytest.approx((20, 12), abs=1e-5)
+    assert told.values[0, 2, v, u] == pytest.approx(np.log(6))
+    assert told.values[0, 3, v, u] == pytest.approx(0.3 * np.cos(np.pi / 3), abs=1e-6)
+    assert told.values[0, 5, v, u] == pytest.approx(np.log(5))
+    assert (told.heat[2] == 1).sum() == 2
+
+
+def test_specks_and_shallow_ones_count_for_nothing():
+    told = targets(openings(radius_px=[1.5, 4.0], depth_px=[5.0, 0.2]), (64, 64))
+    assert told.heat.max() == 0
+    assert told.counts[0, 6, 10] == 0
+    assert told.counts[1, 22, 20] == 0
+    assert told.counts[0, 30, 30] == 1
+
+
+def test_an_opening_inside_a_deeper_one_is_hidden():
+    both = openings(x_px=[20.0, 21.0], y_px=[20.0, 20.0], radius_px=[8.0, 3.0])
+    assert both.is_hidden.tolist() == [False, False]  # of two surfaces
+    same = Openings(**{**vars(both), "is_top": np.array([True, True])})
+    assert same.is_hidden.tolist() == [False, True]
+
+
+def test_marks_are_shares_of_cells():
+    marked = np.zeros((64, 64), bool)
+    marked[10:20, 10] = True
+    told = targets(openings(), (64, 64), marked)
+    assert told.mark[5:10, 5].tolist() == [0.5] * 5
+    assert told.mark.sum() == pytest.approx(2.5)
+
+
+def test_a_perfect_answer_loses_least():
+    told = targets(openings(), (64, 64))
+    wanted = [
+        torch.from_numpy(getattr(told, k)[None])
+        for k in ("heat", "counts", "values", "near", "mark", "mark_counts")
+    ]
+    maps = torch.zeros(1, len(MAPS), 32, 32)
+    for s, name in enumerate(("top", "bottom", "unknown")):
+        maps[0, map_index(name, "heat")] = torch.where(wanted[0][0, s] == 1, 9.0, -9.0)
+        first = map_index(name, "dx")
+        maps[0, first : first + 6] = wanted[2][0, s]
+        maps[0, first + 6 : first + 10] = -3.0
+    maps[0, -1] = -9
+    best, parts = finder_loss(maps, *wanted)
+    for change in ("top.heat", "bottom.dx", "unknown.log_radius", "top.log_depth"):
+        worse = maps.clone()
+        worse[0, MAPS.index(change)] += 1.0 if change != "top.heat" else -14.0
+        assert finder_loss(worse, *wanted)[0] > best + 1e-3, change
+    assert parts["heat"] < 0.01
+
+
+class Drawn:
+    """A few pictures of one kind of foil."""
+
+    def __init__(self, count):
+        from etchscope.run.school import openings_of
+
+        self.samples = []
+        for seed in range(count):
+            foil = with_parameters(
+                SimulatedScan(seed, columns=1, rows=1, population=Population.of(200, 10)),
+                {"optics.image_size": (64, 64)},
+            )
+            told = openings_of(foil.openings(1), foil.optics.pixel_size_um)
+            self.samples.append(Sample(foil.read_tile(1), Lighting.of_scan(foil.scan), told))
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, place):
+        return self.samples[place]
+
+
+@pytest.mark.slow
+def test_training_goes_on_where_it_stopped():
+    samples, plan = Drawn(8), FinderTraining(epochs=2, batch=4)
+    whole, states = FinderNetwork.seeded(SMALL, 0), []
+    history = train_finder(whole, samples, plan, keep=states.append)
+    assert history[1]["heat"] < history[0]["heat"]
+    again = FinderNetwork.seeded(SMALL, 5)
+    train_finder(again, samples, plan, state=states[0])
+    for name, values in whole.to_arrays().items():
+        assert np.allclose(again.to_arrays()[name], values, atol=1e-5), name
+
+
+def test_lights_are_drawn_of_all_kinds():
+    eight = Lighting(np.arange(8), 45.0 * np.arange(8), 1, np.array([8]), np.array([9]))
+    kinds = set()
+    for seed in range(200):
+        drawn = draw_lights(np.random.default_rng(seed), eight).lighting
+        kinds.add((len(drawn.directional), len(drawn.dark), len(drawn.bright)))
+    assert {(8, 1, 1), (8, 0, 0), (8, 1, 0), (0, 1, 0), (0, 0, 1)} <= kinds
+    assert {n for n, _, _ in kinds} >= {3, 4, 5, 6, 7}
