@@ -330,7 +330,9 @@ def _domain(record: Mapping[str, Any]) -> Domain:
         None if density is None else float(density),
         float(record["usual"]),
         float(record["limit"]),
-        None if record.get("scale") is None else (float(record["scale"][0]), float(record["scale"][1])),
+        None
+        if record.get("scale") is None
+        else (float(record["scale"][0]), float(record["scale"][1])),
         {str(k): (float(v[0]), float(v[1])) for k, v in record.get("limits", {}).items()},
     )
 

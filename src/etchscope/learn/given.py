@@ -1,4 +1,4 @@
-"""Patches of planes as fewer lights would have given them: for training, and for what it teaches."""
+"""Patches of planes as fewer lights would have given them, to learn from and to judge by."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,4 +85,3 @@ def patterns_of(given: Given, *, with_less: bool) -> list[str]:
         masks = [(*lamps, b, h) for lamps in _LAMPS for b in (0, 1) for h in (0, 1)]
         found |= {tuple(a * b for a, b in zip(one, m, strict=True)) for one in found for m in masks}
     return sorted("".join(map(str, one)) for one in found if any(one))
-
