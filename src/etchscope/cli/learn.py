@@ -60,8 +60,10 @@ def _kinds(path: Path | None) -> "tuple[ExpertKind, ...] | None":
 
 
 def train_command(
-    store: StorePath,
-    name: Annotated[str, typer.Option(help="Name of the model in the store.")],
+    store: Annotated[
+        Path | None, typer.Argument(metavar="STORE", help="The store's folder.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model in the store.")] = None,
     scan: Annotated[
         list[str] | None, typer.Option(help="Scans whose labels to use [all]; may be repeated.")
     ] = None,
@@ -84,8 +86,9 @@ def train_command(
         Literal["plain", "each-lamp", "azimuth", "equivariant"], typer.Option(help="The network.")
     ] = "equivariant",
     lights: Annotated[
-        Literal["all", "lamps", "one"], typer.Option(help="Which lights the network sees.")
-    ] = "all",
+        Literal["any", "all", "lamps", "one"],
+        typer.Option(help="What the network sees: any lights as planes, or lights as they are."),
+    ] = "any",
     augmentation: Annotated[
         Literal["none", "C4", "D4", "C8"], typer.Option(help="How patches are turned in training.")
     ] = "D4",
@@ -119,6 +122,20 @@ def train_command(
     replace: Annotated[
         bool, typer.Option("--replace", help="Take the place of the model of that name.")
     ] = False,
+    random_foils: Annotated[
+        bool,
+        typer.Option("--random-foils", help="Train on simulated foils of every kind: no store."),
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="New folder for such a model."),
+    ] = None,
+    work: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for the pictures of random foils.")
+    ] = None,
+    pictures: Annotated[
+        int | None, typer.Option(min=32, help="Random foils to draw [1024].")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train a model on the store's labels and keep it in the store.
@@ -127,10 +144,16 @@ def train_command(
     figures, the ensemble and the working point come from that.
 
     Example: etchscope train plate7 --name first --report training
+
+    Example: etchscope train --random-foils -o experts --work foils
     """
     from etchscope.learn import Training
     from etchscope.run.train import audited, gather, train
 
+    if random_foils:
+        _on_random_foils(store, output, work, pictures, seed)
+        return
+    store, name = _required_of_store(store, name)
     opened = Store.open(store)
     # What must not fail after hours of training.
     _require_name(name)
@@ -159,6 +182,7 @@ def train_command(
             region=polygon_of(region),
             classes=classes,
             size=size,
+            planes=lights == "any",
             total=bar.total,
             progress=bar.advance,
         )
@@ -195,6 +219,28 @@ def train_command(
         typer.echo(f"{audit}: {len(audited(done))} labels are probably wrong")
     if report is not None:
         typer.echo(report / "index.html")
+
+
+def _on_random_foils(
+    store: Path | None, output: Path | None, work: Path | None, pictures: int | None, seed: int
+) -> None:
+    from etchscope.cli.shipped import train_experts
+
+    if store is not None:
+        raise BadInput(store, "no store with --random-foils", "a store")
+    if output is None or work is None:
+        missing = "-o" if output is None else "--work"
+        raise BadInput(missing, "a folder, with --random-foils", "none")
+    train_experts(output, work, pictures=pictures, seed=seed)
+
+
+def _required_of_store(store: Path | None, name: str | None) -> tuple[Path, str]:
+    """Refuse a training on labels without a store, or without a name for the model."""
+    if store is None:
+        raise BadInput("STORE", "a store with labels", "none", "Or give --random-foils.")
+    if name is None:
+        raise BadInput("--name", "a name for the model", "none")
+    return store, name
 
 
 def _require_name(name: str) -> None:
@@ -270,8 +316,11 @@ def run_command(
         typer.Argument(metavar="PATH...", help="A store, a scan directory, or pictures."),
     ],
     model: Annotated[
-        str, typer.Option(help="Name of a model of the store, or folder of an exported model.")
-    ],
+        str | None,
+        typer.Option(
+            help="Name of a model of the store, or folder of an exported one [the package's own]."
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Pit table, .csv, .parquet or .root."),
@@ -279,6 +328,9 @@ def run_command(
     candidates: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Candidates, the best first, .csv, .parquet or .root."),
+    ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Contact sheet of the best 100 candidates.")
     ] = None,
     scan: Annotated[str | None, typer.Option(help="Scan of the store [all of them].")] = None,
     region: Region = None,
@@ -292,6 +344,10 @@ def run_command(
     as_json: Json = False,
 ) -> None:
     """Find the pits, score them with a model, and decide.
+
+    The model that comes with the package takes any lights and pits of any size.
+
+    Example: etchscope run scan-directory -o pits.csv --sheet candidates
 
     Example: etchscope run plate7 --model first -o pits.parquet --candidates candidates.csv
 
@@ -330,27 +386,37 @@ def run_command(
             if not as_json:
                 _tell_run(done, int(ranked[-1]["selected"].sum()))
         record = {"runs": [store.run_record(r.run) for r in reports]}
+        best = pd.concat(ranked, ignore_index=True)
+        best = best.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+        if sheet is not None:
+            chosen_few = best[best["selected"].fillna(value=False).astype(bool)].head(_SHEET)
+            page = _sheet(store, chosen_few, sheet)
+            if not as_json:
+                typer.echo(page)
     if output is not None:
         write_table(output, pd.concat(tables, ignore_index=True), record=record)
     if candidates is not None:
-        best = pd.concat(ranked, ignore_index=True)
-        best = best.sort_values("score", ascending=False, kind="stable", ignore_index=True)
         write_table(candidates, best, record=record)
     if as_json:
         typer.echo(json.dumps([asdict(r) for r in reports]))
 
 
-def _registered(store: Store, model: str, scans: list[str], *, is_temporary: bool) -> str:
+_SHEET = 100
+"""Candidates on a contact sheet."""
+
+
+def _registered(store: Store, model: str | None, scans: list[str], *, is_temporary: bool) -> str:
     """Return the name of a model in the store; one in a folder is imported under its digest.
 
     A model that cannot read the scans is not imported.
     """
     from etchscope.ensemble import Model
+    from etchscope.run.experts import SHIPPED
     from etchscope.run.score import require_fit
 
-    if model in store.models():
+    if model is not None and model in store.models():
         return model
-    folder = Path(model)
+    folder = SHIPPED if model is None else Path(model)
     if not folder.is_dir():
         listed = ", ".join(store.models()) or "none yet"
         hint = "Train one with `etchscope train`."

@@ -14,6 +14,7 @@ from etchscope.ensemble.kinds import ExpertKind, kinds_of, require_known
 from etchscope.ensemble.prior import at_prior, checked_prior
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, Floats
+from etchscope.imaging import Lighting, given_by
 from etchscope.learn import Expert, Lights, Patches, feature_names, features_of
 
 __all__ = ["Domain", "Model", "WorkingPoint"]
@@ -31,6 +32,10 @@ class Domain:
     pits are the same pits with fewer neighbours. ``usual``: distance from the labels that 1 % of
     all finds on their tiles exceed; ``limit``: that none may, as far beyond what 0.1 % exceed as
     that lies beyond ``usual``.
+
+    Of planes neither recipe nor pixel size matters: ``scale`` is (low, high) of the scales at which
+    they are looked at, and ``limits`` gives ``usual`` and ``limit`` for the lights that were
+    taught, each a word of 0 and 1 in the order of ``GIVEN``.
     """
 
     recipe: str
@@ -38,6 +43,16 @@ class Domain:
     density_per_mm2: float | None
     usual: float
     limit: float
+    scale: tuple[float, float] | None = None
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def under(self, lighting: Lighting) -> "Domain":
+        """Return the domain under some lights; of lights that were not taught nothing is inside."""
+        if self.scale is None:
+            return self
+        word = "".join(f"{int(v)}" for v in given_by(lighting))
+        usual, limit = self.limits.get(word, (-np.inf, -np.inf))
+        return replace(self, usual=usual, limit=limit)
 
     def holds(self, distance: Floats, density: Floats) -> Bools:
         """Return which pits lie inside, (n,); a density that is not known is no reason against."""
@@ -52,6 +67,8 @@ class Domain:
 
     def knows_scale(self, pixel_size_um: float | None) -> bool:
         """Return whether a scan's pixel size is one that the model was trained with."""
+        if self.scale is not None:
+            return True
         if self.pixel_size_um is None or pixel_size_um is None:
             return self.pixel_size_um is None and pixel_size_um is None
         return self.pixel_size_um[0] <= pixel_size_um <= self.pixel_size_um[1]
@@ -313,6 +330,10 @@ def _domain(record: Mapping[str, Any]) -> Domain:
         None if density is None else float(density),
         float(record["usual"]),
         float(record["limit"]),
+        None
+        if record.get("scale") is None
+        else (float(record["scale"][0]), float(record["scale"][1])),
+        {str(k): (float(v[0]), float(v[1])) for k, v in record.get("limits", {}).items()},
     )
 
 

@@ -1,7 +1,7 @@
 """Training of a model: experts over folds, and what combines them, from held-out labels."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score
 
 from etchscope.ensemble.combine import Combiner, Method, fit_combiner
-from etchscope.ensemble.gaussians import fit_gaussians
+from etchscope.ensemble.gaussians import Gaussians, fit_gaussians
 from etchscope.ensemble.kinds import ExpertKind, default_kinds, multiclass_kind, require_known
 from etchscope.ensemble.model import Domain, Model, WorkingPoint
 from etchscope.ensemble.prior import checked_prior
@@ -18,13 +18,17 @@ from etchscope.evaluate import proportion
 from etchscope.foil import BadInput
 from etchscope.foil.types import Floats, Ints
 from etchscope.learn import (
+    SCALES,
     CrossValidation,
     Expert,
     Patches,
     Training,
     features_of,
     folds,
+    given_of,
+    patterns_of,
     train_expert,
+    with_given,
 )
 
 __all__ = ["Labelled", "TrainedModel", "train_model"]
@@ -148,7 +152,8 @@ def train_model(
     each = list(logits.values())
     combiner = fit_combiner(how, each, labelled.said, classes, kinds)  # type: ignore[arg-type]
     told = _cross_combined(combiner, each, labelled.said, tests)
-    model = _assembled(labelled, experts, combiner, signal, shares, context)
+    lessons = training.left_out > 0
+    model = _assembled(labelled, experts, combiner, signal, shares, context, lessons)
     score = model.score(told)
     model = model.at(_working_point(score, labelled.said == signal, efficiency))
     return TrainedModel(model, labelled, logits, told, score, validation)
@@ -264,22 +269,11 @@ def _assembled(
     signal: str,
     shares: dict[str, float],
     context: Patches | None,
+    are_left_out: bool,
 ) -> Model:
     classes, features = combiner.classes, features_of(labelled.patches)
     known = fit_gaussians(features, labelled.said, classes)
-    seen = features if context is None else features_of(context)
-    usual, limit = np.percentile(known.nearest(seen), [99, 99.9]).tolist()
-    sizes = labelled.pixel_size_um[np.isfinite(labelled.pixel_size_um)]
-    density = labelled.density_per_mm2[np.isfinite(labelled.density_per_mm2)]
-    domain = Domain(
-        labelled.recipe,
-        (float(sizes.min() * (1 - _SCALE)), float(sizes.max() * (1 + _SCALE)))
-        if len(sizes)
-        else None,
-        float(_DENSER * np.percentile(density, 99)) if len(density) else None,
-        usual,
-        2 * limit - usual,
-    )
+    seen = labelled.patches if context is None else context
     background = tuple(c for c in classes if c != signal)
     point = WorkingPoint(0.0, "even odds", "nothing", _NONE, _NONE, _NONE)
     return Model(
@@ -289,9 +283,43 @@ def _assembled(
         shares,
         known,
         fit_gaussians(features, labelled.said, background),
-        domain,
+        _domain(labelled, known, seen, are_left_out),
         point,
     )
+
+
+def _domain(labelled: Labelled, known: Gaussians, seen: Patches, are_left_out: bool) -> Domain:
+    """Return where a model may be used: what it was taught, and what is usual there.
+
+    Parameters
+    ----------
+    seen : finds that stand for all.
+    are_left_out : whether lights were left out in training.
+    """
+    usual, limit = _limits(known, seen)
+    density = labelled.density_per_mm2[np.isfinite(labelled.density_per_mm2)]
+    densest = float(_DENSER * np.percentile(density, 99)) if len(density) else None
+    if seen.lights.are_planes:
+        limits = {}
+        given = given_of(seen)
+        for word in patterns_of(given, with_less=are_left_out):
+            wanted = np.array([float(c) for c in word], np.float32)
+            some = np.flatnonzero((given >= wanted).all(1))
+            pixels = with_given(seen.pixels[some], np.tile(wanted, (len(some), 1)))
+            limits[word] = _limits(known, replace(seen.take(some), pixels=pixels))
+        return Domain(labelled.recipe, None, densest, usual, limit, SCALES, limits)
+    sizes = labelled.pixel_size_um[np.isfinite(labelled.pixel_size_um)]
+    bounds = (
+        (float(sizes.min() * (1 - _SCALE)), float(sizes.max() * (1 + _SCALE)))
+        if len(sizes)
+        else None
+    )
+    return Domain(labelled.recipe, bounds, densest, usual, limit)
+
+
+def _limits(known: Gaussians, seen: Patches) -> tuple[float, float]:
+    usual, limit = np.percentile(known.nearest(features_of(seen)), [99, 99.9]).tolist()
+    return usual, 2 * limit - usual
 
 
 def _working_point(score: Floats, target: NDArray[np.bool_], efficiency: float) -> WorkingPoint:

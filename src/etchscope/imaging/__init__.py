@@ -11,7 +11,7 @@ from etchscope.imaging.harmonics import (
 from etchscope.imaging.lighting import Lighting
 from etchscope.imaging.lights import LightFault, as_native, light_faults, unsearchable
 from etchscope.imaging.normalise import Normalisation, Recipe, fit_normalisation, smooth_background
-from etchscope.imaging.planes import GIVEN, PLANES, Planes, light_planes
+from etchscope.imaging.planes import GIVEN, PLANES, Planes, given_by, light_planes, moved
 from etchscope.imaging.symmetry import D4, Symmetry, symmetries_of, turned_by_steps
 
 __all__ = [
@@ -28,11 +28,13 @@ __all__ = [
     "divergence",
     "fit_normalisation",
     "foil_ground",
+    "given_by",
     "harmonic_weights",
     "harmonics",
     "light_faults",
     "light_planes",
     "long_scratches",
+    "moved",
     "normalised_harmonics",
     "smooth_background",
     "symmetries_of",

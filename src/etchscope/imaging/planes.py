@@ -19,7 +19,16 @@ from etchscope.imaging.lighting import Lighting
 from etchscope.imaging.normalise import Normalisation
 from etchscope.imaging.symmetry import Symmetry
 
-__all__ = ["GIVEN", "PLANES", "Planes", "compressed", "harmonic_planes", "light_planes", "moved"]
+__all__ = [
+    "GIVEN",
+    "PLANES",
+    "Planes",
+    "compressed",
+    "given_by",
+    "harmonic_planes",
+    "light_planes",
+    "moved",
+]
 
 PLANES = ("mean", "a", "b", "a2", "b2", "residual", "backlit", "halo")
 """The pictures: contrast against the bulk. ``a, b`` and ``a2, b2`` are the first and the second
@@ -124,10 +133,9 @@ def harmonic_planes(raw: RawStack, normalisation: Normalisation, lighting: Light
     """
     normalisation.require_fit(raw)
     out = np.zeros((len(PLANES), *raw.shape[1:]), np.float32)
-    lamps = len(lighting.directional)
-    second, freedom = False, 0
+    lamps, given = len(lighting.directional), given_by(lighting)
     if lamps:
-        second = _second(lighting.azimuths_deg)
+        second = given[1] > 0
         weights = harmonic_weights(lighting.azimuths_deg, 2 if second else 1)
         phi = np.deg2rad(lighting.azimuths_deg)
         basis = [np.ones(lamps), np.cos(phi), np.sin(phi), np.cos(2 * phi), np.sin(2 * phi)]
@@ -149,8 +157,21 @@ def harmonic_planes(raw: RawStack, normalisation: Normalisation, lighting: Light
         for c in channels:
             light = raw[c] * normalisation.inverse[c] - np.float32(normalisation.offset[c])
             out[place] += light / np.float32(len(channels))
-    told = [lamps > 0, second, freedom > 0, len(lighting.dark) > 0, len(lighting.bright) > 0]
-    return Planes(out, np.array(told, np.float32))
+    return Planes(out, given)
+
+
+def given_by(lighting: Lighting) -> NDArray[np.float32]:
+    """Return which of ``GIVEN`` some lights give, (5,) float32 of 0 and 1.
+
+    >>> eight = Lighting(np.arange(8), 45.0 * np.arange(8), 1, np.array([8]), np.empty(0, int))
+    >>> given_by(eight).tolist()
+    [1.0, 1.0, 1.0, 1.0, 0.0]
+    """
+    lamps = len(lighting.directional)
+    second = lamps > 0 and _second(lighting.azimuths_deg)
+    residual = lamps > (5 if second else 3)
+    told = [lamps > 0, second, residual, len(lighting.dark) > 0, len(lighting.bright) > 0]
+    return np.array(told, np.float32)
 
 
 def _second(azimuths_deg: Floats) -> bool:

@@ -5,9 +5,19 @@ from etchscope.learn.boosted import cross_validate_boosted
 from etchscope.learn.features import feature_names, features_of
 from etchscope.learn.finder import FinderNetwork
 from etchscope.learn.finder_train import FinderTraining, Sample
+from etchscope.learn.given import given_of, patterns_of, with_given
 from etchscope.learn.losses import LOSSES
 from etchscope.learn.networks import NETWORKS, network
-from etchscope.learn.patches import LightChoice, Lights, Patches, cut_patches, joined
+from etchscope.learn.patches import (
+    SCALES,
+    LightChoice,
+    Lights,
+    Patches,
+    cut_patches,
+    cut_planes,
+    joined,
+    plane_scale,
+)
 from etchscope.learn.saliency import saliency
 from etchscope.learn.threads import set_threads
 from etchscope.learn.train import Augmentation, Expert, Training, folds, train_expert
@@ -22,6 +32,7 @@ from etchscope.learn.validate import (
 __all__ = [
     "LOSSES",
     "NETWORKS",
+    "SCALES",
     "Augmentation",
     "CrossValidation",
     "Expert",
@@ -36,15 +47,20 @@ __all__ = [
     "cross_validate",
     "cross_validate_boosted",
     "cut_patches",
+    "cut_planes",
     "efficiency_at",
     "feature_names",
     "features_of",
     "folds",
+    "given_of",
     "joined",
     "learning_curves",
     "network",
+    "patterns_of",
+    "plane_scale",
     "saliency",
     "set_threads",
     "train_expert",
     "tune",
+    "with_given",
 ]

@@ -7,12 +7,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from etchscope.foil.types import Floats
+from etchscope.imaging.planes import GIVEN, PLANES
+from etchscope.learn.given import given_of
 from etchscope.learn.patches import Lights, Patches
 
 __all__ = ["feature_names", "features_of"]
 
 _RINGS = 4
 """Rings around the patch's middle, of equal width out to its edge."""
+
+
+_WITHOUT_LAMPS = ("residual", "backlit", "halo")
+"""The planes whose rings are told as they are."""
+
+
+def _plane_names() -> list[str]:
+    rings, kinds = range(_RINGS), ("mean", "rms")
+    names = [f"{name} {what} {r}" for name in _WITHOUT_LAMPS for what in kinds for r in rings]
+    names += [f"lamps {what} {r}" for what in kinds for r in rings]
+    names += [f"{what} {r}" for what in ("slope in", "slope rms", "turn rms") for r in rings]
+    return [*names, "offset", "harmonic 2", "grain lamps", "grain backlit", "grain halo"]
 
 
 def feature_names(lights: Lights) -> list[str]:
@@ -23,6 +37,8 @@ def feature_names(lights: Lights) -> list[str]:
     """
     rings, kinds = range(_RINGS), ("mean", "rms")
     names = [f"{role} {what} {r}" for role in lights.others for what in kinds for r in rings]
+    if lights.are_planes:
+        return _plane_names()
     if lights.azimuths_deg:
         names += [f"lamps {what} {r}" for what in kinds for r in rings]
         names += [f"{what} {r}" for what in ("slope in", "slope rms", "turn rms") for r in rings]
@@ -39,26 +55,17 @@ def features_of(patches: Patches) -> Floats:
     how far from the middle the harmonic's centre of gravity lies, in patch sizes; ``harmonic 2``:
     rms of the second harmonic; ``grain``: rms of the difference of neighbouring pixels at the edge,
     so the noise. The first harmonic is (A, B) of conventions.md, by least squares.
+
+    Planes say the same, each light's grain by itself; nan where a light is not there.
     """
     pixels, lights = patches.pixels, patches.lights
-    n, _, size, _ = pixels.shape
-    axis = np.arange(size) - (size - 1) / 2
-    x, y = np.meshgrid(axis, -axis)  # y up
-    radius = np.hypot(x, y)
-    ring = np.minimum((radius / (size / 2) * _RINGS).astype(int), _RINGS)
-    masks = np.stack([ring == r for r in range(_RINGS)]).reshape(_RINGS, -1).astype(np.float32)
-    masks /= masks.sum(1, keepdims=True)
-
-    def mean(picture: NDArray[np.float32]) -> Floats:
-        return np.asarray(picture.reshape(n, size * size) @ masks.T, np.float64)
-
-    def rms(picture: NDArray[np.float32]) -> Floats:
-        return np.sqrt(mean(picture**2))
-
+    if lights.are_planes:
+        return _of_planes(patches)
+    rings = _Rings(pixels.shape[2])
     lamps = len(lights.azimuths_deg)
     columns: list[Floats] = []
     for place in range(lamps, lights.count):
-        columns += [mean(pixels[:, place]), rms(pixels[:, place])]
+        columns += [rings.mean(pixels[:, place]), rings.rms(pixels[:, place])]
     if lamps:
         angle = np.deg2rad(lights.azimuths_deg)
         terms = [np.ones(lamps)]
@@ -68,17 +75,70 @@ def features_of(patches: Patches) -> Floats:
             terms += [np.cos(2 * angle), np.sin(2 * angle)]
         fit = np.zeros((5, lamps), np.float32)
         fit[: len(terms)] = np.linalg.pinv(np.stack(terms, 1))
-        level, a, b, c, d = np.einsum("kl,nlyx->knyx", fit, pixels[:, :lamps], optimize=True)
-        along = (a * x + b * y) / np.maximum(radius, 0.5)
-        across = (b * x - a * y) / np.maximum(radius, 0.5)
-        columns += [mean(level), rms(level), mean(along), rms(along), rms(across)]
-        power = (a**2 + b**2).reshape(n, size * size)
+        columns += rings.of_lamps(np.einsum("kl,nlyx->knyx", fit, pixels[:, :lamps], optimize=True))
+    columns.append(_grain(pixels))
+    return np.concatenate(columns, axis=1).astype(np.float64)
+
+
+class _Rings:
+    """The rings of patches of one size, and what is read off them."""
+
+    def __init__(self, size: int) -> None:
+        axis = np.arange(size) - (size - 1) / 2
+        self.size = size
+        self.x, self.y = np.meshgrid(axis, -axis)  # y up
+        self.radius = np.hypot(self.x, self.y)
+        ring = np.minimum((self.radius / (size / 2) * _RINGS).astype(int), _RINGS)
+        masks = np.stack([ring == r for r in range(_RINGS)]).reshape(_RINGS, -1)
+        self.masks = masks.astype(np.float32)
+        self.masks /= self.masks.sum(1, keepdims=True)
+
+    def mean(self, picture: NDArray[np.float32]) -> Floats:
+        """Return (n, ring) means of (n, y, x) pictures."""
+        return np.asarray(picture.reshape(len(picture), -1) @ self.masks.T, np.float64)
+
+    def rms(self, picture: NDArray[np.float32]) -> Floats:
+        """Return (n, ring) root mean squares."""
+        return np.sqrt(self.mean(picture**2))
+
+    def of_lamps(self, harmonics: NDArray[np.float32]) -> list[Floats]:
+        """Return the features of (5, n, y, x) mean, a, b, a2, b2."""
+        level, a, b, c, d = harmonics
+        x, y, size = self.x, self.y, self.size
+        along = (a * x + b * y) / np.maximum(self.radius, 0.5)
+        across = (b * x - a * y) / np.maximum(self.radius, 0.5)
+        columns = [self.mean(level), self.rms(level)]
+        columns += [self.mean(along), self.rms(along), self.rms(across)]
+        power = (a**2 + b**2).reshape(len(a), size * size)
         total = power.sum(1) + 1e-9
         centre = np.hypot(power @ x.ravel() / total, power @ y.ravel() / total) / size
-        columns += [centre[:, None], np.sqrt((c**2 + d**2).mean((1, 2)))[:, None]]
-    # Along all four edges, the way each runs.
+        return [*columns, centre[:, None], np.sqrt((c**2 + d**2).mean((1, 2)))[:, None]]
+
+
+def _grain(pixels: NDArray[np.float32]) -> Floats:
+    """Return (n, 1) rms differences of neighbours at all four edges, the way each runs."""
     edge = [0, 1, 2, -3, -2, -1]
     along_x = np.diff(pixels[:, :, edge], axis=3) ** 2
     along_y = np.diff(pixels[:, :, :, edge], axis=2) ** 2
-    columns.append(np.sqrt((along_x.mean((1, 2, 3)) + along_y.mean((1, 2, 3))) / 2)[:, None])
+    out: Floats = np.sqrt((along_x.mean((1, 2, 3)) + along_y.mean((1, 2, 3))) / 2)[:, None]
+    return out
+
+
+def _of_planes(patches: Patches) -> Floats:
+    pixels, given, place = patches.pixels, given_of(patches) > 0, PLANES.index
+    rings, nan = _Rings(pixels.shape[2]), np.nan
+    there = dict(zip(GIVEN, given.T[:, :, None], strict=True))
+    columns: list[Floats] = []
+    for name in _WITHOUT_LAMPS:
+        picture = pixels[:, place(name)]
+        columns += [
+            np.where(there[name], values, nan)
+            for values in (rings.mean(picture), rings.rms(picture))
+        ]
+    *lamps, second = rings.of_lamps(pixels[:, :5].transpose(1, 0, 2, 3))
+    columns += [np.where(there["lamps"], values, nan) for values in lamps]
+    columns.append(np.where(there["second"], second, nan))
+    for light, name in (("lamps", "mean"), ("backlit", "backlit"), ("halo", "halo")):
+        grain = _grain(pixels[:, place(name)][:, None])
+        columns.append(np.where(there[light], grain, nan))
     return np.concatenate(columns, axis=1).astype(np.float64)

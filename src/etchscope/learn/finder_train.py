@@ -129,8 +129,13 @@ def draw_lights(rng: np.random.Generator, lighting: Lighting) -> LightDraw:
         return LightDraw(lighting, False, gain, noise)
 
 
-def planes_of(sample: Sample, drawn: LightDraw, noise_seed: int) -> Planes:
-    """Return a sample's planes under drawn lights, the picture being its own reference."""
+def planes_of(sample: Sample, drawn: LightDraw, noise_seed: int, scale: float = 1.0) -> Planes:
+    """Return a sample's planes under drawn lights, the picture being its own reference.
+
+    Parameters
+    ----------
+    scale : see ``compressed``.
+    """
     normalisation = fit_normalisation([sample.raw], Recipe())
     planes = harmonic_planes(sample.raw, normalisation, drawn.lighting)
     pictures = planes.pictures * np.float32(drawn.gain)
@@ -142,7 +147,7 @@ def planes_of(sample: Sample, drawn: LightDraw, noise_seed: int) -> Planes:
         pictures[there] += np.float32(drawn.noise) * rng.standard_normal(shape, np.float32)
     if drawn.invert:
         pictures[6] *= -1
-    return compressed(Planes(pictures, planes.given))
+    return compressed(Planes(pictures, planes.given), scale)
 
 
 def _known(told: Targets, sample: Sample) -> Targets:

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from etchscope.foil import BadInput
-from etchscope.imaging import Symmetry, symmetries_of
+from etchscope.foil.types import Floats
+from etchscope.imaging import Symmetry
 from etchscope.learn.patches import Lights
-from etchscope.learn.symmetric import glorot, left_table, moved_filters
+from etchscope.learn.symmetric import GroupConvolution, ToGroup
 
 __all__ = [
     "NETWORKS",
@@ -168,17 +169,18 @@ class EquivariantNetwork(nn.Module):
     """A network whose answer does not change under the exact symmetries, by construction.
 
     Group convolutions (Cohen & Welling 2016) over turns by 90° and mirrors. A turn of the scene
-    turns the pictures and permutes the lamps, so the first layer's filters are turned and their
-    channels permuted alike. Features carry one map an element of the group; the mean over the group
-    and over the patch is what does not change. The patch's place is known from the distance to its
-    middle, which every symmetry keeps.
+    turns the pictures and permutes the lamps, or mixes the harmonics of planes, so the first
+    layer's filters are turned and their channels mixed alike. Features carry one map an element of
+    the group; the mean over the group and over the patch is what does not change. The patch's place
+    is known from the distance to its middle, which every symmetry keeps. Constant planes, which say
+    what lights there are, join at the head: a layer's normalisation would take them away.
 
     Parameters
     ----------
     lights, size : of the patches; size is even.
     outputs : logits a patch.
     fields : features a layer, each of them one map an element of the group.
-    elements : the group; all exact symmetries that the lamps have unless given.
+    elements : the group; all exact symmetries that the lights have unless given.
 
     Raises
     ------
@@ -186,8 +188,6 @@ class EquivariantNetwork(nn.Module):
     """
 
     radius: Tensor
-    permuted: Tensor
-    left: Tensor
 
     def __init__(
         self,
@@ -198,45 +198,25 @@ class EquivariantNetwork(nn.Module):
         elements: tuple[Symmetry, ...] | None = None,
     ) -> None:
         super().__init__()
-        azimuths = np.asarray(lights.azimuths_deg)
-        elements = elements or symmetries_of(azimuths)
+        elements = elements or lights.symmetries
         if len(elements) == 1:
             expected = "lamps that a turn by 90° or a mirror maps onto each other"
-            raise BadInput("equivariant network", expected, f"azimuths {azimuths.tolist()}")
+            found = f"azimuths {list(lights.azimuths_deg)}"
+            raise BadInput("equivariant network", expected, found)
         if size % 2:
             raise BadInput("patch size", "an even number of pixels", str(size))
         self.elements = elements
-        lamps, order = len(lights.azimuths_deg), len(elements)
-        rest = list(range(lamps, lights.count + 1))  # other lights and the distance stay
-        permuted = [[*g.channels(azimuths).tolist(), *rest] for g in elements]
-        self.register_buffer("permuted", torch.tensor(permuted), persistent=False)
-        self.register_buffer("left", left_table(elements), persistent=False)
-        self.lift = nn.Parameter(torch.empty(fields[0], lights.count + 1, 6, 6))
-        glorot(self.lift, self.lift[0].numel(), fields[0] * 36)
-        self.group = nn.ParameterList()
-        for before, after in itertools.pairwise(fields):
-            weight = nn.Parameter(torch.empty(after, before, order, 3, 3))
-            glorot(weight, weight[0].numel(), after * order * 9)
-            self.group.append(weight)
+        self.pictures = lights.pictures
+        mixing = np.stack([_with_radius(lights.mixing(g), lights.pictures) for g in elements])
+        self.lift = ToGroup(elements, mixing, fields[0], 6)
+        self.group = nn.ModuleList(
+            GroupConvolution(elements, before, after, 3)
+            for before, after in itertools.pairwise(fields)
+        )
         self.scales = nn.ParameterList([nn.Parameter(torch.ones(f)) for f in fields])
         self.shifts = nn.ParameterList([nn.Parameter(torch.zeros(f)) for f in fields])
-        self.head = _head(2 * fields[-1], outputs)
+        self.head = _head(2 * fields[-1] + lights.count - lights.pictures, outputs)
         self.register_buffer("radius", _radius(size), persistent=False)
-
-    def _lifted(self) -> Tensor:
-        """Return (field · element, channel, 6, 6) filters: each one turned and permuted."""
-        banks = [
-            moved_filters(self.lift[:, self.permuted[i]], g) for i, g in enumerate(self.elements)
-        ]
-        return torch.stack(banks, 1).flatten(0, 1)
-
-    def _grouped(self, weight: Tensor) -> Tensor:
-        """Return (field · element, field · element, 3, 3) filters of a group convolution."""
-        banks = [
-            moved_filters(weight[:, :, self.left[i]], g).flatten(1, 2)
-            for i, g in enumerate(self.elements)
-        ]
-        return torch.stack(banks, 1).flatten(0, 1)
 
     def _normalised(self, x: Tensor, layer: int) -> Tensor:
         """Return each field with mean and spread, over group and patch, of its own choice."""
@@ -247,16 +227,25 @@ class EquivariantNetwork(nn.Module):
     def forward(self, patches: Tensor) -> Tensor:
         """Return (n, outputs) logits."""
         radius = self.radius.expand(patches.shape[0], -1, -1, -1)
+        seen = torch.cat([patches[:, : self.pictures], radius], 1)
         # Six pixels wide, two apart and two beyond the edge: as symmetric as the patch is.
-        x = functional.conv2d(torch.cat([patches, radius], 1), self._lifted(), stride=2, padding=2)
+        x = functional.conv2d(seen, self.lift.expanded(), stride=2, padding=2)
         x = _halved(self._normalised(x, 0))
-        for layer, weight in enumerate(self.group, 1):
-            x = functional.conv2d(x, self._grouped(weight), padding=1)
+        for layer, convolution in enumerate(self.group, 1):
+            x = functional.conv2d(x, convolution.expanded(), padding=1)
             x = _halved(self._normalised(x, layer))
         fields = x.view(x.shape[0], -1, len(self.elements), *x.shape[2:])
-        told = torch.cat([fields.mean((2, 3, 4)), fields.amax((2, 3, 4))], 1)
+        given = patches[:, self.pictures :, 0, 0]
+        told = torch.cat([fields.mean((2, 3, 4)), fields.amax((2, 3, 4)), given], 1)
         logits: Tensor = self.head(told)
         return logits
+
+
+def _with_radius(mixing: Floats, pictures: int) -> Floats:
+    """Return what a symmetry does to the pictures and to the distance from the middle."""
+    out = np.eye(pictures + 1)
+    out[:pictures, :pictures] = mixing[:pictures, :pictures]
+    return out
 
 
 Maker = Callable[[Lights, int, int, float, int], nn.Module]

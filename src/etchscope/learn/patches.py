@@ -9,11 +9,29 @@ from numpy.typing import NDArray
 
 from etchscope.foil import BadInput, Scan
 from etchscope.foil.types import Bools, Floats, FloatStack, Ints
+from etchscope.imaging import D4, Symmetry, symmetries_of
+from etchscope.imaging.planes import GIVEN, PLANES, Planes, moved
 
-__all__ = ["LightChoice", "Lights", "Patches", "cut_patches", "joined"]
+__all__ = [
+    "SCALES",
+    "LightChoice",
+    "Lights",
+    "Patches",
+    "cut_patches",
+    "cut_planes",
+    "joined",
+    "plane_scale",
+]
 
-LightChoice = Literal["all", "lamps", "one"]
-"""All lights; the lamps without backlit, halo and the like; the first lamp alone."""
+LightChoice = Literal["any", "all", "lamps", "one"]
+"""Whatever lights there are, as planes; all lights as they are; the lamps without backlit, halo and
+the like; the first lamp alone."""
+SCALES = (0.5, 5.0)
+"""Least and greatest scale at which planes are looked at."""
+_NOMINAL_PX = 6.0
+"""Radius that a scan's usual pit has in the patches of planes."""
+_SMALLEST_PX = 2.5
+"""Smaller finds say nothing of a scan's usual pit: they may be noise."""
 PatchArray = NDArray[np.float32]
 """(n, channel, y, x) float32 normalised pictures, bulk at 0, y down."""
 
@@ -22,11 +40,50 @@ PatchArray = NDArray[np.float32]
 class Lights:
     """What the channels of patches are: the lamps' azimuths first, then other lights by role.
 
-    ``azimuths_deg`` counter-clockwise from +x, y up; ``others`` the roles that follow.
+    ``azimuths_deg`` counter-clockwise from +x, y up; ``others`` the roles that follow. Planes of
+    any lights, ``of_planes``, have no azimuths: their ``others`` are ``PLANES``, then ``GIVEN``.
     """
 
     azimuths_deg: tuple[float, ...]
     others: tuple[str, ...] = ()
+
+    @classmethod
+    def of_planes(cls) -> "Lights":
+        """Return the channels of ``Planes.stacked``.
+
+        >>> Lights.of_planes().count
+        13
+        """
+        return cls((), (*PLANES, *(f"given {name}" for name in GIVEN)))
+
+    @property
+    def are_planes(self) -> bool:
+        """Whether the channels are planes."""
+        return self == Lights.of_planes()
+
+    @property
+    def pictures(self) -> int:
+        """Number of channels that show something; the rest is constant, and says what is there."""
+        return len(PLANES) if self.are_planes else self.count
+
+    @property
+    def symmetries(self) -> tuple[Symmetry, ...]:
+        """The exact symmetries that the channels have."""
+        return D4 if self.are_planes else symmetries_of(np.asarray(self.azimuths_deg))
+
+    def mixing(self, symmetry: Symmetry) -> Floats:
+        """Return what a symmetry of the scene does to the channels at a point, (count, count).
+
+        Raises
+        ------
+        BadInput : the lamps do not have that symmetry.
+        """
+        if self.are_planes:
+            return moved(symmetry)
+        lamps = len(self.azimuths_deg)
+        order = symmetry.channels(np.asarray(self.azimuths_deg)).tolist()
+        mixing: Floats = np.eye(self.count)[[*order, *range(lamps, self.count)]]
+        return mixing
 
     @property
     def count(self) -> int:
@@ -38,12 +95,15 @@ class Lights:
 
         Raises
         ------
-        BadInput : lamps are asked for and there are none.
+        BadInput : lamps are asked for and there are none, or planes and these are others.
         """
-        if which == "all":
+        if which == "any" and not self.are_planes:
+            raise BadInput("patches", "planes of any lights", f"{self.count} lights as they are")
+        if which in ("any", "all"):
             return np.arange(self.count), self
         if not self.azimuths_deg:
-            raise BadInput("patches", "directional channels", f"only {', '.join(self.others)}")
+            found = "planes" if self.are_planes else f"only {', '.join(self.others)}"
+            raise BadInput("patches", "directional channels", found)
         lamps = 1 if which == "one" else len(self.azimuths_deg)
         return np.arange(lamps), Lights(self.azimuths_deg[:lamps])
 
@@ -159,3 +219,45 @@ def cut_patches(stack: FloatStack, x_px: Floats, y_px: Floats, size: int = 28) -
     return np.ascontiguousarray(
         windows[:, first_y + size, first_x + size].transpose(1, 0, 2, 3), dtype=np.float32
     )
+
+
+def plane_scale(radius_px: Floats) -> float:
+    """Return the scale at which the planes of a scan are looked at: its usual pit over 6 px.
+
+    A scan without finds of 2.5 px or more is looked at as it is.
+
+    Parameters
+    ----------
+    radius_px : (n,) of the scan's finds.
+
+    Examples
+    --------
+    >>> plane_scale(np.array([1.0, 11.0, 12.0, 13.0]))
+    2.0
+    """
+    large = radius_px[radius_px >= _SMALLEST_PX]
+    if not len(large):
+        return 1.0
+    scale = float(np.median(large)) / _NOMINAL_PX
+    return float(np.clip(round(scale, 2), *SCALES))
+
+
+def cut_planes(
+    planes: Planes, image_size: tuple[int, int], x_px: Floats, y_px: Floats, size: int = 28
+) -> PatchArray:
+    """Return the patches of one tile's planes, (n, 13, size, size); see ``cut_patches``.
+
+    Planes smaller than a patch are mirrored beyond their edge.
+
+    Parameters
+    ----------
+    image_size : (height, width) of the tile's pictures.
+    x_px, y_px : (n,) centres in these.
+    """
+    stack = planes.stacked
+    rows, columns = stack.shape[1:]
+    # Half a pixel of a reduced picture is not half a pixel.
+    x = (np.asarray(x_px, float) + 0.5) * (columns / image_size[1]) - 0.5
+    y = (np.asarray(y_px, float) + 0.5) * (rows / image_size[0]) - 0.5
+    more = ((0, 0), (0, max(size - rows, 0)), (0, max(size - columns, 0)))
+    return cut_patches(np.pad(stack, more, mode="symmetric"), x, y, size)

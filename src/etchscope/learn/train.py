@@ -13,7 +13,8 @@ from torch import nn
 
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, Floats, Ints
-from etchscope.imaging import symmetries_of, turned_by_steps
+from etchscope.imaging import turned_by_steps
+from etchscope.learn.given import varied
 from etchscope.learn.losses import LOSSES, loss_of
 from etchscope.learn.networks import network
 from etchscope.learn.patches import LightChoice, Lights, Patches
@@ -22,7 +23,7 @@ __all__ = ["Augmentation", "Expert", "Training", "folds", "train_expert"]
 
 Augmentation = Literal["none", "C4", "D4", "C8"]
 """none; turns by 90°; these and mirrors; turns from lamp to lamp, interpolated unless by 90°.
-Of C4 and D4 what the lamps have.
+Of C4 and D4 what the lamps have; planes have both, and no C8.
 """
 _INVARIANT = ("equivariant",)  # networks that exact symmetries teach nothing
 
@@ -38,7 +39,8 @@ class Training:
     most; it stops once the validation loss has not fallen for ``patience`` of them. ``learnt``:
     balanced accuracy on validation below which a training counts as failed and starts anew, at most
     ``restarts`` times, with other weights; for more than two classes, that much of the way from
-    chance to 1.
+    chance to 1. ``left_out``: share of each batch from which lights are left out at random; of
+    planes only.
     """
 
     network: str = "equivariant"
@@ -55,6 +57,7 @@ class Training:
     depth: int = 3
     learnt: float = 0.75
     restarts: int = 3
+    left_out: float = 0.5
 
     def __post_init__(self) -> None:
         for name, known in (
@@ -68,6 +71,8 @@ class Training:
         for name in ("epochs", "patience", "batch", "rate"):
             if not getattr(self, name) > 0:
                 raise BadInput(f"training: {name}", "above 0", repr(getattr(self, name)))
+        if not 0 <= self.left_out <= 1:
+            raise BadInput("training: left_out", "0 to 1", repr(self.left_out))
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Training":
@@ -240,8 +245,11 @@ def train_expert(
 
     Raises
     ------
-    BadInput : a class is missing in either set, or ``start`` is of another network.
+    BadInput : a class is missing in either set, ``start`` is of another network, or planes are to
+        be turned from lamp to lamp.
     """
+    if patches.lights.are_planes and training.augmentation == "C8":
+        raise BadInput("training: augmentation", "none, C4 or D4 for planes", "'C8'")
     target = np.asarray(target)
     is_binary = target.dtype == np.bool_
     outputs = 1 if is_binary else int(target.max()) + 1
@@ -377,7 +385,12 @@ def _seen(pixels: NDArray[np.float32], channels: Ints) -> torch.Tensor:
 def _augmented(
     pixels: NDArray[np.float32], lights: Lights, rng: np.random.Generator, training: Training
 ) -> torch.Tensor:
-    """Return a batch, moved at random as a whole, unless that teaches nothing."""
+    """Return a batch, moved at random as a whole, unless that teaches nothing.
+
+    Of planes lights are left out too.
+    """
+    if lights.are_planes:
+        pixels = varied(rng, pixels, training.left_out)
     azimuths = np.asarray(lights.azimuths_deg)
     if training.augmentation == "C8" and len(azimuths) > 1:
         lamps, steps = np.arange(len(azimuths)), int(rng.integers(len(azimuths)))
@@ -386,10 +399,10 @@ def _augmented(
     if training.augmentation in ("none", "C8") or training.network in _INVARIANT:
         return torch.from_numpy(pixels)
     mirrors = training.augmentation == "D4"
-    exact = [s for s in symmetries_of(azimuths) if mirrors or not s.mirrored]
+    exact = [s for s in lights.symmetries if mirrors or not s.mirrored]
     symmetry = exact[rng.integers(len(exact))]
-    order = [*symmetry.channels(azimuths), *range(len(azimuths), lights.count)]
-    moved = pixels[:, order]
+    mixing = lights.mixing(symmetry).astype(np.float32)
+    moved = np.einsum("dc,ncyx->ndyx", mixing, pixels, optimize=True)
     if symmetry.mirrored:
         moved = moved[..., ::-1]
     moved = np.rot90(moved, symmetry.quarter_turns, (2, 3))

@@ -53,7 +53,8 @@ def tune(
     _require_allowed(training, patches)
     names = ("network", "lights", "loss", "optimiser", "rate", "depth", "width")
     networks = _and(("plain", "azimuth", "equivariant"), training.network)
-    lights = _and(("all", "lamps"), training.lights)
+    # Of planes all are seen.
+    lights = _and(() if patches.lights.are_planes else ("all", "lamps"), training.lights)
     rates = min(3e-4, training.rate), max(3e-2, training.rate)
     widths = min(0.5, training.width), max(2.0, training.width)
 

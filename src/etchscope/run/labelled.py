@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from etchscope.ensemble import Labelled, places_px
+from etchscope.ensemble import MISC, Labelled, places_px
 from etchscope.evaluate import match_one_to_one
 from etchscope.foil import (
     BadInput,
@@ -19,13 +19,23 @@ from etchscope.foil import (
     stage_to_tile,
 )
 from etchscope.foil.types import Bools, Floats, Ints
-from etchscope.imaging import Normalisation
-from etchscope.learn import Lights, Patches, cut_patches, joined
+from etchscope.imaging import Lighting, Normalisation, light_planes
+from etchscope.learn import Lights, Patches, cut_patches, cut_planes, joined, plane_scale
 from etchscope.run.find import latest_find, normalisation_of, recipe_of
 from etchscope.store import Store
 
-__all__ = ["LabelledPits", "context_patches", "cut_scan", "labelled_patches", "labelled_pits"]
+__all__ = [
+    "PLANES_RECIPE",
+    "LabelledPits",
+    "context_patches",
+    "cut_scan",
+    "labelled_patches",
+    "labelled_pits",
+    "scale_of",
+]
 
+PLANES_RECIPE = "planes-1"
+"""What stands for the recipe of normalisation where patches are of planes, and its version."""
 _CONTEXT = 2000
 """Finds that stand for all on the tiles of a scan's labels."""
 _SNAP_PX = 6.0
@@ -226,6 +236,7 @@ def cut_scan(
     table: pd.DataFrame,
     *,
     size: int,
+    scale: float | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[Ints, Patches]]:
     """Yield, tile by tile, rows of a table with ``tile, x_px, y_px`` and their patches.
@@ -234,6 +245,11 @@ def cut_scan(
     the tile's edge cuts may have its centre beyond it, but no patch is moved by more than half its
     size.
 
+    Parameters
+    ----------
+    scale : patches are of planes at this scale, see ``scale_of``; of the lights as they are unless
+        given.
+
     Raises
     ------
     BadInput : pictures are damaged.
@@ -241,6 +257,8 @@ def cut_scan(
     height, width = scan.image_size
     beyond = (size - 1) / 2
     lights, order = Lights.of_scan(scan)
+    if scale is not None:
+        lights, lighting = Lights.of_planes(), Lighting.of_scan(scan)
     tiles = table["tile"].to_numpy(np.int64)
     numbers = np.unique(tiles)
     stacks = store.read_tiles(scan.name, numbers.tolist())
@@ -248,10 +266,20 @@ def cut_scan(
         rows = np.flatnonzero(tiles == number)
         x = table["x_px"].to_numpy(np.float64)[rows].clip(-beyond, width - 1 + beyond)
         y = table["y_px"].to_numpy(np.float64)[rows].clip(-beyond, height - 1 + beyond)
-        pixels = cut_patches(normalisation.apply(stack)[order], x, y, size)
+        if scale is None:
+            pixels = cut_patches(normalisation.apply(stack)[order], x, y, size)
+        else:
+            planes = light_planes(stack, normalisation, lighting, scale)
+            pixels = cut_planes(planes, scan.image_size, x, y, size)
         yield rows, Patches(pixels, lights, np.full(len(rows), number), rows)
         if progress is not None:
             progress(1)
+
+
+def scale_of(pits: pd.DataFrame) -> float:
+    """Return at what scale the planes of a scan are looked at, from the pits of its search."""
+    is_pit = (pits["class"] != MISC).fillna(value=True).to_numpy(bool)
+    return plane_scale(pits["radius_px"].to_numpy(np.float64)[is_pit])
 
 
 def labelled_patches(
@@ -259,26 +287,29 @@ def labelled_patches(
     pits: Sequence[LabelledPits],
     *,
     size: int = 28,
+    planes: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Labelled:
     """Return the patches of labels, cut now; tiles of several scans are regions of their own.
 
     Parameters
     ----------
+    planes : whether patches are of planes, so that the scans may have any lights.
     progress : called with 1 after each tile.
 
     Raises
     ------
-    BadInput : scans of different lights or recipes.
+    BadInput : scans of different lights or recipes, and not of planes.
     """
     parts, rows = [], []
-    recipes = {recipe_of(one.scan).digest for one in pits}
+    recipes = {PLANES_RECIPE if planes else recipe_of(one.scan).digest for one in pits}
     if len(recipes) > 1:
         raise BadInput("scans to train on", "normalised by one recipe", f"{len(recipes)} recipes")
     for place, one in enumerate(pits):
         normalisation = normalisation_of(store, one.scan)
+        scale = scale_of(store.read_pits(_searched(store, one.scan))) if planes else None
         for which, patches in cut_scan(
-            store, one.scan, normalisation, one.table, size=size, progress=progress
+            store, one.scan, normalisation, one.table, size=size, scale=scale, progress=progress
         ):
             region = patches.region + 1_000_000 * place
             parts.append(Patches(patches.pixels, patches.lights, region, patches.row))
@@ -295,7 +326,14 @@ def labelled_patches(
     )
 
 
-def context_patches(store: Store, pits: Sequence[LabelledPits], *, size: int = 28) -> Patches:
+def _searched(store: Store, scan: Scan) -> str:
+    """Return the search that the labels of a scan were matched with."""
+    return str(_search(store, scan.name))
+
+
+def context_patches(
+    store: Store, pits: Sequence[LabelledPits], *, size: int = 28, planes: bool = False
+) -> Patches:
     """Return patches of finds on the labels' tiles, labelled or not, at most 2000 a scan.
 
     Raises
@@ -304,10 +342,12 @@ def context_patches(store: Store, pits: Sequence[LabelledPits], *, size: int = 2
     """
     parts = []
     for one in pits:
-        found = store.read_pits(str(_search(store, one.scan.name)))
+        found = store.read_pits(_searched(store, one.scan))
+        scale = scale_of(found) if planes else None
         near = found[found["tile"].isin(one.table["tile"])].reset_index(drop=True)
         chosen = np.random.default_rng(0).permutation(len(near))[:_CONTEXT]
         some = near.iloc[np.sort(chosen)]
         normalisation = normalisation_of(store, one.scan)
-        parts += [p for _, p in cut_scan(store, one.scan, normalisation, some, size=size)]
+        cut = cut_scan(store, one.scan, normalisation, some, size=size, scale=scale)
+        parts += [p for _, p in cut]
     return joined(parts)

@@ -9,16 +9,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from etchscope.foil.types import Floats
+from etchscope.foil.types import Floats, RawStack
 from etchscope.imaging import Lighting
 from etchscope.learn.finder_targets import Openings
 from etchscope.learn.finder_train import Sample
 from etchscope.simulate import SimulatedScan, randomised, with_parameters
 from etchscope.store.arrays import read_rows, write_arrays
 
-__all__ = ["School", "draw_school", "openings_of", "random_crop"]
+__all__ = [
+    "SHARD",
+    "SIZE_PX",
+    "School",
+    "draw_school",
+    "draw_shards",
+    "grey_levels",
+    "openings_of",
+    "random_crop",
+]
 
-_SHARD = 32
+SHARD = 32
 """Pictures a file."""
 _TRUTH = ("x_px", "y_px", "radius_px", "ellipticity", "angle_deg", "depth_um", "surface")
 _MOST = 4000
@@ -48,12 +57,18 @@ def openings_of(truth: pd.DataFrame, pixel_size_um: float) -> Openings:
     return Openings(**column, depth_px=depth, is_top=is_top)
 
 
-def _crop(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the raw pictures, the openings as (n, 7) and the marks of one random foil."""
-    scan = random_crop(seed)
+def grey_levels(scan: SimulatedScan) -> RawStack:
+    """Return the pictures of the first tile, (channel, y, x) uint8."""
     raw = scan.read_tile(1)
     if raw.dtype != np.uint8:
         raw = (raw >> (scan.optics.bit_depth - 8)).astype(np.uint8)
+    return raw
+
+
+def _crop(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the raw pictures, the openings as (n, 7) and the marks of one random foil."""
+    scan = random_crop(seed)
+    raw = grey_levels(scan)
     told = openings_of(scan.openings(1), scan.optics.pixel_size_um)
     table = np.column_stack(list(vars(told).values())).astype(np.float32)
     return raw, table, scan.marked(1) > 0
@@ -90,24 +105,43 @@ def draw_school(
     seed : of the foils; another seed is another folder.
     progress : called with the number of pictures just done.
     """
+    name = f"foils-{seed}"
+    paths = draw_shards(folder, name, count, seed, _draw_shard, workers=workers, progress=progress)
+    return School.of(paths)
+
+
+def draw_shards(
+    folder: Path,
+    name: str,
+    count: int,
+    seed: int,
+    draw: Callable[[Path, list[int]], int],
+    *,
+    workers: int = 2,
+    progress: Callable[[int], None] | None = None,
+) -> list[Path]:
+    """Draw random foils into files of a folder, and return these; what is there already stays.
+
+    Parameters
+    ----------
+    name : that the files' names begin with.
+    count, seed, progress : see ``draw_school``.
+    draw : writes the file of some seeds, and returns how many; for another process.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    shards = -(-count // _SHARD)
-    paths = [folder / f"foils-{seed}-{k:05d}.safetensors" for k in range(shards)]
+    paths = [folder / f"{name}-{k:05d}.safetensors" for k in range(-(-count // SHARD))]
+    tell = progress or (lambda _: None)
     todo = []
     for k, path in enumerate(paths):
-        first = seed * 10_000_000 + k * _SHARD
+        first = seed * 10_000_000 + k * SHARD
         if path.exists():
-            if progress is not None:
-                progress(_SHARD)
+            tell(SHARD)
         else:
-            todo.append((path, list(range(first, first + _SHARD))))
+            todo.append((path, list(range(first, first + SHARD))))
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for done in [pool.submit(_draw_shard, *one) for one in todo]:
-            if progress is not None:
-                progress(done.result())
-            else:
-                done.result()
-    return School.of(paths)
+        for done in [pool.submit(draw, *one) for one in todo]:
+            tell(done.result())
+    return paths
 
 
 @dataclass(frozen=True)
@@ -127,7 +161,7 @@ class School:
         places = [
             (k, i)
             for k, path in enumerate(paths)
-            for i, n in enumerate(read_rows(path, "counts", 0, _SHARD).tolist())
+            for i, n in enumerate(read_rows(path, "counts", 0, SHARD).tolist())
             if n <= _MOST
         ]
         return cls(tuple(paths), tuple(places))
@@ -138,7 +172,7 @@ class School:
     def __getitem__(self, place: int) -> Sample:
         shard, index = self.places[place]
         path = self.paths[shard]
-        counts = read_rows(path, "counts", 0, _SHARD)
+        counts = read_rows(path, "counts", 0, SHARD)
         first = int(counts[:index].sum())
         table = read_rows(path, "openings", first, first + int(counts[index])).astype(np.float64)
         raw, marked = (read_rows(path, k, index, index + 1)[0] for k in ("raw", "marked"))

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from etchscope.ensemble import (
+    MISC,
     Model,
     candidate_table,
     checked_prior,
@@ -23,11 +24,11 @@ from etchscope.ensemble import (
 )
 from etchscope.foil import BadInput, Scan, as_pits
 from etchscope.foil.types import Floats
-from etchscope.imaging import Normalisation
+from etchscope.imaging import Lighting, Normalisation
 from etchscope.learn import Lights, set_threads
 from etchscope.run.execute import Executor, execute
 from etchscope.run.find import find, latest_find, normalisation_of, recipe_of
-from etchscope.run.labelled import cut_scan
+from etchscope.run.labelled import cut_scan, scale_of
 from etchscope.store import Store
 from etchscope.store.runs import drop_partial
 
@@ -74,16 +75,18 @@ def require_fit(model: Model, scan: Scan, classes: Mapping[str, str]) -> None:
 
     Raises
     ------
-    BadInput : other lights, another recipe of normalisation, or a class that the taxonomy lacks.
+    BadInput : a class that the taxonomy lacks; for a model that takes lights as they are, other
+        lights or another recipe of normalisation.
     """
     lights, _ = Lights.of_scan(scan)
     where = f"scan {scan.name}"
-    if lights != model.lights:
-        raise BadInput(where, f"the model's lights, {_words(model.lights)}", _words(lights))
-    recipe = recipe_of(scan).digest
-    if recipe != model.domain.recipe:
-        expected = f"the model's recipe of normalisation, {model.domain.recipe[:12]}"
-        raise BadInput(where, expected, recipe[:12], "Train a model on scans of this kind.")
+    if not model.lights.are_planes:
+        if lights != model.lights:
+            raise BadInput(where, f"the model's lights, {_words(model.lights)}", _words(lights))
+        recipe = recipe_of(scan).digest
+        if recipe != model.domain.recipe:
+            expected = f"the model's recipe of normalisation, {model.domain.recipe[:12]}"
+            raise BadInput(where, expected, recipe[:12], "Train a model on scans of this kind.")
     for name in model.classes:
         if name not in classes:
             hint = "Set it with `etchscope label import STORE --taxonomy FILE`."
@@ -112,11 +115,12 @@ def _score_batch(
     loaded, normalisation = _constants(path, scan, model, run)
     store = Store.open(path)
     pits = store.read_pits(searched)
+    scale = scale_of(pits) if loaded.lights.are_planes else None
     here = pits[pits["tile"].isin(tiles)].reset_index(drop=True)
     parts = [
         loaded.judge(patches).assign(pit=here["pit"].to_numpy()[rows])
         for rows, patches in cut_scan(
-            store, store.scan(scan), normalisation, here, size=loaded.size
+            store, store.scan(scan), normalisation, here, size=loaded.size, scale=scale
         )
     ]
     columns = loaded.judged_columns
@@ -186,6 +190,8 @@ def score(
         },
         "prior": prior if isinstance(prior, str) else dict(prior),
     }
+    if loaded.lights.are_planes:
+        record["scale"] = scale_of(store.read_pits(searched))
     text = json.dumps(record, sort_keys=True)
     run = "run-" + hashlib.sha256(text.encode()).hexdigest()[:16]
     if total is not None:
@@ -323,17 +329,22 @@ def decide(
     pits : of a search.
     told : of ``Model.judge``, row by row.
     """
+    is_mark = pits["length_px"].notna().to_numpy()
     log_p = told[[f"log_p_{c}" for c in model.classes]].to_numpy(np.float64)
     if prior == "foil":
-        shares = estimated_prior(log_p)
+        shares = estimated_prior(log_p[~is_mark])
     else:
         shares = checked_prior(model.prior if prior == "model" else prior, model.classes)
     distance = told["distance"].to_numpy(np.float64)
-    is_foreign = model.domain.is_foreign(distance)
-    inside = model.domain.holds(distance, pits["density_per_mm2"].to_numpy(np.float64))
-    inside &= model.domain.knows_scale(scan.pixel_size_um) and not is_foreign
+    domain = model.domain.under(Lighting.of_scan(scan)) if model.lights.are_planes else model.domain
+    is_foreign = domain.is_foreign(distance[~is_mark])
+    inside = domain.holds(distance, pits["density_per_mm2"].to_numpy(np.float64))
+    inside &= domain.knows_scale(scan.pixel_size_um) and not is_foreign
     decided = model.decided(told, shares).assign(score=told["score"], valid=inside)
     decided = share_in_pairs(decided, partner_rows(pits), model.signal)
+    # The search has seen the whole of a scratch, of which a patch is a piece: it is no candidate.
+    decided.loc[is_mark, [c for c in decided if c not in ("class", "valid")]] = np.nan
+    decided.loc[is_mark, ["class", "valid"]] = [MISC, True]
     table = pits.assign(**{str(c): decided[c].to_numpy() for c in decided.columns})
     best = candidate_table(table, pixel_size_um=scan.pixel_size_um, signal=model.signal)
     passed = best[best["valid"] & (best["score"] >= model.working_point.threshold)]

@@ -51,6 +51,7 @@ def gather(
     region: Floats | None = None,
     classes: Sequence[str] | None = None,
     size: int = 28,
+    planes: bool = False,
     total: Callable[[int], None] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Gathered:
@@ -61,6 +62,7 @@ def gather(
     scans, region : see ``labelled_pits``.
     classes : to train on; all decidable classes with labels unless given.
     size : pixels a side of the patches.
+    planes : whether patches are of planes, for a model that takes any lights.
     total, progress : called with the number of tiles, once and as they are done.
 
     Raises
@@ -82,8 +84,9 @@ def gather(
         raise BadInput("labels", expected, f"only of {', '.join(chosen) or 'none'}")
     if total is not None:
         total(sum(one.table["tile"].nunique() for one in pits))
-    labelled = labelled_patches(store, pits, size=size, progress=progress)
-    return Gathered(labelled, chosen, context_patches(store, pits, size=size), outside)
+    labelled = labelled_patches(store, pits, size=size, planes=planes, progress=progress)
+    context = context_patches(store, pits, size=size, planes=planes)
+    return Gathered(labelled, chosen, context, outside)
 
 
 def _whole(taxonomy: Taxonomy) -> list[str]:

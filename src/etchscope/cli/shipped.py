@@ -1,0 +1,55 @@
+"""Training what comes with the package, from drawn foils alone: the experts."""
+
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import typer
+
+from etchscope.cli.progress import Bar, progress_bar
+
+__all__ = ["Bars", "train_experts"]
+
+
+class Bars:
+    """One progress bar after the other, each with its own words."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._what = ""
+        self._bar: Bar | None = None
+
+    def __enter__(self) -> "Bars":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Say that so much more of something is done."""
+        if what != self._what or self._bar is None:
+            self._stack.close()
+            self._bar = self._stack.enter_context(progress_bar(what, total))
+            self._what = what
+        self._bar.advance(done)
+
+
+def train_experts(output: Path, work: Path, *, pictures: int | None, seed: int) -> None:
+    """Draw random foils, train experts on what is found on them, and say how they do on others."""
+    from etchscope.run.experts import ExpertsPlan, trained_experts
+
+    plan = ExpertsPlan()
+    if pictures is not None:
+        plan = replace(plan, pictures=pictures, judged=max(pictures // 4, 1))
+    with Bars() as progress:
+        card = trained_experts(work, output, plan, seed=seed, progress=progress)
+    information, point = card["information"], card["working_point"]
+    typer.echo(", ".join(f"{n} {c}" for c, n in information["labels"].items()))
+    for expert, told in information["experts"].items():
+        typer.echo(f"  {expert:<14} balanced accuracy {100 * told['balanced_accuracy']:.2f} %")
+    value, low, high = (100 * v for v in point["efficiency"])
+    typer.echo(
+        f"  working point: score {point['threshold']:.2f} at {point['chosen_by']}, "
+        f"efficiency {value:.1f} % [{low:.1f}, {high:.1f}] on {point['measured_on']}"
+    )
+    typer.echo(f"{output}: score with `etchscope run SCAN --model {output}`")

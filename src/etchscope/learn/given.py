@@ -1,0 +1,87 @@
+"""Patches of planes as fewer lights would have given them, to learn from and to judge by."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from etchscope.imaging.planes import PLANES
+from etchscope.learn.patches import Patches
+
+__all__ = ["draw_given", "given_of", "patterns_of", "varied", "with_given"]
+
+_LIGHT_OF = np.array([0, 0, 0, 1, 1, 2, 3, 4])
+"""Which of ``GIVEN`` each of ``PLANES`` needs."""
+_LAMPS = ((0, 0, 0), (1, 1, 1), (1, 0, 0), (1, 0, 1), (1, 1, 0))
+"""None; six lamps or more; three, four and five of them."""
+_SHARES = (0.25, 0.5, 0.1, 0.1, 0.05)
+_KEPT = (0.7, 0.5)
+"""How often backlit and halo stay."""
+_NOISE = 0.15
+"""Mean spread of the noise that fewer lamps add to the first harmonic, as compressed."""
+
+Given = NDArray[np.float32]
+"""(n, 5) float32 of 0 and 1, as in ``GIVEN``."""
+
+
+def given_of(patches: Patches) -> Given:
+    """Return what was there of each patch of planes, (n, 5)."""
+    given: Given = patches.pixels[:, len(PLANES) :, 0, 0]
+    return given
+
+
+def draw_given(rng: np.random.Generator, given: Given) -> Given:
+    """Return lights left out at random; those of a patch that would have none stay all."""
+    n = len(given)
+    lamps = np.array(_LAMPS)[rng.choice(len(_LAMPS), n, p=_SHARES)]
+    others = rng.random((n, len(_KEPT))) < np.array(_KEPT)
+    left = given * np.concatenate([lamps, others], 1).astype(np.float32)
+    return np.where(left.any(1, keepdims=True), left, given)
+
+
+def with_given(pixels: NDArray[np.float32], given: Given) -> NDArray[np.float32]:
+    """Return (n, 13, y, x) planes without the lights that are not given."""
+    factor = np.concatenate([given[:, _LIGHT_OF], np.ones_like(given)], 1)
+    out = pixels * factor[:, :, None, None]
+    out[:, len(PLANES) :] = given[:, :, None, None]
+    return out
+
+
+def varied(
+    rng: np.random.Generator, pixels: NDArray[np.float32], share: float
+) -> NDArray[np.float32]:
+    """Return patches of planes as other lights and another contrast would have given them.
+
+    Parameters
+    ----------
+    pixels : (n, 13, y, x).
+    share : of the patches from which lights are left out.
+    """
+    given = pixels[:, len(PLANES) :, 0, 0]
+    less = np.where(rng.random((len(pixels), 1)) < share, draw_given(rng, given), given)
+    out = with_given(pixels, less)
+    out[:, : len(PLANES)] *= np.exp(rng.normal(0, 0.2, (len(out), 1, 1, 1))).astype(np.float32)
+    # Without a second harmonic that there was, the lamps are fewer and their mean is noisier.
+    fewer = np.flatnonzero((less[:, 0] > 0) & (less[:, 1] < given[:, 1]))
+    spread = rng.exponential(_NOISE, (len(fewer), 1, 1, 1)).astype(np.float32)
+    shape = (len(fewer), 3, *out.shape[2:])
+    out[fewer, :3] += spread * rng.standard_normal(shape, np.float32)
+    return out
+
+
+def patterns_of(given: Given, *, with_less: bool) -> list[str]:
+    """Return which lights there were together, each as a word of 0 and 1 in the order of ``GIVEN``.
+
+    Parameters
+    ----------
+    given : (n, 5).
+    with_less : whether also those that ``draw_given`` makes of them.
+
+    Examples
+    --------
+    >>> patterns_of(np.array([[0, 0, 0, 1, 1]], np.float32), with_less=True)
+    ['00001', '00010', '00011']
+    """
+    found = {tuple(int(v) for v in row) for row in np.unique(given, axis=0).tolist()}
+    if with_less:
+        masks = [(*lamps, b, h) for lamps in _LAMPS for b in (0, 1) for h in (0, 1)]
+        found |= {tuple(a * b for a, b in zip(one, m, strict=True)) for one in found for m in masks}
+    return sorted("".join(map(str, one)) for one in found if any(one))

@@ -1,0 +1,312 @@
+"""The experts for any lights that come with the package, and how such are trained."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from etchscope.ensemble import Labelled, Model, WorkingPoint, best_of_each_place, train_model
+from etchscope.evaluate import poisson_interval, proportion
+from etchscope.foil import BadInput
+from etchscope.foil.types import Bools, Floats
+from etchscope.learn import (
+    SCALES,
+    Lights,
+    Patches,
+    Training,
+    cut_planes,
+    joined,
+    plane_scale,
+    set_threads,
+)
+from etchscope.learn.finder_targets import Openings
+from etchscope.learn.finder_train import LightDraw, Sample, draw_lights, planes_of
+from etchscope.run.finder import SHIPPED as SHIPPED_FINDER
+from etchscope.run.finder import finder_of
+from etchscope.run.labelled import PLANES_RECIPE
+from etchscope.run.lessons import (
+    LIGHTING,
+    Finds,
+    Lesson,
+    Lessons,
+    Search,
+    classes_of,
+    density_of,
+    draw_lessons,
+    search_with,
+)
+from etchscope.simulate.populations import REFERENCE_TILE_MM2
+from etchscope.store import write_model
+
+__all__ = ["SHIPPED", "ExpertsPlan", "judged_at", "labelled_finds", "trained_experts"]
+
+SHIPPED = Path(str(files("etchscope"))) / "weights" / "experts"
+"""The folder of the experts that come with the package."""
+CLASSES = ("hip", "top", "bottom", "misc")
+_SIZE = 28
+_JITTER = 0.08
+"""Spread of the logarithm of a lesson's scale: a scan's usual pit is known no better."""
+_SPREAD = 2
+"""Times the finds of a class that a picture must give are taken at most, for variety."""
+_JUDGED = 9000
+"""Added to the seed of the foils on which the working point is chosen."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much was just done, and how much there is."""
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True)
+class ExpertsPlan:
+    """How experts are trained on random foils.
+
+    ``pictures``: foils to learn from; ``judged``: others, on which the working point is chosen, at
+    ``false_per_tile``; ``most``: finds a class; ``folds``; ``prior``: what probabilities assume.
+    """
+
+    pictures: int = 1024
+    judged: int = 256
+    most: int = 3000
+    folds: int = 3
+    training: Training = field(default_factory=lambda: Training(lights="any", batch=64))
+    false_per_tile: float = 1.0
+    prior: Mapping[str, float] = field(
+        default_factory=lambda: {"hip": 0.05, "top": 0.4, "bottom": 0.4, "misc": 0.15}
+    )
+
+
+def trained_experts(
+    folder: Path,
+    output: Path,
+    plan: ExpertsPlan,
+    *,
+    finder_weights: Path = SHIPPED_FINDER,
+    seed: int = 0,
+    workers: int = 2,
+    progress: Progress = _silent,
+) -> dict[str, Any]:
+    """Draw random foils, search them, train experts on the finds and write these; return the card.
+
+    Foils that were drawn before into ``folder`` under the same seed are taken from there.
+
+    Parameters
+    ----------
+    folder : for pictures, made if absent.
+    output : new or empty folder for the model.
+    finder_weights : of the finder whose finds are learnt from.
+
+    Raises
+    ------
+    BadInput : ``output`` holds something, no such finder, or too few finds of a class.
+    MachineFailed : the disk is full.
+    """
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise BadInput(output, "a new or empty folder for the model", "something else there")
+    finder = finder_of(finder_weights)
+    lessons, judged = (
+        draw_lessons(
+            folder,
+            count,
+            seed + more,
+            workers=workers,
+            progress=lambda n, count=count: progress("Drawing random foils", n, count),  # type: ignore[misc]
+        )
+        for count, more in ((plan.pictures, _JUDGED // 10), (plan.judged, _JUDGED))
+    )
+    before = set_threads(workers)
+    try:
+        model = taught(lessons, search_with(finder), plan, seed=seed, progress=progress)
+        point = judged_at(model, judged, search_with(finder), plan.false_per_tile, progress)
+    finally:
+        set_threads(before)
+    told = {**model.information, "finder": finder.digest[:64]}
+    return write_model(output, *replace(model, working_point=point, information=told).to_record())
+
+
+def taught(
+    lessons: Lessons,
+    search: Search,
+    plan: ExpertsPlan,
+    *,
+    seed: int = 0,
+    progress: Progress = _silent,
+) -> Model:
+    """Return a model that was taught on the finds of lessons.
+
+    Raises
+    ------
+    BadInput : too few finds of a class.
+    """
+    labelled = labelled_finds(lessons, search, plan.most, seed=seed, progress=progress)
+    trainings = plan.folds * 4  # one expert for each two kinds of pits, and one against misc
+    done = train_model(
+        labelled,
+        plan.training,
+        classes=CLASSES,
+        signal="hip",
+        prior=plan.prior,
+        count=plan.folds,
+        seed=seed,
+        progress=lambda n: progress("Training", n, trainings),
+    )
+    figures = {
+        name: round(float(one.balanced_accuracy.mean()), 5) for name, one in done.validation.items()
+    }
+    information = {
+        "etchscope": version("etchscope"),
+        "labels": {c: int((labelled.said == c).sum()) for c in CLASSES},
+        "scans": ["random foils"],
+        "plan": {**asdict(plan), "prior": dict(plan.prior)},
+        "seed": seed,
+        "experts": {name: {"balanced_accuracy": v, "failed": 0} for name, v in figures.items()},
+    }
+    return replace(done.model, information=information)
+
+
+def _planes_at(lesson: Lesson, drawn: LightDraw, seed: int) -> Callable[[float], Any]:
+    """Return what gives the planes of a lesson at a scale."""
+    none = np.empty(0)
+    sample = Sample(lesson.raw, LIGHTING, Openings(*[none] * 6, is_top=none > 0))
+    return lambda scale: planes_of(sample, drawn, seed, scale)
+
+
+def _patches_of(
+    lesson: Lesson,
+    finds: Finds,
+    at_scale: Callable[[float], Any],
+    scale: float,
+    which: Any,
+    place: int,
+) -> Patches:
+    """Return the patches of some finds; the region is the lesson's place."""
+    size = (lesson.raw.shape[1], lesson.raw.shape[2])
+    x, y = finds.x_px[which].clip(0, size[1] - 1), finds.y_px[which].clip(0, size[0] - 1)
+    pixels = cut_planes(at_scale(scale), size, x, y, _SIZE)
+    row = np.asarray(which, np.int64)
+    return Patches(pixels, Lights.of_planes(), np.full(len(row), place), row)
+
+
+def labelled_finds(
+    lessons: Lessons,
+    search: Search,
+    most: int,
+    *,
+    seed: int = 0,
+    progress: Progress = _silent,
+) -> Labelled:
+    """Return the finds of lessons under ever other lights, at most so many of each class."""
+    rng = np.random.default_rng([seed, 7])
+    each = max(_SPREAD * most // max(len(lessons), 1), 2)
+    parts: list[Patches] = []
+    said: list[str] = []
+    density: list[float] = []
+    sizes: list[float] = []
+    for place in range(len(lessons)):
+        lesson, noise = lessons[place], int(rng.integers(2**62))
+        at_scale = _planes_at(lesson, draw_lights(rng, LIGHTING), noise)
+        finds = search(lesson, at_scale(1.0))
+        told = classes_of(lesson, finds)
+        order = rng.permutation(len(told))
+        which = np.sort(
+            np.concatenate([order[told[order] == c][:each] for c in CLASSES]).astype(np.int64)
+        )
+        scale = plane_scale(finds.radius_px) * float(np.exp(rng.normal(0, _JITTER)))
+        if len(which):
+            scale = float(np.clip(scale, *SCALES))
+            parts.append(_patches_of(lesson, finds, at_scale, scale, which, place))
+            said += told[which].tolist()
+            density += [density_of(lesson, finds)] * len(which)
+            sizes += [lesson.pixel_size_um] * len(which)
+        progress("Searching random foils", 1, len(lessons))
+    names = np.array(said, str)
+    chosen = np.sort(
+        np.concatenate([rng.permutation(np.flatnonzero(names == c))[:most] for c in CLASSES])
+    )
+    patches = joined(parts)
+    source = pd.DataFrame({"scan": "random foils", "tile": patches.region, "id": patches.row})
+    whole = Labelled(patches, names, np.array(density), PLANES_RECIPE, np.array(sizes), source)
+    return whole.take(chosen)
+
+
+def judged_at(
+    model: Model,
+    lessons: Lessons,
+    search: Search,
+    false_per_tile: float,
+    progress: Progress = _silent,
+) -> WorkingPoint:
+    """Return the working point at so many false candidates a tile of random foils.
+
+    A candidate is the best of the finds within 7 px of each other; a false one is no signal. The
+    efficiency is that of the particles whose entry is in the picture, found or not.
+    """
+    false: list[Floats] = []
+    best: list[float] = []
+    tiles = 0.0
+    for place in range(len(lessons)):
+        lesson = lessons[place]
+        at_scale = _planes_at(lesson, LightDraw(LIGHTING, False, 1.0, 0.0), 0)
+        finds = search(lesson, at_scale(1.0))
+        tiles += lesson.area_mm2 / REFERENCE_TILE_MM2
+        score, is_hip = np.empty(0), np.empty(0, bool)
+        if len(finds.x_px):
+            which = np.arange(len(finds.x_px))
+            scale = plane_scale(finds.radius_px)
+            patches = _patches_of(lesson, finds, at_scale, scale, which, place)
+            score = model.score(model.log_probabilities(patches))
+            told = classes_of(lesson, finds)
+            is_hip = (told == "hip") | (told == "")
+            at = np.column_stack([finds.x_px, finds.y_px])
+            false.append(score[best_of_each_place(at, score) & ~is_hip])
+        best += _best_of_particles(lesson, finds, score, is_hip)
+        progress("Judging", 1, len(lessons))
+    ranked = np.sort(np.concatenate([*false, np.empty(0)]))[::-1]
+    allowed = int(false_per_tile * tiles)
+    threshold = float(ranked[allowed]) + 1e-4 if allowed < len(ranked) else -12.0
+    return _point(threshold, ranked, np.array(best), tiles, len(lessons), false_per_tile)
+
+
+def _best_of_particles(lesson: Lesson, finds: Finds, score: Floats, is_hip: Bools) -> list[float]:
+    """Return the best score of the finds near each particle of signal; −∞ where there is none."""
+    out = []
+    entries = (lesson.kind == "hip") & lesson.is_top & (lesson.partner >= 0)
+    for i in np.flatnonzero(entries).tolist():
+        pair = [i, int(lesson.partner[i])]
+        near = np.zeros(len(score), bool)
+        for k in pair:
+            apart = np.hypot(finds.x_px - lesson.x_px[k], finds.y_px - lesson.y_px[k])
+            near |= is_hip & (apart < 6)
+        out.append(float(score[near].max()) if near.any() else -np.inf)
+    return out
+
+
+def _point(
+    threshold: float,
+    false: Floats,
+    best: Floats,
+    tiles: float,
+    pictures: int,
+    false_per_tile: float,
+) -> WorkingPoint:
+    passed = int((false >= threshold).sum())
+    low, high = poisson_interval(passed)
+    per_tile = (passed / tiles, low / tiles, high / tiles)
+    per_cm2 = tuple(v * 100 / REFERENCE_TILE_MM2 for v in per_tile)
+    found = proportion(int((best >= threshold).sum()), len(best))
+    return WorkingPoint(
+        threshold,
+        f"{false_per_tile:g} false candidates a tile of random foils",
+        f"{pictures} random foils not learnt from, {tiles:.1f} tiles of {REFERENCE_TILE_MM2:.2f} "
+        f"mm², {len(best)} pairs",
+        (found.value, found.low, found.high),
+        per_tile,
+        per_cm2,  # type: ignore[arg-type]
+    )

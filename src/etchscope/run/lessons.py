@@ -1,0 +1,241 @@
+"""What experts for any lights learn from: the finds on random foils, and what each of them is."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from etchscope.evaluate import match_one_to_one
+from etchscope.foil.types import Bools, Floats, Ints, RawStack
+from etchscope.imaging import Lighting, Planes
+from etchscope.preselect.learned import Finder, read_openings
+from etchscope.run.school import SHARD, SIZE_PX, draw_shards, grey_levels, random_crop
+from etchscope.simulate import SimulatedScan, with_parameters
+from etchscope.store.arrays import read_rows, write_arrays
+
+__all__ = ["Finds", "Lesson", "Lessons", "Search", "classes_of", "draw_lessons", "search_with"]
+
+_CLASSES = ("hip", "top", "bottom", "maybe")
+_HIPS = (5.0, 40.0)
+"""Signal a tile, least and most: rarer signal would need more pictures."""
+_MOST = 4000
+"""Openings in a picture; where more are, nothing is told apart."""
+_SIGNAL_PX = 6.0
+"""A find nearer than this to signal is signal."""
+_PARTNER_PX = 20.0
+"""A pair's openings farther from each other are two single pits, the exit a pit of its surface."""
+_SINGLE = (2.0, 0.5)
+"""A find is a single pit nearer than so many pixels, or than that share of its radius."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A random foil, one small tile of it.
+
+    ``raw``: (channel, y, x) uint8. ``x_px, y_px, radius_px, is_top, particle``: (n,) of the
+    openings in it; ``kind``: (n,) hip, top, bottom or maybe. ``marked``: (y, x) where dust,
+    scratches and the like are.
+    """
+
+    raw: RawStack
+    x_px: Floats
+    y_px: Floats
+    radius_px: Floats
+    is_top: Bools
+    particle: Ints
+    kind: NDArray[np.str_]
+    marked: Bools
+    pixel_size_um: float
+
+    @property
+    def area_mm2(self) -> float:
+        """Of the picture."""
+        return float(np.prod(self.raw.shape[1:]) * (self.pixel_size_um / 1000) ** 2)
+
+    @cached_property
+    def partner(self) -> Ints:
+        """Of an opening of signal the row of the particle's other one near it, else −1, (n,)."""
+        out = np.full(len(self.kind), -1)
+        signal = np.flatnonzero(self.kind == "hip")
+        for i in signal.tolist():
+            same = (self.particle[signal] == self.particle[i]) & (signal != i)
+            for j in signal[same].tolist():
+                if (
+                    np.hypot(self.x_px[i] - self.x_px[j], self.y_px[i] - self.y_px[j])
+                    <= _PARTNER_PX
+                ):
+                    out[i] = j
+        return out
+
+    @property
+    def taught(self) -> NDArray[np.str_]:
+        """The class of each opening, (n,): an exit whose entry is not near is a bottom pit."""
+        alone = (self.kind == "hip") & (self.partner < 0) & ~self.is_top
+        return np.where(alone, "bottom", self.kind)
+
+
+@dataclass(frozen=True)
+class Finds:
+    """What was found in a picture, each (n,): places and radii in its pixels, and surfaces."""
+
+    x_px: Floats
+    y_px: Floats
+    radius_px: Floats
+    surface: NDArray[np.str_]
+
+
+Search = Callable[[Lesson, Planes], Finds]
+"""Looks for the pits of a foil in its planes."""
+
+
+def search_with(finder: Finder) -> Search:
+    """Return the search that a finder makes."""
+
+    def search(_: Lesson, planes: Planes) -> Finds:
+        maps = finder.maps(planes.stacked)
+        said, surface = read_openings(maps, finder, has_lamps=bool(planes.given[0] > 0))
+        return Finds(said["x"], said["y"], np.exp(said["log_radius"].clip(-1, 5)), surface)
+
+    return search
+
+
+def classes_of(lesson: Lesson, finds: Finds) -> NDArray[np.str_]:
+    """Return the class of each find, (n,): hip, top, bottom, misc, or "" for what teaches nothing.
+
+    One find is one opening, of its surface where that is known. What is no opening but lies near
+    signal, or between its two openings, is signal too, else misc. A single pit under a mark, and a
+    pair that is signal by accident only, teach nothing.
+    """
+    at = np.column_stack([finds.x_px, finds.y_px])
+    places = np.column_stack([lesson.x_px, lesson.y_px])
+    taught = lesson.taught
+    reach = np.maximum(_SINGLE[0], _SINGLE[1] * lesson.radius_px)
+    reach[taught == "hip"] = _SIGNAL_PX
+    said = np.full(len(at), "misc", "<U6")
+    free = np.ones(len(places), bool)
+    for surface in ("top", "bottom", "unknown"):
+        mine = np.flatnonzero(finds.surface == surface)
+        wanted = free if surface == "unknown" else free & (lesson.is_top == (surface == "top"))
+        these = np.flatnonzero(wanted)
+        hit = match_one_to_one(places[these], at[mine], _SIGNAL_PX)
+        i, j = mine[hit.found_index], these[hit.truth_index]
+        near = np.hypot(*(at[i] - places[j]).T) < reach[j]
+        said[i[near]] = taught[j[near]]
+        free[j[near]] = False
+    stray = said == "misc"
+    said[stray & _near_signal(lesson, at)] = "hip"
+    row, column = (np.rint(v).astype(int).clip(0, SIZE_PX - 1) for v in (at[:, 1], at[:, 0]))
+    said[lesson.marked[row, column] & np.isin(said, ("top", "bottom"))] = ""
+    said[said == "maybe"] = ""
+    return said
+
+
+def _near_signal(lesson: Lesson, at: Floats) -> Bools:
+    """Return which places lie near an opening of signal or between a particle's two, (n,)."""
+    out = np.zeros(len(at), bool)
+    for i in np.flatnonzero(lesson.taught == "hip").tolist():
+        j = int(lesson.partner[i]) if lesson.partner[i] >= 0 else i
+        begin = np.array([lesson.x_px[i], lesson.y_px[i]])
+        along = np.array([lesson.x_px[j], lesson.y_px[j]]) - begin
+        share = ((at - begin) @ along / max(float(along @ along), 1e-9)).clip(0, 1)
+        out |= np.hypot(*(at - begin - share[:, None] * along).T) < _SIGNAL_PX
+    return out
+
+
+def density_of(lesson: Lesson, finds: Finds) -> float:
+    """Return the finds a mm², those of both surfaces of one pair counted twice."""
+    return len(finds.x_px) / lesson.area_mm2
+
+
+def _drawn(seed: int) -> tuple[RawStack, NDArray[np.float64], Bools, float]:
+    """Return the pictures, the openings as (n, 6), the marks and the pixel size of one foil."""
+    low, high = np.log(_HIPS)
+    hips = float(np.exp(np.random.default_rng([seed, 6]).uniform(low, high)))
+    scan = with_parameters(random_crop(seed), {"hips.per_tile": hips})
+    truth = scan.truth()
+    kind = truth["class"].str.partition(".")[0].map(_CLASSES.index).to_numpy(np.float64)
+    names = ["x_px", "y_px", "radius_px", "particle"]
+    is_top = (truth["surface"] == "top").to_numpy(np.float64)
+    table = np.column_stack([truth[names].to_numpy(np.float64), is_top, kind])
+    return grey_levels(scan), table, scan.marked(1) > 0, scan.optics.pixel_size_um
+
+
+def _draw_shard(path: Path, seeds: list[int]) -> int:
+    """Draw the foils of one file; return how many."""
+    foils = [_drawn(seed) for seed in seeds]
+    write_arrays(
+        path,
+        {
+            "raw": np.stack([f[0] for f in foils]),
+            "openings": np.concatenate([f[1] for f in foils]),
+            "counts": np.array([len(f[1]) for f in foils]),
+            "marked": np.stack([np.packbits(f[2]) for f in foils]),
+            "pixel_size_um": np.array([f[3] for f in foils]),
+        },
+    )
+    return len(seeds)
+
+
+def draw_lessons(
+    folder: Path,
+    count: int,
+    seed: int,
+    *,
+    workers: int = 2,
+    progress: Callable[[int], None] | None = None,
+) -> "Lessons":
+    """Draw random foils with much signal into a folder; see ``draw_school``."""
+    name = f"lessons-{seed}"
+    paths = draw_shards(folder, name, count, seed, _draw_shard, workers=workers, progress=progress)
+    return Lessons.of(paths)
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Random foils in files, read as needed; ``places``: see ``School``."""
+
+    paths: tuple[Path, ...]
+    places: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, paths: Sequence[Path]) -> "Lessons":
+        """Return the foils of some files."""
+        places = [
+            (k, i)
+            for k, path in enumerate(paths)
+            for i, n in enumerate(read_rows(path, "counts", 0, SHARD).tolist())
+            if n <= _MOST
+        ]
+        return cls(tuple(paths), tuple(places))
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, place: int) -> Lesson:
+        shard, index = self.places[place]
+        path = self.paths[shard]
+        counts = read_rows(path, "counts", 0, SHARD)
+        first = int(counts[:index].sum())
+        table = read_rows(path, "openings", first, first + int(counts[index]))
+        raw, marked, size = (
+            read_rows(path, k, index, index + 1)[0] for k in ("raw", "marked", "pixel_size_um")
+        )
+        x, y, radius, particle, top, kind = table.T
+        return Lesson(
+            raw,
+            x,
+            y,
+            radius,
+            top > 0.5,
+            particle.astype(np.int64),
+            np.array(_CLASSES)[kind.astype(np.int64)],
+            np.unpackbits(marked).reshape(raw.shape[1:]) > 0,
+            float(size),
+        )
+
+
+LIGHTING = Lighting.of_scan(SimulatedScan(0, columns=1, rows=1).scan)
+"""The lights of every lesson."""
