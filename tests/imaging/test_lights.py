@@ -162,5 +162,5 @@ def test_masked_pixels_become_ground_that_is_none():
 
 @pytest.mark.parametrize("bad", [np.array([["a"]]), np.zeros((2, 2), complex), np.arange(5)])
 def test_what_is_no_picture_is_refused(bad):
-    with pytest.raises(BadInput, match="numbers of at least two axes"):
+    with pytest.raises(BadInput, match="grey levels of at least two axes"):
         as_native(bad)

@@ -128,7 +128,7 @@ def as_native(stack: ArrayLike | "np.ma.MaskedArray[Any, Any]") -> tuple[RawStac
     given: np.ma.MaskedArray[Any, Any] = np.ma.asanyarray(stack)
     masked, data = np.ma.getmaskarray(given), np.array(np.ma.getdata(given))
     if data.ndim < 2 or data.dtype.kind not in "biuf":
-        raise BadInput("stack", "numbers of at least two axes, (…, y, x)", f"{data.dtype}")
+        raise BadInput("stack", "grey levels of at least two axes, (…, y, x)", f"{data.dtype}")
     if data.dtype.kind == "b":
         data = data.astype(np.uint8)
     elif data.dtype.kind == "u" and data.dtype.itemsize <= 2:

@@ -13,14 +13,15 @@ import numpy as np
 import pandas as pd
 
 from etchscope.foil import BadInput, Scan, foil_frame, in_polygon
-from etchscope.foil.types import Floats
-from etchscope.imaging import Normalisation, Recipe, fit_normalisation
+from etchscope.foil.types import Bools, Floats, RawStack
+from etchscope.imaging import Normalisation, Recipe, fit_normalisation, foil_ground
 from etchscope.learn.threads import set_threads
 from etchscope.preselect import (
     Calibration,
     ClassicalDetector,
     Detector,
     FindSettings,
+    Ground,
     LearnedConstants,
     LearnedDetector,
     Lighting,
@@ -40,6 +41,8 @@ _BATCH = 16
 """Tiles a part: small enough to lose little at a kill, large enough for a file of its own."""
 _CALIBRATION_TILES = 8
 _SCALE_TILES = 3
+_LARGEST_PX = 30.0
+"""Dark discs up to this radius may be pits, whatever is looked for."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +205,7 @@ def _plan(
         "tiles": list(tiles),
         "settings": settings.model_dump(),
         "region_mm": None if region is None else region.tolist(),
+        "mask": None if (mask := store.mask(scan.name)) is None else mask.digest,
         **constants,
     }
     return _Plan(scan, tiles, settings, weights, record)
@@ -210,24 +214,45 @@ def _plan(
 @lru_cache(maxsize=1)
 def _loaded(
     path: Path, run: str, scan_name: str, settings: FindSettings, weights: Path
-) -> Detector:
+) -> tuple[Detector, Ground]:
     """Return what searches every tile of a run, made once a worker; ``run`` is its identity."""
     store = Store.open(path)
-    return _detector(store, store.scan(scan_name), settings, weights)[0]
+    scan = store.scan(scan_name)
+    return _detector(store, scan, settings, weights)[0], _ground(store, scan, settings)
+
+
+def _ground(store: Store, scan: Scan, settings: FindSettings) -> Ground:
+    """Return what tells where a tile of the scan is to be searched: on foil, and in the mask."""
+    mask, levels = store.mask(scan.name), normalisation_of(store, scan).gain
+    roles = [c.role for c in scan.channels]
+    largest = max(_LARGEST_PX, settings.largest_radius_px)
+
+    def where(number: int, raw: RawStack) -> Bools:
+        ground = foil_ground(raw, roles, largest_radius_px=largest, levels=levels)
+        return ground if mask is None else ground & mask.of_tile(scan, number)
+
+    return where
 
 
 def _search_batch(path: Path, plan: _Plan, index: int) -> int:
     """Search the tiles of one batch and write its part; return how many tiles that were."""
-    detector = _loaded(path, plan.run, plan.scan.name, plan.settings, plan.weights)
+    detector, ground = _loaded(path, plan.run, plan.scan.name, plan.settings, plan.weights)
     store, tiles = Store.open(path), plan.batches[index]
     stacks = store.read_tiles(plan.scan.name, tiles)
     # Workers share the cores; and one thread always adds in the same order.
     before = set_threads(1)
     try:
-        found = detect_tiles(zip(tiles, stacks, strict=True), detector)
+        searched = detect_tiles(zip(tiles, stacks, strict=True), detector, ground)
     finally:
         set_threads(before)
-    store.write_part(plan.run, index, found, {"scan": plan.scan.name, "tiles": list(tiles)})
+    record = {
+        "scan": plan.scan.name,
+        "tiles": list(tiles),
+        "usable_px": [searched.usable_px[n] for n in tiles],
+        "off_foil": searched.off_foil,
+        "left_out": [[n, why] for n, why in sorted(searched.left_out.items())],
+    }
+    store.write_part(plan.run, index, searched.table, record)
     return len(tiles)
 
 
@@ -304,6 +329,12 @@ def _done(store: Store, plan: _Plan) -> FindReport:
 def _commit(store: Store, plan: _Plan, region: Floats | None) -> FindReport:
     """Join the parts in the order of the tiles, complete the table, and commit the run."""
     parts = [store.read_part(plan.run, i) for i in range(len(plan.batches))]
+    told = store.parts(plan.run)
+    records = [told[i] for i in range(len(plan.batches))]
+    ground = {
+        "usable_px": [n for r in records for n in r["usable_px"]],
+        "left_out": [pair for r in records for pair in r["left_out"]],
+    }
     searched = plan.scan.model_copy(
         update={
             "tiles": tuple(
@@ -312,11 +343,13 @@ def _commit(store: Store, plan: _Plan, region: Floats | None) -> FindReport:
             )
         }
     )
-    pits, counts = complete(pd.concat(parts, ignore_index=True), searched, plan.settings, region)
+    found = [part for part in parts if len(part)] or parts[:1]
+    pits, counts = complete(pd.concat(found, ignore_index=True), searched, plan.settings, region)
     tally = {k: v for k, v in asdict(counts).items() if k != "rows"}
-    store.commit_run(
-        plan.run, plan.scan.name, pits.assign(run=plan.run), {**plan.record, "counts": tally}
-    )
+    off_foil = sum(r["off_foil"] for r in records)
+    tally |= {"raw": tally["raw"] + off_foil, "off_foil": off_foil}
+    record = {**plan.record, "counts": tally, **ground}
+    store.commit_run(plan.run, plan.scan.name, pits.assign(run=plan.run), record)
     return FindReport(plan.run, plan.scan.name, len(plan.tiles), len(pits), False, tally)
 
 
