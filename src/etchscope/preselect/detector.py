@@ -29,7 +29,11 @@ __all__ = [
     "on_ground",
 ]
 
-_LEAST_COLUMNS = ["surface", "x_px", "y_px", "radius_px", "hip", "flags", "mate", "tile"]
+_LEAST_COLUMNS = {
+    "surface": "str",
+    **dict.fromkeys(("x_px", "y_px", "radius_px", "entry", "exit", "hip"), "float64"),
+    **dict.fromkeys(("flags", "mate", "tile"), "int64"),
+}
 """Columns of a table without finds."""
 
 Columns = dict[str, NDArray[Any]]
@@ -148,6 +152,6 @@ def detect_tiles(
         off_foil += len(columns["x_px"]) - len(kept["x_px"])
         parts.append({**kept, "tile": np.full(len(kept["x_px"]), number)})
     # One table of many tiles costs as much to make as one of a single tile.
-    names = list(parts[0]) if parts else _LEAST_COLUMNS
-    table = {k: np.concatenate([p[k] for p in parts]) if parts else np.empty(0) for k in names}
+    parts = parts or [{k: np.empty(0, dtype) for k, dtype in _LEAST_COLUMNS.items()}]
+    table = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
     return Searched(pd.DataFrame(table), usable, off_foil, left_out)

@@ -195,6 +195,7 @@ def _searched(scan: Scan, region: Floats | None) -> tuple[int, ...]:
 def _plan(
     store: Store, scan: Scan, settings: FindSettings, region: Floats | None, weights: Path
 ) -> _Plan:
+    Lighting.of_scan(scan)  # refuses too few lamps before anything is fitted
     tiles = _searched(scan, region)
     _, constants = _detector(store, scan, settings, weights)
     record = {
@@ -234,11 +235,19 @@ def _ground(store: Store, scan: Scan, settings: FindSettings) -> Ground:
     return where
 
 
-def _search_batch(path: Path, plan: _Plan, index: int) -> int:
+def _search_batch(
+    path: Path,
+    run: str,
+    scan: str,
+    settings: FindSettings,
+    weights: Path,
+    index: int,
+    tiles: tuple[int, ...],
+) -> int:
     """Search the tiles of one batch and write its part; return how many tiles that were."""
-    detector, ground = _loaded(path, plan.run, plan.scan.name, plan.settings, plan.weights)
-    store, tiles = Store.open(path), plan.batches[index]
-    stacks = store.read_tiles(plan.scan.name, tiles)
+    detector, ground = _loaded(path, run, scan, settings, weights)
+    store = Store.open(path)
+    stacks = store.read_tiles(scan, tiles)
     # Workers share the cores; and one thread always adds in the same order.
     before = set_threads(1)
     try:
@@ -246,13 +255,13 @@ def _search_batch(path: Path, plan: _Plan, index: int) -> int:
     finally:
         set_threads(before)
     record = {
-        "scan": plan.scan.name,
+        "scan": scan,
         "tiles": list(tiles),
         "usable_px": [searched.usable_px[n] for n in tiles],
         "off_foil": searched.off_foil,
         "left_out": [[n, why] for n, why in sorted(searched.left_out.items())],
     }
-    store.write_part(plan.run, index, searched.table, record)
+    store.write_part(run, index, searched.table, record)
     return len(tiles)
 
 
@@ -301,7 +310,8 @@ def find(
         if parts.get(index, {}).get("tiles") == list(tiles):
             tell(len(tiles))
         else:
-            todo.append(partial(_search_batch, store.path.absolute(), plan, index))
+            told = (store.path.absolute(), plan.run, scan, settings, plan.weights)
+            todo.append(partial(_search_batch, *told, index, tiles))
     try:
         execute(todo, executor=executor, workers=workers, progress=tell)
         return _commit(store, plan, region)
