@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ import typer
 from pydantic import ValidationError
 
 from etchscope.cli.progress import progress_bar
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, PitFlag, has_flag
 from etchscope.foil.types import Floats
 from etchscope.ingest import Overrides, add, group_paths, read_mask
 from etchscope.ingest.scan_json import read_json
@@ -23,6 +23,9 @@ from etchscope.preselect import FindSettings
 from etchscope.run import Executor, FindReport, find
 from etchscope.store import Store
 from etchscope.store.tables import write_table
+
+_MISFITS = 0.2
+"""Share of pits at the limits of size from which these are said to be wrong."""
 
 __all__ = ["COMMANDS", "MaskFile", "NoMask", "opened_paths", "polygon_of", "require_output"]
 
@@ -40,7 +43,7 @@ NoMask = Annotated[
 ]
 
 
-def _settings(values: dict[str, float | None]) -> FindSettings:
+def _settings(values: dict[str, Any]) -> FindSettings:
     given = {name: value for name, value in values.items() if value is not None}
     try:
         return FindSettings.model_validate(given)
@@ -163,14 +166,22 @@ def find_command(
     no_mask: NoMask = False,
     smallest_radius_px: Annotated[float | None, typer.Option(help="Smallest pit [3].")] = None,
     largest_radius_px: Annotated[float | None, typer.Option(help="Largest pit [12].")] = None,
+    finder: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="learned, classical, or the folder of a learned one's weights."
+        ),
+    ] = "learned",
     threshold: Annotated[
-        float | None, typer.Option(help="Least response in units of the noise [5.5].")
+        float | None,
+        typer.Option(help="Classical finder: least response in units of the noise [5.5]."),
     ] = None,
     pair_reach_px: Annotated[
         float | None, typer.Option(help="Largest displacement from entry to exit pit [20].")
     ] = None,
     binning: Annotated[
-        int | None, typer.Option(help="Pixels a side that are binned; 1 is finer and slower [2].")
+        int | None,
+        typer.Option(help="Classical finder: pixels a side that are binned; 1 is finer [2]."),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Threads or processes.")] = 2,
     executor: Annotated[Executor, typer.Option(help="How the tiles are shared out.")] = "threads",
@@ -182,8 +193,10 @@ def find_command(
 
     Example: etchscope find sheet.bmp --layout montage --rows 9 --columns 12 -o pits.csv
     """
+    weights = _weights(finder, threshold=threshold, binning=binning)
     settings = _settings(
         {
+            "finder": "classical" if finder == "classical" else "learned",
             "smallest_radius_px": smallest_radius_px,
             "largest_radius_px": largest_radius_px,
             "threshold": threshold,
@@ -207,6 +220,7 @@ def find_command(
                     store,
                     name,
                     settings=settings,
+                    weights=weights,
                     region=polygon,
                     workers=workers,
                     executor=executor,
@@ -225,13 +239,44 @@ def find_command(
         typer.echo(json.dumps([asdict(r) for r in reports]))
 
 
+def _weights(finder: str, **classical: float | None) -> Path | None:
+    """Return the folder of a learned finder that is not the package's own.
+
+    Raises
+    ------
+    BadInput : no such folder, or options of the classical finder beside a learned one.
+    """
+    given = [name for name, value in classical.items() if value is not None]
+    if finder != "classical" and given:
+        raise BadInput(f"--{given[0]}", "--finder classical beside it", f"--finder {finder}")
+    if finder in ("learned", "classical"):
+        return None
+    if not Path(finder).is_dir():
+        expected = "learned, classical, or the folder of a finder's weights"
+        raise BadInput("--finder", expected, repr(finder))
+    return Path(finder)
+
+
 def _tell(store: Store, done: FindReport) -> None:
-    surfaces = store.read_pits(done.run)["surface"].value_counts()
-    by_surface = ", ".join(f"{n} {name}" for name, n in surfaces.items()) or "none"
+    table, record = store.read_pits(done.run), store.run_record(done.run)
+    is_mark = (table["class"] == "misc").fillna(value=False).astype(bool)
+    pits = table[~is_mark]
+    by_surface = ", ".join(f"{n} {name}" for name, n in pits["surface"].value_counts().items())
+    marks = f" and {int(is_mark.sum())} marks that are no pits" if is_mark.any() else ""
     again = ", done before" if done.was_done else ""
     typer.echo(
-        f"{done.scan}: {done.pits} pits ({by_surface}) on {done.tiles} tiles, {done.run}{again}"
+        f"{done.scan}: {len(pits)} pits ({by_surface or 'none'}){marks} on {done.tiles} tiles, "
+        f"{done.run}{again}"
     )
+    for words in record.get("light_faults", []):
+        typer.echo(f"{done.scan}: {words}")
+    for tile, why in record.get("left_out", []):
+        typer.echo(f"{done.scan}: tile {tile} was not searched: {why}")
+    if has_flag(pits, PitFlag.SIZE_LIMIT).sum() > _MISFITS * max(len(pits), 1):
+        typer.echo(
+            f"{done.scan}: many of the pits are smaller or larger than is looked for; set "
+            "--smallest-radius-px and --largest-radius-px to what the picture shows"
+        )
     left_out = len(store.left_out(done.scan))
     if left_out:
         typer.echo(f"{done.scan}: {left_out} tiles were left out when it was added")
