@@ -64,6 +64,8 @@ def _bars(mask: Bools, grey: FloatImage, full: float) -> list[Box]:
     """Return horizontal bars of a mask: straight, long, and unlike what lies above and below."""
     line = np.ones((1, _LONG_PX), np.uint8)
     runs = cv2.morphologyEx(np.ascontiguousarray(mask, np.uint8), cv2.MORPH_OPEN, line)
+    if not runs.any():
+        return []  # as on most pictures; components cost more than all the rest
     _, _, stats, _ = cv2.connectedComponentsWithStats(runs, connectivity=4)
     width, height = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
     is_bar = (height >= 2) & (height <= _THICK_PX) & (width >= 3 * height)
