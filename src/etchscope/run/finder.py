@@ -13,9 +13,9 @@ import numpy as np
 from etchscope.evaluate import match_one_to_one
 from etchscope.foil import BadInput
 from etchscope.foil.openings import FINDER_VERSION
-from etchscope.foil.types import Bools, Floats, Ints
+from etchscope.foil.types import Bools, Floats, FloatStack, Ints
 from etchscope.imaging import Lighting
-from etchscope.learn.finder import FinderNetwork, PlainFinder
+from etchscope.learn.finder import FinderNetwork
 from etchscope.learn.finder_loss import Parts
 from etchscope.learn.finder_targets import Openings
 from etchscope.learn.finder_train import (
@@ -308,7 +308,9 @@ def _figures(judged: _Judged, which: Bools) -> dict[str, float]:
 
 
 def judged_finder(
-    network: PlainFinder, samples: Samples, progress: Progress = _silent
+    network: Callable[[FloatStack], FloatStack],
+    samples: Samples,
+    progress: Progress = _silent,
 ) -> tuple[Finder, dict[str, Any]]:
     """Return a finder with thresholds and errors set on foils it has not seen, and its figures."""
     before = set_threads(2)
