@@ -10,6 +10,7 @@ smaller. Matched within 6 px, one to one; chance is the same list turned by 180Â
 """
 
 import argparse
+import itertools
 import tempfile
 from pathlib import Path
 
@@ -115,7 +116,7 @@ def told(foil: SimulatedScan, pits: pd.DataFrame, density: float, name: str) -> 
     )
     for column, bins in (("radius_px", RADII), ("depth_px", DEPTHS)):
         parts = []
-        for low, high in zip(bins[:-1], bins[1:], strict=True):
+        for low, high in itertools.pairwise(bins):
             n = everything[column].between(low, high, inclusive="left").sum()
             k = true[column].between(low, high, inclusive="left").sum()
             parts.append(f"{low:g}-{high:g} {k / max(n, 1):.2f} ({n})")

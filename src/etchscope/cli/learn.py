@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from etchscope.cli.analyse import MaskFile, NoMask, opened_paths, polygon_of, require_output
 from etchscope.cli.progress import progress_bar
+from etchscope.cli.shipped import train_experts, train_finder
 from etchscope.foil import BadInput, Taxonomy
 from etchscope.foil.records import Name
 from etchscope.ingest import Overrides
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 # PyTorch takes a second to load: only these commands wait for it.
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "draw_sheet", "registered_model"]
 
 StorePath = Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
@@ -122,19 +123,23 @@ def train_command(
     replace: Annotated[
         bool, typer.Option("--replace", help="Take the place of the model of that name.")
     ] = False,
+    finder: Annotated[
+        bool, typer.Option("--finder", help="Train the finder, on simulated foils: no store.")
+    ] = False,
     random_foils: Annotated[
         bool,
         typer.Option("--random-foils", help="Train on simulated foils of every kind: no store."),
     ] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", help="New folder for such a model."),
+        typer.Option("--output", "-o", metavar="DIR", help="New folder for such weights."),
     ] = None,
     work: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for the pictures of random foils.")
     ] = None,
     pictures: Annotated[
-        int | None, typer.Option(min=32, help="Random foils to draw [1024].")
+        int | None,
+        typer.Option(min=32, help="Random foils to draw [1024, for the finder 5824]."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -146,12 +151,18 @@ def train_command(
     Example: etchscope train plate7 --name first --report training
 
     Example: etchscope train --random-foils -o experts --work foils
+
+    Example: etchscope train --finder -o finder --work foils
     """
     from etchscope.learn import Training
     from etchscope.run.train import audited, gather, train
 
-    if random_foils:
-        _on_random_foils(store, output, work, pictures, seed)
+    if finder or random_foils:
+        folders = _folders(store, output, work)
+        if finder:
+            train_finder(*folders, pictures=pictures, seed=seed, start=_finder_folder(start))
+        else:
+            train_experts(*folders, pictures=pictures, seed=seed)
         return
     store, name = _required_of_store(store, name)
     opened = Store.open(store)
@@ -221,17 +232,20 @@ def train_command(
         typer.echo(report / "index.html")
 
 
-def _on_random_foils(
-    store: Path | None, output: Path | None, work: Path | None, pictures: int | None, seed: int
-) -> None:
-    from etchscope.cli.shipped import train_experts
-
+def _folders(store: Path | None, output: Path | None, work: Path | None) -> tuple[Path, Path]:
+    """Return the folders for weights and pictures of a training on simulated foils."""
     if store is not None:
-        raise BadInput(store, "no store with --random-foils", "a store")
+        raise BadInput(store, "no store, since this training draws its own foils", "a store")
     if output is None or work is None:
         missing = "-o" if output is None else "--work"
-        raise BadInput(missing, "a folder, with --random-foils", "none")
-    train_experts(output, work, pictures=pictures, seed=seed)
+        raise BadInput(missing, "a folder, with --finder or --random-foils", "none")
+    return output, work
+
+
+def _finder_folder(start: str | None) -> Path | None:
+    if start is not None and not Path(start).is_dir():
+        raise BadInput("--start", "the folder of a finder's weights", repr(start))
+    return None if start is None else Path(start)
 
 
 def _required_of_store(store: Path | None, name: str | None) -> tuple[Path, str]:
@@ -366,7 +380,7 @@ def run_command(
             raise BadInput(paths[0], "a store with scans", "an empty store", hint="Add a scan.")
         polygon = polygon_of(region)
         is_temporary = store.path.absolute() != paths[0].absolute()
-        name = _registered(store, model, chosen, is_temporary=is_temporary)
+        name = registered_model(store, model, chosen, is_temporary=is_temporary)
         for one in chosen:
             with progress_bar(f"Scoring {one}") as bar:
                 done = score(
@@ -390,7 +404,7 @@ def run_command(
         best = best.sort_values("score", ascending=False, kind="stable", ignore_index=True)
         if sheet is not None:
             chosen_few = best[best["selected"].fillna(value=False).astype(bool)].head(_SHEET)
-            page = _sheet(store, chosen_few, sheet)
+            page = draw_sheet(store, chosen_few, sheet)
             if not as_json:
                 typer.echo(page)
     if output is not None:
@@ -405,7 +419,9 @@ _SHEET = 100
 """Candidates on a contact sheet."""
 
 
-def _registered(store: Store, model: str | None, scans: list[str], *, is_temporary: bool) -> str:
+def registered_model(
+    store: Store, model: str | None, scans: list[str], *, is_temporary: bool
+) -> str:
     """Return the name of a model in the store; one in a folder is imported under its digest.
 
     A model that cannot read the scans is not imported.
@@ -493,7 +509,7 @@ def candidates_command(
     if output is not None:
         write_table(output, table, record={"runs": [opened.run_record(name) for name in runs]})
     if sheet is not None:
-        page = _sheet(opened, table, sheet)
+        page = draw_sheet(opened, table, sheet)
         if not as_json:
             typer.echo(page)
     if as_json:
@@ -520,7 +536,8 @@ def _scored_runs(store: Store, scan: str | None) -> list[str]:
     return out
 
 
-def _sheet(store: Store, table: pd.DataFrame, directory: Path) -> Path:
+def draw_sheet(store: Store, table: pd.DataFrame, directory: Path) -> Path:
+    """Draw the contact sheet of candidates into a folder and return its page."""
     from etchscope.report.candidates import candidate_views
     from etchscope.report.contact import contact_sheet
 

@@ -1,4 +1,4 @@
-"""Training what comes with the package, from drawn foils alone: the experts."""
+"""Training what comes with the package, from drawn foils alone: finder and experts."""
 
 from contextlib import ExitStack
 from dataclasses import replace
@@ -8,7 +8,7 @@ import typer
 
 from etchscope.cli.progress import Bar, progress_bar
 
-__all__ = ["Bars", "train_experts"]
+__all__ = ["Bars", "train_experts", "train_finder"]
 
 
 class Bars:
@@ -53,3 +53,21 @@ def train_experts(output: Path, work: Path, *, pictures: int | None, seed: int) 
         f"efficiency {value:.1f} % [{low:.1f}, {high:.1f}] on {point['measured_on']}"
     )
     typer.echo(f"{output}: score with `etchscope run SCAN --model {output}`")
+
+
+def train_finder(
+    output: Path, work: Path, *, pictures: int | None, seed: int, start: Path | None
+) -> None:
+    """Draw random foils, train the finder on them, and say how it does on others."""
+    from etchscope.learn import FinderTraining
+    from etchscope.run.finder import FinderPlan, trained_finder
+
+    plan = FinderPlan(training=FinderTraining(seed=seed))
+    if pictures is not None:
+        plan = replace(plan, pictures=pictures, judged=max(pictures // 8, 1))
+    with Bars() as progress:
+        card = trained_finder(work, output, plan, start=start, progress=progress)
+    for lights, told in card["information"]["figures"].items():
+        recall, precision = (100 * told[k] for k in ("recall", "precision"))
+        typer.echo(f"{lights}: recall {recall:.1f} %, precision {precision:.1f} % on other foils")
+    typer.echo(f"{output}: search with `etchscope find SCAN --finder {output}`")

@@ -83,7 +83,7 @@ class FinderPlan:
     set; ``training``; ``widths`` of the network.
     """
 
-    pictures: int = 8192
+    pictures: int = 5824
     judged: int = 512
     training: FinderTraining = field(default_factory=FinderTraining)
     widths: tuple[int, ...] = (5, 10, 14, 14)
