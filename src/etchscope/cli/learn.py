@@ -124,7 +124,8 @@ def train_command(
         bool, typer.Option("--replace", help="Take the place of the model of that name.")
     ] = False,
     finder: Annotated[
-        bool, typer.Option("--finder", help="Train the finder, on simulated foils: no store.")
+        bool,
+        typer.Option("--finder", help="Train the finder: on simulated foils, and STORE's labels."),
     ] = False,
     random_foils: Annotated[
         bool,
@@ -152,17 +153,20 @@ def train_command(
 
     Example: etchscope train --random-foils -o experts --work foils
 
-    Example: etchscope train --finder -o finder --work foils
+    Example: etchscope train plate7 --finder -o finder --work foils
     """
     from etchscope.learn import Training
     from etchscope.run.train import audited, gather, train
 
     if finder or random_foils:
-        folders = _folders(store, output, work)
+        folders = _folders(output, work)
         if finder:
-            train_finder(*folders, pictures=pictures, seed=seed, start=_finder_folder(start))
-        else:
-            train_experts(*folders, pictures=pictures, seed=seed)
+            begin = _finder_folder(start)
+            train_finder(*folders, store=store, pictures=pictures, seed=seed, start=begin)
+            return
+        if store is not None:
+            raise BadInput(store, "no store with --random-foils", "a store")
+        train_experts(*folders, pictures=pictures, seed=seed)
         return
     store, name = _required_of_store(store, name)
     opened = Store.open(store)
@@ -232,10 +236,8 @@ def train_command(
         typer.echo(report / "index.html")
 
 
-def _folders(store: Path | None, output: Path | None, work: Path | None) -> tuple[Path, Path]:
-    """Return the folders for weights and pictures of a training on simulated foils."""
-    if store is not None:
-        raise BadInput(store, "no store, since this training draws its own foils", "a store")
+def _folders(output: Path | None, work: Path | None) -> tuple[Path, Path]:
+    """Return the folders for weights and pictures of a training that draws foils."""
     if output is None or work is None:
         missing = "-o" if output is None else "--work"
         raise BadInput(missing, "a folder, with --finder or --random-foils", "none")

@@ -1,6 +1,7 @@
 """The learned finder from its weights: the shipped one, others, and how one is trained."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from importlib.metadata import version
@@ -21,13 +22,14 @@ from etchscope.learn.finder_targets import Openings
 from etchscope.learn.finder_train import (
     FinderTraining,
     LightDraw,
+    Sample,
     Samples,
     planes_of,
     train_finder,
 )
 from etchscope.learn.threads import set_threads
 from etchscope.preselect.learned import Finder, Least, read_openings
-from etchscope.run.school import draw_school
+from etchscope.run.school import Mixed, draw_school
 from etchscope.store import read_model, write_model
 from etchscope.store.arrays import read_arrays, write_arrays
 
@@ -75,6 +77,10 @@ def finder_of(folder: Path = SHIPPED) -> Finder:
     return Finder(network.plain(), least, sigma, digest)
 
 
+TUNING = FinderTraining(epochs=2, rate=5e-4)
+"""How a finder goes on with a user's labels."""
+
+
 @dataclass(frozen=True)
 class FinderPlan:
     """How a finder is trained from nothing, or from another's weights.
@@ -103,6 +109,7 @@ def trained_finder(
     plan: FinderPlan,
     *,
     start: Path | None = None,
+    labelled: Sequence[Sample] = (),
     workers: int = 2,
     progress: Progress = _silent,
 ) -> dict[str, Any]:
@@ -115,6 +122,8 @@ def trained_finder(
     folder : for pictures and states, made if absent.
     output : new or empty folder for the weights.
     start : weights to begin with instead of random ones.
+    labelled : pictures with a user's labels; half of what is learnt from are then these, the other
+        half random foils, lest what was known be forgotten.
 
     Raises
     ------
@@ -137,7 +146,9 @@ def trained_finder(
         progress=lambda n: progress("Drawing foils to judge it on", n, plan.judged),
     )
     network = _begun(plan, start)
-    history = learnt_state(network, foils, plan.training, folder / "state.safetensors", progress)
+    samples: Samples = Mixed(labelled, foils) if len(labelled) else foils
+    state = folder / f"state-{_identity(plan, start, labelled)}.safetensors"
+    history = learnt_state(network, samples, plan.training, state, progress)
     finder, figures = judged_finder(network.plain(), judged, progress)
     card = {
         "kind": _KIND,
@@ -153,6 +164,18 @@ def trained_finder(
         },
     }
     return write_model(output, network.to_arrays(), card)
+
+
+def _identity(plan: FinderPlan, start: Path | None, labelled: Sequence[Sample]) -> str:
+    """Return the name of a training: what decides its weights."""
+    sha = hashlib.sha256(repr((plan.pictures, plan.training, plan.widths)).encode())
+    if start is not None:
+        sha.update(finder_of(start).digest.encode())
+    for sample in labelled:
+        sha.update(np.ascontiguousarray(sample.raw).tobytes())
+        for values in vars(sample.openings).values():
+            sha.update(np.ascontiguousarray(values).tobytes())
+    return sha.hexdigest()[:12]
 
 
 def _begun(plan: FinderPlan, start: Path | None) -> FinderNetwork:
