@@ -48,7 +48,10 @@ _LARGE = 0.2
 
 @dataclass(frozen=True)
 class Least:
-    """Log odds from which a find counts: with lamps, of either surface beside them, without."""
+    """Heat from which a find counts: with lamps, of either surface beside them, without lamps.
+
+    A finder's own are those at which a find on random foils is as likely true as not.
+    """
 
     lamps: float = 0.0
     beside: float = 1.0

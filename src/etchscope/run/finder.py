@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.linear_model import LogisticRegression
 
 from etchscope.evaluate import match_one_to_one
 from etchscope.foil import BadInput
@@ -309,18 +310,17 @@ def _pulls(said: dict[str, Floats], true: Openings, i: Ints, j: Ints) -> Floats:
     return np.column_stack(columns)
 
 
-def _best(judged: _Judged, which: Bools, already: tuple[float, float] = (0, 0)) -> float:
-    """Return the log odds at which recall and precision together (F₁) of some finds are best.
+def _even(judged: _Judged, which: Bools) -> float:
+    """Return the heat at which one of some finds is as likely true as not.
 
-    ``already``: weights of the true and of all finds that count whatever the threshold.
+    A logistic regression; 0 where there is nothing to tell it from.
     """
-    heat, weight = judged.heat[which], judged.weight[which]
-    if not len(heat):
+    heat, is_true = judged.heat[which], judged.is_true[which]
+    if len(heat) < _ENOUGH or is_true.all() or not is_true.any():
         return 0.0
-    order = np.argsort(-heat, kind="stable")
-    good = already[0] + np.cumsum((weight * judged.is_true[which])[order])
-    found = already[1] + np.cumsum(weight[order])
-    return float(heat[order][(good / (found + judged.openings)).argmax()])
+    fit = LogisticRegression(C=1e6).fit(heat[:, None], is_true, judged.weight[which])
+    slope, offset = float(fit.coef_[0, 0]), float(fit.intercept_[0])
+    return float(np.clip(-offset / slope, heat.min(), heat.max())) if slope > 0 else 0.0
 
 
 def _figures(judged: _Judged, which: Bools) -> dict[str, float]:
@@ -348,11 +348,9 @@ def judged_finder(
     finally:
         set_threads(before)
     known = lit.group == 0
-    lamps = _best(lit, known)
+    lamps, beside = _even(lit, known), _even(lit, ~known)
+    alone = _even(dark, np.ones(len(dark.heat), bool))
     over = known & (lit.heat >= lamps)
-    already = (float(lit.weight[over & lit.is_true].sum()), float(lit.weight[over].sum()))
-    beside = max(_best(lit, ~known, already), lamps)
-    alone = _best(dark, np.ones(len(dark.heat), bool))
     pulls = np.abs(lit.pulls[over & lit.is_true])
     if len(pulls) < _ENOUGH:  # a finder that learnt nothing
         pulls = np.ones((1, 5))
