@@ -160,13 +160,12 @@ def train_command(
 
     if finder or random_foils:
         folders = _folders(output, work)
-        if finder:
+        if random_foils:
+            _require_no_store(store)
+            train_experts(*folders, pictures=pictures, seed=seed)
+        else:
             begin = _finder_folder(start)
             train_finder(*folders, store=store, pictures=pictures, seed=seed, start=begin)
-            return
-        if store is not None:
-            raise BadInput(store, "no store with --random-foils", "a store")
-        train_experts(*folders, pictures=pictures, seed=seed)
         return
     store, name = _required_of_store(store, name)
     opened = Store.open(store)
@@ -242,6 +241,11 @@ def _folders(output: Path | None, work: Path | None) -> tuple[Path, Path]:
         missing = "-o" if output is None else "--work"
         raise BadInput(missing, "a folder, with --finder or --random-foils", "none")
     return output, work
+
+
+def _require_no_store(store: Path | None) -> None:
+    if store is not None:
+        raise BadInput(store, "no store with --random-foils", "a store")
 
 
 def _finder_folder(start: str | None) -> Path | None:

@@ -9,8 +9,11 @@ from etchscope.foil.openings import SURFACES, VALUES, map_index
 __all__ = ["Parts", "finder_loss"]
 
 _HEATS = [map_index(s, "heat") for s in SURFACES]
-_SHARES = {"place": 0.1, "radius": 0.1, "ellipse": 0.05, "depth": 0.05, "mark": 0.5}
+_SHARES = {"place": 0.1, "radius": 0.1, "ellipse": 0.05, "depth": 0.05, "mark": 0.15}
 """What each part of the loss weighs beside the heat's."""
+
+_FEW_CELLS = 32.0
+"""Marked cells that a picture without marks counts for."""
 
 Parts = dict[str, Tensor]
 
@@ -79,7 +82,7 @@ def finder_loss(
             told = weight * known[:, columns].all(1)
             parts[name] = _normal_loss(squares, sigma[name], told, len(columns))
     bce = functional.binary_cross_entropy_with_logits(maps[:, -1], mark, reduction="none")
-    wanted = (1 + 4 * mark) * mark_counts
-    parts["mark"] = (bce * wanted).sum() / wanted.sum().clamp_min(1)
+    each = (bce * mark_counts).sum((1, 2)) / ((mark * mark_counts).sum((1, 2)) + _FEW_CELLS)
+    parts["mark"] = each.mean()
     total = parts["heat"] + sum(_SHARES[k] * v for k, v in parts.items() if k != "heat")
     return total, {k: v.detach() for k, v in parts.items()}
