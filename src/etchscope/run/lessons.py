@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from etchscope.evaluate import match_one_to_one
+from etchscope.foil import parent
 from etchscope.foil.types import Bools, Floats, Ints, RawStack
 from etchscope.imaging import Lighting, Planes
 from etchscope.preselect.learned import Finder, read_openings
@@ -156,7 +157,7 @@ def _drawn(seed: int) -> tuple[RawStack, NDArray[np.float64], Bools, float]:
     hips = float(np.exp(np.random.default_rng([seed, 6]).uniform(low, high)))
     scan = with_parameters(random_crop(seed), {"hips.per_tile": hips})
     truth = scan.truth()
-    kind = truth["class"].str.partition(".")[0].map(_CLASSES.index).to_numpy(np.float64)
+    kind = np.array([_CLASSES.index(parent(c)) for c in truth["class"].tolist()], np.float64)
     names = ["x_px", "y_px", "radius_px", "particle"]
     is_top = (truth["surface"] == "top").to_numpy(np.float64)
     table = np.column_stack([truth[names].to_numpy(np.float64), is_top, kind])
