@@ -13,7 +13,7 @@ from etchscope.foil import parent
 from etchscope.foil.types import Bools, Floats, Ints, RawStack
 from etchscope.imaging import Lighting, Planes
 from etchscope.preselect.learned import Finder, read_openings
-from etchscope.run.school import SHARD, SIZE_PX, draw_shards, grey_levels, random_crop
+from etchscope.run.school import SHARD, draw_shards, grey_levels, random_crop
 from etchscope.simulate import SimulatedScan, with_parameters
 from etchscope.store.arrays import read_rows, write_arrays
 
@@ -128,8 +128,8 @@ def classes_of(lesson: Lesson, finds: Finds) -> NDArray[np.str_]:
         free[j[near]] = False
     stray = said == "misc"
     said[stray & _near_signal(lesson, at)] = "hip"
-    row, column = (np.rint(v).astype(int).clip(0, SIZE_PX - 1) for v in (at[:, 1], at[:, 0]))
-    said[lesson.marked[row, column] & np.isin(said, ("top", "bottom"))] = ""
+    cells = np.rint(at[:, ::-1]).astype(int).clip(0, np.array(lesson.marked.shape) - 1)
+    said[lesson.marked[cells[:, 0], cells[:, 1]] & np.isin(said, ("top", "bottom"))] = ""
     said[said == "maybe"] = ""
     return said
 

@@ -173,7 +173,7 @@ def score(
     if searched is None or region is not None:
         searched = find(store, scan, region=region, workers=workers, executor=executor).run
     tiles = _tiles_of(store, record_of, searched, is_whole=region is None)
-    record = {
+    record: dict[str, Any] = {
         "stage": "score",
         "version": version("etchscope"),
         "scan": scan,
@@ -343,8 +343,12 @@ def decide(
     decided = model.decided(told, shares).assign(score=told["score"], valid=inside)
     decided = share_in_pairs(decided, partner_rows(pits), model.signal)
     # The search has seen the whole of a scratch, of which a patch is a piece: it is no candidate.
-    decided.loc[is_mark, [c for c in decided if c not in ("class", "valid")]] = np.nan
-    decided.loc[is_mark, ["class", "valid"]] = [MISC, True]
+    decided = decided.mask(is_mark[:, None]).assign(
+        **{
+            "class": decided["class"].mask(is_mark, MISC),
+            "valid": decided["valid"].to_numpy(bool) | is_mark,
+        }
+    )
     table = pits.assign(**{str(c): decided[c].to_numpy() for c in decided.columns})
     best = candidate_table(table, pixel_size_um=scan.pixel_size_um, signal=model.signal)
     passed = best[best["valid"] & (best["score"] >= model.working_point.threshold)]
