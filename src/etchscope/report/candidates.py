@@ -41,7 +41,9 @@ def candidate_views(
         model = Model.from_record(*store.load_model(record["model"]["name"]))
         scan = store.scan(record["scan"])
         normalisation = normalisation_of(store, scan)
-        cut = cut_scan(store, scan, normalisation, some, size=model.size, scale=record.get("scale"))
+        cut = cut_scan(
+            store, scan, normalisation, some, size=model.size, scale=record.get("planes_scale")
+        )
         for rows, patches in cut:
             for place, view in zip(
                 some.index[rows], _of_patches(model, patches, some.iloc[rows]), strict=True
