@@ -77,3 +77,40 @@ def test_fewer_labels_than_features_still_give_a_distance():
     known = fit_gaussians(x, said, CLASSES)
     assert np.isfinite(known.nearest(rng.normal(0, 1, (20, 30)))).all()
     assert known.nearest(np.empty((0, 30))).shape == (0,)
+
+
+def test_a_feature_that_a_row_lacks_is_left_out_of_its_distance():
+    """As the Gaussian of the others alone would have it."""
+    x, said = _seen()
+    less = x.copy()
+    less[::2, 1] = np.nan
+    known = fit_gaussians(x, said, CLASSES)
+    told = known.distances(less)
+    alone = fit_gaussians(x[:, [0, 2]], said, CLASSES).distances(x[:, [0, 2]])
+    np.testing.assert_array_equal(told[1::2], known.distances(x[1::2]))
+    np.testing.assert_allclose(told[::2], alone[::2], rtol=1e-2)
+
+
+def test_rows_that_lack_nothing_are_enough():
+    x, said = _seen()
+    less = x.copy()
+    less[:2000, 2] = np.nan
+    here, there = (fit_gaussians(v, s, CLASSES) for v, s in ((less, said), (x[2000:], said[2000:])))
+    np.testing.assert_array_equal(here.whitening, there.whitening)
+
+
+def test_rows_that_all_lack_something_still_give_a_distance():
+    x, said = _seen(300)
+    x[:150, 1], x[150:, 0] = np.nan, np.nan
+    known = fit_gaussians(x, said, CLASSES)
+    assert np.isfinite(known.nearest(x)).all()
+    assert np.median(known.nearest(x)) < 2
+
+
+def test_a_feature_that_no_row_had_is_far_where_it_appears():
+    x, said = _seen(500)
+    none = x.copy()
+    none[:, 2] = np.nan
+    known = fit_gaussians(none, said, CLASSES)
+    assert known.nearest(none).max() < 5
+    assert (known.nearest(x) > 10).mean() > 0.99

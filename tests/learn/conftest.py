@@ -29,6 +29,24 @@ def planted(n: int = 80, *, seed: int = 0, noise: float = 0.3) -> tuple[Patches,
     return patches, is_top
 
 
+def planted_planes(n: int = 80, *, seed: int = 0) -> tuple[Patches, np.ndarray]:
+    """Planes of the same pits, of every light."""
+    lit, is_top = planted(n, seed=seed)
+    azimuths = np.deg2rad(LAMPS.azimuths_deg)
+    lamps, rng = lit.pixels[:, :4], np.random.default_rng(seed)
+    pixels = np.ones((n, 13, 16, 16), np.float32)
+    pixels[:, :8] = rng.normal(0, 0.2, (n, 8, 16, 16))
+    pixels[:, 1] = np.einsum("l,nlyx->nyx", np.cos(azimuths) / 2, lamps)
+    pixels[:, 2] = np.einsum("l,nlyx->nyx", np.sin(azimuths) / 2, lamps)
+    pixels[:, 6] = lit.pixels[:, -1]
+    return Patches(pixels, Lights.of_planes(), lit.region, lit.row), is_top
+
+
+@pytest.fixture(scope="session")
+def make_planes() -> Callable[..., tuple[Patches, np.ndarray]]:
+    return planted_planes
+
+
 @pytest.fixture(scope="session")
 def make_planted() -> Callable[..., tuple[Patches, np.ndarray]]:
     return planted

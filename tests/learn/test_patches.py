@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from etchscope.foil import BadInput, Channel, Scan, Tile
-from etchscope.learn import Lights, Patches, cut_patches
+from etchscope.imaging import Planes
+from etchscope.learn import Lights, Patches, cut_patches, cut_planes, plane_scale
 
 EIGHT = Lights(tuple(22.5 + 45 * k for k in range(8)), ("backlit", "halo"))
 
@@ -86,3 +87,40 @@ def test_patches_know_where_they_come_from():
         Patches(pixels, EIGHT, np.array([1]), patches.row)
     with pytest.raises(BadInput, match="as high as wide"):
         Patches(pixels[:, :, :4], EIGHT, patches.region, patches.row)
+
+
+def _planes(rows, columns):
+    y, x = np.mgrid[:rows, :columns].astype(np.float32)
+    pictures = np.stack([x, y, *[np.zeros_like(x)] * 6])
+    return Planes(pictures, np.float32([1, 1, 0, 1, 0]))
+
+
+def test_planes_are_cut_at_the_same_place_whatever_their_scale():
+    """The planes hold their own coordinates, so a patch's middle says where it was cut."""
+    for rows, columns in ((60, 80), (30, 40), (120, 160)):
+        (patch,) = cut_planes(_planes(rows, columns), (60, 80), [40.5], [20.5], 10)
+        middle = patch[:2, 4:6, 4:6].mean((1, 2))
+        wanted = (np.array([41.0, 21.0]) * columns / 80) - 0.5
+        np.testing.assert_allclose(middle, wanted, atol=0.51)
+        assert patch[8:, 0, 0].tolist() == [1, 1, 0, 1, 0]
+
+
+def test_planes_smaller_than_a_patch_are_mirrored():
+    (patch,) = cut_planes(_planes(12, 14), (120, 140), [70.0], [60.0], 28)
+    assert patch.shape == (13, 28, 28)
+    assert set(np.unique(patch[0])) == set(range(14))
+
+
+@pytest.mark.parametrize(
+    ("radius", "scale"),
+    [
+        ([], 1.0),
+        ([1.0, 2.0], 1.0),
+        ([1.0, 1.0, 1.0, 6.0], 1.0),
+        ([7.0, 8.0, 9.1], 1.33),
+        ([2.6], 0.5),
+        ([50.0], 5.0),
+    ],
+)
+def test_a_scan_s_usual_pit_gives_its_scale(radius, scale):
+    assert plane_scale(np.array(radius)) == scale

@@ -48,8 +48,8 @@ class Gaussians:
         if there.all():
             return self.whitening
         root = np.linalg.inv(self.whitening)[:, there]
-        whitening: Floats = np.linalg.inv(np.linalg.cholesky(root @ root.transpose(0, 2, 1)))
-        return whitening
+        some = np.linalg.cholesky(root @ root.transpose(0, 2, 1))
+        return np.asarray(np.linalg.inv(some), np.float64)
 
     def nearest(self, features: Floats) -> Floats:
         """Return (n,) distances from the nearest class."""

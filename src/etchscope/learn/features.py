@@ -95,7 +95,8 @@ class _Rings:
 
     def mean(self, picture: NDArray[np.float32]) -> Floats:
         """Return (n, ring) means of (n, y, x) pictures."""
-        return np.asarray(picture.reshape(len(picture), -1) @ self.masks.T, np.float64)
+        flat = picture.reshape(len(picture), self.size**2)
+        return np.asarray(flat @ self.masks.T, np.float64)
 
     def rms(self, picture: NDArray[np.float32]) -> Floats:
         """Return (n, ring) root mean squares."""

@@ -34,7 +34,8 @@ def draw_given(rng: np.random.Generator, given: Given) -> Given:
     lamps = np.array(_LAMPS)[rng.choice(len(_LAMPS), n, p=_SHARES)]
     others = rng.random((n, len(_KEPT))) < np.array(_KEPT)
     left = given * np.concatenate([lamps, others], 1).astype(np.float32)
-    return np.where(left.any(1, keepdims=True), left, given)
+    out: Given = np.where(left.any(1, keepdims=True), left, given)
+    return out
 
 
 def with_given(pixels: NDArray[np.float32], given: Given) -> NDArray[np.float32]:

@@ -232,7 +232,8 @@ class EquivariantNetwork(nn.Module):
         x = functional.conv2d(seen, self.lift.expanded(), stride=2, padding=2)
         x = _halved(self._normalised(x, 0))
         for layer, convolution in enumerate(self.group, 1):
-            x = functional.conv2d(x, convolution.expanded(), padding=1)
+            weight = convolution.expanded()  # type: ignore[operator]
+            x = functional.conv2d(x, weight, padding=1)
             x = _halved(self._normalised(x, layer))
         fields = x.view(x.shape[0], -1, len(self.elements), *x.shape[2:])
         given = patches[:, self.pictures :, 0, 0]

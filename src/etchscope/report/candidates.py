@@ -41,7 +41,9 @@ def candidate_views(
         model = Model.from_record(*store.load_model(record["model"]["name"]))
         scan = store.scan(record["scan"])
         normalisation = normalisation_of(store, scan)
-        cut = cut_scan(store, scan, normalisation, some, size=model.size, scale=record.get("scale"))
+        cut = cut_scan(
+            store, scan, normalisation, some, size=model.size, scale=record.get("planes_scale")
+        )
         for rows, patches in cut:
             for place, view in zip(
                 some.index[rows], _of_patches(model, patches, some.iloc[rows]), strict=True
@@ -62,18 +64,17 @@ def _of_patches(
         total = [saliency(model.experts[k.name], patches) for k in taught]
         salient = np.mean(total, axis=0)
     lamps = tuple(f"{a:g}°" for a in patches.lights.azimuths_deg)
-    names = np.array((*lamps, *patches.lights.others)[: patches.lights.pictures])
+    names = (*lamps, *patches.lights.others)[: patches.lights.pictures]
 
     def made(n: int) -> Callable[[int], CandidateView]:
         votes = {k.name: _vote(k.groups, said[k.name][n]) for k in model.combiner.kinds}
         row = {str(k): v for k, v in rows.iloc[n].to_dict().items()}
         own = None if salient is None else salient[n]
         shown = patches.pixels[n, : len(names)]
-        is_there = np.ones(len(names), bool)
-        if patches.lights.are_planes:  # a picture that was not there is 0 everywhere
-            is_there = shown.any((1, 2))
-        some = tuple(names[is_there].tolist())
-        return lambda rank: CandidateView(rank, row, shown[is_there], some, votes, own)
+        # A plane of lights that are not there is 0 everywhere.
+        there = [k for k in range(len(names)) if not patches.lights.are_planes or shown[k].any()]
+        some = tuple(names[k] for k in there)
+        return lambda rank: CandidateView(rank, row, shown[there], some, votes, own)
 
     return [made(n) for n in range(len(patches))]
 

@@ -53,6 +53,8 @@ _JITTER = 0.08
 """Spread of the logarithm of a lesson's scale: a scan's usual pit is known no better."""
 _SPREAD = 2
 """Times the finds of a class that a picture must give are taken at most, for variety."""
+_LOWEST = -20.0
+"""The working point where there are fewer false candidates than are allowed."""
 _JUDGED = 9000
 """Added to the seed of the foils on which the working point is chosen."""
 
@@ -123,8 +125,9 @@ def trained_experts(
     )
     before = set_threads(workers)
     try:
-        model = taught(lessons, search_with(finder), plan, seed=seed, progress=progress)
-        point = judged_at(model, judged, search_with(finder), plan.false_per_tile, progress)
+        search = search_with(finder)
+        model = taught(lessons, search, plan, others=judged, seed=seed, progress=progress)
+        point = judged_at(model, judged, search, plan.false_per_tile, progress)
     finally:
         set_threads(before)
     told = {**model.information, "finder": finder.digest[:64]}
@@ -136,16 +139,22 @@ def taught(
     search: Search,
     plan: ExpertsPlan,
     *,
+    others: Lessons,
     seed: int = 0,
     progress: Progress = _silent,
 ) -> Model:
     """Return a model that was taught on the finds of lessons.
+
+    Parameters
+    ----------
+    others : lessons not learnt from, which say how unusual an unseen foil's finds are.
 
     Raises
     ------
     BadInput : too few finds of a class.
     """
     labelled = labelled_finds(lessons, search, plan.most, seed=seed, progress=progress)
+    unseen = labelled_finds(others, search, plan.most, seed=seed + 1, progress=progress)
     trainings = plan.folds * 4  # one expert for each two kinds of pits, and one against misc
     done = train_model(
         labelled,
@@ -155,6 +164,7 @@ def taught(
         prior=plan.prior,
         count=plan.folds,
         seed=seed,
+        context=unseen.patches,
         progress=lambda n: progress("Training", n, trainings),
     )
     figures = {
@@ -174,7 +184,8 @@ def taught(
 def _planes_at(lesson: Lesson, drawn: LightDraw, seed: int) -> Callable[[float], Any]:
     """Return what gives the planes of a lesson at a scale."""
     none = np.empty(0)
-    sample = Sample(lesson.raw, LIGHTING, Openings(*[none] * 6, is_top=none > 0))
+    unused = Openings(none, none, none, none, none, none, none > 0)
+    sample = Sample(lesson.raw, LIGHTING, unused)
     return lambda scale: planes_of(sample, drawn, seed, scale)
 
 
@@ -269,8 +280,9 @@ def judged_at(
         best += _best_of_particles(lesson, finds, score, is_hip)
         progress("Judging", 1, len(lessons))
     ranked = np.sort(np.concatenate([*false, np.empty(0)]))[::-1]
-    allowed = int(false_per_tile * tiles)
-    threshold = float(ranked[allowed]) + 1e-4 if allowed < len(ranked) else -12.0
+    allowed = int(false_per_tile * tiles + 1e-9)
+    above = np.nextafter(ranked[allowed], np.inf) if allowed < len(ranked) else _LOWEST
+    threshold = float(above)
     return _point(threshold, ranked, np.array(best), tiles, len(lessons), false_per_tile)
 
 

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from etchscope.evaluate import match_one_to_one
+from etchscope.foil import parent
 from etchscope.foil.types import Bools, Floats, Ints, RawStack
 from etchscope.imaging import Lighting, Planes
 from etchscope.preselect.learned import Finder, read_openings
-from etchscope.run.school import SHARD, SIZE_PX, draw_shards, grey_levels, random_crop
+from etchscope.run.school import SHARD, draw_shards, grey_levels, random_crop
 from etchscope.simulate import SimulatedScan, with_parameters
 from etchscope.store.arrays import read_rows, write_arrays
 
@@ -127,8 +128,8 @@ def classes_of(lesson: Lesson, finds: Finds) -> NDArray[np.str_]:
         free[j[near]] = False
     stray = said == "misc"
     said[stray & _near_signal(lesson, at)] = "hip"
-    row, column = (np.rint(v).astype(int).clip(0, SIZE_PX - 1) for v in (at[:, 1], at[:, 0]))
-    said[lesson.marked[row, column] & np.isin(said, ("top", "bottom"))] = ""
+    cells = np.rint(at[:, ::-1]).astype(int).clip(0, np.array(lesson.marked.shape) - 1)
+    said[lesson.marked[cells[:, 0], cells[:, 1]] & np.isin(said, ("top", "bottom"))] = ""
     said[said == "maybe"] = ""
     return said
 
@@ -156,7 +157,7 @@ def _drawn(seed: int) -> tuple[RawStack, NDArray[np.float64], Bools, float]:
     hips = float(np.exp(np.random.default_rng([seed, 6]).uniform(low, high)))
     scan = with_parameters(random_crop(seed), {"hips.per_tile": hips})
     truth = scan.truth()
-    kind = truth["class"].str.partition(".")[0].map(_CLASSES.index).to_numpy(np.float64)
+    kind = np.array([_CLASSES.index(parent(c)) for c in truth["class"].tolist()], np.float64)
     names = ["x_px", "y_px", "radius_px", "particle"]
     is_top = (truth["surface"] == "top").to_numpy(np.float64)
     table = np.column_stack([truth[names].to_numpy(np.float64), is_top, kind])

@@ -23,7 +23,7 @@ from etchscope.ensemble import (
     share_in_pairs,
 )
 from etchscope.foil import BadInput, Scan, as_pits
-from etchscope.foil.types import Floats
+from etchscope.foil.types import Bools, Floats
 from etchscope.imaging import Lighting, Normalisation
 from etchscope.learn import Lights, set_threads
 from etchscope.run.execute import Executor, execute
@@ -173,7 +173,7 @@ def score(
     if searched is None or region is not None:
         searched = find(store, scan, region=region, workers=workers, executor=executor).run
     tiles = _tiles_of(store, record_of, searched, is_whole=region is None)
-    record = {
+    record: dict[str, Any] = {
         "stage": "score",
         "version": version("etchscope"),
         "scan": scan,
@@ -191,7 +191,7 @@ def score(
         "prior": prior if isinstance(prior, str) else dict(prior),
     }
     if loaded.lights.are_planes:
-        record["scale"] = scale_of(store.read_pits(searched))
+        record["planes_scale"] = scale_of(store.read_pits(searched))
     text = json.dumps(record, sort_keys=True)
     run = "run-" + hashlib.sha256(text.encode()).hexdigest()[:16]
     if total is not None:
@@ -342,9 +342,7 @@ def decide(
     inside &= domain.knows_scale(scan.pixel_size_um) and not is_foreign
     decided = model.decided(told, shares).assign(score=told["score"], valid=inside)
     decided = share_in_pairs(decided, partner_rows(pits), model.signal)
-    # The search has seen the whole of a scratch, of which a patch is a piece: it is no candidate.
-    decided.loc[is_mark, [c for c in decided if c not in ("class", "valid")]] = np.nan
-    decided.loc[is_mark, ["class", "valid"]] = [MISC, True]
+    decided = _without_marks(decided, is_mark)
     table = pits.assign(**{str(c): decided[c].to_numpy() for c in decided.columns})
     best = candidate_table(table, pixel_size_um=scan.pixel_size_um, signal=model.signal)
     passed = best[best["valid"] & (best["score"] >= model.working_point.threshold)]
@@ -352,6 +350,16 @@ def decide(
     is_signal = passed["class"] == model.signal
     chosen |= set(passed.loc[is_signal, "partner"].dropna().astype(int))
     return as_pits(table.assign(selected=table["pit"].isin(chosen))), shares, is_foreign
+
+
+def _without_marks(decided: pd.DataFrame, is_mark: Bools) -> pd.DataFrame:
+    """Return decided rows in which marks are misc, and no candidates.
+
+    The search has seen the whole of a scratch, of which a patch is a piece.
+    """
+    valid = decided["valid"].to_numpy(bool) | is_mark
+    out = decided.mask(np.broadcast_to(is_mark[:, None], decided.shape))
+    return out.assign(**{"class": out["class"].mask(is_mark, MISC)}).assign(valid=valid)
 
 
 def ranked_candidates(store: Store, run: str) -> pd.DataFrame:

@@ -1,0 +1,117 @@
+"""The experts' own training, on a few small foils whose finds are the truth."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from etchscope.ensemble import Model
+from etchscope.foil import BadInput
+from etchscope.learn import Lights, Training
+from etchscope.run.experts import ExpertsPlan, judged_at, labelled_finds, taught, trained_experts
+from etchscope.run.lessons import Finds, Lesson
+from etchscope.simulate import Optics, Population, SimulatedScan
+
+PLAN = ExpertsPlan(
+    pictures=6,
+    most=60,
+    folds=2,
+    training=Training(lights="any", network="plain", width=0.4, depth=2, epochs=3, restarts=0),
+)
+
+
+def lesson_of(seed):
+    scan = SimulatedScan(
+        seed, 1, 1, population=Population.of(300, 150), optics=Optics(image_size=(128, 128))
+    )
+    truth = scan.truth()
+    x, y, radius = (truth[c].to_numpy(float) for c in ("x_px", "y_px", "radius_px"))
+    return Lesson(
+        scan.read_tile(1),
+        x,
+        y,
+        radius,
+        (truth["surface"] == "top").to_numpy(),
+        truth["particle"].to_numpy(np.int64),
+        truth["class"].to_numpy(str),
+        scan.marked(1) > 0,
+        scan.optics.pixel_size_um,
+    )
+
+
+def search(lesson, planes):
+    """The truth, and a few places where nothing is."""
+    rng = np.random.default_rng(len(lesson.x_px))
+    surface = np.where(lesson.is_top, "top", "bottom") if planes.given[0] else "unknown"
+    nothing = rng.uniform(0, 127, (12, 2))
+    return Finds(
+        np.r_[lesson.x_px, nothing[:, 0]],
+        np.r_[lesson.y_px, nothing[:, 1]],
+        np.r_[lesson.radius_px, np.full(12, 5.0)],
+        np.r_[np.broadcast_to(surface, lesson.x_px.shape), np.full(12, "unknown")],
+    )
+
+
+@pytest.fixture(scope="module")
+def lessons():
+    return [lesson_of(seed) for seed in range(8)]
+
+
+@pytest.fixture(scope="module")
+def model(lessons):
+    return taught(lessons[:6], search, PLAN, others=lessons[6:])
+
+
+def test_finds_of_every_class_under_ever_other_lights(lessons):
+    told = []
+    labelled = labelled_finds(
+        lessons, search, 40, progress=lambda what, n, of: told.append((what, n, of))
+    )
+    counts = {c: int((labelled.said == c).sum()) for c in ("hip", "top", "bottom", "misc")}
+    assert max(counts.values()) <= 40
+    assert min(counts.values()) > 10
+    assert labelled.patches.lights == Lights.of_planes()
+    assert len({tuple(g) for g in labelled.patches.pixels[:, 8:, 0, 0].tolist()}) > 2
+    assert set(labelled.patches.region) <= set(range(8))
+    assert (labelled.density_per_mm2 > 0).all()
+    assert told == [("Searching random foils", 1, 8)] * 8
+    again = labelled_finds(lessons, search, 40)
+    np.testing.assert_array_equal(again.patches.pixels, labelled.patches.pixels)
+
+
+def test_what_is_taught_takes_any_lights(model):
+    assert model.lights.are_planes
+    assert model.domain.pixel_size_um is None
+    assert model.domain.scale == (0.5, 5.0)
+    assert {"11111", "11100", "00010"} <= set(model.domain.limits)
+    assert model.prior["hip"] == 0.05
+    assert set(model.information["experts"]) == {"hip-top", "hip-bottom", "top-bottom", "pit-misc"}
+    back = Model.from_record(*model.to_record())
+    assert back.domain == model.domain
+
+
+def test_the_working_point_is_at_so_many_false_candidates_a_tile(model, lessons):
+    some = lessons[6:]
+    area = sum(one.area_mm2 for one in some) / (640 * 480 * 0.0064516**2)
+    at = {rate: judged_at(model, some, search, rate / area) for rate in (1, 4)}
+    for rate, point in at.items():
+        assert point.false_per_tile[0] * area == pytest.approx(rate)
+        assert point.false_per_tile[1] < point.false_per_tile[0] < point.false_per_tile[2]
+        assert point.chosen_by == f"{rate / area:g} false candidates a tile of random foils"
+        assert 0 <= point.efficiency[1] <= point.efficiency[0] <= point.efficiency[2] <= 1
+    assert at[4].threshold < at[1].threshold
+    assert at[4].efficiency[0] >= at[1].efficiency[0]
+
+
+def test_where_nothing_is_found_there_is_no_candidate(model, lessons):
+    none = Finds(np.empty(0), np.empty(0), np.empty(0), np.empty(0, "<U7"))
+    point = judged_at(model, lessons[6:], lambda *_: none, 1.0)
+    assert point.efficiency[0] == 0
+    assert point.false_per_tile[0] == 0
+
+
+def test_a_folder_that_holds_something_is_left_alone(tmp_path):
+    (tmp_path / "mine").write_text("text")
+    with pytest.raises(BadInput, match="a new or empty folder for the model, found something"):
+        trained_experts(tmp_path / "work", tmp_path, replace(PLAN, pictures=1))
+    assert not (tmp_path / "work").exists()
