@@ -49,7 +49,9 @@ def finder(maps, **least):
 
 
 def columns(maps, scale=1.0, lighting=LIGHTING, raw=RAW):
-    return find_openings(raw, NORMALISATION, lighting, finder(maps), LearnedConstants(scale))
+    return find_openings(
+        raw, NORMALISATION, lighting, finder(maps), LearnedConstants(scale), FindSettings()
+    )
 
 
 def test_an_opening_is_read_with_its_shape_and_errors():

@@ -35,7 +35,7 @@ def draw_given(rng: np.random.Generator, given: Given) -> Given:
     others = rng.random((n, len(_KEPT))) < np.array(_KEPT)
     left = given * np.concatenate([lamps, others], 1).astype(np.float32)
     out: Given = np.where(left.any(1, keepdims=True), left, given)
-    return out
+    return np.asarray(out, np.float32)
 
 
 def with_given(pixels: NDArray[np.float32], given: Given) -> NDArray[np.float32]:
@@ -43,7 +43,7 @@ def with_given(pixels: NDArray[np.float32], given: Given) -> NDArray[np.float32]
     factor = np.concatenate([given[:, _LIGHT_OF], np.ones_like(given)], 1)
     out = pixels * factor[:, :, None, None]
     out[:, len(PLANES) :] = given[:, :, None, None]
-    return out
+    return np.asarray(out, np.float32)
 
 
 def varied(
@@ -65,7 +65,7 @@ def varied(
     spread = rng.exponential(_NOISE, (len(fewer), 1, 1, 1)).astype(np.float32)
     shape = (len(fewer), 3, *out.shape[2:])
     out[fewer, :3] += spread * rng.standard_normal(shape, np.float32)
-    return out
+    return np.asarray(out, np.float32)
 
 
 def patterns_of(given: Given, *, with_less: bool) -> list[str]:

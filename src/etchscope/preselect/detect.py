@@ -1,6 +1,5 @@
 """The pits of one tile."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +21,7 @@ from etchscope.preselect.remainders import are_remainders
 from etchscope.preselect.settings import FindSettings
 from etchscope.preselect.shapes import measure_discs, measure_fields
 
-__all__ = ["detect", "detect_tiles"]
+__all__ = ["detect"]
 
 _CANCELLED = 2.5
 """A pit whose sign-free signal exceeds the usual one for its gradient by this factor is a pair."""
@@ -182,7 +181,8 @@ def detect(
     Returns
     -------
     DataFrame ``surface, x_px, y_px, radius_px, ellipticity, angle_deg, contrast, entry, exit,
-    hip, flags`` and ``mate``, the row of the other opening of a steep pair, or −1.
+    hip, flags``, ``mate``, the row of the other opening of a steep pair, or −1, and ``covered``,
+    the fraction of the picture round it that pits cover.
 
     Raises
     ------
@@ -190,31 +190,6 @@ def detect(
         recipe.
     """
     return pd.DataFrame(_columns(raw, normalisation, calibration, lighting, settings))
-
-
-def detect_tiles(
-    tiles: Iterable[tuple[int, RawStack]],
-    normalisation: Normalisation,
-    calibration: Calibration,
-    lighting: Lighting,
-    settings: FindSettings,
-) -> pd.DataFrame:
-    """Return the pits of several tiles, one after the other: ``detect`` with a column ``tile``.
-
-    Parameters
-    ----------
-    tiles : number and pictures of each tile, at least one; only one is held at a time.
-
-    Raises
-    ------
-    BadInput : as ``detect``.
-    """
-    parts: list[dict[str, NDArray[Any]]] = []
-    for number, raw in tiles:
-        columns = _columns(raw, normalisation, calibration, lighting, settings)
-        parts.append({**columns, "tile": np.full(len(columns["x_px"]), number)})
-    # One table of many tiles costs as much to make as one of a single tile.
-    return pd.DataFrame({k: np.concatenate([part[k] for part in parts]) for k in parts[0]})
 
 
 def _columns(
@@ -246,6 +221,9 @@ def _columns(
         openings = _resolve(signed, unsigned, gradient, calibration.ratio)
         entry, exit_ = _responses(openings.finds, len(signed), field, calibration, grid)
     shapes = _shapes(openings, view, calibration)
+    for name, size in zip(("y_px", "x_px"), view.limit.shape, strict=True):
+        # An opening that the edge cuts may have its centre beyond it: nothing was seen there.
+        shapes[name] = shapes[name].clip(-0.5, size - 0.5)
     is_on_scratch = scratches[grid.at(openings.finds)]
     flags = _flags(openings, shapes, view.limit.shape, is_on_scratch)
     del shapes["saturated"]
@@ -258,12 +236,14 @@ def _columns(
         "flags": flags,
         "mate": openings.mate,
     }
-    if not np.isfinite(calibration.level):
-        return pits
-    # Rings are thin: here nothing is taken away.
-    whole = views(raw, normalisation, lighting)
-    regions = _regions(whole, openings.finds, calibration, settings)
-    return {name: np.concatenate([pits[name], regions[name]]) for name in pits}
+    if np.isfinite(calibration.level):
+        # Rings are thin: here nothing is taken away.
+        whole = views(raw, normalisation, lighting)
+        regions = _regions(whole, openings.finds, calibration, settings)
+        pits = {name: np.concatenate([pits[name], regions[name]]) for name in pits}
+    reach = reach_px(settings)
+    pits["covered"] = covered_near(share, pits["x_px"], pits["y_px"], grid.image_size, reach)
+    return pits
 
 
 def _regions(

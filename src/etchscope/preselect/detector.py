@@ -76,7 +76,14 @@ class LearnedDetector:
 
     def __call__(self, raw: RawStack) -> Columns:
         """Return the finds of one tile."""
-        columns = find_openings(raw, self.normalisation, self.lighting, self.finder, self.constants)
+        columns = find_openings(
+            raw,
+            self.normalisation,
+            self.lighting,
+            self.finder,
+            self.constants,
+            self.settings,
+        )
         um = np.nan if self.pixel_size_um is None else self.pixel_size_um
         columns["depth_um"] = columns.pop("depth_px") * um
         columns["depth_um_err"] = columns.pop("depth_px_err") * um

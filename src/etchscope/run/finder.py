@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 
 from etchscope.evaluate import match_one_to_one
@@ -41,6 +42,12 @@ SHIPPED = Path(str(files("etchscope"))) / "weights" / "finder"
 _KIND = "finder"
 _TOLERANCE = (2.0, 0.5)
 """A find is an opening nearer than so many pixels, or than that share of its radius."""
+_LEAST_P = 0.4
+"""Probability from which a find counts: recall and precision together are best at half of what
+they then are (Lipton, Elkan & Naryanaswamy 2014, ECML, theorem 1), here 0.8."""
+_LOWEST_MARK = -5.0
+_EVERY = 7
+"""One in so many cells is looked at when the threshold of marks is chosen."""
 _LOWEST = -2.0
 """Log odds below which no find is looked at when thresholds are chosen."""
 _COVERED = 0.6827
@@ -228,7 +235,7 @@ class _Judged:
 
     ``group``: 0 of a known surface, 1 of either. ``pulls``: (n, 5) errors over σ where true.
     ``weight``: of each find, that of its picture, so that crowds do not decide alone;
-    ``openings``: so weighted.
+    ``openings``: so weighted. ``mark``, ``is_marked``: a sample of the cells.
     """
 
     heat: Floats
@@ -237,13 +244,15 @@ class _Judged:
     pulls: Floats
     weight: Floats
     openings: float
+    mark: Floats
+    is_marked: Bools
 
 
 def _judge(
     finder: Finder, samples: Samples, which: str, progress: Callable[[int], None]
 ) -> _Judged:
     """Return what a finder finds on samples under some lights."""
-    parts, openings = [], 0.0
+    parts, cells, openings = [], [], 0.0
     for place in range(len(samples)):
         sample = samples[place]
         drawn = LightDraw(with_lights(sample.lighting, which), False, 1.0, 0.0)
@@ -255,9 +264,13 @@ def _judge(
         matched = _matched(said, surface, true, sample.raw.shape[1])
         parts.append((*matched, np.full(len(matched[0]), weight)))
         openings += here * weight
+        if sample.marked is not None:
+            told = np.column_stack([maps[-1].ravel(), sample.marked[::2, ::2].ravel()])
+            cells.append(told[place % _EVERY :: _EVERY].astype(np.float64))
         progress(1)
     heat, group, is_true, pulls, weights = (np.concatenate([p[k] for p in parts]) for k in range(5))
-    return _Judged(heat, group, is_true > 0, pulls, weights, openings)
+    marks = np.concatenate([*cells, np.empty((0, 2))])
+    return _Judged(heat, group, is_true > 0, pulls, weights, openings, marks[:, 0], marks[:, 1] > 0)
 
 
 def _inside(true: Openings, size: int) -> Bools:
@@ -310,17 +323,19 @@ def _pulls(said: dict[str, Floats], true: Openings, i: Ints, j: Ints) -> Floats:
     return np.column_stack(columns)
 
 
-def _even(judged: _Judged, which: Bools) -> float:
-    """Return the heat at which one of some finds is as likely true as not.
+def _likely(heat: Floats, is_true: Bools, weight: Floats, which: Bools) -> float:
+    """Return the heat at which one of some finds is true with a probability of ``_LEAST_P``.
 
     A logistic regression; 0 where there is nothing to tell it from.
     """
-    heat, is_true = judged.heat[which], judged.is_true[which]
+    heat, is_true = heat[which], is_true[which]
     if len(heat) < _ENOUGH or is_true.all() or not is_true.any():
         return 0.0
-    fit = LogisticRegression(C=1e6).fit(heat[:, None], is_true, judged.weight[which])
+    fit = LogisticRegression(C=1e6).fit(heat[:, None], is_true, weight[which])
     slope, offset = float(fit.coef_[0, 0]), float(fit.intercept_[0])
-    return float(np.clip(-offset / slope, heat.min(), heat.max())) if slope > 0 else 0.0
+    if slope <= 0:
+        return 0.0
+    return float(np.clip((logit(_LEAST_P) - offset) / slope, heat.min(), heat.max()))
 
 
 def _figures(judged: _Judged, which: Bools) -> dict[str, float]:
@@ -337,7 +352,7 @@ def judged_finder(
 ) -> tuple[Finder, dict[str, Any]]:
     """Return a finder with thresholds and errors set on foils it has not seen, and its figures."""
     before = set_threads(2)
-    low = Finder(network, Least(_LOWEST, _LOWEST, _LOWEST, 0.0), dict.fromkeys(_ERRORS, 1.0), "")
+    low = Finder(network, Least(_LOWEST, _LOWEST, _LOWEST, np.inf), dict.fromkeys(_ERRORS, 1.0), "")
 
     def tell(done: int) -> None:
         progress("Judging", done, 2 * len(samples))
@@ -348,8 +363,9 @@ def judged_finder(
     finally:
         set_threads(before)
     known = lit.group == 0
-    lamps, beside = _even(lit, known), _even(lit, ~known)
-    alone = _even(dark, np.ones(len(dark.heat), bool))
+    lamps = _likely(lit.heat, lit.is_true, lit.weight, known)
+    beside = max(_likely(lit.heat, lit.is_true, lit.weight, ~known), lamps)
+    alone = _likely(dark.heat, dark.is_true, dark.weight, np.ones(len(dark.heat), bool))
     over = known & (lit.heat >= lamps)
     pulls = np.abs(lit.pulls[over & lit.is_true])
     if len(pulls) < _ENOUGH:  # a finder that learnt nothing
@@ -361,5 +377,6 @@ def judged_finder(
         "known surface": _figures(lit, over),
         "backlit": _figures(dark, dark.heat >= alone),
     }
-    least = Least(round(lamps, 3), round(beside, 3), round(alone, 3))
+    mark = _likely(lit.mark, lit.is_marked, np.ones(len(lit.mark)), lit.mark > _LOWEST_MARK)
+    least = Least(round(lamps, 3), round(beside, 3), round(alone, 3), round(mark, 3))
     return Finder(network, least, sigma, ""), figures
