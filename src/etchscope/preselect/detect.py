@@ -182,7 +182,8 @@ def detect(
     Returns
     -------
     DataFrame ``surface, x_px, y_px, radius_px, ellipticity, angle_deg, contrast, entry, exit,
-    hip, flags`` and ``mate``, the row of the other opening of a steep pair, or −1.
+    hip, flags``, ``mate``, the row of the other opening of a steep pair, or −1, and ``covered``,
+    the fraction of the picture round it that pits cover.
 
     Raises
     ------
@@ -246,6 +247,9 @@ def _columns(
         openings = _resolve(signed, unsigned, gradient, calibration.ratio)
         entry, exit_ = _responses(openings.finds, len(signed), field, calibration, grid)
     shapes = _shapes(openings, view, calibration)
+    for name, size in zip(("y_px", "x_px"), view.limit.shape, strict=True):
+        # An opening that the edge cuts may have its centre beyond it: nothing was seen there.
+        shapes[name] = shapes[name].clip(-0.5, size - 0.5)
     is_on_scratch = scratches[grid.at(openings.finds)]
     flags = _flags(openings, shapes, view.limit.shape, is_on_scratch)
     del shapes["saturated"]
@@ -258,12 +262,14 @@ def _columns(
         "flags": flags,
         "mate": openings.mate,
     }
-    if not np.isfinite(calibration.level):
-        return pits
-    # Rings are thin: here nothing is taken away.
-    whole = views(raw, normalisation, lighting)
-    regions = _regions(whole, openings.finds, calibration, settings)
-    return {name: np.concatenate([pits[name], regions[name]]) for name in pits}
+    if np.isfinite(calibration.level):
+        # Rings are thin: here nothing is taken away.
+        whole = views(raw, normalisation, lighting)
+        regions = _regions(whole, openings.finds, calibration, settings)
+        pits = {name: np.concatenate([pits[name], regions[name]]) for name in pits}
+    reach = reach_px(settings)
+    pits["covered"] = covered_near(share, pits["x_px"], pits["y_px"], grid.image_size, reach)
+    return pits
 
 
 def _regions(

@@ -22,7 +22,7 @@ _SHARE_WITHOUT_SIGN = 0.3
 _OTHER, _SAME, _ANY = 2.0, 1.2, 2.5
 """How far remainders reach, in radii of the pit: of the other sign, the same, and without sign."""
 _SPARSE, _CROWDED = 0.1, 0.2
-"""Covered fractions from which unrelated pits are to be reckoned with, and as many as remainders."""
+"""Covered fractions up to which unrelated pits are rare, and from which they are as many."""
 _LARGEST = 0.92
 """Finds larger than this share of the largest radius have no size: of those beside a stronger pit
 1 in 20 is true at 300 pits a tile, 1 in 6 at 1,000, so that they are remainders anywhere."""

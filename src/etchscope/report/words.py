@@ -237,7 +237,7 @@ def pair_rows_html(pairs: pd.DataFrame, pictures: list[bytes], pixel_size_um: fl
                 f"{row['x_mm']:.3f}, {row['y_mm']:.3f}" if known else "–",
                 f"{row['pair_dx_px']:+.1f}, {row['pair_dy_px']:+.1f}",
                 f"{far:.0f}" if in_um else f"{far:.1f}",
-                f"{row['pair_p']:.2g}",
+                f"{row['pair_p']:.2g}" if np.isfinite(row["pair_p"]) else "split find",
                 *(f"{row[k]:.1f}" for k in ("entry", "exit", "hip")),
                 ", ".join(name for bit, name in names.items() if int(row["flags"]) & bit),
             )
@@ -246,9 +246,13 @@ def pair_rows_html(pairs: pd.DataFrame, pictures: list[bytes], pixel_size_um: fl
 
 
 def _below(pits: pd.DataFrame, cut: float) -> tuple[int, float]:
-    """Return the pairs with pair_p up to a cut, and the most that unrelated pits would make."""
-    entries = int((pits["surface"] == "top").sum())
-    return int((pairs_of(pits)["pair_p"] <= cut).sum()), entries * cut
+    """Return the pairs with pair_p up to a cut, and the most that unrelated pits would make.
+
+    Pairs that were split from one find have no pair_p and do not count, nor do their entry pits.
+    """
+    pairs = pairs_of(pits)
+    entries = int((pits["surface"] == "top").sum()) - int(pairs["pair_p"].isna().sum())
+    return int((pairs["pair_p"] <= cut).sum()), entries * cut
 
 
 def _percent(value: float) -> str:
