@@ -84,6 +84,7 @@ def empty_noise():
     return _constants(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pits", [100, 1000, 3000])
 def test_pits_do_not_enter_the_noise(empty_noise, pits):
     np.testing.assert_allclose(_constants(pits), empty_noise, rtol=0.1)
