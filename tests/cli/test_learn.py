@@ -1,4 +1,5 @@
 import json
+import re
 import shlex
 import shutil
 from dataclasses import replace
@@ -248,6 +249,52 @@ def take_bytes():
     return taken
 
 
+def test_train_on_any_lights_unless_told_otherwise(own, capsys):
+    words = ["--class", "hip", "--class", "top"]
+    assert run("train", own.path, "--name", "own", *QUICK, *words) == 0
+    card = own.load_model("own")[1]
+    assert card["experts"]["hip-top"][0]["training"]["lights"] == "any"
+    assert card["domain"]["scale"] == [0.5, 5.0]
+    assert "own: " in capsys.readouterr().out
+
+
+def test_train_on_random_foils_says_what_came_of_it(tmp_path, capsys, monkeypatch):
+    asked = {}
+
+    def trained_experts(work, output, plan, *, seed, progress):
+        asked.update(work=work, output=output, plan=plan, seed=seed)
+        progress("Drawing random foils", 32, 64)
+        progress("Training", 1, 12)
+        point = {
+            "threshold": 1.5,
+            "chosen_by": "1 false candidates a tile of random foils",
+            "measured_on": "9 random foils",
+            "efficiency": [0.5, 0.4, 0.6],
+        }
+        information = {"labels": {"hip": 3}, "experts": {"hip-top": {"balanced_accuracy": 0.9}}}
+        return {"information": information, "working_point": point}
+
+    monkeypatch.setattr("etchscope.run.experts.trained_experts", trained_experts)
+    words = ["--random-foils", "-o", tmp_path / "experts", "--work", tmp_path, "--seed", "4"]
+    assert run("train", *words, "--pictures", "64") == 0
+    out = capsys.readouterr().out
+    assert "hip-top        balanced accuracy 90.00 %" in out
+    assert "score 1.50 at 1 false candidates a tile of random foils, efficiency 50.0 % " in out
+    assert (asked["seed"], asked["plan"].pictures, asked["plan"].judged) == (4, 64, 16)
+    assert (asked["work"], asked["output"]) == (tmp_path, tmp_path / "experts")
+
+
+def test_train_refuses_what_is_missing(own, tmp_path, capsys):
+    assert "--name: expected a name for the model" in refused(capsys, "train", own.path)
+    assert "STORE: expected a store with labels" in refused(capsys, "train", "--name", "a")
+    words = ["train", "--random-foils"]
+    assert "-o: expected a folder, with --random-foils" in refused(capsys, *words)
+    words += ["-o", tmp_path / "new"]
+    assert "--work: expected a folder" in refused(capsys, *words)
+    text = "expected no store with --random-foils"
+    assert text in refused(capsys, "train", own.path, *words[1:], "--work", tmp_path)
+
+
 # run ----------------------------------------------------------------------------------------
 
 
@@ -270,6 +317,25 @@ def test_run_on_a_store_tells_what_it_decided(own, tmp_path, capsys):
     assert selected / 3 < ranked["selected"].sum() <= selected
     assert run(*words) == 0
     assert capsys.readouterr().out.endswith(f"{name}, done before\n")
+
+
+def test_run_without_a_model_takes_the_package_s_own(
+    directory, exported, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("etchscope.run.experts.SHIPPED", exported)
+    pits, sheet = tmp_path / "pits.csv", tmp_path / "sheet"
+    assert run("run", directory, "-o", pits, "--sheet", sheet) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[-1] == str(sheet / "index.html")
+    table = pd.read_csv(pits)
+    candidates = int(re.search(r"selected as (\d+) candidates", out)[1])
+    assert len(list(sheet.glob("candidate_*.png"))) == candidates > 10
+    assert table["score"].notna().all()
+
+
+def test_run_without_a_model_where_none_came_with_the_package(own, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("etchscope.run.experts.SHIPPED", tmp_path / "none")
+    assert "none" in refused(capsys, "run", own.path)
 
 
 def test_run_tells_a_program(own, capsys):

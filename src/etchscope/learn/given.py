@@ -51,6 +51,8 @@ def varied(
 ) -> NDArray[np.float32]:
     """Return patches of planes as other lights and another contrast would have given them.
 
+    All of them are moved by up to a pixel as well: a find lies no nearer to its pit's middle.
+
     Parameters
     ----------
     pixels : (n, 13, y, x).
@@ -65,7 +67,10 @@ def varied(
     spread = rng.exponential(_NOISE, (len(fewer), 1, 1, 1)).astype(np.float32)
     shape = (len(fewer), 3, *out.shape[2:])
     out[fewer, :3] += spread * rng.standard_normal(shape, np.float32)
-    return np.asarray(out, np.float32)
+    y, x = rng.integers(0, 3, 2)
+    more = ((0, 0), (0, 0), (1, 1), (1, 1))
+    height, width = out.shape[2:]
+    return np.pad(out, more, mode="edge")[:, :, y : y + height, x : x + width]
 
 
 def patterns_of(given: Given, *, with_less: bool) -> list[str]:

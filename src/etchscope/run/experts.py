@@ -58,6 +58,9 @@ _LOWEST = -20.0
 _JUDGED = 9000
 """Added to the seed of the foils on which the working point is chosen."""
 
+_TRAINING = Training(lights="any", batch=64, epochs=16, patience=8, learnt=0.55, restarts=1)
+"""On foils of every kind no expert is as sure as on one kind, and is no failure for that."""
+
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much was just done, and how much there is."""
 
@@ -71,15 +74,17 @@ class ExpertsPlan:
     """How experts are trained on random foils.
 
     ``pictures``: foils to learn from; ``judged``: others, on which the working point is chosen, at
-    ``false_per_tile``; ``most``: finds a class; ``folds``; ``prior``: what probabilities assume.
+    ``false_per_tile`` where there are no more than ``judged_densest`` openings a tile; ``most``:
+    finds a class; ``folds``; ``prior``: what probabilities assume.
     """
 
     pictures: int = 1024
     judged: int = 256
     most: int = 3000
     folds: int = 3
-    training: Training = field(default_factory=lambda: Training(lights="any", batch=64))
+    training: Training = _TRAINING
     false_per_tile: float = 1.0
+    judged_densest: float = 1000.0
     prior: Mapping[str, float] = field(
         default_factory=lambda: {"hip": 0.05, "top": 0.4, "bottom": 0.4, "misc": 0.15}
     )
@@ -127,7 +132,8 @@ def trained_experts(
     try:
         search = search_with(finder)
         model = taught(lessons, search, plan, others=judged, seed=seed, progress=progress)
-        point = judged_at(model, judged, search, plan.false_per_tile, progress)
+        sparse = Lessons.of(judged.paths, plan.judged_densest)
+        point = judged_at(model, sparse, search, plan.false_per_tile, progress)
     finally:
         set_threads(before)
     told = {**model.information, "finder": finder.digest[:64]}
@@ -317,7 +323,7 @@ def _point(
         threshold,
         f"{false_per_tile:g} false candidates a tile of random foils",
         f"{pictures} random foils not learnt from, {tiles:.1f} tiles of {REFERENCE_TILE_MM2:.2f} "
-        f"mm², {len(best)} pairs",
+        f"mm² with {len(best)} pairs",
         (found.value, found.low, found.high),
         per_tile,
         per_cm2,  # type: ignore[arg-type]

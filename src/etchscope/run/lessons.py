@@ -13,8 +13,9 @@ from etchscope.foil import parent
 from etchscope.foil.types import Bools, Floats, Ints, RawStack
 from etchscope.imaging import Lighting, Planes
 from etchscope.preselect.learned import Finder, read_openings
-from etchscope.run.school import SHARD, draw_shards, grey_levels, random_crop
+from etchscope.run.school import SHARD, SIZE_PX, draw_shards, grey_levels, random_crop
 from etchscope.simulate import SimulatedScan, with_parameters
+from etchscope.simulate.populations import REFERENCE_TILE_MM2
 from etchscope.store.arrays import read_rows, write_arrays
 
 __all__ = ["Finds", "Lesson", "Lessons", "Search", "classes_of", "draw_lessons", "search_with"]
@@ -22,8 +23,8 @@ __all__ = ["Finds", "Lesson", "Lessons", "Search", "classes_of", "draw_lessons",
 _CLASSES = ("hip", "top", "bottom", "maybe")
 _HIPS = (5.0, 40.0)
 """Signal a tile, least and most: rarer signal would need more pictures."""
-_MOST = 4000
-"""Openings in a picture; where more are, nothing is told apart."""
+_DENSEST = 3000
+"""Openings a tile of 12.79 mm²; where more are, nothing is told apart."""
 _SIGNAL_PX = 6.0
 """A find nearer than this to signal is signal."""
 _PARTNER_PX = 20.0
@@ -202,14 +203,15 @@ class Lessons:
     places: tuple[tuple[int, int], ...]
 
     @classmethod
-    def of(cls, paths: Sequence[Path]) -> "Lessons":
-        """Return the foils of some files."""
-        places = [
-            (k, i)
-            for k, path in enumerate(paths)
-            for i, n in enumerate(read_rows(path, "counts", 0, SHARD).tolist())
-            if n <= _MOST
-        ]
+    def of(cls, paths: Sequence[Path], densest: float = _DENSEST) -> "Lessons":
+        """Return the foils of some files, those of more openings a reference tile left out."""
+        places = []
+        for k, path in enumerate(paths):
+            counts, sizes = (
+                read_rows(path, name, 0, SHARD) for name in ("counts", "pixel_size_um")
+            )
+            area = (SIZE_PX * sizes / 1000) ** 2 / REFERENCE_TILE_MM2
+            places += [(k, int(i)) for i in np.flatnonzero(counts <= densest * area)]
         return cls(tuple(paths), tuple(places))
 
     def __len__(self) -> int:
