@@ -4,7 +4,7 @@ import sys
 import pytest
 
 import etchscope
-from etchscope.preselect.find import find_pits
+from etchscope.api import find_pits
 from etchscope.preselect.settings import FindSettings
 from etchscope.store import Store
 
@@ -42,6 +42,8 @@ def test_the_import_loads_nothing_heavy():
     assert _loaded("dir(etchscope)") == set()
 
 
-def test_the_search_of_an_array_needs_no_store():
-    assert _loaded("etchscope.find_pits") <= {"cv2", "pandas"}
+def test_the_search_of_an_array_loads_the_network_and_no_figures():
+    loaded = _loaded("etchscope.find_pits")
+    assert "torch" in loaded
+    assert not {"matplotlib", "uvicorn"} & loaded
     assert "zarr" in _loaded("etchscope.Store")
