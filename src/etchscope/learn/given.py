@@ -33,9 +33,10 @@ def draw_given(rng: np.random.Generator, given: Given) -> Given:
     n = len(given)
     lamps = np.array(_LAMPS)[rng.choice(len(_LAMPS), n, p=_SHARES)]
     others = rng.random((n, len(_KEPT))) < np.array(_KEPT)
-    left = given * np.concatenate([lamps, others], 1).astype(np.float32)
-    out: Given = np.where(left.any(1, keepdims=True), left, given)
-    return out
+    left: Given = given * np.concatenate([lamps, others], 1).astype(np.float32)
+    none = ~left.any(1)
+    left[none] = given[none]
+    return left
 
 
 def with_given(pixels: NDArray[np.float32], given: Given) -> NDArray[np.float32]:
