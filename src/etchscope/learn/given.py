@@ -42,7 +42,7 @@ def draw_given(rng: np.random.Generator, given: Given) -> Given:
 def with_given(pixels: NDArray[np.float32], given: Given) -> NDArray[np.float32]:
     """Return (n, 13, y, x) planes without the lights that are not given."""
     factor = np.concatenate([given[:, _LIGHT_OF], np.ones_like(given)], 1)
-    out = pixels * factor[:, :, None, None]
+    out: NDArray[np.float32] = pixels * factor[:, :, None, None]
     out[:, len(PLANES) :] = given[:, :, None, None]
     return out
 
