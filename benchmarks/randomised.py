@@ -39,6 +39,8 @@ def told(scan: SimulatedScan) -> dict[str, float]:
         "sheet": scan.sheet,
         "optics": o,
         "stage": scan.stage,
+        "surface": scan.surface,
+        "camera": scan.camera,
     }
     out = {}
     for name in RANGES:

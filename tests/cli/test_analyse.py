@@ -434,3 +434,53 @@ def test_the_temporary_store_goes_away(scans, tmp_path, monkeypatch):
     (tmp_path / "tmp").mkdir()
     assert run("find", scans / "front") == 0
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+CORNER = [[-1, -1], [0, -1], [0, 1], [-1, 1]]
+
+
+def test_a_mask_is_kept_with_the_scan_and_can_be_forgotten(store, tmp_path, capsys):
+    mask = tmp_path / "mask.json"
+    mask.write_text(json.dumps(CORNER))
+    assert main(["find", str(store), "--mask", str(mask)]) == 0
+    kept = Store.open(store).mask(NAME)
+    # The foil's origin is the first tile's centre: half of that tile lies inside.
+    scan = Store.open(store).scan(NAME)
+    assert kept.of_tile(scan, 1).mean() == pytest.approx(0.5, abs=0.01)
+    assert main(["find", str(store)]) == 0
+    assert Store.open(store).mask(NAME).digest == kept.digest
+    assert main(["find", str(store), "--no-mask"]) == 0
+    assert Store.open(store).mask(NAME) is None
+    capsys.readouterr()
+    assert main(["find", str(store), "--no-mask", "--mask", str(mask)]) == 2
+    assert "--no-mask: expected no --mask beside it" in capsys.readouterr().err
+
+
+def test_a_mask_that_fits_one_scan_only_changes_none(store, tmp_path, capsys):
+    Image.fromarray(simulated().read_tile(1)[8, :64, :80]).save(tmp_path / "zz.png")
+    assert main(["add", str(store), str(tmp_path / "zz.png")]) == 0
+    mask = tmp_path / "mask.png"
+    Image.fromarray(np.full(SIZE, 255, np.uint8)).save(mask)
+    capsys.readouterr()
+    assert main(["find", str(store), "--mask", str(mask)]) == 2
+    error = capsys.readouterr().err
+    assert f"{mask}: expected 80 × 64 pixels, the size of a tile, found 128 × 96" in error
+    opened = Store.open(store)
+    assert [opened.mask(name) for name in opened.scans()] == [None, None]
+    assert main(["find", str(store), "--scan", NAME, "--mask", str(mask)]) == 0
+    assert opened.mask("zz-front") is None
+    assert opened.mask(NAME) is not None
+
+
+def test_plain_pictures_take_a_mask(tmp_path, capsys):
+    Image.fromarray(simulated().read_tile(1)[8]).save(tmp_path / "p.png")
+    white = np.zeros(SIZE, np.uint8)
+    white[:, :64] = 255
+    Image.fromarray(white).save(tmp_path / "mask.png")
+    Image.fromarray(white[:50]).save(tmp_path / "small.png")
+    picture, mask = str(tmp_path / "p.png"), str(tmp_path / "mask.png")
+    assert main(["find", picture, "--mask", mask]) == 0
+    capsys.readouterr()
+    assert main(["find", picture, "--mask", str(tmp_path / "small.png")]) == 2
+    expected = "small.png: expected 128 × 96 pixels, the size of a tile, found 128 × 50 pixels"
+    assert expected in capsys.readouterr().err

@@ -152,3 +152,15 @@ def test_a_montage_by_options(tmp_path, store, capsys):
     assert main([*words, "--rows", "2", "--columns", "3", "--pixel-size-um", "2"]) == 0
     scan = Store.open(store).scan("sheet-front")
     assert (len(scan.tiles), scan.image_size, scan.pixel_size_um) == (6, (9, 9), 2.0)
+
+
+def test_a_mask_is_kept_with_what_is_added(store, pictures, tmp_path, capsys):
+    mask = tmp_path / "mask.json"
+    mask.write_text("[[0, 0], [5, 0], [0, 5]]")
+    assert main(["add", str(store), str(pictures), "--mask", str(mask)]) == 0
+    assert f"searched where {mask} says" in capsys.readouterr().out
+    opened = Store.open(store)
+    assert opened.mask(opened.scans()[0]) is not None
+    mask.write_text("[[0, 0], [5, 0]]")
+    assert main(["add", str(store), str(pictures), "--mask", str(mask)]) == 2
+    assert "three or more corners, or several, found 2 corners" in capsys.readouterr().err

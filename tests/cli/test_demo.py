@@ -1,7 +1,7 @@
-import json
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from etchscope import simulate
@@ -42,28 +42,31 @@ def test_the_demo_leaves_a_scan_a_store_tables_and_a_report(tmp_path, capsys, tw
         "store",
         "pits.csv",
         "truth.csv",
+        "candidates.csv",
+        "candidates",
         "report",
     }
     assert f"Open the report: {folder / 'report' / 'report.html'}" in out
-    assert (folder / "report" / "report.html").is_file()
+    assert "The best" in (folder / "report" / "report.html").read_text()
+    assert (folder / "candidates" / "index.html").is_file()
     store = Store.open(folder / "store")
     assert store.scans() == ["demo-front"]
     assert store.check() == []
     pits, truth = read_table(folder / "pits.csv"), read_table(folder / "truth.csv")
     assert pits["run"].unique().tolist() == [store.latest_run("demo-front")]
-    assert f"{len(pits)} pits; truth.csv: {len(truth)} true openings" in out
+    assert f"{len(pits)} rows; truth.csv: {len(truth)} true openings" in out
     assert truth["pit"].is_unique
     assert {"hip", "top", "bottom"} <= set(truth["class"])
     told = re.search(r"efficiency ([\d.]+) %.*purity ([\d.]+) %", out)
     assert told is not None
-    tables = ["--truth", folder / "truth.csv", "--found", folder / "pits.csv"]
-    options = ["--rule", "one-to-one", "--tolerance-mm", 6 * 6.4516e-3, "--json"]
-    assert main(["evaluate", *map(str, tables), *map(str, options)]) == 0
-    score = json.loads(capsys.readouterr().out)
-    # Scratches, fibres and dust cost purity.
-    for value, name, least in zip(told.groups(), ("efficiency", "purity"), (85, 70), strict=True):
-        assert float(value) == pytest.approx(100 * score[name]["value"], abs=0.06)
+    # The foil is as rough as the experiment's: many a pit hardly shows.
+    for value, least in zip(told.groups(), (60, 60), strict=True):
         assert float(value) > least
+    best = read_table(folder / "candidates.csv")
+    signal = truth[truth["class"] == "hip"][["x_mm", "y_mm"]].to_numpy()
+    place = best[["x_mm", "y_mm"]].head(5).to_numpy()
+    apart = np.hypot(*(place[:, None] - signal[None]).transpose(2, 0, 1)).min(axis=1)
+    assert (apart < 10 * 6.4516e-3).sum() >= 4
 
 
 @pytest.mark.slow

@@ -551,3 +551,18 @@ def test_another_signal_than_hip(own, learnt, capsys):
     assert "p_rod" in head
     assert "p_hip" not in head
     assert Path(own.path, "models", "rods").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--finder", "--work", "w"], "-o: expected a folder"),
+        (["--finder", "-o", "o"], "--work: expected a folder"),
+        (["--finder", "-o", "o", "--work", "w", "--start", "none"], "the folder of a finder"),
+        (["store", "--random-foils", "-o", "o", "--work", "w"], "no store with --random-foils"),
+        (["--name", "first"], "a store with labels"),
+    ],
+)
+def test_a_training_on_drawn_foils_says_what_it_lacks(capsys, options, expected):
+    assert main(["train", *options]) == 2
+    assert expected in capsys.readouterr().err

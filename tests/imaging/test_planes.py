@@ -110,3 +110,13 @@ def test_a_scale_resamples():
     got = light_planes(RAW, NORMALISATION, LIGHTING, scale=2.0)
     assert got.pictures.shape == (8, 64, 64)
     assert light_planes(RAW, NORMALISATION, LIGHTING, scale=0.5).pictures.shape == (8, 256, 256)
+
+
+def test_lights_are_left_out_as_far_as_something_remains():
+    few = LIGHTING.without([0, 3, 9])
+    assert few.directional.tolist() == [1, 2, 4, 5, 6, 7]
+    assert few.azimuths_deg.tolist() == LIGHTING.azimuths_deg[[1, 2, 4, 5, 6, 7]].tolist()
+    assert (few.dark.tolist(), few.bright.tolist()) == ([8], [])
+    assert LIGHTING.without(range(2, 8)).directional.tolist() == list(range(8))
+    backlit = Lighting(np.empty(0, np.int64), np.empty(0), 1, np.array([0]), np.empty(0, np.int64))
+    assert backlit.without([0]).dark.tolist() == [0]

@@ -174,10 +174,9 @@ def test_calibration_has_an_identity(foil, fit):
     assert (calibration.presence_noise > 0).all()
 
 
-@pytest.mark.xfail(strict=True, reason="1.67 times at the largest radius: steep pits leave more")
 def test_noise_does_not_grow_with_the_pits(fit):
     crowded = _fit(_foil(200, 0))[1]
-    assert (crowded.field_noise < 1.6 * fit[1].field_noise).all()
+    np.testing.assert_allclose(crowded.field_noise, fit[1].field_noise, rtol=0.15)
 
 
 def test_a_stack_that_does_not_fit_is_refused(foil, fit):

@@ -195,7 +195,6 @@ EIGHT = (67.5 + 45 * np.arange(8)).tolist()
         (FLAT[:, :15], {"azimuths_deg": EIGHT}, "at least 16 px"),
         (FLAT[:0], {}, "at least 16 px"),
         (FLAT[None], {}, r"found \(1, 10, 20, 24\)"),
-        (FLAT[0] > 3, {}, "grey levels"),
         (FLAT[0].astype(complex), {}, "grey levels"),
         (np.where(FLAT[0] > 3, np.nan, 1.0), {}, "grey levels"),
         (-FLAT[0].astype(float), {}, "grey levels"),

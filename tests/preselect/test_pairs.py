@@ -1,7 +1,18 @@
 import numpy as np
 import pytest
+from scipy.stats import poisson
 
+from etchscope.imaging import Recipe, fit_normalisation
+from etchscope.preselect import (
+    ClassicalDetector,
+    FindSettings,
+    Lighting,
+    calibrate,
+    complete,
+    detect_tiles,
+)
 from etchscope.preselect.pairs import pair_by_geometry
+from etchscope.simulate import Population, SimulatedScan
 
 REACH = 20.0
 NONE = np.empty((0, 2), np.int64)
@@ -57,7 +68,7 @@ def test_known_pairs_are_kept_whatever_their_neighbours():
     assert _pair(entries, exits, known=[(0, 1)])[0] == [(0, 1), (1, 0)]
     far, chance = _pair(entries, exits, known=[(0, 2)])  # even beyond the reach
     assert far == [(0, 2), (1, 1)]
-    assert np.isfinite(chance).all()
+    assert np.isnan(chance).tolist() == [True, False]  # split from one find: no chance
 
 
 def test_chance_grows_with_density_and_distance():
@@ -134,3 +145,22 @@ def test_no_entries_or_no_exits(entries, exits):
 
 def test_nothing_is_near():
     assert _pair([(0, 0)], [(100, 0)])[0] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("pits", "seed"), [(100, 31), (300, 32)])
+def test_a_foil_without_signal_has_the_pairs_of_chance(pits, seed):
+    """27 pairs had p ≤ 0.01 where 5.2 were to be expected at most."""
+    foil = SimulatedScan(seed=seed, columns=4, rows=3, population=Population.of(pits, 0))
+    stacks = {t.number: foil.read_tile(t.number) for t in foil.scan.tiles}
+    normalisation = fit_normalisation(list(stacks.values()), Recipe())
+    lighting, settings = Lighting.of_scan(foil.scan), FindSettings()
+    calibration = calibrate(list(stacks.values())[:8], normalisation, lighting, settings)
+    detector = ClassicalDetector(normalisation, calibration, lighting, settings)
+    found = detect_tiles(stacks.items(), detector).table
+    table, _ = complete(found, foil.scan, settings)
+    entries = table[table["surface"] == "top"]
+    split = (entries["partner"].notna() & entries["pair_p"].isna()).sum()
+    low, high = poisson.interval(0.95, 0.01 * (len(entries) - split))
+    assert split > 5
+    assert low <= (entries["pair_p"] <= 0.01).sum() <= high

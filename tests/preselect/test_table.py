@@ -23,7 +23,7 @@ def _partners_are_mutual(pits):
     other = pits.loc[paired["partner"].astype(int)]
     assert other["partner"].astype(int).tolist() == paired["pit"].tolist()
     for column in ("entry", "exit", "hip", "pair_dx_px", "pair_dy_px", "pair_p"):
-        assert other[column].tolist() == paired[column].tolist()
+        np.testing.assert_array_equal(other[column], paired[column])
     assert {*zip(paired["surface"], other["surface"], strict=True)} <= {
         ("top", "bottom"),
         ("bottom", "top"),
@@ -119,6 +119,8 @@ def test_steep_pairs_stay_pairs_after_merging(make_scan, make_found):
     steep = pits[has_flag(pits, PitFlag.STEEP_PAIR)]
     assert len(steep) == 2
     assert steep["partner"].tolist() == steep["pit"].tolist()[::-1]
+    assert steep["pair_p"].isna().all()  # split from one find: no density of others tells
+    assert steep["hip"].tolist() == [9, 9]
     _partners_are_mutual(pits)
 
 

@@ -104,3 +104,16 @@ def test_the_identity_shows_nested_keys_and_cuts_long_lists(make, counts):
     assert "(20 in all)" in html
     assert "6 of 64 × 48 px" in html
     assert "raw" not in html
+
+
+def test_pairs_split_from_one_find_do_not_count_beside_chance(make):
+    """They have no pair_p, which stood as 0 where chance made none of them."""
+    pits = make().pits
+    pairs = (pits["surface"] == "top") & (pits["pit"] % 2 == 0)
+    known = pits["pair_p"].where(~(pairs | pits["partner"].isin(pits.loc[pairs, "pit"])))
+    told = pair_title(pits.assign(pair_p=known))
+    left = known[pits["surface"] == "top"].notna().sum()
+    assert 0 < left < 60
+    good = int((known[pits["surface"] == "top"] <= 0.01).sum())
+    assert told.startswith(f"{good} pair")
+    assert f"would make {0.01 * left:.2g} at most" in told

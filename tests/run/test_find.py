@@ -298,7 +298,7 @@ def test_excluding_a_tile_changes_the_run_and_not_the_fit(small, calm):
     assert second.tiles == 9
     other = small.run_record(second.run)
     assert other["tiles"] == [1, 2, 3, 5, 6, 7, 8, 9, 10]
-    for same in ("normalisation", "calibration", "scan_digest", "settings", "version"):
+    for same in ("normalisation", "finder", "scale", "scan_digest", "settings", "version"):
         assert other[same] == record[same]
     assert {p.name: p.read_bytes() for p in (small.path / "fits").iterdir()} == fits
     measured = ["tile", "surface", "x_px", "y_px", "radius_px", "contrast"]
@@ -318,7 +318,7 @@ def test_a_fit_made_without_a_tile_is_kept_when_it_comes_back(small):
     second = small.run_record(find(small, NAME, executor="inline").run)
     assert second["tiles"] == list(range(1, 11))
     assert second["normalisation"] == first["normalisation"]
-    assert second["calibration"] == first["calibration"]
+    assert second["scale"] == first["scale"]
 
 
 def test_the_run_s_name_is_made_of_all_that_decides_its_bytes(
@@ -352,8 +352,15 @@ def test_the_record_is_read_back_from_a_worker_s_part_and_from_the_disk(
     with pytest.raises(InterruptedError, match="stopped"):
         find(small, NAME, executor="processes")
     parts = Store.open(small.path).parts(calm[0].run)
+    height, width = small.scan(NAME).image_size
     assert parts == {
-        i: {"scan": NAME, "tiles": tiles}
+        i: {
+            "scan": NAME,
+            "tiles": tiles,
+            "usable_px": [height * width] * len(tiles),
+            "off_foil": 0,
+            "left_out": [],
+        }
         for i, tiles in enumerate([[1, 2, 3], [4, 5, 6], [7, 8, 9], [10]])
     }
     for index, record in parts.items():
@@ -382,10 +389,14 @@ def test_the_record_is_read_back_from_a_worker_s_part_and_from_the_disk(
             "recipe": normalisation.recipe.digest,
             "fit": normalisation.digest,
         },
-        "calibration": record["calibration"],
+        "mask": None,
+        "finder": record["finder"],
+        "scale": 1.0,
+        "usable_px": [height * width] * 10,
+        "left_out": [],
         "counts": report.counts,
     }
-    assert len(record["calibration"]) == 16
+    assert len(record["finder"]) == 16
     assert read_record(folder / "pits.parquet")["record"] == record
     pits = small.read_pits(report.run)
     assert set(pits["run"]) == {report.run}

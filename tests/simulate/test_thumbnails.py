@@ -2,11 +2,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from etchscope.foil import BadInput
 from etchscope.simulate import preset
 from etchscope.simulate.thumbnails import (
     THUMBNAIL_PX,
+    hamming_weights,
     hip_thumbnails,
     thumbnail_statistics,
 )
@@ -62,3 +64,10 @@ def test_the_experiment_s_preset_has_the_real_depth_over_texture(foil, channels)
     assert told.depth == pytest.approx(WANTED, rel=0.1)
     assert told.correlation == pytest.approx(0.64, rel=0.1)
     assert told.bright_centres == pytest.approx(0.5, abs=0.1)
+
+
+def test_thumbnails_are_made_small_as_pillow_does():
+    patch = np.random.default_rng(0).normal(100, 20, (28, 28)).astype(np.float32)
+    expected = np.asarray(Image.fromarray(patch).resize((16, 16), Image.Resampling.HAMMING))
+    weights = hamming_weights(28, 16)
+    assert np.abs(weights @ patch @ weights.T - expected).max() < 1e-3

@@ -6,8 +6,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from etchscope.foil import COLUMNS, BadInput, MachineFailed, as_pits, flag_legend
-from etchscope.store import products
+from etchscope.foil import COLUMNS, BadInput, MachineFailed, Mask, as_pits, flag_legend
+from etchscope.store import Store, products
 
 PITS = as_pits(
     {
@@ -209,3 +209,23 @@ def test_a_failed_commit_leaves_the_store_as_it_was(store, take_snapshot, monkey
     with pytest.raises(MachineFailed, match="full"):
         store.commit_run("r1", "F1-front", PITS, {})
     assert take_snapshot(store.path) == before
+
+
+def test_a_scan_keeps_its_mask_and_remembers_earlier_ones(store):
+    (name, *_) = store.scans()
+    assert store.mask(name) is None
+    one = Mask(polygons=(np.array([[0, 0], [1, 0], [0, 1.0]]),))
+    other = Mask(pictures=np.ones((1, 3, 4), bool))
+    store.set_mask(name, one)
+    store.set_mask(name, other)
+    assert Store.open(store.path).mask(name).digest == other.digest
+    assert store.mask(name, one.digest).digest == one.digest
+    store.set_mask(name, other)
+    store.set_mask(name, None)
+    assert store.mask(name) is None
+    assert store.mask(name, other.digest).digest == other.digest
+    assert [f for f in store.check() if f.severity == "damaged"] == []
+    with pytest.raises(BadInput, match="expected a mask of the store, found mask 0123"):
+        store.mask(name, "0123")
+    with pytest.raises(BadInput, match="none"):
+        store.set_mask("none", one)

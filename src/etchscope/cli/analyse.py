@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,19 +15,35 @@ import typer
 from pydantic import ValidationError
 
 from etchscope.cli.progress import progress_bar
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, PitFlag, has_flag
 from etchscope.foil.types import Floats
-from etchscope.ingest import Overrides, add, group_paths
+from etchscope.ingest import Overrides, add, group_paths, read_mask
 from etchscope.ingest.scan_json import read_json
 from etchscope.preselect import FindSettings
 from etchscope.run import Executor, FindReport, find
 from etchscope.store import Store
 from etchscope.store.tables import write_table
 
-__all__ = ["COMMANDS", "opened_paths", "polygon_of", "require_output"]
+_MISFITS = 0.2
+"""Share of pits at the limits of size from which these are said to be wrong."""
+
+__all__ = ["COMMANDS", "MaskFile", "NoMask", "opened_paths", "polygon_of", "require_output"]
+
+MaskFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--mask",
+        metavar="FILE",
+        help="JSON polygons, in foil mm or without a scale in px, or a picture (white: search), "
+        "of where to search; kept with the scan.",
+    ),
+]
+NoMask = Annotated[
+    bool, typer.Option("--no-mask", help="Forget the scan's mask and search all of it.")
+]
 
 
-def _settings(values: dict[str, float | None]) -> FindSettings:
+def _settings(values: dict[str, Any]) -> FindSettings:
     given = {name: value for name, value in values.items() if value is not None}
     try:
         return FindSettings.model_validate(given)
@@ -71,13 +87,27 @@ def require_output(path: Path | None) -> None:
 
 
 @contextmanager
-def opened_paths(paths: list[Path], overrides: Overrides, *, skip_bad: bool) -> Iterator[Store]:
-    """Yield the store given, or one for this search only, made of the pictures given."""
+def opened_paths(
+    paths: list[Path],
+    overrides: Overrides,
+    *,
+    skip_bad: bool,
+    mask: Path | None = None,
+    no_mask: bool = False,
+) -> Iterator[Store]:
+    """Yield the store given, or one for this search only, made of the pictures given.
+
+    A mask becomes that of the scan to be searched, or of all scans.
+    """
+    if mask is not None and no_mask:
+        raise BadInput("--no-mask", "no --mask beside it", str(mask))
     if len(paths) == 1 and (paths[0] / "catalogue.sqlite").is_file():
         if overrides != Overrides(scan=overrides.scan) or skip_bad:
             what = "no option about pictures"
             raise BadInput(paths[0], what, "a store", hint="Give those options to `add`.")
-        yield Store.open(paths[0])
+        opened = Store.open(paths[0])
+        _set_masks(opened, overrides.scan, mask, no_mask=no_mask)
+        yield opened
         return
     with tempfile.TemporaryDirectory(prefix="etchscope-") as folder:
         store = Store.create(Path(folder) / "store")
@@ -88,12 +118,23 @@ def opened_paths(paths: list[Path], overrides: Overrides, *, skip_bad: bool) -> 
                     group,
                     overrides=overrides,
                     skip_bad=skip_bad,
+                    mask=mask,
                     progress=bar.advance,
                     total=bar.total,
                 )
             for bad in added.left_out:
                 typer.echo(f"left out tile {bad.tile}: {bad.file}: {bad.why}", err=True)
         yield store
+
+
+def _set_masks(store: Store, scan: str | None, mask: Path | None, *, no_mask: bool) -> None:
+    if mask is None and not no_mask:
+        return
+    names = store.scans() if scan is None else [scan]
+    # All of them are checked before any is changed.
+    masks = [None if mask is None else read_mask(mask, store.scan(name)) for name in names]
+    for name, one in zip(names, masks, strict=True):
+        store.set_mask(name, one)
 
 
 def find_command(
@@ -121,16 +162,26 @@ def find_command(
         Path | None,
         typer.Option(metavar="FILE", help="JSON polygon [[x, y], …] in foil mm to search."),
     ] = None,
+    mask: MaskFile = None,
+    no_mask: NoMask = False,
     smallest_radius_px: Annotated[float | None, typer.Option(help="Smallest pit [3].")] = None,
     largest_radius_px: Annotated[float | None, typer.Option(help="Largest pit [12].")] = None,
+    finder: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="learned, classical, or the folder of a learned one's weights."
+        ),
+    ] = "learned",
     threshold: Annotated[
-        float | None, typer.Option(help="Least response in units of the noise [5.5].")
+        float | None,
+        typer.Option(help="Classical finder: least response in units of the noise [5.5]."),
     ] = None,
     pair_reach_px: Annotated[
         float | None, typer.Option(help="Largest displacement from entry to exit pit [20].")
     ] = None,
     binning: Annotated[
-        int | None, typer.Option(help="Pixels a side that are binned; 1 is finer and slower [2].")
+        int | None,
+        typer.Option(help="Classical finder: pixels a side that are binned; 1 is finer [2]."),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Threads or processes.")] = 2,
     executor: Annotated[Executor, typer.Option(help="How the tiles are shared out.")] = "threads",
@@ -142,8 +193,10 @@ def find_command(
 
     Example: etchscope find sheet.bmp --layout montage --rows 9 --columns 12 -o pits.csv
     """
+    weights = _weights(finder, threshold=threshold, binning=binning)
     settings = _settings(
         {
+            "finder": "classical" if finder == "classical" else "learned",
             "smallest_radius_px": smallest_radius_px,
             "largest_radius_px": largest_radius_px,
             "threshold": threshold,
@@ -157,7 +210,7 @@ def find_command(
         layout=layout, rows=rows, columns=columns, pixel_size_um=pixel_size_um, scan=scan
     )
     reports = []
-    with opened_paths(paths, overrides, skip_bad=skip_bad) as store:
+    with opened_paths(paths, overrides, skip_bad=skip_bad, mask=mask, no_mask=no_mask) as store:
         names = store.scans() if scan is None else [scan]
         if not names:
             raise BadInput(store.path, "a store with scans", "an empty store", hint="Add a scan.")
@@ -167,6 +220,7 @@ def find_command(
                     store,
                     name,
                     settings=settings,
+                    weights=weights,
                     region=polygon,
                     workers=workers,
                     executor=executor,
@@ -185,13 +239,44 @@ def find_command(
         typer.echo(json.dumps([asdict(r) for r in reports]))
 
 
+def _weights(finder: str, **classical: float | None) -> Path | None:
+    """Return the folder of a learned finder that is not the package's own.
+
+    Raises
+    ------
+    BadInput : no such folder, or options of the classical finder beside a learned one.
+    """
+    given = [name for name, value in classical.items() if value is not None]
+    if finder != "classical" and given:
+        raise BadInput(f"--{given[0]}", "--finder classical beside it", f"--finder {finder}")
+    if finder in ("learned", "classical"):
+        return None
+    if not Path(finder).is_dir():
+        expected = "learned, classical, or the folder of a finder's weights"
+        raise BadInput("--finder", expected, repr(finder))
+    return Path(finder)
+
+
 def _tell(store: Store, done: FindReport) -> None:
-    surfaces = store.read_pits(done.run)["surface"].value_counts()
-    by_surface = ", ".join(f"{n} {name}" for name, n in surfaces.items()) or "none"
+    table, record = store.read_pits(done.run), store.run_record(done.run)
+    is_mark = (table["class"] == "misc").fillna(value=False).astype(bool)
+    pits = table[~is_mark]
+    by_surface = ", ".join(f"{n} {name}" for name, n in pits["surface"].value_counts().items())
+    marks = f" and {int(is_mark.sum())} marks that are no pits" if is_mark.any() else ""
     again = ", done before" if done.was_done else ""
     typer.echo(
-        f"{done.scan}: {done.pits} pits ({by_surface}) on {done.tiles} tiles, {done.run}{again}"
+        f"{done.scan}: {len(pits)} pits ({by_surface or 'none'}){marks} on {done.tiles} tiles, "
+        f"{done.run}{again}"
     )
+    for words in record.get("light_faults", []):
+        typer.echo(f"{done.scan}: {words}")
+    for tile, why in record.get("left_out", []):
+        typer.echo(f"{done.scan}: tile {tile} was not searched: {why}")
+    if has_flag(pits, PitFlag.SIZE_LIMIT).sum() > _MISFITS * max(len(pits), 1):
+        typer.echo(
+            f"{done.scan}: many of the pits are smaller or larger than is looked for; set "
+            "--smallest-radius-px and --largest-radius-px to what the picture shows"
+        )
     left_out = len(store.left_out(done.scan))
     if left_out:
         typer.echo(f"{done.scan}: {left_out} tiles were left out when it was added")

@@ -59,6 +59,14 @@ def add_command(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave bad tiles out and list them.")
     ] = False,
+    mask: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="JSON polygons, in foil mm or without a scale in px, or a picture (white: "
+            "search), of where to search; kept with the scans.",
+        ),
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads [all cores].")] = None,
     as_json: Json = False,
 ) -> None:
@@ -81,6 +89,7 @@ def add_command(
                 group,
                 overrides=overrides,
                 skip_bad=skip_bad,
+                mask=mask,
                 workers=workers,
                 progress=bar.advance,
                 total=bar.total,
@@ -88,6 +97,8 @@ def add_command(
         done.append(added)
         if not as_json:
             _tell_added(added)
+            if mask is not None:
+                typer.echo(f"{added.scan}: searched where {mask} says")
     if as_json:
         _echo_json([asdict(added) for added in done])
 

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 import typer
 
 from etchscope.cli.progress import progress_bar
-from etchscope.evaluate import evaluate
+from etchscope.evaluate import Evaluation, evaluate
 from etchscope.foil import BadInput
 from etchscope.ingest import add
 from etchscope.ingest.write import write_smartscope
@@ -21,6 +22,9 @@ from etchscope.store.tables import write_table
 __all__ = ["COMMANDS"]
 
 _TOLERANCE_PX = 6.0
+_LEAST_PX = 3.0
+_SHEET = 100
+"""Candidates on the contact sheet."""
 
 
 def demo(
@@ -32,13 +36,13 @@ def demo(
     ] = 100.0,
     seed: Annotated[int, typer.Option(min=0, help="Which foil is drawn.")] = 7,
 ) -> None:
-    """Draw a foil with known pits, scan it, find its pits and report how well that went.
+    """Draw a foil with known signal, scan it, rank its candidates and report how well that went.
 
     Example: etchscope demo demo
     """
     if directory.exists() and any(directory.iterdir()):
         raise BadInput(directory, "a new or empty folder", "files in it")
-    (drawn,) = preset("reference", seed=seed, columns=5, rows=4)
+    (drawn,) = preset("experiment", seed=seed, columns=5, rows=4)
     foil = replace(with_parameters(drawn, {"fragments.per_tile": background}), foil="demo")
     tiles = len(foil.scan.tiles)
     with progress_bar("Photographing a simulated foil", tiles) as bar:
@@ -54,26 +58,61 @@ def demo(
     with progress_bar("Adding it to a store", tiles) as bar:
         name = add(store, directory / "scan", progress=bar.advance).scan
     with progress_bar("Searching it for pits", tiles) as bar:
-        done = find(store, name, progress=bar.advance)
-    pits = store.read_pits(done.run)
-    pixel_um = foil.optics.pixel_size_um
+        find(store, name, progress=bar.advance)
+    from etchscope.cli.learn import draw_sheet, registered_model
+    from etchscope.run.score import ranked_candidates, score
+
+    model = registered_model(store, None, [name], is_temporary=False)
+    with progress_bar("Judging the pits", tiles) as bar:
+        scored = score(store, name, model=model, progress=bar.advance)
+    pits, candidates = store.read_pits(scored.run), ranked_candidates(store, scored.run)
     truth = once(foil.truth(), foil.optics.image_size)
-    truth["setting"] = np.where(isolated(truth, pixel_um), "isolated", "overlapped")
-    mm = _TOLERANCE_PX * pixel_um / 1000
-    score = evaluate(truth, pits, rule="one-to-one", tolerance_mm=mm)
+    alone = isolated(truth, foil.optics.pixel_size_um)
+    truth["setting"] = np.where(alone, "isolated", "overlapped")
     write_table(directory / "pits.csv", pits)
     write_table(directory / "truth.csv", truth)
-    typer.echo(f"{directory / 'pits.csv'}: {len(pits)} pits; truth.csv: {len(truth)} true openings")
-    typer.echo(f"efficiency {score.efficiency}, purity {score.purity} within {_TOLERANCE_PX:g} px")
+    write_table(directory / "candidates.csv", candidates)
+    found = evaluated(truth, pits, foil.optics.pixel_size_um)
+    typer.echo(f"{directory / 'pits.csv'}: {len(pits)} rows; truth.csv: {len(truth)} true openings")
+    typer.echo(
+        f"efficiency {found.efficiency}, purity {found.purity} within {_TOLERANCE_PX:g} px, "
+        f"openings from {_LEAST_PX:g} px radius on"
+    )
+    chosen = candidates[candidates["selected"].fillna(value=False).astype(bool)]
+    signal = int(truth.loc[truth["class"] == "hip", "particle"].nunique())
+    typer.echo(
+        f"{directory / 'candidates.csv'}: {len(candidates)} candidates, {len(chosen)} selected; "
+        f"the foil has {signal} particles of signal"
+    )
+    page = draw_sheet(store, chosen.head(_SHEET), directory / "candidates")
+    typer.echo(f"Look at the best: {page}")
 
     # Here, so that no other command waits for Matplotlib.
     from etchscope.report import content_of_run, write_report
 
-    breakdowns = ("setting", "class", "surface")
-    content = content_of_run(store, done.run, evaluation=score, breakdowns=breakdowns)
+    content = content_of_run(
+        store,
+        scored.run,
+        evaluation=found,
+        breakdowns=("setting", "class", "surface"),
+        candidates=candidates,
+    )
     with progress_bar("Drawing the report", tiles) as bar:
         page = write_report(content, directory / "report", progress=bar.advance)
     typer.echo(f"Open the report: {page}")
+
+
+def evaluated(truth: pd.DataFrame, pits: pd.DataFrame, pixel_size_um: float) -> Evaluation:
+    """Return how the openings of a search compare with true ones that are large enough to count."""
+    mm = _TOLERANCE_PX * pixel_size_um / 1000
+    large = truth["radius_px"] >= _LEAST_PX
+    openings = pits[pits["length_px"].isna() & (pits["radius_px"] >= _LEAST_PX)]
+    return evaluate(
+        truth[large].reset_index(drop=True),
+        openings.reset_index(drop=True),
+        rule="one-to-one",
+        tolerance_mm=mm,
+    )
 
 
 COMMANDS: dict[str, Callable[..., None]] = {"demo": demo}

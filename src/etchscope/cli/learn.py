@@ -12,8 +12,9 @@ import pandas as pd
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from etchscope.cli.analyse import opened_paths, polygon_of, require_output
+from etchscope.cli.analyse import MaskFile, NoMask, opened_paths, polygon_of, require_output
 from etchscope.cli.progress import progress_bar
+from etchscope.cli.shipped import train_experts, train_finder
 from etchscope.foil import BadInput, Taxonomy
 from etchscope.foil.records import Name
 from etchscope.ingest import Overrides
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 # PyTorch takes a second to load: only these commands wait for it.
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "draw_sheet", "registered_model"]
 
 StorePath = Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
@@ -122,19 +123,24 @@ def train_command(
     replace: Annotated[
         bool, typer.Option("--replace", help="Take the place of the model of that name.")
     ] = False,
+    finder: Annotated[
+        bool,
+        typer.Option("--finder", help="Train the finder: on simulated foils, and STORE's labels."),
+    ] = False,
     random_foils: Annotated[
         bool,
         typer.Option("--random-foils", help="Train on simulated foils of every kind: no store."),
     ] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", help="New folder for such a model."),
+        typer.Option("--output", "-o", metavar="DIR", help="New folder for such weights."),
     ] = None,
     work: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for the pictures of random foils.")
     ] = None,
     pictures: Annotated[
-        int | None, typer.Option(min=32, help="Random foils to draw [1024].")
+        int | None,
+        typer.Option(min=32, help="Random foils to draw [1024, for the finder 5824]."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -146,12 +152,20 @@ def train_command(
     Example: etchscope train plate7 --name first --report training
 
     Example: etchscope train --random-foils -o experts --work foils
+
+    Example: etchscope train plate7 --finder -o finder --work foils
     """
     from etchscope.learn import Training
     from etchscope.run.train import audited, gather, train
 
-    if random_foils:
-        _on_random_foils(store, output, work, pictures, seed)
+    if finder or random_foils:
+        folders = _folders(output, work)
+        if random_foils:
+            _require_no_store(store)
+            train_experts(*folders, pictures=pictures, seed=seed)
+        else:
+            begin = _finder_folder(start)
+            train_finder(*folders, store=store, pictures=pictures, seed=seed, start=begin)
         return
     store, name = _required_of_store(store, name)
     opened = Store.open(store)
@@ -221,17 +235,23 @@ def train_command(
         typer.echo(report / "index.html")
 
 
-def _on_random_foils(
-    store: Path | None, output: Path | None, work: Path | None, pictures: int | None, seed: int
-) -> None:
-    from etchscope.cli.shipped import train_experts
-
-    if store is not None:
-        raise BadInput(store, "no store with --random-foils", "a store")
+def _folders(output: Path | None, work: Path | None) -> tuple[Path, Path]:
+    """Return the folders for weights and pictures of a training that draws foils."""
     if output is None or work is None:
         missing = "-o" if output is None else "--work"
-        raise BadInput(missing, "a folder, with --random-foils", "none")
-    train_experts(output, work, pictures=pictures, seed=seed)
+        raise BadInput(missing, "a folder, with --finder or --random-foils", "none")
+    return output, work
+
+
+def _require_no_store(store: Path | None) -> None:
+    if store is not None:
+        raise BadInput(store, "no store with --random-foils", "a store")
+
+
+def _finder_folder(start: str | None) -> Path | None:
+    if start is not None and not Path(start).is_dir():
+        raise BadInput("--start", "the folder of a finder's weights", repr(start))
+    return None if start is None else Path(start)
 
 
 def _required_of_store(store: Path | None, name: str | None) -> tuple[Path, str]:
@@ -334,6 +354,8 @@ def run_command(
     ] = None,
     scan: Annotated[str | None, typer.Option(help="Scan of the store [all of them].")] = None,
     region: Region = None,
+    mask: MaskFile = None,
+    no_mask: NoMask = False,
     prior: Annotated[
         str, typer.Option(help="Shares that probabilities assume: foil, model, or hip=0.01,….")
     ] = "foil",
@@ -357,13 +379,14 @@ def run_command(
     require_output(candidates)
     shares = prior if prior in ("foil", "model") else _prior(prior)
     reports, tables, ranked = [], [], []
-    with opened_paths(paths, Overrides(scan=scan), skip_bad=False) as store:
+    overrides = Overrides(scan=scan)
+    with opened_paths(paths, overrides, skip_bad=False, mask=mask, no_mask=no_mask) as store:
         chosen = store.scans() if scan is None else [scan]
         if not chosen:
             raise BadInput(paths[0], "a store with scans", "an empty store", hint="Add a scan.")
         polygon = polygon_of(region)
         is_temporary = store.path.absolute() != paths[0].absolute()
-        name = _registered(store, model, chosen, is_temporary=is_temporary)
+        name = registered_model(store, model, chosen, is_temporary=is_temporary)
         for one in chosen:
             with progress_bar(f"Scoring {one}") as bar:
                 done = score(
@@ -387,7 +410,7 @@ def run_command(
         best = best.sort_values("score", ascending=False, kind="stable", ignore_index=True)
         if sheet is not None:
             chosen_few = best[best["selected"].fillna(value=False).astype(bool)].head(_SHEET)
-            page = _sheet(store, chosen_few, sheet)
+            page = draw_sheet(store, chosen_few, sheet)
             if not as_json:
                 typer.echo(page)
     if output is not None:
@@ -402,7 +425,9 @@ _SHEET = 100
 """Candidates on a contact sheet."""
 
 
-def _registered(store: Store, model: str | None, scans: list[str], *, is_temporary: bool) -> str:
+def registered_model(
+    store: Store, model: str | None, scans: list[str], *, is_temporary: bool
+) -> str:
     """Return the name of a model in the store; one in a folder is imported under its digest.
 
     A model that cannot read the scans is not imported.
@@ -493,7 +518,7 @@ def candidates_command(
     if output is not None:
         write_table(output, table, record={"runs": [opened.run_record(name) for name in runs]})
     if sheet is not None:
-        page = _sheet(opened, table, sheet)
+        page = draw_sheet(opened, table, sheet)
         if not as_json:
             typer.echo(page)
     if as_json:
@@ -520,7 +545,8 @@ def _scored_runs(store: Store, scan: str | None) -> list[str]:
     return out
 
 
-def _sheet(store: Store, table: pd.DataFrame, directory: Path) -> Path:
+def draw_sheet(store: Store, table: pd.DataFrame, directory: Path) -> Path:
+    """Draw the contact sheet of candidates into a folder and return its page."""
     from etchscope.report.candidates import candidate_views
     from etchscope.report.contact import contact_sheet
 

@@ -1,4 +1,4 @@
-"""Training what comes with the package, from drawn foils alone: the experts."""
+"""Training what comes with the package, from drawn foils alone: finder and experts."""
 
 from contextlib import ExitStack
 from dataclasses import replace
@@ -7,8 +7,9 @@ from pathlib import Path
 import typer
 
 from etchscope.cli.progress import Bar, progress_bar
+from etchscope.store import Store
 
-__all__ = ["Bars", "train_experts"]
+__all__ = ["Bars", "train_experts", "train_finder"]
 
 
 class Bars:
@@ -53,3 +54,34 @@ def train_experts(output: Path, work: Path, *, pictures: int | None, seed: int) 
         f"efficiency {value:.1f} % [{low:.1f}, {high:.1f}] on {point['measured_on']}"
     )
     typer.echo(f"{output}: score with `etchscope run SCAN --model {output}`")
+
+
+def train_finder(
+    output: Path,
+    work: Path,
+    *,
+    store: Path | None,
+    pictures: int | None,
+    seed: int,
+    start: Path | None,
+) -> None:
+    """Train the finder on random foils, or go on with a store's labels; say how it does on foils.
+
+    Without ``start`` a training on labels begins with the package's own finder.
+    """
+    from etchscope.run.finder import SHIPPED, TUNING, FinderPlan, trained_finder
+    from etchscope.run.labelled_ground import labelled_samples
+
+    plan, labelled = FinderPlan(), []
+    if store is not None:
+        plan, start = FinderPlan(pictures=512, judged=256, training=TUNING), start or SHIPPED
+        labelled = labelled_samples(Store.open(store))
+    plan = replace(plan, training=replace(plan.training, seed=seed))
+    if pictures is not None:
+        plan = replace(plan, pictures=pictures, judged=max(pictures // 8, 1))
+    with Bars() as progress:
+        card = trained_finder(work, output, plan, start=start, labelled=labelled, progress=progress)
+    for lights, told in card["information"]["figures"].items():
+        recall, precision = (100 * told[k] for k in ("recall", "precision"))
+        typer.echo(f"{lights}: recall {recall:.1f} %, precision {precision:.1f} % on other foils")
+    typer.echo(f"{output}: search with `etchscope find SCAN --finder {output}`")

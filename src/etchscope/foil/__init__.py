@@ -27,6 +27,7 @@ from etchscope.foil.labels import (
     with_ids,
 )
 from etchscope.foil.lists import PitList
+from etchscope.foil.masks import Mask, mask_unit
 from etchscope.foil.overlaps import merge_copies
 from etchscope.foil.pits import COLUMNS, PitColumn, PitFlag, as_pits, flag_legend, has_flag
 from etchscope.foil.records import Channel, Foil, Layout, Role, Scan, Side, Stack, Tile
@@ -50,6 +51,7 @@ __all__ = [
     "Layout",
     "LengthUnit",
     "MachineFailed",
+    "Mask",
     "PitColumn",
     "PitFlag",
     "PitList",
@@ -71,6 +73,7 @@ __all__ = [
     "holes_of",
     "in_polygon",
     "latest",
+    "mask_unit",
     "merge_copies",
     "mm_per",
     "parent",

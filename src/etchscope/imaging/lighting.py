@@ -1,6 +1,7 @@
 """Which picture of a tile is lit how."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -54,7 +55,30 @@ class Lighting:
             np.flatnonzero(role == "halo"),
         )
 
+    def without(self, channels: Sequence[int]) -> "Lighting":
+        """Return the lighting less some channels, as far as something is left to see by.
+
+        Of fewer than three lamps nothing is taken, nor the last of the other lights.
+        """
+        lamps = ~np.isin(self.directional, channels)
+        out = self
+        if len(self.directional) and _tells_gradient(self.azimuths_deg[lamps]):
+            kept = self.directional[lamps]
+            out = replace(out, directional=kept, azimuths_deg=self.azimuths_deg[lamps])
+        dark, bright = (c[~np.isin(c, channels)] for c in (self.dark, self.bright))
+        if len(out.directional) + len(dark) + len(bright):
+            out = replace(out, dark=dark, bright=bright)
+        return out
+
     @classmethod
     def of_scan(cls, scan: Scan) -> "Lighting":
         """Return the lighting of a scan; raises as ``of_channels``."""
         return cls.of_channels(scan.channels, scan.azimuths_deg, scan.gradient_sign)
+
+
+def _tells_gradient(azimuths_deg: Floats) -> bool:
+    try:
+        harmonic_weights(azimuths_deg)
+    except BadInput:
+        return False
+    return True

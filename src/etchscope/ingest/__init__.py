@@ -7,6 +7,7 @@ from etchscope.ingest.labels import (
     import_labels,
     read_class_map,
 )
+from etchscope.ingest.masks import read_mask
 from etchscope.ingest.pictures import read_picture
 from etchscope.ingest.pit_lists import OfSurface, read_pit_list
 from etchscope.ingest.source import Overrides, Source, group_paths, open_source
@@ -22,6 +23,7 @@ __all__ = [
     "import_labels",
     "open_source",
     "read_class_map",
+    "read_mask",
     "read_picture",
     "read_pit_list",
 ]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from etchscope.ingest.masks import read_mask
 from etchscope.ingest.source import Overrides, open_source
 from etchscope.store import Added, Store
 
@@ -15,6 +16,7 @@ def add(
     *,
     overrides: Overrides | None = None,
     skip_bad: bool = False,
+    mask: Path | None = None,
     workers: int | None = None,
     progress: Callable[[int], None] | None = None,
     total: Callable[[int], None] | None = None,
@@ -25,19 +27,22 @@ def add(
     ----------
     paths : a scan directory, a folder of pictures, or picture files that make one scan.
     skip_bad : leave bad tiles out and list them, instead of failing.
+    mask : file that says where the scan is to be searched, see ``read_mask``; kept with the scan,
+        also with one that the store has already.
     workers : threads; as many as there are cores unless given.
     progress : called with the number of tiles just done, from any thread.
     total : called once with the number of tiles, before the first.
 
     Raises
     ------
-    BadInput : a bad file, or another scan of that name.
+    BadInput : a bad file, a mask that does not fit, or another scan of that name.
     MachineFailed : the disk is full.
     """
     source = open_source(paths, overrides, skip_bad=skip_bad)
+    searched = None if mask is None else read_mask(mask, source.scan, source.sheet)
     if total is not None:
         total(len(source.scan.tiles))
-    return store.add_scan(
+    added = store.add_scan(
         source.scan,
         source.foil,
         source.read_tile,
@@ -46,3 +51,6 @@ def add(
         workers=workers,
         progress=progress,
     )
+    if searched is not None:
+        store.set_mask(added.scan, searched)
+    return added

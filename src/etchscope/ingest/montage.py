@@ -1,6 +1,7 @@
 """Cut one picture of many cells, rows × columns between dark lines, into its cells."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -8,10 +9,19 @@ from etchscope.foil import BadInput
 from etchscope.foil.types import Bools
 from etchscope.ingest.pictures import Page
 
-__all__ = ["Cells", "find_cells"]
+__all__ = ["Cells", "Sheet", "find_cells"]
 
 Cells = list[tuple[slice, slice]]
 """(y, x) of each cell, row by row, all of one size."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """How the tiles of a montage lie in it: (height, width) of the whole, and each cell."""
+
+    image_size: tuple[int, int]
+    cells: Cells
+
 
 _DARK = 0.25
 """A separator's 90th percentile lies below this part of the picture's median; a picture line

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from etchscope.ingest.layouts import (
     index_smartscope,
     picture_files,
 )
-from etchscope.ingest.montage import find_cells
+from etchscope.ingest.montage import Sheet, find_cells
 from etchscope.ingest.pictures import Page, read_picture
 from etchscope.ingest.scan_json import ScanJson, one_line, read_positions, read_scan_json
 from etchscope.store import LeftOut, TilePictures
@@ -59,12 +59,14 @@ class Source:
     scan : its tiles are those that ``read_tile`` may be asked for.
     read_tile : tile number → its pictures; raises ``BadInput``; safe from any thread.
     left_out : tiles that are known to be bad already (only with ``skip_bad``).
+    sheet : how the tiles lie in their montage; None where they do not.
     """
 
     scan: Scan
     foil: Foil
     read_tile: Callable[[int], TilePictures]
     left_out: tuple[LeftOut, ...]
+    sheet: Sheet | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class _Pages:
     read: Callable[[int], tuple[list[Page], tuple[Path, ...]]]
     numbers: tuple[int, ...]
     problems: tuple[Problem, ...]
+    sheet: Sheet | None = None
 
 
 def open_source(
@@ -209,7 +212,8 @@ def _montage(
     def read(number: int) -> tuple[list[Page], tuple[Path, ...]]:
         return [sheet[cells[number - 1]] for sheet in sheets], (path,) * channels
 
-    return _Pages(root, read, tuple(range(1, len(cells) + 1)), ())
+    sheet = Sheet((sheets[0].shape[0], sheets[0].shape[1]), cells)
+    return _Pages(root, read, tuple(range(1, len(cells) + 1)), (), sheet)
 
 
 def _files(root: Path, index: Index) -> _Pages:
@@ -250,7 +254,7 @@ def _complete(
             for tile in sorted(there - set(positions))
         ]
         there &= set(positions)
-    return _Pages(pages.root, pages.read, tuple(sorted(there)), (*pages.problems, *problems))
+    return replace(pages, numbers=tuple(sorted(there)), problems=(*pages.problems, *problems))
 
 
 def _tiles(
@@ -304,7 +308,7 @@ def _source(
         LeftOut(p.tile, p.error.where, f"expected {p.error.expected}, found {p.error.found}")
         for p in problems
     )
-    return Source(scan, foil, _checked(scan, pages), left_out)
+    return Source(scan, foil, _checked(scan, pages), left_out, pages.sheet)
 
 
 def _first_page(pages: _Pages, *, skip_bad: bool) -> Page:

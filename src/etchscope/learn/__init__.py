@@ -3,6 +3,8 @@
 from etchscope.learn.audit import audit
 from etchscope.learn.boosted import cross_validate_boosted
 from etchscope.learn.features import feature_names, features_of
+from etchscope.learn.finder import FinderNetwork
+from etchscope.learn.finder_train import FinderTraining, Sample
 from etchscope.learn.given import given_of, patterns_of, with_given
 from etchscope.learn.losses import LOSSES
 from etchscope.learn.networks import NETWORKS, network
@@ -34,9 +36,12 @@ __all__ = [
     "Augmentation",
     "CrossValidation",
     "Expert",
+    "FinderNetwork",
+    "FinderTraining",
     "LightChoice",
     "Lights",
     "Patches",
+    "Sample",
     "Training",
     "audit",
     "cross_validate",

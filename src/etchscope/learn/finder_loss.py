@@ -9,8 +9,11 @@ from etchscope.foil.openings import SURFACES, VALUES, map_index
 __all__ = ["Parts", "finder_loss"]
 
 _HEATS = [map_index(s, "heat") for s in SURFACES]
-_SHARES = {"place": 0.1, "radius": 0.1, "ellipse": 0.05, "depth": 0.05, "mark": 0.5}
+_SHARES = {"place": 0.1, "radius": 0.1, "ellipse": 0.05, "depth": 0.05, "mark": 0.15}
 """What each part of the loss weighs beside the heat's."""
+
+_FEW_CELLS = 32.0
+"""Marked cells that a picture without marks counts for."""
 
 Parts = dict[str, Tensor]
 
@@ -39,7 +42,7 @@ def _normal_loss(error2: Tensor, log_sigma: Tensor, weight: Tensor, components: 
     """Return the β-weighted normal likelihood, β = 1/2 (Seitzer et al. 2022, eq. 5)."""
     log_sigma = log_sigma.clamp(-5, 3)
     told = 0.5 * error2 * torch.exp(-2 * log_sigma) + components * log_sigma
-    return (weight * torch.exp(log_sigma).detach() * told).sum() / weight.sum()
+    return (weight * torch.exp(log_sigma).detach() * told).sum() / weight.sum().clamp_min(1e-9)
 
 
 def finder_loss(
@@ -66,7 +69,8 @@ def finder_loss(
     true = values.permute(0, 1, 3, 4, 2)[near]
     if len(said):
         weight = _weights(heat)[torch.nonzero(near)[:, 0]]
-        error2 = (said[:, 1:7] - true).square()
+        known = torch.isfinite(true)
+        error2 = (said[:, 1:7] - torch.where(known, true, said[:, 1:7].detach())).square()
         sigma = dict(zip(("place", "radius", "ellipse", "depth"), said[:, 7:].T, strict=True))
         for name, columns in (
             ("place", [0, 1]),
@@ -75,9 +79,10 @@ def finder_loss(
             ("depth", [5]),
         ):
             squares = error2[:, columns].sum(1)
-            parts[name] = _normal_loss(squares, sigma[name], weight, len(columns))
+            told = weight * known[:, columns].all(1)
+            parts[name] = _normal_loss(squares, sigma[name], told, len(columns))
     bce = functional.binary_cross_entropy_with_logits(maps[:, -1], mark, reduction="none")
-    wanted = (1 + 4 * mark) * mark_counts
-    parts["mark"] = (bce * wanted).sum() / wanted.sum().clamp_min(1)
+    each = (bce * mark_counts).sum((1, 2)) / ((mark * mark_counts).sum((1, 2)) + _FEW_CELLS)
+    parts["mark"] = each.mean()
     total = parts["heat"] + sum(_SHARES[k] * v for k, v in parts.items() if k != "heat")
     return total, {k: v.detach() for k, v in parts.items()}

@@ -29,7 +29,8 @@ class Openings:
     Attributes
     ----------
     x_px, y_px : centres, y down.
-    radius_px, ellipticity, angle_deg, depth_px : their shape.
+    radius_px, ellipticity, angle_deg, depth_px : their shape; all but the radius may be NaN,
+        not known.
     is_top : whether they lie on the surface that faces the camera.
     """
 
@@ -50,7 +51,7 @@ class Openings:
     def is_target(self) -> Bools:
         """Which are large and deep enough to be asked for, (n,)."""
         return np.asarray(
-            (self.radius_px >= SMALLEST_PX) & (self.depth_px >= _SHALLOWEST_PX) & ~self.is_hidden
+            (self.radius_px >= SMALLEST_PX) & ~(self.depth_px < _SHALLOWEST_PX) & ~self.is_hidden
         )
 
     @property

@@ -35,7 +35,8 @@ class Sample:
 
     ``raw`` (channel, y, x) grey levels; ``openings`` all that are there; ``marked`` (y, x) where
     dust, scratches and the like are. ``known`` (y, x): where everything is said that is there, None
-    for everywhere; elsewhere only the openings' own places teach anything.
+    for everywhere; elsewhere only the openings' own places teach anything. ``unmarked`` (y, x): of
+    the known ground, where it is known that there is no mark.
     """
 
     raw: RawStack
@@ -43,6 +44,7 @@ class Sample:
     openings: Openings
     marked: Bools | None = None
     known: Bools | None = None
+    unmarked: Bools | None = None
 
 
 class Samples(Protocol):
@@ -62,7 +64,7 @@ class FinderTraining:
     ``batch``: pictures a step; ``epochs``: passes over them; ``decay``: of weights.
     """
 
-    epochs: int = 12
+    epochs: int = 7
     batch: int = 8
     rate: float = 4e-3
     decay: float = 1e-3
@@ -156,8 +158,10 @@ def _known(told: Targets, sample: Sample) -> Targets:
         return told
     height, width = told.mark.shape
     known = sample.known[: 2 * height : 2, : 2 * width : 2].astype(np.float32)
-    counts = told.counts * np.maximum(known, told.heat > 0)
-    return replace(told, counts=counts.astype(np.float32), mark_counts=known)
+    counts = (told.counts * np.maximum(known, told.heat > 0)).astype(np.float32)
+    if sample.unmarked is not None:
+        known = sample.unmarked[: 2 * height : 2, : 2 * width : 2].astype(np.float32)
+    return replace(told, counts=counts, mark_counts=known)
 
 
 def _example(sample: Sample, drawn: LightDraw, seed: int) -> tuple[FloatStack, Targets]:

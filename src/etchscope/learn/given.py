@@ -33,18 +33,17 @@ def draw_given(rng: np.random.Generator, given: Given) -> Given:
     n = len(given)
     lamps = np.array(_LAMPS)[rng.choice(len(_LAMPS), n, p=_SHARES)]
     others = rng.random((n, len(_KEPT))) < np.array(_KEPT)
-    left: Given = given * np.concatenate([lamps, others], 1).astype(np.float32)
-    none = ~left.any(1)
-    left[none] = given[none]
-    return left
+    left = given * np.concatenate([lamps, others], 1).astype(np.float32)
+    out: Given = np.where(left.any(1, keepdims=True), left, given)
+    return np.asarray(out, np.float32)
 
 
 def with_given(pixels: NDArray[np.float32], given: Given) -> NDArray[np.float32]:
     """Return (n, 13, y, x) planes without the lights that are not given."""
     factor = np.concatenate([given[:, _LIGHT_OF], np.ones_like(given)], 1)
-    out: NDArray[np.float32] = pixels * factor[:, :, None, None]
+    out = pixels * factor[:, :, None, None]
     out[:, len(PLANES) :] = given[:, :, None, None]
-    return out
+    return np.asarray(out, np.float32)
 
 
 def varied(

@@ -5,6 +5,7 @@ from etchscope.preselect.detect import detect
 from etchscope.preselect.detector import (
     ClassicalDetector,
     Detector,
+    Ground,
     LearnedDetector,
     detect_tiles,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "Detector",
     "FindSettings",
     "Finder",
+    "Ground",
     "LearnedConstants",
     "LearnedDetector",
     "Lighting",

@@ -1,6 +1,5 @@
 """The pits of one tile."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,14 +12,16 @@ from etchscope.foil import PitFlag
 from etchscope.foil.types import Bools, Floats, FloatStack, Ints, RawStack
 from etchscope.imaging.normalise import Normalisation
 from etchscope.preselect.calibrate import BESIDE, Calibration
+from etchscope.preselect.coverage import covered_fraction, covered_near, reach_px
 from etchscope.preselect.grid import Grid
 from etchscope.preselect.lighting import Lighting, Views, presence, views
 from etchscope.preselect.peaks import Finds, near
 from etchscope.preselect.regions import find_regions
+from etchscope.preselect.remainders import are_remainders
 from etchscope.preselect.settings import FindSettings
 from etchscope.preselect.shapes import measure_discs, measure_fields
 
-__all__ = ["detect", "detect_tiles"]
+__all__ = ["detect"]
 
 _CANCELLED = 2.5
 """A pit whose sign-free signal exceeds the usual one for its gradient by this factor is a pair."""
@@ -140,6 +141,15 @@ def _resolve(signed: Finds, unsigned: Finds, gradient: _Gradient, ratio: float) 
     return _Openings(finds, surface, mate, excess)
 
 
+def _without_remainders(finds: Finds, share: Floats, grid: Grid, *, signed: bool) -> Finds:
+    """Return the finds that no stronger one explains, see ``are_remainders``."""
+    near_them = covered_near(
+        share, finds.x_px, finds.y_px, grid.image_size, reach_px(grid.settings)
+    )
+    largest = grid.settings.largest_radius_px
+    return _take(finds, np.flatnonzero(~are_remainders(finds, near_them, largest, signed=signed)))
+
+
 def _responses(
     finds: Finds, signed: int, left: FloatStack, calibration: Calibration, grid: Grid
 ) -> tuple[Floats, Floats]:
@@ -171,7 +181,8 @@ def detect(
     Returns
     -------
     DataFrame ``surface, x_px, y_px, radius_px, ellipticity, angle_deg, contrast, entry, exit,
-    hip, flags`` and ``mate``, the row of the other opening of a steep pair, or −1.
+    hip, flags``, ``mate``, the row of the other opening of a steep pair, or −1, and ``covered``,
+    the fraction of the picture round it that pits cover.
 
     Raises
     ------
@@ -179,31 +190,6 @@ def detect(
         recipe.
     """
     return pd.DataFrame(_columns(raw, normalisation, calibration, lighting, settings))
-
-
-def detect_tiles(
-    tiles: Iterable[tuple[int, RawStack]],
-    normalisation: Normalisation,
-    calibration: Calibration,
-    lighting: Lighting,
-    settings: FindSettings,
-) -> pd.DataFrame:
-    """Return the pits of several tiles, one after the other: ``detect`` with a column ``tile``.
-
-    Parameters
-    ----------
-    tiles : number and pictures of each tile, at least one; only one is held at a time.
-
-    Raises
-    ------
-    BadInput : as ``detect``.
-    """
-    parts: list[dict[str, NDArray[Any]]] = []
-    for number, raw in tiles:
-        columns = _columns(raw, normalisation, calibration, lighting, settings)
-        parts.append({**columns, "tile": np.full(len(columns["x_px"]), number)})
-    # One table of many tiles costs as much to make as one of a single tile.
-    return pd.DataFrame({k: np.concatenate([part[k] for part in parts]) for k in parts[0]})
 
 
 def _columns(
@@ -219,19 +205,25 @@ def _columns(
     view = views(raw, normalisation, lighting, settings.thin_px)
     grid = Grid(view.limit.shape, settings)
     field, maps = grid.field_maps(view), grid.presence_maps(view, calibration.weights)
+    share = covered_fraction(view, grid, calibration.weights, calibration.limits)
     scratches = grid.scratches(maps, calibration.presence_noise)
     if field is None:
         finds = grid.extract_unsigned(maps, calibration.presence_noise, settings.cuts)
+        finds = _without_remainders(finds, share, grid, signed=False)
         none = np.full(len(finds), -1)
         openings = _Openings(finds, np.full(len(finds), "unknown"), none, finds.snr)
         entry = exit_ = np.full(len(finds), np.nan)
     else:
         unsigned = grid.extract_unsigned(maps, calibration.presence_noise, BESIDE)
         signed = grid.extract_signed(field, calibration.field_noise, settings.cuts)
+        signed = _without_remainders(signed, share, grid, signed=True)
         gradient = _gradient(field, calibration, unsigned, grid)
         openings = _resolve(signed, unsigned, gradient, calibration.ratio)
         entry, exit_ = _responses(openings.finds, len(signed), field, calibration, grid)
     shapes = _shapes(openings, view, calibration)
+    for name, size in zip(("y_px", "x_px"), view.limit.shape, strict=True):
+        # An opening that the edge cuts may have its centre beyond it: nothing was seen there.
+        shapes[name] = shapes[name].clip(-0.5, size - 0.5)
     is_on_scratch = scratches[grid.at(openings.finds)]
     flags = _flags(openings, shapes, view.limit.shape, is_on_scratch)
     del shapes["saturated"]
@@ -244,12 +236,14 @@ def _columns(
         "flags": flags,
         "mate": openings.mate,
     }
-    if not np.isfinite(calibration.level):
-        return pits
-    # Rings are thin: here nothing is taken away.
-    whole = views(raw, normalisation, lighting)
-    regions = _regions(whole, openings.finds, calibration, settings)
-    return {name: np.concatenate([pits[name], regions[name]]) for name in pits}
+    if np.isfinite(calibration.level):
+        # Rings are thin: here nothing is taken away.
+        whole = views(raw, normalisation, lighting)
+        regions = _regions(whole, openings.finds, calibration, settings)
+        pits = {name: np.concatenate([pits[name], regions[name]]) for name in pits}
+    reach = reach_px(settings)
+    pits["covered"] = covered_near(share, pits["x_px"], pits["y_px"], grid.image_size, reach)
+    return pits
 
 
 def _regions(

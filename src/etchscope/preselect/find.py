@@ -8,10 +8,17 @@ from numpy.typing import ArrayLike
 
 from etchscope.foil import BadInput, Channel, Scan, Tile
 from etchscope.foil.records import Role
-from etchscope.foil.types import RawStack
+from etchscope.foil.types import Bools, RawStack
+from etchscope.imaging.ground import foil_ground
+from etchscope.imaging.lights import as_native
 from etchscope.imaging.normalise import Recipe, fit_normalisation
 from etchscope.preselect.calibrate import calibrate
-from etchscope.preselect.detector import ClassicalDetector, Detector, LearnedDetector
+from etchscope.preselect.detector import (
+    ClassicalDetector,
+    Detector,
+    LearnedDetector,
+    detect_tiles,
+)
 from etchscope.preselect.learned import Finder, fit_scale
 from etchscope.preselect.lighting import Lighting
 from etchscope.preselect.settings import FindSettings
@@ -20,15 +27,17 @@ from etchscope.preselect.table import complete
 __all__ = ["find_pits"]
 
 
-def _as_stack(stack: ArrayLike) -> RawStack:
-    raw = np.asarray(stack)
+def _as_stack(stack: ArrayLike) -> tuple[RawStack, Bools]:
+    """Return the pictures, and where none of them is masked."""
+    shape = np.shape(stack)
+    if len(shape) not in (2, 3) or min(shape[-2:]) < 16 or not shape[0]:
+        raise BadInput("stack", "(channel, y, x) or (y, x), at least 16 px", f"{shape}")
+    raw, ground = as_native(stack)
     if raw.ndim == 2:
         raw = raw[None]
-    if raw.ndim != 3 or not len(raw) or min(raw.shape[1:]) < 16:
-        raise BadInput("stack", "(channel, y, x) or (y, x), at least 16 px", f"{np.shape(stack)}")
-    if raw.dtype.kind not in "uif" or not (np.isfinite(raw) & (raw >= 0)).all():
+    if not (np.isfinite(raw) & (raw >= 0)).all():
         raise BadInput("stack", "grey levels from 0", f"{raw.dtype} with values that are not")
-    return raw if raw.dtype.kind == "u" else raw.astype(np.float32)
+    return raw, ground
 
 
 def _channels(n: int, azimuths_deg: ArrayLike | None, roles: list[Role] | None) -> list[Channel]:
@@ -101,7 +110,7 @@ def find_pits(
     >>> {"top", "bottom"} <= set(pits["surface"])
     True
     """
-    raw = _as_stack(stack)
+    raw, unmasked = _as_stack(stack)
     channels = tuple(_channels(len(raw), azimuths_deg, roles))
     if gradient_sign not in (-1, 1):
         raise BadInput("gradient_sign", "1 or -1", f"{gradient_sign!r}")
@@ -131,5 +140,6 @@ def find_pits(
         detector = LearnedDetector(
             normalisation, lighting, finder, constants, settings, pixel_size_um
         )
-    found = pd.DataFrame(detector(raw)).assign(tile=1)
-    return complete(found, scan, settings)[0]
+    where = unmasked & foil_ground(raw, [c.role for c in channels])
+    searched = detect_tiles([(1, raw)], detector, lambda _number, _raw: where)
+    return complete(searched.table, scan, settings)[0]

@@ -18,6 +18,7 @@ from etchscope.foil.types import Bools, FloatImage, Floats, FloatStack, Ints, Ra
 from etchscope.imaging.lighting import Lighting
 from etchscope.imaging.normalise import Normalisation
 from etchscope.imaging.planes import Planes, compressed, harmonic_planes
+from etchscope.preselect.coverage import CELL_PX, covered_near, reach_px
 from etchscope.preselect.settings import FindSettings
 
 __all__ = [
@@ -48,7 +49,10 @@ _LARGE = 0.2
 
 @dataclass(frozen=True)
 class Least:
-    """Log odds from which a find counts: with lamps, of either surface beside them, without."""
+    """Heat from which a find counts: with lamps, of either surface beside them, without lamps.
+
+    A finder's own are those at which a find on random foils is true with a probability of 0.4.
+    """
 
     lamps: float = 0.0
     beside: float = 1.0
@@ -139,7 +143,9 @@ def _disc_means(picture: FloatImage, x: Floats, y: Floats, radius: Floats) -> Fl
     return out
 
 
-def _of_surface(maps: FloatStack, surface: str, least: float) -> dict[str, Floats]:
+def _of_surface(
+    maps: FloatStack, surface: str, least: float, least_mark: float
+) -> dict[str, Floats]:
     """Return the openings of one surface, the likeliest first, in the network's pixels."""
     first = SURFACES.index(surface) * len(VALUES)
     cells = _peaks(maps[first], least)
@@ -154,7 +160,7 @@ def _of_surface(maps: FloatStack, surface: str, least: float) -> dict[str, Float
     radius = np.exp(said["log_radius"].clip(-1, 5))
     keep = _first_of(said["x"], said["y"], radius, *_SAME)
     # What is more surely a scratch than a pit is none.
-    keep &= said["mark"] <= said["heat"]
+    keep &= said["mark"] - least_mark <= np.maximum(said["heat"] - least, 0)
     return {k: v[keep] for k, v in said.items()}
 
 
@@ -180,13 +186,13 @@ def read_openings(
     """
     least = finder.least
     if has_lamps:
-        parts = [_of_surface(maps, s, least.lamps) for s in SURFACES[:2]]
+        parts = [_of_surface(maps, s, least.lamps, least.mark) for s in SURFACES[:2]]
         known = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
-        either = _of_surface(maps, "unknown", least.beside)
+        either = _of_surface(maps, "unknown", least.beside, least.mark)
         free = _beside(known, either)
         parts.append({k: v[free] for k, v in either.items()})
     else:
-        parts = [_of_surface(maps, "unknown", least.alone)]
+        parts = [_of_surface(maps, "unknown", least.alone, least.mark)]
     names = SURFACES[-len(parts) :]
     said = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
     counts = [len(p["x"]) for p in parts]
@@ -254,6 +260,19 @@ def _flags(
     return flags
 
 
+def _covered(shapes: dict[str, Floats], image_size: tuple[int, int]) -> Floats:
+    """Return the share of each cell of a tile that found openings cover.
+
+    In a crowd most of the openings that are missed lie within those that are found.
+    """
+    picture = np.zeros(image_size, np.uint8)
+    for x, y, r in zip(shapes["x_px"], shapes["y_px"], shapes["radius_px"], strict=True):
+        cv2.circle(picture, (round(x), round(y)), round(r), 1, -1)
+    rows, columns = (max(round(n / CELL_PX), 1) for n in image_size)
+    share = cv2.resize(picture.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA)
+    return np.asarray(share, np.float64)
+
+
 def _marks(maps: FloatStack, least: float, scale: float) -> dict[str, Floats]:
     """Return one row a mark: middle, extent and direction, in the picture's pixels."""
     above = (maps[-1] > least).astype(np.uint8)
@@ -263,12 +282,11 @@ def _marks(maps: FloatStack, least: float, scale: float) -> dict[str, Floats]:
         left, top, wide, high, area = stats[label]
         if area < _LEAST_MARK_CELLS:
             continue
-        part = (labels[top : top + high, left : left + wide] == label).astype(np.uint8)
-        points = cv2.findNonZero(part)
+        part = labels[top : top + high, left : left + wide] == label
+        points = np.argwhere(part)[:, ::-1].astype(np.float32)
         (u, v), (one, other), _ = cv2.minAreaRect(points)
-        centred = points[:, 0, :] - points[:, 0, :].mean(0)
-        vectors = np.linalg.eigh(centred.T @ centred)[1]
-        angle = np.rad2deg(np.arctan2(-vectors[1, 1], vectors[0, 1])) % 180
+        along = np.linalg.eigh(np.cov(points.T))[1][:, 1]
+        angle = np.rad2deg(np.arctan2(-along[1], along[0])) % 180
         length = max(one, other) + 1
         out.append((u + left, v + top, length, area / length, area, angle))
     table = np.array(out, np.float64).reshape(-1, 6)
@@ -292,6 +310,7 @@ def find_openings(
     lighting: Lighting,
     finder: Finder,
     constants: LearnedConstants,
+    settings: FindSettings,
 ) -> dict[str, NDArray[Any]]:
     """Return the openings and marks of one tile, one row each.
 
@@ -337,6 +356,9 @@ def find_openings(
         "mate": np.full(n + m, -1),
     }
     flags = _flags(shapes, surface, limit, image_size, constants.scale)
+    share = _covered(shapes, image_size)
+    places = (columns["x_px"], columns["y_px"])
+    columns["covered"] = covered_near(share, *places, image_size, reach_px(settings))
     columns["flags"] = np.concatenate([flags, np.zeros(m, np.int64)])
     return columns
 

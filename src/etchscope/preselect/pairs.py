@@ -19,7 +19,11 @@ _SAMPLE = 512
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of an entry and an exit row, and the probability that density alone makes each."""
+    """Pairs of an entry and an exit row, and the probability that density alone makes each.
+
+    The chance of a pair that was known before is nan: it was split from one find, and no density
+    of unrelated pits tells how often such a find is none.
+    """
 
     entry: Ints
     exit: Ints
@@ -71,7 +75,7 @@ def pair_by_geometry(
     entries, exits : rows of top and of bottom pits.
     exit_density_per_px2 : (n,) local density of exit pits at every row.
     reach_px : largest displacement.
-    known : (k, 2) rows (entry, exit) that are pairs whatever their neighbours.
+    known : (k, 2) rows (entry, exit) that are pairs whatever their neighbours; their chance is nan.
     """
     free_entry = np.setdiff1d(entries, known[:, 0])
     free_exit = np.setdiff1d(exits, known[:, 1])
@@ -88,7 +92,7 @@ def pair_by_geometry(
     )
     rank = np.where(np.arange(len(i)) < len(known), -1.0, q2)
     chosen = _greedy(i, j, rank)
-    i, j, q2 = i[chosen], j[chosen], q2[chosen]
+    i, j, q2, is_known = i[chosen], j[chosen], q2[chosen], chosen < len(known)
     if not len(i):
         return Pairs(i, j, np.empty(0))
     sample = np.sort(log_radius[exits])
@@ -100,4 +104,4 @@ def pair_by_geometry(
         )
         within = np.clip(q2[part, None] - u2, 0, 1).mean(axis=1)
         chance[part] = -np.expm1(-exit_density_per_px2[i[part]] * np.pi * reach_px**2 * within)
-    return Pairs(i, j, chance)
+    return Pairs(i, j, np.where(is_known, np.nan, chance))

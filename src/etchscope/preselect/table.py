@@ -8,7 +8,12 @@ import pandas as pd
 from etchscope.foil import PitFlag, Scan, as_pits, in_polygon, tile_to_foil, tile_to_stage
 from etchscope.foil.overlaps import better_seen, merge_copies
 from etchscope.foil.types import Bools, Floats, Ints
-from etchscope.preselect.density import local_density
+from etchscope.preselect.density import (
+    are_too_crowded,
+    density_beyond,
+    local_density,
+    pit_density,
+)
 from etchscope.preselect.pairs import Pairs, pair_by_geometry
 from etchscope.preselect.settings import FindSettings
 
@@ -135,6 +140,39 @@ def _known_pairs(surface: Floats, mate: Ints) -> Ints:
     return np.column_stack([entry, mate[entry]])
 
 
+def _are_marks(pits: pd.DataFrame) -> Bools:
+    """Return which rows are scratches, fibres and the like, which are no pits, (n,)."""
+    if "length_px" not in pits:
+        return np.zeros(len(pits), bool)
+    return np.asarray(pits["length_px"].notna())
+
+
+def _with_density(
+    pits: pd.DataFrame, place: Floats, everywhere: Floats, scan: Scan, settings: FindSettings
+) -> pd.DataFrame:
+    """Return the table with density and regime, and a word where they say that it is too crowded.
+
+    ``everywhere`` are the places of all pits that count, beyond a region too.
+    """
+    rectangles, scale = _rectangles_px(scan, settings), _scale_px(scan, settings)
+    counted = density_beyond(everywhere, place, rectangles, scale, settings.pair_reach_px)
+    covered = pits["covered"].to_numpy() if "covered" in pits else np.full(len(pits), np.nan)
+    density = pit_density(counted, covered, pits["radius_px"].to_numpy(), scale)
+    crowded = are_too_crowded(counted, density)
+    mm = _pixel_mm(scan)
+    unit = mm**2 if mm is not None else np.nan
+    regime = np.where(crowded, "high", _regimes(density.value / unit, settings))
+    flags = pits["flags"].to_numpy() | np.where(crowded, int(PitFlag.TOO_CROWDED), 0)
+    return pits.drop(columns="covered", errors="ignore").assign(
+        density_per_mm2=density.value / unit,
+        density_low=density.low / unit,
+        density_high=density.high / unit,
+        regime=regime,
+        flags=flags,
+        valid=pd.array([False if c else pd.NA for c in crowded.tolist()], dtype="boolean"),
+    )
+
+
 def _with_pairs(pits: pd.DataFrame, place: Floats, pairs: Pairs) -> pd.DataFrame:
     """Return the table with what the two rows of each pair share."""
     out = pits.copy()
@@ -151,7 +189,8 @@ def _with_pairs(pits: pd.DataFrame, place: Floats, pairs: Pairs) -> pd.DataFrame
         "pair_p": pairs.chance,
         "entry": entry[pairs.entry],
         "exit": exit_[pairs.exit],
-        "hip": np.maximum(both, np.maximum(excess[pairs.entry], excess[pairs.exit])),
+        # A pair that was split from one find has no chance: its sign-free excess alone speaks.
+        "hip": np.fmax(both, np.maximum(excess[pairs.entry], excess[pairs.exit])),
     }
     for name, values in shared.items():
         column = out[name].to_numpy(copy=True) if name in out else np.full(len(pits), np.nan)
@@ -171,7 +210,7 @@ def complete(
     Parameters
     ----------
     found : what ``detect`` gives of all tiles, one after the other, with ``tile``; ``mate`` counts
-        rows within the tile.
+        rows within the tile. Without ``covered`` pits are counted even in a crowd.
     scan : the scan; the tiles that were searched are those that are not excluded.
     region : (m, 2) polygon in foil mm that restricts the table, or None.
 
@@ -183,13 +222,10 @@ def complete(
     columns = (merged[c].to_numpy() for c in ("tile", "x_px", "y_px"))
     tile, x_px, y_px = columns
     x_mm, y_mm = tile_to_foil(tile, x_px, y_px, scan)
-    mm = _pixel_mm(scan)
     place = _places_px(tile, x_px, y_px, scan, settings)
+    everywhere = place[~_are_marks(merged)]
     rectangles, scale_px = _rectangles_px(scan, settings), _scale_px(scan, settings)
-    density = local_density(place, place, rectangles, scale_px, own=True)
-    per_mm2 = density / mm**2 if mm is not None else np.full(len(merged), np.nan)
-    pits = merged.assign(x_mm=x_mm, y_mm=y_mm, density_per_mm2=per_mm2)
-    pits["regime"] = _regimes(per_mm2, settings)
+    pits = merged.assign(x_mm=x_mm, y_mm=y_mm)
     if region is not None:
         inside = np.flatnonzero(in_polygon(x_mm, y_mm, region))
         number = np.full(len(pits) + 1, -1)
@@ -208,8 +244,7 @@ def complete(
         settings.pair_reach_px,
         _known_pairs(surface, mate),
     )
-    pits = _with_pairs(pits, place, pairs).assign(
-        foil=scan.foil, side=scan.side, scan=scan.name, pit=np.arange(len(pits))
-    )
+    pits = _with_density(_with_pairs(pits, place, pairs), place, everywhere, scan, settings)
+    pits = pits.assign(foil=scan.foil, side=scan.side, scan=scan.name, pit=np.arange(len(pits)))
     counts = PitCounts(len(found), len(found) - len(merged), len(merged) - len(pits), len(pits))
     return as_pits(pits), counts

@@ -31,6 +31,7 @@ class ReportContent:
     thumbnails : gives a tile's picture by number, (y, x), any real dtype.
     evaluation : of the pits against a truth, where there is one.
     breakdowns : columns of the truth for which the efficiency is given per value.
+    candidates : of a scored run, the best first.
     """
 
     pits: pd.DataFrame
@@ -40,6 +41,12 @@ class ReportContent:
     left_out: Sequence[Mapping[str, Any]] = ()
     evaluation: Evaluation | None = None
     breakdowns: Sequence[str] = ()
+    candidates: pd.DataFrame | None = None
+
+    @property
+    def openings(self) -> pd.DataFrame:
+        """The rows that are pits, and no scratch, fibre or the like."""
+        return self.pits[self.pits["length_px"].isna()]
 
 
 def counted(number: int, what: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from etchscope.evaluate import Evaluation
@@ -22,12 +23,13 @@ def content_of_run(
     *,
     evaluation: Evaluation | None = None,
     breakdowns: Sequence[str] = (),
+    candidates: pd.DataFrame | None = None,
 ) -> ReportContent:
     """Return the content of the report of a finished run.
 
     Parameters
     ----------
-    evaluation, breakdowns : see ``ReportContent``.
+    evaluation, breakdowns, candidates : see ``ReportContent``.
 
     Raises
     ------
@@ -51,6 +53,7 @@ def content_of_run(
         left_out=[asdict(one) for one in store.left_out(scan.name)],
         evaluation=evaluation,
         breakdowns=breakdowns,
+        candidates=candidates,
     )
 
 

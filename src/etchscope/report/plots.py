@@ -116,7 +116,9 @@ def pair_figure(pits: pd.DataFrame, title: str) -> Figure:
     """
     made = figure(12.5, 4.4, title)
     where, low, cut = made.subplots(1, 3, width_ratios=(1.05, 1, 1))
-    pairs, entries = pairs_of(pits), int((pits["surface"] == "top").sum())
+    pairs = pairs_of(pits)
+    split = int(pairs["pair_p"].isna().sum())  # from one find: no pair_p
+    entries = int((pits["surface"] == "top").sum()) - split
     _displacements(made, where, pairs)
     p = pairs["pair_p"].dropna().to_numpy(float)
     edges = np.linspace(0, 1, 21)

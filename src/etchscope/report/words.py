@@ -19,6 +19,7 @@ from etchscope.report.content import (
 from etchscope.report.page import Card, Html, image_html, table
 
 __all__ = [
+    "candidate_rows_html",
     "cards",
     "evaluation_html",
     "feature_title",
@@ -45,9 +46,13 @@ def surfaces_text(pits: pd.DataFrame) -> str:
 
 def cards(content: ReportContent, area_mm2: float | None) -> list[Card]:
     """Return the headline figures."""
-    pits, scan = content.pits, content.scan
+    pits, scan = content.openings, content.scan
     used = len(scan.included)
     out = [Card(f"{len(pits):,}", "pits", surfaces_text(pits))]
+    if content.candidates is not None:
+        chosen = int(content.candidates["selected"].fillna(value=False).sum())
+        note = f"of {len(content.candidates):,} ranked, those above the working point"
+        out.insert(0, Card(f"{chosen:,}", "candidates", note))
     pairs = pairs_of(pits)
     good, chance = _below(pits, _P_CUT)
     out.append(
@@ -237,7 +242,7 @@ def pair_rows_html(pairs: pd.DataFrame, pictures: list[bytes], pixel_size_um: fl
                 f"{row['x_mm']:.3f}, {row['y_mm']:.3f}" if known else "–",
                 f"{row['pair_dx_px']:+.1f}, {row['pair_dy_px']:+.1f}",
                 f"{far:.0f}" if in_um else f"{far:.1f}",
-                f"{row['pair_p']:.2g}",
+                f"{row['pair_p']:.2g}" if np.isfinite(row["pair_p"]) else "split find",
                 *(f"{row[k]:.1f}" for k in ("entry", "exit", "hip")),
                 ", ".join(name for bit, name in names.items() if int(row["flags"]) & bit),
             )
@@ -245,10 +250,47 @@ def pair_rows_html(pairs: pd.DataFrame, pictures: list[bytes], pixel_size_um: fl
     return table(head, rows, numbers_from=1)
 
 
+def candidate_rows_html(candidates: pd.DataFrame, pictures: list[bytes]) -> str:
+    """Return the table of the best candidates with their cut-outs, one row a candidate."""
+    head = (
+        "",
+        "rank",
+        "score",
+        "p signal",
+        "selected",
+        "valid",
+        "tile",
+        "x, y (px)",
+        "dx, dy (px)",
+    )
+    rows = []
+    records = candidates.to_dict("records")
+    for rank, (row, png) in enumerate(zip(records, pictures, strict=True), 1):
+        shift = np.isfinite(row["pair_dx_px"])
+        rows.append(
+            (
+                image_html(png, f"candidate {rank}"),
+                rank,
+                f"{row['score']:.2f}",
+                f"{row['p_hip']:.3f}" if np.isfinite(row.get("p_hip", np.nan)) else "–",
+                "yes" if row["selected"] else "no",
+                "yes" if row["valid"] else "no",
+                row["tile"],
+                f"{row['x_px']:.1f}, {row['y_px']:.1f}",
+                f"{row['pair_dx_px']:+.1f}, {row['pair_dy_px']:+.1f}" if shift else "alone",
+            )
+        )
+    return table(head, rows, numbers_from=1)
+
+
 def _below(pits: pd.DataFrame, cut: float) -> tuple[int, float]:
-    """Return the pairs with pair_p up to a cut, and the most that unrelated pits would make."""
-    entries = int((pits["surface"] == "top").sum())
-    return int((pairs_of(pits)["pair_p"] <= cut).sum()), entries * cut
+    """Return the pairs with pair_p up to a cut, and the most that unrelated pits would make.
+
+    Pairs that were split from one find have no pair_p and do not count, nor do their entry pits.
+    """
+    pairs = pairs_of(pits)
+    entries = int((pits["surface"] == "top").sum()) - int(pairs["pair_p"].isna().sum())
+    return int((pairs["pair_p"] <= cut).sum()), entries * cut
 
 
 def _percent(value: float) -> str:

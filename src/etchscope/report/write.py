@@ -21,6 +21,7 @@ from etchscope.report.placement import Canvas, Placement, grid_columns, place
 from etchscope.report.plots import feature_figure, pair_figure, shape_figure
 from etchscope.report.style import RC, png_bytes
 from etchscope.report.words import (
+    candidate_rows_html,
     cards,
     evaluation_html,
     feature_title,
@@ -36,6 +37,7 @@ from etchscope.store.files import machine_failures, written_aside
 __all__ = ["write_report"]
 
 _FIRST_PAIRS = 50
+_FIRST_CANDIDATES = 25
 _SHEET_PX = 3200
 """A contact sheet is drawn only if it fits into so many pixels a side."""
 
@@ -85,7 +87,9 @@ def write_report(
         figures = _figures(content, placement, progress)
     pairs = pairs_of(content.pits).head(_FIRST_PAIRS)
     small = cutouts(pairs, content.pits, content.thumbnails)
-    text = _page(content, area_mm2(placement, content.scan), figures, small)
+    best = None if content.candidates is None else content.candidates.head(_FIRST_CANDIDATES)
+    shown = [] if best is None else cutouts(best, content.pits, content.thumbnails)
+    text = _page(content, area_mm2(placement, content.scan), figures, small, shown)
     for name, (_, png) in figures.items():
         with written_aside(folder / f"{name}.png") as aside:
             aside.write_bytes(png)
@@ -150,6 +154,7 @@ def _page(
     area: float | None,
     figures: dict[str, tuple[str, bytes]],
     small: list[bytes],
+    best: list[bytes],
 ) -> str:
     scan = content.scan
     sections = [("Identity", identity_html(scan, content.record))]
@@ -157,6 +162,9 @@ def _page(
     if content.evaluation is not None:
         html = evaluation_html(content.evaluation, content.breakdowns)
         sections.insert(0, ("Against the truth", html))
+    if content.candidates is not None:
+        html = candidate_rows_html(content.candidates.head(_FIRST_CANDIDATES), best)
+        sections.insert(0, (f"The best {len(best)} candidates", html))
     sections += [
         (heading, figure_html(png, heading, _CAPTIONS[name]))
         for name, (heading, png) in figures.items()

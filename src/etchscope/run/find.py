@@ -13,14 +13,15 @@ import numpy as np
 import pandas as pd
 
 from etchscope.foil import BadInput, Scan, foil_frame, in_polygon
-from etchscope.foil.types import Floats
-from etchscope.imaging import Normalisation, Recipe, fit_normalisation
+from etchscope.foil.types import Bools, Floats, RawStack
+from etchscope.imaging import Normalisation, Recipe, fit_normalisation, foil_ground, light_faults
 from etchscope.learn.threads import set_threads
 from etchscope.preselect import (
     Calibration,
     ClassicalDetector,
     Detector,
     FindSettings,
+    Ground,
     LearnedConstants,
     LearnedDetector,
     Lighting,
@@ -40,6 +41,9 @@ _BATCH = 16
 """Tiles a part: small enough to lose little at a kill, large enough for a file of its own."""
 _CALIBRATION_TILES = 8
 _SCALE_TILES = 3
+_LIGHT_TILES = 4
+_LARGEST_PX = 30.0
+"""Dark discs up to this radius may be pits, whatever is looked for."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,25 @@ def _calibration(
     return found
 
 
+def _lighting(store: Store, scan: Scan) -> tuple[Lighting, list[str]]:
+    """Return the lights that are used, and in words what is wrong with others or with these."""
+    name = f"lights-{version('etchscope')}"
+    known = store.load_fit(scan.name, name)
+    if known is None:
+        tiles = _spread_over([t.number for t in scan.included], _LIGHT_TILES)
+        faults = light_faults([store.read_tile(scan.name, n) for n in tiles], scan.channels)
+        left_out = [f.channel for f in faults if f.is_left_out]
+        told: dict[str, Any] = {
+            "left_out": left_out,
+            "faults": [f.words for f in faults],
+            "tiles": tiles,
+        }
+        store.save_fit(scan.name, name, {}, told)
+    else:
+        told = known[1]
+    return Lighting.of_scan(scan).without(told["left_out"]), told["faults"]
+
+
 def _constants_of(
     store: Store, scan: Scan, normalisation: Normalisation, settings: FindSettings, weights: Path
 ) -> LearnedConstants:
@@ -139,7 +162,7 @@ def _constants_of(
         return LearnedConstants(float(known[1]["scale"]))
     tiles = _spread_over([t.number for t in scan.included], _SCALE_TILES)
     stacks = (store.read_tile(scan.name, n) for n in tiles)
-    found = fit_scale(stacks, normalisation, Lighting.of_scan(scan), finder, settings)
+    found = fit_scale(stacks, normalisation, _lighting(store, scan)[0], finder, settings)
     store.save_fit(scan.name, name, {}, {**asdict(found), "tiles": tiles})
     return found
 
@@ -148,8 +171,10 @@ def _detector(
     store: Store, scan: Scan, settings: FindSettings, weights: Path
 ) -> tuple[Detector, dict[str, Any]]:
     """Return what searches the tiles of a scan, and the record of its constants."""
-    normalisation, lighting = normalisation_of(store, scan), Lighting.of_scan(scan)
-    record = {"normalisation": {"recipe": normalisation.recipe.digest, "fit": normalisation.digest}}
+    normalisation = normalisation_of(store, scan)
+    lighting, faults = _lighting(store, scan)
+    fit = {"recipe": normalisation.recipe.digest, "fit": normalisation.digest}
+    record: dict[str, Any] = {"normalisation": fit, "light_faults": faults}
     if settings.finder == "classical":
         calibration = _calibration(store, scan, normalisation, settings)
         classical = ClassicalDetector(normalisation, calibration, lighting, settings)
@@ -192,7 +217,14 @@ def _searched(scan: Scan, region: Floats | None) -> tuple[int, ...]:
 def _plan(
     store: Store, scan: Scan, settings: FindSettings, region: Floats | None, weights: Path
 ) -> _Plan:
+    Lighting.of_scan(scan)  # refuses too few lamps before anything is fitted
     tiles = _searched(scan, region)
+    mask = store.mask(scan.name)
+    if mask is not None:
+        touched = set(mask.touched(scan))
+        tiles = tuple(n for n in tiles if n in touched)
+        if not tiles:
+            raise BadInput(f"scan {scan.name}: mask", "a tile to search in it", "none")
     _, constants = _detector(store, scan, settings, weights)
     record = {
         "stage": "find",
@@ -202,6 +234,7 @@ def _plan(
         "tiles": list(tiles),
         "settings": settings.model_dump(),
         "region_mm": None if region is None else region.tolist(),
+        "mask": None if mask is None else mask.digest,
         **constants,
     }
     return _Plan(scan, tiles, settings, weights, record)
@@ -209,25 +242,62 @@ def _plan(
 
 @lru_cache(maxsize=1)
 def _loaded(
-    path: Path, run: str, scan_name: str, settings: FindSettings, weights: Path
-) -> Detector:
+    path: Path, run: str, scan_name: str, settings: FindSettings, weights: Path, mask: str | None
+) -> tuple[Detector, Ground]:
     """Return what searches every tile of a run, made once a worker; ``run`` is its identity."""
     store = Store.open(path)
-    return _detector(store, store.scan(scan_name), settings, weights)[0]
+    scan = store.scan(scan_name)
+    return _detector(store, scan, settings, weights)[0], _ground(store, scan, settings, mask)
 
 
-def _search_batch(path: Path, plan: _Plan, index: int) -> int:
+def _ground(store: Store, scan: Scan, settings: FindSettings, digest: str | None) -> Ground:
+    """Return what tells where a tile of the scan is to be searched: on foil, and in the mask."""
+    mask = None if digest is None else store.mask(scan.name, digest)
+    levels = normalisation_of(store, scan).gain
+    roles = [c.role for c in scan.channels]
+    largest = max(_LARGEST_PX, settings.largest_radius_px)
+
+    def where(number: int, raw: RawStack) -> Bools:
+        ground = foil_ground(
+            raw,
+            roles,
+            largest_radius_px=largest,
+            margin_px=settings.largest_radius_px,
+            levels=levels,
+        )
+        return ground if mask is None else ground & mask.of_tile(scan, number)
+
+    return where
+
+
+def _search_batch(
+    path: Path,
+    run: str,
+    scan: str,
+    settings: FindSettings,
+    weights: Path,
+    mask: str | None,
+    index: int,
+    tiles: tuple[int, ...],
+) -> int:
     """Search the tiles of one batch and write its part; return how many tiles that were."""
-    detector = _loaded(path, plan.run, plan.scan.name, plan.settings, plan.weights)
-    store, tiles = Store.open(path), plan.batches[index]
-    stacks = store.read_tiles(plan.scan.name, tiles)
+    detector, ground = _loaded(path, run, scan, settings, weights, mask)
+    store = Store.open(path)
+    stacks = store.read_tiles(scan, tiles)
     # Workers share the cores; and one thread always adds in the same order.
     before = set_threads(1)
     try:
-        found = detect_tiles(zip(tiles, stacks, strict=True), detector)
+        searched = detect_tiles(zip(tiles, stacks, strict=True), detector, ground)
     finally:
         set_threads(before)
-    store.write_part(plan.run, index, found, {"scan": plan.scan.name, "tiles": list(tiles)})
+    record = {
+        "scan": scan,
+        "tiles": list(tiles),
+        "usable_px": [searched.usable_px[n] for n in tiles],
+        "off_foil": searched.off_foil,
+        "left_out": [[n, why] for n, why in sorted(searched.left_out.items())],
+    }
+    store.write_part(run, index, searched.table, record)
     return len(tiles)
 
 
@@ -276,7 +346,8 @@ def find(
         if parts.get(index, {}).get("tiles") == list(tiles):
             tell(len(tiles))
         else:
-            todo.append(partial(_search_batch, store.path.absolute(), plan, index))
+            told = (store.path.absolute(), plan.run, scan, settings, plan.weights)
+            todo.append(partial(_search_batch, *told, plan.record["mask"], index, tiles))
     try:
         execute(todo, executor=executor, workers=workers, progress=tell)
         return _commit(store, plan, region)
@@ -304,6 +375,12 @@ def _done(store: Store, plan: _Plan) -> FindReport:
 def _commit(store: Store, plan: _Plan, region: Floats | None) -> FindReport:
     """Join the parts in the order of the tiles, complete the table, and commit the run."""
     parts = [store.read_part(plan.run, i) for i in range(len(plan.batches))]
+    told = store.parts(plan.run)
+    records = [told[i] for i in range(len(plan.batches))]
+    ground = {
+        "usable_px": [n for r in records for n in r["usable_px"]],
+        "left_out": [pair for r in records for pair in r["left_out"]],
+    }
     searched = plan.scan.model_copy(
         update={
             "tiles": tuple(
@@ -312,11 +389,13 @@ def _commit(store: Store, plan: _Plan, region: Floats | None) -> FindReport:
             )
         }
     )
-    pits, counts = complete(pd.concat(parts, ignore_index=True), searched, plan.settings, region)
+    found = [part for part in parts if len(part)] or parts[:1]
+    pits, counts = complete(pd.concat(found, ignore_index=True), searched, plan.settings, region)
     tally = {k: v for k, v in asdict(counts).items() if k != "rows"}
-    store.commit_run(
-        plan.run, plan.scan.name, pits.assign(run=plan.run), {**plan.record, "counts": tally}
-    )
+    off_foil = sum(r["off_foil"] for r in records)
+    tally |= {"raw": tally["raw"] + off_foil, "off_foil": off_foil}
+    record = {**plan.record, "counts": tally, **ground}
+    store.commit_run(plan.run, plan.scan.name, pits.assign(run=plan.run), record)
     return FindReport(plan.run, plan.scan.name, len(plan.tiles), len(pits), False, tally)
 
 

@@ -1,6 +1,7 @@
 """The learned finder from its weights: the shipped one, others, and how one is trained."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from importlib.metadata import version
@@ -9,25 +10,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import logit
+from sklearn.linear_model import LogisticRegression
 
 from etchscope.evaluate import match_one_to_one
 from etchscope.foil import BadInput
 from etchscope.foil.openings import FINDER_VERSION
-from etchscope.foil.types import Bools, Floats, Ints
+from etchscope.foil.types import Bools, Floats, FloatStack, Ints
 from etchscope.imaging import Lighting
-from etchscope.learn.finder import FinderNetwork, PlainFinder
+from etchscope.learn.finder import FinderNetwork
 from etchscope.learn.finder_loss import Parts
 from etchscope.learn.finder_targets import Openings
 from etchscope.learn.finder_train import (
     FinderTraining,
     LightDraw,
+    Sample,
     Samples,
     planes_of,
     train_finder,
 )
 from etchscope.learn.threads import set_threads
 from etchscope.preselect.learned import Finder, Least, read_openings
-from etchscope.run.school import draw_school
+from etchscope.run.school import Mixed, draw_school
 from etchscope.store import read_model, write_model
 from etchscope.store.arrays import read_arrays, write_arrays
 
@@ -38,9 +42,17 @@ SHIPPED = Path(str(files("etchscope"))) / "weights" / "finder"
 _KIND = "finder"
 _TOLERANCE = (2.0, 0.5)
 """A find is an opening nearer than so many pixels, or than that share of its radius."""
+_LEAST_P = 0.4
+"""Probability from which a find counts: recall and precision together are best at half of what
+they then are (Lipton, Elkan & Naryanaswamy 2014, ECML, theorem 1), here 0.8."""
+_LOWEST_MARK = -5.0
+_EVERY = 7
+"""One in so many cells is looked at when the threshold of marks is chosen."""
 _LOWEST = -2.0
 """Log odds below which no find is looked at when thresholds are chosen."""
 _COVERED = 0.6827
+_ENOUGH = 20
+"""Fewest true finds from which errors are set."""
 _ERRORS = ("place", "radius", "ellipse", "depth")
 
 
@@ -73,6 +85,10 @@ def finder_of(folder: Path = SHIPPED) -> Finder:
     return Finder(network.plain(), least, sigma, digest)
 
 
+TUNING = FinderTraining(epochs=2, rate=5e-4)
+"""How a finder goes on with a user's labels."""
+
+
 @dataclass(frozen=True)
 class FinderPlan:
     """How a finder is trained from nothing, or from another's weights.
@@ -81,7 +97,7 @@ class FinderPlan:
     set; ``training``; ``widths`` of the network.
     """
 
-    pictures: int = 8192
+    pictures: int = 5824
     judged: int = 512
     training: FinderTraining = field(default_factory=FinderTraining)
     widths: tuple[int, ...] = (5, 10, 14, 14)
@@ -101,6 +117,7 @@ def trained_finder(
     plan: FinderPlan,
     *,
     start: Path | None = None,
+    labelled: Sequence[Sample] = (),
     workers: int = 2,
     progress: Progress = _silent,
 ) -> dict[str, Any]:
@@ -113,6 +130,8 @@ def trained_finder(
     folder : for pictures and states, made if absent.
     output : new or empty folder for the weights.
     start : weights to begin with instead of random ones.
+    labelled : pictures with a user's labels; half of what is learnt from are then these, the other
+        half random foils, lest what was known be forgotten.
 
     Raises
     ------
@@ -135,7 +154,9 @@ def trained_finder(
         progress=lambda n: progress("Drawing foils to judge it on", n, plan.judged),
     )
     network = _begun(plan, start)
-    history = learnt_state(network, foils, plan.training, folder / "state.safetensors", progress)
+    samples: Samples = Mixed(labelled, foils) if len(labelled) else foils
+    state = folder / f"state-{_identity(plan, start, labelled)}.safetensors"
+    history = learnt_state(network, samples, plan.training, state, progress)
     finder, figures = judged_finder(network.plain(), judged, progress)
     card = {
         "kind": _KIND,
@@ -151,6 +172,18 @@ def trained_finder(
         },
     }
     return write_model(output, network.to_arrays(), card)
+
+
+def _identity(plan: FinderPlan, start: Path | None, labelled: Sequence[Sample]) -> str:
+    """Return the name of a training: what decides its weights."""
+    sha = hashlib.sha256(repr((plan.pictures, plan.training, plan.widths)).encode())
+    if start is not None:
+        sha.update(finder_of(start).digest.encode())
+    for sample in labelled:
+        sha.update(np.ascontiguousarray(sample.raw).tobytes())
+        for values in vars(sample.openings).values():
+            sha.update(np.ascontiguousarray(values).tobytes())
+    return sha.hexdigest()[:12]
 
 
 def _begun(plan: FinderPlan, start: Path | None) -> FinderNetwork:
@@ -202,7 +235,7 @@ class _Judged:
 
     ``group``: 0 of a known surface, 1 of either. ``pulls``: (n, 5) errors over σ where true.
     ``weight``: of each find, that of its picture, so that crowds do not decide alone;
-    ``openings``: so weighted.
+    ``openings``: so weighted. ``mark``, ``is_marked``: a sample of the cells.
     """
 
     heat: Floats
@@ -211,13 +244,15 @@ class _Judged:
     pulls: Floats
     weight: Floats
     openings: float
+    mark: Floats
+    is_marked: Bools
 
 
 def _judge(
     finder: Finder, samples: Samples, which: str, progress: Callable[[int], None]
 ) -> _Judged:
     """Return what a finder finds on samples under some lights."""
-    parts, openings = [], 0.0
+    parts, cells, openings = [], [], 0.0
     for place in range(len(samples)):
         sample = samples[place]
         drawn = LightDraw(with_lights(sample.lighting, which), False, 1.0, 0.0)
@@ -229,9 +264,13 @@ def _judge(
         matched = _matched(said, surface, true, sample.raw.shape[1])
         parts.append((*matched, np.full(len(matched[0]), weight)))
         openings += here * weight
+        if sample.marked is not None:
+            told = np.column_stack([maps[-1].ravel(), sample.marked[::2, ::2].ravel()])
+            cells.append(told[place % _EVERY :: _EVERY].astype(np.float64))
         progress(1)
     heat, group, is_true, pulls, weights = (np.concatenate([p[k] for p in parts]) for k in range(5))
-    return _Judged(heat, group, is_true > 0, pulls, weights, openings)
+    marks = np.concatenate([*cells, np.empty((0, 2))])
+    return _Judged(heat, group, is_true > 0, pulls, weights, openings, marks[:, 0], marks[:, 1] > 0)
 
 
 def _inside(true: Openings, size: int) -> Bools:
@@ -284,18 +323,19 @@ def _pulls(said: dict[str, Floats], true: Openings, i: Ints, j: Ints) -> Floats:
     return np.column_stack(columns)
 
 
-def _best(judged: _Judged, which: Bools, already: tuple[float, float] = (0, 0)) -> float:
-    """Return the log odds at which recall and precision together (F₁) of some finds are best.
+def _likely(heat: Floats, is_true: Bools, weight: Floats, which: Bools) -> float:
+    """Return the heat at which one of some finds is true with a probability of ``_LEAST_P``.
 
-    ``already``: weights of the true and of all finds that count whatever the threshold.
+    A logistic regression; 0 where there is nothing to tell it from.
     """
-    heat, weight = judged.heat[which], judged.weight[which]
-    if not len(heat):
+    heat, is_true = heat[which], is_true[which]
+    if len(heat) < _ENOUGH or is_true.all() or not is_true.any():
         return 0.0
-    order = np.argsort(-heat, kind="stable")
-    good = already[0] + np.cumsum((weight * judged.is_true[which])[order])
-    found = already[1] + np.cumsum(weight[order])
-    return float(heat[order][(good / (found + judged.openings)).argmax()])
+    fit = LogisticRegression(C=1e6).fit(heat[:, None], is_true, weight[which])
+    slope, offset = float(fit.coef_[0, 0]), float(fit.intercept_[0])
+    if slope <= 0:
+        return 0.0
+    return float(np.clip((logit(_LEAST_P) - offset) / slope, heat.min(), heat.max()))
 
 
 def _figures(judged: _Judged, which: Bools) -> dict[str, float]:
@@ -306,11 +346,13 @@ def _figures(judged: _Judged, which: Bools) -> dict[str, float]:
 
 
 def judged_finder(
-    network: PlainFinder, samples: Samples, progress: Progress = _silent
+    network: Callable[[FloatStack], FloatStack],
+    samples: Samples,
+    progress: Progress = _silent,
 ) -> tuple[Finder, dict[str, Any]]:
     """Return a finder with thresholds and errors set on foils it has not seen, and its figures."""
     before = set_threads(2)
-    low = Finder(network, Least(_LOWEST, _LOWEST, _LOWEST, 0.0), dict.fromkeys(_ERRORS, 1.0), "")
+    low = Finder(network, Least(_LOWEST, _LOWEST, _LOWEST, np.inf), dict.fromkeys(_ERRORS, 1.0), "")
 
     def tell(done: int) -> None:
         progress("Judging", done, 2 * len(samples))
@@ -321,18 +363,20 @@ def judged_finder(
     finally:
         set_threads(before)
     known = lit.group == 0
-    lamps = _best(lit, known)
+    lamps = _likely(lit.heat, lit.is_true, lit.weight, known)
+    beside = max(_likely(lit.heat, lit.is_true, lit.weight, ~known), lamps)
+    alone = _likely(dark.heat, dark.is_true, dark.weight, np.ones(len(dark.heat), bool))
     over = known & (lit.heat >= lamps)
-    already = (float(lit.weight[over & lit.is_true].sum()), float(lit.weight[over].sum()))
-    beside = max(_best(lit, ~known, already), lamps)
-    alone = _best(dark, np.ones(len(dark.heat), bool))
     pulls = np.abs(lit.pulls[over & lit.is_true])
-    widths = np.nanquantile(pulls, _COVERED, axis=0)
+    if len(pulls) < _ENOUGH:  # a finder that learnt nothing
+        pulls = np.ones((1, 5))
+    widths = np.quantile(pulls, _COVERED, axis=0)
     sigma = dict(zip(_ERRORS, [float(widths[:2].mean()), *widths[2:].tolist()], strict=True))
     figures = {
         "all lights": _figures(lit, over | (~known & (lit.heat >= beside))),
         "known surface": _figures(lit, over),
         "backlit": _figures(dark, dark.heat >= alone),
     }
-    least = Least(round(lamps, 3), round(beside, 3), round(alone, 3))
+    mark = _likely(lit.mark, lit.is_marked, np.ones(len(lit.mark)), lit.mark > _LOWEST_MARK)
+    least = Least(round(lamps, 3), round(beside, 3), round(alone, 3), round(mark, 3))
     return Finder(network, least, sigma, ""), figures

@@ -88,7 +88,7 @@ def labelled_pits(
         here = here.assign(is_target=decidable[here["row"].to_numpy(np.int64)])
         if not here["is_target"].any():
             continue
-        run = _search(store, name)
+        run = search_of(store, name)
         if run is None:
             hint = "Start with `etchscope find`."
             raise BadInput(f"scan {name}", "a search before training", "none", hint)
@@ -108,7 +108,8 @@ def labelled_pits(
     return out, int(missed.sum())
 
 
-def _search(store: Store, scan: str) -> str | None:
+def search_of(store: Store, scan: str) -> str | None:
+    """Return the run whose finds labels belong to: the latest search of the whole scan."""
     return latest_find(store, scan) or store.latest_run(scan)
 
 
@@ -328,7 +329,7 @@ def labelled_patches(
 
 def _searched(store: Store, scan: Scan) -> str:
     """Return the search that the labels of a scan were matched with."""
-    return str(_search(store, scan.name))
+    return str(search_of(store, scan.name))
 
 
 def context_patches(

@@ -12,7 +12,7 @@ import pandas as pd
 from etchscope.foil.types import Floats, RawStack
 from etchscope.imaging import Lighting
 from etchscope.learn.finder_targets import Openings
-from etchscope.learn.finder_train import Sample
+from etchscope.learn.finder_train import Sample, Samples
 from etchscope.simulate import SimulatedScan, randomised, with_parameters
 from etchscope.store.arrays import read_rows, write_arrays
 
@@ -179,6 +179,22 @@ class School:
         x, y, radius, ellipticity, angle, depth, top = table.T
         openings = Openings(x, y, radius, ellipticity, angle, depth, top > 0.5)
         return Sample(raw, _LIGHTING, openings, np.unpackbits(marked).reshape(raw.shape[1:]) > 0)
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """Two sets of pictures as one: the first repeated until it is as long as the second."""
+
+    first: Sequence[Sample]
+    second: Samples
+
+    def __len__(self) -> int:
+        return 2 * len(self.second)
+
+    def __getitem__(self, place: int) -> Sample:
+        if place < len(self.second):
+            return self.second[place]
+        return self.first[place % len(self.first)]
 
 
 _LIGHTING = Lighting.of_scan(SimulatedScan(0, columns=1, rows=1).scan)

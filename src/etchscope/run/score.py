@@ -340,6 +340,7 @@ def decide(
     is_foreign = domain.is_foreign(distance[~is_mark])
     inside = domain.holds(distance, pits["density_per_mm2"].to_numpy(np.float64))
     inside &= domain.knows_scale(scan.pixel_size_um) and not is_foreign
+    inside &= pits["valid"].fillna(value=True).to_numpy(bool)  # the search's own doubts stand
     decided = model.decided(told, shares).assign(score=told["score"], valid=inside)
     decided = share_in_pairs(decided, partner_rows(pits), model.signal)
     decided = _without_marks(decided, is_mark)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from etchscope.foil import BadInput
@@ -139,9 +138,19 @@ def hip_thumbnails(scan: SimulatedScan, channels: list[int]) -> Thumbnails:
     return np.stack(out) if out else np.zeros((0, THUMBNAIL_PX, THUMBNAIL_PX), np.uint8)
 
 
+def hamming_weights(before: int, after: int) -> Floats:
+    """Return what each of ``before`` pixels gives to ``after`` larger ones, (after, before).
+
+    Pillow's HAMMING filter, a sinc under a Hamming window one new pixel wide on each side.
+    """
+    scale = before / after
+    x = (np.arange(before) + 0.5 - (np.arange(after)[:, None] + 0.5) * scale) / scale
+    weights = np.where(np.abs(x) < 1, np.sinc(x) * (0.54 + 0.46 * np.cos(np.pi * x)), 0.0)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
 def _small(patch: FloatImage) -> Thumbnails:
-    size = (_SMALL_PX, _SMALL_PX)
-    small = np.asarray(Image.fromarray(patch).resize(size, Image.Resampling.HAMMING))
-    small = small[:THUMBNAIL_PX, :THUMBNAIL_PX]
+    weights = hamming_weights(_PATCH_PX, _SMALL_PX)[:THUMBNAIL_PX]
+    small = weights @ patch @ weights.T
     low, high = float(small.min()), float(small.max())
     return np.asarray(np.rint((small - low) / max(high - low, 1e-6) * 255), np.uint8)

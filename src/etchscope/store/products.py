@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import select, text
 
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, Mask
 from etchscope.foil.records import Name
 from etchscope.store import runs as run_files
 from etchscope.store.catalogue import Catalogue, FitRow, RunRow
@@ -21,6 +21,9 @@ from etchscope.store.rows import now, require_scan
 from etchscope.store.tables import read_parquet, read_pits_file
 
 __all__ = ["Products"]
+
+_MASK = "mask"
+"""Recipe under which a scan's mask is kept among its fits."""
 
 
 class Products:
@@ -233,3 +236,40 @@ class Products:
                 return None
             file, digest, record = row.file, row.sha256, dict(row.record)
         return arrays_from_npz(self.path / "fits" / file, digest), record
+
+    def set_mask(self, scan: str, mask: Mask | None) -> None:
+        """Keep where a scan is to be searched from now on; None searches all of it again.
+
+        Earlier masks stay, so that a run can be told what its mask was. Removing tiles of the scan
+        takes its masks along, as it does all fits: the foil's frame may hang on those tiles.
+
+        Raises
+        ------
+        BadInput : no such scan.
+        MachineFailed : the disk is full.
+        """
+        if mask is None:
+            self.save_fit(scan, _MASK, {}, {"mask": None})
+            return
+        arrays, record = mask.to_arrays(), {"mask": mask.digest}
+        self.save_fit(scan, f"{_MASK}-{mask.digest}", arrays, record)
+        # Last, since it is what counts; equal arrays share their file.
+        self.save_fit(scan, _MASK, arrays, record)
+
+    def mask(self, scan: str, digest: str | None = None) -> Mask | None:
+        """Return where a scan is to be searched; None for all of it.
+
+        Parameters
+        ----------
+        digest : of an earlier mask, as a run's record names it; by default the present one.
+
+        Raises
+        ------
+        BadInput : no mask of that digest, or its file is damaged.
+        """
+        known = self.load_fit(scan, _MASK if digest is None else f"{_MASK}-{digest}")
+        if known is None and digest is not None:
+            raise BadInput(f"scan {scan}", "a mask of the store", f"mask {digest}")
+        if known is None or known[1].get("mask") is None:
+            return None
+        return Mask.from_arrays(known[0])

@@ -1,0 +1,166 @@
+"""How the finders do on foils of preset `experiment`, from 10 to 3,000 background pits a tile.
+
+    python benchmarks/finder.py --tiles 40 --finders learned classical
+
+Recall by radius and depth, precision with an interval over tiles (bootstrap), errors of centre and
+radius, how often an error lies within one stated σ (68 % if σ is right), density found over true,
+and pairs with p ≤ 0.01 beside what chance expects. An opening counts from 3 px of radius and half a
+pixel of depth on; smaller ones count neither for nor against, nor do finds that call themselves
+smaller. Matched within 6 px, one to one; chance is the same list turned by 180° within each tile.
+"""
+
+import argparse
+import itertools
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from etchscope.evaluate import match_one_to_one
+from etchscope.foil import Foil
+from etchscope.preselect import FindSettings
+from etchscope.run import find
+from etchscope.simulate import SimulatedScan, preset, with_parameters
+from etchscope.simulate.populations import REFERENCE_TILE_MM2
+from etchscope.store import Store, TilePictures
+
+TOLERANCE_PX, LEAST_PX, LEAST_DEPTH_PX, MARGIN_PX = 6.0, 3.0, 0.5, 14.0
+RADII, DEPTHS = [3, 4, 6, 9, 20], [0.5, 2, 4, 8, 100]
+
+
+def foil_of(name: str, density: float, tiles: int, seed: int, changes: dict) -> SimulatedScan:
+    columns = max(round(np.sqrt(tiles * 1.25)), 1)
+    (foil,) = preset(name, seed=seed, columns=columns, rows=-(-tiles // columns))
+    return with_parameters(foil, {"fragments.per_tile": float(density), **changes})
+
+
+def stored(foil: SimulatedScan, folder: Path) -> Store:
+    store = Store.create(folder / "store")
+    sources = tuple(f"step {c.step}" for c in foil.scan.channels)
+    record = Foil(name=foil.foil)
+    store.add_scan(foil.scan, record, lambda n: TilePictures(foil.read_tile(n), sources))
+    return store
+
+
+def matched(truth: pd.DataFrame, found: pd.DataFrame, foil: SimulatedScan) -> dict:
+    """Return the counts of one tile: truths that count, finds that count, and matched pairs."""
+    height, width = foil.optics.image_size
+
+    def inside(t: pd.DataFrame) -> np.ndarray:
+        x = t["x_px"].between(MARGIN_PX, width - 1 - MARGIN_PX)
+        return (x & t["y_px"].between(MARGIN_PX, height - 1 - MARGIN_PX)).to_numpy()
+
+    depth = truth["depth_um"].to_numpy() / foil.optics.pixel_size_um
+    counts = (truth["radius_px"].to_numpy() >= LEAST_PX) & (depth >= LEAST_DEPTH_PX) & inside(truth)
+    places, at = truth[["x_px", "y_px"]].to_numpy(), found[["x_px", "y_px"]].to_numpy()
+    hit = match_one_to_one(places[counts], at, TOLERANCE_PX)
+    rest = np.setdiff1d(np.arange(len(at)), hit.found_index)
+    spare = match_one_to_one(places[~counts], at[rest], TOLERANCE_PX)
+    false = np.setdiff1d(rest, rest[spare.found_index])
+    ok = inside(found)[false] & (found["radius_px"].to_numpy()[false] >= LEAST_PX)
+    turned = np.array([width - 1, height - 1]) - at
+    chance = len(match_one_to_one(places[counts], turned, TOLERANCE_PX).truth_index)
+    return {
+        "truth": truth[counts].assign(depth_px=depth[counts]).reset_index(drop=True),
+        "i": hit.truth_index,
+        "j": hit.found_index,
+        "found": found.reset_index(drop=True),
+        "false": int(ok.sum()),
+        "chance": chance,
+    }
+
+
+def interval(good: np.ndarray, whole: np.ndarray) -> str:
+    """Return a ratio of sums over tiles with its bootstrapped 95 % interval."""
+    rng = np.random.default_rng(0)
+    picks = rng.integers(0, len(good), (2000, len(good)))
+    drawn = good[picks].sum(1) / np.maximum(whole[picks].sum(1), 1e-9)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return f"{good.sum() / max(whole.sum(), 1e-9):.3f} [{low:.3f}, {high:.3f}]"
+
+
+def coverage(error: np.ndarray, sigma: np.ndarray) -> str:
+    known = np.isfinite(sigma) & (sigma > 0)
+    return f"{(np.abs(error[known]) < sigma[known]).mean():.3f}" if known.any() else "-"
+
+
+def report(foil: SimulatedScan, settings: FindSettings, density: float) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = stored(foil, Path(folder))
+        pits = store.read_pits(find(store, foil.scan.name, settings=settings).run)
+    is_mark = (pits["class"] == "misc").fillna(value=False).astype(bool)
+    told(foil, pits[~is_mark], density, settings.finder)
+    pairs = pits[pits["pair_p"].notna() & (pits["surface"] == "top")]
+    print(f"    pairs with p <= 0.01: {(pairs['pair_p'] <= 0.01).sum()}, of {len(pairs)} pairs")
+
+
+def told(foil: SimulatedScan, pits: pd.DataFrame, density: float, name: str) -> None:
+    tiles = []
+    for number, found in pits.groupby("tile"):
+        truth = foil.openings(int(number))
+        # A pit in an overlap is one row, in the tile that shows it best.
+        tiles.append(matched(truth, found, foil))
+    hits = np.array([len(t["i"]) for t in tiles])
+    false, truths = (
+        np.array([t["false"] for t in tiles]),
+        np.array([len(t["truth"]) for t in tiles]),
+    )
+    true = pd.concat([t["truth"].iloc[t["i"]] for t in tiles], ignore_index=True)
+    got = pd.concat([t["found"].iloc[t["j"]] for t in tiles], ignore_index=True)
+    everything = pd.concat([t["truth"] for t in tiles], ignore_index=True)
+    chance = sum(t["chance"] for t in tiles) / max(truths.sum(), 1)
+    print(
+        f"{name:10s} {density:6g}  recall {interval(hits, truths)}  precision "
+        f"{interval(hits, hits + false)}  chance of recall {chance:.3f}  n {truths.sum()}"
+    )
+    for column, bins in (("radius_px", RADII), ("depth_px", DEPTHS)):
+        parts = []
+        for low, high in itertools.pairwise(bins):
+            n = everything[column].between(low, high, inclusive="left").sum()
+            k = true[column].between(low, high, inclusive="left").sum()
+            parts.append(f"{low:g}-{high:g} {k / max(n, 1):.2f} ({n})")
+        print(f"    recall by {column}: " + ", ".join(parts))
+    dx = (got["x_px"] - true["x_px"]).to_numpy()
+    dy = (got["y_px"] - true["y_px"]).to_numpy()
+    dr = (got["radius_px"] - true["radius_px"]).to_numpy()
+    relative = dr / true["radius_px"].to_numpy()
+    dd = (got["depth_um"] - true["depth_um"]).to_numpy()
+    de = (got["ellipticity"] - true["ellipticity"]).to_numpy()
+    same = (got["surface"].to_numpy() == true["surface"].to_numpy()).mean()
+    errors = (("x", dx, "x_px"), ("radius", dr, "radius_px"), ("ellipticity", de, "ellipticity"))
+    within = ", ".join(
+        f"{word} {coverage(error, got[f'{column}_err'].to_numpy())}"
+        for word, error, column in (*errors, ("depth", dd, "depth_um"))
+    )
+    print(
+        f"    centre {np.median(np.hypot(dx, dy)):.2f} px in the median, radius "
+        f"{np.median(relative):+.3f} ± {1.4826 * np.median(np.abs(relative)):.3f}, surface right "
+        f"{same:.3f}; within 1 σ: {within}"
+    )
+    true_density = truths.sum() / len(tiles) / REFERENCE_TILE_MM2
+    if pits["density_per_mm2"].notna().any():
+        print(f"    density found over true {pits['density_per_mm2'].mean() / true_density:.2f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--preset", default="experiment")
+    parser.add_argument("--tiles", type=int, default=40)
+    parser.add_argument("--finders", nargs="+", default=["learned", "classical"])
+    parser.add_argument(
+        "--densities", type=float, nargs="+", default=[10, 100, 300, 1000, 2000, 3000]
+    )
+    parser.add_argument("--seed", type=int, default=4000)
+    parser.add_argument("--no-signal", action="store_true", help="Background alone, no marks.")
+    options = parser.parse_args()
+    changes = {"hips.per_tile": 0.0} if options.no_signal else {}
+    for density in options.densities:
+        seed = options.seed + int(density)
+        foil = foil_of(options.preset, density, options.tiles, seed, changes)
+        for name in options.finders:
+            report(foil, FindSettings(finder=name), density)
+
+
+if __name__ == "__main__":
+    main()

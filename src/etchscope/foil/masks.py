@@ -1,0 +1,169 @@
+"""A mask: where on its pictures a user wants a scan to be searched."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from etchscope.foil.errors import BadInput
+from etchscope.foil.frames import foil_frame, stage_to_tile
+from etchscope.foil.records import Scan
+from etchscope.foil.types import Bools, Floats
+
+__all__ = ["Mask", "inside_polygon", "mask_unit"]
+
+_Unit = Literal["mm", "px"]
+
+
+def mask_unit(scan: Scan) -> _Unit:
+    """Return the unit of a scan's polygons: foil "mm", or "px" of each tile without a scale."""
+    placed = all(t.stage_x_mm is not None and t.stage_y_mm is not None for t in scan.tiles)
+    return "mm" if scan.pixel_size_um is not None and placed else "px"
+
+
+def inside_polygon(corners: Floats, image_size: tuple[int, int]) -> Bools:
+    """Return which pixels' centres lie inside a polygon (even–odd rule), (y, x) bool.
+
+    The same as ``in_polygon`` of every pixel, row by row.
+
+    Parameters
+    ----------
+    corners : (m, 2) x, y in pixels, m ≥ 3, not closed.
+    image_size : (height, width).
+
+    Examples
+    --------
+    >>> inside_polygon(np.array([[0.5, -1], [2.5, -1], [2.5, 0.5], [0.5, 0.5]]), (2, 4)).tolist()
+    [[False, True, True, False], [False, False, False, False]]
+    """
+    height, width = image_size
+    starts = np.zeros((height, width + 1), bool)
+    for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        low, high = np.clip([np.ceil(min(y0, y1)), np.ceil(max(y0, y1))], 0, height).astype(int)
+        y = np.arange(low, high)
+        if not len(y):
+            continue
+        x = (x1 - x0) * (y - y0) / (y1 - y0) + x0
+        # From the first pixel at or right of the edge on, inside and outside change places.
+        first = np.clip(np.ceil(x), 0, width).astype(int)
+        starts[y, first] ^= True
+    return np.asarray(np.logical_xor.accumulate(starts, axis=1)[:, :width])
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """Where a scan is to be searched: inside any of some polygons, or where pictures say so.
+
+    Attributes
+    ----------
+    polygons : each (m, 2) corners x, y in ``unit``; empty where there are pictures.
+    unit : "mm" of the foil, y up; or "px" of every tile, y down.
+    pictures : (n, y, x) bool, True = search; one for all tiles, or one for each of ``tiles``.
+    tiles : their tile numbers; empty where one is for all.
+
+    Raises
+    ------
+    BadInput : neither polygons nor pictures, or both; a polygon of under three corners or with one
+        that is no number; not as many pictures as tiles.
+    """
+
+    polygons: tuple[Floats, ...] = ()
+    unit: _Unit = "mm"
+    pictures: Bools | None = None
+    tiles: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if bool(self.polygons) == (self.pictures is not None):
+            raise BadInput("mask", "polygons or pictures", "both" if self.polygons else "neither")
+        for polygon in self.polygons:
+            if polygon.ndim != 2 or polygon.shape[1:] != (2,) or len(polygon) < 3:
+                raise BadInput("mask", "polygons of three or more corners", f"{polygon.shape}")
+            if not np.isfinite(polygon).all():
+                raise BadInput("mask", "corners that are numbers", "one that is none")
+        if self.pictures is not None and (
+            self.pictures.ndim != 3 or len(self.pictures) != (len(self.tiles) or 1)
+        ):
+            expected = f"{len(self.tiles) or 1} pictures, one a tile or one for all"
+            raise BadInput("mask", expected, f"an array of shape {self.pictures.shape}")
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (16 hexadecimal digits) of all that decides what is searched."""
+        sha = hashlib.sha256()
+        for name, array in sorted(self.to_arrays().items()):
+            sha.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+            sha.update(np.ascontiguousarray(array).tobytes())
+        return sha.hexdigest()[:16]
+
+    def of_tile(self, scan: Scan, tile: int) -> Bools:
+        """Return which pixels of a tile are to be searched, (y, x) bool.
+
+        Raises
+        ------
+        BadInput : no such tile of the scan or of the mask's pictures, or, for polygons in mm, a
+            scan without scale or positions.
+        """
+        at = next((t for t in scan.tiles if t.number == tile), None)
+        if at is None:
+            raise BadInput(f"scan {scan.name}", "one of its tiles", f"tile {tile}")
+        if self.pictures is not None:
+            return self._picture(scan, tile)
+        out = np.zeros(scan.image_size, bool)
+        frame = foil_frame(scan) if self.unit == "mm" else None
+        for polygon in self.polygons:
+            x, y = polygon[:, 0], polygon[:, 1]
+            if frame is not None:
+                # The frame's own error names a tile without a position.
+                centre = np.array([at.stage_x_mm, at.stage_y_mm], np.float64)
+                x, y = stage_to_tile(*frame.to_stage(x, y), centre[0], centre[1], scan)
+            out |= inside_polygon(np.column_stack([x, y]), scan.image_size)
+        return out
+
+    def _picture(self, scan: Scan, tile: int) -> Bools:
+        if self.pictures is None or (self.tiles and tile not in self.tiles):
+            raise BadInput("mask", "a picture of every tile", f"none of tile {tile}")
+        picture = self.pictures[self.tiles.index(tile) if self.tiles else 0]
+        if picture.shape != scan.image_size:
+            raise BadInput("mask", f"pictures of shape {scan.image_size}", f"{picture.shape}")
+        return np.asarray(picture, bool)
+
+    def touched(self, scan: Scan) -> tuple[int, ...]:
+        """Return the tiles of a scan, excluded ones too, of which anything is to be searched."""
+        return tuple(t.number for t in scan.tiles if self.of_tile(scan, t.number).any())
+
+    def to_arrays(self) -> dict[str, "np.ndarray[Any, Any]"]:
+        """Return all of the mask as numbers, pictures in bits; see ``from_arrays``."""
+        if self.pictures is not None:
+            return {
+                "bits": np.packbits(self.pictures, axis=-1),
+                "width": np.array(self.pictures.shape[-1], np.int64),
+                "tiles": np.array(self.tiles, np.int64),
+            }
+        return {
+            "corners": np.concatenate(self.polygons),
+            "counts": np.array([len(p) for p in self.polygons], np.int64),
+            "is_mm": np.array(self.unit == "mm"),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, "np.ndarray[Any, Any]"]) -> "Mask":
+        """Return the mask that ``to_arrays`` made these of.
+
+        Raises
+        ------
+        BadInput : arrays of something else.
+        """
+        try:
+            if "bits" in arrays:
+                width = int(arrays["width"])
+                pictures = np.unpackbits(arrays["bits"], axis=-1, count=width).astype(bool)
+                return cls(pictures=pictures, tiles=tuple(arrays["tiles"].tolist()))
+            parts = np.split(arrays["corners"], np.cumsum(arrays["counts"])[:-1])
+            return cls(polygons=tuple(parts), unit="mm" if arrays["is_mm"] else "px")
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, BadInput):
+                raise
+            raise BadInput("mask", "what a mask is kept as", f"{sorted(arrays)}") from error

@@ -1,0 +1,230 @@
+"""Where the pictures of a tile show foil that can be searched.
+
+No foil are dark margins, drilled holes, holders, field stops, ground without light, and graphics
+that a program has burnt in. All of it is told from pits by size: an area counts only if a disc
+wider than the largest pit fits into it, or if it has the straight edges of a drawing.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from etchscope.foil import BadInput, Role
+from etchscope.foil.types import Bools, FloatImage, Floats, RawStack
+from etchscope.imaging.graphics import Box, burnt_in
+from etchscope.imaging.lights import CELL_PX, FEW, full_scale, reduced
+
+__all__ = ["foil_ground", "usable_area_px"]
+
+_SMALLEST_PX = 64
+"""A picture less wide or high has no room for an area larger than any pit."""
+_CLIPPED = 0.98
+"""Share of the camera's range from which the cells of the reduced picture are clipped."""
+_BESIDE_CLIPPED = 0.9
+"""Ground beside a hole is darker than that; beside clipped foil the light falls off slowly."""
+_ROOM = 1.1
+"""Radius of the disc that must fit into an area without foil, in radii of the largest pit."""
+_REACH_PX = 12
+"""How far an area grows from its dark core through the half-light beside it."""
+
+
+class _Dark(NamedTuple):
+    """Light under ``core``, relative to lit foil's, is none; beside it so is that under ``loose``.
+
+    ``room``: the disc that must fit in, in units of the ordinary one.
+    """
+
+    core: float
+    loose: float
+    room: float
+
+
+_DARK: dict[Role, _Dark] = {
+    # Some lamp lights some wall of every pit, so that only what is no foil is dark in all of them.
+    "directional": _Dark(0.25, 0.5, 1.0),
+    # The light in a pit is 2 to 15 % of the ground's, and where pits crowd the areas are large.
+    "backlit": _Dark(0.12, 0.3, 1.0),
+}
+_OPAQUE = _Dark(0.03, 0.3, 2.0)
+"""Backlit, where lamps show that there is a surface: a holder lets no light through, pits do."""
+
+
+def foil_ground(
+    raw: RawStack,
+    roles: Sequence[Role],
+    *,
+    largest_radius_px: float = 30.0,
+    margin_px: float = 12.0,
+    levels: Floats | None = None,
+) -> Bools:
+    """Return where the pictures of a tile show foil that can be searched, (y, x) bool.
+
+    False where no light comes from (darker than any pit over an area larger than any pit), where
+    a minority of the picture is clipped with a sharp edge, and on burnt-in scale bars with their
+    text; all that is grown by a margin. Pits and crowds of them, dust, scratches, vignetting, a
+    weak lamp and the dark ground of a halo picture are left alone. Pictures of less than 64 px a
+    side have no room for such areas: all True.
+
+    Parameters
+    ----------
+    raw : (channel, y, x) grey levels, uint8, uint16 or float from 0.
+    roles : of each channel.
+    largest_radius_px : of pits; the area that must be dark is a disc wider than that.
+    margin_px : by how much an area without foil grows, so that its rim makes no finds.
+    levels : (channel,) usual grey level of lit foil on the scan, such as a normalisation's gain;
+        without it that of the tile itself, so that a tile with little foil is judged less well.
+
+    Raises
+    ------
+    BadInput : not one role a picture.
+
+    Examples
+    --------
+    >>> picture = np.full((1, 200, 200), 150, np.uint8)
+    >>> picture[:, :, :80] = 2
+    >>> foil_ground(picture, ["backlit"])[100, [40, 150]].tolist()
+    [False, True]
+    """
+    if raw.ndim != 3 or not len(raw) or len(roles) != len(raw):
+        raise BadInput("roles", "one a picture", f"{len(roles)} for pictures {raw.shape}")
+    height, width = raw.shape[1:]
+    if min(height, width) < _SMALLEST_PX:
+        return np.ones((height, width), bool)
+    full = full_scale(raw)
+    small = [reduced(picture) for picture in raw]
+    room = _ROOM * largest_radius_px / CELL_PX
+    no_light = _without_light(small, roles, levels, full, room)
+    out = _grown(no_light, margin_px / CELL_PX)
+    # Nearest, and not halfway: a cell is a block of pixels.
+    whole = cv2.resize(out.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    for box in burnt_in(raw, full):
+        whole[_box_grown(box, margin_px)] = True
+    return np.asarray(~whole)
+
+
+def usable_area_px(ground: Bools) -> int:
+    """Return how many px² of a tile can be searched.
+
+    >>> usable_area_px(np.array([[True, False], [True, True]]))
+    3
+    """
+    return int(np.count_nonzero(ground))
+
+
+def _without_light(
+    small: list[FloatImage], roles: Sequence[Role], levels: Floats | None, full: float, room: float
+) -> Bools:
+    """Return the cells where the roles that need light have none, or nothing but clipped light.
+
+    Halo pictures say nothing: their ground is dark.
+    """
+    out = np.zeros(small[0].shape, bool)
+    judged, has_light = 0, False
+    for role, dark in _DARK.items():
+        of_role = [k for k, r in enumerate(roles) if r == role]
+        if not of_role:
+            continue
+        judged += 1
+        light = np.maximum.reduce([small[k] for k in of_role])
+        usual = None if levels is None else float(max(levels[k] for k in of_role))
+        reference = _lit_level(light, room) if usual is None else usual
+        if reference < 2 * FEW * full:
+            # Bright things on dark ground are a dark field, whatever the role's name.
+            has_light |= usual is not None or float(light.max()) > 4 * FEW * full
+            continue
+        has_light = True
+        if role == "backlit" and "directional" in roles:
+            dark = _OPAQUE
+        out |= _dark_areas(light, dark, reference, full, room)
+        least = np.minimum.reduce([small[k] for k in of_role]) if len(of_role) > 1 else light
+        out |= _clipped_areas(least, light, reference, full, room)
+    return np.ones_like(out) if judged and not has_light else out
+
+
+def _lit_level(light: FloatImage, room: float) -> float:
+    """Return the light of the tile's own brightest ground, of areas wider than a bright pit."""
+    side = max(round(1.6 * room), 1)
+    # Mirrored, so that a strip of foil at the edge counts; pits in a crowd leave no such square.
+    worst = cv2.erode(light, np.ones((side, side), np.uint8), borderType=cv2.BORDER_REFLECT)
+    return max(float(worst.max()), float(np.quantile(light, 0.9)))
+
+
+def _dark_areas(
+    light: FloatImage, dark: _Dark, reference: float, full: float, room: float
+) -> Bools:
+    """Return the dark areas into which a disc of radius ``room`` cells fits, and their rims.
+
+    What lies outside the picture is taken for dark, so that a margin and a corner count; a pit
+    that the edge cuts has too small an area.
+    """
+    least = FEW * full / 2
+    core = light <= max(dark.core * reference, least)
+    if not core.any():
+        return core
+    wide = _wide_parts(core, dark.room * room, is_outside_dark=True)
+    if not wide.any():
+        return wide
+    near = _grown(wide, _REACH_PX / CELL_PX)
+    return np.asarray(wide | (near & (light <= max(dark.loose * reference, least))))
+
+
+def _clipped_areas(
+    least: FloatImage, light: FloatImage, reference: float, full: float, room: float
+) -> Bools:
+    """Return areas at the camera's limit that are no foil: few, large, and with a sharp edge.
+
+    Ground that is clipped as a whole can still be searched for dark pits.
+    """
+    clipped = least >= _CLIPPED * full
+    lit = light > 0.3 * min(reference, full)
+    if not clipped.any() or 2 * np.count_nonzero(clipped) > np.count_nonzero(lit):
+        return np.zeros_like(clipped)
+    wide = _wide_parts(clipped, room, is_outside_dark=False)
+    out = np.zeros_like(wide)
+    count, labels = cv2.connectedComponents(wide.astype(np.uint8))
+    for label in range(1, count):
+        part = labels == label
+        ring = _grown(part, 4.0) & ~_grown(part, 1.5) & lit
+        if ring.any() and float(np.median(least[ring])) < _BESIDE_CLIPPED * full:
+            out |= part
+    return out
+
+
+def _wide_parts(mask: Bools, room: float, *, is_outside_dark: bool) -> Bools:
+    """Return a mask opened with a disc of radius ``room`` cells, without parts of too small area.
+
+    The least area is that of the largest pit, which the disc exceeds.
+    """
+    edge = int(np.ceil(room)) + 1
+    outside = 1 if is_outside_dark else 0
+    padded = cv2.copyMakeBorder(
+        mask.astype(np.uint8), edge, edge, edge, edge, cv2.BORDER_CONSTANT, value=outside
+    )
+    # From centre to centre: half a cell less lies inside.
+    centres = cv2.distanceTransform(padded, cv2.DIST_L2, 5) - 0.5 >= room
+    if not centres.any():
+        return np.zeros_like(mask)
+    opened = _grown(centres, room)[edge:-edge, edge:-edge] & mask
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(opened.astype(np.uint8))
+    if count < 2:
+        return np.zeros_like(mask)
+    large = stats[:, cv2.CC_STAT_AREA] >= np.pi * (room / _ROOM) ** 2
+    large[0] = False
+    return np.asarray(large[labels])
+
+
+def _grown(mask: Bools, reach: float) -> Bools:
+    """Return where a mask is no farther than ``reach``."""
+    if not mask.any():
+        return mask
+    distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
+    return np.asarray(distance <= reach)
+
+
+def _box_grown(box: Box, margin_px: float) -> tuple[slice, slice]:
+    reach = int(np.ceil(margin_px))
+    top, bottom, left, right = box
+    rows = slice(max(top - reach, 0), bottom + reach)
+    return rows, slice(max(left - reach, 0), right + reach)

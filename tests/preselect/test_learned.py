@@ -1,0 +1,164 @@
+"""Reading openings and marks from maps that are known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from etchscope.foil import PitFlag
+from etchscope.foil.openings import MAPS, map_index
+from etchscope.imaging import Lighting, Recipe, fit_normalisation
+from etchscope.preselect import FindSettings
+from etchscope.preselect.learned import (
+    Finder,
+    LearnedConstants,
+    Least,
+    find_openings,
+    fit_scale,
+    read_openings,
+)
+from etchscope.simulate import Population, SimulatedScan, with_parameters
+
+FOIL = with_parameters(
+    SimulatedScan(seed=3, columns=1, rows=1, population=Population.of(50, 2)),
+    {"optics.image_size": (128, 128)},
+)
+RAW = FOIL.read_tile(1)
+LIGHTING = Lighting.of_scan(FOIL.scan)
+NORMALISATION = fit_normalisation([RAW], Recipe())
+SIGMA = {"place": 1.0, "radius": 1.0, "ellipse": 1.0, "depth": 2.0}
+
+
+def empty():
+    maps = np.zeros((len(MAPS), 64, 64), np.float32)
+    for k, name in enumerate(MAPS):
+        if name.endswith("heat") or name == "mark":
+            maps[k] = -9
+    return maps
+
+
+def put(maps, surface, y, x, heat=3.0, **values):
+    maps[map_index(surface, "heat"), y, x] = heat
+    told = {"log_radius": np.log(6), "log_depth": np.log(4), "s_depth": -1.0} | values
+    for name, value in told.items():
+        maps[map_index(surface, name), y, x] = value
+
+
+def finder(maps, **least):
+    return Finder(lambda planes: maps, replace(Least(), **least), SIGMA, "test")
+
+
+def columns(maps, scale=1.0, lighting=LIGHTING, raw=RAW):
+    return find_openings(
+        raw, NORMALISATION, lighting, finder(maps), LearnedConstants(scale), FindSettings()
+    )
+
+
+def test_an_opening_is_read_with_its_shape_and_errors():
+    maps = empty()
+    put(maps, "top", 20, 30, dx=0.7, dy=0.4, e_cos=0.0, e_sin=0.2, s_place=-1.0, s_radius=-2.0)
+    got = columns(maps)
+    assert got["surface"].tolist() == ["top"]
+    assert got["x_px"][0] == pytest.approx(2 * 30 + 0.5 + 0.7, abs=1e-5)
+    assert got["y_px"][0] == pytest.approx(2 * 20 + 0.5 - 0.4, abs=1e-5)
+    assert got["radius_px"][0] == pytest.approx(6, rel=1e-5)
+    assert got["angle_deg"][0] == pytest.approx(45)
+    assert got["ellipticity"][0] == pytest.approx(0.2, rel=1e-5)
+    assert got["x_px_err"][0] == pytest.approx(np.exp(-1), rel=1e-5)
+    assert got["radius_px_err"][0] == pytest.approx(6 * np.exp(-2), rel=1e-5)
+    assert got["depth_px_err"][0] == pytest.approx(4 * 2 * np.exp(-1), rel=1e-5)
+    assert got["entry"][0] == pytest.approx(3)
+    assert got["class"].tolist() == [None]
+
+
+def test_a_scale_enlarges_places_and_sizes():
+    maps = empty()
+    put(maps, "bottom", 10, 10, s_place=0.0)
+    got = columns(maps, scale=2.0)
+    assert got["x_px"][0] == pytest.approx(2 * (20.5 + 0.5) - 0.5)
+    assert got["radius_px"][0] == pytest.approx(12, rel=1e-5)
+    assert got["x_px_err"][0] == pytest.approx(2)
+
+
+def test_two_peaks_of_one_opening_are_one_and_of_two_surfaces_two():
+    maps = empty()
+    put(maps, "top", 20, 20, heat=3.0)
+    put(maps, "top", 20, 21, heat=2.0, dx=-1.0)  # a plateau: no peak of its own
+    put(maps, "top", 22, 20, heat=2.5, dy=3.0)  # points at the same place
+    put(maps, "bottom", 20, 20)
+    got = columns(maps)
+    assert sorted(got["surface"].tolist()) == ["bottom", "top"]
+    assert np.nanmax(got["entry"]) == pytest.approx(3)
+
+
+def test_what_either_surface_says_counts_where_no_surface_explains_it():
+    maps = empty()
+    put(maps, "top", 20, 20)
+    put(maps, "unknown", 20, 21)
+    put(maps, "unknown", 40, 40)
+    said, surface = read_openings(maps, finder(maps, beside=1.0), has_lamps=True)
+    assert surface.tolist() == ["top", "unknown"]
+    assert said["x"][1] == pytest.approx(80.5)
+    put(maps, "unknown", 40, 40, heat=0.5)
+    assert read_openings(maps, finder(maps, beside=1.0), has_lamps=True)[1].tolist() == ["top"]
+
+
+def test_one_light_leaves_the_surface_open():
+    maps = empty()
+    put(maps, "top", 20, 20)
+    put(maps, "unknown", 40, 40)
+    none = np.empty(0, np.int64)
+    backlit = replace(LIGHTING, directional=none, azimuths_deg=np.empty(0), bright=none)
+    got = columns(maps, lighting=backlit)
+    assert got["surface"].tolist() == ["unknown"]
+    assert got["hip"][0] == pytest.approx(3)
+
+
+def test_a_long_thing_is_one_row_with_its_extent():
+    maps = empty()
+    for k in range(40):
+        maps[-1, 10 + k // 2, 5 + k] = 4
+    put(maps, "top", 20, 25, heat=2.0)  # less sure than the scratch that it lies on
+    got = columns(maps)
+    assert got["class"].tolist() == ["misc"]
+    assert got["length_px"][0] == pytest.approx(2 * np.hypot(39, 19.5), rel=0.08)
+    assert 1 <= got["width_px"][0] <= 5
+    assert got["angle_deg"][0] == pytest.approx(180 - np.rad2deg(np.arctan(0.5)), abs=3)
+    assert np.isnan(got["hip"][0])
+
+
+def test_flags_tell_edges_neighbours_and_sizes():
+    maps = empty()
+    put(maps, "top", 1, 30)
+    put(maps, "top", 30, 30)
+    put(maps, "top", 30, 32)
+    put(maps, "bottom", 50, 50, log_radius=np.log(25))
+    got = columns(maps)
+    values = got["flags"].tolist()
+    assert sum(bool(v & PitFlag.EDGE) for v in values) == 1
+    assert sum(bool(v & PitFlag.TOO_CLOSE) for v in values) == 2
+    assert sum(bool(v & PitFlag.SIZE_LIMIT) for v in values) == 1
+
+
+def test_saturation_is_read_from_the_pictures():
+    maps = empty()
+    put(maps, "top", 30, 30)
+    raw = RAW.copy()
+    raw[8, 55:67, 55:67] = 255
+    assert columns(maps, raw=raw)["flags"][0] & PitFlag.SATURATED
+    assert not columns(maps)["flags"][0] & PitFlag.SATURATED
+
+
+def test_pits_too_large_for_the_network_are_looked_at_on_halved_pictures():
+    def at(maps):
+        return fit_scale([RAW], NORMALISATION, LIGHTING, finder(maps), FindSettings()).scale
+
+    maps = empty()
+    for k in range(6):
+        put(maps, "top", 5 + 8 * k, 20, log_radius=np.log(4))
+    assert at(maps) == 1
+    for k in range(6):
+        put(maps, "bottom", 5 + 8 * k, 40, log_radius=np.log(11))
+    assert at(maps) == 2
+    small = FindSettings(smallest_radius_px=1.0, binning=1)
+    assert fit_scale([RAW], NORMALISATION, LIGHTING, finder(maps), small).scale == 0.5

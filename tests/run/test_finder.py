@@ -1,0 +1,83 @@
+"""The finder's weights: drawn foils, training that goes on, and what is refused."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from etchscope.foil import BadInput
+from etchscope.learn import FinderTraining
+from etchscope.run.finder import FinderPlan, finder_of, trained_finder
+from etchscope.run.school import School, draw_school, openings_of, random_crop
+from etchscope.store.arrays import read_rows
+
+PLAN = FinderPlan(
+    pictures=32, judged=32, training=FinderTraining(epochs=1, batch=16), widths=(1, 1, 1, 1)
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finder")
+    card = trained_finder(folder / "work", folder / "weights", PLAN)
+    return folder, card
+
+
+@pytest.mark.slow
+def test_foils_are_drawn_once_and_are_what_their_seed_says(trained):
+    folder, _ = trained
+    school = draw_school(folder / "work", 32, 0, progress=None)
+    foil = random_crop(5)
+    wanted = openings_of(foil.openings(1), foil.optics.pixel_size_um)
+    place = school.places.index((0, 5))
+    assert np.array_equal(school[place].raw, foil.read_tile(1))
+    assert np.allclose(school[place].openings.x_px, wanted.x_px, atol=1e-3)
+    assert np.array_equal(school[place].marked, foil.marked(1) > 0)
+    first = read_rows(school.paths[0], "counts", 0, 32)
+    assert len(School.of(school.paths)) == int((first <= 4000).sum())
+
+
+@pytest.mark.slow
+def test_trained_weights_are_a_finder(trained):
+    folder, card = trained
+    finder = finder_of(folder / "weights")
+    assert card["kind"] == "finder"
+    assert set(card["information"]["figures"]) == {"all lights", "known surface", "backlit"}
+    assert all(s > 0 for s in finder.sigma.values())
+    maps = finder.maps(np.zeros((13, 64, 64), np.float32))
+    assert np.isfinite(maps).all()
+
+
+@pytest.mark.slow
+def test_a_finished_training_is_gone_on_from(trained):
+    folder, card = trained
+    again = trained_finder(folder / "work", folder / "again", PLAN)
+    assert again["weights_sha256"] == card["weights_sha256"]
+    assert again["information"]["history"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"kind": "experts"}, "the card of a finder"),
+        ({"finder_version": 99}, "a finder of version"),
+        ({"widths": [2, 2, 2, 2]}, "the weights of a finder"),
+        ({"least": {"lamp": 1}}, "widths, least and sigma"),
+    ],
+)
+def test_a_folder_that_is_no_finder_is_refused(trained, tmp_path, change, expected):
+    folder, card = trained
+    weights = (folder / "weights" / "weights.safetensors").read_bytes()
+    (tmp_path / "weights.safetensors").write_bytes(weights)
+    (tmp_path / "card.json").write_text(json.dumps({**card, **change}))
+    with pytest.raises(BadInput, match=expected):
+        finder_of(tmp_path)
+
+
+def test_the_shipped_finder_is_small_and_loads():
+    from etchscope.run.finder import SHIPPED
+
+    assert (SHIPPED / "weights.safetensors").stat().st_size < 2 * 1024**2
+    assert replace(finder_of().least).lamps < 3
