@@ -335,7 +335,8 @@ def test_run_without_a_model_takes_the_package_s_own(
 
 def test_run_without_a_model_where_none_came_with_the_package(own, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("etchscope.run.experts.SHIPPED", tmp_path / "none")
-    assert "none" in refused(capsys, "run", own.path)
+    text = "expected the experts that come with the package, found none. Give --model"
+    assert text in refused(capsys, "run", own.path)
 
 
 def test_run_tells_a_program(own, capsys):

@@ -48,15 +48,31 @@ def test_what_is_varied_says_of_itself_what_is_there(patches):
     light_of = [0, 0, 0, 1, 1, 2, 3, 4]
     np.testing.assert_array_equal(out[:, :8].any((2, 3)), given[:, light_of] > 0)
     whole = varied(rng, patches.pixels, 0.0)
-    ratio = whole[:, :8] / patches.pixels[:, :8]
     assert (whole[:, 8:] == 1).all()
-    np.testing.assert_allclose(ratio.std((1, 2, 3)), 0, atol=1e-5)
-    assert 0.1 < np.log(ratio.mean((1, 2, 3))).std() < 0.35
+    assert _is_shifted(whole, patches.pixels)
+    gain = _norms(whole) / _norms(patches.pixels)
+    assert 0.1 < np.log(gain).std() < 0.35
+
+
+def _norms(pixels):
+    return np.sqrt((pixels[:, :8] ** 2).sum((1, 2, 3), keepdims=True))
+
+
+def _is_shifted(out, pixels):
+    """Whether pictures are others moved by up to a pixel, but for contrast and the edge."""
+    inside = (slice(None), slice(8), slice(2, -2), slice(2, -2))
+    here = out[inside] / _norms(out[inside])
+    for y in (-1, 0, 1):
+        for x in (-1, 0, 1):
+            there = np.roll(pixels, (y, x), (2, 3))[inside]
+            if np.allclose(here, there / _norms(there), atol=1e-4):
+                return True
+    return False
 
 
 @pytest.mark.parametrize("augmentation", ["C4", "D4"])
 def test_planes_are_moved_as_the_scene(patches, augmentation):
-    """But for contrast, a batch is one of the moved ones, and all of them come."""
+    """A batch is one of the moved ones, and all of them come."""
     pixels = patches.pixels[:3]
     training = Training(network="plain", lights="any", augmentation=augmentation, left_out=0)
     wanted = {}
@@ -67,9 +83,7 @@ def test_planes_are_moved_as_the_scene(patches, augmentation):
     rng, seen = np.random.default_rng(0), set()
     for _ in range(60):
         out = _augmented(pixels, PLANES, rng, training).numpy()
-        gain = np.abs(out[:, :8]).sum((1, 2, 3)) / np.abs(pixels[:, :8]).sum((1, 2, 3))
-        out[:, :8] /= gain[:, None, None, None]
-        (same,) = [g for g, w in wanted.items() if np.allclose(out, w, atol=1e-4)]
+        (same,) = [g for g, w in wanted.items() if _is_shifted(out, w)]
         seen.add(same)
     assert seen == set(wanted)
 

@@ -439,6 +439,9 @@ def registered_model(
     if model is not None and model in store.models():
         return model
     folder = SHIPPED if model is None else Path(model)
+    if model is None and not folder.is_dir():
+        hint = "Give --model, or train one with `etchscope train --random-foils`."
+        raise BadInput(folder, "the experts that come with the package", "none", hint)
     if not folder.is_dir():
         listed = ", ".join(store.models()) or "none yet"
         hint = "Train one with `etchscope train`."

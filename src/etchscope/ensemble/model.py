@@ -19,8 +19,10 @@ from etchscope.learn import Expert, Lights, Patches, feature_names, features_of
 
 __all__ = ["Domain", "Model", "WorkingPoint"]
 
-_FOREIGN = 0.05
+FOREIGN = 0.05
 """Share of pits beyond ``Domain.usual`` above which a whole scan is foreign; 0.01 is usual."""
+LEAST_FINDS = 20
+"""With fewer a scan is not called foreign."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Domain:
 
     def is_foreign(self, distance: Floats) -> bool:
         """Return whether so many pits are unusual that the scan as a whole is another kind."""
-        return len(distance) >= 20 and float((distance > self.usual).mean()) > _FOREIGN
+        return len(distance) >= LEAST_FINDS and float((distance > self.usual).mean()) > FOREIGN
 
     def knows_scale(self, pixel_size_um: float | None) -> bool:
         """Return whether a scan's pixel size is one that the model was trained with."""

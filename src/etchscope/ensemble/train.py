@@ -12,7 +12,7 @@ from sklearn.metrics import balanced_accuracy_score
 from etchscope.ensemble.combine import Combiner, Method, fit_combiner
 from etchscope.ensemble.gaussians import Gaussians, fit_gaussians
 from etchscope.ensemble.kinds import ExpertKind, default_kinds, multiclass_kind, require_known
-from etchscope.ensemble.model import Domain, Model, WorkingPoint
+from etchscope.ensemble.model import FOREIGN, LEAST_FINDS, Domain, Model, WorkingPoint
 from etchscope.ensemble.prior import checked_prior
 from etchscope.evaluate import proportion
 from etchscope.foil import BadInput
@@ -318,7 +318,19 @@ def _domain(labelled: Labelled, known: Gaussians, seen: Patches, are_left_out: b
 
 
 def _limits(known: Gaussians, seen: Patches) -> tuple[float, float]:
-    usual, limit = np.percentile(known.nearest(features_of(seen)), [99, 99.9]).tolist()
+    """Return ``usual`` and ``limit`` of finds that stand for all.
+
+    Planes may be of foils of every kind, which differ more than the finds of one: what makes a scan
+    foreign is then more than all but one foil in a hundred has.
+    """
+    distance = known.nearest(features_of(seen))
+    usual, limit = np.percentile(distance, [99, 99.9]).tolist()
+    if seen.lights.are_planes:
+        groups = [distance[seen.region == r] for r in np.unique(seen.region)]
+        of_foils = [np.quantile(d, 1 - FOREIGN) for d in groups if len(d) >= LEAST_FINDS]
+        if of_foils:
+            usual = max(usual, float(np.quantile(of_foils, 0.99)))
+            limit = max(usual, limit)
     return usual, 2 * limit - usual
 
 
