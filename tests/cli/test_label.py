@@ -129,8 +129,8 @@ def test_ls_shows_what_is_missing_and_maybe_apart(labelled, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["hip", "1", "499", "short"]
     assert lines[2].split() == ["top.spallation", "1"]
-    assert lines[11].split()[:3] == ["maybe", "1", "undecidable,"]
-    assert lines[12].startswith("6 labels stand of 7 events")
+    assert lines[12].split()[:3] == ["maybe", "1", "undecidable,"]
+    assert lines[13].startswith("6 labels stand of 7 events")
 
 
 def test_conflicts(labelled, capsys):

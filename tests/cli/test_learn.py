@@ -144,7 +144,7 @@ def test_train_on_a_region_and_go_on_from_a_model(own, learnt, tmp_path, capsys)
     polygon = tmp_path / "left.json"
     polygon.write_text("[[-1, -9], [2.4, -9], [2.4, 9], [-1, 9]]")
     words = ["--region", polygon, "--start", "first", "--name", "first"]
-    quick = [*QUICK[:6], "--size", "20"]
+    quick = [*QUICK[:6], "--size", "20", "--lights", "all"]
     assert "--replace" in refused(capsys, "train", own.path, *words, *quick)
     assert run("train", own.path, *words, *quick, "--replace") == 0
     told = capsys.readouterr().out
@@ -288,7 +288,7 @@ def test_train_refuses_what_is_missing(own, tmp_path, capsys):
     assert "--name: expected a name for the model" in refused(capsys, "train", own.path)
     assert "STORE: expected a store with labels" in refused(capsys, "train", "--name", "a")
     words = ["train", "--random-foils"]
-    assert "-o: expected a folder, with --random-foils" in refused(capsys, *words)
+    assert "-o: expected a folder, with --finder or --random-foils" in refused(capsys, *words)
     words += ["-o", tmp_path / "new"]
     assert "--work: expected a folder" in refused(capsys, *words)
     text = "expected no store with --random-foils"

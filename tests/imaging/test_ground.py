@@ -110,7 +110,8 @@ def test_one_dark_disc_is_a_pit_up_to_the_largest_radius(at, radius_px):
 def test_random_foils_are_left_alone(seed):
     foil = randomised(SimulatedScan(seed=seed, columns=1, rows=1))
     tile = foil.read_tile(1)
-    for subset in SUBSETS:
+    # One lamp alone is no search; its far corners may be as dark as no foil.
+    for subset in set(SUBSETS) - {"one lamp"}:
         assert _ground(tile, subset).mean() > 0.995
 
 

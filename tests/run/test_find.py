@@ -390,6 +390,7 @@ def test_the_record_is_read_back_from_a_worker_s_part_and_from_the_disk(
             "fit": normalisation.digest,
         },
         "mask": None,
+        "light_faults": [],
         "finder": record["finder"],
         "scale": 1.0,
         "usable_px": [height * width] * 10,
@@ -484,7 +485,7 @@ def test_the_back_shows_the_same_pits_with_the_surfaces_exchanged(
     assert set(back["side"]) == {"back"}
 
     def strong(pits):
-        is_strong = pits[["entry", "exit"]].max(axis=1) > 12
+        is_strong = pits[["entry", "exit"]].max(axis=1) > 0.5
         return pits[is_strong & ~has_flag(pits, PitFlag.EDGE)]
 
     def share(truth, found, exchange):

@@ -276,7 +276,7 @@ def test_the_record_names_model_search_and_prior(calm, learnt):
     for key in ("weights_sha256", "working_point", "prior"):
         assert record["model"][key] == card[key]
     searched = store.run_record(learnt.search)
-    for key in ("scan_digest", "settings", "normalisation", "calibration"):
+    for key in ("scan_digest", "settings", "normalisation"):
         assert record[key] == searched[key]
     assert record["counts"] == report.counts
     assert record["prior"] == "foil"

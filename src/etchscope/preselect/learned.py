@@ -199,15 +199,22 @@ def read_openings(
     return said, np.repeat(np.array(names), counts)
 
 
-def _shapes(said: dict[str, Floats], finder: Finder, scale: float) -> dict[str, Floats]:
+def _shapes(
+    said: dict[str, Floats], finder: Finder, scale: float, image_size: tuple[int, int]
+) -> dict[str, Floats]:
     """Return the shape of each opening with its errors, in the picture's pixels."""
     radius = np.exp(said["log_radius"].clip(-1, 5)) * scale
     ellipticity = np.hypot(said["e_cos"], said["e_sin"]).clip(0, 0.95)
     sigma = {k: np.exp(said[f"s_{k}"].clip(-5, 3)) * v for k, v in finder.sigma.items()}
     depth = np.exp(said["log_depth"].clip(-3, 6)) * scale
+    # An opening that the edge cuts may have its centre beyond it, where nothing was seen.
+    x, y = (
+        ((said[k] + 0.5) * scale - 0.5).clip(-0.5, n - 0.5)
+        for k, n in (("x", image_size[1]), ("y", image_size[0]))
+    )
     return {
-        "x_px": (said["x"] + 0.5) * scale - 0.5,
-        "y_px": (said["y"] + 0.5) * scale - 0.5,
+        "x_px": x,
+        "y_px": y,
         "radius_px": radius,
         "ellipticity": ellipticity,
         "angle_deg": np.rad2deg(np.arctan2(said["e_sin"], said["e_cos"])) / 2 % 180,
@@ -291,7 +298,10 @@ def _marks(maps: FloatStack, least: float, scale: float) -> dict[str, Floats]:
         out.append((u + left, v + top, length, area / length, area, angle))
     table = np.array(out, np.float64).reshape(-1, 6)
     cell = _STRIDE * scale
-    x, y = ((table[:, k] + 0.5) * cell - 0.5 for k in (0, 1))
+    height, width = (n * cell for n in maps.shape[1:])
+    x, y = (
+        ((table[:, k] + 0.5) * cell - 0.5).clip(-0.5, n - 0.5) for k, n in ((0, width), (1, height))
+    )
     lengths, widths = table[:, 2] * cell, table[:, 3] * cell
     return {
         "x_px": x,
@@ -334,8 +344,8 @@ def find_openings(
         raise ValueError(f"a finder gives {len(MAPS)} maps, not {len(maps)}")
     has_lamps = bool(planes.given[0] > 0)
     said, surface = read_openings(maps, finder, has_lamps=has_lamps)
-    shapes = _shapes(said, finder, constants.scale)
     image_size = (raw.shape[1], raw.shape[2])
+    shapes = _shapes(said, finder, constants.scale, image_size)
     limit = None
     if normalisation.limit:
         limit = (raw.max(axis=0) >= normalisation.limit).astype(np.float32)
