@@ -175,7 +175,7 @@ def at(real, place):
 if moment == "parts": Store.write_part = after(Store.write_part, 2)
 if moment == "half a part": files.os.replace = at(os.replace, "part-00001")
 if moment == "half a fit": files.os.replace = at(os.replace, "/fits/")
-if moment == "a fit": module.calibrate = die
+if moment == "a fit": module.fit_scale = die
 if moment == "published": products.run_files.publish_run = after(products.run_files.publish_run, 1)
 if moment == "committed": products.run_files.drop_partial = die
 if moment == "dropping": shutil.rmtree = lambda p: (next(p.iterdir()).unlink(), die())
