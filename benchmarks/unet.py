@@ -70,7 +70,7 @@ def main() -> None:
     network.eval()
     for name, maps in (("U-Net", maps_of(network)), ("shipped", finder_of().maps)):
         finder, figures = judged_finder(maps, judged)
-        print(name, finder.least, {k: round(v, 2) for k, v in finder.sigma.items()})
+        print(name, {k: round(v, 2) for k, v in finder.sigma.items()})
         for lights, told in figures.items():
             print(f"  {lights}: " + ", ".join(f"{k} {v:.3f}" for k, v in told.items()))
 

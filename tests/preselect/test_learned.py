@@ -9,10 +9,11 @@ from etchscope.foil import PitFlag
 from etchscope.foil.openings import MAPS, map_index
 from etchscope.imaging import Lighting, Recipe, fit_normalisation
 from etchscope.preselect import FindSettings
+from etchscope.preselect.judge import Trees
 from etchscope.preselect.learned import (
+    JUDGED,
     Finder,
     LearnedConstants,
-    Least,
     find_openings,
     fit_scale,
     read_openings,
@@ -44,8 +45,19 @@ def put(maps, surface, y, x, heat=3.0, **values):
         maps[map_index(surface, name), y, x] = value
 
 
+def hotter_than(least):
+    """Return a judge that looks at the heat alone."""
+    leaf = [[1, -1, -1], [2, -1, -1]]
+    left, right = (np.array([row], np.int32) for row in leaf)
+    values = np.array([[0, -9, 3]], np.float32)
+    return Trees(
+        np.array([[0, -1, -1]], np.int32), np.array([[least, 0.0, 0]]), left, right, values
+    )
+
+
 def finder(maps, **least):
-    return Finder(lambda planes: maps, replace(Least(), **least), SIGMA, "test")
+    judges = {k: hotter_than(least.get(k, 0.0)) for k in JUDGED}
+    return Finder(lambda planes: maps, judges, least.get("mark", 0.0), SIGMA, "test")
 
 
 def columns(maps, scale=1.0, lighting=LIGHTING, raw=RAW):
@@ -96,11 +108,12 @@ def test_what_either_surface_says_counts_where_no_surface_explains_it():
     put(maps, "top", 20, 20)
     put(maps, "unknown", 20, 21)
     put(maps, "unknown", 40, 40)
-    said, surface = read_openings(maps, finder(maps, beside=1.0), has_lamps=True)
-    assert surface.tolist() == ["top", "unknown"]
+    said = read_openings(maps, finder(maps, beside=1.0), has_lamps=True)
+    assert said["surface"].tolist() == ["top", "unknown"]
     assert said["x"][1] == pytest.approx(80.5)
     put(maps, "unknown", 40, 40, heat=0.5)
-    assert read_openings(maps, finder(maps, beside=1.0), has_lamps=True)[1].tolist() == ["top"]
+    said = read_openings(maps, finder(maps, beside=1.0), has_lamps=True)
+    assert said["surface"].tolist() == ["top"]
 
 
 def test_one_light_leaves_the_surface_open():
@@ -118,7 +131,6 @@ def test_a_long_thing_is_one_row_with_its_extent():
     maps = empty()
     for k in range(40):
         maps[-1, 10 + k // 2, 5 + k] = 4
-    put(maps, "top", 20, 25, heat=2.0)  # less sure than the scratch that it lies on
     got = columns(maps)
     assert got["class"].tolist() == ["misc"]
     assert got["length_px"][0] == pytest.approx(2 * np.hypot(39, 19.5), rel=0.08)

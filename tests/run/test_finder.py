@@ -1,7 +1,6 @@
 """The finder's weights: drawn foils, training that goes on, and what is refused."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -64,7 +63,8 @@ def test_a_finished_training_is_gone_on_from(trained):
         ({"kind": "experts"}, "the card of a finder"),
         ({"finder_version": 99}, "a finder of version"),
         ({"widths": [2, 2, 2, 2]}, "the weights of a finder"),
-        ({"least": {"lamp": 1}}, "widths, least and sigma"),
+        ({"least_mark": None}, "widths, judges, least_mark and sigma"),
+        ({"sigma": {"place": 1}}, "widths, judges, least_mark and sigma"),
     ],
 )
 def test_a_folder_that_is_no_finder_is_refused(trained, tmp_path, change, expected):
@@ -80,4 +80,4 @@ def test_the_shipped_finder_is_small_and_loads():
     from etchscope.run.finder import SHIPPED
 
     assert (SHIPPED / "weights.safetensors").stat().st_size < 2 * 1024**2
-    assert replace(finder_of().least).lamps < 3
+    assert set(finder_of().judges) == {"lamps", "beside", "alone"}

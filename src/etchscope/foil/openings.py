@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 __all__ = ["FINDER_VERSION", "MAPS", "SURFACES", "VALUES", "map_index"]
 
-FINDER_VERSION = 1
+FINDER_VERSION = 2
 """Of planes and maps together: weights of another version are refused."""
 
 SURFACES = ("top", "bottom", "unknown")

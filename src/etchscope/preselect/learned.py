@@ -3,7 +3,7 @@
 The network comes as a callable, so that this is arrays in and columns out.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,17 +19,25 @@ from etchscope.imaging.lighting import Lighting
 from etchscope.imaging.normalise import Normalisation
 from etchscope.imaging.planes import Planes, compressed, harmonic_planes
 from etchscope.preselect.coverage import CELL_PX, covered_near, reach_px
+from etchscope.preselect.judge import LOWEST_HEAT, Trees, measure_finds
 from etchscope.preselect.settings import FindSettings
 
 __all__ = [
+    "JUDGED",
+    "LEAST_LOG_ODDS",
     "Finder",
     "LearnedConstants",
-    "Least",
+    "Peaks",
     "find_openings",
     "fit_scale",
     "read_openings",
 ]
 
+JUDGED = ("lamps", "beside", "alone")
+"""Finds that are judged by themselves, see ``Finder``."""
+LEAST_LOG_ODDS = -0.4
+"""A find counts from a probability of 0.4: recall and precision together are best at half of what
+they then are (Lipton, Elkan & Naryanaswamy 2014, ECML, theorem 1), here 0.8."""
 _STRIDE = 2
 _SAME = (0.4, 1.5)
 """Two finds of one surface are one opening nearer than this share of the radius, or pixels."""
@@ -48,34 +56,28 @@ _LARGE = 0.2
 
 
 @dataclass(frozen=True)
-class Least:
-    """Heat from which a find counts: with lamps, of either surface beside them, without lamps.
-
-    A finder's own are those at which a find on random foils is true with a probability of 0.4.
-    """
-
-    lamps: float = 0.0
-    beside: float = 1.0
-    alone: float = 0.0
-    mark: float = 0.0
-
-
-@dataclass(frozen=True)
 class Finder:
     """A network with what was found on foils that it had not seen.
 
     Attributes
     ----------
     maps : (13, y, x) planes → maps of ``MAPS`` at half the size.
-    least : where finds begin.
+    judges : ``JUDGED`` → how likely finds are: of a known surface, of either surface beside them,
+        and of either surface without lamps.
+    least_mark : heat from which a cell is dust, scratch and the like.
     sigma : value (place, radius, ellipse, depth) → factor of the network's σ that covers 68 %.
     digest : of the weights and these constants.
     """
 
     maps: Callable[[FloatStack], FloatStack] = field(repr=False)
-    least: Least
+    judges: Mapping[str, Trees] = field(repr=False)
+    least_mark: float
     sigma: Mapping[str, float]
     digest: str
+
+
+Peaks = dict[str, NDArray[Any]]
+"""Peaks of the heat of one tile, a column a name, each (n, …)."""
 
 
 @dataclass(frozen=True)
@@ -143,64 +145,85 @@ def _disc_means(picture: FloatImage, x: Floats, y: Floats, radius: Floats) -> Fl
     return out
 
 
-def _of_surface(
-    maps: FloatStack, surface: str, least: float, least_mark: float
-) -> dict[str, Floats]:
-    """Return the openings of one surface, the likeliest first, in the network's pixels."""
+def _of_surface(maps: FloatStack, surface: str) -> dict[str, NDArray[Any]]:
+    """Return the peaks of one surface, the hottest first, in the network's pixels."""
     first = SURFACES.index(surface) * len(VALUES)
-    cells = _peaks(maps[first], least)
+    cells = _peaks(maps[first], LOWEST_HEAT)
     at = maps[first : first + len(VALUES), cells[:, 0], cells[:, 1]].astype(np.float64)
-    said = dict(zip([v.name for v in VALUES], at, strict=True))
+    said: dict[str, NDArray[Any]] = dict(zip([v.name for v in VALUES], at, strict=True))
     centre = (_STRIDE - 1) / 2
-    said["x"] = cells[:, 1] * _STRIDE + centre + said.pop("dx")
-    said["y"] = cells[:, 0] * _STRIDE + centre - said.pop("dy")
-    said["mark"] = maps[-1, cells[:, 0], cells[:, 1]].astype(np.float64)
+    said["row"], said["column"] = cells.T
+    said["x"] = said["column"] * _STRIDE + centre + said.pop("dx")
+    said["y"] = said["row"] * _STRIDE + centre - said.pop("dy")
     order = np.argsort(-said["heat"], kind="stable")
     said = {k: v[order] for k, v in said.items()}
     radius = np.exp(said["log_radius"].clip(-1, 5))
     keep = _first_of(said["x"], said["y"], radius, *_SAME)
-    # What is more surely a scratch than a pit is none.
-    keep &= said["mark"] - least_mark <= np.maximum(said["heat"] - least, 0)
     return {k: v[keep] for k, v in said.items()}
 
 
-def _beside(known: dict[str, Floats], said: dict[str, Floats]) -> Bools:
-    """Return which finds of either surface no find of a known surface explains."""
-    free: Bools = np.ones(len(said["x"]), bool)
-    if len(known["x"]) and len(free):
-        apart = np.hypot(said["x"][:, None] - known["x"], said["y"][:, None] - known["y"])
-        reach = np.maximum.outer(np.exp(said["log_radius"]), np.exp(known["log_radius"]))
-        free = np.asarray(~(apart < np.maximum(_EXPLAINED * reach, 3.0)).any(axis=1))
-    return free
+def _reach(said: Peaks, of: Peaks) -> tuple[Floats, Floats]:
+    """Return how far peaks are from others, and how far apart they may be and be one, (n, m)."""
+    apart = np.hypot(said["x"][:, None] - of["x"], said["y"][:, None] - of["y"])
+    radii = np.maximum.outer(np.exp(said["log_radius"]), np.exp(of["log_radius"]))
+    return apart, np.maximum(_EXPLAINED * radii, 3.0)
 
 
-def read_openings(
-    maps: FloatStack, finder: Finder, *, has_lamps: bool
-) -> tuple[dict[str, Floats], NDArray[np.str_]]:
-    """Return what the maps say of each opening, in the network's pixels, and its surface.
+def _explained(said: Peaks, known: Peaks) -> Bools:
+    """Return which peaks a known find explains."""
+    apart, reach = _reach(said, known)
+    return np.asarray((apart < reach).any(axis=1))
+
+
+def _second(said: Peaks) -> Bools:
+    """Return which peaks have a likelier one of the other surface at the same place."""
+    apart, reach = _reach(said, said)
+    likelier = said["log_odds"] > said["log_odds"][:, None]
+    other = said["surface"] != said["surface"][:, None]
+    return np.asarray((likelier & other & (apart < reach)).any(axis=1))
+
+
+def _judged(maps: FloatStack, surfaces: Sequence[str], judge: Trees) -> Peaks:
+    """Return the peaks of some surfaces with what is known of them and their log odds."""
+    parts = [_of_surface(maps, s) for s in surfaces]
+    said = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
+    said["surface"] = np.repeat(np.array(surfaces), [len(p["x"]) for p in parts])
+    cells = (said["row"], said["column"])
+    said["features"] = measure_finds(maps, said["heat"], said["surface"], *cells)
+    said["log_odds"] = judge(said["features"])
+    return said
+
+
+def read_openings(maps: FloatStack, finder: Finder, *, has_lamps: bool) -> Peaks:
+    """Return what the maps say of each opening, in the network's pixels.
 
     Parameters
     ----------
     maps : (map, y, x) of one tile.
     has_lamps : whether the lights can tell the surfaces apart.
+
+    Returns
+    -------
+    ``VALUES`` but the offsets, ``x``, ``y``, ``surface``, ``features`` of ``FEATURES`` and
+    ``log_odds``, each (n, …).
     """
-    least = finder.least
-    if has_lamps:
-        parts = [_of_surface(maps, s, least.lamps, least.mark) for s in SURFACES[:2]]
-        known = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
-        either = _of_surface(maps, "unknown", least.beside, least.mark)
-        free = _beside(known, either)
-        parts.append({k: v[free] for k, v in either.items()})
-    else:
-        parts = [_of_surface(maps, "unknown", least.alone, least.mark)]
-    names = SURFACES[-len(parts) :]
-    said = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
-    counts = [len(p["x"]) for p in parts]
-    return said, np.repeat(np.array(names), counts)
+    if not has_lamps:
+        said = _judged(maps, SURFACES[2:], finder.judges["alone"])
+        keep = said["log_odds"] >= LEAST_LOG_ODDS
+        return {k: v[keep] for k, v in said.items()}
+    said = _judged(maps, SURFACES[:2], finder.judges["lamps"])
+    keep = said["log_odds"] >= LEAST_LOG_ODDS
+    known = {k: v[keep] for k, v in said.items()}
+    # Where one opening is seen, that there are two must be likelier than not.
+    keep = (known["log_odds"] > 0) | ~_second(known)
+    known = {k: v[keep] for k, v in known.items()}
+    either = _judged(maps, SURFACES[2:], finder.judges["beside"])
+    keep = (either["log_odds"] >= LEAST_LOG_ODDS) & ~_explained(either, known)
+    return {k: np.concatenate([known[k], either[k][keep]]) for k in known}
 
 
 def _shapes(
-    said: dict[str, Floats], finder: Finder, scale: float, image_size: tuple[int, int]
+    said: Peaks, finder: Finder, scale: float, image_size: tuple[int, int]
 ) -> dict[str, Floats]:
     """Return the shape of each opening with its errors, in the picture's pixels."""
     radius = np.exp(said["log_radius"].clip(-1, 5)) * scale
@@ -343,15 +366,16 @@ def find_openings(
     if len(maps) != len(MAPS):
         raise ValueError(f"a finder gives {len(MAPS)} maps, not {len(maps)}")
     has_lamps = bool(planes.given[0] > 0)
-    said, surface = read_openings(maps, finder, has_lamps=has_lamps)
+    said = read_openings(maps, finder, has_lamps=has_lamps)
+    surface = said["surface"]
     image_size = (raw.shape[1], raw.shape[2])
     shapes = _shapes(said, finder, constants.scale, image_size)
     limit = None
     if normalisation.limit:
         limit = (raw.max(axis=0) >= normalisation.limit).astype(np.float32)
-    heat = said["heat"]
-    marks = _marks(maps, finder.least.mark, constants.scale)
-    n, m = len(heat), len(marks["x_px"])
+    odds = said["log_odds"]
+    marks = _marks(maps, finder.least_mark, constants.scale)
+    n, m = len(odds), len(marks["x_px"])
     none = np.full(m, np.nan)
     columns: dict[str, NDArray[Any]] = {
         **{k: np.concatenate([v, marks.get(k, none)]) for k, v in shapes.items()},
@@ -359,9 +383,9 @@ def find_openings(
         "width_px": np.concatenate([np.full(n, np.nan), marks["width_px"]]),
         "surface": np.concatenate([surface, np.full(m, "unknown")]),
         "contrast": np.concatenate([_contrast(planes, shapes), none]),
-        "entry": np.concatenate([np.where(surface == "top", heat, np.nan), none]),
-        "exit": np.concatenate([np.where(surface == "bottom", heat, np.nan), none]),
-        "hip": np.concatenate([np.where(has_lamps, 0.0, heat), none]),
+        "entry": np.concatenate([np.where(surface == "top", odds, np.nan), none]),
+        "exit": np.concatenate([np.where(surface == "bottom", odds, np.nan), none]),
+        "hip": np.concatenate([np.where(has_lamps, 0.0, odds), none]),
         "class": np.array([None] * n + ["misc"] * m, object),
         "mate": np.full(n + m, -1),
     }
@@ -400,7 +424,7 @@ def fit_scale(
             continue
         planes = compressed(harmonic_planes(raw, normalisation, lighting), 2.0)
         maps = finder.maps(planes.stacked)
-        said, _ = read_openings(maps, finder, has_lamps=bool(planes.given[0] > 0))
+        said = read_openings(maps, finder, has_lamps=bool(planes.given[0] > 0))
         large += int((np.exp(said["log_radius"]) > high / 2).sum())
         found += len(said["x"])
     return LearnedConstants(2.0 if large > max(_LARGE * found, 3) else 1.0)

@@ -1,7 +1,7 @@
 """The learned finder from its weights: the shipped one, others, and how one is trained."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from importlib.metadata import version
@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import logit
+from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from etchscope.evaluate import match_one_to_one
 from etchscope.foil import BadInput
-from etchscope.foil.openings import FINDER_VERSION
+from etchscope.foil.openings import FINDER_VERSION, SURFACES
 from etchscope.foil.types import Bools, Floats, FloatStack, Ints
 from etchscope.imaging import Lighting
 from etchscope.learn.finder import FinderNetwork
@@ -30,12 +33,13 @@ from etchscope.learn.finder_train import (
     train_finder,
 )
 from etchscope.learn.threads import set_threads
-from etchscope.preselect.learned import Finder, Least, read_openings
+from etchscope.preselect.judge import Trees
+from etchscope.preselect.learned import JUDGED, LEAST_LOG_ODDS, Finder, Peaks, read_openings
 from etchscope.run.school import Mixed, draw_school
 from etchscope.store import read_model, write_model
 from etchscope.store.arrays import read_arrays, write_arrays
 
-__all__ = ["SHIPPED", "FinderPlan", "finder_of", "trained_finder"]
+__all__ = ["SHIPPED", "FinderPlan", "finder_of", "grown_trees", "judged_finder", "trained_finder"]
 
 SHIPPED = Path(str(files("etchscope"))) / "weights" / "finder"
 """The folder of the weights that come with the package."""
@@ -43,13 +47,18 @@ _KIND = "finder"
 _TOLERANCE = (2.0, 0.5)
 """A find is an opening nearer than so many pixels, or than that share of its radius."""
 _LEAST_P = 0.4
-"""Probability from which a find counts: recall and precision together are best at half of what
-they then are (Lipton, Elkan & Naryanaswamy 2014, ECML, theorem 1), here 0.8."""
+"""Probability from which a cell counts as marked."""
 _LOWEST_MARK = -5.0
 _EVERY = 7
 """One in so many cells is looked at when the threshold of marks is chosen."""
-_LOWEST = -2.0
-"""Log odds below which no find is looked at when thresholds are chosen."""
+_TREES = {"n_estimators": 100, "max_depth": 4, "learning_rate": 0.08, "subsample": 0.3}
+_SMALLEST_LEAF = 100
+_MOST_OF_A_FOIL = 400
+"""Finds of one foil that a judge learns from."""
+_MEASURED = 4
+"""One in so many of the judged foils teaches the judges nothing: on these they are measured."""
+_JUDGED_PX = 512
+"""Of the pictures on which finds are judged; the judges look at whole tiles."""
 _COVERED = 0.6827
 _ENOUGH = 20
 """Fewest true finds from which errors are set."""
@@ -76,13 +85,20 @@ def finder_of(folder: Path = SHIPPED) -> Finder:
         raise BadInput(where, f"a finder of version {FINDER_VERSION}", found, hint)
     try:
         widths = [int(w) for w in card["widths"]]
-        least = Least(**{k: float(v) for k, v in card["least"].items()})
+        least_mark = float(card["least_mark"])
         sigma = {k: float(card["sigma"][k]) for k in _ERRORS}
+        judges = {k: Trees.from_arrays(_under(arrays, f"{k}.")) for k in JUDGED}
     except (KeyError, TypeError, ValueError) as error:
-        raise BadInput(where, "widths, least and sigma of a finder", str(error)) from error
-    network = FinderNetwork.from_arrays(arrays, widths, where=str(folder))
-    digest = f"{card['weights_sha256']}-{sorted(asdict(least).items())}-{sorted(sigma.items())}"
-    return Finder(network.plain(), least, sigma, digest)
+        expected = "widths, judges, least_mark and sigma of a finder"
+        raise BadInput(where, expected, str(error)) from error
+    network = FinderNetwork.from_arrays(_under(arrays, "maps."), widths, where=str(folder))
+    digest = f"{card['weights_sha256']}-{least_mark}-{sorted(sigma.items())}"
+    return Finder(network.plain(), judges, least_mark, sigma, digest)
+
+
+def _under(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    """Return the arrays whose names begin with a prefix, without it."""
+    return {k[len(prefix) :]: v for k, v in arrays.items() if k.startswith(prefix)}
 
 
 TUNING = FinderTraining(epochs=2, rate=5e-4)
@@ -98,7 +114,7 @@ class FinderPlan:
     """
 
     pictures: int = 5824
-    judged: int = 512
+    judged: int = 256
     training: FinderTraining = field(default_factory=FinderTraining)
     widths: tuple[int, ...] = (5, 10, 14, 14)
 
@@ -150,6 +166,7 @@ def trained_finder(
         folder,
         plan.judged,
         seed + 500,
+        size_px=_JUDGED_PX,
         workers=workers,
         progress=lambda n: progress("Drawing foils to judge it on", n, plan.judged),
     )
@@ -162,7 +179,7 @@ def trained_finder(
         "kind": _KIND,
         "finder_version": FINDER_VERSION,
         "widths": list(plan.widths),
-        "least": asdict(finder.least),
+        "least_mark": finder.least_mark,
         "sigma": dict(finder.sigma),
         "information": {
             "etchscope": version("etchscope"),
@@ -171,7 +188,10 @@ def trained_finder(
             "figures": figures,
         },
     }
-    return write_model(output, network.to_arrays(), card)
+    arrays = {f"maps.{k}": v for k, v in network.to_arrays().items()}
+    for name, judge in finder.judges.items():
+        arrays |= {f"{name}.{k}": v for k, v in judge.to_arrays().items()}
+    return write_model(output, arrays, card)
 
 
 def _identity(plan: FinderPlan, start: Path | None, labelled: Sequence[Sample]) -> str:
@@ -189,7 +209,8 @@ def _identity(plan: FinderPlan, start: Path | None, labelled: Sequence[Sample]) 
 def _begun(plan: FinderPlan, start: Path | None) -> FinderNetwork:
     if start is not None:
         arrays, card = read_model(start)
-        return FinderNetwork.from_arrays(arrays, card["widths"], where=str(start))
+        weights = _under(arrays, "maps.")
+        return FinderNetwork.from_arrays(weights, card["widths"], where=str(start))
     return FinderNetwork.seeded(plan.widths, plan.training.seed)
 
 
@@ -230,47 +251,70 @@ def with_lights(lighting: Lighting, which: str) -> Lighting:
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _Seen:
     """Finds on foils whose openings are known, and how many openings there are.
 
-    ``group``: 0 of a known surface, 1 of either. ``pulls``: (n, 5) errors over σ where true.
-    ``weight``: of each find, that of its picture, so that crowds do not decide alone;
-    ``openings``: so weighted. ``mark``, ``is_marked``: a sample of the cells.
+    ``foil``: of each find; ``features, log_odds``: of each; ``is_known``: of which the surface is
+    told. ``pulls``: (n, 5) errors over σ where true. ``weight``: of each find, that of its foil, so
+    that those with many finds do not decide alone; ``openings``: (foil,) so weighted. ``mark,
+    is_marked``: a sample of the cells.
     """
 
-    heat: Floats
-    group: Ints
+    foil: Ints
+    features: Floats
+    log_odds: Floats
+    is_known: Bools
     is_true: Bools
     pulls: Floats
     weight: Floats
-    openings: float
+    openings: Floats
     mark: Floats
     is_marked: Bools
 
 
-def _judge(
-    finder: Finder, samples: Samples, which: str, progress: Callable[[int], None]
-) -> _Judged:
+def _look(finder: Finder, samples: Samples, which: str, progress: Callable[[int], None]) -> _Seen:
     """Return what a finder finds on samples under some lights."""
-    parts, cells, openings = [], [], 0.0
+    parts, cells, openings = [], [], []
     for place in range(len(samples)):
         sample = samples[place]
         drawn = LightDraw(with_lights(sample.lighting, which), False, 1.0, 0.0)
         maps = finder.maps(planes_of(sample, drawn, 0).stacked)
-        said, surface = read_openings(maps, finder, has_lamps=which != "backlit")
-        true = sample.openings
-        here = int((true.is_target & _inside(true, sample.raw.shape[1])).sum())
-        weight = 1 / np.sqrt(here + 8)
-        matched = _matched(said, surface, true, sample.raw.shape[1])
-        parts.append((*matched, np.full(len(matched[0]), weight)))
-        openings += here * weight
+        said = read_openings(maps, finder, has_lamps=which != "backlit")
+        true, size = sample.openings, sample.raw.shape[1]
+        counts, is_true, pulls = _matched(said, true, size)
+        n = len(counts)
+        weight = 1 / np.sqrt(counts.sum() + 8)
+        columns = (
+            np.full(n, place),
+            said["features"],
+            said["log_odds"],
+            said["surface"] != "unknown",
+            is_true,
+            pulls,
+            np.full(n, weight),
+        )
+        parts.append([column[counts] for column in columns])
+        openings.append((true.is_target & _inside(true, size)).sum() * weight)
         if sample.marked is not None:
             told = np.column_stack([maps[-1].ravel(), sample.marked[::2, ::2].ravel()])
             cells.append(told[place % _EVERY :: _EVERY].astype(np.float64))
         progress(1)
-    heat, group, is_true, pulls, weights = (np.concatenate([p[k] for p in parts]) for k in range(5))
     marks = np.concatenate([*cells, np.empty((0, 2))])
-    return _Judged(heat, group, is_true > 0, pulls, weights, openings, marks[:, 0], marks[:, 1] > 0)
+    foil, features, log_odds, is_known, is_true, pulls, weights = (
+        np.concatenate(columns) for columns in zip(*parts, strict=True)
+    )
+    return _Seen(
+        foil,
+        features,
+        log_odds,
+        is_known,
+        is_true,
+        pulls,
+        weights,
+        np.array(openings),
+        marks[:, 0],
+        marks[:, 1] > 0,
+    )
 
 
 def _inside(true: Openings, size: int) -> Bools:
@@ -278,35 +322,31 @@ def _inside(true: Openings, size: int) -> Bools:
     return np.asarray((x >= 0) & (x <= size - 1) & (y >= 0) & (y <= size - 1))
 
 
-def _matched(
-    said: dict[str, Floats], surface: Any, true: Openings, size: int
-) -> tuple[Floats, Ints, Floats, Floats]:
-    """Return heat, group, truth and pulls of the finds of one picture that count."""
+def _matched(said: Peaks, true: Openings, size: int) -> tuple[Bools, Bools, Floats]:
+    """Return which finds of one picture count, which are true, and their pulls."""
     n = len(said["x"])
-    is_true, counts = np.zeros(n), np.ones(n, bool)
+    is_true, counts = np.zeros(n, bool), np.ones(n, bool)
     pulls = np.full((n, 5), np.nan)
     target = true.is_target & _inside(true, size)
-    places = np.column_stack([true.x_px, true.y_px])
-    for name in ("top", "bottom", "unknown"):
-        mine = np.flatnonzero(surface == name)
+    places, at = np.column_stack([true.x_px, true.y_px]), np.column_stack([said["x"], said["y"]])
+    for name in SURFACES:
+        mine = np.flatnonzero(said["surface"] == name)
         of_it = np.ones(len(target), bool) if name == "unknown" else true.is_top == (name == "top")
         wanted, other = np.flatnonzero(target & of_it), np.flatnonzero(~target & of_it)
-        at = np.column_stack([said["x"], said["y"]])[mine]
-        hit = match_one_to_one(places[wanted], at, 6.0)
+        hit = match_one_to_one(places[wanted], at[mine], 6.0)
         i, j = mine[hit.found_index], wanted[hit.truth_index]
-        apart = np.hypot(said["x"][i] - true.x_px[j], said["y"][i] - true.y_px[j])
+        apart = np.hypot(*(at[i] - places[j]).T)
         near = apart < np.maximum(_TOLERANCE[0], _TOLERANCE[1] * true.radius_px[j])
         i, j = i[near], j[near]
-        is_true[i] = 1
+        is_true[i] = True
         pulls[i] = _pulls(said, true, i, j)
         rest = np.setdiff1d(mine, i)
-        spare = match_one_to_one(places[other], np.column_stack([said["x"], said["y"]])[rest], 4.0)
+        spare = match_one_to_one(places[other], at[rest], 4.0)
         counts[rest[spare.found_index]] = False
-    group = np.where(surface == "unknown", 1, 0)
-    return said["heat"][counts], group[counts], is_true[counts], pulls[counts]
+    return counts, is_true, pulls
 
 
-def _pulls(said: dict[str, Floats], true: Openings, i: Ints, j: Ints) -> Floats:
+def _pulls(said: Peaks, true: Openings, i: Ints, j: Ints) -> Floats:
     """Return (n, 5) errors of x, y, log radius, ellipse and log depth over the network's σ."""
     theta = 2 * np.deg2rad(true.angle_deg[j])
     errors = {
@@ -323,26 +363,66 @@ def _pulls(said: dict[str, Floats], true: Openings, i: Ints, j: Ints) -> Floats:
     return np.column_stack(columns)
 
 
-def _likely(heat: Floats, is_true: Bools, weight: Floats, which: Bools) -> float:
-    """Return the heat at which one of some finds is true with a probability of ``_LEAST_P``.
+def _fitted(seen: _Seen, which: Bools) -> Trees:
+    """Return the judge of some finds, from those foils on which nothing is measured."""
+    which = which & (seen.foil % _MEASURED > 0)
+    is_true = seen.is_true[which]
+    if len(is_true) < _ENOUGH or is_true.all() or not is_true.any():
+        return Trees.constant(np.log((is_true.sum() + 0.5) / ((~is_true).sum() + 0.5)))
+    rows = pd.DataFrame({"foil": seen.foil[which], "row": np.flatnonzero(which)})
+    some = rows.sample(frac=1, random_state=0).groupby("foil").head(_MOST_OF_A_FOIL)
+    share = rows.groupby("foil").size() / some.groupby("foil").size()
+    row = some["row"].to_numpy()
+    weight = seen.weight[row] * share.loc[some["foil"]].to_numpy()
+    leaf = min(_SMALLEST_LEAF, len(row) // 4)
+    grown = GradientBoostingClassifier(
+        init="zero", min_samples_leaf=leaf, random_state=0, **_TREES
+    ).fit(seen.features[row], seen.is_true[row], weight)
+    return grown_trees(grown)
+
+
+def grown_trees(grown: GradientBoostingClassifier) -> Trees:
+    """Return boosted trees, begun at zero, as tables."""
+    trees = [one.tree_ for one in grown.estimators_[:, 0]]
+    nodes = max(t.node_count for t in trees)
+
+    def table(name: str, empty: float, dtype: type) -> NDArray[Any]:
+        out = np.full((len(trees), nodes), empty, dtype)
+        for row, tree in zip(out, trees, strict=True):
+            row[: tree.node_count] = getattr(tree, name).reshape(tree.node_count)
+        return out
+
+    return Trees(
+        feature=table("feature", -1, np.int32),
+        threshold=table("threshold", 0, np.float64),
+        left=table("children_left", -1, np.int32),
+        right=table("children_right", -1, np.int32),
+        value=table("value", 0, np.float32) * np.float32(grown.learning_rate),
+    )
+
+
+def _likely_mark(seen: _Seen) -> float:
+    """Return the heat at which a cell is marked with a probability of ``_LEAST_P``.
 
     A logistic regression; 0 where there is nothing to tell it from.
     """
-    heat, is_true = heat[which], is_true[which]
-    if len(heat) < _ENOUGH or is_true.all() or not is_true.any():
+    which = seen.mark > _LOWEST_MARK
+    heat, is_marked = seen.mark[which], seen.is_marked[which]
+    if len(heat) < _ENOUGH or is_marked.all() or not is_marked.any():
         return 0.0
-    fit = LogisticRegression(C=1e6).fit(heat[:, None], is_true, weight[which])
+    fit = LogisticRegression(C=1e6).fit(heat[:, None], is_marked)
     slope, offset = float(fit.coef_[0, 0]), float(fit.intercept_[0])
     if slope <= 0:
         return 0.0
     return float(np.clip((logit(_LEAST_P) - offset) / slope, heat.min(), heat.max()))
 
 
-def _figures(judged: _Judged, which: Bools) -> dict[str, float]:
-    good, found = (
-        float(w.sum()) for w in (judged.weight[which & judged.is_true], judged.weight[which])
-    )
-    return {"recall": good / max(judged.openings, 1e-9), "precision": good / max(found, 1e-9)}
+def _figures(seen: _Seen, which: Bools) -> dict[str, float]:
+    """Return recall and precision of some finds on the foils that taught the judges nothing."""
+    which = which & (seen.foil % _MEASURED == 0)
+    good, found = (float(seen.weight[w].sum()) for w in (which & seen.is_true, which))
+    openings = float(seen.openings[::_MEASURED].sum())
+    return {"recall": good / max(openings, 1e-9), "precision": good / max(found, 1e-9)}
 
 
 def judged_finder(
@@ -350,33 +430,31 @@ def judged_finder(
     samples: Samples,
     progress: Progress = _silent,
 ) -> tuple[Finder, dict[str, Any]]:
-    """Return a finder with thresholds and errors set on foils it has not seen, and its figures."""
+    """Return a finder with judges and errors set on foils it has not seen, and its figures."""
     before = set_threads(2)
-    low = Finder(network, Least(_LOWEST, _LOWEST, _LOWEST, np.inf), dict.fromkeys(_ERRORS, 1.0), "")
 
-    def tell(done: int) -> None:
-        progress("Judging", done, 2 * len(samples))
+    def look(judges: Mapping[str, Trees], which: str) -> _Seen:
+        finder = Finder(network, judges, np.inf, dict.fromkeys(_ERRORS, 1.0), "")
+        return _look(finder, samples, which, lambda n: progress("Judging", n, 3 * len(samples)))
 
+    every = dict.fromkeys(JUDGED, Trees.constant(np.inf))
     try:
-        lit = _judge(low, samples, "all", tell)
-        dark = _judge(low, samples, "backlit", tell)
+        peaks, dark = look(every, "all"), look(every, "backlit")
+        lamps = _fitted(peaks, peaks.is_known)
+        seen = look({**every, "lamps": lamps}, "all")
     finally:
         set_threads(before)
-    known = lit.group == 0
-    lamps = _likely(lit.heat, lit.is_true, lit.weight, known)
-    beside = max(_likely(lit.heat, lit.is_true, lit.weight, ~known), lamps)
-    alone = _likely(dark.heat, dark.is_true, dark.weight, np.ones(len(dark.heat), bool))
-    over = known & (lit.heat >= lamps)
-    pulls = np.abs(lit.pulls[over & lit.is_true])
+    beside, alone = _fitted(seen, ~seen.is_known), _fitted(dark, ~dark.is_known)
+    pulls = np.abs(seen.pulls[seen.is_known & seen.is_true])
     if len(pulls) < _ENOUGH:  # a finder that learnt nothing
         pulls = np.ones((1, 5))
     widths = np.quantile(pulls, _COVERED, axis=0)
     sigma = dict(zip(_ERRORS, [float(widths[:2].mean()), *widths[2:].tolist()], strict=True))
+    is_likely = seen.is_known | (beside(seen.features) >= LEAST_LOG_ODDS)
     figures = {
-        "all lights": _figures(lit, over | (~known & (lit.heat >= beside))),
-        "known surface": _figures(lit, over),
-        "backlit": _figures(dark, dark.heat >= alone),
+        "all lights": _figures(seen, is_likely),
+        "known surface": _figures(seen, seen.is_known),
+        "backlit": _figures(dark, alone(dark.features) >= LEAST_LOG_ODDS),
     }
-    mark = _likely(lit.mark, lit.is_marked, np.ones(len(lit.mark)), lit.mark > _LOWEST_MARK)
-    least = Least(round(lamps, 3), round(beside, 3), round(alone, 3), round(mark, 3))
-    return Finder(network, least, sigma, ""), figures
+    judges = {"lamps": lamps, "beside": beside, "alone": alone}
+    return Finder(network, judges, round(_likely_mark(peaks), 3), sigma, ""), figures

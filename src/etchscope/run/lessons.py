@@ -28,7 +28,7 @@ _DENSEST = 3000
 _SIGNAL_PX = 6.0
 """A find nearer than this to signal is signal."""
 _PARTNER_PX = 20.0
-"""A pair's openings farther from each other are two single pits, the exit a pit of its surface."""
+"""A pair's openings farther from each other do not look like one: two single pits."""
 _SINGLE = (2.0, 0.5)
 """A find is a single pit nearer than so many pixels, or than that share of its radius."""
 
@@ -74,9 +74,12 @@ class Lesson:
 
     @property
     def taught(self) -> NDArray[np.str_]:
-        """The class of each opening, (n,): an exit whose entry is not near is a bottom pit."""
-        alone = (self.kind == "hip") & (self.partner < 0) & ~self.is_top
-        return np.where(alone, "bottom", self.kind)
+        """The class of each opening, (n,), where its particle's other one is not near.
+
+        An exit is then a bottom pit; an entry, signal that looks like a top pit, is undecidable.
+        """
+        alone = (self.kind == "hip") & (self.partner < 0)
+        return np.where(alone, np.where(self.is_top, "maybe", "bottom"), self.kind)
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,9 @@ def search_with(finder: Finder) -> Search:
 
     def search(_: Lesson, planes: Planes) -> Finds:
         maps = finder.maps(planes.stacked)
-        said, surface = read_openings(maps, finder, has_lamps=bool(planes.given[0] > 0))
-        return Finds(said["x"], said["y"], np.exp(said["log_radius"].clip(-1, 5)), surface)
+        said = read_openings(maps, finder, has_lamps=bool(planes.given[0] > 0))
+        radius = np.exp(said["log_radius"].clip(-1, 5))
+        return Finds(said["x"], said["y"], radius, said["surface"])
 
     return search
 

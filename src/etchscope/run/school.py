@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -30,8 +31,8 @@ __all__ = [
 SHARD = 32
 """Pictures a file."""
 _TRUTH = ("x_px", "y_px", "radius_px", "ellipticity", "angle_deg", "depth_um", "surface")
-_MOST = 4000
-"""Openings in a picture to learn from; 1,100 in it are 5,000 a tile."""
+_MOST = 0.061
+"""Openings a pixel in a picture to learn from; 0.017 are 5,000 a tile."""
 SIZE_PX = 256
 """Of the pictures that are learnt from."""
 
@@ -65,18 +66,18 @@ def grey_levels(scan: SimulatedScan) -> RawStack:
     return raw
 
 
-def _crop(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _crop(seed: int, size_px: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the raw pictures, the openings as (n, 7) and the marks of one random foil."""
-    scan = random_crop(seed)
+    scan = random_crop(seed, size_px)
     raw = grey_levels(scan)
     told = openings_of(scan.openings(1), scan.optics.pixel_size_um)
     table = np.column_stack(list(vars(told).values())).astype(np.float32)
     return raw, table, scan.marked(1) > 0
 
 
-def _draw_shard(path: Path, seeds: list[int]) -> int:
+def _draw_shard(path: Path, seeds: list[int], size_px: int) -> int:
     """Draw the foils of one file; return how many."""
-    crops = [_crop(seed) for seed in seeds]
+    crops = [_crop(seed, size_px) for seed in seeds]
     write_arrays(
         path,
         {
@@ -94,6 +95,7 @@ def draw_school(
     count: int,
     seed: int,
     *,
+    size_px: int = SIZE_PX,
     workers: int = 2,
     progress: Callable[[int], None] | None = None,
 ) -> "School":
@@ -102,11 +104,13 @@ def draw_school(
     Parameters
     ----------
     count : pictures, rounded up to whole files of 32.
-    seed : of the foils; another seed is another folder.
+    seed : of the foils; another seed is other files.
+    size_px : of each picture, pixels a side.
     progress : called with the number of pictures just done.
     """
     name = f"foils-{seed}"
-    paths = draw_shards(folder, name, count, seed, _draw_shard, workers=workers, progress=progress)
+    draw = partial(_draw_shard, size_px=size_px)
+    paths = draw_shards(folder, name, count, seed, draw, workers=workers, progress=progress)
     return School.of(paths)
 
 
@@ -158,12 +162,11 @@ class School:
     @classmethod
     def of(cls, paths: Sequence[Path]) -> "School":
         """Return the foils of some files."""
-        places = [
-            (k, i)
-            for k, path in enumerate(paths)
-            for i, n in enumerate(read_rows(path, "counts", 0, SHARD).tolist())
-            if n <= _MOST
-        ]
+        places = []
+        for k, path in enumerate(paths):
+            counts = read_rows(path, "counts", 0, SHARD)
+            size = int(np.prod(read_rows(path, "raw", 0, 1).shape[2:]))
+            places += [(k, int(i)) for i in np.flatnonzero(counts <= _MOST * size)]
         return cls(tuple(paths), tuple(places))
 
     def __len__(self) -> int:
