@@ -64,7 +64,7 @@ class FinderTraining:
     ``batch``: pictures a step; ``epochs``: passes over them; ``decay``: of weights.
     """
 
-    epochs: int = 7
+    epochs: int = 10
     batch: int = 8
     rate: float = 4e-3
     decay: float = 1e-3

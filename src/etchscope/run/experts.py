@@ -78,9 +78,9 @@ class ExpertsPlan:
     finds a class; ``folds``; ``prior``: what probabilities assume.
     """
 
-    pictures: int = 1280
+    pictures: int = 2560
     judged: int = 256
-    most: int = 3500
+    most: int = 7000
     folds: int = 3
     training: Training = _TRAINING
     false_per_tile: float = 1.0

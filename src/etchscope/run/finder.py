@@ -113,7 +113,7 @@ class FinderPlan:
     set; ``training``; ``widths`` of the network.
     """
 
-    pictures: int = 5824
+    pictures: int = 8000
     judged: int = 256
     training: FinderTraining = field(default_factory=FinderTraining)
     widths: tuple[int, ...] = (5, 10, 14, 14)
