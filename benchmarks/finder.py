@@ -12,6 +12,7 @@ smaller. Matched within 6 px, one to one; chance is the same list turned by 180Â
 import argparse
 import itertools
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +30,16 @@ TOLERANCE_PX, LEAST_PX, LEAST_DEPTH_PX, MARGIN_PX = 6.0, 3.0, 0.5, 14.0
 RADII, DEPTHS = [3, 4, 6, 9, 20], [0.5, 2, 4, 8, 100]
 
 
-def foil_of(name: str, density: float, tiles: int, seed: int, changes: dict) -> SimulatedScan:
-    columns = max(round(np.sqrt(tiles * 1.25)), 1)
-    (foil,) = preset(name, seed=seed, columns=columns, rows=-(-tiles // columns))
-    return with_parameters(foil, {"fragments.per_tile": float(density), **changes})
+def foil_of(options: argparse.Namespace, density: float, changes: dict) -> SimulatedScan:
+    columns = max(round(np.sqrt(options.tiles * 1.25)), 1)
+    size = {"columns": columns, "rows": -(-options.tiles // columns)}
+    seed = options.seed + int(density)
+    (foil,) = preset(options.preset, seed=seed, **size)
+    if options.population:
+        foil = replace(foil, population=preset(options.population, seed=seed, **size)[0].population)
+    if density:
+        changes = {"fragments.per_tile": float(density), **changes}
+    return with_parameters(foil, changes)
 
 
 def stored(foil: SimulatedScan, folder: Path) -> Store:
@@ -146,18 +153,22 @@ def told(foil: SimulatedScan, pits: pd.DataFrame, density: float, name: str) -> 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", default="experiment")
+    parser.add_argument("--population", help="The populations of another preset.")
     parser.add_argument("--tiles", type=int, default=40)
     parser.add_argument("--finders", nargs="+", default=["learned", "classical"])
     parser.add_argument(
-        "--densities", type=float, nargs="+", default=[10, 100, 300, 1000, 2000, 3000]
+        "--densities",
+        type=float,
+        nargs="+",
+        default=[10, 100, 300, 1000, 2000, 3000],
+        help="Background pits a tile; 0 for the preset's own.",
     )
     parser.add_argument("--seed", type=int, default=4000)
     parser.add_argument("--no-signal", action="store_true", help="Background alone, no marks.")
     options = parser.parse_args()
     changes = {"hips.per_tile": 0.0} if options.no_signal else {}
     for density in options.densities:
-        seed = options.seed + int(density)
-        foil = foil_of(options.preset, density, options.tiles, seed, changes)
+        foil = foil_of(options, density, changes)
         for name in options.finders:
             report(foil, FindSettings(finder=name), density)
 
