@@ -51,8 +51,9 @@ _WORKING_PX = (2.0, 16.0)
 """Radii, in the network's pixels, that it was taught."""
 
 
-_LARGE = 0.2
-"""Share of large pits from which a scan is looked at on halved pictures."""
+_LARGE_PX, _LARGE = 5.0, 0.5
+"""Radius on halved pictures, and share of the pits above it, from which a scan is looked at on
+these: larger pits than it mostly learnt from come out too small at full size."""
 
 
 @dataclass(frozen=True)
@@ -303,16 +304,26 @@ def _covered(shapes: dict[str, Floats], image_size: tuple[int, int]) -> Floats:
     return np.asarray(share, np.float64)
 
 
-def _marks(maps: FloatStack, least: float, scale: float) -> dict[str, Floats]:
-    """Return one row a mark: middle, extent and direction, in the picture's pixels."""
+def _marks(maps: FloatStack, openings: Peaks, least: float, scale: float) -> dict[str, Floats]:
+    """Return one row a mark: middle, extent and direction, in the picture's pixels.
+
+    What the openings explain for the most part is no mark.
+    """
     above = (maps[-1] > least).astype(np.uint8)
+    explained = np.zeros_like(above)
+    radii = np.exp(openings["log_radius"].clip(-1, 5))
+    for x, y, r in zip(openings["x"], openings["y"], radii, strict=True):
+        cv2.circle(explained, (round(x / _STRIDE), round(y / _STRIDE)), round(r / _STRIDE), 1, -1)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
     out = []
     for label in range(1, count):
         left, top, wide, high, area = stats[label]
         if area < _LEAST_MARK_CELLS:
             continue
-        part = labels[top : top + high, left : left + wide] == label
+        box = np.s_[top : top + high, left : left + wide]
+        part = labels[box] == label
+        if explained[box][part].mean() > 0.5:
+            continue
         points = np.argwhere(part)[:, ::-1].astype(np.float32)
         (u, v), (one, other), _ = cv2.minAreaRect(points)
         along = np.linalg.eigh(np.cov(points.T))[1][:, 1]
@@ -374,7 +385,7 @@ def find_openings(
     if normalisation.limit:
         limit = (raw.max(axis=0) >= normalisation.limit).astype(np.float32)
     odds = said["log_odds"]
-    marks = _marks(maps, finder.least_mark, constants.scale)
+    marks = _marks(maps, said, finder.least_mark, constants.scale)
     n, m = len(odds), len(marks["x_px"])
     none = np.full(m, np.nan)
     columns: dict[str, NDArray[Any]] = {
@@ -406,8 +417,8 @@ def fit_scale(
 ) -> LearnedConstants:
     """Return at what scale the network should look at a scan, from some of its tiles.
 
-    Pits larger than it was taught are looked at on halved pictures: where a fifth of what is found
-    on these is so large, or where the settings ask for so large or for smaller ones.
+    Large pits are looked at on halved pictures: where half of what is found on these is large, or
+    where the settings ask for so large ones. Where they ask for small ones, pictures are enlarged.
 
     Parameters
     ----------
@@ -425,6 +436,6 @@ def fit_scale(
         planes = compressed(harmonic_planes(raw, normalisation, lighting), 2.0)
         maps = finder.maps(planes.stacked)
         said = read_openings(maps, finder, has_lamps=bool(planes.given[0] > 0))
-        large += int((np.exp(said["log_radius"]) > high / 2).sum())
+        large += int((np.exp(said["log_radius"]) > _LARGE_PX).sum())
         found += len(said["x"])
     return LearnedConstants(2.0 if large > max(_LARGE * found, 3) else 1.0)
