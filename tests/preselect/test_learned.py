@@ -169,7 +169,7 @@ def test_pits_too_large_for_the_network_are_looked_at_on_halved_pictures():
     for k in range(6):
         put(maps, "top", 5 + 8 * k, 20, log_radius=np.log(4))
     assert at(maps) == 1
-    for k in range(6):
+    for k in range(7):
         put(maps, "bottom", 5 + 8 * k, 40, log_radius=np.log(11))
     assert at(maps) == 2
     small = FindSettings(smallest_radius_px=1.0, binning=1)
