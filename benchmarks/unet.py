@@ -61,12 +61,14 @@ def main() -> None:
     if options.output.exists():
         network.load_state_dict(load_file(options.output))
     else:
-        files = sorted(options.foils.glob(f"foils-{options.seed}-*.safetensors"))
+        files = sorted(options.foils.glob(f"foils-256px-{options.seed}-*.safetensors"))
         plan = FinderTraining(epochs=options.epochs, rate=options.rate, seed=options.seed)
         for epoch in train_finder(network, School.of(files), plan):
             print({k: round(v, 3) for k, v in epoch.items()}, flush=True)
         save_file(network.state_dict(), options.output)
-    judged = School.of(sorted(options.foils.glob(f"foils-{options.seed + 500}-*.safetensors")))
+    judged = School.of(
+        sorted(options.foils.glob(f"foils-512px-{options.seed + 500}-*.safetensors"))
+    )
     network.eval()
     for name, maps in (("U-Net", maps_of(network)), ("shipped", finder_of().maps)):
         finder, figures = judged_finder(maps, judged)

@@ -103,6 +103,35 @@ def test_two_peaks_of_one_opening_are_one_and_of_two_surfaces_two():
     assert np.nanmax(got["entry"]) == pytest.approx(3)
 
 
+def test_a_second_opening_at_one_place_must_be_likelier_than_not():
+    doubtful = Trees(  # heat up to 0 none, up to 1 doubtful, above sure
+        np.array([[0, -1, 0, -1, -1]], np.int32),
+        np.array([[0.0, 0, 1, 0, 0]]),
+        np.array([[1, -1, 3, -1, -1]], np.int32),
+        np.array([[2, -1, 4, -1, -1]], np.int32),
+        np.array([[0, -9, 0, -0.2, 3]], np.float32),
+    )
+    maps = empty()
+    put(maps, "top", 20, 20, heat=2.0)
+    put(maps, "bottom", 20, 21, heat=0.5)  # the top one's other answer
+    put(maps, "bottom", 40, 40, heat=0.5)  # as doubtful, alone
+    judged = replace(finder(maps), judges=dict.fromkeys(JUDGED, doubtful))
+    said = read_openings(maps, judged, has_lamps=True)
+    assert said["surface"].tolist() == ["top", "bottom"]
+    assert said["x"][1] == pytest.approx(80.5)
+    put(maps, "bottom", 20, 21, heat=2.0)  # a pair, seen on both
+    assert len(read_openings(maps, judged, has_lamps=True)["x"]) == 3
+
+
+def test_what_openings_explain_is_no_mark():
+    maps = empty()
+    for k in range(8):
+        maps[-1, 20, 16 + k] = maps[-1, 21, 16 + k] = 4
+    assert columns(maps)["class"].tolist() == ["misc"]
+    put(maps, "top", 20, 20, log_radius=np.log(10))
+    assert columns(maps)["class"].tolist() == [None]
+
+
 def test_what_either_surface_says_counts_where_no_surface_explains_it():
     maps = empty()
     put(maps, "top", 20, 20)

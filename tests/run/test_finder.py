@@ -7,6 +7,8 @@ import pytest
 
 from etchscope.foil import BadInput
 from etchscope.learn import FinderTraining
+from etchscope.preselect.judge import FEATURES
+from etchscope.preselect.learned import LEAST_LOG_ODDS
 from etchscope.run.finder import FinderPlan, finder_of, trained_finder
 from etchscope.run.school import School, draw_school, openings_of, random_crop
 from etchscope.store.arrays import read_rows
@@ -81,3 +83,16 @@ def test_the_shipped_finder_is_small_and_loads():
 
     assert (SHIPPED / "weights.safetensors").stat().st_size < 2 * 1024**2
     assert set(finder_of().judges) == {"lamps", "beside", "alone"}
+
+
+def test_the_shipped_judges_know_marks_and_the_other_surface():
+    """A find is a pit alone, and none on a scratch or under a much surer one of the other side."""
+    alone = dict.fromkeys(FEATURES, 0.0) | {"heat": -0.3, "rival": -3, "mark": -7}
+    alone |= {"mark_around": -7, "weak": 1.5, "middling": 0.8, "strong": 0.8}
+    scratch = alone | {"mark": 2.0, "mark_around": 2.5}
+    outdone = alone | {"rival": 2.0, "either": 2.2}
+    rows = np.array([[one[k] for k in FEATURES] for one in (alone, scratch, outdone)])
+    pit, mark, second = finder_of().judges["lamps"](rows)
+    assert pit > LEAST_LOG_ODDS
+    assert mark < LEAST_LOG_ODDS
+    assert second < 0  # it must be likelier than not to count beside the other

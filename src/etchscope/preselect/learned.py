@@ -42,7 +42,9 @@ _STRIDE = 2
 _SAME = (0.4, 1.5)
 """Two finds of one surface are one opening nearer than this share of the radius, or pixels."""
 _EXPLAINED = 0.7
-"""Share of the radius within which a find of either surface is one of a known surface."""
+"""Share of the radius within which a find is another one's opening."""
+_LEAST_REACH_PX = 3.0
+"""So near it is in any case."""
 _LEAST_MARK_CELLS = 8
 """Smaller marks are noise."""
 _SATURATED = 0.1
@@ -163,25 +165,44 @@ def _of_surface(maps: FloatStack, surface: str) -> dict[str, NDArray[Any]]:
     return {k: v[keep] for k, v in said.items()}
 
 
-def _reach(said: Peaks, of: Peaks) -> tuple[Floats, Floats]:
-    """Return how far peaks are from others, and how far apart they may be and be one, (n, m)."""
-    apart = np.hypot(said["x"][:, None] - of["x"], said["y"][:, None] - of["y"])
-    radii = np.maximum.outer(np.exp(said["log_radius"]), np.exp(of["log_radius"]))
-    return apart, np.maximum(_EXPLAINED * radii, 3.0)
+@numba.njit(nogil=True, cache=True)
+def _outdone(said: Floats, others: Floats) -> Bools:  # pragma: no cover
+    """Return which finds have a likelier one of others at the same place; rows x, y, radius, odds.
+
+    One pass without a table of distances, which in a crowd would be most of the work.
+    """
+    out = np.zeros(len(said), np.bool_)
+    for i in range(len(said)):
+        x, y, radius, odds = said[i]
+        for j in range(len(others)):
+            if others[j, 3] > odds:
+                reach = max(_EXPLAINED * max(radius, others[j, 2]), _LEAST_REACH_PX)
+                if (x - others[j, 0]) ** 2 + (y - others[j, 1]) ** 2 < reach * reach:
+                    out[i] = True
+                    break
+    return out
 
 
 def _explained(said: Peaks, known: Peaks) -> Bools:
-    """Return which peaks a known find explains."""
-    apart, reach = _reach(said, known)
-    return np.asarray((apart < reach).any(axis=1))
+    """Return which peaks a known find explains, likelier or not."""
+    return np.asarray(_outdone(_rows(said, -np.inf), _rows(known, known["log_odds"])))
 
 
 def _second(said: Peaks) -> Bools:
     """Return which peaks have a likelier one of the other surface at the same place."""
-    apart, reach = _reach(said, said)
-    likelier = said["log_odds"] > said["log_odds"][:, None]
-    other = said["surface"] != said["surface"][:, None]
-    return np.asarray((likelier & other & (apart < reach)).any(axis=1))
+    rows, is_top = _rows(said, said["log_odds"]), said["surface"] == "top"
+    out = np.zeros(len(rows), bool)
+    for mine in (is_top, ~is_top):
+        out[mine] = _outdone(rows[mine], rows[~mine])
+    return out
+
+
+def _rows(said: Peaks, odds: Floats | float) -> Floats:
+    """Return x, y, radius and log odds of peaks, (n, 4)."""
+    table = np.empty((len(said["x"]), 4))
+    table[:, 0], table[:, 1], table[:, 3] = said["x"], said["y"], odds
+    table[:, 2] = np.exp(said["log_radius"])
+    return table
 
 
 def _judged(maps: FloatStack, surfaces: Sequence[str], judge: Trees) -> Peaks:

@@ -104,11 +104,11 @@ def draw_school(
     Parameters
     ----------
     count : pictures, rounded up to whole files of 32.
-    seed : of the foils; another seed is other files.
+    seed : of the foils; another seed or size is other files.
     size_px : of each picture, pixels a side.
     progress : called with the number of pictures just done.
     """
-    name = f"foils-{seed}"
+    name = f"foils-{size_px}px-{seed}"
     draw = partial(_draw_shard, size_px=size_px)
     paths = draw_shards(folder, name, count, seed, draw, workers=workers, progress=progress)
     return School.of(paths)
