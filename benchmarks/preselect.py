@@ -26,6 +26,7 @@ import pandas as pd
 from etchscope.evaluate import match_one_to_one
 from etchscope.foil import Foil
 from etchscope.imaging import Recipe, fit_normalisation
+from etchscope.preselect import FindSettings
 from etchscope.run import find
 from etchscope.simulate import Optics, Population, SimulatedScan, reference_channels
 from etchscope.store import Store, TilePictures
@@ -197,16 +198,18 @@ def main() -> None:
     parser.add_argument("--pits", type=int, default=30)
     parser.add_argument("--peer-tiles", type=int, default=20)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--finder", default="learned")
     parser.add_argument("--skip-memory", action="store_true")
     options = parser.parse_args()
     foil = foil_of(options.tiles, options.pits, 11)
+    settings = FindSettings(finder=options.finder)
     with tempfile.TemporaryDirectory() as folder:
         store = stored(foil, Path(folder) / "store")
         name = foil.scan.name
         tiles = len(foil.scan.tiles)
         numbers = [t.number for t in foil.scan.tiles]
         tiny = foil_of(2, options.pits, 12)
-        find(stored(tiny, Path(folder) / "tiny"), tiny.scan.name)  # compiles
+        find(stored(tiny, Path(folder) / "tiny"), tiny.scan.name, settings=settings)  # compiles
         speeds, floors = [], []
         for k in range(options.repeat):
             start = time.perf_counter()
@@ -216,7 +219,7 @@ def main() -> None:
             shutil.copytree(store.path, Path(folder) / f"copy{k}")
             fresh = Store.open(Path(folder) / f"copy{k}")
             start = time.perf_counter()
-            done = find(fresh, name)
+            done = find(fresh, name, settings=settings)
             speeds.append(tiles / (time.perf_counter() - start))
         ours = float(np.median(speeds))
         floor = float(np.median(floors))

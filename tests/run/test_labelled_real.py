@@ -5,7 +5,6 @@ import pytest
 
 from etchscope.foil import Taxonomy
 from etchscope.ingest import LabelDefaults, Overrides, add, import_labels
-from etchscope.preselect import FindSettings
 from etchscope.run import find
 from etchscope.run.labelled import labelled_patches, labelled_pits
 from etchscope.store import Store
@@ -30,14 +29,14 @@ def test_boxes_of_fission_tracks_become_patches(tmp_path):
     boxes = [p.with_suffix(".txt") for p in pictures]
     store = Store.create(tmp_path / "store")
     add(store, pictures, overrides=Overrides(scan="own", foil="own"))
-    report = find(store, "own", settings=FindSettings(finder="classical"), executor="inline")
+    report = find(store, "own", executor="inline")
     taxonomy = Taxonomy(classes={"track": "signal", "ground": ""})
     given = LabelDefaults("nachtergaele", class_map={15: "track"})
     import_labels(store, boxes, given, taxonomy=taxonomy)
 
     # a find in no box is ground; a point says so beside the boxes
     pits = store.read_pits(report.run)
-    ground = pits[~in_boxes(pits, boxes)].groupby("tile").head(25)[["scan", "tile", "x_px", "y_px"]]
+    ground = pits[~in_boxes(pits, boxes)].groupby("tile").head(40)[["scan", "tile", "x_px", "y_px"]]
     who = {"class": "ground", "who": "search", "source": "model", "when": "2026-01-01"}
     store.add_labels(ground.assign(**who))
 
@@ -48,12 +47,12 @@ def test_boxes_of_fission_tracks_become_patches(tmp_path):
     assert set(labelled.patches.region) == {1, 2, 3}
     is_track = labelled.said == "track"
     np.testing.assert_array_equal(is_track, in_boxes(labelled.source, boxes))
-    assert is_track.sum() > 200
-    assert (~is_track).sum() == len(ground) == 75
+    assert (~is_track).sum() == len(ground) > 0
     # nearly every box has a find, and there it is dark
     said = store.labels(classes=["track"])
     lines = sum(len(p.read_text().splitlines()) for p in boxes)
     assert len(said) == lines
     assert said["id"].isin(labelled.source["id"]).mean() > 0.9
+    assert is_track.sum() > 0.9 * lines  # no longer chains of finds on a track, but one at least
     patches = labelled.patches.pixels[is_track, 0]
     assert (patches[:, 21:27, 21:27].mean((1, 2)) < np.median(patches, (1, 2)) - 0.1).mean() > 0.8
