@@ -14,7 +14,7 @@ from etchscope.run.school import School, draw_school, openings_of, random_crop
 from etchscope.store.arrays import read_rows
 
 PLAN = FinderPlan(
-    pictures=32, judged=32, training=FinderTraining(epochs=1, batch=16), widths=(1, 1, 1, 1)
+    pictures=32, judged=32, training=FinderTraining(epochs=1, batch=16), widths=(1, 1, 1, 1, 1)
 )
 
 
@@ -64,7 +64,7 @@ def test_a_finished_training_is_gone_on_from(trained):
     [
         ({"kind": "experts"}, "the card of a finder"),
         ({"finder_version": 99}, "a finder of version"),
-        ({"widths": [2, 2, 2, 2]}, "the weights of a finder"),
+        ({"widths": [2, 2, 2, 2, 2]}, "the weights of a finder"),
         ({"least_mark": None}, "widths, judges, least_mark and sigma"),
         ({"sigma": {"place": 1}}, "widths, judges, least_mark and sigma"),
     ],

@@ -30,6 +30,8 @@ _MULTIPLE = 16
 """The picture's sides must be multiples of this; what is missing is reflected."""
 FIELD_PX = 32
 """The smallest picture, pixels a side, of which the network can say anything."""
+_HALVED = ("amx_bf16", "avx512_bf16", "bf16")
+"""Processors that can one of these multiply two to four times as fast in half precision."""
 _RARE = -4.6
 """Log odds that the untrained network gives everywhere: openings are rare."""
 
@@ -89,13 +91,15 @@ class FinderNetwork(nn.Module):
 
     Parameters
     ----------
-    widths : fields at a half, a quarter, an eighth and a sixteenth of the picture's size.
+    widths : fields at a half, a quarter, an eighth and a sixteenth of the picture's size, and of
+        the last layer before the maps. Of a field only its sum over the group goes into a map that
+        no symmetry changes, so the last layer needs about as many as there are such maps.
     """
 
-    def __init__(self, widths: Sequence[int] = (5, 10, 14, 14)) -> None:
+    def __init__(self, widths: Sequence[int] = (5, 10, 14, 14, 16)) -> None:
         super().__init__()
         self.widths = tuple(widths)
-        one, two, three, four = self.widths
+        one, two, three, four, last = self.widths
         mixing = np.stack([moved(g) for g in D4])
         layers: dict[str, ToGroup | GroupConvolution] = {"lift": ToGroup(D4, mixing, one, 4)}
         for name, before, after, size in (
@@ -113,12 +117,13 @@ class FinderNetwork(nn.Module):
             ("join1", two, one, 1),
             ("up1a", one, one, 3),
             ("up1b", one, one, 3),
+            ("last", one, last, 1),
         ):
             layers[name] = GroupConvolution(D4, before, after, size)
         norms = {n: _Normalised(layer.weight.shape[0], len(D4)) for n, layer in layers.items()}
         self.layers, self.norms = nn.ModuleDict(layers), nn.ModuleDict(norms)
         self._layers, self._norms = layers, norms
-        self.head = FromGroup(D4, one, np.stack([maps_moved(g) for g in D4]))
+        self.head = FromGroup(D4, last, np.stack([maps_moved(g) for g in D4]))
         with torch.no_grad():
             for k, name in enumerate(MAPS):
                 if name.endswith("heat") or name == "mark":
@@ -135,8 +140,14 @@ class FinderNetwork(nn.Module):
         weight, bias = self.head.expanded()
         return functional.conv2d(_body(planes, self._step).float(), weight, bias)
 
-    def plain(self) -> "PlainFinder":
-        """Return the network for use: every layer one ordinary convolution."""
+    def plain(self, dtype: torch.dtype | None = None) -> "PlainFinder":
+        """Return the network for use: every layer one ordinary convolution.
+
+        Parameters
+        ----------
+        dtype : of its arithmetic; what the processor does fastest unless given. Training rounds
+            to bfloat16 as well.
+        """
         weights: dict[str, NDArray[np.float32]] = {}
         with torch.no_grad():
             for name, layer in self._layers.items():
@@ -145,7 +156,7 @@ class FinderNetwork(nn.Module):
                 weights[f"{name}.weight"], weights[f"{name}.bias"] = weight.numpy(), shift.numpy()
             weight, bias = self.head.expanded()
             weights["head.weight"], weights["head.bias"] = weight.numpy(), bias.numpy()
-        return PlainFinder(weights)
+        return PlainFinder(weights, dtype or _quick_dtype())
 
     @classmethod
     def seeded(cls, widths: Sequence[int], seed: int) -> "FinderNetwork":
@@ -195,26 +206,39 @@ def _body(x: Tensor, step: Step) -> Tensor:
     four = step("down4b", step("down4a", functional.avg_pool2d(three, 2)))
     for name, fine in (("3", three), ("2", two)):
         four = step(f"up{name}", fine + _doubled(step(f"join{name}", four)))
-    return step("up1b", step("up1a", one + _doubled(step("join1", four))))
+    return step("last", step("up1b", step("up1a", one + _doubled(step("join1", four)))))
 
 
 def _doubled(x: Tensor) -> Tensor:
     return functional.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
-class PlainFinder:
-    """The trained network as ordinary convolutions; calling it gives the maps of one tile."""
+def _quick_dtype() -> torch.dtype:
+    able = torch.cpu.get_capabilities()
+    return torch.bfloat16 if any(able.get(name) for name in _HALVED) else torch.float32
 
-    def __init__(self, weights: Mapping[str, NDArray[np.float32]]) -> None:
-        self._weights = dict(weights)
+
+class PlainFinder:
+    """The trained network as ordinary convolutions; calling it gives the maps of one tile.
+
+    The maps themselves are made in single precision, whatever the ``dtype`` of the layers.
+    """
+
+    def __init__(
+        self, weights: Mapping[str, NDArray[np.float32]], dtype: torch.dtype = torch.float32
+    ) -> None:
+        self._weights, self._dtype = dict(weights), dtype
 
     @cached_property
     def _tensors(self) -> dict[str, Tensor]:
-        last = torch.channels_last
-        return {
-            k: t.to(memory_format=last) if (t := torch.from_numpy(v)).ndim == 4 else t
-            for k, v in self._weights.items()
-        }
+        out = {}
+        for name, values in self._weights.items():
+            tensor = torch.from_numpy(values)
+            if not name.startswith("head."):
+                tensor = tensor.to(self._dtype)
+            is_filter = tensor.ndim == 4
+            out[name] = tensor.to(memory_format=torch.channels_last) if is_filter else tensor
+        return out
 
     def _step(self, name: str, x: Tensor) -> Tensor:
         weight, bias = self._tensors[f"{name}.weight"], self._tensors[f"{name}.bias"]
@@ -244,7 +268,8 @@ class PlainFinder:
         padded = np.pad(planes, more, mode="symmetric") if more[1][1] or more[2][1] else planes
         with torch.inference_mode():
             x = torch.from_numpy(np.ascontiguousarray(padded[None]))
-            x = _body(x.to(memory_format=torch.channels_last), self._step)
+            x = x.to(self._dtype, memory_format=torch.channels_last)
+            x = _body(x, self._step).float()
             maps = functional.conv2d(x, self._tensors["head.weight"], self._tensors["head.bias"])
         out = maps[0].contiguous().numpy()
         return np.ascontiguousarray(out[:, : -(-rows // STRIDE), : -(-columns // STRIDE)])

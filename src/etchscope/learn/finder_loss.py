@@ -9,7 +9,7 @@ from etchscope.foil.openings import SURFACES, VALUES, map_index
 __all__ = ["Parts", "finder_loss"]
 
 _HEATS = [map_index(s, "heat") for s in SURFACES]
-_SHARES = {"place": 0.1, "radius": 0.1, "ellipse": 0.05, "depth": 0.05, "mark": 0.3}
+_SHARES = {"place": 0.15, "radius": 0.3, "ellipse": 0.1, "depth": 0.15, "mark": 0.3}
 """What each part of the loss weighs beside the heat's."""
 
 _FEW_CELLS = 32.0

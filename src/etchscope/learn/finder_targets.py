@@ -7,17 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from etchscope.foil import BadInput
-from etchscope.foil.types import Bools, Floats, FloatStack, Ints
+from etchscope.foil.types import Bools, FloatImage, Floats, FloatStack, Ints
 from etchscope.learn.finder import STRIDE
 
 __all__ = ["Openings", "Targets", "targets"]
 
 SMALLEST_PX = 2.0
-"""Openings of a smaller radius count neither for nor against a find."""
+"""Openings of a smaller radius count neither for nor against a find; of what size they are is
+taught, so that what is found of them calls itself small."""
 _SPECK_PX = 1.2
 """Still smaller ones are ground."""
 _SHALLOWEST_PX = 0.5
 """Shallower openings count neither for nor against."""
+_DISMISSED, _DESCRIBED, _ASKED = range(3)
+"""Kinds of openings: of which nothing is taught, what they are like, and also where they are."""
 _HEAT = (0.3, 1.0, 2.5)
 """Spread of the heat around a centre: share of the radius, least and most, pixels."""
 
@@ -106,6 +109,49 @@ class Targets:
 
 
 @numba.njit(nogil=True, cache=True)
+def _dismiss(x: float, y: float, reach: float, counts: FloatImage) -> None:  # pragma: no cover
+    """Let a disc count for nothing; cells."""
+    height, width = counts.shape
+    for v in range(max(int(y - reach), 0), min(int(y + reach) + 2, height)):
+        for u in range(max(int(x - reach), 0), min(int(x + reach) + 2, width)):
+            if (u - x) ** 2 + (v - y) ** 2 <= reach * reach:
+                counts[v, u] = 0
+
+
+@numba.njit(nogil=True, cache=True)
+def _warm(x: float, y: float, spread: float, heat: FloatImage) -> None:  # pragma: no cover
+    """Draw the heat of one opening, 1 in the cell of its centre; cells."""
+    height, width = heat.shape
+    reach = 3 * spread + 1
+    for v in range(max(int(y - reach), 0), min(int(y + reach) + 2, height)):
+        for u in range(max(int(x - reach), 0), min(int(x + reach) + 2, width)):
+            d2 = (u - x) ** 2 + (v - y) ** 2
+            heat[v, u] = max(heat[v, u], np.exp(-0.5 * d2 / (spread * spread)))
+    top, left = int(np.rint(y)), int(np.rint(x))
+    if 0 <= top < height and 0 <= left < width:
+        heat[top, left] = 1
+
+
+@numba.njit(nogil=True, cache=True)
+def _describe(
+    x: float, y: float, shape: Floats, values: FloatStack, near: Bools, apart: FloatImage
+) -> None:  # pragma: no cover
+    """Write what one opening is like around its centre, where none is nearer; cells."""
+    height, width = near.shape
+    top, left = int(np.rint(y)), int(np.rint(x))
+    for v in range(max(top - 1, 0), min(top + 2, height)):
+        for u in range(max(left - 1, 0), min(left + 2, width)):
+            d2 = (u - x) ** 2 + (v - y) ** 2
+            if d2 < apart[v, u]:
+                apart[v, u] = d2
+                near[v, u] = True
+                values[0, v, u] = (x - u) * STRIDE
+                values[1, v, u] = -(y - v) * STRIDE
+                for k in range(len(shape)):
+                    values[2 + k, v, u] = shape[k]
+
+
+@numba.njit(nogil=True, cache=True)
 def _draw(
     rows: Floats,
     surfaces: Ints,
@@ -117,35 +163,16 @@ def _draw(
     near: Bools,
     apart: FloatStack,
 ) -> None:  # pragma: no cover
-    """Draw openings, (n, 8) x, y, dx-less shape; kind 1 is a target, 0 counts for nothing."""
-    height, width = heat.shape[1:]
+    """Draw openings, (n, 7) x, y, radius and shape, of one of the kinds below."""
     for i in range(len(rows)):
         x, y = (rows[i, 0] + 0.5) / STRIDE - 0.5, (rows[i, 1] + 0.5) / STRIDE - 0.5
         for s in (surfaces[i], 2):
-            if kinds[i] == 0:
-                reach = rows[i, 2] / STRIDE
-                for v in range(max(int(y - reach), 0), min(int(y + reach) + 2, height)):
-                    for u in range(max(int(x - reach), 0), min(int(x + reach) + 2, width)):
-                        if (u - x) ** 2 + (v - y) ** 2 <= reach * reach:
-                            counts[s, v, u] = 0
-                continue
-            spread = spreads[i] / STRIDE
-            reach = 3 * spread + 1
-            top, left = int(np.rint(y)), int(np.rint(x))
-            for v in range(max(int(y - reach), 0), min(int(y + reach) + 2, height)):
-                for u in range(max(int(x - reach), 0), min(int(x + reach) + 2, width)):
-                    d2 = (u - x) ** 2 + (v - y) ** 2
-                    value = np.exp(-0.5 * d2 / (spread * spread))
-                    if v == top and u == left:
-                        value = 1.0
-                    heat[s, v, u] = max(heat[s, v, u], value)
-                    if abs(v - top) <= 1 and abs(u - left) <= 1 and d2 < apart[s, v, u]:
-                        apart[s, v, u] = d2
-                        near[s, v, u] = True
-                        values[s, 0, v, u] = (x - u) * STRIDE
-                        values[s, 1, v, u] = -(y - v) * STRIDE
-                        for k in range(4):
-                            values[s, 2 + k, v, u] = rows[i, 3 + k]
+            if kinds[i] == _ASKED:
+                _warm(x, y, spreads[i] / STRIDE, heat[s])
+            else:
+                _dismiss(x, y, rows[i, 2] / STRIDE, counts[s])
+            if kinds[i] != _DISMISSED:
+                _describe(x, y, rows[i, 3:], values[s], near[s], apart[s])
 
 
 def targets(
@@ -168,9 +195,11 @@ def targets(
     theta = 2 * np.deg2rad(openings.angle_deg)
     x, y, r = openings.x_px, openings.y_px, openings.radius_px
     inside = (x > -0.5) & (x < image_size[1] - 0.5) & (y > -0.5) & (y < image_size[0] - 0.5)
-    kinds = (openings.is_target & inside).astype(np.int64)
+    is_speck = (r < SMALLEST_PX) & ~openings.is_hidden & inside
+    kinds = np.where(is_speck, _DESCRIBED, _DISMISSED)
+    kinds[openings.is_target & inside] = _ASKED
     use = np.flatnonzero(r >= _SPECK_PX)
-    use = use[np.argsort(kinds[use], kind="stable")]  # targets last, over what does not count
+    use = use[np.argsort(kinds[use], kind="stable")]  # those asked for last, over what is dismissed
     shape = np.column_stack(
         [
             x,

@@ -116,7 +116,7 @@ class FinderPlan:
     pictures: int = 8000
     judged: int = 256
     training: FinderTraining = field(default_factory=FinderTraining)
-    widths: tuple[int, ...] = (5, 10, 14, 14)
+    widths: tuple[int, ...] = (5, 10, 14, 14, 16)
 
 
 Progress = Callable[[str, int, int], None]
