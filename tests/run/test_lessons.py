@@ -93,7 +93,7 @@ def test_no_finds_and_no_openings():
 
 def test_a_finder_s_search_gives_places_in_the_picture():
     judges = dict.fromkeys(JUDGED, Trees.constant(1.0))
-    network = FinderNetwork.seeded((2, 2, 2, 2), 0)
+    network = FinderNetwork.seeded((2, 2, 2, 2, 2), 0)
     with torch.no_grad():
         network.head.bias += 4
     finder = Finder(network.plain(), judges, 0.0, {}, "")
