@@ -31,7 +31,7 @@ _MULTIPLE = 16
 FIELD_PX = 32
 """The smallest picture, pixels a side, of which the network can say anything."""
 _HALVED = ("amx_bf16", "avx512_bf16", "bf16")
-"""Processors that can one of these multiply two to four times as fast in half precision."""
+"""Processors with one of these multiply two to four times as fast in half precision."""
 _RARE = -4.6
 """Log odds that the untrained network gives everywhere: openings are rare."""
 

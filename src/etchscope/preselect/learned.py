@@ -44,7 +44,7 @@ _SAME = (0.4, 1.5)
 _EXPLAINED = 0.7
 """Share of the radius within which a find is another one's opening."""
 _LEAST_REACH_PX = 3.0
-"""So near it is in any case."""
+"""Nearer than this, it is so whatever the radius."""
 _LEAST_MARK_CELLS = 8
 """Smaller marks are noise."""
 _SATURATED = 0.1
