@@ -100,7 +100,7 @@ def _extent(picture: _Image) -> tuple[float, float]:
     return float(picture.min()), float(picture.max())
 
 
-def as_native(stack: ArrayLike | "np.ma.MaskedArray[Any, Any]") -> tuple[RawStack, Bools]:
+def as_native(stack: "ArrayLike | np.ma.MaskedArray[Any, Any]") -> tuple[RawStack, Bools]:
     """Return pictures as plain arrays in the machine's byte order, and where none is masked.
 
     Unsigned 8 and 16 bits stay as they are; truth values become 0 and 1, all else float32. Masked

@@ -1,15 +1,16 @@
 """Training of the finder on pictures whose openings are known, under ever other lights."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any, Protocol
 
+import cv2
+import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, FloatStack, RawStack
@@ -183,25 +184,43 @@ def _batch(samples: Samples, places: Sequence[int], seeds: Sequence[int]) -> tup
     return planes.to(memory_format=torch.channels_last), *told
 
 
-def _batches(
-    samples: Samples, training: FinderTraining, epoch: int
-) -> Iterator[tuple[Tensor, ...]]:
-    """Yield the batches of an epoch in an order that its number decides, made ahead in a thread."""
-    rng = np.random.default_rng([training.seed, epoch])
-    order = rng.permutation(len(samples)).tolist()
-    seeds = rng.integers(0, 2**62, len(samples)).tolist()
-    todo = iter(
-        [
-            (order[first : first + training.batch], seeds[first : first + training.batch])
-            for first in range(0, len(order), training.batch)
-        ]
+class _Batches(Dataset[tuple[Tensor, ...]]):
+    """The batches of all epochs, one after the other; a step's number decides what is in it."""
+
+    def __init__(self, samples: Samples, training: FinderTraining) -> None:
+        self._samples, self._training = samples, training
+        self.an_epoch = -(-len(samples) // training.batch)
+
+    def __len__(self) -> int:
+        return self.an_epoch * self._training.epochs
+
+    def __getitem__(self, step: int) -> tuple[Tensor, ...]:
+        epoch, place = divmod(step, self.an_epoch)
+        rng = np.random.default_rng([self._training.seed, epoch])
+        order = rng.permutation(len(self._samples))
+        seeds = rng.integers(0, 2**62, len(self._samples))
+        some = slice(place * self._training.batch, (place + 1) * self._training.batch)
+        return _batch(self._samples, order[some].tolist(), seeds[some].tolist())
+
+
+def _loader(batches: _Batches, first: int, workers: int) -> Iterator[tuple[Tensor, ...]]:
+    """Return an iterator over the batches from a step on, made ahead by other processes if any."""
+    return iter(
+        DataLoader(
+            batches,
+            batch_size=None,
+            sampler=range(first, len(batches)),
+            num_workers=workers,
+            multiprocessing_context="spawn" if workers else None,
+            worker_init_fn=_use_one_thread if workers else None,
+            pin_memory=torch.cuda.is_available(),
+        )
     )
-    with ThreadPoolExecutor(1) as pool:
-        ahead = [pool.submit(_batch, samples, *one) for one in islice(todo, 2)]
-        while ahead:
-            done = ahead.pop(0).result()
-            ahead += [pool.submit(_batch, samples, *one) for one in islice(todo, 1)]
-            yield done
+
+
+def _use_one_thread(_: int) -> None:
+    cv2.setNumThreads(1)
+    numba.set_num_threads(1)
 
 
 State = dict[str, NDArray[Any]]
@@ -210,10 +229,14 @@ State = dict[str, NDArray[Any]]
 
 def _state(network: nn.Module, optimiser: torch.optim.Optimizer, epoch: int) -> State:
     out: State = {"epoch": np.array([epoch])}
-    out |= {f"network.{k}": v.numpy().copy() for k, v in network.state_dict().items()}
+    out |= {f"network.{k}": _copied(v) for k, v in network.state_dict().items()}
     for k, moments in optimiser.state_dict()["state"].items():
-        out |= {f"moments.{k}.{n}": np.asarray(v).copy() for n, v in moments.items()}
+        out |= {f"moments.{k}.{n}": _copied(v) for n, v in moments.items()}
     return out
+
+
+def _copied(tensor: Tensor) -> NDArray[Any]:
+    return tensor.detach().cpu().numpy().copy()
 
 
 def _resume(network: nn.Module, optimiser: torch.optim.Optimizer, state: Mapping[str, Any]) -> int:
@@ -236,15 +259,17 @@ def train_finder(
     samples: Samples,
     training: FinderTraining,
     *,
+    workers: int = 0,
     state: Mapping[str, Any] | None = None,
     keep: Callable[[State], None] | None = None,
     progress: Callable[[int, Parts], None] | None = None,
 ) -> list[dict[str, float]]:
-    """Train a network of the finder's planes and maps in place.
+    """Train a network of the finder's planes and maps in place; on a GPU where there is one.
 
     Parameters
     ----------
     network : from (n, 13, y, x) planes to (n, map, y / 2, x / 2) maps.
+    workers : processes that make the batches ahead; 0 makes each when its turn comes.
     state : of an earlier training of the same samples and settings, to go on from.
     keep : called with the state after every epoch.
     progress : called after every step with the number of pictures and the parts of the loss.
@@ -253,18 +278,21 @@ def train_finder(
     -------
     The mean of each part of the loss, epoch by epoch (of those trained in this call).
     """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network.to(device).train()
     optimiser = torch.optim.AdamW(network.parameters(), training.rate, weight_decay=training.decay)
-    steps = -(-len(samples) // training.batch)
     first = _resume(network, optimiser, state) if state is not None else 0
-    schedule = _one_cycle(training.rate, steps * training.epochs)
+    batches = _Batches(samples, training)
+    loader = _loader(batches, first * batches.an_epoch, workers)
+    schedule = _one_cycle(training.rate, len(batches))
     history = []
-    network.train()
     for epoch in range(first, training.epochs):
         told: list[Parts] = []
-        for step, (planes, *wanted) in enumerate(_batches(samples, training, epoch)):
+        for step in range(epoch * batches.an_epoch, (epoch + 1) * batches.an_epoch):
+            planes, *wanted = (t.to(device, non_blocking=True) for t in next(loader))
             for group in optimiser.param_groups:
-                group["lr"] = schedule(epoch * steps + step)
-            with torch.autocast("cpu", torch.bfloat16):
+                group["lr"] = schedule(step)
+            with torch.autocast(device, torch.bfloat16):
                 maps = network(planes)
             loss, parts = finder_loss(maps.float(), *wanted)
             optimiser.zero_grad(set_to_none=True)
@@ -280,7 +308,7 @@ def train_finder(
         )
         if keep is not None:
             keep(_state(network, optimiser, epoch + 1))
-    network.eval()
+    network.to("cpu").eval()
     return history
 
 

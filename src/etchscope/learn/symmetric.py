@@ -73,23 +73,25 @@ class ToGroup(nn.Module):
 class GroupConvolution(nn.Module):
     """From fields to fields; ``expanded`` gives the filters."""
 
-    left: Tensor
+    places: Tensor
 
     def __init__(self, elements: Sequence[Symmetry], before: int, after: int, size: int) -> None:
         super().__init__()
-        self.elements = tuple(elements)
-        self.register_buffer("left", left_table(elements), persistent=False)
-        order = len(elements)
+        order, left = len(elements), left_table(elements)
         self.weight = nn.Parameter(torch.empty(after, before, order, size, size))
         glorot(self.weight, self.weight[0].numel(), after * order * size * size)
+        # Which weight stands where: taking them all at once is one operation, turning each bank
+        # hundreds, which a GPU would wait for.
+        whole = torch.arange(self.weight.numel()).view_as(self.weight)
+        banks = [
+            moved_filters(whole[:, :, left[i]], g).flatten(1, 2) for i, g in enumerate(elements)
+        ]
+        self.register_buffer("places", torch.stack(banks, 1).flatten(0, 1), persistent=False)
 
     def expanded(self) -> Tensor:
         """Return (field · element, field · element, size, size) filters."""
-        banks = [
-            moved_filters(self.weight[:, :, self.left[i]], g).flatten(1, 2)
-            for i, g in enumerate(self.elements)
-        ]
-        return torch.stack(banks, 1).flatten(0, 1)
+        taken = self.weight.flatten().index_select(0, self.places.flatten())
+        return taken.view_as(self.places)
 
 
 class FromGroup(nn.Module):

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -101,6 +101,8 @@ def _under(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray
     return {k[len(prefix) :]: v for k, v in arrays.items() if k.startswith(prefix)}
 
 
+FROM_NOTHING = FinderTraining(batch=16)
+"""How a finder is trained on random foils alone."""
 TUNING = FinderTraining(epochs=2, rate=5e-4)
 """How a finder goes on with a user's labels."""
 
@@ -113,10 +115,10 @@ class FinderPlan:
     set; ``training``; ``widths`` of the network.
     """
 
-    pictures: int = 8000
+    pictures: int = 12_000
     judged: int = 256
-    training: FinderTraining = field(default_factory=FinderTraining)
-    widths: tuple[int, ...] = (5, 10, 14, 14, 16)
+    training: FinderTraining = FROM_NOTHING
+    widths: tuple[int, ...] = (6, 16, 24, 32, 16)
 
 
 Progress = Callable[[str, int, int], None]
@@ -173,7 +175,7 @@ def trained_finder(
     network = _begun(plan, start)
     samples: Samples = Mixed(labelled, foils) if len(labelled) else foils
     state = folder / f"state-{_identity(plan, start, labelled)}.safetensors"
-    history = learnt_state(network, samples, plan.training, state, progress)
+    history = learnt_state(network, samples, plan.training, state, workers, progress)
     finder, figures = judged_finder(network.plain(), judged, progress)
     card = {
         "kind": _KIND,
@@ -219,6 +221,7 @@ def learnt_state(
     samples: Samples,
     training: FinderTraining,
     state: Path,
+    workers: int = 0,
     progress: Progress = _silent,
 ) -> list[dict[str, float]]:
     """Train a network in place, its state kept in a file after every epoch; return its history."""
@@ -234,6 +237,7 @@ def learnt_state(
         network,
         samples,
         training,
+        workers=workers,
         state=before,
         keep=lambda now: write_arrays(state, now),
         progress=told,
