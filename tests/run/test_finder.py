@@ -45,6 +45,8 @@ def test_trained_weights_are_a_finder(trained):
     finder = finder_of(folder / "weights")
     assert card["kind"] == "finder"
     assert set(card["information"]["figures"]) == {"all lights", "known surface", "backlit"}
+    for told in card["information"]["figures"].values():
+        assert all(0 <= low <= value <= high <= 1 for value, low, high in told.values())
     assert all(s > 0 for s in finder.sigma.values())
     maps = finder.maps(np.zeros((13, 64, 64), np.float32))
     assert np.isfinite(maps).all()

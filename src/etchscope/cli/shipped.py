@@ -82,6 +82,9 @@ def train_finder(
     with Bars() as progress:
         card = trained_finder(work, output, plan, start=start, labelled=labelled, progress=progress)
     for lights, told in card["information"]["figures"].items():
-        recall, precision = (100 * told[k] for k in ("recall", "precision"))
-        typer.echo(f"{lights}: recall {recall:.1f} %, precision {precision:.1f} % on other foils")
+        recall, precision = (
+            "{:.1f} % [{:.1f}, {:.1f}]".format(*(100 * v for v in told[k]))
+            for k in ("recall", "precision")
+        )
+        typer.echo(f"{lights}: recall {recall}, precision {precision} on other foils")
     typer.echo(f"{output}: search with `etchscope find SCAN --finder {output}`")

@@ -57,6 +57,8 @@ _MOST_OF_A_FOIL = 400
 """Finds of one foil that a judge learns from."""
 _MEASURED = 4
 """One in so many of the judged foils teaches the judges nothing: on these they are measured."""
+_ROUNDS = 2000
+"""Of the bootstrap that gives the figures' intervals."""
 _JUDGED_PX = 512
 """Of the pictures on which finds are judged; the judges look at whole tiles."""
 _COVERED = 0.6827
@@ -421,12 +423,25 @@ def _likely_mark(seen: _Seen) -> float:
     return float(np.clip((logit(_LEAST_P) - offset) / slope, heat.min(), heat.max()))
 
 
-def _figures(seen: _Seen, which: Bools) -> dict[str, float]:
-    """Return recall and precision of some finds on the foils that taught the judges nothing."""
-    which = which & (seen.foil % _MEASURED == 0)
-    good, found = (float(seen.weight[w].sum()) for w in (which & seen.is_true, which))
-    openings = float(seen.openings[::_MEASURED].sum())
-    return {"recall": good / max(openings, 1e-9), "precision": good / max(found, 1e-9)}
+def _figures(seen: _Seen, which: Bools) -> dict[str, list[float]]:
+    """Return recall and precision of some finds on the foils that taught the judges nothing.
+
+    Each as value, low, high: 95 % over foils, by drawing these again with replacement.
+    """
+    foils = len(seen.openings)
+    good, found = (
+        np.bincount(seen.foil[w], seen.weight[w], foils)[::_MEASURED]
+        for w in (which & seen.is_true, which)
+    )
+    openings = seen.openings[::_MEASURED]
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(0, len(openings), (_ROUNDS, len(openings)))
+    out = {}
+    for name, of in (("recall", openings), ("precision", found)):
+        again = good[drawn].sum(1) / of[drawn].sum(1).clip(1e-9)
+        low, high = np.quantile(again, [0.025, 0.975])
+        out[name] = [float(good.sum() / max(of.sum(), 1e-9)), float(low), float(high)]
+    return out
 
 
 def judged_finder(
