@@ -145,7 +145,9 @@ def told(foil: SimulatedScan, pits: pd.DataFrame, density: float, name: str) -> 
         f"{np.median(relative):+.3f} ± {1.4826 * np.median(np.abs(relative)):.3f}, surface right "
         f"{same:.3f}; within 1 σ: {within}"
     )
-    true_density = truths.sum() / len(tiles) / REFERENCE_TILE_MM2
+    height, width = foil.optics.image_size
+    inner = (height - 1 - 2 * MARGIN_PX) * (width - 1 - 2 * MARGIN_PX) / (height * width)
+    true_density = truths.sum() / len(tiles) / (inner * REFERENCE_TILE_MM2)
     if pits["density_per_mm2"].notna().any():
         print(f"    density found over true {pits['density_per_mm2'].mean() / true_density:.2f}")
 

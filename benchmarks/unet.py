@@ -63,7 +63,7 @@ def main() -> None:
     else:
         files = sorted(options.foils.glob(f"foils-256px-{options.seed}-*.safetensors"))
         plan = FinderTraining(epochs=options.epochs, rate=options.rate, seed=options.seed)
-        for epoch in train_finder(network, School.of(files), plan):
+        for epoch in train_finder(network, School.of(files), plan, workers=1):
             print({k: round(v, 3) for k, v in epoch.items()}, flush=True)
         save_file(network.state_dict(), options.output)
     judged = School.of(
@@ -74,7 +74,8 @@ def main() -> None:
         finder, figures = judged_finder(maps, judged)
         print(name, {k: round(v, 2) for k, v in finder.sigma.items()})
         for lights, told in figures.items():
-            print(f"  {lights}: " + ", ".join(f"{k} {v:.3f}" for k, v in told.items()))
+            each = (f"{k} {v:.3f} [{low:.3f}, {high:.3f}]" for k, (v, low, high) in told.items())
+            print(f"  {lights}: " + ", ".join(each))
 
 
 if __name__ == "__main__":
