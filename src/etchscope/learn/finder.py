@@ -96,7 +96,7 @@ class FinderNetwork(nn.Module):
         no symmetry changes, so the last layer needs about as many as there are such maps.
     """
 
-    def __init__(self, widths: Sequence[int] = (6, 16, 24, 32, 16)) -> None:
+    def __init__(self, widths: Sequence[int] = (5, 10, 14, 14, 16)) -> None:
         super().__init__()
         self.widths = tuple(widths)
         one, two, three, four, last = self.widths

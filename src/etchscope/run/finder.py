@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -103,8 +103,6 @@ def _under(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray
     return {k[len(prefix) :]: v for k, v in arrays.items() if k.startswith(prefix)}
 
 
-FROM_NOTHING = FinderTraining(batch=16)
-"""How a finder is trained on random foils alone."""
 TUNING = FinderTraining(epochs=2, rate=5e-4)
 """How a finder goes on with a user's labels."""
 
@@ -117,10 +115,10 @@ class FinderPlan:
     set; ``training``; ``widths`` of the network.
     """
 
-    pictures: int = 12_000
+    pictures: int = 8000
     judged: int = 256
-    training: FinderTraining = FROM_NOTHING
-    widths: tuple[int, ...] = (6, 16, 24, 32, 16)
+    training: FinderTraining = field(default_factory=FinderTraining)
+    widths: tuple[int, ...] = (5, 10, 14, 14, 16)
 
 
 Progress = Callable[[str, int, int], None]
