@@ -204,17 +204,16 @@ class _Batches(Dataset[tuple[Tensor, ...]]):
 
 
 def _loader(batches: _Batches, first: int, workers: int) -> Iterator[tuple[Tensor, ...]]:
-    """Return an iterator over the batches from a step on, made ahead by other processes if any."""
-    return iter(
-        DataLoader(
-            batches,
-            batch_size=None,
-            sampler=range(first, len(batches)),
-            num_workers=workers,
-            multiprocessing_context="spawn" if workers else None,
-            worker_init_fn=_use_one_thread if workers else None,
-            pin_memory=torch.cuda.is_available(),
-        )
+    """Yield the batches from a step on, made ahead by other processes if any."""
+    # A generator, so that no process is started for a training that is done already.
+    yield from DataLoader(
+        batches,
+        batch_size=None,
+        sampler=range(first, len(batches)),
+        num_workers=workers,
+        multiprocessing_context="spawn" if workers else None,
+        worker_init_fn=_use_one_thread if workers else None,
+        pin_memory=torch.cuda.is_available(),
     )
 
 
