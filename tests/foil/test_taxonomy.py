@@ -42,6 +42,7 @@ def test_an_unknown_class_is_named_with_the_known_ones(name):
         ({"classes": {"a": "", "a.b.c": ""}}, "'a.b.c' cannot be the name"),
         ({"classes": {WITHDRAWN: ""}}, "'withdrawn' cannot be the name"),
         ({"classes": {"hip": ""}, "undecidable": ["may"]}, "undecidable 'may' is not among"),
+        ({"classes": {"hip": ""}, "no_pit": ["dust"]}, "no_pit 'dust' is not among"),
         ({"classes": {"maybe": ""}}, "at least one class must be decidable"),
         ({"classes": {}}, "at least 1 item"),
         ({"classes": {"hip": 1}}, "valid string"),
@@ -69,3 +70,11 @@ def test_maybe_is_undecidable_unless_said_otherwise(classes):
 )
 def test_it_comes_back_from_json(taxonomy):
     assert Taxonomy.model_validate_json(taxonomy.model_dump_json()) == taxonomy
+
+
+def test_misc_is_no_pit_unless_said_otherwise():
+    classes = {"hip": "", "misc": "", "misc.dust": "", "ground": ""}
+    usual = Taxonomy(classes=classes)
+    assert [usual.is_pit(name) for name in classes] == [True, False, False, True]
+    own = Taxonomy(classes=classes, no_pit=("ground",))
+    assert [own.is_pit(name) for name in classes] == [True, True, True, False]

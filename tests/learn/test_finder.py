@@ -87,7 +87,7 @@ def openings(**given):
         "depth_px": [5.0, 3.0],
     } | given
     arrays = {k: np.asarray(v, float) for k, v in columns.items()}
-    return Openings(**arrays, is_top=np.array([True, False])[: len(arrays["x_px"])])
+    return Openings(**arrays, surface=np.array([0, 1])[: len(arrays["x_px"])])
 
 
 def test_targets_say_where_and_what():
@@ -101,6 +101,15 @@ def test_targets_say_where_and_what():
     assert told.values[0, 3, v, u] == pytest.approx(0.3 * np.cos(np.pi / 3), abs=1e-6)
     assert told.values[0, 5, v, u] == pytest.approx(np.log(5))
     assert (told.heat[2] == 1).sum() == 2
+
+
+def test_an_opening_of_unknown_surface_is_asked_for_on_either_alone():
+    told = targets(Openings(**{**vars(openings()), "surface": np.array([2, 2])}), (64, 64))
+    assert (told.heat[2] == 1).sum() == 2
+    assert told.heat[:2].max() == 0
+    assert not told.counts[:2, 6, 10].any()  # it may be of this surface, or not
+    assert told.counts[:, 30, 30].all()
+    assert not told.near[:2].any()
 
 
 def test_specks_and_shallow_ones_count_for_nothing():
@@ -122,7 +131,7 @@ def test_what_a_speck_is_like_is_taught_even_so():
 def test_an_opening_inside_a_deeper_one_is_hidden():
     both = openings(x_px=[20.0, 21.0], y_px=[20.0, 20.0], radius_px=[8.0, 3.0])
     assert both.is_hidden.tolist() == [False, False]  # of two surfaces
-    same = Openings(**{**vars(both), "is_top": np.array([True, True])})
+    same = Openings(**{**vars(both), "surface": np.array([0, 0])})
     assert same.is_hidden.tolist() == [False, True]
 
 

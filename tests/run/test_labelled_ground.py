@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from etchscope.foil import Channel, Foil, Scan, Tile, as_pits, tile_to_foil
+from etchscope.foil import Channel, Foil, Scan, Taxonomy, Tile, as_pits, tile_to_foil
 from etchscope.learn.finder_train import LightDraw, _example
 from etchscope.run.labelled_ground import labelled_samples
 from etchscope.run.school import Mixed
@@ -87,15 +87,15 @@ def covering(samples, x, y):
 
 
 def test_labels_become_openings_and_known_ground(store):
-    samples = labelled_samples(store)
+    (samples,) = labelled_samples(store)
     assert {s.raw.shape for s in samples} == {(5, 256, 256)}
     first, _, _ = covering(samples, 50, 60)
     o = first.openings
     inside = (o.x_px > 0) & (o.x_px < 150)
-    assert sorted(zip(o.x_px[inside].round(), o.is_top[inside], strict=True)) == [
-        (50.0, True),
-        (55.0, False),
-        (120.0, False),
+    assert sorted(zip(o.x_px[inside].round(), o.surface[inside], strict=True)) == [
+        (50.0, 0),
+        (55.0, 1),
+        (120.0, 1),
     ]
     assert o.depth_px[inside].tolist() == [3.0] * 3
     assert first.known[60, 50]
@@ -105,14 +105,32 @@ def test_labels_become_openings_and_known_ground(store):
 
 
 def test_what_is_said_to_be_no_pit_teaches_that_none_is_there(store):
-    sample, x, y = covering(labelled_samples(store), 300, 40)
+    sample, x, y = covering(labelled_samples(store)[0], 300, 40)
+    assert sample.known[y, x]
+    assert not sample.unmarked[y, x]
+    assert not (np.hypot(sample.openings.x_px - x, sample.openings.y_px - y) < 5).any()
+
+
+def test_classes_of_a_users_own_are_pits_unless_said_otherwise(store):
+    classes = dict.fromkeys(("hip", "top", "bottom", "misc", "maybe", "track", "ground"), "")
+    store.set_taxonomy(Taxonomy(classes=classes, no_pit=("misc", "ground")))
+    at = {"scan": "F1-front", "tile": 1, "who": "anna", "source": "person", "when": "2026-05-02"}
+    told = {"x_px": [330.0, 250.0], "y_px": [250.0, 250.0], "class": ["track", "ground"]}
+    store.add_labels(pd.DataFrame(told).assign(**at))
+    (samples,) = labelled_samples(store)
+    sample, x, y = covering(samples, 330, 250)
+    o = sample.openings
+    (which,) = np.flatnonzero(np.hypot(o.x_px - x, o.y_px - y) < 5)
+    assert o.surface[which] == 2
+    assert sample.unmarked[y, x]
+    sample, x, y = covering(samples, 250, 250)
     assert sample.known[y, x]
     assert not sample.unmarked[y, x]
     assert not (np.hypot(sample.openings.x_px - x, sample.openings.y_px - y) < 5).any()
 
 
 def test_unknown_ground_counts_for_nothing(store):
-    sample = labelled_samples(store)[0]
+    sample = labelled_samples(store)[0][0]
     drawn = LightDraw(sample.lighting, False, 1.0, 0.0)
     planes, told = _example(sample, drawn, 0)
     assert planes.shape == (13, 256, 256)
@@ -123,7 +141,7 @@ def test_unknown_ground_counts_for_nothing(store):
 
 
 def test_a_mixture_repeats_the_labelled_pictures(store):
-    samples = labelled_samples(store)
+    (samples,) = labelled_samples(store)
     mixed = Mixed(samples, [samples[0]] * 5)
     assert len(mixed) == 10
     assert all(mixed[k].raw.shape == (5, 256, 256) for k in range(10))

@@ -67,7 +67,8 @@ def import_command(
         typer.Option(
             metavar="FILE",
             help='Set the store\'s classes, JSON: {"classes": {"hip": "signal", "top": "", '
-            '"top.fission": "", "maybe": ""}, "undecidable": ["maybe"]}.',
+            '"top.fission": "", "dirt": "", "maybe": ""}, "undecidable": ["maybe"], '
+            '"no_pit": ["dirt"]}.',
         ),
     ] = None,
     as_json: Json = False,

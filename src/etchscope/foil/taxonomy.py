@@ -33,6 +33,8 @@ class Taxonomy(BaseModel):
     classes : name → meaning, in the order they are shown.
     undecidable : classes that say that the labeller could not decide; never a training target
         by default. Their subclasses are undecidable, too. ``maybe``, if it is there, unless given.
+    no_pit : classes of what is no pit, with their subclasses; the finder learns not to find it.
+        ``misc``, if it is there, unless given.
 
     Examples
     --------
@@ -45,6 +47,7 @@ class Taxonomy(BaseModel):
 
     classes: Annotated[dict[str, str], Field(min_length=1)]
     undecidable: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    no_pit: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
     @field_validator("classes")
     @classmethod
@@ -58,18 +61,19 @@ class Taxonomy(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _only_maybe_is_undecidable_by_default(cls, given: Any) -> Any:
-        if isinstance(given, dict) and "undecidable" not in given:
-            classes = given.get("classes")
-            is_there = isinstance(classes, dict) and "maybe" in classes
-            return given | {"undecidable": ("maybe",) if is_there else ()}
-        return given
+    def _usual_names_mean_the_usual(cls, given: Any) -> Any:
+        classes = given.get("classes") if isinstance(given, dict) else None
+        if not isinstance(classes, dict):
+            return given
+        usual = {"undecidable": "maybe", "no_pit": "misc"}
+        return {k: (v,) for k, v in usual.items() if v in classes} | given
 
     @model_validator(mode="after")
-    def _undecidable_are_classes(self) -> "Taxonomy":
-        for name in self.undecidable:
-            if name not in self.classes:
-                raise ValueError(f"undecidable {name!r} is not among the classes")
+    def _names_are_classes(self) -> "Taxonomy":
+        for key in ("undecidable", "no_pit"):
+            for name in getattr(self, key):
+                if name not in self.classes:
+                    raise ValueError(f"{key} {name!r} is not among the classes")
         if not any(self.decidable(name) for name in self.classes):
             raise ValueError("at least one class must be decidable")
         return self
@@ -81,6 +85,10 @@ class Taxonomy(BaseModel):
     def decidable(self, name: str) -> bool:
         """Return whether a class says what a thing is: not undecidable, not withdrawn."""
         return name != WITHDRAWN and not {name, parent(name)} & set(self.undecidable)
+
+    def is_pit(self, name: str) -> bool:
+        """Return whether things of a class are pits, as far as they can be told at all."""
+        return not {name, parent(name)} & set(self.no_pit)
 
     def require(self, where: str, name: str) -> None:
         """Refuse a class that is not listed.

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from etchscope.foil import BadInput
+from etchscope.foil.openings import SURFACES
 from etchscope.foil.types import Bools, FloatImage, Floats, FloatStack, Ints
 from etchscope.learn.finder import STRIDE
 
@@ -19,6 +20,7 @@ _SPECK_PX = 1.2
 """Still smaller ones are ground."""
 _SHALLOWEST_PX = 0.5
 """Shallower openings count neither for nor against."""
+_EITHER = SURFACES.index("unknown")
 _DISMISSED, _DESCRIBED, _ASKED = range(3)
 """Kinds of openings: of which nothing is taught, what they are like, and also where they are."""
 _HEAT = (0.3, 1.0, 2.5)
@@ -27,14 +29,14 @@ _HEAT = (0.3, 1.0, 2.5)
 
 @dataclass(frozen=True)
 class Openings:
-    """The true openings of one picture, each (n,) float64 but ``is_top``.
+    """The true openings of one picture, each (n,) float64 but ``surface``.
 
     Attributes
     ----------
     x_px, y_px : centres, y down.
     radius_px, ellipticity, angle_deg, depth_px : their shape; all but the radius may be NaN,
         not known.
-    is_top : whether they lie on the surface that faces the camera.
+    surface : (n,) int64 place in ``SURFACES`` of the one they lie on; the last where nobody knows.
     """
 
     x_px: Floats
@@ -43,7 +45,7 @@ class Openings:
     ellipticity: Floats
     angle_deg: Floats
     depth_px: Floats
-    is_top: Bools
+    surface: Ints
 
     def __post_init__(self) -> None:
         sizes = {len(v) for v in vars(self).values()}
@@ -63,13 +65,13 @@ class Openings:
         hidden = np.zeros(len(self.x_px), bool)
         order = np.argsort(self.x_px, kind="stable")
         x, y, r, d = (v[order] for v in (self.x_px, self.y_px, self.radius_px, self.depth_px))
-        hidden[order] = _inside_deeper(x, y, r, d, self.is_top[order])
+        hidden[order] = _inside_deeper(x, y, r, d, self.surface[order])
         return hidden
 
 
 @numba.njit(nogil=True, cache=True)
 def _inside_deeper(
-    x: Floats, y: Floats, radius: Floats, depth: Floats, is_top: Bools
+    x: Floats, y: Floats, radius: Floats, depth: Floats, surface: Ints
 ) -> Bools:  # pragma: no cover
     """Return which openings, sorted by x, lie wholly inside a deeper one of their surface."""
     n = len(x)
@@ -78,7 +80,7 @@ def _inside_deeper(
         for step in (-1, 1):
             j = i + step
             while 0 <= j < n and abs(x[j] - x[i]) < radius[i]:
-                if is_top[j] == is_top[i] and depth[j] < depth[i]:
+                if surface[j] == surface[i] and depth[j] < depth[i]:
                     apart = np.sqrt((x[j] - x[i]) ** 2 + (y[j] - y[i]) ** 2)
                     if apart + radius[j] < radius[i]:
                         hidden[j] = True
@@ -166,7 +168,11 @@ def _draw(
     """Draw openings, (n, 7) x, y, radius and shape, of one of the kinds below."""
     for i in range(len(rows)):
         x, y = (rows[i, 0] + 0.5) / STRIDE - 0.5, (rows[i, 1] + 0.5) / STRIDE - 0.5
-        for s in (surfaces[i], 2):
+        for s in range(len(heat)):
+            if s not in (surfaces[i], _EITHER):
+                if surfaces[i] == _EITHER:  # it may be of this one
+                    _dismiss(x, y, rows[i, 2] / STRIDE, counts[s])
+                continue
             if kinds[i] == _ASKED:
                 _warm(x, y, spreads[i] / STRIDE, heat[s])
             else:
@@ -213,7 +219,7 @@ def targets(
     )
     _draw(
         shape[use],
-        np.where(openings.is_top, 0, 1)[use].astype(np.int64),
+        openings.surface[use].astype(np.int64),
         kinds[use],
         np.clip(_HEAT[0] * r, _HEAT[1], _HEAT[2])[use],
         heat,

@@ -190,7 +190,7 @@ def taught(
 def _planes_at(lesson: Lesson, drawn: LightDraw, seed: int) -> Callable[[float], Any]:
     """Return what gives the planes of a lesson at a scale."""
     none = np.empty(0)
-    unused = Openings(none, none, none, none, none, none, none > 0)
+    unused = Openings(none, none, none, none, none, none, none.astype(np.int64))
     sample = Sample(lesson.raw, LIGHTING, unused)
     return lambda scale: planes_of(sample, drawn, seed, scale)
 

@@ -57,6 +57,8 @@ _MOST_OF_A_FOIL = 400
 """Finds of one foil that a judge learns from."""
 _MEASURED = 4
 """One in so many of the judged foils teaches the judges nothing: on these they are measured."""
+_KEPT = 5
+"""One in so many tiles with a user's labels is kept for the judges."""
 _ROUNDS = 2000
 """Of the bootstrap that gives the figures' intervals."""
 _JUDGED_PX = 512
@@ -135,7 +137,7 @@ def trained_finder(
     plan: FinderPlan,
     *,
     start: Path | None = None,
-    labelled: Sequence[Sample] = (),
+    labelled: Sequence[Sequence[Sample]] = (),
     workers: int = 2,
     progress: Progress = _silent,
 ) -> dict[str, Any]:
@@ -148,8 +150,9 @@ def trained_finder(
     folder : for pictures and states, made if absent.
     output : new or empty folder for the weights.
     start : weights to begin with instead of random ones.
-    labelled : pictures with a user's labels; half of what is learnt from are then these, the other
-        half random foils, lest what was known be forgotten.
+    labelled : pictures with a user's labels, tile by tile. Half of what is learnt from are then
+        these, the other half random foils, lest what was known be forgotten. Every fifth tile
+        teaches the network nothing, but what its heat means on such pictures.
 
     Raises
     ------
@@ -173,10 +176,12 @@ def trained_finder(
         progress=lambda n: progress("Drawing foils to judge it on", n, plan.judged),
     )
     network = _begun(plan, start)
-    samples: Samples = Mixed(labelled, foils) if len(labelled) else foils
-    state = folder / f"state-{_identity(plan, start, labelled)}.safetensors"
+    own = [s for k, tile in enumerate(labelled) if k % _KEPT != _KEPT - 1 for s in tile]
+    kept = [s for tile in labelled[_KEPT - 1 :: _KEPT] for s in tile]
+    samples: Samples = Mixed(own, foils) if own else foils
+    state = folder / f"state-{_identity(plan, start, own)}.safetensors"
     history = learnt_state(network, samples, plan.training, state, workers, progress)
-    finder, figures = judged_finder(network.plain(), judged, progress)
+    finder, figures = judged_finder(network.plain(), judged, kept, progress)
     card = {
         "kind": _KIND,
         "finder_version": FINDER_VERSION,
@@ -256,12 +261,13 @@ def with_lights(lighting: Lighting, which: str) -> Lighting:
 
 @dataclass(frozen=True)
 class _Seen:
-    """Finds on foils whose openings are known, and how many openings there are.
+    """Finds on pictures whose openings are known, and how many openings there are.
 
     ``foil``: of each find; ``features, log_odds``: of each; ``is_known``: of which the surface is
     told. ``pulls``: (n, 5) errors over σ where true. ``weight``: of each find, that of its foil, so
     that those with many finds do not decide alone; ``openings``: (foil,) so weighted. ``mark,
-    is_marked``: a sample of the cells.
+    is_marked``: a sample of the cells. ``random``: how many of the pictures, the first, are random
+    foils; the others have a user's labels.
     """
 
     foil: Ints
@@ -274,20 +280,45 @@ class _Seen:
     openings: Floats
     mark: Floats
     is_marked: Bools
+    random: int
+
+    @property
+    def is_measured(self) -> Bools:
+        """Return which pictures teach the judges nothing, (foil,)."""
+        place = np.arange(len(self.openings))
+        return np.asarray((place % _MEASURED == 0) & (place < self.random))
 
 
-def _look(finder: Finder, samples: Samples, which: str, progress: Callable[[int], None]) -> _Seen:
-    """Return what a finder finds on samples under some lights."""
+def _look(
+    finder: Finder,
+    foils: Samples,
+    labelled: Sequence[Sample],
+    which: str,
+    progress: Callable[[int], None],
+) -> _Seen:
+    """Return what a finder finds under some lights; nothing on pictures without these.
+
+    Pictures with labels weigh as much as the random foils together.
+    """
+    random = len(foils)
     parts, cells, openings = [], [], []
-    for place in range(len(samples)):
-        sample = samples[place]
-        drawn = LightDraw(with_lights(sample.lighting, which), False, 1.0, 0.0)
+    for place in range(random + len(labelled)):
+        sample = foils[place] if place < random else labelled[place - random]
+        lighting = with_lights(sample.lighting, which)
+        if not len(lighting.dark if which == "backlit" else lighting.directional):
+            openings.append(0.0)
+            progress(1)
+            continue
+        drawn = LightDraw(lighting, False, 1.0, 0.0)
         maps = finder.maps(planes_of(sample, drawn, 0).stacked)
         said = read_openings(maps, finder, has_lamps=which != "backlit")
         true, size = sample.openings, sample.raw.shape[1]
         counts, is_true, pulls = _matched(said, true, size)
+        told = _told(sample, true.x_px, true.y_px)
+        counts &= is_true | _told(sample, said["x"], said["y"])
         n = len(counts)
-        weight = 1 / np.sqrt(counts.sum() + 8)
+        share = 1.0 if place < random else random / len(labelled)
+        weight = share / np.sqrt(counts.sum() + 8)
         columns = (
             np.full(n, place),
             said["features"],
@@ -298,10 +329,10 @@ def _look(finder: Finder, samples: Samples, which: str, progress: Callable[[int]
             np.full(n, weight),
         )
         parts.append([column[counts] for column in columns])
-        openings.append((true.is_target & _inside(true, size)).sum() * weight)
+        openings.append((true.is_target & _inside(true, size) & told).sum() * weight)
         if sample.marked is not None:
-            told = np.column_stack([maps[-1].ravel(), sample.marked[::2, ::2].ravel()])
-            cells.append(told[place % _EVERY :: _EVERY].astype(np.float64))
+            heat = np.column_stack([maps[-1].ravel(), sample.marked[::2, ::2].ravel()])
+            cells.append(heat[place % _EVERY :: _EVERY].astype(np.float64))
         progress(1)
     marks = np.concatenate([*cells, np.empty((0, 2))])
     foil, features, log_odds, is_known, is_true, pulls, weights = (
@@ -318,7 +349,25 @@ def _look(finder: Finder, samples: Samples, which: str, progress: Callable[[int]
         np.array(openings),
         marks[:, 0],
         marks[:, 1] > 0,
+        random,
     )
+
+
+def _told(sample: Sample, x: Floats, y: Floats) -> Bools:
+    """Return which places lie where everything is said that is there."""
+    if sample.known is None:
+        return np.ones(len(x), bool)
+    height, width = sample.known.shape
+    row, column = (v.round().astype(np.int64).clip(0, n - 1) for v, n in ((y, height), (x, width)))
+    return np.asarray(sample.known[row, column])
+
+
+def _may_be(true: Openings, surface: str) -> Bools:
+    """Return which openings may lie on a surface; on ``unknown``, that of either, all."""
+    of_it, unknown = SURFACES.index(surface), len(SURFACES) - 1
+    if of_it == unknown:
+        return np.ones(len(true.surface), bool)
+    return np.isin(true.surface, (of_it, unknown))
 
 
 def _inside(true: Openings, size: int) -> Bools:
@@ -335,7 +384,7 @@ def _matched(said: Peaks, true: Openings, size: int) -> tuple[Bools, Bools, Floa
     places, at = np.column_stack([true.x_px, true.y_px]), np.column_stack([said["x"], said["y"]])
     for name in SURFACES:
         mine = np.flatnonzero(said["surface"] == name)
-        of_it = np.ones(len(target), bool) if name == "unknown" else true.is_top == (name == "top")
+        of_it = _may_be(true, name)
         wanted, other = np.flatnonzero(target & of_it), np.flatnonzero(~target & of_it)
         hit = match_one_to_one(places[wanted], at[mine], 6.0)
         i, j = mine[hit.found_index], wanted[hit.truth_index]
@@ -368,8 +417,8 @@ def _pulls(said: Peaks, true: Openings, i: Ints, j: Ints) -> Floats:
 
 
 def _fitted(seen: _Seen, which: Bools) -> Trees:
-    """Return the judge of some finds, from those foils on which nothing is measured."""
-    which = which & (seen.foil % _MEASURED > 0)
+    """Return the judge of some finds, from those pictures on which nothing is measured."""
+    which = which & ~seen.is_measured[seen.foil]
     is_true = seen.is_true[which]
     if len(is_true) < _ENOUGH or is_true.all() or not is_true.any():
         return Trees.constant(np.log((is_true.sum() + 0.5) / ((~is_true).sum() + 0.5)))
@@ -426,12 +475,12 @@ def _figures(seen: _Seen, which: Bools) -> dict[str, list[float]]:
 
     Each as value, low, high: 95 % over foils, by drawing these again with replacement.
     """
-    foils = len(seen.openings)
+    foils, measured = len(seen.openings), seen.is_measured
     good, found = (
-        np.bincount(seen.foil[w], seen.weight[w], foils)[::_MEASURED]
+        np.bincount(seen.foil[w], seen.weight[w], foils)[measured]
         for w in (which & seen.is_true, which)
     )
-    openings = seen.openings[::_MEASURED]
+    openings = seen.openings[measured]
     rng = np.random.default_rng(0)
     drawn = rng.integers(0, len(openings), (_ROUNDS, len(openings)))
     out = {}
@@ -444,15 +493,24 @@ def _figures(seen: _Seen, which: Bools) -> dict[str, list[float]]:
 
 def judged_finder(
     network: Callable[[FloatStack], FloatStack],
-    samples: Samples,
+    foils: Samples,
+    labelled: Sequence[Sample] = (),
     progress: Progress = _silent,
 ) -> tuple[Finder, dict[str, Any]]:
-    """Return a finder with judges and errors set on foils it has not seen, and its figures."""
+    """Return a finder with judges and errors set on pictures it has not seen, and its figures.
+
+    Parameters
+    ----------
+    foils : random ones; errors are set and figures measured on these alone.
+    labelled : pictures with a user's labels; what they say counts for the judges as much as what
+        the foils say.
+    """
     before = set_threads(2)
+    total = 3 * (len(foils) + len(labelled))
 
     def look(judges: Mapping[str, Trees], which: str) -> _Seen:
         finder = Finder(network, judges, np.inf, dict.fromkeys(_ERRORS, 1.0), "")
-        return _look(finder, samples, which, lambda n: progress("Judging", n, 3 * len(samples)))
+        return _look(finder, foils, labelled, which, lambda n: progress("Judging", n, total))
 
     every = dict.fromkeys(JUDGED, Trees.constant(np.inf))
     try:
@@ -462,7 +520,7 @@ def judged_finder(
     finally:
         set_threads(before)
     beside, alone = _fitted(seen, ~seen.is_known), _fitted(dark, ~dark.is_known)
-    pulls = np.abs(seen.pulls[seen.is_known & seen.is_true])
+    pulls = np.abs(seen.pulls[seen.is_known & seen.is_true & (seen.foil < seen.random)])
     if len(pulls) < _ENOUGH:  # a finder that learnt nothing
         pulls = np.ones((1, 5))
     widths = np.quantile(pulls, _COVERED, axis=0)

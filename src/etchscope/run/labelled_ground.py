@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from etchscope.foil import Scan, foil_frame, region_corners, stage_to_tile
+from etchscope.foil import Scan, Taxonomy, foil_frame, region_corners, stage_to_tile
 from etchscope.foil.masks import inside_polygon
+from etchscope.foil.openings import SURFACES
 from etchscope.foil.types import Bools, Floats
 from etchscope.imaging import Lighting
 from etchscope.learn.finder_targets import Openings
@@ -23,38 +24,41 @@ _USUAL_PX = 7.0
 _AROUND = (1.5, 5.0)
 """How far around a labelled place its label tells: radii, and pixels at least."""
 _SURFACE = {"hip": "top", "top": "top", "bottom": "bottom"}
-"""Class of a label → surface of the opening at its place."""
+"""Class of a label → surface of the opening at its place, where it says one."""
 _SHAPE = ("x_px", "y_px", "radius_px", "ellipticity", "angle_deg", "depth_px")
 
 
-def labelled_samples(store: Store) -> list[Sample]:
-    """Return pictures of ``SIZE_PX`` a side that hold labels of a store.
+def labelled_samples(store: Store) -> list[list[Sample]]:
+    """Return pictures of ``SIZE_PX`` a side that hold labels of a store, tile by tile.
 
     A label of signal says an entry and, where its find has a partner, an exit pit; one of a single
-    pit says that; one of anything else that no pit is there. Inside a region of a class
-    everything is said. Shapes are those of the find at the label.
+    pit says that, on a surface that nobody knows where the class is neither ``top`` nor ``bottom``;
+    one of a class that is no pit, that none is there. Inside a region of a class everything is
+    said. Shapes are those of the find at the label.
 
     Raises
     ------
     BadInput : no labels, or a scan with labels that was never searched.
     """
     several, _ = labelled_pits(store)
-    out: list[Sample] = []
+    out = []
     for pits in several:
         scan = pits.scan
         finds = store.read_pits(str(search_of(store, scan.name))).set_index("pit", drop=False)
-        rows = _openings(pits, finds, scan)
+        rows = _openings(pits, finds, scan, store.taxonomy())
         for number in sorted({int(n) for n in pits.table["tile"]}):
             raw = store.read_tile(scan.name, number)
             known, unmarked = _known(store, scan, number, rows[rows["tile"] == number])
             of_tile = rows[(rows["tile"] == number) & (rows["surface"] != "")]
             lighting = Lighting.of_scan(scan)
             whole = Sample(raw, lighting, _as_openings(of_tile), None, known)
-            out += _windows(whole, unmarked)
+            out.append(_windows(whole, unmarked))
     return out
 
 
-def _openings(pits: LabelledPits, finds: pd.DataFrame, scan: Scan) -> pd.DataFrame:
+def _openings(
+    pits: LabelledPits, finds: pd.DataFrame, scan: Scan, taxonomy: Taxonomy
+) -> pd.DataFrame:
     """Return one row an opening that labels say, and one with surface "" for what is no pit."""
     um = scan.pixel_size_um or np.nan
     usual = float(finds["radius_px"].median()) if len(finds) else _USUAL_PX
@@ -64,7 +68,8 @@ def _openings(pits: LabelledPits, finds: pd.DataFrame, scan: Scan) -> pd.DataFra
     for label in pits.table.to_dict("records"):
         find: Mapping[Any, Any] = unknown if pd.isna(label["pit"]) else rows_of[label["pit"]]
         at = {k: label[k] for k in ("tile", "x_px", "y_px")}
-        surface = _SURFACE.get(str(label["said"]), "")
+        said = str(label["said"])
+        surface = _SURFACE.get(said, "unknown") if taxonomy.is_pit(said) else ""
         rows.append({**at, **{k: find[k] for k in _SHAPE[2:]}, "surface": surface})
         partner = None if pd.isna(find["partner"]) else rows_of.get(int(find["partner"]))
         if label["said"] == "hip" and partner is not None and partner["tile"] == label["tile"]:
@@ -75,8 +80,8 @@ def _openings(pits: LabelledPits, finds: pd.DataFrame, scan: Scan) -> pd.DataFra
 
 def _as_openings(rows: pd.DataFrame) -> Openings:
     x, y, radius, ellipticity, angle, depth = (rows[k].to_numpy(np.float64) for k in _SHAPE)
-    is_top = (rows["surface"] == "top").to_numpy()
-    return Openings(x, y, radius, ellipticity, angle, depth, is_top)
+    surface = rows["surface"].map(SURFACES.index).to_numpy(np.int64)
+    return Openings(x, y, radius, ellipticity, angle, depth, surface)
 
 
 def _known(store: Store, scan: Scan, number: int, rows: pd.DataFrame) -> tuple[Bools, Bools]:
@@ -132,7 +137,7 @@ def _windows(whole: Sample, unmarked: Bools) -> list[Sample]:
             o = whole.openings
             moved = Openings(
                 o.x_px - left, o.y_px - top, o.radius_px, o.ellipticity, o.angle_deg, o.depth_px,
-                o.is_top,
+                o.surface,
             )  # fmt: skip
             piece = np.ascontiguousarray(raw[:, box[0], box[1]])
             out.append(Sample(piece, whole.lighting, moved, None, told[box], free[box]))

@@ -54,8 +54,8 @@ def openings_of(truth: pd.DataFrame, pixel_size_um: float) -> Openings:
     """
     column: dict[str, Floats] = {k: truth[k].to_numpy(np.float64) for k in _TRUTH[:6]}
     depth = column.pop("depth_um") / pixel_size_um
-    is_top = (truth["surface"] == "top").to_numpy()
-    return Openings(**column, depth_px=depth, is_top=is_top)
+    surface = np.where(truth["surface"] == "top", 0, 1)
+    return Openings(**column, depth_px=depth, surface=surface)
 
 
 def grey_levels(scan: SimulatedScan) -> RawStack:
@@ -67,11 +67,15 @@ def grey_levels(scan: SimulatedScan) -> RawStack:
 
 
 def _crop(seed: int, size_px: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the raw pictures, the openings as (n, 7) and the marks of one random foil."""
+    """Return the raw pictures, the openings as (n, 7) and the marks of one random foil.
+
+    The last column is 1 for openings of the top surface, else 0.
+    """
     scan = random_crop(seed, size_px)
     raw = grey_levels(scan)
     told = openings_of(scan.openings(1), scan.optics.pixel_size_um)
     table = np.column_stack(list(vars(told).values())).astype(np.float32)
+    table[:, -1] = told.surface == 0
     return raw, table, scan.marked(1) > 0
 
 
@@ -180,7 +184,7 @@ class School:
         table = read_rows(path, "openings", first, first + int(counts[index])).astype(np.float64)
         raw, marked = (read_rows(path, k, index, index + 1)[0] for k in ("raw", "marked"))
         x, y, radius, ellipticity, angle, depth, top = table.T
-        openings = Openings(x, y, radius, ellipticity, angle, depth, top > 0.5)
+        openings = Openings(x, y, radius, ellipticity, angle, depth, np.where(top > 0.5, 0, 1))
         return Sample(raw, _LIGHTING, openings, np.unpackbits(marked).reshape(raw.shape[1:]) > 0)
 
 

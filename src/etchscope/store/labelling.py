@@ -32,7 +32,9 @@ _REFERENCE_PIXEL_MM = 0.0064516
 
 
 def read_taxonomy(path: Path) -> Taxonomy:
-    """Return the taxonomy of a JSON file: ``{"classes": {name: meaning}, "undecidable": [name]}``.
+    """Return the taxonomy of a JSON file.
+
+    ``{"classes": {name: meaning}, "undecidable": [name], "no_pit": [name]}``, see ``Taxonomy``.
 
     Raises
     ------
