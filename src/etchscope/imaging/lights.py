@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import cv2
@@ -78,8 +79,9 @@ def unsearchable(raw: RawStack) -> str | None:
         least = f"{_LEAST_SIDE_PX} × {_LEAST_SIDE_PX}"
         return f"it is {width} × {height} pixels, and {least} are the least"
     full = full_scale(raw)
-    levels = {int(v) if float(v).is_integer() else float(v) for p in raw for v in _extent(p)}
-    if all(low == high for low, high in map(_extent, raw)):
+    extents = [_extent(p) for p in raw]
+    levels = {int(v) if v.is_integer() else v for extent in extents for v in extent}
+    if all(low == high for low, high in extents):
         told = " and ".join(f"{v:g}" for v in sorted(levels)[:3])
         what = "of one grey level"
         if levels == {0}:
@@ -90,9 +92,11 @@ def unsearchable(raw: RawStack) -> str | None:
         return f"it is {what}: {each} the grey level {told}"
     if raw.dtype.kind == "u" and max(levels) <= _BLACK * full:
         return f"it is black: no grey level exceeds {max(levels):g} of {full:g}"
-    clipped = min(float(np.mean(p >= full)) for p in raw)
-    if raw.dtype.kind == "u" and clipped > _SATURATED["backlit"]:
-        return f"it is saturated: {100 * clipped:.2f} % of the pixels are at the limit, {full:g}"
+    if raw.dtype.kind == "u" and all(high >= full for _, high in extents):
+        clipped = min(float(np.mean(p >= full)) for p in raw)
+        if clipped > _SATURATED["backlit"]:
+            words = f"{100 * clipped:.2f} % of the pixels are at the limit, {full:g}"
+            return f"it is saturated: {words}"
     return None
 
 
@@ -219,7 +223,7 @@ class _Sample:
         number = len(self.tiles)
         where = f"on all {number} tiles looked at" if number > 1 else "on the one tile looked at"
         left_out = f"{where}; it is left out of the search"
-        told, level = self._told(k), self._level(k)
+        told, level = self._told(k), self._levels[k]
         if None not in self.kinds[k]:
             # A lamp without light may be constant on some tiles only.
             order: tuple[_Fault, ...] = ("saturated", "dead", "constant")
@@ -235,15 +239,18 @@ class _Sample:
             same = f"{told} has the same pictures as {self._told(twin)}"
             return LightFault(k, "identical", True, f"{same} {left_out}")
         is_lamp = [c.role == "directional" for c in self.channels]
-        others = [self._level(j) for j, lamp in enumerate(is_lamp) if lamp and j != k]
+        others = [self._levels[j] for j, lamp in enumerate(is_lamp) if lamp and j != k]
         usual = float(np.median(others)) if others and is_lamp[k] else 0.0
         if level < _WEAK * usual:
             weak = f"{told} gives {level:g} grey levels where the other lamps give {usual:g}"
             return LightFault(k, "weak", False, f"{weak} {where}; it is used, but adds noise")
         return None
 
-    def _level(self, k: int) -> float:
-        return float(np.median([np.median(tile[k]) for tile in self.tiles]))
+    @cached_property
+    def _levels(self) -> list[float]:
+        """Return the usual grey level of each channel."""
+        of_tiles = [[np.median(picture) for picture in tile] for tile in self.tiles]
+        return [float(level) for level in np.median(of_tiles, axis=0)]
 
     def _are_same(self, j: int, k: int) -> bool:
         return all(np.array_equal(tile[j], tile[k]) for tile in self.tiles)
