@@ -201,5 +201,11 @@ def test_pits_too_large_for_the_network_are_looked_at_on_halved_pictures():
     for k in range(7):
         put(maps, "bottom", 5 + 8 * k, 40, log_radius=np.log(11))
     assert at(maps) == 2
+    many = empty()  # at full size there are many more: what is large is but what is blurred
+    for k in range(16):
+        put(many, "top", 5 + 8 * (k % 8), 10 + 8 * (k // 8), log_radius=np.log(4))
+        put(many, "bottom", 5 + 8 * (k % 8), 40 + 8 * (k // 8), log_radius=np.log(4))
+    both = replace(finder(maps), maps=lambda p: many if p.shape[1] == RAW.shape[1] else maps)
+    assert fit_scale([RAW], NORMALISATION, LIGHTING, both, FindSettings()).scale == 1
     small = FindSettings(smallest_radius_px=1.0, binning=1)
     assert fit_scale([RAW], NORMALISATION, LIGHTING, finder(maps), small).scale == 0.5

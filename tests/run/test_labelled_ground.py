@@ -137,6 +137,9 @@ def test_unknown_ground_counts_for_nothing(store):
     assert told.counts[:, 75, 50].tolist() == [0, 0, 0]
     assert told.counts[0, 30, 25] == 1
     assert told.heat[0].max() == 1
+    place, shape = np.split(vars(told)["values"], [2], axis=1)
+    assert np.isfinite(place[:, :, told.near.any(0)]).all()
+    assert np.isnan(shape).all()  # a finder's own measures are no truth
     assert told.mark_counts[75, 50] == 0
 
 

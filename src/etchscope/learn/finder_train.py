@@ -36,8 +36,9 @@ class Sample:
 
     ``raw`` (channel, y, x) grey levels; ``openings`` all that are there; ``marked`` (y, x) where
     dust, scratches and the like are. ``known`` (y, x): where everything is said that is there, None
-    for everywhere; elsewhere only the openings' own places teach anything. ``unmarked`` (y, x): of
-    the known ground, where it is known that there is no mark.
+    for everywhere; elsewhere only the openings' own places teach anything. Where it is given, the
+    openings' shapes teach nothing. ``unmarked`` (y, x): of the known ground, where it is known that
+    there is no mark.
     """
 
     raw: RawStack
@@ -154,15 +155,21 @@ def planes_of(sample: Sample, drawn: LightDraw, noise_seed: int, scale: float = 
 
 
 def _known(told: Targets, sample: Sample) -> Targets:
-    """Return targets of a sample of which only some ground is known."""
+    """Return targets of a sample of which only some ground is known.
+
+    Its openings teach where they are. Their shapes are measured, mostly by a finder: taught as
+    true, they would make the finder sure of its own errors.
+    """
     if sample.known is None:
         return told
+    values = told.values.copy()
+    values[:, 2:] = np.nan
     height, width = told.mark.shape
     known = sample.known[: 2 * height : 2, : 2 * width : 2].astype(np.float32)
     counts = (told.counts * np.maximum(known, told.heat > 0)).astype(np.float32)
     if sample.unmarked is not None:
         known = sample.unmarked[: 2 * height : 2, : 2 * width : 2].astype(np.float32)
-    return replace(told, counts=counts, mark_counts=known)
+    return replace(told, counts=counts, values=values, mark_counts=known)
 
 
 def _example(sample: Sample, drawn: LightDraw, seed: int) -> tuple[FloatStack, Targets]:

@@ -438,8 +438,9 @@ def fit_scale(
 ) -> LearnedConstants:
     """Return at what scale the network should look at a scan, from some of its tiles.
 
-    Large pits are looked at on halved pictures: where half of what is found on these is large, or
-    where the settings ask for so large ones. Where they ask for small ones, pictures are enlarged.
+    Large pits are looked at on halved pictures: where most of what is found there is large, and is
+    as much as most of what is found at full size, or where the settings ask for so large ones.
+    Where they ask for small ones, pictures are enlarged.
 
     Parameters
     ----------
@@ -450,13 +451,17 @@ def fit_scale(
         return LearnedConstants(settings.smallest_radius_px / low)
     if settings.smallest_radius_px > high / 2:
         return LearnedConstants(settings.largest_radius_px / high)
-    large, found = 0, 0
+    large, on_halved, on_full = 0, 0, 0
     for raw in stacks:
         if min(raw.shape[1:]) < 4 * high:
             continue
-        planes = compressed(harmonic_planes(raw, normalisation, lighting), 2.0)
-        maps = finder.maps(planes.stacked)
-        said = read_openings(maps, finder, has_lamps=bool(planes.given[0] > 0))
-        large += int((np.exp(said["log_radius"]) > _LARGE_PX).sum())
-        found += len(said["x"])
-    return LearnedConstants(2.0 if large > max(_LARGE * found, 3) else 1.0)
+        planes = harmonic_planes(raw, normalisation, lighting)
+        has_lamps = bool(planes.given[0] > 0)
+        full, halved = (
+            read_openings(finder.maps(compressed(planes, s).stacked), finder, has_lamps=has_lamps)
+            for s in (1.0, 2.0)
+        )
+        large += int((np.exp(halved["log_radius"]) > _LARGE_PX).sum())
+        on_halved, on_full = on_halved + len(halved["x"]), on_full + len(full["x"])
+    is_large = large > max(_LARGE * max(on_halved, on_full), 3)
+    return LearnedConstants(2.0 if is_large else 1.0)

@@ -34,7 +34,7 @@ def labelled_samples(store: Store) -> list[list[Sample]]:
     A label of signal says an entry and, where its find has a partner, an exit pit; one of a single
     pit says that, on a surface that nobody knows where the class is neither ``top`` nor ``bottom``;
     one of a class that is no pit, that none is there. Inside a region of a class everything is
-    said. Shapes are those of the find at the label.
+    said. Sizes are those of the find at the label, and say how far around it its label tells.
 
     Raises
     ------
