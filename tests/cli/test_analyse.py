@@ -132,6 +132,9 @@ def test_settings_reach_the_run(store, capsys):
     (told,) = json.loads(capsys.readouterr().out)
     settings = Store.open(store).run_record(told["run"])["settings"]
     assert {k: settings[k] for k in options} == options
+    assert run("find", store, "--least-probability", "0.9", "--json") == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    assert Store.open(store).run_record(told["run"])["settings"]["least_probability"] == 0.9
 
 
 def test_scan_chooses_among_a_store_s_scans(store, scans, capsys):
@@ -307,6 +310,11 @@ def test_a_region_without_a_tile_or_a_place_is_refused(store, tmp_path, capsys):
             "--threshold: expected a finite number, found nan",
         ),
         (("--threshold", "5"), "--threshold: expected --finder classical beside it"),
+        (
+            ("--finder", "classical", "--least-probability", "0.2"),
+            "--least-probability: expected a learned finder beside it",
+        ),
+        (("--least-probability", "1"), "--least-probability: expected less than 1, found 1.0"),
         (("--finder", "none-such"), "learned, classical, or the folder of a finder's weights"),
         (("--smallest-radius-px", "0"), "--smallest-radius-px: expected greater than 0"),
         (

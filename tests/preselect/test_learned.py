@@ -121,6 +121,9 @@ def test_a_second_opening_at_one_place_must_be_likelier_than_not():
     assert said["x"][1] == pytest.approx(80.5)
     put(maps, "bottom", 20, 21, heat=2.0)  # a pair, seen on both
     assert len(read_openings(maps, judged, has_lamps=True)["x"]) == 3
+    surer = FindSettings(least_probability=0.6).least_log_odds
+    said = read_openings(maps, judged, has_lamps=True, least=surer)
+    assert said["x"] == pytest.approx([40.5, 42.5])
 
 
 def test_what_openings_explain_is_no_mark():

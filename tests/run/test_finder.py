@@ -7,8 +7,8 @@ import pytest
 
 from etchscope.foil import BadInput
 from etchscope.learn import FinderTraining
+from etchscope.preselect import FindSettings
 from etchscope.preselect.judge import FEATURES
-from etchscope.preselect.learned import LEAST_LOG_ODDS
 from etchscope.run.finder import FinderPlan, finder_of, trained_finder
 from etchscope.run.school import School, draw_school, openings_of, random_crop
 from etchscope.store.arrays import read_rows
@@ -95,6 +95,5 @@ def test_the_shipped_judges_know_marks_and_the_other_surface():
     outdone = alone | {"rival": 2.0, "either": 2.2}
     rows = np.array([[one[k] for k in FEATURES] for one in (alone, scratch, outdone)])
     pit, mark, second = finder_of().judges["lamps"](rows)
-    assert pit > LEAST_LOG_ODDS
-    assert mark < LEAST_LOG_ODDS
+    assert mark < FindSettings().least_log_odds < pit
     assert second < 0  # it must be likelier than not to count beside the other

@@ -172,6 +172,10 @@ def find_command(
             metavar="NAME", help="learned, classical, or the folder of a learned one's weights."
         ),
     ] = "learned",
+    least_probability: Annotated[
+        float | None,
+        typer.Option(help="Learned finder: from which a find counts; less finds more [0.4]."),
+    ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(help="Classical finder: least response in units of the noise [5.5]."),
@@ -193,12 +197,13 @@ def find_command(
 
     Example: etchscope find sheet.bmp --layout montage --rows 9 --columns 12 -o pits.csv
     """
-    weights = _weights(finder, threshold=threshold, binning=binning)
+    weights = _weights(finder, least_probability, threshold=threshold, binning=binning)
     settings = _settings(
         {
             "finder": "classical" if finder == "classical" else "learned",
             "smallest_radius_px": smallest_radius_px,
             "largest_radius_px": largest_radius_px,
+            "least_probability": least_probability,
             "threshold": threshold,
             "pair_reach_px": pair_reach_px,
             "binning": binning,
@@ -239,13 +244,17 @@ def find_command(
         typer.echo(json.dumps([asdict(r) for r in reports]))
 
 
-def _weights(finder: str, **classical: float | None) -> Path | None:
+def _weights(
+    finder: str, least_probability: float | None, **classical: float | None
+) -> Path | None:
     """Return the folder of a learned finder that is not the package's own.
 
     Raises
     ------
-    BadInput : no such folder, or options of the classical finder beside a learned one.
+    BadInput : no such folder, or options of one finder beside the other.
     """
+    if finder == "classical" and least_probability is not None:
+        raise BadInput("--least-probability", "a learned finder beside it", "--finder classical")
     given = [name for name, value in classical.items() if value is not None]
     if finder != "classical" and given:
         raise BadInput(f"--{given[0]}", "--finder classical beside it", f"--finder {finder}")

@@ -24,7 +24,6 @@ from etchscope.preselect.settings import FindSettings
 
 __all__ = [
     "JUDGED",
-    "LEAST_LOG_ODDS",
     "Finder",
     "LearnedConstants",
     "Peaks",
@@ -35,9 +34,6 @@ __all__ = [
 
 JUDGED = ("lamps", "beside", "alone")
 """Finds that are judged by themselves, see ``Finder``."""
-LEAST_LOG_ODDS = -0.4
-"""A find counts from a probability of 0.4: recall and precision together are best at half of what
-they then are (Lipton, Elkan & Naryanaswamy 2014, ECML, theorem 1), here 0.8."""
 _STRIDE = 2
 _SAME = (0.4, 1.5)
 """Two finds of one surface are one opening nearer than this share of the radius, or pixels."""
@@ -216,13 +212,20 @@ def _judged(maps: FloatStack, surfaces: Sequence[str], judge: Trees) -> Peaks:
     return said
 
 
-def read_openings(maps: FloatStack, finder: Finder, *, has_lamps: bool) -> Peaks:
+def read_openings(
+    maps: FloatStack,
+    finder: Finder,
+    *,
+    has_lamps: bool,
+    least: float = FindSettings().least_log_odds,
+) -> Peaks:
     """Return what the maps say of each opening, in the network's pixels.
 
     Parameters
     ----------
     maps : (map, y, x) of one tile.
     has_lamps : whether the lights can tell the surfaces apart.
+    least : log odds from which a find counts.
 
     Returns
     -------
@@ -231,16 +234,16 @@ def read_openings(maps: FloatStack, finder: Finder, *, has_lamps: bool) -> Peaks
     """
     if not has_lamps:
         said = _judged(maps, SURFACES[2:], finder.judges["alone"])
-        keep = said["log_odds"] >= LEAST_LOG_ODDS
+        keep = said["log_odds"] >= least
         return {k: v[keep] for k, v in said.items()}
     said = _judged(maps, SURFACES[:2], finder.judges["lamps"])
-    keep = said["log_odds"] >= LEAST_LOG_ODDS
+    keep = said["log_odds"] >= least
     known = {k: v[keep] for k, v in said.items()}
     # Where one opening is seen, that there are two must be likelier than not.
     keep = (known["log_odds"] > 0) | ~_second(known)
     known = {k: v[keep] for k, v in known.items()}
     either = _judged(maps, SURFACES[2:], finder.judges["beside"])
-    keep = (either["log_odds"] >= LEAST_LOG_ODDS) & ~_explained(either, known)
+    keep = (either["log_odds"] >= least) & ~_explained(either, known)
     return {k: np.concatenate([known[k], either[k][keep]]) for k in known}
 
 
@@ -398,7 +401,7 @@ def find_openings(
     if len(maps) != len(MAPS):
         raise ValueError(f"a finder gives {len(MAPS)} maps, not {len(maps)}")
     has_lamps = bool(planes.given[0] > 0)
-    said = read_openings(maps, finder, has_lamps=has_lamps)
+    said = read_openings(maps, finder, has_lamps=has_lamps, least=settings.least_log_odds)
     surface = said["surface"]
     image_size = (raw.shape[1], raw.shape[2])
     shapes = _shapes(said, finder, constants.scale, image_size)

@@ -1,5 +1,6 @@
 """What can be set in the pre-selection: one validated object, part of a run's identity."""
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -16,7 +17,10 @@ class FindSettings(BaseModel):
 
     ``finder``: the network that comes with the package or was trained since (``learned``), or
     responses and thresholds (``classical``), to which alone ``threshold``, ``residual`` and
-    ``binning`` belong. ``smallest_radius_px, largest_radius_px``: the pits that are looked for.
+    ``binning`` belong. ``least_probability``: from which a find of the learned one counts; recall
+    and precision together are best at half of what they then are (Lipton, Elkan & Naryanaswamy
+    2014, ECML, theorem 1), here 0.8. ``smallest_radius_px, largest_radius_px``: the pits that are
+    looked for.
     ``threshold``: least response in units of the bulk's noise. ``residual``: least response beside
     a stronger pit, relative to that pit's. ``binning``: responses are computed on pictures binned
     so many pixels a side; 1 finds a few more pits in a crowd and takes twice as long.
@@ -31,6 +35,7 @@ class FindSettings(BaseModel):
     finder: Literal["learned", "classical"] = "learned"
     smallest_radius_px: Positive = 3.0
     largest_radius_px: Positive = 12.0
+    least_probability: Annotated[float, Field(gt=0, lt=1)] = 0.4
     threshold: Positive = 5.5
     residual: Annotated[float, Field(ge=0, lt=1)] = 0.3
     pair_reach_px: Positive = 20.0
@@ -49,6 +54,11 @@ class FindSettings(BaseModel):
         if self.smallest_radius_px < self.binning:
             raise ValueError("smallest_radius_px must be at least one binned pixel")
         return self
+
+    @property
+    def least_log_odds(self) -> float:
+        """Log odds from which a find of the learned finder counts."""
+        return math.log(self.least_probability / (1 - self.least_probability))
 
     @property
     def cuts(self) -> Cuts:

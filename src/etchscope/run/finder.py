@@ -34,7 +34,8 @@ from etchscope.learn.finder_train import (
 )
 from etchscope.learn.threads import set_threads
 from etchscope.preselect.judge import Trees
-from etchscope.preselect.learned import JUDGED, LEAST_LOG_ODDS, Finder, Peaks, read_openings
+from etchscope.preselect.learned import JUDGED, Finder, Peaks, read_openings
+from etchscope.preselect.settings import FindSettings
 from etchscope.run.school import Mixed, draw_school
 from etchscope.store import read_model, write_model
 from etchscope.store.arrays import read_arrays, write_arrays
@@ -525,11 +526,12 @@ def judged_finder(
         pulls = np.ones((1, 5))
     widths = np.quantile(pulls, _COVERED, axis=0)
     sigma = dict(zip(_ERRORS, [float(widths[:2].mean()), *widths[2:].tolist()], strict=True))
-    is_likely = seen.is_known | (beside(seen.features) >= LEAST_LOG_ODDS)
+    least = FindSettings().least_log_odds
+    is_likely = seen.is_known | (beside(seen.features) >= least)
     figures = {
         "all lights": _figures(seen, is_likely),
         "known surface": _figures(seen, seen.is_known),
-        "backlit": _figures(dark, alone(dark.features) >= LEAST_LOG_ODDS),
+        "backlit": _figures(dark, alone(dark.features) >= least),
     }
     judges = {"lamps": lamps, "beside": beside, "alone": alone}
     return Finder(network, judges, round(_likely_mark(peaks), 3), sigma, ""), figures
