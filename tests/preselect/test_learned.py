@@ -184,6 +184,14 @@ def test_flags_tell_edges_neighbours_and_sizes():
     assert sum(bool(v & PitFlag.SIZE_LIMIT) for v in values) == 1
 
 
+def test_what_is_much_smaller_than_asked_for_is_no_row():
+    maps = empty()
+    for k, radius in enumerate((1.5, 2.0, 2.6, 5.0)):
+        put(maps, "top", 10 + 12 * k, 30, log_radius=np.log(radius))
+    assert columns(maps)["radius_px"] == pytest.approx([2.6, 5.0])
+    assert columns(maps, scale=2.0)["radius_px"] == pytest.approx([3.0, 4.0, 5.2, 10.0])
+
+
 def test_saturation_is_read_from_the_pictures():
     maps = empty()
     put(maps, "top", 30, 30)

@@ -45,6 +45,9 @@ _LEAST_MARK_CELLS = 8
 """Smaller marks are noise."""
 _SATURATED = 0.1
 """Fraction of an opening at the camera's limit from which it counts as saturated."""
+_SMALLER = 0.75
+"""Finds smaller than this share of the smallest pits that are looked for are texture and specks;
+the radius of a find has an error of its own."""
 _WORKING_PX = (2.0, 16.0)
 """Radii, in the network's pixels, that it was taught."""
 
@@ -380,7 +383,7 @@ def find_openings(
     constants: LearnedConstants,
     settings: FindSettings,
 ) -> dict[str, NDArray[Any]]:
-    """Return the openings and marks of one tile, one row each.
+    """Return the openings that the settings ask for and the marks of one tile, one row each.
 
     Parameters
     ----------
@@ -402,6 +405,9 @@ def find_openings(
         raise ValueError(f"a finder gives {len(MAPS)} maps, not {len(maps)}")
     has_lamps = bool(planes.given[0] > 0)
     said = read_openings(maps, finder, has_lamps=has_lamps, least=settings.least_log_odds)
+    smallest = _SMALLER * settings.smallest_radius_px / constants.scale
+    asked_for = np.exp(said["log_radius"]) >= smallest
+    said = {k: v[asked_for] for k, v in said.items()}
     surface = said["surface"]
     image_size = (raw.shape[1], raw.shape[2])
     shapes = _shapes(said, finder, constants.scale, image_size)
