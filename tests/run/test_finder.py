@@ -1,16 +1,18 @@
 """The finder's weights: drawn foils, training that goes on, and what is refused."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from etchscope.foil import BadInput
 from etchscope.learn import FinderTraining
-from etchscope.preselect import FindSettings
+from etchscope.preselect import FindSettings, find_pits
 from etchscope.preselect.judge import FEATURES
 from etchscope.run.finder import FinderPlan, finder_of, trained_finder
 from etchscope.run.school import School, draw_school, openings_of, random_crop
+from etchscope.simulate import preset, with_parameters
 from etchscope.store.arrays import read_rows
 
 PLAN = FinderPlan(
@@ -61,6 +63,16 @@ def test_a_finished_training_is_gone_on_from(trained):
 
 
 @pytest.mark.slow
+def test_a_training_goes_on_with_the_network_that_it_begins_with(trained, tmp_path):
+    folder, card = trained
+    plan = replace(PLAN, widths=(2, 2, 2, 2, 2))
+    start = folder / "weights"
+    told = trained_finder(folder / "work", tmp_path / "on", plan, start=start)
+    assert told["widths"] == card["widths"] == [1, 1, 1, 1, 1]
+    assert finder_of(tmp_path / "on").digest != finder_of(start).digest
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -89,7 +101,7 @@ def test_the_shipped_finder_is_small_and_loads():
 
 def test_the_shipped_judges_know_marks_and_the_other_surface():
     """A find is a pit alone, and none on a scratch or under a much surer one of the other side."""
-    alone = dict.fromkeys(FEATURES, 0.0) | {"heat": -0.3, "rival": -3, "mark": -7}
+    alone = dict.fromkeys(FEATURES, -0.3) | {"rival": -3, "mark": -7}
     alone |= {"mark_around": -7, "weak": 1.5, "middling": 0.8, "strong": 0.8}
     scratch = alone | {"mark": 2.0, "mark_around": 2.5}
     outdone = alone | {"rival": 2.0, "either": 2.2}
@@ -97,3 +109,15 @@ def test_the_shipped_judges_know_marks_and_the_other_surface():
     pit, mark, second = finder_of().judges["lamps"](rows)
     assert mark < FindSettings().least_log_odds < pit
     assert second < 0  # it must be likelier than not to count beside the other
+
+
+@pytest.mark.parametrize("name", ["reference", "experiment"])
+def test_an_empty_texture_has_hardly_a_pit_at_any_grey_step(name):
+    (foil,) = preset(name, seed=11, columns=1, rows=1)
+    none = {f"{k}.per_tile": 0.0 for k in ("hips", "fragments", "stars")}
+    foil = with_parameters(foil, none)
+    raw = foil.read_tile(1)
+    for step in (1, 4, 16):
+        steps = raw // step * step
+        pits = find_pits(steps, azimuths_deg=foil.scan.azimuths_deg, finder=finder_of())
+        assert (pits["class"] != "misc").sum() <= 2

@@ -5,6 +5,7 @@ import pytest
 
 from etchscope.foil import Taxonomy
 from etchscope.ingest import LabelDefaults, Overrides, add, import_labels
+from etchscope.preselect import FindSettings
 from etchscope.run import find
 from etchscope.run.labelled import labelled_patches, labelled_pits
 from etchscope.store import Store
@@ -29,7 +30,9 @@ def test_boxes_of_fission_tracks_become_patches(tmp_path):
     boxes = [p.with_suffix(".txt") for p in pictures]
     store = Store.create(tmp_path / "store")
     add(store, pictures, overrides=Overrides(scan="own", foil="own"))
-    report = find(store, "own", executor="inline")
+    # all that may be a track, as labels of one ask for
+    many = FindSettings(least_probability=0.1)
+    report = find(store, "own", settings=many, executor="inline")
     taxonomy = Taxonomy(classes={"track": "signal", "ground": ""})
     given = LabelDefaults("nachtergaele", class_map={15: "track"})
     import_labels(store, boxes, given, taxonomy=taxonomy)

@@ -22,8 +22,10 @@ from etchscope.imaging import D4, Symmetry
 from etchscope.imaging.planes import moved
 from etchscope.learn.symmetric import FromGroup, GroupConvolution, ToGroup
 
-__all__ = ["FIELD_PX", "STRIDE", "FinderNetwork", "PlainFinder", "maps_moved"]
+__all__ = ["FIELD_PX", "STRIDE", "WIDTHS", "FinderNetwork", "PlainFinder", "maps_moved"]
 
+WIDTHS = (6, 16, 24, 32, 16)
+"""Of the package's own network, whose weights take 1.5 MB."""
 STRIDE = 2
 """Pixels of the picture a cell of the maps."""
 _MULTIPLE = 16
@@ -96,7 +98,7 @@ class FinderNetwork(nn.Module):
         no symmetry changes, so the last layer needs about as many as there are such maps.
     """
 
-    def __init__(self, widths: Sequence[int] = (5, 10, 14, 14, 16)) -> None:
+    def __init__(self, widths: Sequence[int] = WIDTHS) -> None:
         super().__init__()
         self.widths = tuple(widths)
         one, two, three, four, last = self.widths

@@ -21,7 +21,7 @@ from etchscope.foil import BadInput
 from etchscope.foil.openings import FINDER_VERSION, SURFACES
 from etchscope.foil.types import Bools, Floats, FloatStack, Ints
 from etchscope.imaging import Lighting
-from etchscope.learn.finder import FinderNetwork
+from etchscope.learn.finder import WIDTHS, FinderNetwork
 from etchscope.learn.finder_loss import Parts
 from etchscope.learn.finder_targets import Openings
 from etchscope.learn.finder_train import (
@@ -115,13 +115,13 @@ class FinderPlan:
     """How a finder is trained from nothing, or from another's weights.
 
     ``pictures``: random foils to learn from; ``judged``: others, on which thresholds and errors are
-    set; ``training``; ``widths`` of the network.
+    set; ``training``; ``widths`` of a network that begins with nothing.
     """
 
-    pictures: int = 8000
+    pictures: int = 12_000
     judged: int = 256
     training: FinderTraining = field(default_factory=FinderTraining)
-    widths: tuple[int, ...] = (5, 10, 14, 14, 16)
+    widths: tuple[int, ...] = WIDTHS
 
 
 Progress = Callable[[str, int, int], None]
@@ -186,7 +186,7 @@ def trained_finder(
     card = {
         "kind": _KIND,
         "finder_version": FINDER_VERSION,
-        "widths": list(plan.widths),
+        "widths": list(network.widths),
         "least_mark": finder.least_mark,
         "sigma": dict(finder.sigma),
         "information": {
