@@ -184,6 +184,23 @@ def test_flags_tell_edges_neighbours_and_sizes():
     assert sum(bool(v & PitFlag.SIZE_LIMIT) for v in values) == 1
 
 
+def test_openings_of_both_surfaces_at_one_place_are_mates():
+    maps = empty()
+    put(maps, "top", 20, 20, heat=3.0)
+    put(maps, "bottom", 20, 20, heat=2.0, dx=0.5)
+    put(maps, "top", 40, 40, heat=3.0)
+    put(maps, "bottom", 40, 42, heat=3.0)  # a pair 4 px apart, whose chance the density tells
+    got = columns(maps)
+    place, mate = got["x_px"].round(1).tolist(), got["mate"].tolist()
+    here, there = (place.index(x) for x in (40.5, 41.0))
+    assert (mate[here], mate[there]) == (there, here)
+    assert sorted(mate)[:2] == [-1, -1]
+    steep = (got["flags"] & PitFlag.STEEP_PAIR) > 0
+    assert steep.tolist() == [m >= 0 for m in mate]
+    odds = np.fmax(got["entry"], got["exit"])
+    assert got["hip"].tolist() == [odds[[here, there]].min() if s else 0 for s in steep]
+
+
 def test_what_is_much_smaller_than_asked_for_is_no_row():
     maps = empty()
     for k, radius in enumerate((1.5, 2.0, 2.6, 5.0)):

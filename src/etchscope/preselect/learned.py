@@ -11,6 +11,7 @@ import cv2
 import numba
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from etchscope.foil import PitFlag
 from etchscope.foil.openings import MAPS, SURFACES, VALUES
@@ -41,6 +42,9 @@ _EXPLAINED = 0.7
 """Share of the radius within which a find is another one's opening."""
 _LEAST_REACH_PX = 3.0
 """Nearer than this, it is so whatever the radius."""
+_SPLIT = 1.0
+"""Openings of the two surfaces that are nearer, in the network's pixels, are at one place: on
+random foils less than half of the less likely ones are there then, eight in ten farther away."""
 _LEAST_MARK_CELLS = 8
 """Smaller marks are noise."""
 _SATURATED = 0.1
@@ -288,6 +292,26 @@ def _contrast(planes: Planes, shapes: dict[str, Floats]) -> Floats:
     return -np.log(np.maximum(1 + _disc_means(light, *place), 0.05))
 
 
+def _mates(said: Peaks, shapes: dict[str, Floats], scale: float) -> Ints:
+    """Return of each find that of the other surface at the very same place, or −1, (n,).
+
+    Seen so, a steep pair and one pit whose surface the network cannot tell look the same: no
+    density of unrelated pits says how likely it is a pair.
+    """
+    out = np.full(len(said["x"]), -1)
+    top, bottom = (np.flatnonzero(said["surface"] == s) for s in SURFACES[:2])
+    if not len(top) or not len(bottom):
+        return out
+    place = np.column_stack([shapes["x_px"], shapes["y_px"]])
+    apart, nearest = cKDTree(place[bottom]).query(place[top], distance_upper_bound=_SPLIT * scale)
+    there = np.flatnonzero(np.isfinite(apart))
+    there = there[np.argsort(apart[there], kind="stable")]
+    _, first = np.unique(nearest[there], return_index=True)
+    pairs = there[first]
+    out[top[pairs]], out[bottom[nearest[pairs]]] = bottom[nearest[pairs]], top[pairs]
+    return out
+
+
 def _flags(
     shapes: dict[str, Floats],
     surface: NDArray[np.str_],
@@ -393,7 +417,7 @@ def find_openings(
     -------
     Columns as ``detect`` gives, with errors, ``depth_px`` and its error, ``length_px, width_px``
     and ``class``: misc for marks, None for openings. ``entry``, ``exit`` are the log odds of an
-    opening of that surface.
+    opening of that surface; ``hip`` those of a pair at one place, or of any find without lamps.
 
     Raises
     ------
@@ -416,6 +440,9 @@ def find_openings(
         limit = (raw.max(axis=0) >= normalisation.limit).astype(np.float32)
     odds = said["log_odds"]
     marks = _marks(maps, said, finder.least_mark, constants.scale)
+    mate = _mates(said, shapes, constants.scale)
+    # What a pair at one place says for itself is that both are openings.
+    excess = np.where(mate >= 0, np.minimum(odds, odds[mate]), 0.0) if has_lamps else odds
     n, m = len(odds), len(marks["x_px"])
     none = np.full(m, np.nan)
     columns: dict[str, NDArray[Any]] = {
@@ -426,11 +453,12 @@ def find_openings(
         "contrast": np.concatenate([_contrast(planes, shapes), none]),
         "entry": np.concatenate([np.where(surface == "top", odds, np.nan), none]),
         "exit": np.concatenate([np.where(surface == "bottom", odds, np.nan), none]),
-        "hip": np.concatenate([np.where(has_lamps, 0.0, odds), none]),
+        "hip": np.concatenate([excess, none]),
         "class": np.array([None] * n + ["misc"] * m, object),
-        "mate": np.full(n + m, -1),
+        "mate": np.concatenate([mate, np.full(m, -1)]),
     }
     flags = _flags(shapes, surface, limit, image_size, constants.scale)
+    flags |= np.where(mate >= 0, int(PitFlag.STEEP_PAIR), 0)
     share = _covered(shapes, image_size)
     places = (columns["x_px"], columns["y_px"])
     columns["covered"] = covered_near(share, *places, image_size, reach_px(settings))
