@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import linear_sum_assignment
 
@@ -44,7 +45,7 @@ def fit(foil):
 
 @pytest.fixture(scope="module")
 def found(foil, fit):
-    return detect(foil.read_tile(1), *fit, SETTINGS)
+    return pd.DataFrame(detect(foil.read_tile(1), *fit, SETTINGS))
 
 
 def _matched(one, other):
@@ -71,7 +72,7 @@ def test_planted_pits_are_found(background, efficiency, purity, side):
     fit, truth = _fit(foil), foil.truth()
     planted = hits = right = made = claimed = 0
     for number in (1, 2, 3, 4):
-        pits = detect(foil.read_tile(number), *fit, SETTINGS)
+        pits = pd.DataFrame(detect(foil.read_tile(number), *fit, SETTINGS))
         true = truth[truth["tile"] == number]
         i, j, apart = _matched(_places(_inner(true)), _places(pits))
         planted, hits = planted + len(_inner(true)), hits + (apart < 4).sum()
@@ -99,7 +100,7 @@ def test_detection_moves_with_the_scene(foil, fit, found, symmetry):
         normalisation.limit,
     )
     raw = symmetry.pictures(foil.read_tile(1), azimuths, LAMPS)
-    there = detect(raw, turned, calibration, lighting, SETTINGS)
+    there = pd.DataFrame(detect(raw, turned, calibration, lighting, SETTINGS))
     assert len(there) == len(found) > 40
     x, y = symmetry.points(found["x_px"].to_numpy(), found["y_px"].to_numpy(), SIZE)
     i, j, apart = _matched(np.column_stack([x, y]), _places(there))
@@ -145,7 +146,7 @@ def test_steep_pairs_are_found():
     fit, truth = _fit(foil), foil.truth()
     pairs = seen = 0
     for number in (1, 2, 3, 4):
-        pits = detect(foil.read_tile(number), *fit, SETTINGS)
+        pits = pd.DataFrame(detect(foil.read_tile(number), *fit, SETTINGS))
         true = _inner(truth[(truth["tile"] == number) & (truth["class"] == "hip")])
         entries = true[true["surface"] == "top"]
         for _, entry in entries.iterrows():
@@ -158,7 +159,7 @@ def test_steep_pairs_are_found():
 def test_detection_is_repeatable_and_leaves_its_input(foil, fit, found):
     raw = foil.read_tile(1)
     before = raw.copy()
-    again = detect(raw, *fit, SETTINGS)
+    again = pd.DataFrame(detect(raw, *fit, SETTINGS))
     np.testing.assert_array_equal(raw, before)
     assert again.equals(found)
 
@@ -192,5 +193,5 @@ def test_a_backlight_that_saturates_does_not_hide_the_noise():
     assert 0.25 < share < 0.8
     normalisation, calibration, lighting = _fit(foil)
     assert calibration.weights[0] < 5 * calibration.weights[2]
-    pits = detect(foil.read_tile(1), normalisation, calibration, lighting, SETTINGS)
+    pits = pd.DataFrame(detect(foil.read_tile(1), normalisation, calibration, lighting, SETTINGS))
     assert len(pits) < 1.5 * len(foil.truth([1]))

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
@@ -170,8 +169,8 @@ def detect(
     calibration: Calibration,
     lighting: Lighting,
     settings: FindSettings,
-) -> pd.DataFrame:
-    """Return the pits of one tile.
+) -> dict[str, NDArray[Any]]:
+    """Return the pits of one tile, one row each.
 
     Parameters
     ----------
@@ -180,7 +179,7 @@ def detect(
 
     Returns
     -------
-    DataFrame ``surface, x_px, y_px, radius_px, ellipticity, angle_deg, contrast, entry, exit,
+    Columns ``surface, x_px, y_px, radius_px, ellipticity, angle_deg, contrast, entry, exit,
     hip, flags``, ``mate``, the row of the other opening of a steep pair, or −1, and ``covered``,
     the fraction of the picture round it that pits cover.
 
@@ -189,17 +188,6 @@ def detect(
     BadInput : the stack does not fit the normalisation, or the calibration was made under another
         recipe.
     """
-    return pd.DataFrame(_columns(raw, normalisation, calibration, lighting, settings))
-
-
-def _columns(
-    raw: RawStack,
-    normalisation: Normalisation,
-    calibration: Calibration,
-    lighting: Lighting,
-    settings: FindSettings,
-) -> dict[str, NDArray[Any]]:
-    """Return the columns of ``detect``."""
     normalisation.require(calibration.recipe)
     normalisation.require_fit(raw)
     view = views(raw, normalisation, lighting, settings.thin_px)

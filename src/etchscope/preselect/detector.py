@@ -59,8 +59,7 @@ class ClassicalDetector:
 
     def __call__(self, raw: RawStack) -> Columns:
         """Return the finds of one tile."""
-        found = detect(raw, self.normalisation, self.calibration, self.lighting, self.settings)
-        return {str(name): found[name].to_numpy() for name in found.columns}
+        return detect(raw, self.normalisation, self.calibration, self.lighting, self.settings)
 
 
 @dataclass(frozen=True)
