@@ -110,6 +110,6 @@ def test_the_lists_to_look_at_are_all_there_is(judged):
 
 def test_local_densities_are_told_over_the_foil_but_not_within_tiles(judged):
     told = judged.to_dict()["chance"]["from_densities"]
-    assert told["low"] <= judged.chance.true_pos <= told["high"]
+    assert told["low"] <= judged.chance_efficiency.successes <= told["high"]
     px = pd.DataFrame({"x_px": [1.0], "y_px": [1.0], "tile": [1]})
     assert evaluate(px, px, rule="nearest", tolerance_px=5).accidental() is None

@@ -5,8 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from etchscope.evaluate import evaluate
+from etchscope.evaluate import evaluate, proportion
 from etchscope.foil import BadInput, as_pits
+
+PX = {"rule": "one-to-one", "tolerance_px": 6}
 
 
 def _table(x, y, **columns):
@@ -23,6 +25,7 @@ def test_counts_efficiency_purity_and_chance():
     assert told["purity"]["value"] == pytest.approx(2 / 3)
     assert told["efficiency"]["low"] < 0.5 < told["efficiency"]["high"]
     assert told["chance"]["true_pos"] == 0
+    assert told["tiles"]["number"] == 1
     assert told["tolerance_px"] == 6
     assert json.loads(json.dumps(told, allow_nan=False)) == told
 
@@ -39,12 +42,95 @@ def test_points_match_within_scan_and_tile_where_both_tables_fill_them():
     assert no_scan.grouped_by == ("tile",)
 
 
-def test_the_chance_list_is_turned_within_the_tile():
-    truth = _table([629, 10], [469, 10], tile=[1, 2])
-    found = _table([10, 10], [10, 10], tile=[1, 2])
+def test_the_chance_list_is_shifted_within_its_tile():
+    truth = _table([300, 300], [300, 300], tile=[1, 2])
+    found = _table([240, 300], [300, 180], tile=[1, 3])
     e = evaluate(truth, found, rule="one-to-one", tolerance_px=6, image_size=(480, 640))
-    assert e.matching.truth_hit.tolist() == [False, True]
-    assert e.chance.truth_hit.tolist() == [True, False]
+    assert e.matching.truth_hit.tolist() == [False, False]
+    assert e.chance.truth.tolist() == [1 / 16, 0]
+    assert e.chance_efficiency.value == 1 / 32
+    # A find 10 px from two edges comes back by the 5 shifts of each length that stay inside.
+    corner = evaluate(truth, _table([5, 70], [5, 5], tile=[1, 1]), **PX, image_size=(480, 640))
+    assert corner.chance.found.tolist() == [0, 0]
+    beside = _table([65], [5], tile=[1])
+    corner = evaluate(beside, _table([5], [5], tile=[1]), **PX, image_size=(480, 640))
+    assert corner.chance.found.tolist() == [1 / 6]
+
+
+@pytest.mark.parametrize(("unit", "scale"), [("mm", 1), ("px", 100)])
+def test_unrelated_tables_with_one_hot_spot_agree_by_chance(unit, scale):
+    """The whole list turned about the middle of the foil said 0.8 % where half agree."""
+    rng = np.random.default_rng(1)
+
+    def unrelated():
+        spot = rng.random(6000) < 0.8
+        xy = np.where(spot[:, None], rng.normal(8, 2, (6000, 2)), rng.uniform(0, 40, (6000, 2)))
+        return pd.DataFrame(scale * xy, columns=[f"x_{unit}", f"y_{unit}"])
+
+    e = evaluate(unrelated(), unrelated(), rule="nearest", **{f"tolerance_{unit}": 0.06 * scale})
+    told = e.to_dict()
+    assert 0.4 < told["efficiency"]["value"] < 0.6
+    chance = told["chance"]
+    assert chance["method"] == "local shifts of 10 and 20 tolerances in eight directions"
+    for name in ("efficiency", "purity"):
+        assert chance[name]["value"] == pytest.approx(told[name]["value"], abs=0.03)
+        assert chance[name]["low"] < told[name]["value"] < chance[name]["high"]
+
+
+def test_intervals_are_over_tiles_and_say_how_false_finds_gather():
+    """Forty false finds on one tile of ten are one scratch, not forty accidents."""
+    rng = np.random.default_rng(2)
+    tile = np.repeat(np.arange(1, 11), 12)
+    truth = _table(*rng.uniform(20, 450, (2, 120)), tile=tile)
+    scratch = _table(np.linspace(500, 620, 40), np.full(40, 60.0), tile=4)
+    e = evaluate(truth, pd.concat([truth, scratch], ignore_index=True), **PX)
+    assert (e.purity.successes, e.purity.trials) == (120, 160)
+    exact = proportion(120, 160)
+    assert e.purity.high - e.purity.low > 2.5 * (exact.high - exact.low)
+    assert e.efficiency == proportion(120, 120)  # never narrower than of independent finds
+    told = e.to_dict()["tiles"]
+    assert told == {"number": 10, "of": "tile", "false_chi2_ndf": pytest.approx(40)}
+    assert json.loads(json.dumps(e.to_dict(), allow_nan=False)) == e.to_dict()
+
+
+@pytest.mark.parametrize(("unit", "size"), [("mm", (4.0, 3.0)), ("px", (640, 480))])
+def test_without_tiles_cells_as_large_as_one_take_their_place(unit, size):
+    rng = np.random.default_rng(3)
+    columns = [f"x_{unit}", f"y_{unit}"]
+    truth = pd.DataFrame(rng.uniform(0, np.array(size) * [5, 4], (800, 2)), columns=columns)
+    scratch = np.linspace([0.1, 0.1], [0.9, 0.9], 200) * size  # in the first cell
+    found = pd.concat([truth, pd.DataFrame(scratch, columns=columns)], ignore_index=True)
+    tolerance = {f"tolerance_{unit}": size[0] / 1e5}
+    e = evaluate(truth, found, rule="one-to-one", **tolerance)
+    assert e.tiles.number == 20
+    assert e.tiles.of == f"cells of {size[0]:g} × {size[1]:g} {unit}"
+    assert e.false_chi2_ndf == pytest.approx(200)
+    exact = proportion(800, 1000)
+    assert e.purity.high - e.purity.low > 2 * (exact.high - exact.low)
+    one = evaluate(truth[:50] / 100, found[:60] / 100, rule="one-to-one", **tolerance)
+    assert (one.tiles.number, one.to_dict()["tiles"]["false_chi2_ndf"]) == (1, None)
+    assert one.purity == proportion(one.matching.true_pos, 60)
+
+
+def test_tiles_of_other_scans_are_no_tiles_in_millimetres():
+    truth = pd.DataFrame({"x_mm": [1.0, 9.0], "y_mm": 1.0, "tile": [1, 2], "scan": "a"})
+    same = evaluate(truth, truth, rule="nearest", tolerance_mm=0.1)
+    assert (same.tiles.of, same.tiles.number) == ("scan and tile", 2)
+    other = evaluate(truth, truth.assign(scan="b"), rule="nearest", tolerance_mm=0.1)
+    assert (other.tiles.of, other.tiles.number) == ("cells of 4 × 3 mm", 2)
+
+
+def test_a_part_of_the_truth_has_an_interval_over_tiles():
+    truth = _table(np.arange(20) * 30, [50] * 20, tile=[1] * 5 + [2] * 5 + [3] * 5 + [4] * 5)
+    truth["kind"] = ["a", "b"] * 10
+    found = truth[truth["tile"] != 4].reset_index(drop=True)
+    e = evaluate(truth, found, **PX)
+    row = e.by("kind").set_index("kind").loc["a"]
+    exact = proportion(int(row["true_pos"]), int(row["truths"]))
+    assert row["low"] <= exact.low
+    assert row["high"] > exact.high
+    which = (truth["kind"] == "a").to_numpy()
+    assert e.efficiency_of(which).low == row["low"]
 
 
 def test_millimetres_are_compared_over_the_foil():

@@ -21,15 +21,22 @@ score = st.sampled_from([-2.0, -1.0, 0.0, 1.0, float(np.nextafter(1, 2)), 1e12, 
 cases = st.lists(st.tuples(score, st.booleans()), max_size=12)
 
 
-def _search(score, is_true, *, particles=None, tiles=4, area_cm2=0.5, by_chance=None):
+def _search(
+    score, is_true, *, particles=None, tiles=4, area_cm2=0.5, by_chance=None, tile=None, there=None
+):
+    """A search whose candidates and particles all lie on the first tile, or as they say."""
     is_true = np.asarray(is_true, bool)
+    n, particles = len(is_true), int(is_true.sum()) if particles is None else particles
     return Search(
         np.asarray(score, float),
         is_true,
-        np.zeros(len(is_true), bool) if by_chance is None else np.asarray(by_chance, bool),
-        int(is_true.sum()) if particles is None else particles,
+        np.zeros(n) if by_chance is None else np.asarray(by_chance, float),
+        particles,
         tiles,
         area_cm2,
+        np.zeros(n, int) if tile is None else np.asarray(tile, int),
+        np.zeros(particles, int) if there is None else np.asarray(there, int),
+        np.ones(tiles),
     )
 
 
@@ -217,8 +224,8 @@ def test_a_threshold_for_an_efficiency_is_the_highest_that_reaches_it(cases, mis
 
 
 def test_a_free_response_by_hand():
-    turned = [0, 1, 0, 0, 1]
-    curve = free_response(_search([9, 8, 7, 6, 5], [1, 0, 0, 1, 0], particles=4, by_chance=turned))
+    shifted = [0, 1, 0, 0, 1]
+    curve = free_response(_search([9, 8, 7, 6, 5], [1, 0, 0, 1, 0], particles=4, by_chance=shifted))
     assert curve["chance"].tolist() == [0, 0.25, 0.25, 0.5]
     assert curve["threshold"].tolist() == [9, 8, 6, 5]
     assert curve["false"].tolist() == [0, 1, 2, 3]
@@ -228,7 +235,11 @@ def test_a_free_response_by_hand():
     assert curve["low"].tolist() == pytest.approx([proportion(k, 4).low for k in (1, 1, 2, 2)])
     assert curve["high"].tolist() == pytest.approx([proportion(k, 4).high for k in (1, 1, 2, 2)])
     told = curve[["false_per_tile_low", "false_per_tile_high"]].to_numpy() * 4
-    np.testing.assert_allclose(told, [poisson_interval(k) for k in range(4)])
+    # All of them on one tile of four, which may be drawn not at all, or two or more times.
+    exact = np.array([poisson_interval(k) for k in range(4)])
+    assert (told[:, 0] <= exact[:, 0]).all()
+    assert (told[:, 1] >= exact[:, 1]).all()
+    np.testing.assert_allclose(told[0], exact[0])
 
 
 @given(cases)
@@ -256,3 +267,78 @@ def test_equal_scores_pass_together_in_a_free_response():
     assert curve["threshold"].tolist() == [9, 5]
     assert curve["false"].tolist() == [0, 2]
     assert curve["efficiency"].tolist() == [0.25, 0.75]
+
+
+def _chained(rng, tiles=40, chains=12):
+    """Candidates whose false ones come in chains of ten on some tiles, and those particles."""
+    there = np.repeat(np.arange(tiles), 5)
+    false = np.repeat(rng.choice(tiles, chains, replace=False), 10)
+    tile = np.concatenate([there[: 4 * len(there) // 5], false])
+    is_true = np.arange(len(tile)) < len(tile) - len(false)
+    order = rng.permutation(len(tile))
+    return _search(
+        np.arange(len(tile), 0.0, -1),
+        is_true[order],
+        tiles=tiles,
+        tile=tile[order],
+        there=there,
+        particles=len(there),
+    )
+
+
+def test_figures_have_intervals_over_tiles():
+    search = _chained(np.random.default_rng(1))
+    assert search.false_chi2_ndf(0) == pytest.approx(7, abs=1)
+    exact = proportion(160, 280)
+    assert search.purity(0).value == exact.value
+    assert search.purity(0).high - search.purity(0).low > 1.7 * (exact.high - exact.low)
+    value, low, high = search.false_per_tile(0)
+    least, most = (v / 40 for v in poisson_interval(120))
+    assert value == 3
+    assert high - low > 2 * (most - least)
+    # A fifth of the tiles shows none of its particles.
+    found, exact = search.efficiency(0), proportion(160, 200)
+    assert (found.successes, found.trials) == (160, 200)
+    assert found.high - found.low > 1.7 * (exact.high - exact.low)
+    assert math.isnan(search.false_chi2_ndf(1000))
+
+
+def test_the_bands_of_a_free_response_are_those_of_its_thresholds():
+    search = _chained(np.random.default_rng(2))
+    curve = free_response(search)
+    for row in curve.iloc[::11].itertuples():
+        p, rate = search.efficiency(row.threshold), search.false_per_tile(row.threshold)
+        assert (row.low, row.high) == pytest.approx((p.low, p.high))
+        bounds = (row.false_per_tile, row.false_per_tile_low, row.false_per_tile_high)
+        assert bounds == pytest.approx(rate)
+
+
+def test_the_bands_of_a_long_free_response_are_interpolated():
+    search = _chained(np.random.default_rng(3), tiles=300, chains=90)
+    curve = free_response(search)
+    assert len(curve) > 800
+    row = curve.iloc[len(curve) // 2 + 3]
+    p, rate = search.efficiency(row["threshold"]), search.false_per_tile(row["threshold"])
+    assert (row["low"], row["high"]) == pytest.approx((p.low, p.high), abs=0.01)
+    told = row[["false_per_tile_low", "false_per_tile_high"]].tolist()
+    assert told == pytest.approx(rate[1:], rel=0.02)
+
+
+def test_chance_is_a_mean_over_shifts():
+    search = _search([3, 2, 1], [1, 0, 0], particles=2, by_chance=[0.25, 0.5, 0])
+    assert search.chance(2).value == 0.375
+    assert search.chance(3).successes == 0.25
+    assert free_response(search)["chance"].tolist() == [0.125, 0.375, 0.375]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"tile": [0]}, "search: tile: expected 2 candidates, 1 particles"),
+        ({"there": [0, 1]}, "search: tile: expected 2 candidates, 1 particles"),
+        ({"tile": [0, 4]}, "expected numbers of 4 tiles from 0 on, found 0 to 4"),
+    ],
+)
+def test_a_search_knows_the_tile_of_everything(change, told):
+    with pytest.raises(BadInput, match=told):
+        _search([2, 1], [1, 0], particles=1, **change)

@@ -57,7 +57,7 @@ def evaluate_command(
     image_size: Annotated[
         tuple[int, int] | None,
         typer.Option(
-            metavar="HEIGHT WIDTH", help="Size of a tile in pixels, for the chance level."
+            metavar="HEIGHT WIDTH", help="Size of a tile in pixels, for chance and intervals."
         ),
     ] = None,
     confidence: Annotated[float, typer.Option(help="Confidence of the intervals.")] = 0.95,

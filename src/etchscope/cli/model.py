@@ -1,6 +1,7 @@
 """Commands on the models of a store: model ls, show, export, import, rm, working-point."""
 
 import json
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -162,6 +163,7 @@ def working_point_command(
     Example: etchscope model working-point plate7 first --truth truth.parquet --false-per-tile 0.1
     """
     from etchscope.ensemble import Model
+    from etchscope.evaluate import chi2_text
     from etchscope.run.search import measured_working_point, search_of_run
 
     if figure is not None and figure.suffix.lower() != ".png":
@@ -188,16 +190,20 @@ def working_point_command(
     opened.save_model(name, *model.at(point).to_record(), replace=True)
     if figure is not None:
         _draw(figure, opened, run, search, search_of, point)
+    gathered = search.false_chi2_ndf(point.threshold)
     if as_json:
-        typer.echo(json.dumps(opened.load_model(name)[1]["working_point"], indent=1))
+        told = opened.load_model(name)[1]["working_point"]
+        told["false_chi2_ndf"] = None if math.isnan(gathered) else gathered
+        typer.echo(json.dumps(told, indent=1))
         return
     value, low, high = (100 * v for v in point.efficiency)
     typer.echo(f"score {point.threshold:.3f} ({point.chosen_by})")
     typer.echo(f"efficiency {value:.1f} % [{low:.1f}, {high:.1f}]")
     chance = search.chance(point.threshold)
-    typer.echo(f"by chance (turned by 180°) {chance}; purity {search.purity(point.threshold)}")
+    typer.echo(f"by chance (local shifts) {chance}; purity {search.purity(point.threshold)}")
     for what, told in (("tile", point.false_per_tile), ("cm²", point.false_per_cm2)):
         typer.echo(f"false candidates a {what}: {told[0]:.3g} [{told[1]:.3g}, {told[2]:.3g}]")
+    typer.echo(f"intervals over tiles; false candidates a tile: {chi2_text(gathered)}")
 
 
 def _draw(

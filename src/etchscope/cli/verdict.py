@@ -18,6 +18,7 @@ from etchscope.evaluate import (
     MethodComparison,
     Proportion,
     breakdown,
+    chi2_text,
     compare_methods,
     density_classes,
     fragments,
@@ -118,15 +119,17 @@ def _records(table: pd.DataFrame | None) -> Any:
 
 def _figures(e: Evaluation) -> Table:
     within = f", within {' and '.join(e.grouped_by)}" if e.grouped_by else ""
-    by_density = e.accidental()
+    by_density, tiles = e.accidental(), e.tiles
     expected = "" if by_density is None else f"; local densities would match {by_density} by chance"
     out = Table(
         title=f"{e.rule}, closer than {e.tolerance:g} {e.unit}{within}",
         caption=f"{e.matching.true_pos:,} found, {e.matching.false_neg:,} missed, "
-        f"{e.matching.false_pos:,} false; intervals at {100 * e.confidence:g} %{expected}",
+        f"{e.matching.false_pos:,} false; intervals at {100 * e.confidence:g} % over "
+        f"{tiles.number:,} tiles ({tiles.of}), false finds a tile: "
+        f"{chi2_text(e.false_chi2_ndf)}{expected}",
     )
     out.add_column("")
-    for name in ("value", "counts", "by chance (turned by 180°)"):
+    for name in ("value", "counts", "by chance (local shifts)"):
         out.add_column(name, justify="right")
 
     def line(what: str, p: Proportion, chance: Proportion) -> None:

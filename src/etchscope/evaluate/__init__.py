@@ -6,7 +6,6 @@ from etchscope.evaluate.accidental import (
     hull,
     in_hull,
     local_rate,
-    shifted_matches,
 )
 from etchscope.evaluate.agreement import CONFLICT_COLUMNS, conflicts
 from etchscope.evaluate.breakdown import (
@@ -24,9 +23,14 @@ from etchscope.evaluate.calibration import (
     calibration_table,
     expected_calibration_error,
 )
-from etchscope.evaluate.chance import bounding_centre, tile_centre, turn_180
-from etchscope.evaluate.compare import Evaluation, evaluate
-from etchscope.evaluate.intervals import CONFIDENCE_1_SIGMA, Proportion, proportion
+from etchscope.evaluate.chance import Chance, chance_matches, in_box, local_shifts
+from etchscope.evaluate.compare import Evaluation, Tiles, evaluate
+from etchscope.evaluate.intervals import (
+    CONFIDENCE_1_SIGMA,
+    Proportion,
+    poisson_interval,
+    proportion,
+)
 from etchscope.evaluate.matching import (
     Matching,
     Rule,
@@ -39,8 +43,15 @@ from etchscope.evaluate.search import (
     Search,
     free_response,
     match_particles,
-    poisson_interval,
     roc_curve,
+)
+from etchscope.evaluate.tiles import (
+    cells,
+    chi2_text,
+    overdispersion,
+    proportion_over_tiles,
+    rate_over_tiles,
+    ratio_over_tiles,
 )
 
 __all__ = [
@@ -49,6 +60,7 @@ __all__ = [
     "CONFLICT_COLUMNS",
     "CURVE_COLUMNS",
     "Accidental",
+    "Chance",
     "Evaluation",
     "Fragments",
     "Matching",
@@ -56,10 +68,13 @@ __all__ = [
     "Proportion",
     "Rule",
     "Search",
+    "Tiles",
     "accidental_matches",
-    "bounding_centre",
     "breakdown",
     "calibration_table",
+    "cells",
+    "chance_matches",
+    "chi2_text",
     "compare_methods",
     "conflicts",
     "density_classes",
@@ -68,19 +83,22 @@ __all__ = [
     "fragments",
     "free_response",
     "hull",
+    "in_box",
     "in_hull",
     "local_rate",
+    "local_shifts",
     "match",
     "match_nearest",
     "match_one_to_one",
     "match_particles",
+    "overdispersion",
     "poisson_interval",
     "proportion",
+    "proportion_over_tiles",
+    "rate_over_tiles",
+    "ratio_over_tiles",
     "regions",
     "roc_curve",
-    "shifted_matches",
-    "tile_centre",
     "tolerance_curve",
-    "turn_180",
     "without_copies",
 ]

@@ -1,4 +1,4 @@
-"""How many matches unrelated points would make: from the local densities, and by shifting a list.
+"""How many matches unrelated points would make, from the local densities.
 
 A density that is the same everywhere expects too few, because points gather where others do.
 """
@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike
 from scipy.spatial import ConvexHull, Delaunay, KDTree, QhullError
 from scipy.stats import poisson
 
-from etchscope.evaluate.matching import Rule, match
+from etchscope.evaluate.matching import Rule
 from etchscope.foil import BadInput
-from etchscope.foil.types import Bools, Floats, Ints
+from etchscope.foil.types import Bools, Floats
 
-__all__ = ["Accidental", "accidental_matches", "hull", "in_hull", "local_rate", "shifted_matches"]
+__all__ = ["Accidental", "accidental_matches", "hull", "in_hull", "local_rate"]
 
 _INNER = 3.0  # in tolerances: no true partner, nor its copy in the next tile, is so far
 _NEIGHBOURS = 20  # others in the ring, on average
@@ -137,27 +137,3 @@ def accidental_matches(
 
 def _hits(at_xy: ArrayLike, others_xy: ArrayLike, tolerance: float) -> float:
     return float(-np.expm1(-local_rate(at_xy, others_xy, tolerance)).sum())
-
-
-def shifted_matches(
-    truth_xy: ArrayLike,
-    found_xy: ArrayLike,
-    tolerance: float,
-    shift: float,
-    *,
-    rule: Rule = "nearest",
-    directions: int = 8,
-) -> Ints:
-    """Return how many truths have a match when the found list is shifted, for each direction.
-
-    Parameters
-    ----------
-    shift : how far, in the unit of the points; several tolerances.
-    directions : evenly spaced, the first along +x.
-    """
-    found = np.asarray(found_xy, float).reshape(-1, 2)
-    out = []
-    for phi in 2 * np.pi * np.arange(directions) / directions:
-        moved = found + shift * np.array([np.cos(phi), np.sin(phi)])
-        out.append(match(truth_xy, moved, tolerance, rule=rule).true_pos)
-    return np.array(out, np.int64)

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import KDTree
 
+from etchscope.evaluate.chance import mean_known
 from etchscope.evaluate.compare import Evaluation, evaluate
-from etchscope.evaluate.intervals import proportion
 from etchscope.foil import BadInput, merge_copies
 from etchscope.foil.types import Floats
 
@@ -32,7 +32,7 @@ CURVE_COLUMNS = (
     "chance_efficiency",
     "chance_purity",
 )
-"""A row a tolerance; ``_low``, ``_high`` bound the interval, ``chance_`` is the turned list's."""
+"""A row a tolerance; ``_low``, ``_high`` bound the interval, ``chance_``: by local shifts."""
 
 _NEIGHBOURS = 10
 
@@ -98,8 +98,7 @@ def fragments(e: Evaluation) -> Fragments:
 
     Of an evaluation by the nearest rule too, the counts are those of one-to-one matches.
     """
-    one = _again(e, rule="one-to-one").matching
-    near = _again(e, rule="nearest").matching
+    one, near = (_again(e, rule=rule).matching for rule in ("one-to-one", "nearest"))
     torn = int((near.found_hit & ~one.found_hit).sum())
     joined = int((near.truth_hit & ~one.truth_hit).sum())
     return Fragments(torn, joined, near.false_pos)
@@ -121,23 +120,16 @@ def breakdown(
     purity_high, purity_chance``. Purity is that of found points, true ones over all.
     """
     rows = []
-    m, chance = e.matching, e.chance
     for value in sorted({*truth_value.tolist(), *found_value.tolist()}):
         here, there = truth_value == value, found_value == value
-        hits, found = int(m.truth_hit[here].sum()), int(m.found_hit[there].sum())
-        p = proportion(hits, int(here.sum()), confidence=e.confidence)
-        q = proportion(found, int(there.sum()), confidence=e.confidence)
-        row: dict[str, Any] = {column: value, "truths": p.trials, "true_pos": hits}
+        p, q = e.efficiency_of(here), e.purity_of(there)
+        row: dict[str, Any] = {column: value, "truths": p.trials, "true_pos": p.successes}
         row |= {"efficiency": p.value, "low": p.low, "high": p.high}
-        row["chance"] = _mean(chance.truth_hit[here])
+        row["chance"] = mean_known(e.chance.truth[here])
         row |= {"found": q.trials, "purity": q.value, "purity_low": q.low, "purity_high": q.high}
-        row["purity_chance"] = _mean(chance.found_hit[there])
+        row["purity_chance"] = mean_known(e.chance.found[there])
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _mean(hits: NDArray[np.bool_]) -> float:
-    return float(hits.mean()) if len(hits) else float("nan")
 
 
 def regions(

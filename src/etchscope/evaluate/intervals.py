@@ -1,13 +1,13 @@
-"""Intervals of a binomial proportion: every efficiency and purity is reported with one."""
+"""Exact intervals of independent counts: of a binomial proportion and of a Poisson mean."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from scipy.stats import beta
+from scipy.stats import beta, chi2
 
 from etchscope.foil import BadInput
 
-__all__ = ["CONFIDENCE_1_SIGMA", "Proportion", "proportion"]
+__all__ = ["CONFIDENCE_1_SIGMA", "Proportion", "poisson_interval", "proportion"]
 
 CONFIDENCE_1_SIGMA = 0.6827
 """The content of a normal distribution within one standard deviation."""
@@ -17,11 +17,12 @@ CONFIDENCE_1_SIGMA = 0.6827
 class Proportion:
     """``successes`` of ``trials``, with its central interval at a confidence level.
 
-    ``value`` is NaN and the interval [0, 1] without a trial.
+    ``value`` is NaN and the interval [0, 1] without a trial. Means of counts, as those of chance,
+    need not be whole.
     """
 
-    successes: int
-    trials: int
+    successes: float
+    trials: float
     value: float
     low: float
     high: float
@@ -46,13 +47,13 @@ class Proportion:
         return f"{value} % [{low}, {high}]"
 
 
-def proportion(successes: int, trials: int, *, confidence: float = 0.95) -> Proportion:
+def proportion(successes: float, trials: float, *, confidence: float = 0.95) -> Proportion:
     """Return a proportion with its Clopper–Pearson ("exact") interval.
 
     The interval covers the truth with at least the stated probability whatever the proportion,
     at the price of some width (C. J. Clopper and E. S. Pearson, Biometrika 26 (1934) 404; in beta
     quantiles: PDG, Review of Particle Physics, Statistics, eq. 40.80 of the 2022 edition). It
-    assumes independent trials.
+    assumes independent trials; ``proportion_over_tiles`` does not.
 
     Parameters
     ----------
@@ -78,3 +79,14 @@ def proportion(successes: int, trials: int, *, confidence: float = 0.95) -> Prop
     high = float(beta.ppf(1 - tail, successes + 1, misses)) if misses else 1.0
     value = successes / trials if trials else float("nan")
     return Proportion(successes, trials, value, low, high, confidence)
+
+
+def poisson_interval(count: int, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the exact interval (Garwood 1936) of a Poisson mean of which ``count`` were seen.
+
+    >>> [round(v, 3) for v in poisson_interval(3)]
+    [0.619, 8.767]
+    """
+    tail = (1 - confidence) / 2
+    low = float(chi2.ppf(tail, 2 * count) / 2) if count else 0.0
+    return low, float(chi2.ppf(1 - tail, 2 * count + 2) / 2)

@@ -7,22 +7,20 @@ import pandas as pd
 from scipy.spatial import cKDTree
 from scipy.stats import beta, chi2
 
-from etchscope.evaluate.intervals import Proportion, proportion
+from etchscope.evaluate.intervals import Proportion
+from etchscope.evaluate.tiles import (
+    overdispersion,
+    proportion_over_tiles,
+    rate_over_tiles,
+    ratio_over_tiles,
+)
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, Floats, Ints
 
-__all__ = ["Search", "free_response", "match_particles", "poisson_interval", "roc_curve"]
+__all__ = ["Search", "free_response", "match_particles", "roc_curve"]
 
-
-def poisson_interval(count: int, *, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the exact interval (Garwood 1936) of a Poisson mean of which ``count`` were seen.
-
-    >>> [round(v, 3) for v in poisson_interval(3)]
-    [0.619, 8.767]
-    """
-    tail = (1 - confidence) / 2
-    low = float(chi2.ppf(tail, 2 * count) / 2) if count else 0.0
-    return low, float(chi2.ppf(1 - tail, 2 * count + 2) / 2)
+_ROWS = 200
+"""Bootstrapped bounds of a curve; between them they are interpolated."""
 
 
 def roc_curve(score: Floats, target: Bools, *, confidence: float = 0.95) -> pd.DataFrame:
@@ -103,34 +101,71 @@ def match_particles(
 class Search:
     """Ranked candidates of a foil whose signal is known.
 
-    ``score``: (n,) descending. ``is_true``: (n,). ``by_chance``: (n,) the same for the candidates
-    turned by 180° within their tiles. ``particles``: true ones there were. ``tiles``,
-    ``area_cm2``: what was searched; the area is nan where the scale is unknown.
+    ``score``: (n,) descending. ``is_true``: (n,). ``by_chance``: (n,) the share of the local
+    shifts (``chance.local_shifts``) in which the shifted candidate is true. ``particles``: true
+    ones there were. ``tiles``, ``area_cm2``: what was searched; the area is nan where the scale is
+    unknown. ``tile``: (n,) of each candidate and ``particle_tile``: (particles,) of each particle,
+    from 0 on. ``exposure``: (t,) how much of each tile was searched, together ``tiles``.
+
+    Raises
+    ------
+    BadInput : another number of candidates, particles or tiles than are placed.
     """
 
     score: Floats
     is_true: Bools
-    by_chance: Bools
+    by_chance: Floats
     particles: int
     tiles: int
     area_cm2: float
+    tile: Ints
+    particle_tile: Ints
+    exposure: Floats
+
+    def __post_init__(self) -> None:
+        n, places = len(self.score), np.concatenate([self.tile, self.particle_tile])
+        lengths = [len(v) for v in (self.is_true, self.by_chance, self.tile)]
+        if lengths != [n] * 3 or len(self.particle_tile) != self.particles:
+            expected = f"{n} candidates, {self.particles} particles"
+            raise BadInput("search: tile", expected, f"{lengths}, {len(self.particle_tile)}")
+        if len(places) and not 0 <= places.min() <= places.max() < len(self.exposure):
+            expected = f"numbers of {len(self.exposure)} tiles from 0 on"
+            raise BadInput("search: tile", expected, f"{places.min()} to {places.max()}")
+
+    def _by_tile(self, of: Bools, threshold: float) -> Ints:
+        """Return how many candidates at or above the threshold are of a kind, a tile."""
+        return np.bincount(self.tile[of & (self.score >= threshold)], minlength=len(self.exposure))
+
+    def _particles_by_tile(self) -> Ints:
+        return np.bincount(self.particle_tile, minlength=len(self.exposure))
 
     def efficiency(self, threshold: float) -> Proportion:
         """Return the share of the particles with a candidate at or above the threshold."""
-        return proportion(int(self.is_true[self.score >= threshold].sum()), self.particles)
+        found = self._by_tile(self.is_true, threshold)
+        return proportion_over_tiles(found, self._particles_by_tile())
 
     def chance(self, threshold: float) -> Proportion:
-        """Return the efficiency of the same candidates, turned by 180°."""
-        return proportion(int(self.by_chance[self.score >= threshold].sum()), self.particles)
+        """Return the efficiency of the same candidates by local shifts."""
+        passed = self.score >= threshold
+        found = np.bincount(self.tile[passed], self.by_chance[passed], len(self.exposure))
+        return proportion_over_tiles(found, self._particles_by_tile())
 
     def purity(self, threshold: float) -> Proportion:
         """Return the share of the candidates at or above the threshold that are true."""
-        passed = self.is_true[self.score >= threshold]
-        return proportion(int(passed.sum()), len(passed))
+        true, false = (self._by_tile(of, threshold) for of in (self.is_true, ~self.is_true))
+        return proportion_over_tiles(true, true + false)
 
     def false(self, threshold: float) -> int:
         """Return how many false candidates there are at or above the threshold."""
         return int((~self.is_true[self.score >= threshold]).sum())
+
+    def false_per_tile(self, threshold: float) -> tuple[float, float, float]:
+        """Return the false candidates a tile at or above the threshold: value, low and high."""
+        return rate_over_tiles(self._by_tile(~self.is_true, threshold), self.exposure)
+
+    def false_chi2_ndf(self, threshold: float) -> float:
+        """Return by how much false candidates gather in some tiles, see ``overdispersion``."""
+        return overdispersion(self._by_tile(~self.is_true, threshold), self.exposure)
 
     def threshold_for(
         self, *, efficiency: float | None = None, false_per_tile: float | None = None
@@ -179,29 +214,66 @@ def free_response(search: Search, *, confidence: float = 0.95) -> pd.DataFrame:
     -------
     One row a number of false candidates that a threshold reaches, the strictest first and with the
     lowest threshold of that number: ``threshold, false, false_per_tile, false_per_tile_low,
-    false_per_tile_high`` (Garwood), ``false_per_cm2, efficiency, low, high`` (Clopper–Pearson),
-    ``chance``: the efficiency of the same candidates turned by 180°.
+    false_per_tile_high, false_per_cm2, efficiency, low, high``, intervals over tiles as in
+    ``tiles.ratio_over_tiles`` and never narrower than the exact ones; ``chance``: the efficiency
+    of the same candidates by local shifts.
     """
     ends = np.r_[0, _last_of_equal(search.score) + 1]
     true = np.cumsum(np.r_[0, search.is_true.astype(np.int64)])[ends]
     last = np.flatnonzero(np.diff(ends - true, append=-1))
     ends, true = ends[last], true[last]
     false = ends - true
-    by_chance = np.cumsum(np.r_[0, search.by_chance.astype(np.int64)])[ends]
-    low, high = _clopper(true, max(search.particles, 1), confidence)
-    bounds = np.array([poisson_interval(int(n), confidence=confidence) for n in false])
+    by_chance = np.cumsum(np.r_[0.0, search.by_chance])[ends]
+    particles = max(search.particles, 1)
+    exact = _clopper(true, particles, confidence)
+    there = np.bincount(search.particle_tile, minlength=len(search.exposure))
+    low, high = _wider(exact, search, ends, search.is_true, there, confidence)
+    garwood = _garwood(false, confidence)
+    rates = (garwood[0] / search.tiles, garwood[1] / search.tiles)
+    least, most = _wider(rates, search, ends, ~search.is_true, search.exposure, confidence)
     score = np.r_[np.inf, search.score]
     return pd.DataFrame(
         {
             "threshold": score[ends],
             "false": false,
             "false_per_tile": false / search.tiles,
-            "false_per_tile_low": bounds[:, 0] / search.tiles,
-            "false_per_tile_high": bounds[:, 1] / search.tiles,
+            "false_per_tile_low": least,
+            "false_per_tile_high": most,
             "false_per_cm2": false / search.area_cm2,
-            "efficiency": true / max(search.particles, 1),
+            "efficiency": true / particles,
             "low": low,
-            "high": high,
-            "chance": by_chance / max(search.particles, 1),
+            "high": np.minimum(high, 1),
+            "chance": by_chance / particles,
         }
     )
+
+
+def _garwood(counts: Ints, confidence: float) -> tuple[Floats, Floats]:
+    """Return ``intervals.poisson_interval`` of many counts."""
+    tail, low = (1 - confidence) / 2, np.zeros(len(counts))
+    some = counts > 0
+    low[some] = chi2.ppf(tail, 2 * counts[some]) / 2
+    return low, np.asarray(chi2.ppf(1 - tail, 2 * counts + 2) / 2)
+
+
+def _wider(
+    exact: tuple[Floats, Floats],
+    search: Search,
+    ends: Ints,
+    of: Bools,
+    whole: Floats | Ints,
+    confidence: float,
+) -> tuple[Floats, Floats]:
+    """Return intervals of the first ``ends`` candidates of a kind over ``whole``, by tiles.
+
+    They are as wide as the bootstrap over tiles makes them, and at least as the exact ones.
+    """
+    rows = np.unique(np.linspace(0, len(ends) - 1, min(len(ends), _ROWS)).astype(np.int64))
+    counts = np.zeros((len(search.exposure), len(rows)))
+    first = np.searchsorted(ends[rows], np.flatnonzero(of), side="right")
+    within = first < len(rows)
+    np.add.at(counts, (search.tile[of][within], first[within]), 1)
+    bounds = ratio_over_tiles(counts.cumsum(axis=1), whole, confidence=confidence)
+    every = np.arange(len(ends))
+    low, high = (np.interp(every, rows, v) for v in bounds)
+    return np.fmin(exact[0], low), np.fmax(exact[1], high)

@@ -202,7 +202,9 @@ def tolerance_figure(
             ax.plot(x, ordered[what], dashes, color=colour, lw=2, label=name)
             ax.plot(x, ordered[f"chance_{what}"], ":", color=colour, lw=1.6)
         axes[2].plot(ordered["efficiency"], ordered["purity"], dashes + "o", ms=4, color=colour)
-    axes[0].plot([], [], ":", color="#777777", label="chance, in the colour of its list")
+    axes[0].plot(
+        [], [], ":", color="#777777", label="chance by local shifts, in the colour of its list"
+    )
     for ax, what in zip(axes[:2], ("efficiency", "purity"), strict=True):
         ax.set(xlabel=f"tolerance ({unit})", ylabel=what, ylim=(0, 1.02))
     axes[2].set(xlabel="efficiency", ylabel="purity", title="one against the other")

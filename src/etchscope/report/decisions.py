@@ -192,8 +192,8 @@ def froc(
     Parameters
     ----------
     curves : name → columns ``false_per_tile, efficiency, low, high, chance``; the rate is 0 or
-        more, the others in [0, 1], NaN for none; ``chance`` is what the same list gets turned by
-        180°, dotted.
+        more, the others in [0, 1], NaN for none; ``chance`` is what the same list gets by local
+        shifts, dotted.
     tile_cm2 : area of a tile, for a second axis in candidates per cm².
     working_point : (false_per_tile, efficiency), marked.
 
@@ -218,7 +218,7 @@ def froc(
         steps = _step_band(ax, table, least, name, colour, dashes)
         rate, chance = (steps[c].to_numpy(float) for c in ("false_per_tile", "chance"))
         ax.plot(rate, chance, ls=":", color=colour, lw=1.8, drawstyle="steps-post", zorder=1)
-    ax.plot([], [], ls=":", label="chance, in the colour of its list", **_GUIDE)
+    ax.plot([], [], ls=":", label="chance by local shifts, in the colour of its list", **_GUIDE)
     if working_point is not None:
         x, y = max(working_point[0], least), working_point[1]
         label = f"working point: {100 * y:.1f} % at {working_point[0]:.3g} a tile"

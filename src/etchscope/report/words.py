@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from etchscope.evaluate import Evaluation
+from etchscope.evaluate import Evaluation, chi2_text
 from etchscope.foil import Scan, flag_legend
 from etchscope.report.content import (
     SURFACES,
@@ -83,7 +83,9 @@ def cards(content: ReportContent, area_mm2: float | None) -> list[Card]:
             ("purity", e.purity, e.chance_purity),
         ):
             interval = f"{100 * p.low:.1f}–{100 * p.high:.1f} % at {100 * p.confidence:g} %"
-            note = f"{interval} confidence; by chance {_percent(by_chance.value)}"
+            note = f"{interval} confidence; by chance (local shifts) {_percent(by_chance.value)}"
+            if what == "purity":
+                note += f"; false finds a tile: {chi2_text(e.false_chi2_ndf)}"
             out.append(Card(_percent(p.value), what, note))
     return out
 
@@ -206,12 +208,15 @@ def evaluation_html(e: Evaluation, breakdowns: Any) -> str:
             ("purity", e.purity, e.chance_purity),
         )
     ]
-    head = ("", f"value [{100 * e.confidence:g} % interval]", "counts", "turned by 180° (chance)")
+    head = ("", f"value [{100 * e.confidence:g} % interval]", "counts", "by chance (local shifts)")
     within = f" within {', '.join(e.grouped_by)}" if e.grouped_by else ""
     parts = [
         f"<p>Matched {e.rule}, strictly closer than {e.tolerance:g} {e.unit}{within}: "
         f"{e.matching.true_pos:,} true, {e.matching.false_pos:,} false, "
-        f"{e.matching.false_neg:,} missed.</p>",
+        f"{e.matching.false_neg:,} missed. Intervals are over {e.tiles.number:,} tiles "
+        f"({e.tiles.of}); false finds a tile: {chi2_text(e.false_chi2_ndf)}, which is 1 where they "
+        "are independent. Chance is the same list shifted by 10 and 20 tolerances in eight "
+        "directions.</p>",
         table(head, rows),
     ]
     for column in breakdowns:

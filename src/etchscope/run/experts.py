@@ -1,6 +1,6 @@
 """The experts for any lights that come with the package, and how such are trained."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from importlib.resources import files
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from etchscope.ensemble import Labelled, Model, WorkingPoint, best_of_each_place, train_model
-from etchscope.evaluate import poisson_interval, proportion
+from etchscope.evaluate import proportion_over_tiles, rate_over_tiles
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, Floats
 from etchscope.learn import (
@@ -263,16 +263,17 @@ def judged_at(
     """Return the working point at so many false candidates a tile of random foils.
 
     A candidate is the best of the finds within 7 px of each other; a false one is no signal. The
-    efficiency is that of the particles whose entry is in the picture, found or not.
+    efficiency is that of the particles whose entry is in the picture, found or not. Intervals are
+    over pictures.
     """
     false: list[Floats] = []
-    best: list[float] = []
-    tiles = 0.0
+    best: list[Floats] = []
+    tiles: list[float] = []
     for place in range(len(lessons)):
         lesson = lessons[place]
         at_scale = _planes_at(lesson, LightDraw(LIGHTING, False, 1.0, 0.0), 0)
         finds = search(lesson, at_scale(1.0))
-        tiles += lesson.area_mm2 / REFERENCE_TILE_MM2
+        tiles.append(lesson.area_mm2 / REFERENCE_TILE_MM2)
         score, is_hip = np.empty(0), np.empty(0, bool)
         if len(finds.x_px):
             which = np.arange(len(finds.x_px))
@@ -283,13 +284,15 @@ def judged_at(
             is_hip = (told == "hip") | (told == "")
             at = np.column_stack([finds.x_px, finds.y_px])
             false.append(score[best_of_each_place(at, score) & ~is_hip])
-        best += _best_of_particles(lesson, finds, score, is_hip)
+        else:
+            false.append(np.empty(0))
+        best.append(np.array(_best_of_particles(lesson, finds, score, is_hip)))
         progress("Judging", 1, len(lessons))
     ranked = np.sort(np.concatenate([*false, np.empty(0)]))[::-1]
-    allowed = int(false_per_tile * tiles + 1e-9)
+    allowed = int(false_per_tile * sum(tiles) + 1e-9)
     above = np.nextafter(ranked[allowed], np.inf) if allowed < len(ranked) else _LOWEST
     threshold = float(above)
-    return _point(threshold, ranked, np.array(best), tiles, len(lessons), false_per_tile)
+    return _point(threshold, false, best, np.array(tiles), false_per_tile)
 
 
 def _best_of_particles(lesson: Lesson, finds: Finds, score: Floats, is_hip: Bools) -> list[float]:
@@ -308,23 +311,25 @@ def _best_of_particles(lesson: Lesson, finds: Finds, score: Floats, is_hip: Bool
 
 def _point(
     threshold: float,
-    false: Floats,
-    best: Floats,
-    tiles: float,
-    pictures: int,
+    false: Sequence[Floats],
+    best: Sequence[Floats],
+    tiles: Floats,
     false_per_tile: float,
 ) -> WorkingPoint:
-    passed = int((false >= threshold).sum())
-    low, high = poisson_interval(passed)
-    per_tile = (passed / tiles, low / tiles, high / tiles)
+    """Return the working point, from scores and areas of each picture."""
+    passed, found = (
+        np.array([int((v >= threshold).sum()) for v in values]) for values in (false, best)
+    )
+    particles = np.array([len(v) for v in best])
+    per_tile = rate_over_tiles(passed, tiles)
     per_cm2 = tuple(v * 100 / REFERENCE_TILE_MM2 for v in per_tile)
-    found = proportion(int((best >= threshold).sum()), len(best))
+    p = proportion_over_tiles(found, particles)
     return WorkingPoint(
         threshold,
         f"{false_per_tile:g} false candidates a tile of random foils",
-        f"{pictures} random foils not learnt from, {tiles:.1f} tiles of {REFERENCE_TILE_MM2:.2f} "
-        f"mm² with {len(best)} pairs",
-        (found.value, found.low, found.high),
+        f"{len(tiles)} random foils not learnt from, {tiles.sum():.1f} tiles of "
+        f"{REFERENCE_TILE_MM2:.2f} mm² with {particles.sum()} pairs",
+        (p.value, p.low, p.high),
         per_tile,
         per_cm2,  # type: ignore[arg-type]
     )

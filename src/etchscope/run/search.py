@@ -1,20 +1,22 @@
 """How a scored run does on a foil whose signal is known."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from etchscope.ensemble import WorkingPoint, candidate_table, places_px
-from etchscope.evaluate import (
-    Search,
-    match_particles,
-    poisson_interval,
-    tile_centre,
-    turn_180,
+from etchscope.evaluate import Search, in_box, local_shifts, match_particles
+from etchscope.foil import (
+    BadInput,
+    Scan,
+    foil_frame,
+    foil_to_tile,
+    in_polygon,
+    parent,
+    tile_to_foil,
 )
-from etchscope.foil import BadInput, Scan, foil_frame, in_polygon, parent, tile_to_foil
 from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.store import Store
 
@@ -138,18 +140,28 @@ def search_of_run(
     if not here.any():
         raise BadInput(where, f"some of class {signal} where run {run} searched", "none")
     area = area_cm2(scan, tiles, region)
-    openings = places_px(true.table[here], scale)
-    number = true.number[here]
-    is_true, which = match_particles(openings, number, places_px(candidates, scale), tolerance_px)
-    turned = places_px(_turned(candidates, scan), scale)
-    by_chance, _ = match_particles(openings, number, turned, tolerance_px)
+    count = len(tiles) if region is None else max(1, round(area / area_cm2(scan, tiles[:1])))
+    true = _Particles(true.table[here].reset_index(drop=True), true.number[here])
+    at = places_px(true.table, scale)
+
+    def matched(some: pd.DataFrame) -> tuple[Bools, Ints]:
+        return match_particles(at, true.number, places_px(some, scale), tolerance_px)
+
+    def searched(some: pd.DataFrame) -> Bools:
+        return _in_tile(some, scan) & _on_tiles(some, scan, tiles, region, on_foil=on_foil)
+
+    is_true, which = matched(candidates)
+    tile = _codes(candidates["tile"], tiles)
     found = Search(
         candidates["score"].to_numpy(np.float64),
         is_true,
-        by_chance,
-        len(np.unique(number)),
-        len(tiles) if region is None else max(1, round(area / area_cm2(scan, tiles[:1]))),
+        _by_chance(candidates, scan, tolerance_px, matched, searched),
+        len(np.unique(true.number)),
+        count,
         area,
+        tile,
+        _tile_of_particles(true, tiles, scan, pd.Series(tile[is_true], index=which[is_true])),
+        _exposure(scan, tiles, region, count),
     )
     return found, candidates.assign(is_true=is_true, particle=which)
 
@@ -190,11 +202,73 @@ def _on_tiles(
     return np.asarray(here & in_polygon(x_mm, y_mm, region))
 
 
-def _turned(candidates: pd.DataFrame, scan: Scan) -> pd.DataFrame:
-    """Return the candidates turned by 180° within their tiles."""
-    at = turn_180(candidates[["x_px", "y_px"]], tile_centre(scan.image_size))
+def _shifted(candidates: pd.DataFrame, shift_px: Floats, scan: Scan) -> pd.DataFrame:
+    """Return the candidates shifted within their tiles."""
+    at = candidates[list(_PX)].to_numpy(np.float64) + shift_px
     x_mm, y_mm = tile_to_foil(candidates["tile"].to_numpy(np.int64), at[:, 0], at[:, 1], scan)
     return candidates.assign(x_px=at[:, 0], y_px=at[:, 1], x_mm=x_mm, y_mm=y_mm)
+
+
+def _in_tile(candidates: pd.DataFrame, scan: Scan) -> Bools:
+    height, width = scan.image_size
+    inside = in_box((-0.5, -0.5), (width - 0.5, height - 0.5))
+    return inside(candidates[list(_PX)].to_numpy(np.float64))
+
+
+def _by_chance(
+    candidates: pd.DataFrame,
+    scan: Scan,
+    tolerance_px: float,
+    matched: Callable[[pd.DataFrame], tuple[Bools, Ints]],
+    searched: Callable[[pd.DataFrame], Bools],
+) -> Floats:
+    """Return the share of the local shifts in which each candidate is true, (n,).
+
+    A shift counts where the candidate stays where was searched; where none does, as in a small
+    region, the share is that of the others.
+    """
+    hits, counted = np.zeros(len(candidates)), np.zeros(len(candidates))
+    for shift in local_shifts(tolerance_px):
+        moved = _shifted(candidates, shift, scan)
+        counts = searched(moved)
+        hits += matched(moved)[0] & counts
+        counted += counts
+    mean = np.full(len(hits), hits.sum() / max(counted.sum(), 1))
+    return np.asarray(np.divide(hits, counted, where=counted > 0, out=mean))
+
+
+def _exposure(scan: Scan, tiles: list[int], region: Floats | None, count: int) -> Floats:
+    """Return how much of each tile was searched, together ``count``, and 0 for what is on none."""
+    own = np.ones(len(tiles))
+    if region is not None:
+        own = np.array([area_cm2(scan, [n], region) for n in tiles])
+    return np.asarray(np.append(own * count / own.sum(), 0.0))
+
+
+def _codes(tile: "pd.Series[int]", tiles: list[int]) -> Ints:
+    """Return the place of each tile in a list, its length for what is on none of them."""
+    place = {number: k for k, number in enumerate(tiles)}
+    return np.asarray(tile.map(place).fillna(len(tiles)), np.int64)
+
+
+def _tile_of_particles(
+    true: _Particles, tiles: list[int], scan: Scan, found: "pd.Series[int]"
+) -> Ints:
+    """Return the place in a list of the tile of each particle, as ``_codes``.
+
+    Parameters
+    ----------
+    found : number of a particle that has a candidate → the place of the candidate's tile, which
+        of several that show the particle is the one that counts.
+    """
+    if "tile" in true.table.columns:
+        tile = true.table["tile"]
+    else:
+        x_mm, y_mm = (true.table[c].to_numpy(np.float64) for c in ("x_mm", "y_mm"))
+        tile = foil_to_tile(x_mm, y_mm, scan)["tile"]
+    first = pd.Series(_codes(tile, tiles), index=true.number).groupby(level=0).first()
+    first[found.index] = found
+    return np.asarray(first, np.int64)
 
 
 def measured_working_point(
@@ -212,20 +286,18 @@ def measured_working_point(
     """
     threshold = search.threshold_for(efficiency=efficiency, false_per_tile=false_per_tile)
     p = search.efficiency(threshold)
-    false = search.false(threshold)
-    low, high = poisson_interval(false)
     chosen = (
         f"efficiency {efficiency:g}"
         if efficiency is not None
         else f"{false_per_tile:g} false candidates a tile"
     )
-    per_tile = tuple(v / search.tiles for v in (false, low, high))
-    per_cm2 = tuple(v / search.area_cm2 for v in (false, low, high))
+    value, low, high = search.false_per_tile(threshold)
+    tiles_per_cm2 = search.tiles / search.area_cm2
     return WorkingPoint(
         threshold,
         chosen,
         measured_on,
         (p.value, p.low, p.high),
-        (per_tile[0], per_tile[1], per_tile[2]),
-        (per_cm2[0], per_cm2[1], per_cm2[2]),
+        (value, low, high),
+        (value * tiles_per_cm2, low * tiles_per_cm2, high * tiles_per_cm2),
     )
