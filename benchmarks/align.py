@@ -19,12 +19,12 @@ from etchscope.align import HOLE_MM, TOLERANCE_MM, align_stack, register
 from etchscope.evaluate import (
     Accidental,
     accidental_matches,
+    chance_matches,
     evaluate,
     match_nearest,
     match_one_to_one,
     poisson_interval,
     proportion,
-    shifted_matches,
 )
 from etchscope.foil import BadInput, PitList, Similarity, foil_to_tile, merge_copies
 from etchscope.ingest import read_pit_list
@@ -211,7 +211,7 @@ def trials(count: int) -> None:
 
 
 def accidental() -> None:
-    print("\nAccidental matches at 12 px: expected, and counted with the other list 1 mm away")
+    print("\nAccidental matches at 12 px: expected, and counted with the other list shifted nearby")
     with tempfile.TemporaryDirectory() as folder:
         stack = align_stack([pit_list(s, Path(folder)) for s in SCANS])
     c1 = stack.members[0].surface.xy_mm
@@ -219,14 +219,14 @@ def accidental() -> None:
     for member in stack.members[1:]:
         other = member.surface.xy_mm
         for rule in ("nearest", "one-to-one"):
-            counted = shifted_matches(c1, other, TOLERANCE_MM, 1.0, rule=rule)
+            counted = chance_matches(c1, other, TOLERANCE_MM, rule=rule).truth.sum()
             local: Accidental = accidental_matches(c1, other, TOLERANCE_MM, rule=rule)
             uniform = len(c1) * -np.expm1(-len(other) / area * np.pi * TOLERANCE_MM**2)
-            low, high = (v / 8 for v in poisson_interval(int(counted.sum())))
+            low, high = (v / 16 for v in poisson_interval(round(16 * counted)))
             agree = "agrees" if low <= local.expected <= high else "DISAGREES"
             print(
-                f"c1–{member.source.name}, {rule}: counted {counted.tolist()}, mean "
-                f"{counted.mean():.1f} [{low:.1f}, {high:.1f}]; local densities expect {local}: "
+                f"c1–{member.source.name}, {rule}: counted in the mean of 16 shifts "
+                f"{counted:.1f} [{low:.1f}, {high:.1f}]; local densities expect {local}: "
                 f"{agree}; a uniform one expects {uniform:.1f}"
             )
 

@@ -68,8 +68,22 @@ def pooled(several: Sequence[Search]) -> Search:
         np.concatenate([getattr(s, name) for s in several])[order]
         for name in ("is_true", "by_chance")
     )
-    numbers = (sum(s.particles for s in several), sum(s.tiles for s in several))
-    return Search(values[order], is_true, chance, *numbers, sum(s.area_cm2 for s in several))
+    before = np.cumsum([0, *(len(s.exposure) for s in several)])
+    tile, particle_tile = (
+        np.concatenate([getattr(s, name) + n for s, n in zip(several, before, strict=False)])
+        for name in ("tile", "particle_tile")
+    )
+    return Search(
+        values[order],
+        is_true,
+        chance,
+        sum(s.particles for s in several),
+        sum(s.tiles for s in several),
+        sum(s.area_cm2 for s in several),
+        tile[order],
+        particle_tile,
+        np.concatenate([s.exposure for s in several]),
+    )
 
 
 def searches(
@@ -81,8 +95,8 @@ def searches(
     try:
         said, _ = search_of_run(store, run, truth, signal="hip")
     except BadInput:  # valid nowhere
-        none = np.zeros(0, bool)
-        said = replace(everywhere, score=np.zeros(0), is_true=none, by_chance=none)
+        none = {"score": np.zeros(0), "is_true": np.zeros(0, bool), "by_chance": np.zeros(0)}
+        said = replace(everywhere, **none, tile=np.zeros(0, np.int64))
     return everywhere, said
 
 

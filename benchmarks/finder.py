@@ -2,11 +2,12 @@
 
     python benchmarks/finder.py --tiles 40 --finders learned classical
 
-Recall by radius and depth, precision with an interval over tiles (bootstrap), errors of centre and
-radius, how often an error lies within one stated σ (68 % if σ is right), density found over true,
-and pairs with p ≤ 0.01 beside what chance expects. An opening counts from 3 px of radius and half a
-pixel of depth on; smaller ones count neither for nor against, nor do finds that call themselves
-smaller. Matched within 6 px, one to one; chance is the same list turned by 180° within each tile.
+Recall by radius and depth, precision with an interval over tiles (bootstrap), χ²/ndf of false finds
+a tile, errors of centre and radius, how often an error lies within one stated σ (68 % if σ is
+right), density found over true, and pairs with p ≤ 0.01 beside what chance expects. An opening
+counts from 3 px of radius and half a pixel of depth on; smaller ones count neither for nor against,
+nor do finds that call themselves smaller. Matched within 6 px, one to one; chance is the same list
+shifted by 60 and 120 px within each tile.
 """
 
 import argparse
@@ -18,7 +19,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from etchscope.evaluate import match_one_to_one
+from etchscope.evaluate import (
+    chance_matches,
+    chi2_text,
+    in_box,
+    match_one_to_one,
+    overdispersion,
+    proportion_over_tiles,
+)
 from etchscope.foil import Foil
 from etchscope.preselect import FindSettings
 from etchscope.run import find
@@ -66,25 +74,16 @@ def matched(truth: pd.DataFrame, found: pd.DataFrame, foil: SimulatedScan) -> di
     spare = match_one_to_one(places[~counts], at[rest], TOLERANCE_PX)
     false = np.setdiff1d(rest, rest[spare.found_index])
     ok = inside(found)[false] & (found["radius_px"].to_numpy()[false] >= LEAST_PX)
-    turned = np.array([width - 1, height - 1]) - at
-    chance = len(match_one_to_one(places[counts], turned, TOLERANCE_PX).truth_index)
+    tile = in_box((-0.5, -0.5), (width - 0.5, height - 0.5))
+    chance = chance_matches(places[counts], at, TOLERANCE_PX, rule="one-to-one", inside=tile)
     return {
         "truth": truth[counts].assign(depth_px=depth[counts]).reset_index(drop=True),
         "i": hit.truth_index,
         "j": hit.found_index,
         "found": found.reset_index(drop=True),
         "false": int(ok.sum()),
-        "chance": chance,
+        "chance": float(chance.truth.sum()),
     }
-
-
-def interval(good: np.ndarray, whole: np.ndarray) -> str:
-    """Return a ratio of sums over tiles with its bootstrapped 95 % interval."""
-    rng = np.random.default_rng(0)
-    picks = rng.integers(0, len(good), (2000, len(good)))
-    drawn = good[picks].sum(1) / np.maximum(whole[picks].sum(1), 1e-9)
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return f"{good.sum() / max(whole.sum(), 1e-9):.3f} [{low:.3f}, {high:.3f}]"
 
 
 def coverage(error: np.ndarray, sigma: np.ndarray) -> str:
@@ -118,8 +117,9 @@ def told(foil: SimulatedScan, pits: pd.DataFrame, density: float, name: str) -> 
     everything = pd.concat([t["truth"] for t in tiles], ignore_index=True)
     chance = sum(t["chance"] for t in tiles) / max(truths.sum(), 1)
     print(
-        f"{name:10s} {density:6g}  recall {interval(hits, truths)}  precision "
-        f"{interval(hits, hits + false)}  chance of recall {chance:.3f}  n {truths.sum()}"
+        f"{name:10s} {density:6g}  recall {proportion_over_tiles(hits, truths)}  precision "
+        f"{proportion_over_tiles(hits, hits + false)}, {chi2_text(overdispersion(false))}  "
+        f"chance of recall {chance:.3f}  n {truths.sum()}"
     )
     for column, bins in (("radius_px", RADII), ("depth_px", DEPTHS)):
         parts = []

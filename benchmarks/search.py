@@ -5,9 +5,9 @@
 Three kinds of foil, each with a seed of its own: a model is trained on some labelled finds of a few
 tiles; on other foils, one a density, the score is frozen above which there are 1 and 0.1 false
 candidates a tile; on yet other foils, looked at once, both are measured. A candidate within 6 px of
-an opening of a true particle is true, a second one of the same particle is false. Intervals are
-95 %; chance is what the same candidates get turned by 180° within their tiles; the response `hip`
-of the pre-selection, which knows no labels, is ranked and cut in the same way for comparison.
+an opening of a true particle is true, a second one of the same particle is false. Intervals are 95
+%, over tiles; chance is what the same candidates get by local shifts; the response `hip` of the
+pre-selection, which knows no labels, is ranked and cut in the same way for comparison.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from etchscope.ensemble import Model, candidate_table, places_px
 from etchscope.evaluate import (
     Search,
     calibration_table,
+    chi2_text,
     evaluate,
     expected_calibration_error,
     free_response,
@@ -168,9 +169,14 @@ def ranked_by(
         places_px(ranked, size),
         TOLERANCE_PX,
     )
-    nothing = np.zeros(len(is_true), bool)
-    values = ranked["score"].to_numpy(np.float64)
-    return replace(search, score=values, is_true=is_true, by_chance=nothing)
+    place = {tile.number: k for k, tile in enumerate(scan.scan.tiles)}
+    return replace(
+        search,
+        score=ranked["score"].to_numpy(np.float64),
+        is_true=is_true,
+        by_chance=np.zeros(len(is_true)),
+        tile=ranked["tile"].map(place).to_numpy(np.int64),
+    )
 
 
 def working_points(frozen: Search, test: Search) -> None:
@@ -180,7 +186,8 @@ def working_points(frozen: Search, test: Search) -> None:
         print(
             f"  at {allowed:g} false a tile (score {threshold:.2f}): efficiency "
             f"{test.efficiency(threshold)}, chance {test.chance(threshold)}; purity "
-            f"{test.purity(threshold)}; {test.false(threshold) / test.tiles:.3f} false a tile"
+            f"{test.purity(threshold)}; {test.false(threshold) / test.tiles:.3f} false a tile, "
+            f"{chi2_text(test.false_chi2_ndf(threshold))}"
         )
 
 

@@ -41,19 +41,25 @@ def test_evaluate_prints_json(tables, capsys):
     assert told["by"]["rows"][0]["agree"] is None
 
 
-def test_evaluate_turns_the_list_within_the_stated_tile(tables, tmp_path, capsys):
-    (tmp_path / "truth.csv").write_text("tile,x_px,y_px\n1,627,469\n")
+def test_evaluate_shifts_the_list_within_the_stated_tile(tables, tmp_path, capsys):
+    (tmp_path / "truth.csv").write_text("tile,x_px,y_px\n1,72,10\n2,500,400\n")
     run(*tables, "--tolerance-px", "6", "--image-size", "480", "640", "--json")
     told = json.loads(capsys.readouterr().out)
-    assert (told["true_pos"], told["chance"]["true_pos"]) == (0, 1)
+    # Of sixteen shifts eight come from within the tile and count.
+    assert (told["true_pos"], told["chance"]["true_pos"]) == (0, pytest.approx(1 / 8))
+    assert told["chance"]["method"].startswith("local shifts of 10 and 20 tolerances")
+    assert told["tiles"] == {"number": 2, "of": "tile", "false_chi2_ndf": pytest.approx(1 / 3)}
 
 
 def test_evaluate_prints_a_table(tables, capsys):
     run(*tables, "--tolerance-px", "6", "--by", "surface")
     out = capsys.readouterr().out
     assert "one-to-one, closer than 6 px, within tile" in out
-    assert re.search(r"efficiency.*66\.7 % \[9\.4, 99\.2\].*2 of 3", out)
-    assert "2 found, 1 missed, 1 false" in out
+    assert re.search(r"efficiency.*66\.7 % \[9\.4, 100\.0\].*2 of 3", out)
+    assert "by chance (local shifts)" in out
+    told = " ".join(out.split())
+    assert "2 found, 1 missed, 1 false" in told
+    assert "over 2 tiles (tile), false finds a tile: χ²/ndf 1" in told
     assert re.search(r"bottom.*0\.000", out)
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 from etchscope.cli.app import main
 from etchscope.cli.model import app
 from etchscope.ensemble import Model
+from etchscope.evaluate import chi2_text
 from etchscope.report.style import SERIES_COLOURS
 from etchscope.run import find
 from etchscope.run.score import score
@@ -214,11 +215,13 @@ def test_a_working_point_by_false_candidates(scored, truth, capsys):
     value, low, high = (100 * v for v in point["efficiency"])
     assert lines[0] == f"score {point['threshold']:.3f} (0.5 false candidates a tile)"
     assert lines[1] == f"efficiency {value:.1f} % [{low:.1f}, {high:.1f}]"
-    assert lines[2].startswith("by chance (turned by 180°) ")
+    assert lines[2].startswith("by chance (local shifts) ")
     assert lines[2].endswith(f"purity {search.purity(point['threshold'])}")
     told = point["false_per_tile"]
     assert lines[3] == (f"false candidates a tile: {told[0]:.3g} [{told[1]:.3g}, {told[2]:.3g}]")
     assert lines[4].startswith("false candidates a cm²: ")
+    gathered = chi2_text(search.false_chi2_ndf(point["threshold"]))
+    assert lines[5] == f"intervals over tiles; false candidates a tile: {gathered}"
 
 
 def test_a_working_point_changes_nothing_else_and_selects_anew(scored, truth, capsys):
@@ -227,6 +230,7 @@ def test_a_working_point_changes_nothing_else_and_selects_anew(scored, truth, ca
     assert run(*words, "--efficiency", "0.5", "--tolerance-px", "5", "--json") == 0
     told = json.loads(capsys.readouterr().out)
     after = scored.load_model("first")
+    assert told.pop("false_chi2_ndf") >= 0
     assert after[1]["working_point"] == told
     assert {k: v for k, v in after[1].items() if k != "working_point"} == {
         k: v for k, v in card.items() if k != "working_point"

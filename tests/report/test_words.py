@@ -39,10 +39,13 @@ def test_efficiency_stands_beside_chance(make):
     e = evaluate(pits, pits, rule="one-to-one", tolerance_px=1, image_size=(48, 64))
     told = _told(make(pits=pits, evaluation=e), None)
     assert told["efficiency"][0] == "100.0 %"
-    assert "by chance" in told["efficiency"][1]
+    assert "by chance (local shifts)" in told["efficiency"][1]
+    assert told["purity"][1].endswith("false finds a tile: χ²/ndf undefined")  # no false find
     assert "scale unknown" in told["scanned"][1]
     html = evaluation_html(e, ["surface"])
     assert "120 of 120" in html
+    assert "Intervals are over 6 tiles (tile); false finds a tile: χ²/ndf undefined" in html
+    assert "shifted by 10 and 20 tolerances in eight directions" in html
     assert "<h3>By surface</h3>" in html
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -138,14 +140,63 @@ def test_only_the_signal_counts_with_its_subclasses(scored):
     assert (search.particles, search.is_true.tolist()) == (1, [True, False, False, False])
 
 
-def test_chance_is_the_same_list_turned_by_180_degrees(scored):
-    # (x, y) goes to (639 − x, 479 − y) within its tile.
+def test_chance_is_the_same_list_shifted_within_its_tiles(scored):
+    # By 60 and 120 px in eight directions, of which the first stays in its tile in 13.
     store = scored(rows=[(1, 100, 100), (2, 300, 200)], scores=[2.0, 1.0])
-    truth = truth_of(rows=[(1, 539, 379), (2, 300, 200), (1, 339, 279)])
+    truth = truth_of(rows=[(1, 160, 100), (2, 300, 200), (1, 100, 220)])
     search, _ = searched(store, truth)
     assert search.is_true.tolist() == [False, True]
-    assert search.by_chance.tolist() == [True, False]
-    assert str(search.chance(0.0)).startswith("33.3")
+    assert search.by_chance.tolist() == pytest.approx([2 / 14, 0])
+    assert search.chance(0.0).value == pytest.approx(2 / 14 / 3)
+    closer, _ = searched(store, truth, tolerance_px=4.0)
+    assert closer.by_chance.tolist() == [0, 0]
+
+
+def test_chance_counts_shifts_within_the_region_only(scored):
+    left_half = [[-3.2, -9.0], [0.0, -9.0], [0.0, 9.0], [-3.2, 9.0]]
+    store = scored(
+        record={"tiles": [1], "region_mm": left_half}, rows=[(1, 310, 240)], scores=[2.0]
+    )
+    search, _ = searched(store, truth_of(rows=[(1, 250, 240)]))
+    # Of 16 shifts the 6 to the right leave it.
+    assert search.by_chance.tolist() == pytest.approx([1 / 10])
+    small = [[-0.2, -0.2], [0.2, -0.2], [0.2, 0.2], [-0.2, 0.2]]
+    record = store.run_record("run-1") | {"region_mm": small}
+    store.commit_run("run-2", NAME, store.read_pits("run-1"), record)
+    search, _ = search_of_run(store, "run-2", truth_of(rows=[(1, 311, 240)]), signal="hip")
+    assert search.by_chance.tolist() == [0]
+
+
+def test_candidates_and_particles_know_their_tile(scored):
+    store = scored()
+    rows = [(1, 101, 101), (2, 302, 200), (2, 10, 10)]
+    by_tile, _ = searched(store, truth_of(rows=rows))
+    assert by_tile.tile.tolist() == [0, 0, 1, 1]
+    assert by_tile.particle_tile.tolist() == [0, 1, 1]
+    assert by_tile.exposure[:2].tolist() == [1, 1]
+    on_foil, _ = searched(store, truth_of(rows=rows)[["x_mm", "y_mm", "class"]])
+    assert on_foil.particle_tile.tolist() == [0, 1, 1]
+    beyond = truth_of(rows=rows).assign(x_mm=[-1.0, 99.0, 99.0])[["x_mm", "y_mm", "class"]]
+    lost, _ = searched(store, beyond)
+    assert (lost.particles, lost.particle_tile[1:].tolist()) == (3, [2, 2])
+    assert lost.exposure.tolist() == [1, 1, 0]
+    assert lost.efficiency(0).trials == 3
+
+
+def test_a_particle_in_an_overlap_has_the_tile_of_its_candidate(scored):
+    scan = scan_of(((0.0, 0.0), (6.0, 0.0)))
+    store = scored(scan, rows=[(1, 620, 100)], scores=[2.0])
+    search, _ = searched(store, truth_of(scan, rows=[(2, 20, 100), (2, 300, 300)]))
+    assert search.is_true.tolist() == [True]
+    assert search.particle_tile.tolist() == [0, 1]
+
+
+def test_a_tile_that_a_region_cuts_counts_for_its_part(scored):
+    region = [[-3.2, -9.0], [7.0, -9.0], [7.0, 9.0], [-3.2, 9.0]]  # half of the second tile
+    store = scored(record={"region_mm": region}, rows=CANDIDATES[:1], scores=SCORES[:1])
+    search, _ = searched(store, truth_of(rows=[(1, 101, 101)]))
+    assert search.exposure[0] / search.exposure[1] == pytest.approx(2, rel=0.06)
+    assert search.exposure.sum() == search.tiles
     unscaled = scan_of(((None, None),) * 2, pixel_size_um=None)
     assert np.isnan(area_cm2(unscaled, [1, 2]))
 
@@ -154,9 +205,9 @@ def test_without_a_scale_places_are_in_their_tile(scored):
     tiles = tuple(Tile(number=n) for n in (1, 2))
     scan = scan_of(pixel_size_um=None, tiles=tiles)
     store = scored(scan, rows=[(1, 100, 100), (2, 100, 100)], scores=[2.0, 1.0])
-    search, _ = searched(store, truth_of(scan, rows=[(2, 101, 100), (1, 539, 379)]))
+    search, _ = searched(store, truth_of(scan, rows=[(2, 101, 100), (1, 160, 100)]))
     assert search.is_true.tolist() == [False, True]
-    assert search.by_chance.tolist() == [True, False]
+    assert search.by_chance.tolist() == pytest.approx([1 / 14, 0])
     assert np.isnan(search.area_cm2)
     told = measured_working_point(search, efficiency=0.5, measured_on="it")
     assert np.isnan(told.false_per_cm2).all()
@@ -297,10 +348,14 @@ def test_a_scan_of_which_nothing_is_valid(scored):
 
 @pytest.fixture
 def ten():
-    """Ten particles on four tiles of 2 cm² together: every second candidate is true."""
+    """Ten particles on four tiles of 2 cm² together: every second candidate is true.
+
+    Each tile has a true one and a false one in turn.
+    """
     score = np.arange(16.0, 0, -1)
     is_true = np.arange(16) % 2 == 0
-    return Search(score, is_true, np.zeros(16, bool), 10, 4, 2.0)
+    tile, particle_tile = np.arange(16) // 2 % 4, np.arange(10) % 4
+    return Search(score, is_true, np.zeros(16), 10, 4, 2.0, tile, particle_tile, np.ones(4))
 
 
 def test_a_working_point_by_efficiency(ten):
@@ -308,7 +363,8 @@ def test_a_working_point_by_efficiency(ten):
     assert point.threshold == 8  # 16, 14, 12, 10, 8 are five of ten
     assert (point.chosen_by, point.measured_on) == ("efficiency 0.5", "a foil")
     p = proportion(5, 10)
-    assert point.efficiency == (p.value, p.low, p.high)
+    assert point.efficiency[0] == p.value
+    assert point.efficiency[1] <= p.low < p.high <= point.efficiency[2]
     low, high = poisson_interval(4)
     assert point.false_per_tile == pytest.approx((4 / 4, low / 4, high / 4))
     assert point.false_per_cm2 == pytest.approx((4 / 2, low / 2, high / 2))
@@ -321,8 +377,22 @@ def test_a_working_point_by_false_candidates(ten):
     assert point.chosen_by == "0.75 false candidates a tile"
     assert point.efficiency[0] == 0.4
     low, high = poisson_interval(3)
-    assert point.false_per_tile == pytest.approx((0.75, low / 4, high / 4))
+    assert point.false_per_tile == pytest.approx((0.75, 0, high / 4))  # a tile has none
+    assert low > 0
     assert point.false_per_cm2[0] == 1.5
+
+
+def test_false_candidates_in_one_chain_have_a_wide_interval(ten):
+    """Four of one scratch: with a Poisson interval the rate was 4 ± 2, whatever their tiles."""
+    chain = replace(ten, tile=np.where(ten.is_true, ten.tile, 2), tiles=40, exposure=np.ones(40))
+    point = measured_working_point(chain, efficiency=0.5, measured_on="a foil")
+    value, low, high = point.false_per_tile
+    exact = [v / 40 for v in poisson_interval(4)]
+    assert value == 0.1
+    assert low == 0 < exact[0]
+    assert high == pytest.approx(3 * 4 / 40)  # the scratch's tile drawn thrice
+    assert high > exact[1]
+    assert chain.false_chi2_ndf(point.threshold) == pytest.approx(4)
 
 
 def test_no_false_candidate_has_an_upper_limit(ten):
