@@ -23,7 +23,7 @@ def with_one_spot(rng, number, spot=(8.0, 8.0), share=0.8, size=2.5):
 
 @pytest.mark.parametrize("rule", ["one-to-one", "nearest"])
 def test_unrelated_lists_with_one_hot_spot_agree_as_often_as_chance_says(rule):
-    """Turned by 180° as a whole, the second list said 1 % where over half agree."""
+    """Turned by 180° as a whole, the second list said 3 % where half agree."""
     rng = np.random.default_rng(1)
     one, other = with_one_spot(rng, 12000), with_one_spot(rng, 12000)
     matcher = match_one_to_one if rule == "one-to-one" else match_nearest

@@ -140,6 +140,7 @@ def test_a_froc_has_its_chance_level_and_working_point():
     assert line.get_ydata() == pytest.approx([0.3, 0.7, 0.9])
     assert chance.get_ydata() == pytest.approx([0, 0.01, 0.1])
     assert chance.get_linestyle() == ":"
+    assert "chance by local shifts, in the colour of its list" in _labels(figure)
     assert (point.get_xdata()[0], point.get_ydata()[0]) == (0.5, 0.7)
     assert "working point: 70.0 % at 0.5 a tile" in _labels(figure)
     (second,) = ax.child_axes

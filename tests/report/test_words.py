@@ -120,3 +120,16 @@ def test_pairs_split_from_one_find_do_not_count_beside_chance(make):
     good = int((known[pits["surface"] == "top"] <= 0.01).sum())
     assert told.startswith(f"{good} pair")
     assert f"would make {0.01 * left:.2g} at most" in told
+
+
+def test_a_find_split_in_two_makes_no_excess(make):
+    """A foil whose only pairs are such has none with p ≤ 0.01, and chance makes none of them."""
+    pits = make().pits.assign(pair_p=np.nan)
+    told = pair_title(pits)
+    assert told == "0 pairs have p ≤ 0.01, where unrelated pits would make 0 at most"
+    note = _told(make(pits=pits), 200.0)["in–out pairs"][1]
+    assert note == "0 with p ≤ 0.01; unrelated pits would make 0 at most"
+    single = pits["partner"].isna() | (pits["pit"] % 2 == 0)
+    partner = pits["partner"].where(~(single | pits["partner"].isin(pits.loc[single, "pit"])))
+    alone = int((partner.isna() & (pits["surface"] == "top")).sum())
+    assert f"would make {0.01 * alone:.2g} at most" in pair_title(pits.assign(partner=partner))

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
 from etchscope.evaluate.compare import Evaluation
-from etchscope.evaluate.intervals import Proportion, proportion
+from etchscope.evaluate.intervals import Proportion
+from etchscope.evaluate.tiles import proportion_over_tiles
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools
 
@@ -18,6 +20,7 @@ __all__ = ["MethodComparison", "compare_methods"]
 class MethodComparison:
     """Truths by who found them.
 
+    ``either``: the efficiency of both together, with its interval over tiles.
     ``p_value``: that two equally good searches differ so much (McNemar's exact test, Q. McNemar,
     Psychometrika 12 (1947) 153, on the truths that only one of them found).
     """
@@ -25,7 +28,7 @@ class MethodComparison:
     first_hit: Bools
     second_hit: Bools
     p_value: float
-    confidence: float
+    either: Proportion
 
     @property
     def counts(self) -> dict[str, int]:
@@ -37,12 +40,6 @@ class MethodComparison:
             "only_second": int((~a & b).sum()),
             "neither": int((~a & ~b).sum()),
         }
-
-    @property
-    def either(self) -> Proportion:
-        """The efficiency of both together."""
-        hits = int((self.first_hit | self.second_hit).sum())
-        return proportion(hits, len(self.first_hit), confidence=self.confidence)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures for JSON."""
@@ -77,4 +74,7 @@ def compare_methods(first: Evaluation, second: Evaluation) -> MethodComparison:
     alone, other_alone = int((a & ~b).sum()), int((~a & b).sum())
     both = alone + other_alone
     p = float(binomtest(alone, both, 0.5).pvalue) if both else 1.0
-    return MethodComparison(a, b, p, first.confidence)
+    tiles, every = first.tiles, np.ones(len(a), bool)
+    hits = tiles.truths(a | b), tiles.truths(every)
+    either = proportion_over_tiles(*hits, confidence=first.confidence)
+    return MethodComparison(a, b, p, either)
