@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 __all__ = ["FINDER_VERSION", "MAPS", "SURFACES", "VALUES", "map_index"]
 
-FINDER_VERSION = 3
-"""Of planes, network and maps together: weights of another version are refused."""
+FINDER_VERSION = 4
+"""Of planes, network, maps, judges and gauge together: weights of another version are refused."""
 
 SURFACES = ("top", "bottom", "unknown")
 """Whose openings a group of maps states; ``unknown`` those of either surface, for lights that

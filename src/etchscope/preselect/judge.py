@@ -80,7 +80,7 @@ def _sum_of_leaves(
 
 @dataclass(frozen=True)
 class Trees:
-    """Boosted trees as a judge: the log odds are the sum of the leaves that a find falls into.
+    """Boosted trees: what they say of a find, log odds or a value, is the sum of its leaves.
 
     Attributes
     ----------
@@ -95,7 +95,7 @@ class Trees:
     value: NDArray[np.float32]
 
     def __call__(self, features: Floats) -> Floats:
-        """Return the (n,) log odds of finds that are (n, feature)."""
+        """Return the (n,) sums of finds that are (n, feature)."""
         # In single precision, as the trees were grown.
         wide = np.ascontiguousarray(features.astype(np.float32), np.float64)
         tables = (self.feature, self.threshold, self.left, self.right, self.value)
@@ -106,14 +106,20 @@ class Trees:
         return dict(vars(self))
 
     @classmethod
-    def constant(cls, log_odds: float) -> "Trees":
-        """Return the judge that says the same of every find."""
+    def constant(cls, value: float) -> "Trees":
+        """Return trees that say the same of every find."""
         leaf, none = np.full((1, 1), -1, np.int32), np.zeros((1, 1))
-        return cls(leaf, none, leaf, leaf, np.full((1, 1), log_odds, np.float32))
+        return cls(leaf, none, leaf, leaf, np.full((1, 1), value, np.float32))
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "Trees":
+    def from_arrays(
+        cls, arrays: Mapping[str, NDArray[Any]], *, features: int = len(FEATURES)
+    ) -> "Trees":
         """Return the trees of stored tables.
+
+        Parameters
+        ----------
+        features : how many features a find has.
 
         Raises
         ------
@@ -127,7 +133,7 @@ class Trees:
         inner = trees.left >= 0
         # Each step leads on, so that every walk ends.
         onward = (trees.left > at) & (trees.right > at) & (trees.right < nodes[1])
-        known = (trees.feature >= 0) & (trees.feature < len(FEATURES)) & (trees.left < nodes[1])
+        known = (trees.feature >= 0) & (trees.feature < features) & (trees.left < nodes[1])
         if not np.isfinite(trees.value).all() or not (onward & known)[inner].all():
             raise ValueError("tables of trees that lead nowhere")
         return trees

@@ -20,6 +20,7 @@ from etchscope.imaging.lighting import Lighting
 from etchscope.imaging.normalise import Normalisation
 from etchscope.imaging.planes import Planes, compressed, harmonic_planes
 from etchscope.preselect.coverage import CELL_PX, covered_near, reach_px
+from etchscope.preselect.gauge import Gauge, measure_surroundings
 from etchscope.preselect.judge import LOWEST_HEAT, Trees, measure_finds
 from etchscope.preselect.settings import FindSettings
 
@@ -30,7 +31,9 @@ __all__ = [
     "Peaks",
     "find_openings",
     "fit_scale",
+    "look",
     "read_openings",
+    "surroundings",
 ]
 
 JUDGED = ("lamps", "beside", "alone")
@@ -71,14 +74,14 @@ class Finder:
     judges : ``JUDGED`` → how likely finds are: of a known surface, of either surface beside them,
         and of either surface without lamps.
     least_mark : heat from which a cell is dust, scratch and the like.
-    sigma : value (place, radius, ellipse, depth) → factor of the network's σ that covers 68 %.
+    gauge : what corrects the shapes that the network states, and their errors.
     digest : of the weights and these constants.
     """
 
     maps: Callable[[FloatStack], FloatStack] = field(repr=False)
     judges: Mapping[str, Trees] = field(repr=False)
     least_mark: float
-    sigma: Mapping[str, float]
+    gauge: Gauge = field(repr=False)
     digest: str
 
 
@@ -254,13 +257,36 @@ def read_openings(
     return {k: np.concatenate([known[k], either[k][keep]]) for k in known}
 
 
-def _shapes(
-    said: Peaks, finder: Finder, scale: float, image_size: tuple[int, int]
-) -> dict[str, Floats]:
+def look(
+    seen: Planes, finder: Finder, *, least: float = FindSettings().least_log_odds
+) -> tuple[Peaks, FloatStack]:
+    """Return the openings of one tile with their shapes measured, and the maps.
+
+    Parameters
+    ----------
+    seen : the tile as the network sees it.
+    least : log odds from which a find counts.
+    """
+    maps = finder.maps(seen.stacked)
+    if len(maps) != len(MAPS):
+        raise ValueError(f"a finder gives {len(MAPS)} maps, not {len(maps)}")
+    said = read_openings(maps, finder, has_lamps=bool(seen.given[0] > 0), least=least)
+    return finder.gauge.measured(said, surroundings(seen, said)), maps
+
+
+def surroundings(seen: Planes, said: Peaks) -> Floats:
+    """Return what the gauge knows of the finds of one tile, see ``GAUGE_FEATURES``."""
+    radius = np.exp(said["log_radius"].clip(-1, 5))
+    contrast = _contrast(seen, said["x"], said["y"], radius)
+    return measure_surroundings(said, contrast, seen.given)
+
+
+def _shapes(said: Peaks, scale: float, image_size: tuple[int, int]) -> dict[str, Floats]:
     """Return the shape of each opening with its errors, in the picture's pixels."""
     radius = np.exp(said["log_radius"].clip(-1, 5)) * scale
     ellipticity = np.hypot(said["e_cos"], said["e_sin"]).clip(0, 0.95)
-    sigma = {k: np.exp(said[f"s_{k}"].clip(-5, 3)) * v for k, v in finder.sigma.items()}
+    names = ("place", "radius", "ellipse", "depth")
+    sigma = {k: np.exp(said[f"s_{k}"].clip(-5, 3)) for k in names}
     depth = np.exp(said["log_depth"].clip(-3, 6)) * scale
     # An opening that the edge cuts may have its centre beyond it, where nothing was seen.
     x, y = (
@@ -282,9 +308,9 @@ def _shapes(
     }
 
 
-def _contrast(planes: Planes, shapes: dict[str, Floats]) -> Floats:
+def _contrast(planes: Planes, x_px: Floats, y_px: Floats, radius_px: Floats) -> Floats:
     """Return the mean shading of each opening's walls, or without lamps of its darkness."""
-    place = (shapes["x_px"], shapes["y_px"], shapes["radius_px"])
+    place = (x_px, y_px, radius_px)
     pictures = planes.pictures
     if planes.given[0] > 0:
         return np.asarray(_disc_means(np.hypot(pictures[1], pictures[2]), *place))
@@ -424,17 +450,16 @@ def find_openings(
     BadInput : the stack does not fit the normalisation, or is smaller than the network's field.
     """
     planes = harmonic_planes(raw, normalisation, lighting)
-    maps = finder.maps(compressed(planes, constants.scale).stacked)
-    if len(maps) != len(MAPS):
-        raise ValueError(f"a finder gives {len(MAPS)} maps, not {len(maps)}")
+    seen = compressed(planes, constants.scale)
+    said, maps = look(seen, finder, least=settings.least_log_odds)
     has_lamps = bool(planes.given[0] > 0)
-    said = read_openings(maps, finder, has_lamps=has_lamps, least=settings.least_log_odds)
     smallest = _SMALLER * settings.smallest_radius_px / constants.scale
     asked_for = np.exp(said["log_radius"]) >= smallest
     said = {k: v[asked_for] for k, v in said.items()}
     surface = said["surface"]
     image_size = (raw.shape[1], raw.shape[2])
-    shapes = _shapes(said, finder, constants.scale, image_size)
+    shapes = _shapes(said, constants.scale, image_size)
+    place = (shapes["x_px"], shapes["y_px"], shapes["radius_px"])
     limit = None
     if normalisation.limit:
         limit = (raw.max(axis=0) >= normalisation.limit).astype(np.float32)
@@ -450,7 +475,7 @@ def find_openings(
         "length_px": np.concatenate([np.full(n, np.nan), marks["length_px"]]),
         "width_px": np.concatenate([np.full(n, np.nan), marks["width_px"]]),
         "surface": np.concatenate([surface, np.full(m, "unknown")]),
-        "contrast": np.concatenate([_contrast(planes, shapes), none]),
+        "contrast": np.concatenate([_contrast(planes, *place), none]),
         "entry": np.concatenate([np.where(surface == "top", odds, np.nan), none]),
         "exit": np.concatenate([np.where(surface == "bottom", odds, np.nan), none]),
         "hip": np.concatenate([excess, none]),

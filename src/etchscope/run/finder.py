@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import logit
-from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression
 
 from etchscope.evaluate import match_one_to_one
@@ -33,14 +33,30 @@ from etchscope.learn.finder_train import (
     train_finder,
 )
 from etchscope.learn.threads import set_threads
+from etchscope.preselect.gauge import ERROR_OF, GAUGED, Gauge
 from etchscope.preselect.judge import Trees
-from etchscope.preselect.learned import JUDGED, Finder, Peaks, read_openings
+from etchscope.preselect.learned import (
+    JUDGED,
+    Finder,
+    Peaks,
+    look,
+    read_openings,
+    surroundings,
+)
 from etchscope.preselect.settings import FindSettings
 from etchscope.run.school import Mixed, draw_school
 from etchscope.store import read_model, write_model
 from etchscope.store.arrays import read_arrays, write_arrays
 
-__all__ = ["SHIPPED", "FinderPlan", "finder_of", "grown_trees", "judged_finder", "trained_finder"]
+__all__ = [
+    "SHIPPED",
+    "FinderPlan",
+    "finder_of",
+    "fitted_gauge",
+    "grown_trees",
+    "judged_finder",
+    "trained_finder",
+]
 
 SHIPPED = Path(str(files("etchscope"))) / "weights" / "finder"
 """The folder of the weights that come with the package."""
@@ -66,8 +82,12 @@ _JUDGED_PX = 512
 """Of the pictures on which finds are judged; the judges look at whole tiles."""
 _COVERED = 0.6827
 _ENOUGH = 20
-"""Fewest true finds from which errors are set."""
-_ERRORS = ("place", "radius", "ellipse", "depth")
+"""Fewest true finds from which judges are grown."""
+_GAUGE_TREES = {**_TREES, "n_estimators": 120, "learning_rate": 0.1, "max_features": 0.5}
+_GAUGED_OF_A_FOIL = 80
+"""Finds of one foil that the gauge learns from."""
+_FARTHEST = {"log_radius": 0.8, "ellipticity": 0.5, "log_depth": 2.0}
+"""Larger errors teach the gauge no more than these."""
 
 
 @lru_cache(maxsize=4)
@@ -91,14 +111,14 @@ def finder_of(folder: Path = SHIPPED) -> Finder:
     try:
         widths = [int(w) for w in card["widths"]]
         least_mark = float(card["least_mark"])
-        sigma = {k: float(card["sigma"][k]) for k in _ERRORS}
         judges = {k: Trees.from_arrays(_under(arrays, f"{k}.")) for k in JUDGED}
+        gauge = Gauge.from_arrays(_under(arrays, "gauge."))
     except (KeyError, TypeError, ValueError) as error:
-        expected = "widths, judges, least_mark and sigma of a finder"
+        expected = "widths, judges, least_mark and gauge of a finder"
         raise BadInput(where, expected, str(error)) from error
     network = FinderNetwork.from_arrays(_under(arrays, "maps."), widths, where=str(folder))
-    digest = f"{card['weights_sha256']}-{least_mark}-{sorted(sigma.items())}"
-    return Finder(network.plain(), judges, least_mark, sigma, digest)
+    digest = f"{card['weights_sha256']}-{least_mark}"
+    return Finder(network.plain(), judges, least_mark, gauge, digest)
 
 
 def _under(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
@@ -188,7 +208,6 @@ def trained_finder(
         "finder_version": FINDER_VERSION,
         "widths": list(network.widths),
         "least_mark": finder.least_mark,
-        "sigma": dict(finder.sigma),
         "information": {
             "etchscope": version("etchscope"),
             "plan": {**asdict(plan), "widths": list(plan.widths)},
@@ -199,6 +218,7 @@ def trained_finder(
     arrays = {f"maps.{k}": v for k, v in network.to_arrays().items()}
     for name, judge in finder.judges.items():
         arrays |= {f"{name}.{k}": v for k, v in judge.to_arrays().items()}
+    arrays |= {f"gauge.{k}": v for k, v in finder.gauge.to_arrays().items()}
     return write_model(output, arrays, card)
 
 
@@ -265,7 +285,7 @@ class _Seen:
     """Finds on pictures whose openings are known, and how many openings there are.
 
     ``foil``: of each find; ``features, log_odds``: of each; ``is_known``: of which the surface is
-    told. ``pulls``: (n, 5) errors over σ where true. ``weight``: of each find, that of its foil, so
+    told. ``weight``: of each find, that of its foil, so
     that those with many finds do not decide alone; ``openings``: (foil,) so weighted. ``mark,
     is_marked``: a sample of the cells. ``random``: how many of the pictures, the first, are random
     foils; the others have a user's labels.
@@ -276,7 +296,6 @@ class _Seen:
     log_odds: Floats
     is_known: Bools
     is_true: Bools
-    pulls: Floats
     weight: Floats
     openings: Floats
     mark: Floats
@@ -314,7 +333,8 @@ def _look(
         maps = finder.maps(planes_of(sample, drawn, 0).stacked)
         said = read_openings(maps, finder, has_lamps=which != "backlit")
         true, size = sample.openings, sample.raw.shape[1]
-        counts, is_true, pulls = _matched(said, true, size)
+        counts, i, _ = _matched(said, true, size)
+        is_true = np.isin(np.arange(len(counts)), i)
         told = _told(sample, true.x_px, true.y_px)
         counts &= is_true | _told(sample, said["x"], said["y"])
         n = len(counts)
@@ -326,7 +346,6 @@ def _look(
             said["log_odds"],
             said["surface"] != "unknown",
             is_true,
-            pulls,
             np.full(n, weight),
         )
         parts.append([column[counts] for column in columns])
@@ -336,7 +355,7 @@ def _look(
             cells.append(heat[place % _EVERY :: _EVERY].astype(np.float64))
         progress(1)
     marks = np.concatenate([*cells, np.empty((0, 2))])
-    foil, features, log_odds, is_known, is_true, pulls, weights = (
+    foil, features, log_odds, is_known, is_true, weights = (
         np.concatenate(columns) for columns in zip(*parts, strict=True)
     )
     return _Seen(
@@ -345,7 +364,6 @@ def _look(
         log_odds,
         is_known,
         is_true,
-        pulls,
         weights,
         np.array(openings),
         marks[:, 0],
@@ -376,11 +394,10 @@ def _inside(true: Openings, size: int) -> Bools:
     return np.asarray((x >= 0) & (x <= size - 1) & (y >= 0) & (y <= size - 1))
 
 
-def _matched(said: Peaks, true: Openings, size: int) -> tuple[Bools, Bools, Floats]:
-    """Return which finds of one picture count, which are true, and their pulls."""
+def _matched(said: Peaks, true: Openings, size: int) -> tuple[Bools, Ints, Ints]:
+    """Return which finds of one picture count, which of them are true, and the opening of each."""
     n = len(said["x"])
-    is_true, counts = np.zeros(n, bool), np.ones(n, bool)
-    pulls = np.full((n, 5), np.nan)
+    counts, finds, those = np.ones(n, bool), [], []
     target = true.is_target & _inside(true, size)
     places, at = np.column_stack([true.x_px, true.y_px]), np.column_stack([said["x"], said["y"]])
     for name in SURFACES:
@@ -391,30 +408,107 @@ def _matched(said: Peaks, true: Openings, size: int) -> tuple[Bools, Bools, Floa
         i, j = mine[hit.found_index], wanted[hit.truth_index]
         apart = np.hypot(*(at[i] - places[j]).T)
         near = apart < np.maximum(_TOLERANCE[0], _TOLERANCE[1] * true.radius_px[j])
-        i, j = i[near], j[near]
-        is_true[i] = True
-        pulls[i] = _pulls(said, true, i, j)
-        rest = np.setdiff1d(mine, i)
+        finds.append(i[near])
+        those.append(j[near])
+        rest = np.setdiff1d(mine, i[near])
         spare = match_one_to_one(places[other], at[rest], 4.0)
         counts[rest[spare.found_index]] = False
-    return counts, is_true, pulls
+    return counts, np.concatenate(finds), np.concatenate(those)
 
 
-def _pulls(said: Peaks, true: Openings, i: Ints, j: Ints) -> Floats:
-    """Return (n, 5) errors of x, y, log radius, ellipse and log depth over the network's σ."""
-    theta = 2 * np.deg2rad(true.angle_deg[j])
-    errors = {
-        "place": (said["x"][i] - true.x_px[j], said["y"][i] - true.y_px[j]),
-        "radius": (said["log_radius"][i] - np.log(true.radius_px[j]),),
-        "ellipse": (said["e_cos"][i] - true.ellipticity[j] * np.cos(theta),),
-        "depth": (said["log_depth"][i] - np.log(np.maximum(true.depth_px[j], 0.05)),),
-    }
-    columns = [
-        error / np.exp(said[f"s_{name}"][i].clip(-5, 3))
-        for name, several in errors.items()
-        for error in several
-    ]
-    return np.column_stack(columns)
+@dataclass(frozen=True)
+class _Measured:
+    """True finds and by how much the network errs of each.
+
+    ``foil``: (n,); ``around``: (n, feature) of ``GAUGE_FEATURES``; ``error``: (n,) of each of
+    ``ERROR_OF``, true less said, ``log_sigma`` what the network says of its size.
+    """
+
+    foil: Ints
+    around: Floats
+    error: Mapping[str, Floats]
+    log_sigma: Mapping[str, Floats]
+
+
+def _measure(
+    finder: Finder, foils: Samples, which: str, progress: Callable[[int], None]
+) -> _Measured:
+    """Return the true finds of random foils under some lights, at most so many of each foil."""
+    parts = []
+    for place in range(len(foils)):
+        sample = foils[place]
+        drawn = LightDraw(with_lights(sample.lighting, which), False, 1.0, 0.0)
+        seen = planes_of(sample, drawn, 0)
+        said, _ = look(seen, finder)
+        true = sample.openings
+        _, i, j = _matched(said, true, sample.raw.shape[1])
+        chosen = np.random.default_rng(place).permutation(len(i))[:_GAUGED_OF_A_FOIL]
+        i, j = i[chosen], j[chosen]
+        theta = 2 * np.deg2rad(true.angle_deg[j]) - np.arctan2(said["e_sin"][i], said["e_cos"][i])
+        long = np.hypot(said["e_cos"][i], said["e_sin"][i])
+        errors = (
+            true.x_px[j] - said["x"][i],
+            np.log(true.radius_px[j]) - said["log_radius"][i],
+            true.ellipticity[j] * np.cos(theta) - long,
+            np.log(np.maximum(true.depth_px[j], 0.05)) - said["log_depth"][i],
+        )
+        sigma = (said[name][i].clip(-5, 3) for name in ERROR_OF.values())
+        parts.append((np.full(len(i), place), surroundings(seen, said)[i], *errors, *sigma))
+        progress(1)
+    foil, around, *rest = (np.concatenate(column) for column in zip(*parts, strict=True))
+    count = len(ERROR_OF)
+    return _Measured(
+        foil,
+        around,
+        dict(zip(ERROR_OF, rest[:count], strict=True)),
+        dict(zip(ERROR_OF, rest[count:], strict=True)),
+    )
+
+
+def fitted_gauge(
+    finder: Finder, foils: Samples, progress: Callable[[int], None] = lambda _: None
+) -> tuple[Gauge, dict[str, float]]:
+    """Return the gauge of a finder, and how often an error is less than the one that it states.
+
+    Half of the foils teach what to correct, a quarter how large the rest of the error is (the
+    quantile that holds 68 %), and on a quarter that is measured.
+
+    Parameters
+    ----------
+    finder : with a gauge that corrects nothing.
+    foils : random ones that the network has not seen.
+    """
+    looks = [_measure(finder, foils, which, progress) for which in ("all", "lamps", "backlit")]
+    foil, around = (np.concatenate([getattr(m, k) for m in looks]) for k in ("foil", "around"))
+    weight = 1 / np.sqrt(np.bincount(foil, minlength=len(foils))[foil] + 8)
+    taught, sized = np.isin(foil % _MEASURED, (1, 2)), foil % _MEASURED == 3
+    if min(taught.sum(), sized.sum()) < 4 * _ENOUGH:  # a finder that learnt nothing
+        return Gauge.plain(), {}
+    leaf = {"min_samples_leaf": min(_SMALLEST_LEAF, int(sized.sum()) // 8), "random_state": 0}
+    correction, log_error, covered = {}, {}, {}
+    for name in ERROR_OF:
+        error, log_sigma = (
+            np.concatenate([getattr(m, kind)[name] for m in looks])
+            for kind in ("error", "log_sigma")
+        )
+        known = np.isfinite(error)
+        if name in GAUGED:
+            far, rows = _FARTHEST[name], taught & known
+            grown = GradientBoostingRegressor(init="zero", **_GAUGE_TREES, **leaf)
+            grown.fit(around[rows], error[rows].clip(-far, far), weight[rows])
+            correction[name] = grown_trees(grown)
+            error = error - correction[name](around)
+        size = np.log(np.maximum(np.abs(error), 1e-4)) - log_sigma
+        rows = sized & known
+        grown = GradientBoostingRegressor(
+            init="zero", loss="quantile", alpha=_COVERED, **_GAUGE_TREES, **leaf
+        )
+        grown.fit(around[rows], size[rows], weight[rows])
+        log_error[name] = grown_trees(grown)
+        rows = known & (foil % _MEASURED == 0)
+        inside = size[rows] < log_error[name](around[rows])
+        covered[name] = round(float(np.average(inside, weights=weight[rows])), 4)
+    return Gauge(correction, log_error), covered
 
 
 def _fitted(seen: _Seen, which: Bools) -> Trees:
@@ -435,7 +529,7 @@ def _fitted(seen: _Seen, which: Bools) -> Trees:
     return grown_trees(grown)
 
 
-def grown_trees(grown: GradientBoostingClassifier) -> Trees:
+def grown_trees(grown: GradientBoostingClassifier | GradientBoostingRegressor) -> Trees:
     """Return boosted trees, begun at zero, as tables."""
     trees = [one.tree_ for one in grown.estimators_[:, 0]]
     nodes = max(t.node_count for t in trees)
@@ -507,31 +601,40 @@ def judged_finder(
         the foils say.
     """
     before = set_threads(2)
-    total = 3 * (len(foils) + len(labelled))
-
-    def look(judges: Mapping[str, Trees], which: str) -> _Seen:
-        finder = Finder(network, judges, np.inf, dict.fromkeys(_ERRORS, 1.0), "")
-        return _look(finder, foils, labelled, which, lambda n: progress("Judging", n, total))
-
-    every = dict.fromkeys(JUDGED, Trees.constant(np.inf))
     try:
-        peaks, dark = look(every, "all"), look(every, "backlit")
-        lamps = _fitted(peaks, peaks.is_known)
-        seen = look({**every, "lamps": lamps}, "all")
+        return _judged(network, foils, labelled, progress)
     finally:
         set_threads(before)
+
+
+def _judged(
+    network: Callable[[FloatStack], FloatStack],
+    foils: Samples,
+    labelled: Sequence[Sample],
+    progress: Progress,
+) -> tuple[Finder, dict[str, Any]]:
+    total = 6 * len(foils) + 3 * len(labelled)
+
+    def told(count: int) -> None:
+        progress("Judging", count, total)
+
+    def finds_of(judges: Mapping[str, Trees], which: str) -> _Seen:
+        finder = Finder(network, judges, np.inf, Gauge.plain(), "")
+        return _look(finder, foils, labelled, which, told)
+
+    every = dict.fromkeys(JUDGED, Trees.constant(np.inf))
+    peaks, dark = finds_of(every, "all"), finds_of(every, "backlit")
+    lamps = _fitted(peaks, peaks.is_known)
+    seen = finds_of({**every, "lamps": lamps}, "all")
     beside, alone = _fitted(seen, ~seen.is_known), _fitted(dark, ~dark.is_known)
-    pulls = np.abs(seen.pulls[seen.is_known & seen.is_true & (seen.foil < seen.random)])
-    if len(pulls) < _ENOUGH:  # a finder that learnt nothing
-        pulls = np.ones((1, 5))
-    widths = np.quantile(pulls, _COVERED, axis=0)
-    sigma = dict(zip(_ERRORS, [float(widths[:2].mean()), *widths[2:].tolist()], strict=True))
     least = FindSettings().least_log_odds
     is_likely = seen.is_known | (beside(seen.features) >= least)
-    figures = {
+    figures: dict[str, Any] = {
         "all lights": _figures(seen, is_likely),
         "known surface": _figures(seen, seen.is_known),
         "backlit": _figures(dark, alone(dark.features) >= least),
     }
     judges = {"lamps": lamps, "beside": beside, "alone": alone}
-    return Finder(network, judges, round(_likely_mark(peaks), 3), sigma, ""), figures
+    finder = Finder(network, judges, round(_likely_mark(peaks), 3), Gauge.plain(), "")
+    gauge, figures["within one standard deviation"] = fitted_gauge(finder, foils, told)
+    return replace(finder, gauge=gauge), figures

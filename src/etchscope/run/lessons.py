@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from etchscope.evaluate import match_one_to_one
 from etchscope.foil import parent
 from etchscope.foil.types import Bools, Floats, Ints, RawStack
 from etchscope.imaging import Lighting, Planes
-from etchscope.preselect.learned import Finder, read_openings
+from etchscope.preselect.learned import Finder, look
 from etchscope.run.school import SHARD, SIZE_PX, draw_shards, grey_levels, random_crop
 from etchscope.simulate import SimulatedScan, with_parameters
 from etchscope.simulate.populations import REFERENCE_TILE_MM2
@@ -23,6 +23,8 @@ __all__ = ["Finds", "Lesson", "Lessons", "Search", "classes_of", "draw_lessons",
 _CLASSES = ("hip", "top", "bottom", "maybe")
 _HIPS = (5.0, 40.0)
 """Signal a tile, least and most: rarer signal would need more pictures."""
+_MOST_ZENITH_DEG = 60.0
+"""Of signal that comes from everywhere."""
 _DENSEST = 3000
 """Openings a tile of 12.79 mm²; where more are, nothing is told apart."""
 _SIGNAL_PX = 6.0
@@ -51,6 +53,7 @@ class Lesson:
     kind: NDArray[np.str_]
     marked: Bools
     pixel_size_um: float
+    thickness_um: float
 
     @property
     def area_mm2(self) -> float:
@@ -100,8 +103,7 @@ def search_with(finder: Finder) -> Search:
     """Return the search that a finder makes."""
 
     def search(_: Lesson, planes: Planes) -> Finds:
-        maps = finder.maps(planes.stacked)
-        said = read_openings(maps, finder, has_lamps=bool(planes.given[0] > 0))
+        said = look(planes, finder)[0]
         radius = np.exp(said["log_radius"].clip(-1, 5))
         return Finds(said["x"], said["y"], radius, said["surface"])
 
@@ -156,22 +158,23 @@ def density_of(lesson: Lesson, finds: Finds) -> float:
     return len(finds.x_px) / lesson.area_mm2
 
 
-def _drawn(seed: int) -> tuple[RawStack, NDArray[np.float64], Bools, float]:
-    """Return the pictures, the openings as (n, 6), the marks and the pixel size of one foil."""
+def _drawn(seed: int, size_px: int) -> tuple[RawStack, NDArray[np.float64], Bools, SimulatedScan]:
+    """Return the pictures, the openings as (n, 6) and the marks of one foil, and the foil."""
     low, high = np.log(_HIPS)
     hips = float(np.exp(np.random.default_rng([seed, 6]).uniform(low, high)))
-    scan = with_parameters(random_crop(seed), {"hips.per_tile": hips})
+    signal = {"hips.per_tile": hips, "hips.max_zenith_deg": _MOST_ZENITH_DEG}
+    scan = with_parameters(random_crop(seed, size_px), signal)
     truth = scan.truth()
     kind = np.array([_CLASSES.index(parent(c)) for c in truth["class"].tolist()], np.float64)
     names = ["x_px", "y_px", "radius_px", "particle"]
     is_top = (truth["surface"] == "top").to_numpy(np.float64)
     table = np.column_stack([truth[names].to_numpy(np.float64), is_top, kind])
-    return grey_levels(scan), table, scan.marked(1) > 0, scan.optics.pixel_size_um
+    return grey_levels(scan), table, scan.marked(1) > 0, scan
 
 
-def _draw_shard(path: Path, seeds: list[int]) -> int:
+def _draw_shard(path: Path, seeds: list[int], size_px: int) -> int:
     """Draw the foils of one file; return how many."""
-    foils = [_drawn(seed) for seed in seeds]
+    foils = [_drawn(seed, size_px) for seed in seeds]
     write_arrays(
         path,
         {
@@ -179,7 +182,8 @@ def _draw_shard(path: Path, seeds: list[int]) -> int:
             "openings": np.concatenate([f[1] for f in foils]),
             "counts": np.array([len(f[1]) for f in foils]),
             "marked": np.stack([np.packbits(f[2]) for f in foils]),
-            "pixel_size_um": np.array([f[3] for f in foils]),
+            "pixel_size_um": np.array([f[3].optics.pixel_size_um for f in foils]),
+            "thickness_um": np.array([f[3].sheet.thickness_um for f in foils]),
         },
     )
     return len(seeds)
@@ -190,12 +194,13 @@ def draw_lessons(
     count: int,
     seed: int,
     *,
+    size_px: int = SIZE_PX,
     workers: int = 2,
     progress: Callable[[int], None] | None = None,
 ) -> "Lessons":
     """Draw random foils with much signal into a folder; see ``draw_school``."""
-    name = f"lessons-{seed}"
-    paths = draw_shards(folder, name, count, seed, _draw_shard, workers=workers, progress=progress)
+    name, draw = f"lessons-{size_px}px-{seed}", partial(_draw_shard, size_px=size_px)
+    paths = draw_shards(folder, name, count, seed, draw, workers=workers, progress=progress)
     return Lessons.of(paths)
 
 
@@ -214,7 +219,8 @@ class Lessons:
             counts, sizes = (
                 read_rows(path, name, 0, SHARD) for name in ("counts", "pixel_size_um")
             )
-            area = (SIZE_PX * sizes / 1000) ** 2 / REFERENCE_TILE_MM2
+            side_px = read_rows(path, "raw", 0, 1).shape[-1]
+            area = (side_px * sizes / 1000) ** 2 / REFERENCE_TILE_MM2
             places += [(k, int(i)) for i in np.flatnonzero(counts <= densest * area)]
         return cls(tuple(paths), tuple(places))
 
@@ -227,9 +233,8 @@ class Lessons:
         counts = read_rows(path, "counts", 0, SHARD)
         first = int(counts[:index].sum())
         table = read_rows(path, "openings", first, first + int(counts[index]))
-        raw, marked, size = (
-            read_rows(path, k, index, index + 1)[0] for k in ("raw", "marked", "pixel_size_um")
-        )
+        names = ("raw", "marked", "pixel_size_um", "thickness_um")
+        raw, marked, size, thickness = (read_rows(path, k, index, index + 1)[0] for k in names)
         x, y, radius, particle, top, kind = table.T
         return Lesson(
             raw,
@@ -241,6 +246,7 @@ class Lessons:
             np.array(_CLASSES)[kind.astype(np.int64)],
             np.unpackbits(marked).reshape(raw.shape[1:]) > 0,
             float(size),
+            float(thickness),
         )
 
 
