@@ -76,6 +76,7 @@ def find_pits(
     azimuths_deg: ArrayLike | None = None,
     roles: list[Role] | None = None,
     pixel_size_um: float | None = None,
+    thickness_um: float | None = None,
     gradient_sign: int = 1,
     settings: FindSettings | None = None,
     finder: Finder | None = None,
@@ -93,6 +94,7 @@ def find_pits(
     roles : of each picture: directional, backlit or halo; by default the directional ones come
         first, then a backlit and a halo one.
     pixel_size_um : for positions in mm (origin at the picture's centre, y up) and densities.
+    thickness_um : of the foil before etching: how far a slanted particle's exit pit may lie.
     gradient_sign : −1 where the wall that faces the lamp is dark.
     settings : of the pre-selection.
     finder : the learned finder; the classical one searches where None is given.
@@ -100,7 +102,8 @@ def find_pits(
     Raises
     ------
     BadInput : no picture, grey levels that are no numbers or negative, one or two azimuths, roles
-        that do not fit the pictures, a gradient_sign other than ±1, a scale that is not positive.
+        that do not fit the pictures, a gradient_sign other than ±1, a scale or a thickness that is
+        not positive.
 
     Examples
     --------
@@ -114,8 +117,9 @@ def find_pits(
     channels = tuple(_channels(len(raw), azimuths_deg, roles))
     if gradient_sign not in (-1, 1):
         raise BadInput("gradient_sign", "1 or -1", f"{gradient_sign!r}")
-    if pixel_size_um is not None and not 0 < pixel_size_um < np.inf:
-        raise BadInput("pixel_size_um", "more than 0, or None", f"{pixel_size_um!r}")
+    for name, size in (("pixel_size_um", pixel_size_um), ("thickness_um", thickness_um)):
+        if size is not None and not 0 < size < np.inf:
+            raise BadInput(name, "more than 0, or None", f"{size!r}")
     centre = None if pixel_size_um is None else 0.0
     height, width = raw.shape[1:]
     scan = Scan(
@@ -142,4 +146,4 @@ def find_pits(
         )
     where = unmasked & foil_ground(raw, [c.role for c in channels])
     searched = detect_tiles([(1, raw)], detector, lambda _number, _raw: where)
-    return complete(searched.table, scan, settings)[0]
+    return complete(searched.table, scan, settings, thickness_um=thickness_um)[0]

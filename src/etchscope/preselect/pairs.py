@@ -1,46 +1,52 @@
-"""Entry and exit pits of one particle, by geometry, and how likely chance makes so good a pair."""
+"""Entry and exit pits of one particle, and how likely chance makes so good a pair."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from etchscope.foil.types import Floats, Ints
+from etchscope.preselect.likelihood import (
+    Shapes,
+    Tracks,
+    background_of,
+    expected_tracks,
+    log_ratios,
+    pairs_above,
+    removed_bulk,
+    with_population,
+)
 
-__all__ = ["Pairs", "pair_by_geometry"]
+__all__ = ["Pairs", "pair_openings"]
 
-_LOG_RADIUS = 0.3
-"""Spread of the logarithm of exit over entry radius that still is one particle."""
-_LOCALISATION_PX = 1.0
-"""Error of a displacement: two pits at the same place are no better a pair than that."""
-_SAMPLE = 512
-"""Exit pits whose radii stand for all in the chance probability."""
+_USUAL_BULK = 8.0
+"""Thickness of a foil over the bulk removed on a side, where neither is known."""
+_UNKNOWN = (0.6, 1.0, 1.7)
+"""Of that, what an unknown thickness may be."""
+_LEAST = -5.0
+"""Log ratio below which two openings have nothing to do with each other."""
+_DRAWS = 200_000
+"""Unrelated pairs that are drawn to tell how often chance makes one as good."""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of an entry and an exit row, and the probability that density alone makes each.
+    """Pairs of an entry and an exit row.
 
-    The chance of a pair that was known before is nan: it was split from one find, and no density
-    of unrelated pits tells how often such a find is none.
+    ``chance``: that density alone gives an entry pit so good a partner; nan for a pair that was
+    split from one find: no density of unrelated pits tells how often such a find is none.
+    ``log_ratio``: (n,) of each opening, how much likelier it and its partner, or the best that it
+    might have, are one particle than unrelated pits; nan for a pair that was split, and where no
+    surface is known.
     """
 
     entry: Ints
     exit: Ints
     chance: Floats
+    log_ratio: Floats
 
 
-def _incompatibility2(
-    distance_px: Floats, log_ratio: Floats, reach_px: float, *, found: bool
-) -> Floats:
-    """Return q², 0 for the best pair: (d / reach)² + (ln r ratio / spread)²."""
-    error = _LOCALISATION_PX if found else 0.0
-    return np.asarray((distance_px**2 + error**2) / reach_px**2 + (log_ratio / _LOG_RADIUS) ** 2)
-
-
-def _greedy(entry: Ints, exit_: Ints, quality: Floats) -> Ints:
-    """Return which candidate pairs are chosen: the best first, each pit once."""
-    order = np.lexsort((exit_, entry, quality))
+def _greedy(entry: Ints, exit_: Ints, order: Ints) -> Ints:
+    """Return which candidate pairs are chosen, in an order: each pit once."""
     taken_entry, taken_exit, chosen = set(), set(), []
     for k in order.tolist():
         i, j = int(entry[k]), int(exit_[k])
@@ -51,57 +57,122 @@ def _greedy(entry: Ints, exit_: Ints, quality: Floats) -> Ints:
     return np.array(chosen, np.int64)
 
 
-def pair_by_geometry(
-    place_px: Floats,
-    radius_px: Floats,
+def pair_openings(
+    shapes: Shapes,
     entries: Ints,
     exits: Ints,
     exit_density_per_px2: Floats,
-    reach_px: float,
     known: Ints,
+    *,
+    thickness_px: float | None,
+    reach_px: float,
+    max_zenith_deg: float,
 ) -> Pairs:
-    """Return one-to-one pairs of entry and exit pits, best first.
-
-    The chance of a pair is 1 − exp(−μ), μ the expected number of unrelated exit pits at least as
-    compatible with the entry pit, without competition between entries. An exit pit of log radius
-    ratio u is at least as compatible as q within the area π reach² (q² − u²), but never beyond the
-    reach, so μ = ρ π reach² ⟨q² − u² held between 0 and 1⟩, the mean over the radii of the exit
-    pits, ρ their local density.
+    """Return one-to-one pairs of entry and exit pits that are likelier one particle than unrelated.
 
     Parameters
     ----------
-    place_px : (n, 2) positions in one frame for all tiles, in pixels.
-    radius_px : (n,) radii.
+    shapes : of all openings.
     entries, exits : rows of top and of bottom pits.
     exit_density_per_px2 : (n,) local density of exit pits at every row.
-    reach_px : largest displacement.
-    known : (k, 2) rows (entry, exit) that are pairs whatever their neighbours; their chance is nan.
+    known : (k, 2) rows (entry, exit) that are pairs whatever their neighbours.
+    thickness_px : of the foil before etching, None where it is not known.
+    reach_px : largest displacement where the thickness is not known.
+    max_zenith_deg : particles are sought up to this angle from the normal.
     """
-    free_entry = np.setdiff1d(entries, known[:, 0])
-    free_exit = np.setdiff1d(exits, known[:, 1])
-    i, j = np.empty(0, np.int64), np.empty(0, np.int64)
-    if len(free_entry) and len(free_exit):
-        near = cKDTree(place_px[free_exit]).query_ball_point(place_px[free_entry], reach_px)
-        i = np.repeat(free_entry, [len(n) for n in near])
-        j = free_exit[np.concatenate([np.asarray(n, np.int64) for n in near]).astype(np.int64)]
-    i, j = np.r_[known[:, 0], i], np.r_[known[:, 1], j]
-    apart = place_px[j] - place_px[i]
-    log_radius = np.log(np.maximum(radius_px, 0.1))
-    q2 = _incompatibility2(
-        np.hypot(apart[:, 0], apart[:, 1]), log_radius[j] - log_radius[i], reach_px, found=True
-    )
-    rank = np.where(np.arange(len(i)) < len(known), -1.0, q2)
-    chosen = _greedy(i, j, rank)
-    i, j, q2, is_known = i[chosen], j[chosen], q2[chosen], chosen < len(known)
-    if not len(i):
-        return Pairs(i, j, np.empty(0))
-    sample = np.sort(log_radius[exits])
-    sample = sample[np.linspace(0, len(sample) - 1, min(len(sample), _SAMPLE)).astype(int)]
-    chance = np.empty(len(i))
-    for part in np.array_split(np.arange(len(i)), max(len(i) // 4096, 1)):
-        u2 = _incompatibility2(
-            np.zeros(1), sample[None, :] - log_radius[i[part], None], reach_px, found=False
+    entries, exits = np.setdiff1d(entries, known[:, 0]), np.setdiff1d(exits, known[:, 1])
+    i, j, chance = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
+    log_ratio = np.full(len(shapes.x), np.nan)
+    log_ratio[entries], log_ratio[exits] = _LEAST, _LEAST
+    if len(entries) and len(exits):
+        tracks = _tracks(shapes, entries, thickness_px, reach_px, max_zenith_deg)
+        background = np.zeros(len(shapes.x))
+        for rows in (entries, exits):
+            background[rows] = background_of(shapes, rows)
+        i, j, ratio = pairs_above(
+            shapes, entries, exits, tracks, background, exit_density_per_px2, _LEAST
         )
-        within = np.clip(q2[part, None] - u2, 0, 1).mean(axis=1)
-        chance[part] = -np.expm1(-exit_density_per_px2[i[part]] * np.pi * reach_px**2 * within)
-    return Pairs(i, j, np.where(is_known, np.nan, chance))
+        fitted = with_population(
+            tracks, shapes, i, j, _unrelated(background, exit_density_per_px2, i, j), len(entries)
+        )
+        if fitted is not tracks:
+            tracks = fitted
+            i, j, ratio = pairs_above(
+                shapes, entries, exits, tracks, background, exit_density_per_px2, _LEAST
+            )
+        for rows in (i, j):
+            np.maximum.at(log_ratio, rows, ratio)
+        order = np.lexsort((j, i, -ratio))
+        chosen = _greedy(i, j, order[ratio[order] > 0])
+        i, j, ratio = i[chosen], j[chosen], ratio[chosen]
+        log_ratio[i], log_ratio[j] = ratio, ratio
+        chance = _chance(shapes, entries, exits, tracks, background, exit_density_per_px2, ratio)
+    return Pairs(
+        np.concatenate([known[:, 0], i]),
+        np.concatenate([known[:, 1], j]),
+        np.concatenate([np.full(len(known), np.nan), chance]),
+        log_ratio,
+    )
+
+
+def _unrelated(background: Floats, density: Floats, entry: Ints, exit_: Ints) -> Floats:
+    """Return the log density of two shapes and of exit pits a square pixel, (n,)."""
+    rho = np.maximum(density[entry], 1e-9)
+    return np.asarray(background[entry] + background[exit_] + np.log(rho))
+
+
+def _tracks(
+    shapes: Shapes,
+    entries: Ints,
+    thickness_px: float | None,
+    reach_px: float,
+    max_zenith_deg: float,
+) -> Tracks:
+    removed = removed_bulk(shapes, entries)
+    if thickness_px is None:
+        thickness = _USUAL_BULK * removed * np.array(_UNKNOWN)
+        return expected_tracks(thickness, removed, reach_px, max_zenith_deg)
+    removed = min(removed, 0.45 * thickness_px)
+    reach = thickness_px * np.tan(np.deg2rad(max_zenith_deg))
+    return expected_tracks(np.array([thickness_px]), removed, reach, max_zenith_deg)
+
+
+def _chance(
+    shapes: Shapes,
+    entries: Ints,
+    exits: Ints,
+    tracks: Tracks,
+    background: Floats,
+    density: Floats,
+    ratio: Floats,
+) -> Floats:
+    """Return 1 − exp(−μ) of pairs, μ an entry pit's expected unrelated partners at least as good.
+
+    Unrelated pairs are drawn: an entry pit, any exit pit's shape, and a displacement, those nearby
+    oftener than far ones, which their weights undo. One more draw counts as better than all.
+    """
+    rng = np.random.default_rng(0)
+    reach = tracks.reach_px
+    of = np.tile(entries, -(-_DRAWS // len(entries)))
+    like = rng.choice(exits, len(of))
+    apart, phi = rng.uniform(0, reach, len(of)), rng.uniform(0, 2 * np.pi, len(of))
+    moved = Shapes(*(v[like] for v in vars(shapes).values()))
+    both = Shapes(
+        *(
+            np.concatenate([a, b])
+            for a, b in zip(
+                (v[of] for v in vars(shapes).values()), vars(moved).values(), strict=True
+            )
+        )
+    )
+    n = len(of)
+    both.x[n:] = both.x[:n] + apart * np.cos(phi)
+    both.y[n:] = both.y[:n] + apart * np.sin(phi)
+    rho = np.maximum(density[of], 1e-9)
+    unrelated = background[of] + background[like] + np.log(rho)
+    drawn = log_ratios(both, np.arange(n), np.arange(n, 2 * n), tracks, unrelated)
+    weight = rho * 2 * np.pi * apart * reach / n
+    order = np.argsort(-drawn, kind="stable")
+    total = np.concatenate([[0.0], np.cumsum(weight[order])]) + weight.mean() / reach
+    better = np.searchsorted(-drawn[order], -ratio, side="right")
+    return np.asarray(-np.expm1(-total[better]))

@@ -24,8 +24,11 @@ class FindSettings(BaseModel):
     ``threshold``: least response in units of the bulk's noise. ``residual``: least response beside
     a stronger pit, relative to that pit's. ``binning``: responses are computed on pictures binned
     so many pixels a side; 1 finds a few more pits in a crowd and takes twice as long.
-    ``pair_reach_px``: largest displacement from entry to exit pit. ``merge_px``: copies in tile
-    overlaps nearer than that are one pit. ``density_mm``: scale of the local density.
+    ``max_zenith_deg``: particles are sought up to this angle from the foil's normal, as far as its
+    known thickness displaces the exit pit. ``pair_reach_px``: largest displacement where the
+    thickness is not known; what lies nearer is not counted as a pit's surroundings. ``merge_px``:
+    copies in tile overlaps nearer than that are one pit. ``density_mm``: scale of the local
+    density.
     ``medium_per_mm2, high_per_mm2``: where those regimes begin (100 and 1,000 pits a reference
     tile of 12.8 mm²).
     """
@@ -38,6 +41,7 @@ class FindSettings(BaseModel):
     least_probability: Annotated[float, Field(gt=0, lt=1)] = 0.4
     threshold: Positive = 5.5
     residual: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    max_zenith_deg: Annotated[float, Field(ge=1, le=80)] = 60.0
     pair_reach_px: Positive = 20.0
     merge_px: Positive = 6.0
     binning: Annotated[int, Field(ge=1, le=8)] = 2

@@ -14,7 +14,8 @@ from etchscope.preselect.density import (
     local_density,
     pit_density,
 )
-from etchscope.preselect.pairs import Pairs, pair_by_geometry
+from etchscope.preselect.likelihood import Shapes
+from etchscope.preselect.pairs import Pairs, pair_openings
 from etchscope.preselect.settings import FindSettings
 
 __all__ = ["PitCounts", "complete"]
@@ -181,16 +182,15 @@ def _with_pairs(pits: pd.DataFrame, place: Floats, pairs: Pairs) -> pd.DataFrame
     out["partner"] = partner
     shift = place[pairs.exit] - place[pairs.entry]
     entry, exit_ = pits["entry"].to_numpy(), pits["exit"].to_numpy()
-    both = np.minimum(entry[pairs.entry], exit_[pairs.exit]) * (1 - pairs.chance)
-    excess = pits["hip"].to_numpy()
+    # Of a pair that was split from one find, and where no surface is known, the finder speaks.
+    out["hip"] = np.where(np.isnan(pairs.log_ratio), pits["hip"].to_numpy(), pairs.log_ratio)
     shared = {
         "pair_dx_px": shift[:, 0],
         "pair_dy_px": shift[:, 1],
         "pair_p": pairs.chance,
         "entry": entry[pairs.entry],
         "exit": exit_[pairs.exit],
-        # A pair that was split from one find has no chance: its sign-free excess alone speaks.
-        "hip": np.fmax(both, np.maximum(excess[pairs.entry], excess[pairs.exit])),
+        "hip": out["hip"].to_numpy()[np.stack([pairs.entry, pairs.exit])].max(axis=0),
     }
     for name, values in shared.items():
         column = out[name].to_numpy(copy=True) if name in out else np.full(len(pits), np.nan)
@@ -200,7 +200,12 @@ def _with_pairs(pits: pd.DataFrame, place: Floats, pairs: Pairs) -> pd.DataFrame
 
 
 def complete(
-    found: pd.DataFrame, scan: Scan, settings: FindSettings, region: Floats | None = None
+    found: pd.DataFrame,
+    scan: Scan,
+    settings: FindSettings,
+    region: Floats | None = None,
+    *,
+    thickness_um: float | None = None,
 ) -> tuple[pd.DataFrame, PitCounts]:
     """Return the pit table of a scan, and where its detections went.
 
@@ -213,6 +218,7 @@ def complete(
         rows within the tile. Without ``covered`` pits are counted even in a crowd.
     scan : the scan; the tiles that were searched are those that are not excluded.
     region : (m, 2) polygon in foil mm that restricts the table, or None.
+    thickness_um : of the foil before etching, None where it is not known.
 
     Raises
     ------
@@ -235,14 +241,16 @@ def complete(
     surface, mate = pits["surface"].to_numpy(), pits.pop("mate").to_numpy()
     entries, exits = np.flatnonzero(surface == "top"), np.flatnonzero(surface == "bottom")
     of_exits = local_density(place[exits], place, rectangles, scale_px, own=False)
-    pairs = pair_by_geometry(
-        place,
-        pits["radius_px"].to_numpy(),
+    mm = _pixel_mm(scan)
+    pairs = pair_openings(
+        Shapes.of(pits, place, scan.pixel_size_um),
         entries,
         exits,
         of_exits,
-        settings.pair_reach_px,
         _known_pairs(surface, mate),
+        thickness_px=None if thickness_um is None or mm is None else thickness_um / 1000 / mm,
+        reach_px=settings.pair_reach_px,
+        max_zenith_deg=settings.max_zenith_deg,
     )
     pits = _with_density(_with_pairs(pits, place, pairs), place, everywhere, scan, settings)
     pits = pits.assign(foil=scan.foil, side=scan.side, scan=scan.name, pit=np.arange(len(pits)))

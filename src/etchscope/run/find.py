@@ -233,11 +233,16 @@ def _plan(
         "scan_digest": store.digest(scan.name),
         "tiles": list(tiles),
         "settings": settings.model_dump(),
+        "thickness_um": _thickness_um(store, scan),
         "region_mm": None if region is None else region.tolist(),
         "mask": None if mask is None else mask.digest,
         **constants,
     }
     return _Plan(scan, tiles, settings, weights, record)
+
+
+def _thickness_um(store: Store, scan: Scan) -> float | None:
+    return next(foil.thickness_um for foil in store.foils() if foil.name == scan.foil)
 
 
 @lru_cache(maxsize=1)
@@ -390,7 +395,13 @@ def _commit(store: Store, plan: _Plan, region: Floats | None) -> FindReport:
         }
     )
     found = [part for part in parts if len(part)] or parts[:1]
-    pits, counts = complete(pd.concat(found, ignore_index=True), searched, plan.settings, region)
+    pits, counts = complete(
+        pd.concat(found, ignore_index=True),
+        searched,
+        plan.settings,
+        region,
+        thickness_um=plan.record["thickness_um"],
+    )
     tally = {k: v for k, v in asdict(counts).items() if k != "rows"}
     off_foil = sum(r["off_foil"] for r in records)
     tally |= {"raw": tally["raw"] + off_foil, "off_foil": off_foil}

@@ -1,0 +1,591 @@
+"""Is it one particle, or two pits that have nothing to do with each other: a likelihood ratio.
+
+Of one particle the openings' displacement, radii, ellipses and depths all follow from its etch
+ratio and its direction through a foil of known thickness. Of unrelated pits the entry pit looks
+like any entry pit of the foil, the exit pit like any exit pit, and lies anywhere. The ratio of the
+two is what a catalogue match of stars rests on (Budavári & Szalay 2008, ApJ 679, 301; Salvato et
+al. 2018, MNRAS 473, 4937), with the local density of exit pits as prior.
+"""
+
+from dataclasses import dataclass, replace
+
+import numba
+import numpy as np
+import pandas as pd
+from scipy.special import ive
+
+from etchscope.foil.types import Floats, Ints
+from etchscope.simulate.etching import opening
+
+__all__ = [
+    "Shapes",
+    "Tracks",
+    "background_of",
+    "expected_tracks",
+    "log_ratios",
+    "pairs_above",
+    "removed_bulk",
+    "with_population",
+]
+
+_LOG_RATIOS = np.linspace(np.log(0.1), np.log(8.0), 28)
+"""Logarithms of V − 1 over which a particle's etch ratio is summed."""
+_USUAL_RATIO, _SPREAD_OF_RATIOS = 1.0, 0.8
+"""V − 1 of the particles that are sought: median, and spread of its logarithm."""
+_UNEVEN = 0.25
+"""Spread of the logarithm of V − 1 from one opening of a particle to the other."""
+_BAND = 5
+"""Steps of ``_LOG_RATIOS`` beyond which that spread counts for nothing."""
+_MODEL_ERROR = (0.05, 0.03, 0.10)
+"""Of log radius, ellipse and log depth: what differs from pit to pit beyond the errors stated."""
+_BARELY = 1.02
+"""V sin(dip) from which an opening is reckoned with: nearer to 1 it vanishes."""
+_KERNELS = 384
+"""Finds of a surface that stand for all of it."""
+_WIDTH = (0.12, 0.05, 0.22)
+"""Of a kernel, in log radius, ellipse and log depth."""
+_TAIL = (0.1, 2.5)
+"""Share of a kernel that is wider, and by how much: rare shapes are not impossible ones."""
+_ROUND = 0.1
+"""Ellipticity below which an opening tells the bulk that was removed."""
+_NONE = -np.inf
+_LEAST_PAIRS = 10
+"""Fewer pairs show no population."""
+_LEAST_GAIN = 15.0
+"""In log likelihood, for a population of five numbers: by chance once in ten thousand foils."""
+_ROUNDS = 40
+"""Of the expectation maximisation."""
+_LEAST_SPREAD, _NARROWEST, _MOST_BEAM = 0.15, 0.01, 0.98
+"""Of log V − 1 and of a beam's tangents the least spread; the most that is all one beam."""
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Openings in one frame, pixels, each (n,) float64; a shape that is not known is nan.
+
+    ``x, y``: centre, y down. ``e_cos, e_sin``: ellipticity times cos and sin of twice the angle of
+    the long axis, ccw from +x, y up. ``s_radius, s_ellipse, s_depth``: one standard deviation of
+    ``log_radius``, of ``e_cos`` and ``e_sin``, and of ``log_depth``.
+    """
+
+    x: Floats
+    y: Floats
+    log_radius: Floats
+    e_cos: Floats
+    e_sin: Floats
+    log_depth: Floats
+    s_radius: Floats
+    s_ellipse: Floats
+    s_depth: Floats
+
+    @classmethod
+    def of(cls, pits: pd.DataFrame, place_px: Floats, pixel_size_um: float | None) -> "Shapes":
+        """Return the shapes of a pit table; without errors these are those of ``_WIDTH``."""
+        columns = ("radius_px", "ellipticity", "angle_deg", "radius_px_err", "ellipticity_err")
+        none = np.full(len(pits), np.nan)
+        radius, e, angle, s_radius, s_ellipse = (
+            pits[c].to_numpy(np.float64) if c in pits else none for c in columns
+        )
+        depth, s_depth = (
+            pits[c].to_numpy(np.float64) if c in pits and pixel_size_um is not None else none
+            for c in ("depth_um", "depth_um_err")
+        )
+        radius = np.maximum(radius, 0.1)
+        twice = 2 * np.deg2rad(np.nan_to_num(angle))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_depth = np.log(depth / (pixel_size_um or 1.0))
+            errors = s_radius / radius, s_ellipse, s_depth / depth
+        e = np.nan_to_num(e)
+        return cls(
+            place_px[:, 0].copy(),
+            place_px[:, 1].copy(),
+            np.log(radius),
+            e * np.cos(twice),
+            e * np.sin(twice),
+            log_depth,
+            *(np.where(s > 0, s, w) for s, w in zip(errors, _WIDTH, strict=True)),
+        )
+
+    @property
+    def ellipticity(self) -> Floats:
+        """1 − minor / major axis, (n,)."""
+        return np.hypot(self.e_cos, self.e_sin)
+
+    @property
+    def table(self) -> Floats:
+        """The columns side by side, (n, 9), as the compiled loops take them."""
+        return np.ascontiguousarray(np.column_stack(list(vars(self).values())), np.float64)
+
+
+def removed_bulk(shapes: Shapes, rows: Ints) -> float:
+    """Return the bulk removed from a surface, pixels, from radius and depth of round openings.
+
+    Of a track along the normal r² = h² d / (d + 2 h), so h = (r² + r √(r² + d²)) / d. The median;
+    where no depth is known, twice the median radius (V = 5 / 3).
+    """
+    some = rows[shapes.ellipticity[rows] < _ROUND]
+    some = some if len(some) else rows
+    r, d = np.exp(shapes.log_radius[some]), np.exp(shapes.log_depth[some])
+    known = np.isfinite(d)
+    if not known.any():
+        return float(2 * np.median(r)) if len(r) else 10.0
+    r, d = r[known], d[known]
+    return float(np.median((r**2 + r * np.hypot(r, d)) / d))
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """What particles of some etch ratios look like, by the displacement of their openings.
+
+    Attributes
+    ----------
+    log_radius, ellipticity, log_depth : (node, distance) of either opening; a distance is a whole
+        number of pixels.
+    log_density : (node, distance) of the displacement, per square pixel; −∞ where there is none.
+    slope : (node, distance) tangent of the zenith angle.
+    beam : (4,) share of the particles that arrive in a beam, the tangents of its zenith angle along
+        x and y (y up), and their spread; the others come from everywhere.
+    isotropic : one over the density of an isotropic flux at the normal, in the plane of tan θ.
+    prior : (node,) sums to 1.
+    uneven : (node, node) chance that an opening has the etch ratio of the other node.
+    """
+
+    log_radius: Floats
+    ellipticity: Floats
+    log_depth: Floats
+    log_density: Floats
+    slope: Floats
+    beam: Floats
+    isotropic: float
+    prior: Floats
+    uneven: Floats
+
+    @property
+    def tables(self) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+        """What a compiled loop looks up."""
+        return self.log_radius, self.ellipticity, self.log_depth, self.log_density, self.slope
+
+    @property
+    def reach_px(self) -> int:
+        """Largest displacement, pixels."""
+        return int(self.log_radius.shape[1]) - 2
+
+
+def expected_tracks(
+    thickness_px: Floats, removed_px: float, reach_px: float, max_zenith_deg: float
+) -> Tracks:
+    """Return what particles look like that come from everywhere up to a zenith angle.
+
+    An isotropic flux has cos⁴θ of its particles per area of the plane of tan θ.
+
+    Parameters
+    ----------
+    thickness_px : (k,) of the foil; several where it is not known, which count alike.
+    removed_px : bulk removed on each side.
+    reach_px : largest displacement that is looked at.
+    """
+    zenith = np.deg2rad(np.linspace(0, max_zenith_deg, 181))
+    distance = np.arange(int(np.ceil(reach_px)) + 2, dtype=np.float64)
+    norm = np.log(np.pi * np.sin(np.deg2rad(max_zenith_deg)) ** 2)
+    ratio = 1 + np.exp(_LOG_RATIOS)
+    tables = []
+    for thick in np.atleast_1d(thickness_px):
+        for v in ratio:
+            seen = zenith[v * np.cos(zenith) > _BARELY]
+            rows = np.zeros((3, len(distance)))
+            density, slope = np.full(len(distance), _NONE), np.zeros(len(distance))
+            if len(seen) > 2:
+                n = len(seen)
+                one = opening(
+                    np.full(n, v), np.pi / 2 - seen, np.full(n, removed_px), np.full(n, np.inf)
+                )
+                apart = thick * np.tan(seen) - 2 * one.shift_um
+                apart = np.maximum.accumulate(np.maximum(apart, 0) + 1e-9 * np.arange(n))
+                there = distance <= apart[-1]
+                slope = np.interp(distance, apart, np.tan(seen))
+                columns = (
+                    0.5 * np.log(one.major_um * one.minor_um) - np.log(2),
+                    1 - one.minor_um / one.major_um,
+                    np.log(np.maximum(one.depth_um, 0.05)),
+                )
+                rows = np.stack([np.interp(distance, apart, c) for c in columns])
+                # From the plane of tan θ to that of displacements.
+                along = np.gradient(slope, distance)
+                across = np.where(distance > 0, slope / np.maximum(distance, 1), along)
+                area = np.maximum(along * across, 1e-12)
+                density[there] = (-2 * np.log1p(slope**2) - norm + np.log(area))[there]
+            tables.append((*rows, density, slope))
+    log_radius, ellipticity, log_depth, log_density, slopes = (
+        np.stack(column) for column in zip(*tables, strict=True)
+    )
+    weight = np.exp(-0.5 * ((_LOG_RATIOS - np.log(_USUAL_RATIO)) / _SPREAD_OF_RATIOS) ** 2)
+    prior = np.tile(weight, len(tables) // len(ratio))
+    uneven = np.exp(-0.5 * ((_LOG_RATIOS[:, None] - _LOG_RATIOS) / _UNEVEN) ** 2)
+    uneven /= uneven.sum(1, keepdims=True)
+    each = np.asarray(np.kron(np.eye(len(tables) // len(ratio)), uneven), np.float64)
+    return Tracks(
+        log_radius,
+        ellipticity,
+        log_depth,
+        log_density,
+        slopes,
+        np.array([0.0, 0.0, 0.0, 1.0]),
+        float(np.exp(norm)),
+        prior / prior.sum(),
+        each,
+    )
+
+
+def background_of(shapes: Shapes, rows: Ints) -> Floats:
+    """Return the logarithm of the density of a surface's shapes, at these; (len(rows),).
+
+    A sum of kernels on some of the finds, whatever the direction of their long axes.
+    """
+    out = np.empty(len(rows))
+    if not len(rows):
+        return out
+    few = rows[np.linspace(0, len(rows) - 1, min(len(rows), _KERNELS)).round().astype(np.int64)]
+    e, depth = shapes.ellipticity, np.nan_to_num(shapes.log_depth)
+    for part in np.array_split(np.arange(len(rows)), len(rows) // 4096 + 1):
+        mine = rows[part]
+        total = np.zeros(len(part))
+        for share, wider in ((1 - _TAIL[0], 1.0), _TAIL):
+            radius_w, ellipse_w, depth_w = (w * wider for w in _WIDTH)
+            q2 = ((shapes.log_radius[mine, None] - shapes.log_radius[few]) / radius_w) ** 2
+            q2 += ((depth[mine, None] - depth[few]) / depth_w) ** 2
+            q2 += ((e[mine, None] - e[few]) / ellipse_w) ** 2
+            # The mean over all directions of a normal distribution in e_cos, e_sin.
+            turned = ive(0, e[mine, None] * e[few] / ellipse_w**2)
+            density = (np.exp(-q2 / 2) * turned).mean(1) / (radius_w * depth_w * ellipse_w**2)
+            total += share * density
+        out[part] = np.log(total + 1e-12) - 2 * np.log(2 * np.pi)
+    return out
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _terms(
+    one: Floats,
+    other: Floats,
+    tables: tuple[Floats, Floats, Floats, Floats, Floats],
+    uneven: Floats,
+    model: tuple[float, float, float],
+    first: Floats,
+    second: Floats,
+    out: Floats,
+    slopes: Floats,
+) -> None:  # pragma: no cover
+    """Write for each node the likelihood of two openings as one isotropic particle's.
+
+    ``slopes``: (node, 2) tangents of the particle's zenith angle along x and y, y up.
+    """
+    log_radius, ellipticity, log_depth, log_density, slope = tables
+    out[:] = 0.0
+    dx, dy = other[0] - one[0], one[1] - other[1]
+    apart = np.sqrt(dx * dx + dy * dy)
+    cell = int(apart)
+    if cell + 1 >= log_radius.shape[1]:
+        return
+    w = apart - cell
+    cos2, sin2 = 1.0, 0.0
+    if apart > 1e-6:
+        cos2, sin2 = (dx * dx - dy * dy) / apart**2, 2 * dx * dy / apart**2
+    nodes = len(out)
+    for side in range(2):
+        shape = one if side == 0 else other
+        said = first if side == 0 else second
+        v_radius = shape[6] ** 2 + model[0] ** 2
+        v_ellipse = shape[7] ** 2 + model[1] ** 2
+        has_depth = np.isfinite(shape[5])
+        v_depth = shape[8] ** 2 + model[2] ** 2 if has_depth else 1.0
+        norm = 1 / (np.sqrt(v_radius * v_depth) * v_ellipse * 4 * np.pi**2)
+        for k in range(nodes):
+            if log_density[k, cell + 1] == -np.inf:
+                said[k] = 0.0
+                continue
+            r = log_radius[k, cell] * (1 - w) + log_radius[k, cell + 1] * w
+            e = ellipticity[k, cell] * (1 - w) + ellipticity[k, cell + 1] * w
+            q2 = (shape[2] - r) ** 2 / v_radius
+            q2 += ((shape[3] - e * cos2) ** 2 + (shape[4] - e * sin2) ** 2) / v_ellipse
+            if has_depth:
+                d = log_depth[k, cell] * (1 - w) + log_depth[k, cell + 1] * w
+                q2 += (shape[5] - d) ** 2 / v_depth
+            said[k] = np.exp(-0.5 * q2) * norm
+    for k in range(nodes):
+        if log_density[k, cell + 1] == -np.inf:
+            continue
+        a, b = 0.0, 0.0
+        for m in range(max(0, k - _BAND), min(nodes, k + _BAND + 1)):
+            a += uneven[k, m] * first[m]
+            b += uneven[k, m] * second[m]
+        density = log_density[k, cell] * (1 - w) + log_density[k, cell + 1] * w
+        out[k] = np.exp(density) * a * b
+        tangent = slope[k, cell] * (1 - w) + slope[k, cell + 1] * w
+        slopes[k, 0] = tangent * dx / max(apart, 1e-6)
+        slopes[k, 1] = tangent * dy / max(apart, 1e-6)
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _summed(
+    terms: Floats, slopes: Floats, prior: Floats, beam: Floats, isotropic: float
+) -> float:  # pragma: no cover
+    """Return the log likelihood of one particle: the sum over nodes, a beam reckoned with."""
+    total = 0.0
+    for k in range(len(prior)):
+        if terms[k] > 0:
+            factor = 1.0
+            if beam[0] > 0:
+                u, v = slopes[k, 0] - beam[1], slopes[k, 1] - beam[2]
+                t2 = slopes[k, 0] ** 2 + slopes[k, 1] ** 2
+                narrow = np.exp(-(u * u + v * v) / (2 * beam[3] ** 2)) / (2 * np.pi * beam[3] ** 2)
+                factor = 1 - beam[0] + beam[0] * narrow * (1 + t2) ** 2 * isotropic
+            total += prior[k] * terms[k] * factor
+    return np.log(total) if total > 0 else -np.inf
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _terms_of(
+    table: Floats,
+    entry: Ints,
+    exit_: Ints,
+    tables: tuple[Floats, Floats, Floats, Floats, Floats],
+    uneven: Floats,
+    model: tuple[float, float, float],
+) -> tuple[Floats, Floats]:  # pragma: no cover
+    """Return the terms of pairs, (n, node), and slopes, (n, node, 2)."""
+    nodes = len(uneven)
+    terms, slopes = np.zeros((len(entry), nodes)), np.zeros((len(entry), nodes, 2))
+    first, second = np.empty(nodes), np.empty(nodes)
+    for n in range(len(entry)):
+        one, other = table[entry[n]], table[exit_[n]]
+        _terms(one, other, tables, uneven, model, first, second, terms[n], slopes[n])
+    return terms, slopes
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _sums(
+    terms: Floats, slopes: Floats, prior: Floats, beam: Floats, isotropic: float
+) -> Floats:  # pragma: no cover
+    out = np.empty(len(terms))
+    for n in range(len(terms)):
+        out[n] = _summed(terms[n], slopes[n], prior, beam, isotropic)
+    return out
+
+
+def log_ratios(
+    shapes: Shapes, entry: Ints, exit_: Ints, tracks: Tracks, unrelated: Floats
+) -> Floats:
+    """Return how much likelier pairs are one particle than unrelated, natural logarithm, (n,).
+
+    Parameters
+    ----------
+    entry, exit_ : (n,) rows of the openings.
+    unrelated : (n,) logarithm of the density of such shapes and of exit pits a square pixel.
+    """
+    terms, slopes = _terms_of(
+        shapes.table,
+        np.asarray(entry, np.int64),
+        np.asarray(exit_, np.int64),
+        tracks.tables,
+        tracks.uneven,
+        _MODEL_ERROR,
+    )
+    return np.asarray(_sums(terms, slopes, tracks.prior, tracks.beam, tracks.isotropic) - unrelated)
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _above(
+    table: Floats,
+    entries: Ints,
+    exits: Ints,
+    start: Ints,
+    cells: tuple[int, int],
+    origin: tuple[float, float],
+    tables: tuple[Floats, Floats, Floats, Floats, Floats],
+    bounds: Floats,
+    prior: Floats,
+    uneven: Floats,
+    beam: Floats,
+    isotropic: float,
+    model: tuple[float, float, float],
+    background: Floats,
+    density: Floats,
+    least: float,
+) -> tuple[list[int], list[int], list[float]]:  # pragma: no cover
+    """Return entry, exit and ratio of all pairs above ``least``; exits are sorted by cell."""
+    reach = table.dtype.type(tables[0].shape[1] - 2)
+    nodes = len(prior)
+    first, second = np.empty(nodes), np.empty(nodes)
+    terms, slopes = np.empty(nodes), np.empty((nodes, 2))
+    out_i, out_j, out_r = [0], [0], [0.0]
+    rows, columns = cells
+    for n in range(len(entries)):
+        i = entries[n]
+        one = table[i]
+        u, v = int((one[0] - origin[0]) / reach), int((one[1] - origin[1]) / reach)
+        for row in range(max(v - 1, 0), min(v + 2, rows)):
+            left = row * columns + max(u - 1, 0)
+            right = row * columns + min(u + 1, columns - 1)
+            for k in range(start[left], start[right + 1]):
+                j = exits[k]
+                other = table[j]
+                dx, dy = other[0] - one[0], one[1] - other[1]
+                apart2 = dx * dx + dy * dy
+                if apart2 > reach * reach:
+                    continue
+                apart = np.sqrt(apart2)
+                # A slanted particle's openings are long, and both along the displacement.
+                least_e = bounds[int(apart)]
+                if least_e > 0.1:
+                    cos2, sin2 = (dx * dx - dy * dy) / apart2, 2 * dx * dy / apart2
+                    far = 4 * (one[7] + model[1])
+                    if one[3] * cos2 + one[4] * sin2 < least_e - far:
+                        continue
+                    far = 4 * (other[7] + model[1])
+                    if other[3] * cos2 + other[4] * sin2 < least_e - far:
+                        continue
+                _terms(one, other, tables, uneven, model, first, second, terms, slopes)
+                signal = _summed(terms, slopes, prior, beam, isotropic)
+                ratio = signal - background[i] - background[j] - np.log(density[i])
+                if ratio > least:
+                    out_i.append(i)
+                    out_j.append(j)
+                    out_r.append(ratio)
+    return out_i, out_j, out_r
+
+
+def with_population(
+    tracks: Tracks,
+    shapes: Shapes,
+    entry: Ints,
+    exit_: Ints,
+    unrelated: Floats,
+    entries: int,
+) -> Tracks:
+    """Return tracks whose beam and etch ratios are those that a foil's own pairs show.
+
+    Expectation maximisation of a mixture: an entry pit has no partner, or one of its pairs is a
+    particle, of a population with a beam of some direction and spread and with log-normal V − 1.
+    Where that explains the pairs no better than particles of any kind from everywhere do, by
+    ``_LEAST_GAIN`` in log likelihood, these stay: a foil without signal has no population.
+
+    Parameters
+    ----------
+    entry, exit_, unrelated : (n,) pairs that might be particles, see ``log_ratios``.
+    entries : how many entry pits there are.
+    """
+    if len(entry) < _LEAST_PAIRS:
+        return tracks
+    terms, slopes = _terms_of(
+        shapes.table,
+        np.asarray(entry, np.int64),
+        np.asarray(exit_, np.int64),
+        tracks.tables,
+        tracks.uneven,
+        _MODEL_ERROR,
+    )
+    terms *= np.exp(-unrelated)[:, None]
+    _, of = np.unique(entry, return_inverse=True)
+    nodes = np.tile(_LOG_RATIOS, len(tracks.prior) // len(_LOG_RATIOS))
+    t2 = (slopes**2).sum(2)
+    plain = terms @ tracks.prior
+    share = 0.05
+    for _ in range(_ROUNDS):
+        share, level = _share_of(plain, of, share, entries)
+    weight = share * plain / (1 - share + share * np.bincount(of, plain)[of])
+    mean_slope = (terms * tracks.prior)[:, :, None] * slopes
+    mean_slope = mean_slope.sum(1) / np.maximum(plain, 1e-300)[:, None]
+    centre = np.average(mean_slope, axis=0, weights=weight)
+    beam = np.array([0.5, *centre, 0.25])
+    prior = tracks.prior
+    fitted, gain = tracks, 0.0
+    for _ in range(_ROUNDS):
+        apart2 = ((slopes - beam[1:3]) ** 2).sum(2)
+        narrow = np.exp(-apart2 / (2 * beam[3] ** 2)) / (2 * np.pi * beam[3] ** 2)
+        narrow *= (1 + t2) ** 2 * tracks.isotropic
+        from_beam = terms * prior * beam[0] * narrow
+        from_rest = terms * prior * (1 - beam[0])
+        ratio = (from_beam + from_rest).sum(1)
+        new, value = _share_of(ratio, of, share, entries)
+        gain = value - level
+        each_pair = share / (1 - share + share * np.bincount(of, ratio)[of])
+        of_beam, of_rest = from_beam * each_pair[:, None], from_rest * each_pair[:, None]
+        total = of_beam.sum()
+        node = (of_beam + of_rest).sum(0)
+        middle = np.average(nodes, weights=node)
+        spread = max(np.sqrt(np.average((nodes - middle) ** 2, weights=node)), _LEAST_SPREAD)
+        prior = np.exp(-0.5 * ((nodes - middle) / spread) ** 2)
+        prior = prior / prior.sum()
+        if total > 0:
+            at = (of_beam[:, :, None] * slopes).sum((0, 1)) / total
+            var = (of_beam * ((slopes - at) ** 2).sum(2)).sum() / total / 2
+            part = min(total / max(node.sum(), 1e-300), _MOST_BEAM)
+            beam = np.array([part, *at, max(np.sqrt(var), _NARROWEST)])
+        share = new
+    if gain > _LEAST_GAIN:
+        fitted = replace(tracks, beam=beam, prior=prior)
+    return fitted
+
+
+def _share_of(ratio: Floats, of: Ints, share: float, entries: int) -> tuple[float, float]:
+    """Return the next share of entry pits that are particles', and the present log likelihood."""
+    total = np.bincount(of, ratio)
+    likely = 1 - share + share * total
+    new = float((share * total / likely).sum() / entries)
+    value = float(np.log(likely).sum() + (entries - len(total)) * np.log(1 - share))
+    return min(max(new, 1e-5), 0.9), value
+
+
+def pairs_above(
+    shapes: Shapes,
+    entries: Ints,
+    exits: Ints,
+    tracks: Tracks,
+    background: Floats,
+    exit_density_per_px2: Floats,
+    least: float,
+) -> tuple[Ints, Ints, Floats]:
+    """Return the pairs whose log ratio exceeds ``least``: entry rows, exit rows, log ratios.
+
+    Parameters
+    ----------
+    entries, exits : rows of top and of bottom pits that may be paired.
+    background : (n,) of ``background_of``, each opening on its own surface.
+    exit_density_per_px2 : (n,) local density of exit pits.
+    """
+    none = np.empty(0, np.int64)
+    if not len(entries) or not len(exits):
+        return none, none, np.empty(0)
+    reach = tracks.reach_px
+    both = np.concatenate([entries, exits])
+    x0, y0 = float(shapes.x[both].min()), float(shapes.y[both].min())
+    u, v = (
+        ((value[exits] - low) / reach).astype(np.int64)
+        for value, low in ((shapes.x, x0), (shapes.y, y0))
+    )
+    columns = int((shapes.x[both].max() - x0) / reach) + 1
+    rows = int((shapes.y[both].max() - y0) / reach) + 1
+    cell = v * columns + u
+    order = np.argsort(cell, kind="stable")
+    start = np.searchsorted(cell[order], np.arange(rows * columns + 1))
+    there = np.isfinite(tracks.log_density)
+    bounds = np.where(there, tracks.ellipticity, np.inf).min(0)
+    bounds = np.where(np.isfinite(bounds), bounds, 0.0)
+    i, j, ratio = _above(
+        shapes.table,
+        np.asarray(entries, np.int64),
+        np.asarray(exits, np.int64)[order],
+        start,
+        (rows, columns),
+        (x0, y0),
+        tracks.tables,
+        bounds,
+        tracks.prior,
+        tracks.uneven,
+        tracks.beam,
+        tracks.isotropic,
+        _MODEL_ERROR,
+        np.asarray(background, np.float64),
+        np.maximum(exit_density_per_px2, 1e-9),
+        least,
+    )
+    return np.array(i[1:], np.int64), np.array(j[1:], np.int64), np.array(ratio[1:])
