@@ -1,10 +1,11 @@
 """Is it one particle, or two pits that have nothing to do with each other: a likelihood ratio.
 
-Of one particle the openings' displacement, radii, ellipses and depths all follow from its etch
-ratio and its direction through a foil of known thickness. Of unrelated pits the entry pit looks
-like any entry pit of the foil, the exit pit like any exit pit, and lies anywhere. The ratio of the
-two is what a catalogue match of stars rests on (Budavári & Szalay 2008, ApJ 679, 301; Salvato et
-al. 2018, MNRAS 473, 4937), with the local density of exit pits as prior.
+Of one particle the openings' displacement, radii and ellipses all follow from its etch ratio and
+its direction through a foil of known thickness. Depths do too, but the scale of a measured depth
+depends on the optics, differs from surface to surface, and would rule out true pairs. Of unrelated
+pits the entry pit looks like any entry pit of the foil, the exit pit like any exit pit, and lies
+anywhere. The ratio of the two is what a catalogue match of stars rests on (Budavári & Szalay 2008,
+ApJ 679, 301; Salvato et al. 2018, MNRAS 473, 4937), with the local density of exit pits as prior.
 """
 
 from dataclasses import dataclass, replace
@@ -36,16 +37,21 @@ _UNEVEN = 0.25
 """Spread of the logarithm of V − 1 from one opening of a particle to the other."""
 _BAND = 5
 """Steps of ``_LOG_RATIOS`` beyond which that spread counts for nothing."""
-_MODEL_ERROR = (0.05, 0.03, 0.10)
-"""Of log radius, ellipse and log depth: what differs from pit to pit beyond the errors stated."""
+_MODEL_ERROR = (0.05, 0.03)
+"""Of log radius and ellipse: what differs from pit to pit beyond the errors stated."""
+_IMPOSSIBLE = 60.0
+"""Squared distance of a shape, in standard deviations, from which it is none of a particle's."""
 _BARELY = 1.02
 """V sin(dip) from which an opening is reckoned with: nearer to 1 it vanishes."""
 _KERNELS = 384
 """Finds of a surface that stand for all of it."""
-_WIDTH = (0.12, 0.05, 0.22)
-"""Of a kernel, in log radius, ellipse and log depth."""
+_WIDTH = (0.12, 0.05)
+"""Of a kernel, in log radius and ellipse."""
 _TAIL = (0.1, 2.5)
 """Share of a kernel that is wider, and by how much: rare shapes are not impossible ones."""
+_ANY, _PSEUDO = (0.5, 0.2), 20.0
+"""Spread of the openings of any foil in log radius and ellipse, and as how many finds they
+count."""
 _ROUND = 0.1
 """Ellipticity below which an opening tells the bulk that was removed."""
 _NONE = -np.inf
@@ -53,8 +59,14 @@ _LEAST_PAIRS = 10
 """Fewer pairs show no population."""
 _LEAST_GAIN = 15.0
 """In log likelihood, for a population of five numbers: by chance once in ten thousand foils."""
+_MOST_PAIRS = 20_000
+"""More pairs tell a population no better."""
 _ROUNDS = 40
 """Of the expectation maximisation."""
+_SHARES = (1e-4, 0.01, 0.03, 0.1, 0.3)
+"""Of the entry pits that may be particles', to begin with."""
+_GRID = (0.6, 0.1, 0.1)
+"""Tangents of a beam's zenith angle to begin with: largest, step, and spread."""
 _LEAST_SPREAD, _NARROWEST, _MOST_BEAM = 0.15, 0.01, 0.98
 """Of log V − 1 and of a beam's tangents the least spread; the most that is all one beam."""
 
@@ -64,8 +76,8 @@ class Shapes:
     """Openings in one frame, pixels, each (n,) float64; a shape that is not known is nan.
 
     ``x, y``: centre, y down. ``e_cos, e_sin``: ellipticity times cos and sin of twice the angle of
-    the long axis, ccw from +x, y up. ``s_radius, s_ellipse, s_depth``: one standard deviation of
-    ``log_radius``, of ``e_cos`` and ``e_sin``, and of ``log_depth``.
+    the long axis, ccw from +x, y up. ``s_radius, s_ellipse``: one standard deviation of
+    ``log_radius``, and of ``e_cos`` and ``e_sin``.
     """
 
     x: Floats
@@ -76,7 +88,6 @@ class Shapes:
     log_depth: Floats
     s_radius: Floats
     s_ellipse: Floats
-    s_depth: Floats
 
     @classmethod
     def of(cls, pits: pd.DataFrame, place_px: Floats, pixel_size_um: float | None) -> "Shapes":
@@ -86,15 +97,13 @@ class Shapes:
         radius, e, angle, s_radius, s_ellipse = (
             pits[c].to_numpy(np.float64) if c in pits else none for c in columns
         )
-        depth, s_depth = (
-            pits[c].to_numpy(np.float64) if c in pits and pixel_size_um is not None else none
-            for c in ("depth_um", "depth_um_err")
-        )
+        is_known = "depth_um" in pits and pixel_size_um is not None
+        depth = pits["depth_um"].to_numpy(np.float64) if is_known else none
         radius = np.maximum(radius, 0.1)
         twice = 2 * np.deg2rad(np.nan_to_num(angle))
         with np.errstate(divide="ignore", invalid="ignore"):
             log_depth = np.log(depth / (pixel_size_um or 1.0))
-            errors = s_radius / radius, s_ellipse, s_depth / depth
+            errors = s_radius / radius, s_ellipse
         e = np.nan_to_num(e)
         return cls(
             place_px[:, 0].copy(),
@@ -113,7 +122,7 @@ class Shapes:
 
     @property
     def table(self) -> Floats:
-        """The columns side by side, (n, 9), as the compiled loops take them."""
+        """The columns side by side, (n, 8), as the compiled loops take them."""
         return np.ascontiguousarray(np.column_stack(list(vars(self).values())), np.float64)
 
 
@@ -139,8 +148,8 @@ class Tracks:
 
     Attributes
     ----------
-    log_radius, ellipticity, log_depth : (node, distance) of either opening; a distance is a whole
-        number of pixels.
+    log_radius, ellipticity : (node, distance) of either opening; a distance is a whole number of
+        pixels.
     log_density : (node, distance) of the displacement, per square pixel; −∞ where there is none.
     slope : (node, distance) tangent of the zenith angle.
     beam : (4,) share of the particles that arrive in a beam, the tangents of its zenith angle along
@@ -152,7 +161,6 @@ class Tracks:
 
     log_radius: Floats
     ellipticity: Floats
-    log_depth: Floats
     log_density: Floats
     slope: Floats
     beam: Floats
@@ -161,9 +169,9 @@ class Tracks:
     uneven: Floats
 
     @property
-    def tables(self) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    def tables(self) -> tuple[Floats, Floats, Floats, Floats]:
         """What a compiled loop looks up."""
-        return self.log_radius, self.ellipticity, self.log_depth, self.log_density, self.slope
+        return self.log_radius, self.ellipticity, self.log_density, self.slope
 
     @property
     def reach_px(self) -> int:
@@ -192,7 +200,7 @@ def expected_tracks(
     for thick in np.atleast_1d(thickness_px):
         for v in ratio:
             seen = zenith[v * np.cos(zenith) > _BARELY]
-            rows = np.zeros((3, len(distance)))
+            rows = np.zeros((2, len(distance)))
             density, slope = np.full(len(distance), _NONE), np.zeros(len(distance))
             if len(seen) > 2:
                 n = len(seen)
@@ -206,7 +214,6 @@ def expected_tracks(
                 columns = (
                     0.5 * np.log(one.major_um * one.minor_um) - np.log(2),
                     1 - one.minor_um / one.major_um,
-                    np.log(np.maximum(one.depth_um, 0.05)),
                 )
                 rows = np.stack([np.interp(distance, apart, c) for c in columns])
                 # From the plane of tan θ to that of displacements.
@@ -215,7 +222,7 @@ def expected_tracks(
                 area = np.maximum(along * across, 1e-12)
                 density[there] = (-2 * np.log1p(slope**2) - norm + np.log(area))[there]
             tables.append((*rows, density, slope))
-    log_radius, ellipticity, log_depth, log_density, slopes = (
+    log_radius, ellipticity, log_density, slopes = (
         np.stack(column) for column in zip(*tables, strict=True)
     )
     weight = np.exp(-0.5 * ((_LOG_RATIOS - np.log(_USUAL_RATIO)) / _SPREAD_OF_RATIOS) ** 2)
@@ -226,7 +233,6 @@ def expected_tracks(
     return Tracks(
         log_radius,
         ellipticity,
-        log_depth,
         log_density,
         slopes,
         np.array([0.0, 0.0, 0.0, 1.0]),
@@ -239,36 +245,58 @@ def expected_tracks(
 def background_of(shapes: Shapes, rows: Ints) -> Floats:
     """Return the logarithm of the density of a surface's shapes, at these; (len(rows),).
 
-    A sum of kernels on some of the finds, whatever the direction of their long axes.
+    A sum of kernels on some of the other finds, whatever the directions of their long axes, and of
+    one for openings of any foil, which counts as much as ``_PSEUDO`` finds.
     """
     out = np.empty(len(rows))
     if not len(rows):
         return out
     few = rows[np.linspace(0, len(rows) - 1, min(len(rows), _KERNELS)).round().astype(np.int64)]
-    e, depth = shapes.ellipticity, np.nan_to_num(shapes.log_depth)
+    radius, e = shapes.log_radius, shapes.ellipticity
+    usual = np.array([np.median(radius[rows])]), np.zeros(1)
     for part in np.array_split(np.arange(len(rows)), len(rows) // 4096 + 1):
         mine = rows[part]
+        at = radius[mine], e[mine]
         total = np.zeros(len(part))
         for share, wider in ((1 - _TAIL[0], 1.0), _TAIL):
-            radius_w, ellipse_w, depth_w = (w * wider for w in _WIDTH)
-            q2 = ((shapes.log_radius[mine, None] - shapes.log_radius[few]) / radius_w) ** 2
-            q2 += ((depth[mine, None] - depth[few]) / depth_w) ** 2
-            q2 += ((e[mine, None] - e[few]) / ellipse_w) ** 2
-            # The mean over all directions of a normal distribution in e_cos, e_sin.
-            turned = ive(0, e[mine, None] * e[few] / ellipse_w**2)
-            density = (np.exp(-q2 / 2) * turned).mean(1) / (radius_w * depth_w * ellipse_w**2)
-            total += share * density
-        out[part] = np.log(total + 1e-12) - 2 * np.log(2 * np.pi)
+            width = tuple(w * wider for w in _WIDTH)
+            each = _kernel(at, (radius[few], e[few]), width)
+            each[mine[:, None] == few] = 0.0
+            total += share * each.sum(1)
+        broad = _kernel(at, usual, _ANY)[:, 0]
+        count = len(few) - np.isin(mine, few)
+        out[part] = np.log((total + _PSEUDO * broad) / (count + _PSEUDO))
     return out
+
+
+def _kernel(
+    at: tuple[Floats, Floats],
+    centre: tuple[Floats, Floats],
+    width: tuple[float, ...],
+) -> Floats:
+    """Return (n, m) normal densities in log radius, e_cos and e_sin.
+
+    Parameters
+    ----------
+    at, centre : log radius and ellipticity of n places and of m kernels, the mean over all
+        directions of whose long axes is taken.
+    """
+    q2 = np.zeros((len(at[0]), len(centre[0])))
+    for x, c, w in zip(at, centre, width, strict=True):
+        q2 += ((x[:, None] - c) / w) ** 2
+    turned = ive(0, at[1][:, None] * centre[1] / width[1] ** 2)
+    norm = width[0] * width[1] ** 2 * (2 * np.pi) ** 1.5
+    # ive holds a factor exp(−e c / w²), which completes the square of the ellipticities.
+    return np.asarray(np.exp(-q2 / 2) * turned / norm)
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _terms(
     one: Floats,
     other: Floats,
-    tables: tuple[Floats, Floats, Floats, Floats, Floats],
+    tables: tuple[Floats, Floats, Floats, Floats],
     uneven: Floats,
-    model: tuple[float, float, float],
+    model: tuple[float, float],
     first: Floats,
     second: Floats,
     out: Floats,
@@ -278,7 +306,7 @@ def _terms(
 
     ``slopes``: (node, 2) tangents of the particle's zenith angle along x and y, y up.
     """
-    log_radius, ellipticity, log_depth, log_density, slope = tables
+    log_radius, ellipticity, log_density, slope = tables
     out[:] = 0.0
     dx, dy = other[0] - one[0], one[1] - other[1]
     apart = np.sqrt(dx * dx + dy * dy)
@@ -295,9 +323,8 @@ def _terms(
         said = first if side == 0 else second
         v_radius = shape[6] ** 2 + model[0] ** 2
         v_ellipse = shape[7] ** 2 + model[1] ** 2
-        has_depth = np.isfinite(shape[5])
-        v_depth = shape[8] ** 2 + model[2] ** 2 if has_depth else 1.0
-        norm = 1 / (np.sqrt(v_radius * v_depth) * v_ellipse * 4 * np.pi**2)
+        norm = 1 / (np.sqrt(v_radius) * v_ellipse * (2 * np.pi) ** 1.5)
+        possible = False
         for k in range(nodes):
             if log_density[k, cell + 1] == -np.inf:
                 said[k] = 0.0
@@ -306,10 +333,10 @@ def _terms(
             e = ellipticity[k, cell] * (1 - w) + ellipticity[k, cell + 1] * w
             q2 = (shape[2] - r) ** 2 / v_radius
             q2 += ((shape[3] - e * cos2) ** 2 + (shape[4] - e * sin2) ** 2) / v_ellipse
-            if has_depth:
-                d = log_depth[k, cell] * (1 - w) + log_depth[k, cell + 1] * w
-                q2 += (shape[5] - d) ** 2 / v_depth
-            said[k] = np.exp(-0.5 * q2) * norm
+            said[k] = np.exp(-0.5 * q2) * norm if q2 < _IMPOSSIBLE else 0.0
+            possible |= said[k] > 0
+        if not possible:
+            return
     for k in range(nodes):
         if log_density[k, cell + 1] == -np.inf:
             continue
@@ -347,9 +374,9 @@ def _terms_of(
     table: Floats,
     entry: Ints,
     exit_: Ints,
-    tables: tuple[Floats, Floats, Floats, Floats, Floats],
+    tables: tuple[Floats, Floats, Floats, Floats],
     uneven: Floats,
-    model: tuple[float, float, float],
+    model: tuple[float, float],
 ) -> tuple[Floats, Floats]:  # pragma: no cover
     """Return the terms of pairs, (n, node), and slopes, (n, node, 2)."""
     nodes = len(uneven)
@@ -400,13 +427,13 @@ def _above(
     start: Ints,
     cells: tuple[int, int],
     origin: tuple[float, float],
-    tables: tuple[Floats, Floats, Floats, Floats, Floats],
+    tables: tuple[Floats, Floats, Floats, Floats],
     bounds: Floats,
     prior: Floats,
     uneven: Floats,
     beam: Floats,
     isotropic: float,
-    model: tuple[float, float, float],
+    model: tuple[float, float],
     background: Floats,
     density: Floats,
     least: float,
@@ -475,6 +502,13 @@ def with_population(
     """
     if len(entry) < _LEAST_PAIRS:
         return tracks
+    known, of = np.unique(entry, return_inverse=True)
+    if len(entry) > _MOST_PAIRS:  # some of the entry pits stand for all
+        kept = np.random.default_rng(0).random(len(known)) < _MOST_PAIRS / len(entry)
+        entries = max(round(entries * kept.mean()), int(kept.sum()))
+        some = kept[of]
+        entry, exit_, unrelated = entry[some], exit_[some], unrelated[some]
+        _, of = np.unique(entry, return_inverse=True)
     terms, slopes = _terms_of(
         shapes.table,
         np.asarray(entry, np.int64),
@@ -484,25 +518,13 @@ def with_population(
         _MODEL_ERROR,
     )
     terms *= np.exp(-unrelated)[:, None]
-    _, of = np.unique(entry, return_inverse=True)
     nodes = np.tile(_LOG_RATIOS, len(tracks.prior) // len(_LOG_RATIOS))
-    t2 = (slopes**2).sum(2)
-    plain = terms @ tracks.prior
-    share = 0.05
-    for _ in range(_ROUNDS):
-        share, level = _share_of(plain, of, share, entries)
-    weight = share * plain / (1 - share + share * np.bincount(of, plain)[of])
-    mean_slope = (terms * tracks.prior)[:, :, None] * slopes
-    mean_slope = mean_slope.sum(1) / np.maximum(plain, 1e-300)[:, None]
-    centre = np.average(mean_slope, axis=0, weights=weight)
-    beam = np.array([0.5, *centre, 0.25])
+    level = max(_share_of(terms @ tracks.prior, of, share, entries)[1] for share in _SHARES)
+    beam, share = _begin(terms, slopes, of, tracks, entries)
     prior = tracks.prior
     fitted, gain = tracks, 0.0
     for _ in range(_ROUNDS):
-        apart2 = ((slopes - beam[1:3]) ** 2).sum(2)
-        narrow = np.exp(-apart2 / (2 * beam[3] ** 2)) / (2 * np.pi * beam[3] ** 2)
-        narrow *= (1 + t2) ** 2 * tracks.isotropic
-        from_beam = terms * prior * beam[0] * narrow
+        from_beam = terms * prior * beam[0] * _narrow(slopes, beam, tracks.isotropic)
         from_rest = terms * prior * (1 - beam[0])
         ratio = (from_beam + from_rest).sum(1)
         new, value = _share_of(ratio, of, share, entries)
@@ -524,6 +546,33 @@ def with_population(
     if gain > _LEAST_GAIN:
         fitted = replace(tracks, beam=beam, prior=prior)
     return fitted
+
+
+def _narrow(slopes: Floats, beam: Floats, isotropic: float) -> Floats:
+    """Return by how much likelier directions are in a beam than in an isotropic flux."""
+    apart2 = ((slopes - beam[1:3]) ** 2).sum(-1)
+    density = np.exp(-apart2 / (2 * beam[3] ** 2)) / (2 * np.pi * beam[3] ** 2)
+    return np.asarray(density * (1 + (slopes**2).sum(-1)) ** 2 * isotropic)
+
+
+def _begin(
+    terms: Floats, slopes: Floats, of: Ints, tracks: Tracks, entries: int
+) -> tuple[Floats, float]:
+    """Return the beam on a grid of directions, and the share of the entry pits, that fit best."""
+    ratio = terms @ tracks.prior
+    mean = (
+        np.einsum("nk,nkd->nd", terms * tracks.prior, slopes) / np.maximum(ratio, 1e-300)[:, None]
+    )
+    best, found = -np.inf, (np.array([_MOST_BEAM, 0.0, 0.0, _GRID[2]]), _SHARES[0])
+    across = np.arange(-_GRID[0], _GRID[0] + 1e-9, _GRID[1])
+    for u, v in np.stack(np.meshgrid(across, across), -1).reshape(-1, 2).tolist():
+        beam = np.array([_MOST_BEAM, u, v, _GRID[2]])
+        inside = ratio * (1 - beam[0] + beam[0] * _narrow(mean, beam, tracks.isotropic))
+        for share in _SHARES:
+            value = _share_of(inside, of, share, entries)[1]
+            if value > best:
+                best, found = value, (beam, share)
+    return found
 
 
 def _share_of(ratio: Floats, of: Ints, share: float, entries: int) -> tuple[float, float]:

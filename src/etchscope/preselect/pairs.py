@@ -22,10 +22,13 @@ _USUAL_BULK = 8.0
 """Thickness of a foil over the bulk removed on a side, where neither is known."""
 _UNKNOWN = (0.6, 1.0, 1.7)
 """Of that, what an unknown thickness may be."""
+_PAIRED = -3.0
+"""Log ratio from which an entry and an exit pit are partners."""
 _LEAST = -5.0
 """Log ratio below which two openings have nothing to do with each other."""
-_DRAWS = 200_000
-"""Unrelated pairs that are drawn to tell how often chance makes one as good."""
+_DRAWS, _MOST_DRAWS = 100, 100_000
+"""Unrelated pairs that are drawn an entry pit, and in all, to tell how often chance makes one as
+good; as many as 50 entry pits' at least."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def pair_openings(
     reach_px: float,
     max_zenith_deg: float,
 ) -> Pairs:
-    """Return one-to-one pairs of entry and exit pits that are likelier one particle than unrelated.
+    """Return one-to-one pairs of entry and exit pits that may be one particle.
 
     Parameters
     ----------
@@ -103,7 +106,7 @@ def pair_openings(
         for rows in (i, j):
             np.maximum.at(log_ratio, rows, ratio)
         order = np.lexsort((j, i, -ratio))
-        chosen = _greedy(i, j, order[ratio[order] > 0])
+        chosen = _greedy(i, j, order[ratio[order] > _PAIRED])
         i, j, ratio = i[chosen], j[chosen], ratio[chosen]
         log_ratio[i], log_ratio[j] = ratio, ratio
         chance = _chance(shapes, entries, exits, tracks, background, exit_density_per_px2, ratio)
@@ -153,7 +156,8 @@ def _chance(
     """
     rng = np.random.default_rng(0)
     reach = tracks.reach_px
-    of = np.tile(entries, -(-_DRAWS // len(entries)))
+    count = min(_DRAWS * max(len(entries), 50), _MOST_DRAWS)
+    of = np.resize(rng.permutation(entries), count)
     like = rng.choice(exits, len(of))
     apart, phi = rng.uniform(0, reach, len(of)), rng.uniform(0, 2 * np.pi, len(of))
     moved = Shapes(*(v[like] for v in vars(shapes).values()))

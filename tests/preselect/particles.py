@@ -1,0 +1,50 @@
+"""Openings of particles and of unrelated pits, drawn by the cone's equations, pixels."""
+
+import numpy as np
+
+from etchscope.preselect.likelihood import Shapes
+from etchscope.simulate.etching import opening
+
+THICKNESS, REMOVED = 77.5, 9.0
+ERRORS = (0.06, 0.04)
+"""Of log radius and ellipse."""
+
+
+def _shapes(rng, x, y, v, zenith, azimuth):
+    n = len(x)
+    one = opening(v, np.pi / 2 - zenith, np.full(n, REMOVED), np.full(n, np.inf))
+    e = 1 - one.minor_um / one.major_um
+    return Shapes(
+        x.copy(),
+        y.copy(),
+        0.5 * np.log(one.major_um * one.minor_um) - np.log(2) + rng.normal(0, ERRORS[0], n),
+        e * np.cos(2 * azimuth) + rng.normal(0, ERRORS[1], n),
+        e * np.sin(2 * azimuth) + rng.normal(0, ERRORS[1], n),
+        np.log(one.depth_um) + rng.normal(0, 0.15, n),
+        *(np.full(n, error) for error in ERRORS),
+    ), one.shift_um
+
+
+def joined(*parts):
+    return Shapes(
+        *(np.concatenate(c) for c in zip(*(vars(p).values() for p in parts), strict=True))
+    )
+
+
+def particles(rng, x, y, zenith, azimuth, v=2.0):
+    """Return entry and exit openings of particles that enter at x, y, in this order."""
+    ratio = 1 + (v - 1) * np.exp(rng.normal(0, 0.1, len(x)))
+    entry, first = _shapes(rng, x, y, ratio, zenith, azimuth)
+    exit_, second = _shapes(rng, x, y, ratio, zenith, azimuth)
+    apart = THICKNESS * np.tan(zenith) - first - second
+    exit_.x[:] = x + apart * np.cos(azimuth)
+    exit_.y[:] = y - apart * np.sin(azimuth)
+    return joined(entry, exit_)
+
+
+def unrelated(rng, count, side):
+    """Return single pits of an isotropic background."""
+    zenith = np.arccos(np.sqrt(rng.uniform(np.cos(np.deg2rad(50)) ** 2, 1, count)))
+    v = 1.05 / np.cos(zenith) + rng.exponential(1.2, count)
+    x, y = rng.uniform(0, side, (2, count))
+    return _shapes(rng, x, y, v, zenith, rng.uniform(0, 2 * np.pi, count))[0]
