@@ -11,7 +11,7 @@ from etchscope.evaluate.intervals import Proportion, proportion
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, Floats, Ints
 
-__all__ = ["Search", "free_response", "match_particles", "poisson_interval", "roc_curve"]
+__all__ = ["Ground", "Search", "free_response", "match_particles", "poisson_interval", "roc_curve"]
 
 
 def poisson_interval(count: int, *, confidence: float = 0.95) -> tuple[float, float]:
@@ -100,27 +100,74 @@ def match_particles(
 
 
 @dataclass(frozen=True)
+class Ground:
+    """Where the tiles of a search lie, and how dense pits are in their parts.
+
+    ``place``: (t, 2) of the tiles' middles, in any unit. ``density``: (t, k) in 1/mm², of k equal
+    parts of each tile. ``candidates``: (n,) and ``particles``: (m,) the local density in 1/mm² at
+    each; all nan where the scale is unknown.
+    """
+
+    place: Floats
+    density: Floats
+    candidates: Floats
+    particles: Floats
+
+
+@dataclass(frozen=True)
 class Search:
     """Ranked candidates of a foil whose signal is known.
 
     ``score``: (n,) descending. ``is_true``: (n,). ``by_chance``: (n,) the same for the candidates
     turned by 180° within their tiles. ``particles``: true ones there were. ``tiles``,
-    ``area_cm2``: what was searched; the area is nan where the scale is unknown.
+    ``area_cm2``: what was searched; the area is nan where the scale is unknown. ``tile``: (n,) of
+    each candidate and ``particle_tile``: (particles,) of each particle, from 0 on. ``exposure``:
+    (t,) how much of each tile was searched, together ``tiles``. ``ground``: where the tiles lie;
+    without it in one row, of unknown density.
+
+    Raises
+    ------
+    BadInput : another number of candidates, particles or tiles than are placed.
     """
 
     score: Floats
     is_true: Bools
     by_chance: Bools
     particles: int
-    tiles: int
+    tiles: float
     area_cm2: float
+    tile: Ints
+    particle_tile: Ints
+    exposure: Floats
+    ground: Ground | None = None
+
+    def __post_init__(self) -> None:
+        n, places = len(self.score), np.concatenate([self.tile, self.particle_tile])
+        lengths = [len(v) for v in (self.is_true, self.by_chance, self.tile)]
+        if lengths != [n] * 3 or len(self.particle_tile) != self.particles:
+            expected = f"{n} candidates, {self.particles} particles"
+            raise BadInput("search: tile", expected, f"{lengths}, {len(self.particle_tile)}")
+        if len(places) and not 0 <= places.min() <= places.max() < len(self.exposure):
+            expected = f"numbers of {len(self.exposure)} tiles from 0 on"
+            raise BadInput("search: tile", expected, f"{places.min()} to {places.max()}")
+        if self.ground is None:
+            return
+        found = [len(v) for v in vars(self.ground).values()]
+        if found != [len(self.exposure)] * 2 + [n, self.particles]:
+            expected = f"{len(self.exposure)} tiles, {n} candidates, {self.particles} particles"
+            raise BadInput("search: ground", expected, str(found))
 
     def efficiency(self, threshold: float) -> Proportion:
         """Return the share of the particles with a candidate at or above the threshold."""
         return proportion(int(self.is_true[self.score >= threshold].sum()), self.particles)
 
-    def chance(self, threshold: float) -> Proportion:
-        """Return the efficiency of the same candidates, turned by 180°."""
+    def chance(self, threshold: float | Floats) -> Proportion:
+        """Return the efficiency of the same candidates, turned by 180°.
+
+        Parameters
+        ----------
+        threshold : of all, or (n,) of each.
+        """
         return proportion(int(self.by_chance[self.score >= threshold].sum()), self.particles)
 
     def purity(self, threshold: float) -> Proportion:
@@ -135,7 +182,9 @@ class Search:
     def threshold_for(
         self, *, efficiency: float | None = None, false_per_tile: float | None = None
     ) -> float:
-        """Return the threshold of a working point.
+        """Return the threshold that does on these very candidates what is asked of it.
+
+        On others more false ones pass than are allowed here, see ``thresholds_for``.
 
         Parameters
         ----------

@@ -6,24 +6,28 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from etchscope.ensemble import WorkingPoint, candidate_table, places_px
-from etchscope.evaluate import (
-    Search,
-    match_particles,
-    poisson_interval,
-    tile_centre,
-    turn_180,
+from etchscope.ensemble import candidate_table, places_px
+from etchscope.evaluate import Ground, Search, match_particles, tile_centre, turn_180
+from etchscope.foil import (
+    BadInput,
+    Scan,
+    foil_frame,
+    foil_to_tile,
+    in_polygon,
+    parent,
+    tile_to_foil,
 )
-from etchscope.foil import BadInput, Scan, foil_frame, in_polygon, parent, tile_to_foil
 from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.store import Store
 
-__all__ = ["area_cm2", "measured_working_point", "search_of_run", "tiles_by_density"]
+__all__ = ["area_cm2", "search_of_run", "tiles_by_density"]
 
 _TOLERANCE_PX = 6.0
 _PX = ("x_px", "y_px")
 _CELLS = 40
 """Cells a tile's side for the area that overlapping tiles cover together."""
+_PARTS = 2
+"""Parts a tile's side that have a density of their own."""
 
 
 def area_cm2(
@@ -103,7 +107,9 @@ def search_of_run(
     Returns
     -------
     The search, and its candidates with ``is_true`` and ``particle`` (−1 where false), best first.
-    Of a run in a region, ``tiles`` is how many tiles are as large as what was searched.
+    Of a run in a region, ``tiles`` is how many tiles are as large as what was searched. A quarter
+    of a tile is as dense as it is round the median one of its openings, and 0 without any; so is
+    a particle that has no candidate.
 
     Raises
     ------
@@ -114,7 +120,7 @@ def search_of_run(
     pits = store.read_pits(run)
     if record.get("stage") != "score":
         raise BadInput(f"run {run}", "a scored run", "a search", "Start with `etchscope run`.")
-    candidates = candidate_table(pits, pixel_size_um=scan.pixel_size_um, signal=signal)
+    candidates = candidate_table(pits, pixel_size_um=scan.pixel_size_um)
     tiles = [n for n in record["tiles"] if only_tiles is None or n in only_tiles]
     candidates = candidates[candidates["tile"].isin(tiles)].reset_index(drop=True)
     if valid_only:
@@ -138,18 +144,32 @@ def search_of_run(
     if not here.any():
         raise BadInput(where, f"some of class {signal} where run {run} searched", "none")
     area = area_cm2(scan, tiles, region)
-    openings = places_px(true.table[here], scale)
-    number = true.number[here]
-    is_true, which = match_particles(openings, number, places_px(candidates, scale), tolerance_px)
+    count = len(tiles) if region is None else max(1, round(area / area_cm2(scan, tiles[:1])))
+    true = _Particles(true.table[here].reset_index(drop=True), true.number[here])
+    at = places_px(true.table, scale)
+    is_true, which = match_particles(at, true.number, places_px(candidates, scale), tolerance_px)
     turned = places_px(_turned(candidates, scan), scale)
-    by_chance, _ = match_particles(openings, number, turned, tolerance_px)
+    by_chance, _ = match_particles(at, true.number, turned, tolerance_px)
+    numbers, first = np.unique(true.number, return_index=True)
+    of_particles = _in_tiles(true.table.iloc[first], scan)
+    density = _densities(pits, tiles, scan)
+    tile = _codes(candidates["tile"], tiles)
+    particle_tile = _codes(of_particles["tile"], tiles)
+    there = density[particle_tile, _parts(of_particles, scan)]
+    of_candidates = candidates["density_per_mm2"].to_numpy(np.float64)
+    found_one = np.searchsorted(numbers, which[is_true])
+    particle_tile[found_one], there[found_one] = tile[is_true], of_candidates[is_true]
     found = Search(
         candidates["score"].to_numpy(np.float64),
         is_true,
         by_chance,
-        len(np.unique(number)),
-        len(tiles) if region is None else max(1, round(area / area_cm2(scan, tiles[:1]))),
+        len(numbers),
+        count,
         area,
+        tile,
+        particle_tile,
+        _exposure(scan, tiles, region, count),
+        Ground(_middles(scan, tiles), density, of_candidates, there),
     )
     return found, candidates.assign(is_true=is_true, particle=which)
 
@@ -197,35 +217,60 @@ def _turned(candidates: pd.DataFrame, scan: Scan) -> pd.DataFrame:
     return candidates.assign(x_px=at[:, 0], y_px=at[:, 1], x_mm=x_mm, y_mm=y_mm)
 
 
-def measured_working_point(
-    search: Search,
-    *,
-    efficiency: float | None = None,
-    false_per_tile: float | None = None,
-    measured_on: str,
-) -> WorkingPoint:
-    """Return the working point of a search that reaches an efficiency, or allows so many false.
+def _exposure(scan: Scan, tiles: list[int], region: Floats | None, count: int) -> Floats:
+    """Return how much of each tile was searched, together ``count``, and 0 for what is on none."""
+    own = np.ones(len(tiles))
+    if region is not None:
+        own = np.array([area_cm2(scan, [n], region) for n in tiles])
+    return np.asarray(np.append(own * count / own.sum(), 0.0))
 
-    Raises
-    ------
-    BadInput : see ``Search.threshold_for``.
+
+def _codes(tile: "pd.Series[int]", tiles: list[int]) -> Ints:
+    """Return the place of each tile in a list, its length for what is on none of them."""
+    place = {number: k for k, number in enumerate(tiles)}
+    return np.array(tile.map(place).fillna(len(tiles)), np.int64)
+
+
+def _in_tiles(openings: pd.DataFrame, scan: Scan) -> pd.DataFrame:
+    """Return ``tile, x_px, y_px`` of openings that have these, or a place on the foil."""
+    if {"tile", *_PX} <= set(openings.columns):
+        return openings[["tile", *_PX]]
+    x_mm, y_mm = (openings[c].to_numpy(np.float64) for c in ("x_mm", "y_mm"))
+    return foil_to_tile(x_mm, y_mm, scan)
+
+
+def _parts(openings: pd.DataFrame, scan: Scan) -> Ints:
+    """Return the part of its tile in which each opening lies, from 0 on; 0 without a place."""
+    column, row = (
+        (_PARTS * (openings[c].to_numpy(np.float64) + 0.5) / size).clip(0, _PARTS - 1)
+        for c, size in zip(_PX, scan.image_size[::-1], strict=True)
+    )
+    return np.asarray(_PARTS * np.nan_to_num(row).astype(int) + np.nan_to_num(column).astype(int))
+
+
+def _densities(pits: pd.DataFrame, tiles: list[int], scan: Scan) -> Floats:
+    """Return the density in 1/mm² of the parts of tiles, (t + 1, parts): the median of their pits'.
+
+    It is 0 without pits and on no tile; all nan without a scale.
     """
-    threshold = search.threshold_for(efficiency=efficiency, false_per_tile=false_per_tile)
-    p = search.efficiency(threshold)
-    false = search.false(threshold)
-    low, high = poisson_interval(false)
-    chosen = (
-        f"efficiency {efficiency:g}"
-        if efficiency is not None
-        else f"{false_per_tile:g} false candidates a tile"
-    )
-    per_tile = tuple(v / search.tiles for v in (false, low, high))
-    per_cm2 = tuple(v / search.area_cm2 for v in (false, low, high))
-    return WorkingPoint(
-        threshold,
-        chosen,
-        measured_on,
-        (p.value, p.low, p.high),
-        (per_tile[0], per_tile[1], per_tile[2]),
-        (per_cm2[0], per_cm2[1], per_cm2[2]),
-    )
+    if scan.pixel_size_um is None:
+        return np.full((len(tiles) + 1, _PARTS**2), np.nan)
+    here = [_codes(pits["tile"], tiles), _parts(pits, scan)]
+    median = pits["density_per_mm2"].groupby(here).median()
+    out = np.zeros((len(tiles) + 1, _PARTS**2))
+    at = np.array(median.index.to_list(), np.int64).reshape(-1, 2)
+    out[at[:, 0], at[:, 1]] = median.fillna(0.0)
+    out[-1] = 0.0
+    return out
+
+
+def _middles(scan: Scan, tiles: list[int]) -> Floats:
+    """Return where tiles lie, (t + 1, 2): on the stage, or in a row if that is not known.
+
+    The last place is that of no tile.
+    """
+    of = {t.number: t for t in scan.tiles}
+    on_stage = [(of[n].stage_x_mm, of[n].stage_y_mm) for n in tiles]
+    if any(x is None or y is None for x, y in on_stage):
+        on_stage = [(float(k), 0.0) for k in range(len(tiles))]
+    return np.array([*on_stage, (0.0, 0.0)], np.float64)
