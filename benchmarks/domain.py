@@ -64,10 +64,16 @@ def pooled(several: Sequence[Search]) -> Search:
     """Return several foils as one."""
     values = np.concatenate([s.score for s in several])
     order = np.argsort(-values, kind="stable")
+    first = np.cumsum([0, *(len(s.exposure) for s in several)])
+    tile, particle_tile = (
+        np.concatenate([getattr(s, name) + k for s, k in zip(several, first, strict=False)])
+        for name in ("tile", "particle_tile")
+    )
     is_true, chance = (
         np.concatenate([getattr(s, name) for s in several])[order]
         for name in ("is_true", "by_chance")
     )
+    numbers = (sum(s.particles for s in several), sum(s.tiles for s in several))
     before = np.cumsum([0, *(len(s.exposure) for s in several)])
     tile, particle_tile = (
         np.concatenate([getattr(s, name) + n for s, n in zip(several, before, strict=False)])
@@ -77,8 +83,7 @@ def pooled(several: Sequence[Search]) -> Search:
         values[order],
         is_true,
         chance,
-        sum(s.particles for s in several),
-        sum(s.tiles for s in several),
+        *numbers,
         sum(s.area_cm2 for s in several),
         tile[order],
         particle_tile,
@@ -96,7 +101,7 @@ def searches(
         said, _ = search_of_run(store, run, truth, signal="hip")
     except BadInput:  # valid nowhere
         none = {"score": np.zeros(0), "is_true": np.zeros(0, bool), "by_chance": np.zeros(0)}
-        said = replace(everywhere, **none, tile=np.zeros(0, np.int64))
+        said = replace(everywhere, **none, tile=np.zeros(0, np.int64), ground=None)
     return everywhere, said
 
 

@@ -3,11 +3,12 @@
     python benchmarks/search.py --tiles 100 -o results
 
 Three kinds of foil, each with a seed of its own: a model is trained on some labelled finds of a few
-tiles; on other foils, one a density, the score is frozen above which there are 1 and 0.1 false
-candidates a tile; on yet other foils, looked at once, both are measured. A candidate within 6 px of
-an opening of a true particle is true, a second one of the same particle is false. Intervals are 95
-%, over tiles; chance is what the same candidates get by local shifts; the response `hip` of the
-pre-selection, which knows no labels, is ranked and cut in the same way for comparison.
+tiles; on other foils, one a density, the scores are frozen above which 1 and 0.1 false candidates a
+tile are expected, for each class of local density; on yet other foils, looked at once, both are
+measured, and what is reached at exactly those rates. A candidate within 6 px of an opening of a
+true particle is true, a second one of the same particle is false. Intervals are 95 %, over tiles;
+chance is what the same candidates get by local shifts; the response `hip` of the pre-selection,
+which knows no labels, is ranked and cut in the same way for comparison.
 """
 
 import argparse
@@ -22,8 +23,10 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from etchscope.ensemble import Model, candidate_table, places_px
+from etchscope.ensemble import Model, candidate_table, measured_working_point, places_px
 from etchscope.evaluate import (
+    Asked,
+    Figure,
     Search,
     calibration_table,
     chi2_text,
@@ -159,9 +162,7 @@ def ranked_by(
 ) -> Search:
     """Return the search that ranks the finds by a value."""
     size = scan.optics.pixel_size_um
-    ranked = candidate_table(
-        pits.assign(score=value.to_numpy(), **{"class": "hip"}), pixel_size_um=size
-    )
+    ranked = candidate_table(pits.assign(score=value.to_numpy()), pixel_size_um=size)
     true = truth[truth["class"] == "hip"]
     is_true, _ = match_particles(
         places_px(true, size),
@@ -169,26 +170,38 @@ def ranked_by(
         places_px(ranked, size),
         TOLERANCE_PX,
     )
-    place = {tile.number: k for k, tile in enumerate(scan.scan.tiles)}
     return replace(
         search,
         score=ranked["score"].to_numpy(np.float64),
         is_true=is_true,
         by_chance=np.zeros(len(is_true)),
-        tile=ranked["tile"].map(place).to_numpy(np.int64),
+        tile=np.searchsorted([t.number for t in scan.scan.tiles], ranked["tile"]),
+        ground=replace(search.ground, candidates=ranked["density_per_mm2"].to_numpy(np.float64)),
     )
 
 
 def working_points(frozen: Search, test: Search) -> None:
-    """Print what thresholds frozen on one foil do on another."""
+    """Print what thresholds frozen on one foil do on another, and what that has at their rates."""
     for allowed in FALSE_A_TILE:
-        threshold = frozen.threshold_for(false_per_tile=allowed)
-        print(
-            f"  at {allowed:g} false a tile (score {threshold:.2f}): efficiency "
-            f"{test.efficiency(threshold)}, chance {test.chance(threshold)}; purity "
-            f"{test.purity(threshold)}; {test.false(threshold) / test.tiles:.3f} false a tile, "
-            f"{chi2_text(test.false_chi2_ndf(threshold))}"
+        asked = Asked(false_per_tile=allowed)
+        point = measured_working_point(
+            frozen, asked, chosen_by=str(asked), measured_on="another foil", other=test
         )
+        value, low, high = point.false_per_tile
+        thresholds = point.threshold_at(test.ground.candidates)
+        chance, gathered = test.chance(thresholds), test.false_chi2_ndf(thresholds)
+        print(
+            f"  at {allowed:g} false a tile ({point.in_words}): efficiency "
+            f"{percent(point.efficiency)}, chance {chance}; purity {percent(point.purity)}; "
+            f"{value:.3f} [{low:.3f}, {high:.3f}] false a tile, "
+            f"{chi2_text(gathered)}; efficiency at exactly that rate "
+            f"{percent(point.efficiency_at_rate)}"
+        )
+
+
+def percent(figure: Figure) -> str:
+    value, low, high = (100 * v for v in figure)
+    return f"{value:.1f} % [{low:.1f}, {high:.1f}]"
 
 
 def by_displacement(done: Foil, threshold: float, size: float) -> None:

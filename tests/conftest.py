@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from etchscope.ensemble import TrainedModel
+from etchscope.ensemble import Model, TrainedModel, WorkingPoint
 from etchscope.foil import Foil
 from etchscope.learn import Training, set_threads
 from etchscope.run import find
@@ -108,3 +108,13 @@ def simulated_foil():
 def add_foil():
     """``added``: put a simulated foil into a store."""
     return added
+
+
+@pytest.fixture(scope="session")
+def at_threshold():
+    """Return a model with one threshold for all densities."""
+
+    def moved(model: Model, threshold: float) -> Model:
+        return model.at(WorkingPoint.of_one(threshold, "by hand", "nothing"))
+
+    return moved

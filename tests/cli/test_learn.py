@@ -12,6 +12,7 @@ import typer.main
 
 from etchscope.cli import learn
 from etchscope.cli.app import app, main
+from etchscope.ensemble import WorkingPoint
 from etchscope.foil import Taxonomy
 from etchscope.ingest.write import write_smartscope
 from etchscope.run.score import ranked_candidates, score
@@ -265,12 +266,9 @@ def test_train_on_random_foils_says_what_came_of_it(tmp_path, capsys, monkeypatc
         asked.update(work=work, output=output, plan=plan, seed=seed)
         progress("Drawing random foils", 32, 64)
         progress("Training", 1, 12)
-        point = {
-            "threshold": 1.5,
-            "chosen_by": "1 false candidates a tile of random foils",
-            "measured_on": "9 random foils",
-            "efficiency": [0.5, 0.4, 0.6],
-        }
+        point = WorkingPoint.of_one(
+            1.5, "1 false candidates a tile of random foils", "9 random foils", (0.5, 0.4, 0.6)
+        ).to_record()
         information = {"labels": {"hip": 3}, "experts": {"hip-top": {"balanced_accuracy": 0.9}}}
         return {"information": information, "working_point": point}
 
@@ -395,7 +393,9 @@ def test_run_on_a_scan_directory_with_classes_of_one_s_own(directory, learnt, tm
     capsys.readouterr()
 
 
-def test_run_takes_a_model_from_a_folder_into_the_store(own, exported, learnt, tmp_path, capsys):
+def test_run_takes_a_model_from_a_folder_into_the_store(
+    own, exported, learnt, at_threshold, tmp_path, capsys
+):
     own.remove_model("first")
     assert run("run", own.path, "--model", exported) == 0
     (name,) = own.models()
@@ -407,7 +407,7 @@ def test_run_takes_a_model_from_a_folder_into_the_store(own, exported, learnt, t
     assert own.latest_run(NAME) == first
     # The same weights with another working point are another model.
     model = learnt.done.model
-    moved = model.at(replace(model.working_point, threshold=3.0))
+    moved = at_threshold(model, 3.0)
     other = Store.create(tmp_path / "other")
     other.save_model("moved", *moved.to_record())
     other.export_model("moved", tmp_path / "moved")
@@ -511,10 +511,10 @@ def test_candidates_of_a_run_outlive_its_model(scored, capsys):
     )
 
 
-def test_candidates_of_an_older_run_and_none_at_all(scored, learnt, tmp_path, capsys):
+def test_candidates_of_an_older_run_and_none_at_all(scored, learnt, at_threshold, tmp_path, capsys):
     first = scored.latest_run(NAME)
     model = learnt.done.model
-    strict = model.at(replace(model.working_point, threshold=1e3))
+    strict = at_threshold(model, 1e3)
     scored.save_model("strict", *strict.to_record())
     second = score(scored, NAME, "strict", executor="inline").run
     output = tmp_path / "none.csv"

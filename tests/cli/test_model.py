@@ -10,8 +10,8 @@ from PIL import Image
 
 from etchscope.cli.app import main
 from etchscope.cli.model import app
-from etchscope.ensemble import Model
-from etchscope.evaluate import chi2_text
+from etchscope.ensemble import Model, WorkingPoint
+from etchscope.evaluate import Asked, chi2_text, efficiency_at_rate, exchanged, thresholds_for
 from etchscope.report.style import SERIES_COLOURS
 from etchscope.run import find
 from etchscope.run.score import score
@@ -200,28 +200,93 @@ def test_import_refuses_what_is_no_model(own, learnt, tmp_path, capsys):
 # working-point ------------------------------------------------------------------------------
 
 
+def percent(figure):
+    value, low, high = (100 * v for v in figure)
+    return f"{value:.1f} % [{low:.1f}, {high:.1f}]"
+
+
+def rate(figure):
+    value, low, high = figure
+    return f"{value:.3g} [{low:.3g}, {high:.3g}]"
+
+
 def test_a_working_point_by_false_candidates(scored, truth, capsys):
-    search, _ = search_of_run(scored, scored.latest_run(NAME), read_table(truth), signal="hip")
+    run_name = scored.latest_run(NAME)
+    search, _ = search_of_run(scored, run_name, read_table(truth), signal="hip")
     words = ("working-point", scored.path, "first", "--truth", truth)
     assert run(*words, "--false-per-tile", "0.5") == 0
     lines = capsys.readouterr().out.splitlines()
     point = scored.load_model("first")[1]["working_point"]
-    assert point["threshold"] == search.threshold_for(false_per_tile=0.5)
-    assert point["false_per_tile"][0] <= 0.5
-    assert point["efficiency"][0] == search.efficiency(point["threshold"]).value
+    asked = Asked(false_per_tile=0.5)
+    # The line in use is that of all tiles; the figures are those of half of them on the other.
+    (threshold,) = thresholds_for(search, asked)
+    whole, _ = exchanged(search, asked)
+    at_rate = efficiency_at_rate(search, 0.5)
+    (only,) = point["classes"]
+    assert (only["from_per_mm2"], only["threshold"]) == (0, threshold)
+    assert point["efficiency"] == only["efficiency"] == list(whole.efficiency)
+    assert point["false_per_tile"] == only["false_per_tile"] == list(whole.false_per_tile)
+    assert point["efficiency_at_rate"] == list(at_rate)
+    assert point["purity"] == list(whole.purity)
     assert point["measured_on"] == (
-        f"{search.particles} true hip on 8 tiles, {scored.latest_run(NAME)}"
+        f"{search.particles} true hip on 8 tiles, {run_name}, chosen on one half of the tiles and "
+        "measured on the other"
     )
-    value, low, high = (100 * v for v in point["efficiency"])
-    assert lines[0] == f"score {point['threshold']:.3f} (0.5 false candidates a tile)"
-    assert lines[1] == f"efficiency {value:.1f} % [{low:.1f}, {high:.1f}]"
-    assert lines[2].startswith("by chance (local shifts) ")
-    assert lines[2].endswith(f"purity {search.purity(point['threshold'])}")
-    told = point["false_per_tile"]
-    assert lines[3] == (f"false candidates a tile: {told[0]:.3g} [{told[1]:.3g}, {told[2]:.3g}]")
-    assert lines[4].startswith("false candidates a cm²: ")
-    gathered = chi2_text(search.false_chi2_ndf(point["threshold"]))
-    assert lines[5] == f"intervals over tiles; false candidates a tile: {gathered}"
+    gathered = chi2_text(search.false_chi2_ndf(threshold))
+    assert lines == [
+        "chosen by 0.5 false candidates a tile",
+        f"at all densities: score {threshold:.3f}, efficiency {percent(whole.efficiency)}, false "
+        f"candidates a tile {rate(whole.false_per_tile)}",
+        f"efficiency {percent(whole.efficiency)}",
+        f"efficiency at exactly that rate {percent(at_rate)}",
+        f"by chance (local shifts) {search.chance(threshold)}; purity {percent(whole.purity)}",
+        f"false candidates a tile: {rate(whole.false_per_tile)}",
+        f"false candidates a cm²: {rate(point['false_per_cm2'])}",
+        f"intervals over tiles; false candidates a tile: {gathered}",
+        f"measured on {point['measured_on']}",
+    ]
+
+
+def test_a_working_point_has_a_line_for_each_density(scored, truth, capsys):
+    words = ("working-point", scored.path, "first", "--truth", truth, "--false-per-tile", "8")
+    assert run(*words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    classes = scored.load_model("first")[1]["working_point"]["classes"]
+    starts = [f"{c['from_per_mm2']:.3g}" for c in classes]
+    assert len(classes) > 1
+    assert lines[1].startswith(f"0 to {starts[1]} pits a mm²: score {classes[0]['threshold']:.3f}")
+    last = f"from {starts[-1]} pits a mm² on: score {classes[-1]['threshold']:.3f}, efficiency "
+    assert lines[len(classes)].startswith(last)
+    assert lines[len(classes) + 1].startswith("efficiency ")
+    pits = scored.read_pits(score(scored, NAME, "first", executor="inline").run)
+    assert pits["selected"].any()
+    assert not pits["selected"].all()
+
+
+def test_a_working_point_is_measured_on_another_scan(
+    scored, truth, simulated_foil, add_foil, tmp_path, capsys
+):
+    foil = simulated_foil(seed=12, columns=2, rows=1, foil="second")
+    add_foil(scored, foil)
+    there = score(scored, "second-front", "first", executor="inline").run
+    write_table(tmp_path / "second.parquet", foil.truth())
+    words = ("working-point", scored.path, "first", "--truth", truth, "--scan", NAME)
+    words += ("--false-per-tile", "1", "--json")
+    other = ("--measure-on", tmp_path / "second.parquet")
+    before = scored.load_model("first")[1]
+    assert "--measure-on: expected a table together with" in refused(capsys, *words, *other)
+    told = refused(capsys, *words, "--measure-on", truth, "--measure-scan", NAME)
+    assert "--measure-scan: expected another scan than the one to choose on" in told
+    assert scored.load_model("first")[1] == before
+    assert run(*words, *other, "--measure-scan", "second-front") == 0
+    told = json.loads(capsys.readouterr().out)
+    search, _ = search_of_run(scored, there, read_table(tmp_path / "second.parquet"), signal="hip")
+    thresholds = WorkingPoint.from_record(told).threshold_at(search.ground.candidates)
+    passed = search.score >= thresholds
+    assert told["false_per_tile"][0] == (passed & ~search.is_true).sum() / 2
+    assert told["efficiency"][0] == (passed & search.is_true).sum() / search.particles
+    assert told["measured_on"].startswith(f"{search.particles} true hip on 2 tiles, {there}; chos")
+    assert told["chance"]["trials"] == search.particles
 
 
 def test_a_working_point_changes_nothing_else_and_selects_anew(scored, truth, capsys):
@@ -231,19 +296,24 @@ def test_a_working_point_changes_nothing_else_and_selects_anew(scored, truth, ca
     told = json.loads(capsys.readouterr().out)
     after = scored.load_model("first")
     assert told.pop("false_chi2_ndf") >= 0
+    assert told.pop("chance")["confidence"] == 0.95
     assert after[1]["working_point"] == told
     assert {k: v for k, v in after[1].items() if k != "working_point"} == {
         k: v for k, v in card.items() if k != "working_point"
     }
     assert all(np.array_equal(after[0][k], v) for k, v in arrays.items())
     assert told["chosen_by"] == "efficiency 0.5"
-    assert told["efficiency"][0] == pytest.approx(0.5, abs=0.02)
+    assert told["efficiency"][1] < 0.5 < told["efficiency"][2]
+    assert told["efficiency_at_rate"] == [None, None, None]
     first = scored.latest_run(NAME)
     report = score(scored, NAME, "first", executor="inline")
     assert report.run != first
     strict, before = scored.read_pits(report.run), scored.read_pits(first)
     assert 0 < strict["selected"].sum() < before["selected"].sum()
-    assert strict.loc[strict["selected"].astype(bool), "score"].min() >= told["threshold"]
+    assert (
+        strict.loc[strict["selected"].astype(bool), "score"].min()
+        >= told["classes"][0]["threshold"]
+    )
 
 
 def test_a_working_point_is_drawn_by_density(scored, truth, tmp_path, capsys):

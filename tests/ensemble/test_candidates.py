@@ -1,15 +1,13 @@
 import numpy as np
-import pandas as pd
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etchscope.ensemble import (
     best_of_each_place,
+    better_rows,
     candidate_table,
     partner_rows,
     places_px,
-    share_in_pairs,
 )
 from etchscope.foil import as_pits
 
@@ -62,29 +60,14 @@ def test_partners_are_found_by_their_number_whatever_the_rows_order():
     assert partner_rows(as_pits({})).shape == (0,)
 
 
-def test_a_pair_that_is_signal_has_the_better_one_s_figures_at_both_pits():
-    table = pd.DataFrame(
-        {
-            "class": ["hip", "top", "top", "bottom", "hip", "hip", "top"],
-            "score": [5.0, -1, 2, 3, 1, 4, 9],
-            "p_hip": [0.9, 0.1, 0.3, 0.4, 0.6, 0.8, 0.2],
-        },
-        index=list("abcdefg"),
-    )
-    partner = np.array([1, 0, 3, 2, 5, 4, -1])
-    before = table.copy()
-    told = share_in_pairs(table, partner, "hip")
-    assert told["class"].tolist() == ["hip", "hip", "top", "bottom", "hip", "hip", "top"]
-    assert told["score"].tolist() == [5, 5, 2, 3, 4, 4, 9]
-    assert told["p_hip"].tolist() == [0.9, 0.9, 0.3, 0.4, 0.8, 0.8, 0.2]
-    assert told.index.tolist() == list("abcdefg")
-    pd.testing.assert_frame_equal(table, before)
-
-
-def test_a_signal_s_better_partner_that_is_none_gives_nothing():
-    table = pd.DataFrame({"class": ["hip", "top"], "score": [1.0, 2.0]})
-    told = share_in_pairs(table, np.array([1, 0]), "hip")
-    pd.testing.assert_frame_equal(told, table)
+def test_the_better_opening_of_a_pair_is_the_one_with_the_higher_score():
+    score = np.array([5.0, -1, 2, 2, 1, 4, 9, np.nan, 0, 3, np.nan])
+    partner = np.array([1, 0, 3, 2, 5, 4, -1, 8, 7, 10, 9])
+    before = score.copy()
+    # Equal ones are both their own; what has no score, as a mark, neither gives nor takes one.
+    assert better_rows(score, partner).tolist() == [0, 0, 2, 3, 5, 5, 6, 7, 8, 9, 10]
+    np.testing.assert_array_equal(score, before)
+    assert better_rows(np.empty(0), np.empty(0, int)).shape == (0,)
 
 
 def _scored(**columns):
@@ -106,7 +89,7 @@ def test_a_pair_is_one_candidate_at_its_entry_pit_and_the_best_come_first():
         **{"class": ["hip", "hip", "hip", "hip", "top", "bottom"]},
     )
     found = candidate_table(pits, pixel_size_um=None)
-    # The exit pit of the pair goes though it lies far off; two that only lie together stay two.
+    # The exit pit of the pair goes though it lies far off; two of different scores stay two.
     assert found["pit"].tolist() == [4, 5, 1, 3, 2]
     assert found["score"].is_monotonic_decreasing
     assert found.index.tolist() == list(range(5))
@@ -137,10 +120,8 @@ def test_with_a_scale_a_pit_in_two_tiles_is_one_candidate():
     assert candidate_table(pits, pixel_size_um=None)["pit"].tolist() == [1, 0]
 
 
-@pytest.mark.parametrize("signal", ["hip", "monopole"])
-def test_the_signal_s_class_has_the_name_that_the_model_says(signal):
+def test_a_pair_is_one_candidate_whatever_its_class():
     pits = _scored(
-        surface=["top", "bottom"], partner=[1, 0], score=[2.0, 2.0], **{"class": ["monopole"] * 2}
+        surface=["top", "bottom"], partner=[1, 0], score=[2.0, 2.0], **{"class": ["top", "bottom"]}
     )
-    found = candidate_table(pits, pixel_size_um=None, signal=signal)
-    assert found["pit"].tolist() == ([0] if signal == "monopole" else [0, 1])
+    assert candidate_table(pits, pixel_size_um=None)["pit"].tolist() == [0]

@@ -57,7 +57,7 @@ def test_a_model_that_was_written_and_read_says_the_same(request, labelled, tmp_
     for name in ("signal", "prior", "domain", "information", "classes", "lights", "size"):
         assert getattr(again, name) == getattr(model, name), name
     assert again.combiner.kinds == model.combiner.kinds
-    np.testing.assert_equal(vars(again.working_point), vars(model.working_point))
+    assert again.working_point.to_record() == model.working_point.to_record()
     for name, members in model.experts.items():
         for one, other in zip(members, again.experts[name], strict=True):
             assert (one.training, one.seed, one.failed) == (
@@ -138,7 +138,8 @@ def test_an_anomaly_is_far_from_background_alone(stacked, labelled):
 
 
 def test_another_working_point_leaves_the_rest(stacked):
-    point = WorkingPoint(1.5, "by hand", "nothing", (0.9, 0.8, 1.0), (0.1, 0.0, 0.2), (1.0, 0.5, 2))
+    figures = (0.9, 0.8, 1.0), (0.1, 0.0, 0.2), (1.0, 0.5, 2)
+    point = WorkingPoint.of_one(1.5, "by hand", "nothing", *figures)
     moved = stacked.model.at(point)
     assert moved.working_point == point
     assert moved.experts is stacked.model.experts
@@ -249,8 +250,16 @@ def _dropped(start):
             "a card and weights that fit each other, found ValueErr",
         ),
         (_setting([5.0], "domain", "pixel_size_um"), "a card and weights that fit each other"),
-        (_setting("high", "working_point", "threshold"), "a card and weights that fit each other"),
+        (
+            _setting("high", "working_point", "classes", 0, "threshold"),
+            "a card and weights that fit each other",
+        ),
         (_setting([1.0], "working_point", "efficiency"), "a card and weights that fit each other"),
+        (_setting([], "working_point", "classes"), "a card and weights that fit each other"),
+        (
+            _setting(3.0, "working_point", "classes", 0, "from_per_mm2"),
+            r"found ValueError\('classes from \[3.0\] pits a mm² on'\)",
+        ),
         (_setting(7, "information"), "a card and weights that fit each other, found TypeError"),
     ],
 )

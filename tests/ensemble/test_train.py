@@ -86,13 +86,14 @@ def test_the_working_point_is_what_so_much_of_the_held_out_signal_reaches(stacke
     point, is_hip = stacked.model.working_point, stacked.labelled.said == "hip"
     score = stacked.score
     np.testing.assert_array_equal(score, stacked.model.score(stacked.log_probabilities))
-    reached = score[is_hip] >= point.threshold
+    threshold = point.classes[0].threshold
+    reached = score[is_hip] >= threshold
     p = proportion(int(reached.sum()), 36)
     assert point.efficiency == (p.value, p.low, p.high)
     assert p.successes == 36  # 99 % of 36
-    assert point.threshold == score[is_hip].min()
+    assert threshold == score[is_hip].min()
     assert np.isnan(point.false_per_tile).all()
-    false = int((score[~is_hip] >= point.threshold).sum())
+    false = int((score[~is_hip] >= threshold).sum())
     assert point.measured_on == (
         f"144 labels held out in cross-validation; {false} of 108 others pass"
     )
@@ -101,7 +102,7 @@ def test_the_working_point_is_what_so_much_of_the_held_out_signal_reaches(stacke
 def test_half_the_signal_is_a_higher_threshold():
     score, is_signal = np.arange(10.0), np.arange(10) % 2 == 1
     point = module._working_point(score, is_signal, 0.5)
-    assert point.threshold == 5  # 9, 7, 5 of 9, 7, 5, 3, 1
+    assert point.classes[0].threshold == 5  # 9, 7, 5 of 9, 7, 5, 3, 1
     assert point.efficiency[0] == 0.6
     assert point.measured_on.endswith("2 of 5 others pass")
 

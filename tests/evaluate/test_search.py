@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import poisson
 
 from etchscope.evaluate import (
+    Ground,
     Search,
     free_response,
     match_particles,
@@ -22,7 +23,16 @@ cases = st.lists(st.tuples(score, st.booleans()), max_size=12)
 
 
 def _search(
-    score, is_true, *, particles=None, tiles=4, area_cm2=0.5, by_chance=None, tile=None, there=None
+    score,
+    is_true,
+    *,
+    particles=None,
+    tiles=4,
+    area_cm2=0.5,
+    by_chance=None,
+    tile=None,
+    there=None,
+    ground=None,
 ):
     """A search whose candidates and particles all lie on the first tile, or as they say."""
     is_true = np.asarray(is_true, bool)
@@ -37,6 +47,7 @@ def _search(
         np.zeros(n, int) if tile is None else np.asarray(tile, int),
         np.zeros(particles, int) if there is None else np.asarray(there, int),
         np.ones(tiles),
+        ground,
     )
 
 
@@ -157,6 +168,30 @@ def test_figures_at_a_threshold_by_hand():
     assert TEN.chance(7.5) == proportion(0, 5)
     assert TEN.efficiency(-1) == proportion(4, 5)
     assert math.isnan(TEN.purity(10).value)
+
+
+def test_chance_may_have_a_threshold_for_each_candidate():
+    everywhere = np.full(10, 7.0)
+    assert TEN.chance(everywhere) == TEN.chance(7)
+    everywhere[2] = 7.5
+    assert TEN.chance(everywhere).successes == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"tile": [0]}, "search: tile: expected 2 candidates, 1 particles"),
+        ({"there": [0, 1]}, "search: tile: expected 2 candidates, 1 particles"),
+        ({"tile": [0, 4]}, "expected numbers of 4 tiles from 0 on, found 0 to 4"),
+        (
+            {"ground": Ground(np.zeros((4, 2)), np.zeros((4, 1)), np.zeros(3), np.zeros(1))},
+            r"search: ground: expected 4 tiles, 2 candidates, 1 particles, found \[4, 4, 3, 1\]",
+        ),
+    ],
+)
+def test_a_search_knows_the_place_of_everything(change, told):
+    with pytest.raises(BadInput, match=told):
+        _search([2, 1], [1, 0], particles=1, **change)
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,11 @@
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from etchscope.evaluate import Search, poisson_interval, proportion
+from etchscope.ensemble import measured_working_point
+from etchscope.evaluate import Asked, density_edges
 from etchscope.foil import BadInput, Channel, Foil, Scan, Tile, as_pits, tile_to_foil
-from etchscope.run.search import (
-    area_cm2,
-    measured_working_point,
-    search_of_run,
-    tiles_by_density,
-)
+from etchscope.run.search import area_cm2, search_of_run, tiles_by_density
 from etchscope.store import Store, TilePictures
 
 SIZE = (480, 640)
@@ -209,9 +203,10 @@ def test_without_a_scale_places_are_in_their_tile(scored):
     assert search.is_true.tolist() == [False, True]
     assert search.by_chance.tolist() == pytest.approx([1 / 14, 0])
     assert np.isnan(search.area_cm2)
-    told = measured_working_point(search, efficiency=0.5, measured_on="it")
+    told = measured_working_point(search, Asked(0.5), chosen_by="hand", measured_on="it")
     assert np.isnan(told.false_per_cm2).all()
-    assert told.false_per_tile[0] == 0.5
+    assert np.isnan(search.ground.density).all()
+    assert density_edges(search, 1e6) == ()
 
 
 def test_candidates_where_the_model_says_nothing_are_left_out(scored):
@@ -343,80 +338,6 @@ def test_a_scan_of_which_nothing_is_valid(scored):
         searched(scored(valid=[False] * 5), truth_of())
 
 
-# Working points -----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def ten():
-    """Ten particles on four tiles of 2 cm² together: every second candidate is true.
-
-    Each tile has a true one and a false one in turn.
-    """
-    score = np.arange(16.0, 0, -1)
-    is_true = np.arange(16) % 2 == 0
-    tile, particle_tile = np.arange(16) // 2 % 4, np.arange(10) % 4
-    return Search(score, is_true, np.zeros(16), 10, 4, 2.0, tile, particle_tile, np.ones(4))
-
-
-def test_a_working_point_by_efficiency(ten):
-    point = measured_working_point(ten, efficiency=0.5, measured_on="a foil")
-    assert point.threshold == 8  # 16, 14, 12, 10, 8 are five of ten
-    assert (point.chosen_by, point.measured_on) == ("efficiency 0.5", "a foil")
-    p = proportion(5, 10)
-    assert point.efficiency[0] == p.value
-    assert point.efficiency[1] <= p.low < p.high <= point.efficiency[2]
-    low, high = poisson_interval(4)
-    assert point.false_per_tile == pytest.approx((4 / 4, low / 4, high / 4))
-    assert point.false_per_cm2 == pytest.approx((4 / 2, low / 2, high / 2))
-
-
-def test_a_working_point_by_false_candidates(ten):
-    point = measured_working_point(ten, false_per_tile=0.75, measured_on="a foil")
-    # Three may pass: 15, 13, 11. The fourth is at 9, so the line is between it and 10.
-    assert point.threshold == 9.5
-    assert point.chosen_by == "0.75 false candidates a tile"
-    assert point.efficiency[0] == 0.4
-    low, high = poisson_interval(3)
-    assert point.false_per_tile == pytest.approx((0.75, 0, high / 4))  # a tile has none
-    assert low > 0
-    assert point.false_per_cm2[0] == 1.5
-
-
-def test_false_candidates_in_one_chain_have_a_wide_interval(ten):
-    """Four of one scratch: with a Poisson interval the rate was 4 ± 2, whatever their tiles."""
-    chain = replace(ten, tile=np.where(ten.is_true, ten.tile, 2), tiles=40, exposure=np.ones(40))
-    point = measured_working_point(chain, efficiency=0.5, measured_on="a foil")
-    value, low, high = point.false_per_tile
-    exact = [v / 40 for v in poisson_interval(4)]
-    assert value == 0.1
-    assert low == 0 < exact[0]
-    assert high == pytest.approx(3 * 4 / 40)  # the scratch's tile drawn thrice
-    assert high > exact[1]
-    assert chain.false_chi2_ndf(point.threshold) == pytest.approx(4)
-
-
-def test_no_false_candidate_has_an_upper_limit(ten):
-    point = measured_working_point(ten, false_per_tile=0.0, measured_on="a foil")
-    assert point.threshold == 15.5
-    assert point.false_per_tile == pytest.approx((0, 0, 3.689 / 4), abs=1e-3)
-    assert point.efficiency[0] == 0.1
-
-
-@pytest.mark.parametrize(
-    ("given", "text"),
-    [
-        ({}, "an efficiency or false candidates a tile, found not one"),
-        ({"efficiency": 0.5, "false_per_tile": 1.0}, "an efficiency or false candidates a tile"),
-        ({"efficiency": 0.9}, "8 of 10 particles have a candidate at all"),
-        ({"efficiency": 1.1}, "efficiency: expected above 0, at most 1, found 1.1"),
-        ({"false_per_tile": -1.0}, "false candidates: expected 0 or more, found -1.0"),
-    ],
-)
-def test_a_working_point_that_cannot_be(ten, given, text):
-    with pytest.raises(BadInput, match=text):
-        measured_working_point(ten, measured_on="a foil", **given)
-
-
 # By density ---------------------------------------------------------------------------------
 
 
@@ -443,3 +364,43 @@ def test_a_search_of_some_tiles_counts_their_signal_and_candidates_only(scored):
     assert sum(p.area_cm2 for p in parts) == pytest.approx(whole.area_cm2)
     with pytest.raises(BadInput, match="expected some of class hip where run run-1 searched"):
         searched(store, truth_of(rows=[(1, 101, 101)]), only_tiles=[2])
+
+
+# Where everything is ------------------------------------------------------------------------
+
+
+def test_candidates_and_particles_have_the_tile_and_the_density_of_their_place(scored):
+    store = scored(density_per_mm2=[30.0, 10, 20, 5, 7])
+    # The last two are missed: they have the density of their quarter.
+    rows = [(1, 101, 101), (2, 302, 200), (2, 300, 100), (2, 610, 470)]
+    whole = truth_of(rows=rows)
+    for truth in (whole, whole.drop(columns=["x_mm", "y_mm"]), whole[["x_mm", "y_mm", "class"]]):
+        search, _ = searched(store, truth)
+        assert search.tile.tolist() == [0, 0, 1, 1]
+        assert search.particle_tile.tolist() == [0, 1, 1, 1]
+        assert search.exposure.tolist() == [1, 1, 0]
+        ground = search.ground
+        # Quarters in rows: (100, 100), (200, 100) and (203, 100) share the first one of tile 1.
+        expected = [[20, 0, 0, 0], [5, 0, 0, 7], [0, 0, 0, 0]]
+        assert ground.density.tolist() == expected
+        assert ground.candidates.tolist() == [30, 20, 5, 7]
+        assert ground.particles.tolist() == [30, 5, 5, 7]
+        assert ground.place.tolist() == [[0, 0], [7, 0], [0, 0]]
+
+
+def test_tiles_without_a_place_lie_in_a_row(scored):
+    tiles = tuple(Tile(number=n) for n in (1, 2))
+    scan = scan_of(pixel_size_um=None, tiles=tiles)
+    store = scored(scan, rows=[(1, 100, 100), (2, 100, 100)], scores=[2.0, 1.0])
+    search, _ = searched(store, truth_of(scan, rows=[(2, 101, 100)]))
+    assert search.ground.place[:2].tolist() == [[0, 0], [1, 0]]
+    assert search.particle_tile.tolist() == [1]
+
+
+def test_the_exposure_of_a_region_s_tiles_is_what_lies_in_it(scored):
+    scan = scan_of(((0.0, 0.0), (6.4, 0.0)))
+    middle = [[1.6, -9.0], [9.6, -9.0], [9.6, 9.0], [1.6, 9.0]]
+    store = scored(scan, record={"region_mm": middle}, rows=[(1, 500, 100)], scores=[1.0])
+    search, _ = searched(store, truth_of(scan, rows=[(1, 500, 100)]))
+    assert search.tiles == 1
+    np.testing.assert_allclose(search.exposure, [0.2, 0.8, 0], atol=0.01)

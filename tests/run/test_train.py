@@ -126,14 +126,15 @@ def _taught(done, name):
 
 def test_the_first_working_point_reaches_the_efficiency_asked_for(learnt, card):
     point, score = card["working_point"], learnt.done.score
+    threshold = point["classes"][0]["threshold"]
     is_signal = learnt.done.labelled.said == "hip"
     n = int(is_signal.sum())
-    passed = int((score[is_signal] >= point["threshold"]).sum())
+    passed = int((score[is_signal] >= threshold).sum())
     assert passed == np.ceil(0.99 * n)
     p = proportion(passed, n)
     assert point["efficiency"] == [p.value, p.low, p.high]
     assert point["false_per_tile"] == [None, None, None]
-    others = int((score[~is_signal] >= point["threshold"]).sum())
+    others = int((score[~is_signal] >= threshold).sum())
     assert f"{others} of {len(score) - n} others pass" in point["measured_on"]
 
 
@@ -141,7 +142,10 @@ def test_a_model_comes_back_from_the_store_as_it_went_in(learnt):
     back = Model.from_record(*learnt.store.load_model("first"))
     some = learnt.gathered.labelled.patches.take(np.arange(0, 60, 3))
     pd.testing.assert_frame_equal(back.judge(some), learnt.done.model.judge(some))
-    assert back.working_point.threshold == learnt.done.model.working_point.threshold
+    assert (
+        back.working_point.classes[0].threshold
+        == learnt.done.model.working_point.classes[0].threshold
+    )
 
 
 def test_the_same_seed_gives_the_same_model(learnt):

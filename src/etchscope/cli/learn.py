@@ -319,7 +319,7 @@ def _tell(name: str, done: "TrainedModel", outside: int) -> None:
         )
     value, low, high = (100 * v for v in point.efficiency)
     typer.echo(
-        f"  working point: score {point.threshold:.2f}, efficiency {value:.1f} % "
+        f"  working point: {point.in_words}, efficiency {value:.1f} % "
         f"[{low:.1f}, {high:.1f}] on {point.measured_on}"
     )
 

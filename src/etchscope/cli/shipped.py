@@ -37,6 +37,7 @@ class Bars:
 
 def train_experts(output: Path, work: Path, *, pictures: int | None, seed: int) -> None:
     """Draw random foils, train experts on what is found on them, and say how they do on others."""
+    from etchscope.ensemble import WorkingPoint
     from etchscope.run.experts import ExpertsPlan, trained_experts
 
     plan = ExpertsPlan()
@@ -44,14 +45,14 @@ def train_experts(output: Path, work: Path, *, pictures: int | None, seed: int) 
         plan = replace(plan, pictures=pictures, judged=max(pictures // 4, 1))
     with Bars() as progress:
         card = trained_experts(work, output, plan, seed=seed, progress=progress)
-    information, point = card["information"], card["working_point"]
+    information, point = card["information"], WorkingPoint.from_record(card["working_point"])
     typer.echo(", ".join(f"{n} {c}" for c, n in information["labels"].items()))
     for expert, told in information["experts"].items():
         typer.echo(f"  {expert:<14} balanced accuracy {100 * told['balanced_accuracy']:.2f} %")
-    value, low, high = (100 * v for v in point["efficiency"])
+    value, low, high = (100 * v for v in point.efficiency)
     typer.echo(
-        f"  working point: score {point['threshold']:.2f} at {point['chosen_by']}, "
-        f"efficiency {value:.1f} % [{low:.1f}, {high:.1f}] on {point['measured_on']}"
+        f"  working point: {point.in_words} at {point.chosen_by}, "
+        f"efficiency {value:.1f} % [{low:.1f}, {high:.1f}] on {point.measured_on}"
     )
     typer.echo(f"{output}: score with `etchscope run SCAN --model {output}`")
 

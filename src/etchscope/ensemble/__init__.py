@@ -2,10 +2,10 @@
 
 from etchscope.ensemble.candidates import (
     best_of_each_place,
+    better_rows,
     candidate_table,
     partner_rows,
     places_px,
-    share_in_pairs,
 )
 from etchscope.ensemble.combine import Combiner, Method, fit_combiner, log_votes
 from etchscope.ensemble.gaussians import Gaussians, fit_gaussians
@@ -16,14 +16,16 @@ from etchscope.ensemble.kinds import (
     kinds_of,
     multiclass_kind,
 )
-from etchscope.ensemble.model import Domain, Model, WorkingPoint
+from etchscope.ensemble.model import Domain, Model
 from etchscope.ensemble.onnx import to_onnx
+from etchscope.ensemble.point import DensityClass, WorkingPoint, measured_working_point
 from etchscope.ensemble.prior import at_prior, checked_prior, estimated_prior
 from etchscope.ensemble.train import Labelled, TrainedModel, train_model
 
 __all__ = [
     "MISC",
     "Combiner",
+    "DensityClass",
     "Domain",
     "ExpertKind",
     "Gaussians",
@@ -34,6 +36,7 @@ __all__ = [
     "WorkingPoint",
     "at_prior",
     "best_of_each_place",
+    "better_rows",
     "candidate_table",
     "checked_prior",
     "default_kinds",
@@ -42,10 +45,10 @@ __all__ = [
     "fit_gaussians",
     "kinds_of",
     "log_votes",
+    "measured_working_point",
     "multiclass_kind",
     "partner_rows",
     "places_px",
-    "share_in_pairs",
     "to_onnx",
     "train_model",
 ]

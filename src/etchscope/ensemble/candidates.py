@@ -6,7 +6,7 @@ from scipy.spatial import cKDTree
 
 from etchscope.foil.types import Bools, Floats, Ints
 
-__all__ = ["best_of_each_place", "candidate_table", "partner_rows", "places_px", "share_in_pairs"]
+__all__ = ["best_of_each_place", "better_rows", "candidate_table", "partner_rows", "places_px"]
 
 _SAME_PLACE_PX = 7.0
 """Openings closer than a pit's radius speak of one particle."""
@@ -59,44 +59,33 @@ def partner_rows(pits: pd.DataFrame) -> Ints:
     return np.asarray(row.reindex(pits["partner"]).fillna(-1).to_numpy(np.int64))
 
 
-def share_in_pairs(table: pd.DataFrame, partner: Ints, signal: str) -> pd.DataFrame:
-    """Return decided rows where both pits of a pair that is signal have the better one's figures.
-
-    Pits that lie near each other by geometry alone stay a top and a bottom pit.
+def better_rows(score: Floats, partner: Ints) -> Ints:
+    """Return, per row, the row of the better opening of its pair; its own without one better.
 
     Parameters
     ----------
-    table : columns ``class``, ``score`` and any more.
-    partner : see ``partner_rows``.
+    score : (n,); nan, of what is no candidate, is neither better nor worse than another.
+    partner : (n,), see ``partner_rows``.
     """
-    rows = np.arange(len(table))
+    rows = np.arange(len(score))
     other = np.where(partner < 0, rows, partner)
-    score = table["score"].to_numpy(np.float64)
-    is_signal = (table["class"] == signal).to_numpy()
-    takes = is_signal[other] & (score[other] > score)
-    return table.iloc[np.where(takes, other, rows)].set_axis(table.index)
+    return np.asarray(np.where(score[other] > score, other, rows))
 
 
-def candidate_table(
-    pits: pd.DataFrame, *, pixel_size_um: float | None, signal: str = "hip"
-) -> pd.DataFrame:
+def candidate_table(pits: pd.DataFrame, *, pixel_size_um: float | None) -> pd.DataFrame:
     """Return the candidates of a scored pit table, the best first, one row a place.
 
-    A pair that is signal has its row at the entry pit.
+    A pair, whose openings share one score, has its row at the entry pit.
 
     Parameters
     ----------
     pits : scored rows of one scan, see ``foil.COLUMNS``; rows without a score are no candidates.
     """
-    partner = partner_rows(pits)
+    partner, score = partner_rows(pits), pits["score"].to_numpy(np.float64)
     has_entry = (partner >= 0) & (pits["surface"] == "bottom").to_numpy()
-    is_exit = has_entry & (pits["class"] == signal).to_numpy()
-    is_exit &= (pits["class"].to_numpy(object)[partner] == signal) & (
-        pits["score"].to_numpy(np.float64)[partner] == pits["score"].to_numpy(np.float64)
-    )
-    scored = pits[pits["score"].notna().to_numpy() & ~is_exit]
-    best = best_of_each_place(
-        places_px(scored, pixel_size_um), scored["score"].to_numpy(np.float64)
-    )
+    is_exit = has_entry & (score[partner] == score)
+    is_scored = np.asarray(~np.isnan(score) & ~is_exit)
+    scored = pits[is_scored]
+    best = best_of_each_place(places_px(scored, pixel_size_um), score[is_scored])
     kept = scored[best].sort_values("score", ascending=False, kind="stable")
     return kept.reset_index(drop=True)

@@ -66,8 +66,8 @@ def measure_context(pits: pd.DataFrame, place_px: Floats, pixel_size_um: float |
     surface = pits["surface"].to_numpy(object)
     column: dict[str, Floats] = {name: np.zeros(n) for name in CONTEXT}
     for one in ("top", "bottom"):
-        column[f"is_{one}"] = np.array([s == one for s in surface], np.float64)
-    column["is_steep"] = has_flag(pits, PitFlag.STEEP_PAIR).to_numpy(np.float64)
+        column[f"is_{one}"] = np.where(surface == one, 1.0, 0.0)
+    column["is_steep"] = np.where(has_flag(pits, PitFlag.STEEP_PAIR), 1.0, 0.0)
     get = {c: pits[c].to_numpy(np.float64) for c in pits.columns if pits[c].dtype == "float64"}
     column["pair_ratio"] = np.nan_to_num(get["hip"])
     radius = np.maximum(get["radius_px"], 0.1)

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from etchscope.ensemble.combine import Combiner, combiner_of
 from etchscope.ensemble.gaussians import Gaussians
 from etchscope.ensemble.kinds import ExpertKind, kinds_of, require_known
+from etchscope.ensemble.point import WorkingPoint
 from etchscope.ensemble.prior import at_prior, checked_prior
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, Floats
 from etchscope.imaging import Lighting, given_by
 from etchscope.learn import Expert, Lights, Patches, feature_names, features_of
 
-__all__ = ["Domain", "Model", "WorkingPoint"]
+__all__ = ["Domain", "Model"]
 
 FOREIGN = 0.05
 """Share of pits beyond ``Domain.usual`` above which a whole scan is foreign; 0.01 is usual."""
@@ -74,22 +75,6 @@ class Domain:
         if self.pixel_size_um is None or pixel_size_um is None:
             return self.pixel_size_um is None and pixel_size_um is None
         return self.pixel_size_um[0] <= pixel_size_um <= self.pixel_size_um[1]
-
-
-@dataclass(frozen=True)
-class WorkingPoint:
-    """Scores at or above ``threshold`` are selected.
-
-    ``chosen_by``: in words. ``efficiency``, ``false_per_tile``, ``false_per_cm2``: (value, low,
-    high) at 95 % where it was measured, nan where that does not tell. ``measured_on``: in words.
-    """
-
-    threshold: float
-    chosen_by: str
-    measured_on: str
-    efficiency: tuple[float, float, float]
-    false_per_tile: tuple[float, float, float]
-    false_per_cm2: tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -240,7 +225,7 @@ class Model:
             ],
             "experts": {n: [e.to_record() for e in m] for n, m in self.experts.items()},
             "domain": asdict(self.domain),
-            "working_point": _finite(asdict(self.working_point)),
+            "working_point": self.working_point.to_record(),
             "information": self.information,
         }
         return arrays, card
@@ -284,7 +269,7 @@ class Model:
             _gaussians(arrays, "known", classes, features),
             _gaussians(arrays, "background", classes - 1, features),
             _domain(card["domain"]),
-            _working_point(card["working_point"]),
+            WorkingPoint.from_record(card["working_point"]),
             dict(card["information"]),
         )
 
@@ -337,26 +322,3 @@ def _domain(record: Mapping[str, Any]) -> Domain:
         else (float(record["scale"][0]), float(record["scale"][1])),
         {str(k): (float(v[0]), float(v[1])) for k, v in record.get("limits", {}).items()},
     )
-
-
-def _working_point(record: Mapping[str, Any]) -> WorkingPoint:
-    def figure(name: str) -> tuple[float, float, float]:
-        value, low, high = (np.nan if v is None else float(v) for v in record[name])
-        return value, low, high
-
-    return WorkingPoint(
-        float(record["threshold"]),
-        str(record["chosen_by"]),
-        str(record["measured_on"]),
-        figure("efficiency"),
-        figure("false_per_tile"),
-        figure("false_per_cm2"),
-    )
-
-
-def _finite(point: dict[str, Any]) -> dict[str, Any]:
-    """Return a working point for JSON, which has no nan."""
-    return {
-        k: [None if np.isnan(n) else n for n in v] if isinstance(v, tuple) else v
-        for k, v in point.items()
-    }

@@ -12,7 +12,8 @@ from sklearn.metrics import balanced_accuracy_score
 from etchscope.ensemble.combine import Combiner, Method, fit_combiner
 from etchscope.ensemble.gaussians import Gaussians, fit_gaussians
 from etchscope.ensemble.kinds import ExpertKind, default_kinds, multiclass_kind, require_known
-from etchscope.ensemble.model import FOREIGN, LEAST_FINDS, Domain, Model, WorkingPoint
+from etchscope.ensemble.model import FOREIGN, LEAST_FINDS, Domain, Model
+from etchscope.ensemble.point import WorkingPoint
 from etchscope.ensemble.prior import checked_prior
 from etchscope.evaluate import proportion
 from etchscope.foil import BadInput
@@ -33,7 +34,6 @@ from etchscope.learn import (
 
 __all__ = ["Labelled", "TrainedModel", "train_model"]
 
-_NONE = (np.nan, np.nan, np.nan)
 _SCALE = 0.15
 """Pixel sizes within this of those trained with are the same optics."""
 _DENSER = 1.5
@@ -275,7 +275,7 @@ def _assembled(
     known = fit_gaussians(features, labelled.said, classes)
     seen = labelled.patches if context is None else context
     background = tuple(c for c in classes if c != signal)
-    point = WorkingPoint(0.0, "even odds", "nothing", _NONE, _NONE, _NONE)
+    point = WorkingPoint.of_one(0.0, "even odds", "nothing")
     return Model(
         experts,
         combiner,
@@ -340,12 +340,10 @@ def _working_point(score: Floats, target: NDArray[np.bool_], efficiency: float) 
     threshold = float(ranked[int(np.ceil(efficiency * len(ranked))) - 1])
     p = proportion(int((score[target] >= threshold).sum()), int(target.sum()))
     false = proportion(int((score[~target] >= threshold).sum()), int((~target).sum()))
-    return WorkingPoint(
+    return WorkingPoint.of_one(
         threshold,
         f"efficiency {efficiency:g} on labels",
         f"{len(score)} labels held out in cross-validation; "
         f"{false.successes} of {false.trials} others pass",
         (p.value, p.low, p.high),
-        _NONE,
-        _NONE,
     )

@@ -40,10 +40,22 @@ from etchscope.evaluate.matching import (
 )
 from etchscope.evaluate.methods import MethodComparison, compare_methods
 from etchscope.evaluate.search import (
+    Ground,
     Search,
     free_response,
     match_particles,
     roc_curve,
+)
+from etchscope.evaluate.thresholds import (
+    Asked,
+    Figure,
+    Measured,
+    density_edges,
+    efficiency_at_rate,
+    exchanged,
+    halves,
+    measured_elsewhere,
+    thresholds_for,
 )
 from etchscope.evaluate.tiles import (
     cells,
@@ -60,10 +72,14 @@ __all__ = [
     "CONFLICT_COLUMNS",
     "CURVE_COLUMNS",
     "Accidental",
+    "Asked",
     "Chance",
     "Evaluation",
+    "Figure",
     "Fragments",
+    "Ground",
     "Matching",
+    "Measured",
     "MethodComparison",
     "Proportion",
     "Rule",
@@ -78,10 +94,14 @@ __all__ = [
     "compare_methods",
     "conflicts",
     "density_classes",
+    "density_edges",
+    "efficiency_at_rate",
     "evaluate",
+    "exchanged",
     "expected_calibration_error",
     "fragments",
     "free_response",
+    "halves",
     "hull",
     "in_box",
     "in_hull",
@@ -91,6 +111,7 @@ __all__ = [
     "match_nearest",
     "match_one_to_one",
     "match_particles",
+    "measured_elsewhere",
     "overdispersion",
     "poisson_interval",
     "proportion",
@@ -99,6 +120,7 @@ __all__ = [
     "ratio_over_tiles",
     "regions",
     "roc_curve",
+    "thresholds_for",
     "tolerance_curve",
     "without_copies",
 ]

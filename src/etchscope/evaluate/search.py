@@ -17,7 +17,7 @@ from etchscope.evaluate.tiles import (
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, Floats, Ints
 
-__all__ = ["Search", "free_response", "match_particles", "roc_curve"]
+__all__ = ["Ground", "Search", "free_response", "match_particles", "roc_curve"]
 
 _ROWS = 200
 """Bootstrapped bounds of a curve; between them they are interpolated."""
@@ -98,6 +98,21 @@ def match_particles(
 
 
 @dataclass(frozen=True)
+class Ground:
+    """Where the tiles of a search lie, and how dense pits are in their parts.
+
+    ``place``: (t, 2) of the tiles' middles, in any unit. ``density``: (t, k) in 1/mm², of k equal
+    parts of each tile. ``candidates``: (n,) and ``particles``: (m,) the local density in 1/mm² at
+    each; all nan where the scale is unknown.
+    """
+
+    place: Floats
+    density: Floats
+    candidates: Floats
+    particles: Floats
+
+
+@dataclass(frozen=True)
 class Search:
     """Ranked candidates of a foil whose signal is known.
 
@@ -106,6 +121,7 @@ class Search:
     ones there were. ``tiles``, ``area_cm2``: what was searched; the area is nan where the scale is
     unknown. ``tile``: (n,) of each candidate and ``particle_tile``: (particles,) of each particle,
     from 0 on. ``exposure``: (t,) how much of each tile was searched, together ``tiles``.
+    ``ground``: where the tiles lie; without it in one row, of unknown density.
 
     Raises
     ------
@@ -116,11 +132,12 @@ class Search:
     is_true: Bools
     by_chance: Floats
     particles: int
-    tiles: int
+    tiles: float
     area_cm2: float
     tile: Ints
     particle_tile: Ints
     exposure: Floats
+    ground: Ground | None = None
 
     def __post_init__(self) -> None:
         n, places = len(self.score), np.concatenate([self.tile, self.particle_tile])
@@ -131,8 +148,13 @@ class Search:
         if len(places) and not 0 <= places.min() <= places.max() < len(self.exposure):
             expected = f"numbers of {len(self.exposure)} tiles from 0 on"
             raise BadInput("search: tile", expected, f"{places.min()} to {places.max()}")
+        if self.ground is not None:
+            found = [len(v) for v in vars(self.ground).values()]
+            if found != [len(self.exposure)] * 2 + [n, self.particles]:
+                expected = f"{len(self.exposure)} tiles, {n} candidates, {self.particles} particles"
+                raise BadInput("search: ground", expected, str(found))
 
-    def _by_tile(self, of: Bools, threshold: float) -> Ints:
+    def _by_tile(self, of: Bools, threshold: float | Floats) -> Ints:
         """Return how many candidates at or above the threshold are of a kind, a tile."""
         return np.bincount(self.tile[of & (self.score >= threshold)], minlength=len(self.exposure))
 
@@ -144,8 +166,13 @@ class Search:
         found = self._by_tile(self.is_true, threshold)
         return proportion_over_tiles(found, self._particles_by_tile())
 
-    def chance(self, threshold: float) -> Proportion:
-        """Return the efficiency of the same candidates by local shifts."""
+    def chance(self, threshold: float | Floats) -> Proportion:
+        """Return the efficiency of the same candidates by local shifts.
+
+        Parameters
+        ----------
+        threshold : of all, or (n,) of each.
+        """
         passed = self.score >= threshold
         found = np.bincount(self.tile[passed], self.by_chance[passed], len(self.exposure))
         return proportion_over_tiles(found, self._particles_by_tile())
@@ -163,14 +190,16 @@ class Search:
         """Return the false candidates a tile at or above the threshold: value, low and high."""
         return rate_over_tiles(self._by_tile(~self.is_true, threshold), self.exposure)
 
-    def false_chi2_ndf(self, threshold: float) -> float:
+    def false_chi2_ndf(self, threshold: float | Floats) -> float:
         """Return by how much false candidates gather in some tiles, see ``overdispersion``."""
         return overdispersion(self._by_tile(~self.is_true, threshold), self.exposure)
 
     def threshold_for(
         self, *, efficiency: float | None = None, false_per_tile: float | None = None
     ) -> float:
-        """Return the threshold of a working point.
+        """Return the threshold that does on these very candidates what is asked of it.
+
+        On others more false ones pass than are allowed here, see ``thresholds_for``.
 
         Parameters
         ----------

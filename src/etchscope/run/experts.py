@@ -10,8 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from etchscope.ensemble import Labelled, Model, WorkingPoint, best_of_each_place, train_model
-from etchscope.evaluate import proportion_over_tiles, rate_over_tiles
+from etchscope.ensemble import (
+    Labelled,
+    Model,
+    WorkingPoint,
+    best_of_each_place,
+    measured_working_point,
+    train_model,
+)
+from etchscope.evaluate import Asked, Ground
+from etchscope.evaluate import Search as Ranked
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, Floats
 from etchscope.learn import (
@@ -53,8 +61,6 @@ _JITTER = 0.08
 """Spread of the logarithm of a lesson's scale: a scan's usual pit is known no better."""
 _SPREAD = 2
 """Times the finds of a class that a picture must give are taken at most, for variety."""
-_LOWEST = -20.0
-"""The working point where there are fewer false candidates than are allowed."""
 _JUDGED = 9000
 """Added to the seed of the foils on which the working point is chosen."""
 
@@ -260,21 +266,20 @@ def judged_at(
     false_per_tile: float,
     progress: Progress = _silent,
 ) -> WorkingPoint:
-    """Return the working point at so many false candidates a tile of random foils.
+    """Return the working point at so many false candidates a tile of random foils, by density.
 
     A candidate is the best of the finds within 7 px of each other; a false one is no signal. The
-    efficiency is that of the particles whose entry is in the picture, found or not. Intervals are
-    over pictures.
+    efficiency is that of the particles whose entry is in the picture, found or not. A picture is a
+    tile, as dense all over as its finds are on average.
     """
     false: list[Floats] = []
     best: list[Floats] = []
-    tiles: list[float] = []
+    density = []
     for place in range(len(lessons)):
         lesson = lessons[place]
         at_scale = _planes_at(lesson, LightDraw(LIGHTING, False, 1.0, 0.0), 0)
         finds = search(lesson, at_scale(1.0))
-        tiles.append(lesson.area_mm2 / REFERENCE_TILE_MM2)
-        score, is_hip = np.empty(0), np.empty(0, bool)
+        score, is_hip, is_best = np.empty(0), np.empty(0, bool), np.empty(0, bool)
         if len(finds.x_px):
             which = np.arange(len(finds.x_px))
             scale = plane_scale(finds.radius_px)
@@ -283,16 +288,54 @@ def judged_at(
             told = classes_of(lesson, finds)
             is_hip = (told == "hip") | (told == "")
             at = np.column_stack([finds.x_px, finds.y_px])
-            false.append(score[best_of_each_place(at, score) & ~is_hip])
-        else:
-            false.append(np.empty(0))
+            is_best = best_of_each_place(at, score)
+        false.append(score[is_best & ~is_hip])
         best.append(np.array(_best_of_particles(lesson, finds, score, is_hip)))
+        density.append(density_of(lesson, finds))
         progress("Judging", 1, len(lessons))
-    ranked = np.sort(np.concatenate([*false, np.empty(0)]))[::-1]
-    allowed = int(false_per_tile * sum(tiles) + 1e-9)
-    above = np.nextafter(ranked[allowed], np.inf) if allowed < len(ranked) else _LOWEST
-    threshold = float(above)
-    return _point(threshold, false, best, np.array(tiles), false_per_tile)
+    tiles = np.array([lessons[k].area_mm2 / REFERENCE_TILE_MM2 for k in range(len(lessons))])
+    ranked = _ranked(false, best, np.array(density), tiles)
+    asked = Asked(false_per_tile=false_per_tile)
+    return measured_working_point(
+        ranked,
+        asked,
+        chosen_by=f"{asked} of random foils",
+        measured_on=f"{len(lessons)} random foils not learnt from, {tiles.sum():.1f} tiles of "
+        f"{REFERENCE_TILE_MM2:.2f} mm² with {ranked.particles} pairs, chosen on one half of them "
+        "and measured on the other",
+    )
+
+
+def _ranked(
+    false: Sequence[Floats], best: Sequence[Floats], density: Floats, tiles: Floats
+) -> Ranked:
+    """Return the search of all pictures: of each the false scores and the best of each particle.
+
+    Parameters
+    ----------
+    density : (t,) in 1/mm². tiles : (t,) area of each picture in tiles.
+    """
+    numbers = np.arange(len(tiles))
+    particle_tile = np.repeat(numbers, [len(b) for b in best])
+    true = np.concatenate([*best, np.empty(0)])
+    found = np.isfinite(true)
+    score = np.concatenate([*false, true[found]])
+    tile = np.r_[np.repeat(numbers, [len(f) for f in false]), particle_tile[found]]
+    order = np.argsort(-score, kind="stable")
+    is_true = np.arange(len(score)) >= len(score) - int(found.sum())
+    row = np.column_stack([numbers, np.zeros(len(numbers))]).astype(np.float64)
+    return Ranked(
+        score[order],
+        is_true[order],
+        np.zeros(len(score), bool),
+        len(true),
+        float(tiles.sum()),
+        float(tiles.sum()) * REFERENCE_TILE_MM2 / 100,
+        tile[order],
+        particle_tile,
+        tiles,
+        Ground(row, density[:, None], density[tile[order]], density[particle_tile]),
+    )
 
 
 def _best_of_particles(lesson: Lesson, finds: Finds, score: Floats, is_hip: Bools) -> list[float]:
@@ -307,29 +350,3 @@ def _best_of_particles(lesson: Lesson, finds: Finds, score: Floats, is_hip: Bool
             near |= is_hip & (apart < 6)
         out.append(float(score[near].max()) if near.any() else -np.inf)
     return out
-
-
-def _point(
-    threshold: float,
-    false: Sequence[Floats],
-    best: Sequence[Floats],
-    tiles: Floats,
-    false_per_tile: float,
-) -> WorkingPoint:
-    """Return the working point, from scores and areas of each picture."""
-    passed, found = (
-        np.array([int((v >= threshold).sum()) for v in values]) for values in (false, best)
-    )
-    particles = np.array([len(v) for v in best])
-    per_tile = rate_over_tiles(passed, tiles)
-    per_cm2 = tuple(v * 100 / REFERENCE_TILE_MM2 for v in per_tile)
-    p = proportion_over_tiles(found, particles)
-    return WorkingPoint(
-        threshold,
-        f"{false_per_tile:g} false candidates a tile of random foils",
-        f"{len(tiles)} random foils not learnt from, {tiles.sum():.1f} tiles of "
-        f"{REFERENCE_TILE_MM2:.2f} mm² with {particles.sum()} pairs",
-        (p.value, p.low, p.high),
-        per_tile,
-        per_cm2,  # type: ignore[arg-type]
-    )

@@ -16,11 +16,11 @@ import pandas as pd
 from etchscope.ensemble import (
     MISC,
     Model,
+    better_rows,
     candidate_table,
     checked_prior,
     estimated_prior,
     partner_rows,
-    share_in_pairs,
 )
 from etchscope.foil import BadInput, Scan, as_pits
 from etchscope.foil.types import Bools, Floats
@@ -324,6 +324,11 @@ def decide(
 ) -> tuple[pd.DataFrame, Floats, bool]:
     """Return the pit table with probabilities and verdicts, the shares assumed, and is it foreign.
 
+    Both openings of a pair have the better one's score. What is selected is decided by the score
+    alone, at the local density of the candidate, and is signal whatever the prior says; all else is
+    of the likeliest class. The openings of a pair that is signal share all of the better one's
+    figures; those of another pair stay a top and a bottom pit.
+
     Parameters
     ----------
     pits : of a search.
@@ -342,15 +347,28 @@ def decide(
     inside &= domain.knows_scale(scan.pixel_size_um) and not is_foreign
     inside &= pits["valid"].fillna(value=True).to_numpy(bool)  # the search's own doubts stand
     decided = model.decided(told, shares).assign(score=told["score"], valid=inside)
-    decided = share_in_pairs(decided, partner_rows(pits), model.signal)
     decided = _without_marks(decided, is_mark)
-    table = pits.assign(**{str(c): decided[c].to_numpy() for c in decided.columns})
-    best = candidate_table(table, pixel_size_um=scan.pixel_size_um, signal=model.signal)
-    passed = best[best["valid"] & (best["score"] >= model.working_point.threshold)]
-    chosen = set(passed["pit"])
-    is_signal = passed["class"] == model.signal
-    chosen |= set(passed.loc[is_signal, "partner"].dropna().astype(int))
-    return as_pits(table.assign(selected=table["pit"].isin(chosen))), shares, is_foreign
+    better = better_rows(decided["score"].to_numpy(np.float64), partner_rows(pits))
+    of_pair = decided[["score", "valid"]].iloc[better].set_axis(decided.index)
+    decided = decided.assign(**{str(c): of_pair[c] for c in of_pair})
+    table = pits.assign(**{str(c): decided[c].to_numpy() for c in decided})
+    selected = _selected(model, table, scan)
+    decided["class"] = decided["class"].mask(selected, model.signal)
+    is_signal = (decided["class"] == model.signal).to_numpy()[better]
+    decided = decided.iloc[np.where(is_signal, better, np.arange(len(better)))]
+    table = pits.assign(**{str(c): decided[c].to_numpy() for c in decided}, selected=selected)
+    return as_pits(table), shares, is_foreign
+
+
+def _selected(model: Model, table: pd.DataFrame, scan: Scan) -> Bools:
+    """Return which openings are of a candidate that passes the working point, (n,)."""
+    best = candidate_table(table, pixel_size_um=scan.pixel_size_um)
+    least = model.working_point.threshold_at(best["density_per_mm2"].to_numpy(np.float64))
+    passed = best["valid"].to_numpy(bool) & (best["score"].to_numpy(np.float64) >= least)
+    is_candidate = table["pit"].isin(best.loc[passed, "pit"]).to_numpy(bool)
+    partner, score = partner_rows(table), table["score"].to_numpy(np.float64)
+    is_pair = (partner >= 0) & (score[partner] == score)
+    return np.asarray(is_candidate | (is_pair & is_candidate[partner]))
 
 
 def _without_marks(decided: pd.DataFrame, is_mark: Bools) -> pd.DataFrame:
@@ -377,8 +395,7 @@ def ranked_candidates(store: Store, run: str) -> pd.DataFrame:
     if record.get("stage") != "score":
         raise BadInput(f"run {run}", "a scored run", "a search", "Start with `etchscope run`.")
     size = store.scan(record["scan"]).pixel_size_um
-    signal = record["model"]["signal"]
-    table = candidate_table(store.read_pits(run), pixel_size_um=size, signal=signal)
+    table = candidate_table(store.read_pits(run), pixel_size_um=size)
     judged = store.read_judged(run)
     if judged is None:  # scored by an earlier version
         return table

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from etchscope.ensemble import WorkingPoint, candidate_table, places_px
-from etchscope.evaluate import Search, in_box, local_shifts, match_particles
+from etchscope.ensemble import candidate_table, places_px
+from etchscope.evaluate import Ground, Search, in_box, local_shifts, match_particles
 from etchscope.foil import (
     BadInput,
     Scan,
@@ -20,12 +20,14 @@ from etchscope.foil import (
 from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.store import Store
 
-__all__ = ["area_cm2", "measured_working_point", "search_of_run", "tiles_by_density"]
+__all__ = ["area_cm2", "search_of_run", "tiles_by_density"]
 
 _TOLERANCE_PX = 6.0
 _PX = ("x_px", "y_px")
 _CELLS = 40
 """Cells a tile's side for the area that overlapping tiles cover together."""
+_PARTS = 2
+"""Parts a tile's side that have a density of their own."""
 
 
 def area_cm2(
@@ -105,7 +107,9 @@ def search_of_run(
     Returns
     -------
     The search, and its candidates with ``is_true`` and ``particle`` (−1 where false), best first.
-    Of a run in a region, ``tiles`` is how many tiles are as large as what was searched.
+    Of a run in a region, ``tiles`` is how many tiles are as large as what was searched. A quarter
+    of a tile is as dense as it is round the median one of its openings, and 0 without any; so is
+    a particle that has no candidate.
 
     Raises
     ------
@@ -116,7 +120,7 @@ def search_of_run(
     pits = store.read_pits(run)
     if record.get("stage") != "score":
         raise BadInput(f"run {run}", "a scored run", "a search", "Start with `etchscope run`.")
-    candidates = candidate_table(pits, pixel_size_um=scan.pixel_size_um, signal=signal)
+    candidates = candidate_table(pits, pixel_size_um=scan.pixel_size_um)
     tiles = [n for n in record["tiles"] if only_tiles is None or n in only_tiles]
     candidates = candidates[candidates["tile"].isin(tiles)].reset_index(drop=True)
     if valid_only:
@@ -151,17 +155,26 @@ def search_of_run(
         return _in_tile(some, scan) & _on_tiles(some, scan, tiles, region, on_foil=on_foil)
 
     is_true, which = matched(candidates)
+    numbers, first = np.unique(true.number, return_index=True)
+    of_particles = _in_tiles(true.table.iloc[first], scan)
+    density = _densities(pits, tiles, scan)
     tile = _codes(candidates["tile"], tiles)
+    particle_tile = _codes(of_particles["tile"], tiles)
+    there = density[particle_tile, _parts(of_particles, scan)]
+    of_candidates = candidates["density_per_mm2"].to_numpy(np.float64)
+    found_one = np.searchsorted(numbers, which[is_true])
+    particle_tile[found_one], there[found_one] = tile[is_true], of_candidates[is_true]
     found = Search(
         candidates["score"].to_numpy(np.float64),
         is_true,
         _by_chance(candidates, scan, tolerance_px, matched, searched),
-        len(np.unique(true.number)),
+        len(numbers),
         count,
         area,
         tile,
-        _tile_of_particles(true, tiles, scan, pd.Series(tile[is_true], index=which[is_true])),
+        particle_tile,
         _exposure(scan, tiles, region, count),
+        Ground(_middles(scan, tiles), density, of_candidates, there),
     )
     return found, candidates.assign(is_true=is_true, particle=which)
 
@@ -248,56 +261,49 @@ def _exposure(scan: Scan, tiles: list[int], region: Floats | None, count: int) -
 def _codes(tile: "pd.Series[int]", tiles: list[int]) -> Ints:
     """Return the place of each tile in a list, its length for what is on none of them."""
     place = {number: k for k, number in enumerate(tiles)}
-    return np.asarray(tile.map(place).fillna(len(tiles)), np.int64)
+    return np.array(tile.map(place).fillna(len(tiles)), np.int64)
 
 
-def _tile_of_particles(
-    true: _Particles, tiles: list[int], scan: Scan, found: "pd.Series[int]"
-) -> Ints:
-    """Return the place in a list of the tile of each particle, as ``_codes``.
-
-    Parameters
-    ----------
-    found : number of a particle that has a candidate → the place of the candidate's tile, which
-        of several that show the particle is the one that counts.
-    """
-    if "tile" in true.table.columns:
-        tile = true.table["tile"]
-    else:
-        x_mm, y_mm = (true.table[c].to_numpy(np.float64) for c in ("x_mm", "y_mm"))
-        tile = foil_to_tile(x_mm, y_mm, scan)["tile"]
-    first = pd.Series(_codes(tile, tiles), index=true.number).groupby(level=0).first()
-    first[found.index] = found
-    return np.asarray(first, np.int64)
+def _in_tiles(openings: pd.DataFrame, scan: Scan) -> pd.DataFrame:
+    """Return ``tile, x_px, y_px`` of openings that have these, or a place on the foil."""
+    if {"tile", *_PX} <= set(openings.columns):
+        return openings[["tile", *_PX]]
+    x_mm, y_mm = (openings[c].to_numpy(np.float64) for c in ("x_mm", "y_mm"))
+    return foil_to_tile(x_mm, y_mm, scan)
 
 
-def measured_working_point(
-    search: Search,
-    *,
-    efficiency: float | None = None,
-    false_per_tile: float | None = None,
-    measured_on: str,
-) -> WorkingPoint:
-    """Return the working point of a search that reaches an efficiency, or allows so many false.
-
-    Raises
-    ------
-    BadInput : see ``Search.threshold_for``.
-    """
-    threshold = search.threshold_for(efficiency=efficiency, false_per_tile=false_per_tile)
-    p = search.efficiency(threshold)
-    chosen = (
-        f"efficiency {efficiency:g}"
-        if efficiency is not None
-        else f"{false_per_tile:g} false candidates a tile"
+def _parts(openings: pd.DataFrame, scan: Scan) -> Ints:
+    """Return the part of its tile in which each opening lies, from 0 on; 0 without a place."""
+    column, row = (
+        (_PARTS * (openings[c].to_numpy(np.float64) + 0.5) / size).clip(0, _PARTS - 1)
+        for c, size in zip(_PX, scan.image_size[::-1], strict=True)
     )
-    value, low, high = search.false_per_tile(threshold)
-    tiles_per_cm2 = search.tiles / search.area_cm2
-    return WorkingPoint(
-        threshold,
-        chosen,
-        measured_on,
-        (p.value, p.low, p.high),
-        (value, low, high),
-        (value * tiles_per_cm2, low * tiles_per_cm2, high * tiles_per_cm2),
-    )
+    return np.asarray(_PARTS * np.nan_to_num(row).astype(int) + np.nan_to_num(column).astype(int))
+
+
+def _densities(pits: pd.DataFrame, tiles: list[int], scan: Scan) -> Floats:
+    """Return the density in 1/mm² of the parts of tiles, (t + 1, parts): the median of their pits'.
+
+    It is 0 without pits and on no tile; all nan without a scale.
+    """
+    if scan.pixel_size_um is None:
+        return np.full((len(tiles) + 1, _PARTS**2), np.nan)
+    here = [_codes(pits["tile"], tiles), _parts(pits, scan)]
+    median = pits["density_per_mm2"].groupby(here).median()
+    out = np.zeros((len(tiles) + 1, _PARTS**2))
+    at = np.array(median.index.to_list(), np.int64).reshape(-1, 2)
+    out[at[:, 0], at[:, 1]] = median.fillna(0.0)
+    out[-1] = 0.0
+    return out
+
+
+def _middles(scan: Scan, tiles: list[int]) -> Floats:
+    """Return where tiles lie, (t + 1, 2): on the stage, or in a row if that is not known.
+
+    The last place is that of no tile.
+    """
+    of = {t.number: t for t in scan.tiles}
+    on_stage = [(of[n].stage_x_mm, of[n].stage_y_mm) for n in tiles]
+    if any(x is None or y is None for x, y in on_stage):
+        on_stage = [(float(k), 0.0) for k in range(len(tiles))]
+    return np.array([*on_stage, (0.0, 0.0)], np.float64)
