@@ -9,6 +9,7 @@ from etchscope.foil import PitFlag
 from etchscope.foil.openings import MAPS, map_index
 from etchscope.imaging import Lighting, Recipe, fit_normalisation
 from etchscope.preselect import FindSettings
+from etchscope.preselect.gauge import Gauge
 from etchscope.preselect.judge import Trees
 from etchscope.preselect.learned import (
     JUDGED,
@@ -27,7 +28,6 @@ FOIL = with_parameters(
 RAW = FOIL.read_tile(1)
 LIGHTING = Lighting.of_scan(FOIL.scan)
 NORMALISATION = fit_normalisation([RAW], Recipe())
-SIGMA = {"place": 1.0, "radius": 1.0, "ellipse": 1.0, "depth": 2.0}
 
 
 def empty():
@@ -57,7 +57,7 @@ def hotter_than(least):
 
 def finder(maps, **least):
     judges = {k: hotter_than(least.get(k, 0.0)) for k in JUDGED}
-    return Finder(lambda planes: maps, judges, least.get("mark", 0.0), SIGMA, "test")
+    return Finder(lambda planes: maps, judges, least.get("mark", 0.0), Gauge.plain(), "test")
 
 
 def columns(maps, scale=1.0, lighting=LIGHTING, raw=RAW):
@@ -78,7 +78,7 @@ def test_an_opening_is_read_with_its_shape_and_errors():
     assert got["ellipticity"][0] == pytest.approx(0.2, rel=1e-5)
     assert got["x_px_err"][0] == pytest.approx(np.exp(-1), rel=1e-5)
     assert got["radius_px_err"][0] == pytest.approx(6 * np.exp(-2), rel=1e-5)
-    assert got["depth_px_err"][0] == pytest.approx(4 * 2 * np.exp(-1), rel=1e-5)
+    assert got["depth_px_err"][0] == pytest.approx(4 * np.exp(-1), rel=1e-5)
     assert got["entry"][0] == pytest.approx(3)
     assert got["class"].tolist() == [None]
 

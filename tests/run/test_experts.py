@@ -9,7 +9,10 @@ import pytest
 from etchscope.ensemble import Model
 from etchscope.foil import BadInput
 from etchscope.learn import Lights, Training
+from etchscope.preselect.judge import Trees
+from etchscope.preselect.learned import JUDGED
 from etchscope.run.experts import ExpertsPlan, judged_at, labelled_finds, taught, trained_experts
+from etchscope.run.finder import finder_of
 from etchscope.run.lessons import Finds, Lesson
 from etchscope.simulate import Optics, Population, SimulatedScan
 
@@ -39,6 +42,7 @@ def lesson_of(seed):
         truth["class"].to_numpy(str),
         scan.marked(1) > 0,
         scan.optics.pixel_size_um,
+        scan.sheet.thickness_um,
     )
 
 
@@ -96,7 +100,7 @@ def test_what_is_taught_takes_any_lights(model):
 def test_the_working_point_is_at_so_many_false_candidates_a_tile(model, lessons):
     some = lessons[6:]
     area = sum(one.area_mm2 for one in some) / (640 * 480 * 0.0064516**2)
-    at = {rate: judged_at(model, some, search, rate / area) for rate in (1, 4)}
+    at = {rate: judged_at(model, some, finder_of(), rate / area) for rate in (1, 4)}
     for rate, point in at.items():
         # The figure is that of each foil at the score that was chosen on the other one.
         assert point.false_per_tile[1] < rate / area < point.false_per_tile[2]
@@ -125,8 +129,8 @@ def test_the_search_of_many_pictures_has_all_their_false_finds_and_particles():
 
 
 def test_where_nothing_is_found_there_is_no_candidate(model, lessons):
-    none = Finds(np.empty(0), np.empty(0), np.empty(0), np.empty(0, "<U7"))
-    point = judged_at(model, lessons[6:], lambda *_: none, 1.0)
+    nothing = replace(finder_of(), judges=dict.fromkeys(JUDGED, Trees.constant(-9.0)))
+    point = judged_at(model, lessons[6:], nothing, 1.0)
     assert point.efficiency[0] == 0
     assert point.false_per_tile[0] == 0
 

@@ -6,6 +6,7 @@ import torch
 
 from etchscope.imaging import Planes
 from etchscope.learn.finder import FinderNetwork
+from etchscope.preselect.gauge import Gauge
 from etchscope.preselect.judge import Trees
 from etchscope.preselect.learned import JUDGED, Finder
 from etchscope.run.lessons import Finds, Lesson, Lessons, classes_of, draw_lessons, search_with
@@ -26,6 +27,7 @@ def lesson_of(rows, marked=NONE):
         np.array(kind),
         marked,
         6.45,
+        500.0,
     )
 
 
@@ -86,7 +88,7 @@ def test_no_finds_and_no_openings():
     none = Finds(np.empty(0), np.empty(0), np.empty(0), np.empty(0, "<U7"))
     assert classes_of(lesson, none).tolist() == []
     empty = Lesson(
-        lesson.raw, *[np.empty(0)] * 3, *[np.empty(0, int)] * 2, np.empty(0, str), NONE, 1
+        lesson.raw, *[np.empty(0)] * 3, *[np.empty(0, int)] * 2, np.empty(0, str), NONE, 1, 500.0
     )
     assert classes_of(empty, finds_of((5, 5, "top"))).tolist() == ["misc"]
 
@@ -96,7 +98,7 @@ def test_a_finder_s_search_gives_places_in_the_picture():
     network = FinderNetwork.seeded((2, 2, 2, 2, 2), 0)
     with torch.no_grad():
         network.head.bias += 4
-    finder = Finder(network.plain(), judges, 0.0, {}, "")
+    finder = Finder(network.plain(), judges, 0.0, Gauge.plain(), "")
     planes = Planes(
         np.random.default_rng(0).normal(0, 1, (8, 64, 64)).astype(np.float32),
         np.ones(5, np.float32),

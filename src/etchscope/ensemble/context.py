@@ -10,9 +10,9 @@ from scipy.spatial import cKDTree
 
 from etchscope.ensemble.candidates import partner_rows
 from etchscope.foil import PitFlag, has_flag
-from etchscope.foil.types import Floats
+from etchscope.foil.types import Floats, Ints
 
-__all__ = ["CONTEXT", "measure_context"]
+__all__ = ["CONTEXT", "beside_partner", "measure_context"]
 
 _OWN = (
     "radius",
@@ -118,3 +118,20 @@ def measure_context(pits: pd.DataFrame, place_px: Floats, pixel_size_um: float |
             )
             column[name][mine] = near - (one == other)
     return np.column_stack([column[name] for name in CONTEXT])
+
+
+def beside_partner(said: Floats, around: Floats, partner: Ints) -> Floats:
+    """Return what is known of each opening: of its picture, its partner's, and all around.
+
+    Parameters
+    ----------
+    said : (n, k) what the experts say of each opening's picture.
+    around : (n, feature) of ``measure_context``.
+    partner : (n,) rows, −1 without one, whose experts say 0.
+
+    Returns
+    -------
+    (n, 2 k + feature).
+    """
+    of_partner = np.where((partner >= 0)[:, None], said[partner], 0.0)
+    return np.concatenate([said, of_partner, around], axis=1)

@@ -14,14 +14,15 @@ from etchscope.ensemble import (
     Labelled,
     Model,
     WorkingPoint,
-    best_of_each_place,
+    better_rows,
+    candidate_table,
     measured_working_point,
     train_model,
 )
 from etchscope.evaluate import Asked, Ground
 from etchscope.evaluate import Search as Ranked
 from etchscope.foil import BadInput
-from etchscope.foil.types import Bools, Floats
+from etchscope.foil.types import Floats
 from etchscope.learn import (
     SCALES,
     Lights,
@@ -34,6 +35,8 @@ from etchscope.learn import (
 )
 from etchscope.learn.finder_targets import Openings
 from etchscope.learn.finder_train import LightDraw, Sample, draw_lights, planes_of
+from etchscope.preselect.learned import Finder
+from etchscope.run.context import fitted_context, scored
 from etchscope.run.finder import SHIPPED as SHIPPED_FINDER
 from etchscope.run.finder import finder_of
 from etchscope.run.labelled import PLANES_RECIPE
@@ -61,8 +64,11 @@ _JITTER = 0.08
 """Spread of the logarithm of a lesson's scale: a scan's usual pit is known no better."""
 _SPREAD = 2
 """Times the finds of a class that a picture must give are taken at most, for variety."""
-_JUDGED = 9000
-"""Added to the seed of the foils on which the working point is chosen."""
+_JUDGED, _CONTEXT = 9000, 9500
+"""Added to the seed of the foils on which the working point is chosen, and of those for the
+context."""
+_CONTEXT_PX = 384
+"""Of the pictures for the context: a slanted particle's exit pit lies far from its entry pit."""
 
 _TRAINING = Training(lights="any", batch=64, epochs=16, patience=8, learnt=0.55, restarts=1)
 """On foils of every kind no expert is as sure as on one kind, and is no failure for that."""
@@ -79,12 +85,14 @@ def _silent(what: str, done: int, total: int) -> None:
 class ExpertsPlan:
     """How experts are trained on random foils.
 
-    ``pictures``: foils to learn from; ``judged``: others, on which the working point is chosen, at
+    ``pictures``: foils to learn from; ``context``: others, from which is learnt what partners and
+    surroundings say; ``judged``: others, on which the working point is chosen, at
     ``false_per_tile`` where there are no more than ``judged_densest`` openings a tile; ``most``:
     finds a class; ``folds``; ``prior``: what probabilities assume.
     """
 
     pictures: int = 2560
+    context: int = 1024
     judged: int = 256
     most: int = 7000
     folds: int = 3
@@ -139,7 +147,23 @@ def trained_experts(
         search = search_with(finder)
         model = taught(lessons, search, plan, others=judged, seed=seed, progress=progress)
         sparse = Lessons.of(judged.paths, plan.judged_densest)
-        point = judged_at(model, sparse, search, plan.false_per_tile, progress)
+        others = draw_lessons(
+            folder,
+            plan.context,
+            seed + _CONTEXT,
+            size_px=_CONTEXT_PX,
+            workers=workers,
+            progress=lambda n: progress("Drawing random foils", n, plan.context),
+        )
+        trees = fitted_context(
+            model,
+            others,
+            finder,
+            seed=seed,
+            progress=lambda n: progress("Judging", n, len(others)),
+        )
+        model = replace(model, context=trees)
+        point = judged_at(model, sparse, finder, plan.false_per_tile, progress)
     finally:
         set_threads(before)
     told = {**model.information, "finder": finder.digest[:64]}
@@ -262,36 +286,39 @@ def labelled_finds(
 def judged_at(
     model: Model,
     lessons: Lessons,
-    search: Search,
+    finder: Finder,
     false_per_tile: float,
     progress: Progress = _silent,
 ) -> WorkingPoint:
     """Return the working point at so many false candidates a tile of random foils, by density.
 
-    A candidate is the best of the finds within 7 px of each other; a false one is no signal. The
-    efficiency is that of the particles whose entry is in the picture, found or not. A picture is a
-    tile, as dense all over as its finds are on average.
+    A candidate is the best of the finds within 7 px of each other, or the pair of one; a false one
+    is no signal. The efficiency is that of the particles whose entry is in the picture, found or
+    not. A picture is a tile, as dense all over as its finds are on average.
     """
-    false: list[Floats] = []
-    best: list[Floats] = []
+    false: list[Any] = []
+    best: list[Any] = []
     density = []
     for place in range(len(lessons)):
         lesson = lessons[place]
-        at_scale = _planes_at(lesson, LightDraw(LIGHTING, False, 1.0, 0.0), 0)
-        finds = search(lesson, at_scale(1.0))
-        score, is_hip, is_best = np.empty(0), np.empty(0, bool), np.empty(0, bool)
-        if len(finds.x_px):
-            which = np.arange(len(finds.x_px))
-            scale = plane_scale(finds.radius_px)
-            patches = _patches_of(lesson, finds, at_scale, scale, which, place)
-            score = model.score(model.log_probabilities(patches))
-            told = classes_of(lesson, finds)
-            is_hip = (told == "hip") | (told == "")
-            at = np.column_stack([finds.x_px, finds.y_px])
-            is_best = best_of_each_place(at, score)
-        false.append(score[is_best & ~is_hip])
-        best.append(np.array(_best_of_particles(lesson, finds, score, is_hip)))
-        density.append(density_of(lesson, finds))
+        entries = (lesson.kind == "hip") & lesson.is_top & (lesson.partner >= 0)
+        sought = pd.Series(-np.inf, index=np.unique(lesson.particle[entries]))
+        one = scored(lesson, finder, model)
+        if one is None:
+            false.append(np.empty(0))
+            density.append(0.0)
+        else:
+            told = model.in_context(one.told, one.around, one.partner)
+            score = told["score"].to_numpy(np.float64)
+            score = score[better_rows(score, one.partner)]
+            table = one.pits.assign(score=score, particle=one.particle)
+            candidates = candidate_table(table, pixel_size_um=None)
+            is_false = candidates["particle"] < 0
+            false.append(candidates.loc[is_false, "score"].to_numpy(np.float64))
+            found = candidates[~is_false].groupby("particle")["score"].max()
+            sought = found.reindex(sought.index).fillna(-np.inf)
+            density.append(float(one.pits["density_per_mm2"].median()))
+        best.append(sought.to_numpy(np.float64))
         progress("Judging", 1, len(lessons))
     tiles = np.array([lessons[k].area_mm2 / REFERENCE_TILE_MM2 for k in range(len(lessons))])
     ranked = _ranked(false, best, np.array(density), tiles)
@@ -336,17 +363,3 @@ def _ranked(
         tiles,
         Ground(row, density[:, None], density[tile[order]], density[particle_tile]),
     )
-
-
-def _best_of_particles(lesson: Lesson, finds: Finds, score: Floats, is_hip: Bools) -> list[float]:
-    """Return the best score of the finds near each particle of signal; −∞ where there is none."""
-    out = []
-    entries = (lesson.kind == "hip") & lesson.is_top & (lesson.partner >= 0)
-    for i in np.flatnonzero(entries).tolist():
-        pair = [i, int(lesson.partner[i])]
-        near = np.zeros(len(score), bool)
-        for k in pair:
-            apart = np.hypot(finds.x_px - lesson.x_px[k], finds.y_px - lesson.y_px[k])
-            near |= is_hip & (apart < 6)
-        out.append(float(score[near].max()) if near.any() else -np.inf)
-    return out
