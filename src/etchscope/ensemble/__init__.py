@@ -4,11 +4,11 @@ from etchscope.ensemble.candidates import (
     best_of_each_place,
     better_rows,
     candidate_table,
+    partner_evidence,
     partner_rows,
     places_px,
 )
 from etchscope.ensemble.combine import Combiner, Method, fit_combiner, log_votes
-from etchscope.ensemble.context import CONTEXT, beside_partner, measure_context
 from etchscope.ensemble.gaussians import Gaussians, fit_gaussians
 from etchscope.ensemble.kinds import (
     MISC,
@@ -24,7 +24,6 @@ from etchscope.ensemble.prior import at_prior, checked_prior, estimated_prior
 from etchscope.ensemble.train import Labelled, TrainedModel, train_model
 
 __all__ = [
-    "CONTEXT",
     "MISC",
     "Combiner",
     "DensityClass",
@@ -37,7 +36,6 @@ __all__ = [
     "TrainedModel",
     "WorkingPoint",
     "at_prior",
-    "beside_partner",
     "best_of_each_place",
     "better_rows",
     "candidate_table",
@@ -48,9 +46,9 @@ __all__ = [
     "fit_gaussians",
     "kinds_of",
     "log_votes",
-    "measure_context",
     "measured_working_point",
     "multiclass_kind",
+    "partner_evidence",
     "partner_rows",
     "places_px",
     "to_onnx",

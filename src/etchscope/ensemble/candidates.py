@@ -4,10 +4,21 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
+from etchscope.foil import PitFlag, has_flag
 from etchscope.foil.types import Bools, Floats, Ints
 
-__all__ = ["best_of_each_place", "better_rows", "candidate_table", "partner_rows", "places_px"]
+__all__ = [
+    "best_of_each_place",
+    "better_rows",
+    "candidate_table",
+    "partner_evidence",
+    "partner_rows",
+    "places_px",
+]
 
+_HIDDEN = 0.2
+"""Share of the particles whose exit pit is not found, or not as one: under its entry pit or in a
+crowd."""
 _SAME_PLACE_PX = 7.0
 """Openings closer than a pit's radius speak of one particle."""
 
@@ -57,6 +68,24 @@ def partner_rows(pits: pd.DataFrame) -> Ints:
     """Return, per row, the row of its partner; −1 without one."""
     row = pd.Series(np.arange(len(pits)), index=pits["pit"])
     return np.asarray(row.reindex(pits["partner"]).fillna(-1).to_numpy(np.int64))
+
+
+def partner_evidence(pits: pd.DataFrame) -> Floats:
+    """Return by how much partners speak for signal, natural logarithm of a likelihood ratio, (n,).
+
+    The exit pit of a particle is hidden, by ``_HIDDEN`` of the particles, or the pair is as likely
+    one as ``hip`` says. 0 where two openings lie at one place, and where no surface is known: there
+    the geometry tells nothing.
+
+    Parameters
+    ----------
+    pits : rows of a pit table.
+    """
+    ratio = pits["hip"].to_numpy(np.float64)
+    is_told = pits["surface"].isin(["top", "bottom"]).to_numpy() & np.isfinite(ratio)
+    is_told &= ~has_flag(pits, PitFlag.STEEP_PAIR).to_numpy()
+    told = np.log(_HIDDEN + (1 - _HIDDEN) * np.exp(np.where(is_told, ratio, 0.0)))
+    return np.where(is_told, told, 0.0)
 
 
 def better_rows(score: Floats, partner: Ints) -> Ints:

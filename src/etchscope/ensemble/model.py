@@ -9,16 +9,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from etchscope.ensemble.combine import Combiner, combiner_of
-from etchscope.ensemble.context import CONTEXT, beside_partner
 from etchscope.ensemble.gaussians import Gaussians
 from etchscope.ensemble.kinds import ExpertKind, kinds_of, require_known
 from etchscope.ensemble.point import WorkingPoint
 from etchscope.ensemble.prior import at_prior, checked_prior
 from etchscope.foil import BadInput
-from etchscope.foil.types import Bools, Floats, Ints
+from etchscope.foil.types import Bools, Floats
 from etchscope.imaging import Lighting, given_by
 from etchscope.learn import Expert, Lights, Patches, feature_names, features_of
-from etchscope.preselect.judge import Trees
 
 __all__ = ["Domain", "Model"]
 
@@ -91,8 +89,6 @@ class Model:
     prior : class → its share, which probabilities assume unless another is given.
     known, background : how far a pit lies from what was trained with, and from background alone.
     information : anything else that the card says: data, figures, version.
-    context : log odds of signal at equal shares from what is known of an opening, its partner and
-        its surroundings, see ``in_context``; None where pictures alone decide.
     """
 
     experts: dict[str, tuple[Expert, ...]] = field(repr=False)
@@ -104,7 +100,6 @@ class Model:
     domain: Domain
     working_point: WorkingPoint
     information: dict[str, Any] = field(default_factory=dict, repr=False)
-    context: Trees | None = field(default=None, repr=False)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -189,36 +184,22 @@ class Model:
             names += [f"logit_{kind.name}{group}" for group in of_kind]
         return names
 
-    @property
-    def said_columns(self) -> list[str]:
-        """The columns of ``judge`` that the context is told."""
-        return [n for n in self.judged_columns if n == "score" or n.startswith("logit_")]
+    def with_partners(self, told: pd.DataFrame, evidence: Floats) -> pd.DataFrame:
+        """Return judged openings with what their partners say reckoned with.
 
-    def in_context(self, told: pd.DataFrame, around: Floats, partner: Ints) -> pd.DataFrame:
-        """Return judged openings with what their partners and surroundings say reckoned with.
-
-        The score and the probability of signal are the context's; the other classes share what is
-        left as before.
+        Picture and geometry are independent evidence: their log likelihood ratios add up. The
+        other classes share what is left as before.
 
         Parameters
         ----------
         told : of ``judge``.
-        around : (n, feature) of ``measure_context``.
-        partner : (n,), see ``partner_rows``.
+        evidence : (n,), see ``partner_evidence``.
         """
-        if self.context is None or not len(told):
-            return told
-        said = told[self.said_columns].to_numpy(np.float64)
-        score = self.context(beside_partner(said, around, partner))
         log_p = told[[f"log_p_{c}" for c in self.classes]].to_numpy(np.float64)
-        k = self.classes.index(self.signal)
-        rest = np.delete(log_p, k, axis=1)
-        # log(1 − p) of signal goes to the others, in the shares that they had.
-        left = -np.logaddexp(0, score) - np.logaddexp.reduce(rest, axis=1)
-        log_p = log_p + left[:, None]
-        log_p[:, k] = -np.logaddexp(0, -score)
+        log_p[:, self.classes.index(self.signal)] += evidence
+        log_p -= np.logaddexp.reduce(log_p, axis=1, keepdims=True)
         columns = dict(zip([f"log_p_{c}" for c in self.classes], log_p.T, strict=True))
-        return told.assign(**columns, score=score)
+        return told.assign(**columns, score=told["score"].to_numpy(np.float64) + evidence)
 
     def decided(self, told: pd.DataFrame, shares: Floats | None = None) -> pd.DataFrame:
         """Return probabilities and the class of judged patches.
@@ -248,8 +229,6 @@ class Model:
         arrays: dict[str, NDArray[Any]] = {"combiner": self.combiner.weights}
         for name, gaussians in (("known", self.known), ("background", self.background)):
             arrays |= {f"{name}.{k}": v for k, v in vars(gaussians).items()}
-        if self.context is not None:
-            arrays |= {f"context.{k}": v for k, v in self.context.to_arrays().items()}
         for name, members in self.experts.items():
             for place, expert in enumerate(members):
                 arrays |= {f"experts.{name}.{place}.{k}": v for k, v in expert.state.items()}
@@ -309,17 +288,7 @@ class Model:
             _domain(card["domain"]),
             WorkingPoint.from_record(card["working_point"]),
             dict(card["information"]),
-            _context(arrays, combiner),
         )
-
-
-def _context(arrays: Mapping[str, NDArray[Any]], combiner: Combiner) -> Trees | None:
-    """Return the context of stored tables; None where there are none."""
-    tables = {k[8:]: v for k, v in arrays.items() if k.startswith("context.")}
-    if not tables:
-        return None
-    said = 1 + sum(1 if len(k.groups) == 2 else len(k.groups) for k in combiner.kinds)
-    return Trees.from_arrays(tables, features=2 * said + len(CONTEXT))
 
 
 def _members(

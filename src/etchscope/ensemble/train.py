@@ -47,6 +47,7 @@ class Labelled:
     ``said``: (n,) class. ``density_per_mm2``: (n,) of pits around each, nan where unknown.
     ``recipe``: digest of the normalisation's recipe. ``pixel_size_um``: (n,), nan where unknown.
     ``source``: n rows that say where each comes from, as ``scan, tile, x_px, y_px, id``.
+    ``evidence``: (n,) of ``partner_evidence``, 0 for all unless given.
     """
 
     patches: Patches
@@ -55,6 +56,7 @@ class Labelled:
     recipe: str
     pixel_size_um: Floats
     source: pd.DataFrame
+    evidence: Floats | None = None
 
     def take(self, which: NDArray[np.bool_] | Ints) -> "Labelled":
         """Return some of them."""
@@ -65,6 +67,7 @@ class Labelled:
             self.recipe,
             self.pixel_size_um[which],
             self.source[which] if which.dtype == np.bool_ else self.source.iloc[which],
+            None if self.evidence is None else self.evidence[which],
         )
 
 
@@ -73,7 +76,7 @@ class TrainedModel:
     """A model, and what its experts said of the labels that each had not seen.
 
     ``logits``: expert → (n,) or (n, groups). ``log_probabilities``: (n, k) at equal shares, the
-    combiner fitted on other folds too. ``score``: (n,) of them. ``validation``: expert → its
+    combiner fitted on other folds too. ``score``: (n,) of them and of the partners. ``validation``: expert → its
     cross-validation on the labels of its own classes.
     """
 
@@ -155,6 +158,8 @@ def train_model(
     lessons = training.left_out > 0
     model = _assembled(labelled, experts, combiner, signal, shares, context, lessons)
     score = model.score(told)
+    if labelled.evidence is not None:
+        score = score + labelled.evidence
     model = model.at(_working_point(score, labelled.said == signal, efficiency))
     return TrainedModel(model, labelled, logits, told, score, validation)
 

@@ -59,7 +59,7 @@ _LEAST_PAIRS = 10
 """Fewer pairs show no population."""
 _LEAST_GAIN = 15.0
 """In log likelihood, for a population of five numbers: by chance once in ten thousand foils."""
-_MOST_PAIRS = 20_000
+_MOST_PAIRS = 60_000
 """More pairs tell a population no better."""
 _ROUNDS = 40
 """Of the expectation maximisation."""

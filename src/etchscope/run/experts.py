@@ -14,7 +14,6 @@ from etchscope.ensemble import (
     Labelled,
     Model,
     WorkingPoint,
-    better_rows,
     candidate_table,
     measured_working_point,
     train_model,
@@ -36,9 +35,9 @@ from etchscope.learn import (
 from etchscope.learn.finder_targets import Openings
 from etchscope.learn.finder_train import LightDraw, Sample, draw_lights, planes_of
 from etchscope.preselect.learned import Finder
-from etchscope.run.context import fitted_context, scored
 from etchscope.run.finder import SHIPPED as SHIPPED_FINDER
 from etchscope.run.finder import finder_of
+from etchscope.run.judged import judged_finds
 from etchscope.run.labelled import PLANES_RECIPE
 from etchscope.run.lessons import (
     LIGHTING,
@@ -64,11 +63,8 @@ _JITTER = 0.08
 """Spread of the logarithm of a lesson's scale: a scan's usual pit is known no better."""
 _SPREAD = 2
 """Times the finds of a class that a picture must give are taken at most, for variety."""
-_JUDGED, _CONTEXT = 9000, 9500
-"""Added to the seed of the foils on which the working point is chosen, and of those for the
-context."""
-_CONTEXT_PX = 384
-"""Of the pictures for the context: a slanted particle's exit pit lies far from its entry pit."""
+_JUDGED = 9000
+"""Added to the seed of the foils on which the working point is chosen."""
 
 _TRAINING = Training(lights="any", batch=64, epochs=16, patience=8, learnt=0.55, restarts=1)
 """On foils of every kind no expert is as sure as on one kind, and is no failure for that."""
@@ -85,14 +81,12 @@ def _silent(what: str, done: int, total: int) -> None:
 class ExpertsPlan:
     """How experts are trained on random foils.
 
-    ``pictures``: foils to learn from; ``context``: others, from which is learnt what partners and
-    surroundings say; ``judged``: others, on which the working point is chosen, at
+    ``pictures``: foils to learn from; ``judged``: others, on which the working point is chosen, at
     ``false_per_tile`` where there are no more than ``judged_densest`` openings a tile; ``most``:
     finds a class; ``folds``; ``prior``: what probabilities assume.
     """
 
     pictures: int = 2560
-    context: int = 1024
     judged: int = 256
     most: int = 7000
     folds: int = 3
@@ -147,22 +141,6 @@ def trained_experts(
         search = search_with(finder)
         model = taught(lessons, search, plan, others=judged, seed=seed, progress=progress)
         sparse = Lessons.of(judged.paths, plan.judged_densest)
-        others = draw_lessons(
-            folder,
-            plan.context,
-            seed + _CONTEXT,
-            size_px=_CONTEXT_PX,
-            workers=workers,
-            progress=lambda n: progress("Drawing random foils", n, plan.context),
-        )
-        trees = fitted_context(
-            model,
-            others,
-            finder,
-            seed=seed,
-            progress=lambda n: progress("Judging", n, len(others)),
-        )
-        model = replace(model, context=trees)
         point = judged_at(model, sparse, finder, plan.false_per_tile, progress)
     finally:
         set_threads(before)
@@ -303,21 +281,13 @@ def judged_at(
         lesson = lessons[place]
         entries = (lesson.kind == "hip") & lesson.is_top & (lesson.partner >= 0)
         sought = pd.Series(-np.inf, index=np.unique(lesson.particle[entries]))
-        one = scored(lesson, finder, model)
-        if one is None:
-            false.append(np.empty(0))
-            density.append(0.0)
-        else:
-            told = model.in_context(one.told, one.around, one.partner)
-            score = told["score"].to_numpy(np.float64)
-            score = score[better_rows(score, one.partner)]
-            table = one.pits.assign(score=score, particle=one.particle)
-            candidates = candidate_table(table, pixel_size_um=None)
-            is_false = candidates["particle"] < 0
-            false.append(candidates.loc[is_false, "score"].to_numpy(np.float64))
-            found = candidates[~is_false].groupby("particle")["score"].max()
-            sought = found.reindex(sought.index).fillna(-np.inf)
-            density.append(float(one.pits["density_per_mm2"].median()))
+        finds = judged_finds(lesson, finder, model)
+        candidates = candidate_table(finds, pixel_size_um=None)
+        is_false = candidates["particle"] < 0
+        false.append(candidates.loc[is_false, "score"].to_numpy(np.float64))
+        found = candidates[~is_false].groupby("particle")["score"].max()
+        sought = found.reindex(sought.index).fillna(-np.inf)
+        density.append(float(finds["density_per_mm2"].median()) if len(finds) else 0.0)
         best.append(sought.to_numpy(np.float64))
         progress("Judging", 1, len(lessons))
     tiles = np.array([lessons[k].area_mm2 / REFERENCE_TILE_MM2 for k in range(len(lessons))])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from etchscope.ensemble import MISC, Labelled, places_px
+from etchscope.ensemble import MISC, Labelled, partner_evidence, places_px
 from etchscope.evaluate import match_one_to_one
 from etchscope.foil import (
     BadInput,
@@ -47,8 +47,8 @@ class LabelledPits:
     """Labels of one scan, at the places where patches are cut.
 
     ``table``: one row a label, columns ``id`` (of the event), ``said`` (its class without
-    subclass), ``tile, x_px, y_px``, ``density_per_mm2`` (nan where no find is near), ``pit`` (of
-    the find, null without).
+    subclass), ``tile, x_px, y_px``, ``density_per_mm2`` (nan where no find is near), ``evidence``
+    of its partner, ``pit`` (of the find, null without).
     """
 
     scan: Scan
@@ -186,10 +186,12 @@ def _on_finds(
             "x_px": own["x_px"],
             "y_px": own["y_px"],
             "density_per_mm2": np.nan,
+            "evidence": 0.0,
             "pit": pd.array([pd.NA] * len(own), dtype="Int64"),
         }
     )
-    for column in ("tile", "x_px", "y_px", "density_per_mm2", "pit"):
+    finds = finds.assign(evidence=partner_evidence(finds))
+    for column in ("tile", "x_px", "y_px", "density_per_mm2", "evidence", "pit"):
         table.loc[rows, column] = finds[column].to_numpy()[which]
     free = finds[~np.isin(np.arange(len(finds)), which)]
     undecided = labels[is_point & ~is_target].reset_index(drop=True)
@@ -202,7 +204,7 @@ def _on_finds(
         inside = free[_inside(free, region)]
         if region["is_target"]:
             parts.append(
-                inside[["tile", "x_px", "y_px", "density_per_mm2", "pit"]].assign(
+                inside[["tile", "x_px", "y_px", "density_per_mm2", "evidence", "pit"]].assign(
                     id=region["id"], said=parent(region["class"])
                 )
             )
@@ -324,6 +326,7 @@ def labelled_patches(
         recipes.pop(),
         told["pixel_size_um"].to_numpy(np.float64, na_value=np.nan),
         told[["scan", "tile", "x_px", "y_px", "id"]],
+        told["evidence"].to_numpy(np.float64),
     )
 
 

@@ -20,9 +20,8 @@ from etchscope.ensemble import (
     candidate_table,
     checked_prior,
     estimated_prior,
-    measure_context,
+    partner_evidence,
     partner_rows,
-    places_px,
 )
 from etchscope.foil import BadInput, Scan, as_pits
 from etchscope.foil.types import Bools, Floats
@@ -337,9 +336,7 @@ def decide(
     told : of ``Model.judge``, row by row.
     """
     is_mark = pits["length_px"].notna().to_numpy()
-    places = places_px(pits, scan.pixel_size_um)
-    around = measure_context(pits, places, scan.pixel_size_um)
-    told = model.in_context(told, around, partner_rows(pits))
+    told = model.with_partners(told, partner_evidence(pits))
     log_p = told[[f"log_p_{c}" for c in model.classes]].to_numpy(np.float64)
     if prior == "foil":
         shares = estimated_prior(log_p[~is_mark])

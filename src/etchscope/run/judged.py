@@ -1,0 +1,62 @@
+"""The finds of a random foil as a run would judge them."""
+
+import numpy as np
+import pandas as pd
+from scipy.spatial import cKDTree
+
+from etchscope.ensemble import Model, better_rows, partner_evidence, partner_rows
+from etchscope.foil.types import Floats, Ints
+from etchscope.imaging import Recipe, fit_normalisation, light_planes
+from etchscope.learn import Lights, Patches, cut_planes, plane_scale
+from etchscope.preselect import find_pits
+from etchscope.preselect.learned import Finder
+from etchscope.run.lessons import LIGHTING, Lesson
+
+__all__ = ["judged_finds"]
+
+_SIGNAL_PX = 6.0
+"""A find nearer than this to an opening of signal is that particle's."""
+
+
+def judged_finds(lesson: Lesson, finder: Finder, model: Model) -> pd.DataFrame:
+    """Return the finds of a foil that are no marks, scored.
+
+    Returns
+    -------
+    Rows of a pit table with ``score`` and ``particle``, the true one near each, −1 without one.
+    """
+    pits = find_pits(
+        lesson.raw,
+        azimuths_deg=LIGHTING.azimuths_deg,
+        pixel_size_um=lesson.pixel_size_um,
+        thickness_um=lesson.thickness_um,
+        finder=finder,
+    )
+    pits = pits[pits["length_px"].isna()].reset_index(drop=True)
+    at = pits[["x_px", "y_px"]].to_numpy(np.float64)
+    particle = _particles(lesson, at)
+    if not len(pits):
+        return pits.assign(particle=particle)
+    scale = plane_scale(pits["radius_px"].to_numpy(np.float64))
+    normalisation = fit_normalisation([lesson.raw], Recipe())
+    size = (lesson.raw.shape[1], lesson.raw.shape[2])
+    x, y = (at[:, k].clip(0, n - 1) for k, n in ((0, size[1]), (1, size[0])))
+    planes = light_planes(lesson.raw, normalisation, LIGHTING, scale)
+    pixels = cut_planes(planes, size, x, y, model.size)
+    rows = np.arange(len(pits))
+    told = model.judge(Patches(pixels, Lights.of_planes(), np.zeros_like(rows), rows))
+    told = model.with_partners(told, partner_evidence(pits))
+    score = told["score"].to_numpy(np.float64)
+    return pits.assign(score=score[better_rows(score, partner_rows(pits))], particle=particle)
+
+
+def _particles(lesson: Lesson, at: Floats) -> Ints:
+    """Return the particle of signal near each place, (n,), −1 without one."""
+    hips = np.flatnonzero(lesson.kind == "hip")
+    out = np.full(len(at), -1)
+    if len(hips) and len(at):
+        openings = np.column_stack([lesson.x_px[hips], lesson.y_px[hips]])
+        apart, nearest = cKDTree(openings).query(at)
+        near = apart < _SIGNAL_PX
+        out[near] = lesson.particle[hips[nearest[near]]]
+    return out
