@@ -9,6 +9,7 @@ from etchscope.foil import (
     as_labels,
     event_digests,
     latest,
+    one_of_each_place,
     region_corners,
     region_text,
     succession,
@@ -157,3 +158,70 @@ def test_a_tolerance_may_be_of_the_foil():
     labels = pd.concat([said(*events), said(*events, foil="F2")], ignore_index=True)
     found = latest(labels, tolerance_mm={"F1": 0.02, "F2": 0.005})
     assert found["foil"].tolist() == ["F1", "F2", "F2"]
+
+
+# One label a place ----------------------------------------------------------------------------
+
+
+def _told(*rows):
+    """Labels as (class, who, when, source, x in µm)."""
+    said, who, when, source, x = zip(*rows, strict=True)
+    return as_labels(
+        pd.DataFrame(
+            {
+                "foil": "F1",
+                "side": "front",
+                "x_mm": np.array(x) / 1000,
+                "y_mm": 0.0,
+                "class": said,
+                "who": who,
+                "when": [f"2026-05-{day:02d}" for day in when],
+                "source": source,
+            }
+        )
+    )
+
+
+def _standing(*rows):
+    kept, conflicts = one_of_each_place(_told(*rows), tolerance_mm=0.02)
+    return list(zip(kept["class"], kept["who"], strict=True)), conflicts
+
+
+def test_a_later_label_of_another_person_corrects_one():
+    """Twenty corrected labels were trained on beside the wrong ones: 2,018 labels, 1,998 places."""
+    rng = np.random.default_rng(1)
+    x = 50.0 * rng.permutation(1998)
+    wrong = [("hip", "anna", 1, "person", v) for v in x]
+    right = [("top", "ben", 2, "person", v + 3) for v in x[:20]]
+    kept, conflicts = one_of_each_place(_told(*wrong, *right), tolerance_mm=0.02)
+    assert (len(kept), conflicts) == (1998, 0)
+    assert (kept["who"] == "ben").sum() == (kept["class"] == "top").sum() == 20
+
+
+def test_a_person_stands_before_a_model_however_late():
+    told = ("top", "net", 9, "model", 0), ("hip", "anna", 1, "person", 2)
+    assert _standing(*told) == ([("hip", "anna")], 0)
+    told = ("top", "stack", 9, "coincidence", 0), ("hip", "net", 1, "model", 2)
+    assert _standing(*told) == ([("top", "stack")], 0)
+
+
+def test_labels_of_the_same_time_that_disagree_are_left_out_and_counted():
+    told = ("top", "anna", 1, "person", 0), ("hip", "ben", 1, "person", 2)
+    assert _standing(*told, ("top", "anna", 1, "person", 500)) == ([("top", "anna")], 1)
+    same = ("top", "anna", 1, "person", 0), ("top.spallation", "ben", 1, "person", 2)
+    assert _standing(*same)[1] == 0
+    assert len(_standing(*same)[0]) == 1
+
+
+def test_neighbours_in_a_crowd_keep_their_labels():
+    told = [
+        (c, who, 1, "person", x) for who in ("anna", "ben") for c, x in (("hip", 0), ("top", 8))
+    ]
+    kept, conflicts = _standing(*told)
+    assert sorted(c for c, _ in kept) == ["hip", "top"]
+    assert conflicts == 0
+
+
+def test_who_cannot_decide_takes_the_place_too():
+    told = ("hip", "anna", 1, "person", 0), ("maybe", "ben", 2, "person", 2)
+    assert _standing(*told) == ([("maybe", "ben")], 0)

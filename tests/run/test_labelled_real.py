@@ -43,9 +43,9 @@ def test_boxes_of_fission_tracks_become_patches(tmp_path):
     who = {"class": "ground", "who": "search", "source": "model", "when": "2026-01-01"}
     store.add_labels(ground.assign(**who))
 
-    pits, outside = labelled_pits(store)
+    pits, left_out = labelled_pits(store)
     labelled = labelled_patches(store, pits, size=48)
-    assert outside == 0
+    assert left_out.outside == 0
     assert labelled.patches.pixels.shape[1:] == (1, 48, 48)
     assert set(labelled.patches.region) == {1, 2, 3}
     is_track = labelled.said == "track"

@@ -36,7 +36,7 @@ def test_classes_with_labels_in_the_order_of_the_taxonomy(learnt):
     totals, ticks = [], []
     got = gather(learnt.store, size=8, total=totals.append, progress=ticks.append)
     assert got.classes == ("hip", "top", "bottom", "misc")
-    assert got.outside == 0
+    assert got.left_out.outside == 0
     assert (totals, sum(ticks)) == ([8], 8)
     assert len(got.labelled.patches) == len(learnt.store.labels())
     assert len(got.context) == len(learnt.store.read_pits(learnt.search))
@@ -69,9 +69,9 @@ def test_labels_on_excluded_tiles_are_told(own):
     own.exclude("tile = 1", "a fibre")
     there = own.labels()
     got = gather(own, size=8)
-    assert got.outside == int((there["tile"] == 1).sum()) > 0
-    assert len(got.labelled.patches) == len(there) - got.outside
-    assert 1 not in got.labelled.patches.region
+    assert got.left_out.outside == int((there["tile"] == 1).sum()) > 0
+    assert len(got.labelled.patches) == len(there) - got.left_out.outside
+    assert 1 not in set(got.labelled.source["tile"])
 
 
 # Training -----------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from etchscope.cli.analyse import MaskFile, NoMask, opened_paths, polygon_of, re
 from etchscope.cli.progress import progress_bar
 from etchscope.cli.shipped import train_experts, train_finder
 from etchscope.foil import BadInput, Taxonomy
+from etchscope.foil.labels import LabelSource
 from etchscope.foil.records import Name
 from etchscope.ingest import Overrides
 from etchscope.ingest.scan_json import read_json
@@ -26,6 +27,7 @@ from etchscope.store.tables import write_table
 if TYPE_CHECKING:
     from etchscope.ensemble import ExpertKind, Model, TrainedModel
     from etchscope.learn import Training
+    from etchscope.run.labelled import LeftOut
 
 # PyTorch takes a second to load: only these commands wait for it.
 
@@ -72,6 +74,13 @@ def train_command(
     classes: Annotated[
         list[str] | None,
         typer.Option("--class", help="Classes to tell apart [all decidable]; may be repeated."),
+    ] = None,
+    who: Annotated[
+        list[str] | None, typer.Option(help="Whose labels to use [all]; may be repeated.")
+    ] = None,
+    source: Annotated[
+        list[LabelSource] | None,
+        typer.Option(help="What kind of labels to use [all]; may be repeated."),
     ] = None,
     signal: Annotated[str | None, typer.Option(help="The class to search for [hip].")] = None,
     experts: Annotated[
@@ -149,6 +158,9 @@ def train_command(
     Every expert is trained once a fold, so each label is judged by experts that never saw it; all
     figures, the ensemble and the working point come from that.
 
+    Of several labels of one place one counts: a person's before that of a model or a coincidence,
+    of two people's the later one. Places where labels of the same time disagree are left out.
+
     Example: etchscope train plate7 --name first --report training
 
     Example: etchscope train --random-foils -o experts --work foils
@@ -195,6 +207,8 @@ def train_command(
             scans=scan,
             region=polygon_of(region),
             classes=classes,
+            who=who,
+            sources=source,
             size=size,
             planes=lights == "any",
             total=bar.total,
@@ -226,9 +240,9 @@ def train_command(
     if as_json:
         _, card = opened.load_model(name)
         short = {k: card[k] for k in ("information", "working_point", "domain")}
-        typer.echo(json.dumps({"model": name, "outside": gathered.outside, **short}, indent=1))
+        typer.echo(json.dumps({"model": name, **asdict(gathered.left_out), **short}, indent=1))
         return
-    _tell(name, done, gathered.outside)
+    _tell(name, done, gathered.left_out)
     if audit is not None:
         typer.echo(f"{audit}: {len(audited(done))} labels are probably wrong")
     if report is not None:
@@ -298,12 +312,17 @@ def _tuned(gathered: Any, training: "Training", trials: int, seed: int) -> "Trai
     return best
 
 
-def _tell(name: str, done: "TrainedModel", outside: int) -> None:
+def _tell(name: str, done: "TrainedModel", left_out: "LeftOut") -> None:
     information, point = done.model.information, done.model.working_point
     labels = ", ".join(f"{n} {c}" for c, n in information["labels"].items())
     typer.echo(f"{name}: {labels} on {information['tiles']} tiles, {information['folds']} folds")
-    if outside:
-        typer.echo(f"  {outside} labels lie on no included tile and were left out")
+    if left_out.outside:
+        typer.echo(f"  {left_out.outside} labels lie on no included tile and were left out")
+    if left_out.conflicts:
+        typer.echo(
+            f"  the labels of {left_out.conflicts} places conflict and were left out; see "
+            "`etchscope label conflicts`"
+        )
     for expert, figures in information["experts"].items():
         of_folds = figures["of_folds"]
         failed = f", {figures['failed']} trainings failed" if figures["failed"] else ""

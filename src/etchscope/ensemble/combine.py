@@ -92,6 +92,7 @@ def fit_combiner(
     said: NDArray[np.str_],
     classes: Sequence[str],
     kinds: Sequence[ExpertKind],
+    weight: Floats | None = None,
 ) -> Combiner:
     """Return the combiner that makes the best probabilities of logits of unseen patches.
 
@@ -101,6 +102,7 @@ def fit_combiner(
     ----------
     logits : of experts that were not trained on the patch, see ``Combiner.log_probabilities``.
     said : (n,) true class of each.
+    weight : (n,) by how much each counts; alike unless given.
 
     Raises
     ------
@@ -115,7 +117,7 @@ def fit_combiner(
     if method == "stacked":
         features = _features(logits)
         regression = LogisticRegression(C=1.0, class_weight="balanced", max_iter=2000)
-        regression.fit(features, number)
+        regression.fit(features, number, weight)
         coefficients, constant = regression.coef_, regression.intercept_
         if len(classes) == 2:  # one row, for the second class
             coefficients = np.concatenate([-coefficients / 2, coefficients / 2])
@@ -123,6 +125,7 @@ def fit_combiner(
         weights = np.concatenate([coefficients, constant[:, None]], axis=1)
         return Combiner(method, tuple(classes), tuple(kinds), weights)
     votes, each = log_votes(logits, kinds, classes), 1 / count[number]
+    each = each if weight is None else each * weight
 
     def loss(log_scale: float) -> float:
         told = _normalised(np.exp(log_scale) * votes)

@@ -15,7 +15,7 @@ from etchscope.ensemble.kinds import ExpertKind, default_kinds, multiclass_kind,
 from etchscope.ensemble.model import FOREIGN, LEAST_FINDS, Domain, Model
 from etchscope.ensemble.point import WorkingPoint
 from etchscope.ensemble.prior import checked_prior
-from etchscope.evaluate import proportion
+from etchscope.evaluate import Proportion, proportion
 from etchscope.foil import BadInput
 from etchscope.foil.types import Floats, Ints
 from etchscope.learn import (
@@ -47,7 +47,8 @@ class Labelled:
     ``said``: (n,) class. ``density_per_mm2``: (n,) of pits around each, nan where unknown.
     ``recipe``: digest of the normalisation's recipe. ``pixel_size_um``: (n,), nan where unknown.
     ``source``: n rows that say where each comes from, as ``scan, tile, x_px, y_px, id``.
-    ``evidence``: (n,) of ``partner_evidence``, 0 for all unless given.
+    ``evidence``: (n,) of ``partner_evidence``, 0 for all unless given. ``share``: (n,) of its
+    label, which other scans may show too; 1 for all unless given.
     """
 
     patches: Patches
@@ -57,6 +58,12 @@ class Labelled:
     pixel_size_um: Floats
     source: pd.DataFrame
     evidence: Floats | None = None
+    share: Floats | None = None
+
+    @property
+    def weight(self) -> Floats:
+        """By how much each counts, so that every label counts once, (n,)."""
+        return np.ones(len(self.said)) if self.share is None else self.share
 
     def take(self, which: NDArray[np.bool_] | Ints) -> "Labelled":
         """Return some of them."""
@@ -68,6 +75,7 @@ class Labelled:
             self.pixel_size_um[which],
             self.source[which] if which.dtype == np.bool_ else self.source.iloc[which],
             None if self.evidence is None else self.evidence[which],
+            None if self.share is None else self.share[which],
         )
 
 
@@ -76,8 +84,8 @@ class TrainedModel:
     """A model, and what its experts said of the labels that each had not seen.
 
     ``logits``: expert → (n,) or (n, groups). ``log_probabilities``: (n, k) at equal shares, the
-    combiner fitted on other folds too. ``score``: (n,) of them and of the partners. ``validation``: expert → its
-    cross-validation on the labels of its own classes.
+    combiner fitted on other folds too. ``score``: (n,) of them and of the partners.
+    ``validation``: expert → its cross-validation on the labels of its own classes.
     """
 
     model: Model
@@ -153,14 +161,14 @@ def train_model(
         experts[kind.name], logits[kind.name] = members, said
         validation[kind.name] = _validation(labelled, kind, members, said, tests, seed)
     each = list(logits.values())
-    combiner = fit_combiner(how, each, labelled.said, classes, kinds)  # type: ignore[arg-type]
-    told = _cross_combined(combiner, each, labelled.said, tests)
+    combiner = fit_combiner(how, each, labelled.said, classes, kinds, labelled.weight)  # type: ignore[arg-type]
+    told = _cross_combined(combiner, each, labelled, tests)
     lessons = training.left_out > 0
     model = _assembled(labelled, experts, combiner, signal, shares, context, lessons)
     score = model.score(told)
     if labelled.evidence is not None:
         score = score + labelled.evidence
-    model = model.at(_working_point(score, labelled.said == signal, efficiency))
+    model = model.at(_working_point(score, labelled, signal, efficiency))
     return TrainedModel(model, labelled, logits, told, score, validation)
 
 
@@ -253,15 +261,21 @@ def _validation(
 def _cross_combined(
     combiner: Combiner,
     logits: Sequence[Floats],
-    said: NDArray[np.str_],
+    labelled: Labelled,
     tests: Sequence[NDArray[np.bool_]],
 ) -> Floats:
     """Return probabilities of each label from a combiner that was fitted without its fold."""
+    said, weight = labelled.said, labelled.weight
     told = np.empty((len(said), len(combiner.classes)))
     for test in tests:
         others = [some[~test] for some in logits]
         fitted = fit_combiner(
-            combiner.method, others, said[~test], combiner.classes, combiner.kinds
+            combiner.method,
+            others,
+            said[~test],
+            combiner.classes,
+            combiner.kinds,
+            weight[~test],
         )
         told[test] = fitted.log_probabilities([some[test] for some in logits])
     return told
@@ -339,16 +353,25 @@ def _limits(known: Gaussians, seen: Patches) -> tuple[float, float]:
     return usual, 2 * limit - usual
 
 
-def _working_point(score: Floats, target: NDArray[np.bool_], efficiency: float) -> WorkingPoint:
+def _working_point(
+    score: Floats, labelled: Labelled, signal: str, efficiency: float
+) -> WorkingPoint:
     """Return the threshold that so much of the labelled signal reaches."""
-    ranked = np.sort(score[target])[::-1]
-    threshold = float(ranked[int(np.ceil(efficiency * len(ranked))) - 1])
-    p = proportion(int((score[target] >= threshold).sum()), int(target.sum()))
-    false = proportion(int((score[~target] >= threshold).sum()), int((~target).sum()))
+    target, weight = labelled.said == signal, labelled.weight
+    order = np.argsort(-score[target], kind="stable")
+    reached = np.cumsum(weight[target][order])
+    place = int(np.searchsorted(reached, efficiency * reached[-1] - 1e-9))
+    threshold = float(score[target][order[min(place, len(order) - 1)]])
+
+    def share(which: NDArray[np.bool_]) -> Proportion:
+        passed = weight[which & (score >= threshold)].sum()
+        return proportion(round(float(passed)), round(float(weight[which].sum())))
+
+    p, false = share(target), share(~target)
     return WorkingPoint.of_one(
         threshold,
         f"efficiency {efficiency:g} on labels",
-        f"{len(score)} labels held out in cross-validation; "
+        f"{weight.sum():.0f} labels held out in cross-validation; "
         f"{false.successes} of {false.trials} others pass",
         (p.value, p.low, p.high),
     )

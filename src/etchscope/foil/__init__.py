@@ -21,6 +21,7 @@ from etchscope.foil.labels import (
     as_labels,
     event_digests,
     latest,
+    one_of_each_place,
     region_corners,
     region_text,
     succession,
@@ -30,6 +31,7 @@ from etchscope.foil.lists import PitList
 from etchscope.foil.masks import Mask, mask_unit
 from etchscope.foil.overlaps import merge_copies
 from etchscope.foil.pits import COLUMNS, PitColumn, PitFlag, as_pits, flag_legend, has_flag
+from etchscope.foil.places import places_of, regions_of
 from etchscope.foil.records import Channel, Foil, Layout, Role, Scan, Side, Stack, Tile
 from etchscope.foil.taxonomy import DEFAULT_TAXONOMY, WITHDRAWN, Taxonomy, parent
 from etchscope.foil.transforms import LengthUnit, Similarity, fit_similarity, mm_per
@@ -76,9 +78,12 @@ __all__ = [
     "mask_unit",
     "merge_copies",
     "mm_per",
+    "one_of_each_place",
     "parent",
+    "places_of",
     "region_corners",
     "region_text",
+    "regions_of",
     "stage_to_tile",
     "succession",
     "tile_to_foil",

@@ -13,10 +13,11 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
+from scipy.spatial import cKDTree
 
 from etchscope.foil.errors import BadInput
 from etchscope.foil.records import Side
-from etchscope.foil.taxonomy import WITHDRAWN
+from etchscope.foil.taxonomy import WITHDRAWN, parent
 from etchscope.foil.types import Floats
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "as_labels",
     "event_digests",
     "latest",
+    "one_of_each_place",
     "region_corners",
     "region_text",
     "succession",
@@ -318,3 +320,69 @@ def latest(
     """Return the labels that stand: not replaced, not withdrawn; see ``succession``."""
     replaced = succession(labels, tolerance_mm=tolerance_mm, tolerance_px=tolerance_px)
     return labels[replaced.isna() & (labels["class"] != WITHDRAWN)].reset_index(drop=True)
+
+
+def one_of_each_place(
+    labels: pd.DataFrame,
+    *,
+    tolerance_mm: float | Mapping[str, float],
+    tolerance_px: float = TOLERANCE_PX,
+) -> tuple[pd.DataFrame, int]:
+    """Return standing labels of several people with one label a place, and how many conflict.
+
+    A person's label stands before one of a model or a coincidence; of two people's, or of two that
+    are none, the later one is a correction of the other. Of the same time with different classes
+    they conflict: neither stands. Labels of one person are of different places, and a label takes
+    the place of one of each other's, the nearest within the tolerance.
+
+    Parameters
+    ----------
+    labels : see ``latest``; regions stay as they are.
+    tolerance_mm, tolerance_px : as for ``succession``.
+
+    Returns
+    -------
+    The labels that stand, in their order, and the number of places whose labels conflict.
+    """
+    is_point = (labels["region_mm"].isna() & labels["region_px"].isna()).to_numpy()
+    is_person = ~labels["source"].isin(["model", "coincidence"]).to_numpy()
+    at_mm = labels["x_mm"].notna().to_numpy()
+    places = np.where(at_mm[:, None], labels[["x_mm", "y_mm"]], labels[["x_px", "y_px"]])
+    times = labels["when"].astype("int64").to_numpy()
+    keys = labels[["foil", "side"]].astype("str").fillna("")
+    keys["scan"] = labels["scan"].where(~at_mm).astype("str").fillna("")
+    keys["tile"] = labels["tile"].where(~at_mm).astype("str").fillna("")
+    who = labels["who"].astype("str").fillna("").to_numpy()
+    said = labels["class"].map(parent).to_numpy()
+    stands, conflicts = np.ones(len(labels), bool), 0
+    for key, group in keys[is_point].groupby(list(keys.columns), sort=False):
+        rows = group.index.to_numpy()
+        reach = tolerance_px
+        if at_mm[rows[0]]:
+            mapped = isinstance(tolerance_mm, Mapping)
+            reach = float(tolerance_mm[str(key[0])] if mapped else tolerance_mm)  # type: ignore[index, arg-type]
+        ordered = rows[np.lexsort((-times[rows], ~is_person[rows]))]
+        near = _near_rows(places[ordered], reach)
+        owners: dict[int, set[str]] = {}  # a label that stands → whose labels it has replaced
+        for place, row in enumerate(ordered.tolist()):
+            over = next((k for k in near[place] if k in owners and who[row] not in owners[k]), None)
+            if over is None:
+                owners[place] = {who[row]}
+                continue
+            owners[over].add(who[row])
+            stands[row] = False
+            better = ordered[over]
+            is_level = times[row] == times[better] and is_person[row] == is_person[better]
+            if is_level and said[row] != said[better] and stands[better]:
+                stands[better] = False
+                conflicts += 1
+    return labels[stands].reset_index(drop=True), conflicts
+
+
+def _near_rows(places: Floats, reach: float) -> list[list[int]]:
+    """Return of each place those within reach and before it, the nearest first."""
+    out = []
+    for row, near in enumerate(cKDTree(places).query_ball_point(places, reach)):
+        before = [k for k in near if k < row]
+        out.append(sorted(before, key=lambda k: float(np.hypot(*(places[k] - places[row])))))
+    return out

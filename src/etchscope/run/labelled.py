@@ -1,7 +1,7 @@
 """From the labels of a store to patches: which find each label speaks of, and its pictures."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,13 @@ from etchscope.foil import (
     Scan,
     foil_frame,
     in_polygon,
+    one_of_each_place,
     parent,
+    places_of,
     region_corners,
+    regions_of,
     stage_to_tile,
+    tile_to_foil,
 )
 from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.imaging import Lighting, Normalisation, light_planes
@@ -27,6 +31,7 @@ from etchscope.store import Store
 __all__ = [
     "PLANES_RECIPE",
     "LabelledPits",
+    "LeftOut",
     "context_patches",
     "cut_scan",
     "labelled_patches",
@@ -55,10 +60,25 @@ class LabelledPits:
     table: pd.DataFrame
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """How many labels teach nothing: on no included tile, and of places whose labels conflict."""
+
+    outside: int
+    conflicts: int
+
+
 def labelled_pits(
-    store: Store, *, scans: Sequence[str] | None = None, region: Floats | None = None
-) -> tuple[list[LabelledPits], int]:
-    """Return the decidable labels of each scan, and how many lie on no included tile.
+    store: Store,
+    *,
+    scans: Sequence[str] | None = None,
+    region: Floats | None = None,
+    who: Sequence[str] | None = None,
+    sources: Sequence[str] | None = None,
+) -> tuple[list[LabelledPits], LeftOut]:
+    """Return the decidable labels of each scan, one a place, and how many are left out.
+
+    Of several people's labels of one place one stands, see ``one_of_each_place``.
 
     A point belongs to the nearest find of the scan's latest search within 6 px, one to one; without
     a find it stands for itself. A search of the whole scan comes before one of a region. A region
@@ -70,14 +90,19 @@ def labelled_pits(
     scans : only these; all unless given.
     region : (m, 2) polygon in foil mm; only labels inside it, and of a label's region only the
         finds inside both.
+    who, sources : labels of these people, and of these kinds (person, model, coincidence) only.
 
     Raises
     ------
-    BadInput : no such scan, a scan with labels that was never searched, or no labels at all.
+    BadInput : no such scan, nobody of that name who labelled, a scan with labels that was never
+        searched, or no labels at all.
     """
     names = store.scans() if scans is None else list(scans)
     chosen = [store.scan(name) for name in names]
-    labels, taxonomy = store.labels(), store.taxonomy()
+    taxonomy = store.taxonomy()
+    labels, conflicts = one_of_each_place(
+        _chosen(store.labels(), who, sources), tolerance_mm=store.tolerances_mm()
+    )
     decidable = np.array([taxonomy.decidable(c) for c in labels["class"]], bool)
     if not decidable.any():
         hint = "Start with `etchscope label import`."
@@ -105,7 +130,25 @@ def labelled_pits(
     if region is not None:
         x, y = labels["x_mm"].to_numpy(), labels["y_mm"].to_numpy()
         missed &= in_polygon(np.nan_to_num(x), np.nan_to_num(y), region) & ~np.isnan(x)
-    return out, int(missed.sum())
+    return out, LeftOut(int(missed.sum()), conflicts)
+
+
+def _chosen(
+    labels: pd.DataFrame, who: Sequence[str] | None, sources: Sequence[str] | None
+) -> pd.DataFrame:
+    """Return the labels of some people and of some kinds."""
+    source = labels["source"].fillna("person")
+    for option, column, wanted in (("--who", labels["who"], who), ("--source", source, sources)):
+        known = sorted(set(column.dropna()))
+        for name in wanted or ():
+            if name not in known:
+                raise BadInput(option, f"one of {', '.join(known) or 'nobody'}", repr(name))
+    kept = np.ones(len(labels), bool)
+    if who:
+        kept &= labels["who"].isin(list(who)).to_numpy()
+    if sources:
+        kept &= source.isin(list(sources)).to_numpy()
+    return labels[kept].reset_index(drop=True)
 
 
 def search_of(store: Store, scan: str) -> str | None:
@@ -293,7 +336,7 @@ def labelled_patches(
     planes: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Labelled:
-    """Return the patches of labels, cut now; tiles of several scans are regions of their own.
+    """Return the patches of labels, cut now; their regions are cells of the foil, or of its stack.
 
     Parameters
     ----------
@@ -308,26 +351,48 @@ def labelled_patches(
     recipes = {PLANES_RECIPE if planes else recipe_of(one.scan).digest for one in pits}
     if len(recipes) > 1:
         raise BadInput("scans to train on", "normalised by one recipe", f"{len(recipes)} recipes")
-    for place, one in enumerate(pits):
+    frames = {foil.name: foil.stack or foil.name for foil in store.foils()}
+    for one in pits:
         normalisation = normalisation_of(store, one.scan)
         scale = scale_of(store.read_pits(_searched(store, one.scan))) if planes else None
         for which, patches in cut_scan(
             store, one.scan, normalisation, one.table, size=size, scale=scale, progress=progress
         ):
-            region = patches.region + 1_000_000 * place
-            parts.append(Patches(patches.pixels, patches.lights, region, patches.row))
-            some = one.table.iloc[which]
-            rows.append(some.assign(scan=one.scan.name, pixel_size_um=one.scan.pixel_size_um))
+            parts.append(patches)
+            rows.append(_on_foil(one.table.iloc[which], one.scan, frames[one.scan.foil]))
     told = pd.concat(rows, ignore_index=True)
+    sizes = told["pixel_size_um"].dropna()
+    of_place = places_of(told, _SNAP_PX * float(sizes.max()) / 1000 if len(sizes) else 0.0)
+    patches = joined(parts)
     return Labelled(
-        joined(parts),
+        replace(patches, region=regions_of(told, of_place, _tile_mm(pits))),
         told["said"].to_numpy(str),
         told["density_per_mm2"].to_numpy(np.float64),
         recipes.pop(),
         told["pixel_size_um"].to_numpy(np.float64, na_value=np.nan),
         told[["scan", "tile", "x_px", "y_px", "id"]],
         told["evidence"].to_numpy(np.float64),
+        1 / told.groupby([told["id"], of_place])["id"].transform("size").to_numpy(np.float64),
     )
+
+
+def _tile_mm(pits: Sequence[LabelledPits]) -> tuple[float, float]:
+    """Return width and height of the largest tile; 1 where no scale is known."""
+    sizes = [
+        [n * one.scan.pixel_size_um / 1000 for n in one.scan.image_size[::-1]]
+        for one in pits
+        if one.scan.pixel_size_um is not None
+    ]
+    width, height = np.max(sizes, axis=0).tolist() if sizes else (1.0, 1.0)
+    return width, height
+
+
+def _on_foil(table: pd.DataFrame, scan: Scan, frame: str) -> pd.DataFrame:
+    """Return labels with their scan, and their place in the frame of the foil or its stack."""
+    x_px, y_px = (table[c].to_numpy(np.float64) for c in ("x_px", "y_px"))
+    x_mm, y_mm = tile_to_foil(table["tile"].to_numpy(np.int64), x_px, y_px, scan)
+    placed = table.assign(x_mm=x_mm, y_mm=y_mm, frame=frame, scan=scan.name)
+    return placed.assign(pixel_size_um=scan.pixel_size_um)
 
 
 def _searched(store: Store, scan: Scan) -> str:

@@ -24,7 +24,7 @@ from etchscope.evaluate import proportion
 from etchscope.foil import BadInput, Taxonomy
 from etchscope.foil.types import Floats
 from etchscope.learn import Patches, Training, audit
-from etchscope.run.labelled import context_patches, labelled_patches, labelled_pits
+from etchscope.run.labelled import LeftOut, context_patches, labelled_patches, labelled_pits
 from etchscope.store import Store
 
 __all__ = ["Gathered", "audited", "gather", "train"]
@@ -35,13 +35,15 @@ class Gathered:
     """What there is to train on.
 
     ``classes``: the decidable classes that have labels, in the taxonomy's order; ``context``: some
-    of all finds on the tiles of the labels; ``outside``: how many labels lie on no included tile.
+    of all finds on the tiles of the labels; ``left_out``: how many labels teach nothing;
+    ``chosen``: whose labels, and of what kind, where only some were asked for.
     """
 
     labelled: Labelled
     classes: tuple[str, ...]
     context: Patches
-    outside: int
+    left_out: LeftOut
+    chosen: Mapping[str, list[str]]
 
 
 def gather(
@@ -50,6 +52,8 @@ def gather(
     scans: Sequence[str] | None = None,
     region: Floats | None = None,
     classes: Sequence[str] | None = None,
+    who: Sequence[str] | None = None,
+    sources: Sequence[str] | None = None,
     size: int = 28,
     planes: bool = False,
     total: Callable[[int], None] | None = None,
@@ -59,7 +63,7 @@ def gather(
 
     Parameters
     ----------
-    scans, region : see ``labelled_pits``.
+    scans, region, who, sources : see ``labelled_pits``.
     classes : to train on; all decidable classes with labels unless given.
     size : pixels a side of the patches.
     planes : whether patches are of planes, for a model that takes any lights.
@@ -76,7 +80,7 @@ def gather(
         taxonomy.require("--class", name)
         if name not in whole:
             raise BadInput("--class", f"a decidable class: {', '.join(whole)}", repr(name))
-    pits, outside = labelled_pits(store, scans=scans, region=region)
+    pits, left_out = labelled_pits(store, scans=scans, region=region, who=who, sources=sources)
     said = {c for one in pits for c in one.table["said"].tolist()}
     chosen = tuple(dict.fromkeys(classes or [c for c in whole if c in said]))
     if len(chosen) < 2:
@@ -86,7 +90,8 @@ def gather(
         total(sum(one.table["tile"].nunique() for one in pits))
     labelled = labelled_patches(store, pits, size=size, planes=planes, progress=progress)
     context = context_patches(store, pits, size=size, planes=planes)
-    return Gathered(labelled, chosen, context, outside)
+    asked = {"who": list(who or ()), "source": list(sources or ())}
+    return Gathered(labelled, chosen, context, left_out, {k: v for k, v in asked.items() if v})
 
 
 def _whole(taxonomy: Taxonomy) -> list[str]:
@@ -144,6 +149,9 @@ def train(
         progress=progress,
     )
     information = _information(done, folds, seed)
+    information["label_conflicts"] = gathered.left_out.conflicts
+    if gathered.chosen:
+        information["labels_of"] = dict(gathered.chosen)
     if start is not None:
         before = start.information
         seen = {*before.get("scans", []), *before.get("start_scans", [])}
@@ -183,7 +191,8 @@ def _saw(start: Model, information: Mapping[str, Any]) -> list[str]:
 
 def _information(done: TrainedModel, folds: int, seed: int) -> dict[str, Any]:
     """Return what the card says of data and figures."""
-    said = {c: int((done.labelled.said == c).sum()) for c in done.model.classes}
+    weight = done.labelled.weight
+    said = {c: round(float(weight[done.labelled.said == c].sum())) for c in done.model.classes}
     source = done.labelled.source
     figures = {}
     for name, validation in done.validation.items():
