@@ -195,7 +195,7 @@ class Model:
         told : of ``judge``.
         evidence : (n,), see ``partner_evidence``.
         """
-        log_p = told[[f"log_p_{c}" for c in self.classes]].to_numpy(np.float64)
+        log_p = told[[f"log_p_{c}" for c in self.classes]].to_numpy(np.float64, copy=True)
         log_p[:, self.classes.index(self.signal)] += evidence
         log_p -= np.logaddexp.reduce(log_p, axis=1, keepdims=True)
         columns = dict(zip([f"log_p_{c}" for c in self.classes], log_p.T, strict=True))
