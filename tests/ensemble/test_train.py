@@ -101,10 +101,17 @@ def test_the_working_point_is_what_so_much_of_the_held_out_signal_reaches(stacke
 
 def test_half_the_signal_is_a_higher_threshold():
     score, is_signal = np.arange(10.0), np.arange(10) % 2 == 1
-    point = module._working_point(score, is_signal, 0.5)
+    point = module._working_point(score, is_signal, np.ones(10), 0.5)
     assert point.classes[0].threshold == 5  # 9, 7, 5 of 9, 7, 5, 3, 1
     assert point.efficiency[0] == 0.6
     assert point.measured_on.endswith("2 of 5 others pass")
+    # A label that two scans show counts once: 9 and 9 are one of two.
+    twice = module._working_point(
+        np.array([9.0, 9, 1, 0]), np.array([1, 1, 1, 0], bool), np.array([0.5, 0.5, 1, 1]), 0.5
+    )
+    assert twice.classes[0].threshold == 9
+    assert twice.efficiency[0] == 0.5
+    assert twice.measured_on.startswith("3 labels")
 
 
 def test_the_domain_is_that_of_the_labels(stacked, labelled):

@@ -47,7 +47,7 @@ def test_boxes_of_fission_tracks_become_patches(tmp_path):
     labelled = labelled_patches(store, pits, size=48)
     assert left_out.outside == 0
     assert labelled.patches.pixels.shape[1:] == (1, 48, 48)
-    assert set(labelled.patches.region) == {1, 2, 3}
+    assert len(set(labelled.patches.region)) == 3
     is_track = labelled.said == "track"
     np.testing.assert_array_equal(is_track, in_boxes(labelled.source, boxes))
     assert (~is_track).sum() == len(ground) > 0

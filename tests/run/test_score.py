@@ -14,6 +14,7 @@ from etchscope.ensemble import (
     WorkingPoint,
     at_prior,
     candidate_table,
+    partner_evidence,
     partner_rows,
 )
 from etchscope.foil import BadInput, Taxonomy, in_polygon
@@ -243,7 +244,7 @@ def test_the_score_is_that_of_the_model_on_the_patch(calm, learnt):
     told = learnt.done.model.judge(patches)
     # Context comes tile by tile, in the order of the finds.
     order = pits.sort_values("tile", kind="stable").index
-    by_row = pd.Series(told["score"].to_numpy(), index=order)
+    by_row = pd.Series(told["score"].to_numpy(), index=order) + partner_evidence(pits)
     np.testing.assert_allclose(alone["score"], by_row.loc[alone.index], atol=1e-4)
 
 
@@ -257,7 +258,7 @@ def test_both_pits_of_a_pair_that_is_signal_say_the_same(calm):
     np.testing.assert_array_equal(first[P].to_numpy()[both], second[P].to_numpy()[both])
     # One score for both whatever they are; but a top pit beside a bottom pit are these.
     np.testing.assert_array_equal(first["score"], second["score"])
-    own = calm[1].read_judged(calm[0].run)["score"].to_numpy()
+    own = calm[1].read_judged(calm[0].run)["score"].to_numpy() + partner_evidence(pits)
     np.testing.assert_array_equal(first["score"], np.maximum(own[rows], own[other[rows]]))
     neither = (first["class"] != "hip").to_numpy() & (second["class"] != "hip").to_numpy()
     assert (first["class"].to_numpy() != second["class"].to_numpy())[neither].any()

@@ -16,7 +16,6 @@ from etchscope.cli.analyse import MaskFile, NoMask, opened_paths, polygon_of, re
 from etchscope.cli.progress import progress_bar
 from etchscope.cli.shipped import train_experts, train_finder
 from etchscope.foil import BadInput, Taxonomy
-from etchscope.foil.labels import LabelSource
 from etchscope.foil.records import Name
 from etchscope.ingest import Overrides
 from etchscope.ingest.scan_json import read_json
@@ -79,8 +78,8 @@ def train_command(
         list[str] | None, typer.Option(help="Whose labels to use [all]; may be repeated.")
     ] = None,
     source: Annotated[
-        list[LabelSource] | None,
-        typer.Option(help="What kind of labels to use [all]; may be repeated."),
+        list[str] | None,
+        typer.Option(help="Use labels of a person, model or coincidence [all]; may be repeated."),
     ] = None,
     signal: Annotated[str | None, typer.Option(help="The class to search for [hip].")] = None,
     experts: Annotated[

@@ -168,7 +168,7 @@ def train_model(
     score = model.score(told)
     if labelled.evidence is not None:
         score = score + labelled.evidence
-    model = model.at(_working_point(score, labelled, signal, efficiency))
+    model = model.at(_working_point(score, labelled.said == signal, labelled.weight, efficiency))
     return TrainedModel(model, labelled, logits, told, score, validation)
 
 
@@ -354,10 +354,9 @@ def _limits(known: Gaussians, seen: Patches) -> tuple[float, float]:
 
 
 def _working_point(
-    score: Floats, labelled: Labelled, signal: str, efficiency: float
+    score: Floats, target: NDArray[np.bool_], weight: Floats, efficiency: float
 ) -> WorkingPoint:
     """Return the threshold that so much of the labelled signal reaches."""
-    target, weight = labelled.said == signal, labelled.weight
     order = np.argsort(-score[target], kind="stable")
     reached = np.cumsum(weight[target][order])
     place = int(np.searchsorted(reached, efficiency * reached[-1] - 1e-9))
