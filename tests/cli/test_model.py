@@ -295,7 +295,8 @@ def test_a_working_point_changes_nothing_else_and_selects_anew(scored, truth, ca
     assert run(*words, "--efficiency", "0.5", "--tolerance-px", "5", "--json") == 0
     told = json.loads(capsys.readouterr().out)
     after = scored.load_model("first")
-    assert told.pop("false_chi2_ndf") >= 0
+    gathered = told.pop("false_chi2_ndf")
+    assert gathered is None or gathered >= 0
     assert told.pop("chance")["confidence"] == 0.95
     assert after[1]["working_point"] == told
     assert {k: v for k, v in after[1].items() if k != "working_point"} == {

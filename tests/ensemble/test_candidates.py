@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -6,10 +7,11 @@ from etchscope.ensemble import (
     best_of_each_place,
     better_rows,
     candidate_table,
+    partner_evidence,
     partner_rows,
     places_px,
 )
-from etchscope.foil import as_pits
+from etchscope.foil import PitFlag, as_pits
 
 coordinate = st.integers(0, 20)
 scored = st.tuples(coordinate, coordinate, st.integers(-3, 3))
@@ -86,9 +88,13 @@ def test_a_pair_is_one_candidate_at_its_entry_pit_and_the_best_come_first():
         surface=["bottom", "top", "top", "bottom", "top", "bottom"],
         partner=[1, 0, None, None, 5, 4],
         score=[3.0, 3.0, 1.0, 2.0, 5.0, 4.0],
+        hip=[1.0, 1, -5, -5, 1, 1],
         **{"class": ["hip", "hip", "hip", "hip", "top", "bottom"]},
     )
     found = candidate_table(pits, pixel_size_um=None)
+    # Partners that are likelier unrelated are a candidate each.
+    apart = candidate_table(pits.assign(hip=-1.0), pixel_size_um=None)
+    assert apart["pit"].tolist() == [4, 5, 0, 1, 3, 2]
     # The exit pit of the pair goes though it lies far off; two of different scores stay two.
     assert found["pit"].tolist() == [4, 5, 1, 3, 2]
     assert found["score"].is_monotonic_decreasing
@@ -122,6 +128,26 @@ def test_with_a_scale_a_pit_in_two_tiles_is_one_candidate():
 
 def test_a_pair_is_one_candidate_whatever_its_class():
     pits = _scored(
-        surface=["top", "bottom"], partner=[1, 0], score=[2.0, 2.0], **{"class": ["top", "bottom"]}
+        surface=["top", "bottom"],
+        partner=[1, 0],
+        score=[2.0, 2.0],
+        hip=[1.0, 1.0],
+        **{"class": ["top", "bottom"]},
     )
     assert candidate_table(pits, pixel_size_um=None)["pit"].tolist() == [0]
+
+
+def test_partners_are_heard_by_how_likely_they_are_one_particle():
+    pits = as_pits(
+        {
+            "pit": range(5),
+            "surface": ["top", "top", "top", "unknown", "top"],
+            "hip": [4.0, 0.0, -5.0, 3.0, 3.0],
+            "flags": [0, 0, 0, 0, int(PitFlag.STEEP_PAIR)],
+        }
+    )
+    told = partner_evidence(pits)
+    assert told[0] == pytest.approx(0.25 * np.log(0.2 + 0.8 * np.exp(4)))
+    assert told[1] == 0
+    assert told[2] == pytest.approx(0.25 * np.log(0.2), abs=0.01)  # the exit pit is hidden
+    assert told[3:].tolist() == [0, 0]  # no surface; two openings at one place

@@ -14,8 +14,8 @@ from etchscope.ensemble import (
     WorkingPoint,
     at_prior,
     candidate_table,
+    particle_rows,
     partner_evidence,
-    partner_rows,
 )
 from etchscope.foil import BadInput, Taxonomy, in_polygon
 from etchscope.run import find
@@ -237,7 +237,7 @@ def test_probabilities_sum_to_1_and_the_likeliest_is_the_class(calm):
 
 def test_the_score_is_that_of_the_model_on_the_patch(calm, learnt):
     pits = table_of(calm[1], calm[0])
-    alone = pits[pits["partner"].isna()]
+    alone = pits[particle_rows(pits) < 0]
     patches = learnt.gathered.context
     place = learnt.store.read_pits(learnt.search).set_index(["tile", "x_px"])["pit"]
     assert len(patches) == len(place) == len(pits)
@@ -250,7 +250,7 @@ def test_the_score_is_that_of_the_model_on_the_patch(calm, learnt):
 
 def test_both_pits_of_a_pair_that_is_signal_say_the_same(calm):
     pits = table_of(calm[1], calm[0])
-    other = partner_rows(pits)
+    other = particle_rows(pits)
     rows = np.flatnonzero(other >= 0)
     first, second = pits.iloc[rows], pits.iloc[other[rows]]
     both = (first["class"].to_numpy() == "hip") & (second["class"].to_numpy() == "hip")
@@ -471,7 +471,7 @@ def test_the_prior_of_the_foil_is_what_its_pits_say(calm):
     report, store, _ = calm
     used = store.run_record(report.run)["prior_used"]
     pits = table_of(store, report)
-    alone = pits[pits["partner"].isna()]
+    alone = pits[particle_rows(pits) < 0]
     # Found from all rows, of which the pairs were then made one: near, not equal.
     assert used["top"] == pytest.approx(alone["p_top"].mean(), abs=0.2)
     assert min(used.values()) > 0
@@ -517,7 +517,8 @@ def test_selected_follows_the_working_point(own, learnt, calm, at_threshold, whi
     best = candidate_table(pits, pixel_size_um=size)
     assert best["selected"].tolist() == (best["score"] >= threshold).tolist()
     chosen = set(best.loc[best["selected"], "pit"])
-    chosen |= set(best.loc[best["selected"], "partner"].dropna())
+    other = particle_rows(pits)
+    chosen |= set(pits["pit"].iloc[other[pits["pit"].isin(chosen).to_numpy() & (other >= 0)]])
     assert set(pits.loc[pits["selected"].astype(bool), "pit"]) == chosen
     assert set(pits.loc[pits["selected"].astype(bool), "class"]) == {"hip"}
 

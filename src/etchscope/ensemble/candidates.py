@@ -11,6 +11,7 @@ __all__ = [
     "best_of_each_place",
     "better_rows",
     "candidate_table",
+    "particle_rows",
     "partner_evidence",
     "partner_rows",
     "places_px",
@@ -19,6 +20,10 @@ __all__ = [
 _HIDDEN = 0.2
 """Share of the particles whose exit pit is not found, or not as one: under its entry pit or in a
 crowd."""
+_WEIGHT = 0.25
+"""What that is worth beside the experts' log odds, who see part of the same: by logistic regression
+on the candidates of 898 random foils that taught the experts nothing, 0.20 to 0.31 at 95 % over
+foils."""
 _SAME_PLACE_PX = 7.0
 """Openings closer than a pit's radius speak of one particle."""
 
@@ -70,8 +75,18 @@ def partner_rows(pits: pd.DataFrame) -> Ints:
     return np.asarray(row.reindex(pits["partner"]).fillna(-1).to_numpy(np.int64))
 
 
+def particle_rows(pits: pd.DataFrame) -> Ints:
+    """Return, per row, the row of the other opening of its particle; −1 without one.
+
+    Partners that are no likelier one particle than unrelated pits are two candidates, each with a
+    score of its own; of openings at one place that is not told.
+    """
+    is_one = (pits["hip"] > 0) | has_flag(pits, PitFlag.STEEP_PAIR)
+    return np.where(is_one.fillna(value=False).to_numpy(bool), partner_rows(pits), -1)
+
+
 def partner_evidence(pits: pd.DataFrame) -> Floats:
-    """Return by how much partners speak for signal, natural logarithm of a likelihood ratio, (n,).
+    """Return by how much partners raise the log odds of signal, (n,).
 
     The exit pit of a particle is hidden, by ``_HIDDEN`` of the particles, or the pair is as likely
     one as ``hip`` says. 0 where two openings lie at one place, and where no surface is known: there
@@ -85,7 +100,7 @@ def partner_evidence(pits: pd.DataFrame) -> Floats:
     is_told = pits["surface"].isin(["top", "bottom"]).to_numpy() & np.isfinite(ratio)
     is_told &= ~has_flag(pits, PitFlag.STEEP_PAIR).to_numpy()
     told = np.log(_HIDDEN + (1 - _HIDDEN) * np.exp(np.where(is_told, ratio, 0.0)))
-    return np.where(is_told, told, 0.0)
+    return np.where(is_told, _WEIGHT * told, 0.0)
 
 
 def better_rows(score: Floats, partner: Ints) -> Ints:
@@ -110,7 +125,7 @@ def candidate_table(pits: pd.DataFrame, *, pixel_size_um: float | None) -> pd.Da
     ----------
     pits : scored rows of one scan, see ``foil.COLUMNS``; rows without a score are no candidates.
     """
-    partner, score = partner_rows(pits), pits["score"].to_numpy(np.float64)
+    partner, score = particle_rows(pits), pits["score"].to_numpy(np.float64)
     has_entry = (partner >= 0) & (pits["surface"] == "bottom").to_numpy()
     is_exit = has_entry & (score[partner] == score)
     is_scored = np.asarray(~np.isnan(score) & ~is_exit)

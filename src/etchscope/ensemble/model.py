@@ -187,8 +187,7 @@ class Model:
     def with_partners(self, told: pd.DataFrame, evidence: Floats) -> pd.DataFrame:
         """Return judged openings with what their partners say reckoned with.
 
-        Picture and geometry are independent evidence: their log likelihood ratios add up. The
-        other classes share what is left as before.
+        The other classes share what is left as before.
 
         Parameters
         ----------

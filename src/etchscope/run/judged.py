@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from etchscope.ensemble import Model, better_rows, partner_evidence, partner_rows
+from etchscope.ensemble import Model, better_rows, particle_rows, partner_evidence
 from etchscope.foil.types import Floats, Ints
 from etchscope.imaging import Recipe, fit_normalisation, light_planes
 from etchscope.learn import Lights, Patches, cut_planes, plane_scale
@@ -47,7 +47,7 @@ def judged_finds(lesson: Lesson, finder: Finder, model: Model) -> pd.DataFrame:
     told = model.judge(Patches(pixels, Lights.of_planes(), np.zeros_like(rows), rows))
     told = model.with_partners(told, partner_evidence(pits))
     score = told["score"].to_numpy(np.float64)
-    return pits.assign(score=score[better_rows(score, partner_rows(pits))], particle=particle)
+    return pits.assign(score=score[better_rows(score, particle_rows(pits))], particle=particle)
 
 
 def _particles(lesson: Lesson, at: Floats) -> Ints:

@@ -20,8 +20,8 @@ from etchscope.ensemble import (
     candidate_table,
     checked_prior,
     estimated_prior,
+    particle_rows,
     partner_evidence,
-    partner_rows,
 )
 from etchscope.foil import BadInput, Scan, as_pits
 from etchscope.foil.types import Bools, Floats
@@ -350,7 +350,7 @@ def decide(
     inside &= pits["valid"].fillna(value=True).to_numpy(bool)  # the search's own doubts stand
     decided = model.decided(told, shares).assign(score=told["score"], valid=inside)
     decided = _without_marks(decided, is_mark)
-    better = better_rows(decided["score"].to_numpy(np.float64), partner_rows(pits))
+    better = better_rows(decided["score"].to_numpy(np.float64), particle_rows(pits))
     of_pair = decided[["score", "valid"]].iloc[better].set_axis(decided.index)
     decided = decided.assign(**{str(c): of_pair[c] for c in of_pair})
     table = pits.assign(**{str(c): decided[c].to_numpy() for c in decided})
@@ -368,7 +368,7 @@ def _selected(model: Model, table: pd.DataFrame, scan: Scan) -> Bools:
     least = model.working_point.threshold_at(best["density_per_mm2"].to_numpy(np.float64))
     passed = best["valid"].to_numpy(bool) & (best["score"].to_numpy(np.float64) >= least)
     is_candidate = table["pit"].isin(best.loc[passed, "pit"]).to_numpy(bool)
-    partner, score = partner_rows(table), table["score"].to_numpy(np.float64)
+    partner, score = particle_rows(table), table["score"].to_numpy(np.float64)
     is_pair = (partner >= 0) & (score[partner] == score)
     return np.asarray(is_candidate | (is_pair & is_candidate[partner]))
 
