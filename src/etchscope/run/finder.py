@@ -203,6 +203,7 @@ def trained_finder(
     state = folder / f"state-{_identity(plan, start, own)}.safetensors"
     history = learnt_state(network, samples, plan.training, state, workers, progress)
     finder, figures = judged_finder(network.plain(), judged, kept, progress)
+    covered = figures.pop("within one standard deviation")
     card = {
         "kind": _KIND,
         "finder_version": FINDER_VERSION,
@@ -213,6 +214,7 @@ def trained_finder(
             "plan": {**asdict(plan), "widths": list(plan.widths)},
             "history": history,
             "figures": figures,
+            "within one standard deviation": covered,
         },
     }
     arrays = {f"maps.{k}": v for k, v in network.to_arrays().items()}
