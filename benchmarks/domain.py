@@ -64,11 +64,6 @@ def pooled(several: Sequence[Search]) -> Search:
     """Return several foils as one."""
     values = np.concatenate([s.score for s in several])
     order = np.argsort(-values, kind="stable")
-    first = np.cumsum([0, *(len(s.exposure) for s in several)])
-    tile, particle_tile = (
-        np.concatenate([getattr(s, name) + k for s, k in zip(several, first, strict=False)])
-        for name in ("tile", "particle_tile")
-    )
     is_true, chance = (
         np.concatenate([getattr(s, name) for s in several])[order]
         for name in ("is_true", "by_chance")

@@ -98,7 +98,7 @@ def foil(tiles=32, dense=16, seed=1):
     return Search(
         score[order],
         is_true[order],
-        np.zeros(len(tile), bool),
+        np.zeros(len(tile)),
         len(particle_tile),
         tiles,
         tiles / 2,

@@ -364,16 +364,3 @@ def test_chance_is_a_mean_over_shifts():
     assert search.chance(2).value == 0.375
     assert search.chance(3).successes == 0.25
     assert free_response(search)["chance"].tolist() == [0.125, 0.375, 0.375]
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        ({"tile": [0]}, "search: tile: expected 2 candidates, 1 particles"),
-        ({"there": [0, 1]}, "search: tile: expected 2 candidates, 1 particles"),
-        ({"tile": [0, 4]}, "expected numbers of 4 tiles from 0 on, found 0 to 4"),
-    ],
-)
-def test_a_search_knows_the_tile_of_everything(change, told):
-    with pytest.raises(BadInput, match=told):
-        _search([2, 1], [1, 0], particles=1, **change)

@@ -45,7 +45,7 @@ def drawn(rng, tiles=40, dense=0):
     return Search(
         score[order],
         is_true[order],
-        np.zeros(len(score), bool),
+        np.zeros(len(score)),
         len(true),
         tiles,
         0.1 * tiles,
@@ -68,7 +68,7 @@ def expected_efficiency(rate):
 def row_of(score, is_true, tile, tiles, particles=None):
     is_true, tile = np.asarray(is_true, bool), np.asarray(tile)
     there = tile[is_true] if particles is None else np.asarray(particles)
-    nothing = np.zeros(len(is_true), bool)
+    nothing = np.zeros(len(is_true))
     score = np.asarray(score, float)
     return Search(
         score, is_true, nothing, len(there), tiles, 1.0, tile, there, np.ones(tiles), None
@@ -200,7 +200,7 @@ def test_without_a_known_density_there_is_one_class():
         assert density_edges(Search(**{**vars(foil), "ground": ground}), 1.0) == ()
     none = np.zeros(0)
     empty = Ground(g.place, g.density, none, g.particles)
-    bare = {"score": none, "is_true": none > 0, "by_chance": none > 0, "tile": none.astype(int)}
+    bare = {"score": none, "is_true": none > 0, "by_chance": none, "tile": none.astype(int)}
     assert density_edges(Search(**{**vars(foil), **bare, "ground": empty}), 1.0) == ()
 
 

@@ -120,6 +120,7 @@ def test_the_search_of_many_pictures_has_all_their_false_finds_and_particles():
     )
     assert found.score.tolist() == [4, 3, 2, 1, 0.5]
     assert found.is_true.tolist() == [True, False, True, False, False]
+    assert (found.by_chance.dtype, found.by_chance.tolist()) == (np.float64, [0.0] * 5)
     assert found.tile.tolist() == [1, 2, 0, 2, 0]
     assert (found.particles, found.particle_tile.tolist()) == (3, [0, 0, 1])
     assert (found.tiles, found.exposure.tolist()) == (3, [0.5, 1, 1.5])

@@ -324,7 +324,7 @@ def _ranked(
     return Ranked(
         score[order],
         is_true[order],
-        np.zeros(len(score), bool),
+        np.zeros(len(score)),
         len(true),
         float(tiles.sum()),
         float(tiles.sum()) * REFERENCE_TILE_MM2 / 100,
