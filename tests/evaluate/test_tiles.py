@@ -12,6 +12,7 @@ from etchscope.evaluate import (
     rate_over_tiles,
     ratio_over_tiles,
 )
+from etchscope.evaluate.tiles import expanded_interval, times_drawn
 from etchscope.foil import BadInput
 
 TILES = 60
@@ -104,6 +105,24 @@ def test_many_ratios_are_each_as_if_alone():
         np.testing.assert_allclose([v[k] for v in together], np.ravel(alone))
     again = ratio_over_tiles(counts, exposure)
     np.testing.assert_array_equal(together, again)  # of a fixed seed
+
+
+def test_as_many_tiles_are_drawn_as_there_are_each_as_often_as_the_others():
+    times = times_drawn(np.random.default_rng(6), 5, 4000)
+    assert times.shape == (4000, 5)
+    assert (times.sum(axis=1) == 5).all()
+    assert times.mean(axis=0) == pytest.approx(np.ones(5), abs=0.06)
+    assert times.var(axis=0) == pytest.approx(np.full(5, 4 / 5), abs=0.08)  # binomial
+
+
+def test_draws_that_say_nothing_are_left_out_of_an_interval():
+    few = np.arange(2001.0)
+    drawn = np.column_stack([few, np.where(few % 2, np.nan, few), np.where(few % 2, np.inf, few)])
+    low, high = expanded_interval(np.column_stack([drawn, np.full(2001, np.nan)]), 40)
+    alone = [expanded_interval(v[:, None], 40) for v in (few, few[::2], few[::2])]
+    np.testing.assert_allclose([low[:3], high[:3]], np.array(alone)[:, :, 0].T)
+    assert np.isnan([low[3], high[3]]).all()
+    assert np.isnan(expanded_interval(drawn, 1)).all()
 
 
 def test_overdispersion_by_hand():

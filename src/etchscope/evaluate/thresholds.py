@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm, t
 
 from etchscope.evaluate.intervals import poisson_interval, proportion
 from etchscope.evaluate.search import Search
+from etchscope.evaluate.tiles import expanded_interval, times_drawn
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, Floats, Ints
 
@@ -337,9 +337,10 @@ def efficiency_at_rate(
     value = efficiency(np.ones(len(own)))
     rng = np.random.default_rng(_SEED)
     drawn = np.array([efficiency(w) for w in _weights(rng, own, draws)])
-    low, high = _interval(drawn, int(own.sum()))
+    (low,), (high,) = expanded_interval(drawn[:, None], int(own.sum()), confidence=_LEVEL)
     exact = proportion(round(value * search.particles), search.particles, confidence=_LEVEL)
-    return value, min(np.fmin(exact.low, low), value), max(np.fmax(exact.high, high), value)
+    _, low, high = _widened((value, exact.low, exact.high), low, high)
+    return value, min(low, value), max(high, value)
 
 
 def exchanged(
@@ -407,39 +408,22 @@ def _figures(seen: Floats, drawn: Floats, tiles: int) -> Measured:
     true, particles, false, area = seen.tolist()
     p, q = (proportion(int(true), int(n), confidence=_LEVEL) for n in (particles, true + false))
     least, most = poisson_interval(int(false), confidence=_LEVEL)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        efficiency, rate = drawn[:, 0] / drawn[:, 1], drawn[:, 2] / drawn[:, 3]
-        purity = drawn[:, 0] / (drawn[:, 0] + drawn[:, 2])
     exact_rate = (false / area, least / area, most / area) if area else (np.nan,) * 3
-    return Measured(
-        _widened((p.value, p.low, p.high), efficiency, tiles),
-        _widened(exact_rate, rate, tiles),
-        _widened((q.value, q.low, q.high), purity, tiles),
-    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        above, below = drawn[:, [0, 2, 0]], drawn[:, [1, 3, 0]]
+        below[:, 2] += drawn[:, 2]
+        ratios = above / below
+    exact = (p.value, p.low, p.high), exact_rate, (q.value, q.low, q.high)
+    bounds = expanded_interval(ratios, tiles, confidence=_LEVEL)
+    return Measured(*(_widened(e, *b) for e, *b in zip(exact, *bounds, strict=True)))
 
 
-def _widened(exact: Figure, drawn: Floats, tiles: int) -> Figure:
-    low, high = _interval(drawn, tiles)
+def _widened(exact: Figure, low: float, high: float) -> Figure:
     return exact[0], float(np.fmin(exact[1], low)), float(np.fmax(exact[2], high))
 
 
 def _weights(rng: np.random.Generator, own: Bools, draws: int) -> Floats:
-    """Return how many times each tile is drawn, (draws, t), of as many as there are."""
-    count = int(own.sum())
+    """Return how many times each tile is drawn, (draws, t), of those there are."""
     out = np.zeros((draws, len(own)))
-    out[:, own] = rng.multinomial(count, np.full(count, 1 / count), size=draws)
+    out[:, own] = times_drawn(rng, int(own.sum()), draws)
     return out
-
-
-def _interval(drawn: Floats, tiles: int) -> tuple[float, float]:
-    """Return the percentile interval whose levels make up for few tiles.
-
-    T. C. Hesterberg, The American Statistician 69 (2015) 371, the expanded percentile interval; nan
-    of fewer than two tiles, which tell no spread.
-    """
-    drawn = drawn[np.isfinite(drawn)]
-    if tiles < 2 or not len(drawn):
-        return np.nan, np.nan
-    tail = norm.cdf(-np.sqrt(tiles / (tiles - 1)) * t.ppf((1 + _LEVEL) / 2, tiles - 1))
-    low, high = np.quantile(drawn, [tail, 1 - tail]).tolist()
-    return low, high

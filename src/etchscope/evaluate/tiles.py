@@ -15,10 +15,12 @@ from etchscope.foil.types import Floats, Ints
 __all__ = [
     "cells",
     "chi2_text",
+    "expanded_interval",
     "overdispersion",
     "proportion_over_tiles",
     "rate_over_tiles",
     "ratio_over_tiles",
+    "times_drawn",
 ]
 
 _DRAWS = 2000
@@ -67,15 +69,59 @@ def chi2_text(chi2_ndf: float) -> str:
     return f"χ²/ndf {chi2_ndf:.3g}" if np.isfinite(chi2_ndf) else "χ²/ndf undefined"
 
 
+def times_drawn(rng: np.random.Generator, tiles: int, draws: int) -> Floats:
+    """Return how many times each tile is drawn, (draws, tiles), of as many as there are."""
+    picks = rng.integers(0, tiles, (draws, tiles)) + tiles * np.arange(draws)[:, None]
+    times = np.bincount(picks.ravel(), minlength=draws * tiles)
+    return times.reshape(draws, tiles).astype(np.float64)
+
+
+def expanded_interval(
+    drawn: Floats, tiles: int, *, confidence: float = 0.95
+) -> tuple[Floats, Floats]:
+    """Return percentiles of what draws of tiles gave, at levels that make up for few tiles.
+
+    The levels are Φ(−√(n/(n − 1)) t) instead of half the rest, t the quantile of Student's
+    distribution of n − 1 degrees of freedom (T. C. Hesterberg, The American Statistician 69 (2015)
+    371, the expanded percentile interval).
+
+    Parameters
+    ----------
+    drawn : (draws, k). Draws that are not finite, as ratios to nothing, say nothing.
+    tiles : n, how many there are to draw from.
+    confidence : in (0, 1).
+
+    Returns
+    -------
+    Low and high, (k,); NaN with fewer than two tiles, which tell no spread, or without a draw.
+
+    Examples
+    --------
+    >>> drawn = np.arange(1001.0)[:, None]
+    >>> [np.ravel(expanded_interval(drawn, n)).round().tolist() for n in (5, 60)]
+    [[1.0, 999.0], [22.0, 978.0]]
+    """
+    low, high = np.full(drawn.shape[1], np.nan), np.full(drawn.shape[1], np.nan)
+    told = np.isfinite(drawn)
+    some = told.any(axis=0)
+    if tiles < 2 or not some.any():
+        return low, high
+    tail = norm.cdf(-np.sqrt(tiles / (tiles - 1)) * t.ppf((1 + confidence) / 2, tiles - 1))
+    if told.all():
+        low, high = np.quantile(drawn, [tail, 1 - tail], axis=0)
+    else:  # the slower way
+        known = np.where(told, drawn, np.nan)[:, some]
+        low[some], high[some] = np.nanquantile(known, [tail, 1 - tail], axis=0)
+    return low, high
+
+
 def ratio_over_tiles(
     numerator: ArrayLike, denominator: ArrayLike, *, confidence: float = 0.95
 ) -> tuple[Floats, Floats]:
     """Return the interval of Σ numerator / Σ denominator by a bootstrap over tiles.
 
     2,000 times as many tiles as there are, drawn with replacement from a fixed seed; the bounds
-    are percentiles of the ratio, at levels that make up for few tiles: Φ(−√(n/(n − 1)) t) instead
-    of half the rest, t the quantile of Student's distribution of n − 1 degrees of freedom (T. C.
-    Hesterberg, The American Statistician 69 (2015) 371, the expanded percentile interval).
+    are percentiles of the ratio, see ``expanded_interval``.
 
     Parameters
     ----------
@@ -98,19 +144,12 @@ def ratio_over_tiles(
     above, below = (v[:, None] if v.ndim == 1 else v for v in _checked(numerator, denominator))
     own = ((above > 0) | (below > 0)).any(axis=1)
     above, below = above[own], below[own]
-    n = len(above)
-    if n < 2:
+    if len(above) < 2:
         return np.full(above.shape[1], np.nan), np.full(above.shape[1], np.nan)
-    picks = np.random.default_rng(_SEED).integers(0, n, (_DRAWS, n))
-    picks += n * np.arange(_DRAWS)[:, None]
-    times = np.bincount(picks.ravel(), minlength=_DRAWS * n).reshape(_DRAWS, n).astype(np.float64)
+    times = times_drawn(np.random.default_rng(_SEED), len(above), _DRAWS)
     whole = times @ below
     drawn = np.divide(times @ above, whole, where=whole > 0, out=np.full(whole.shape, np.nan))
-    tail = norm.cdf(-np.sqrt(n / (n - 1)) * t.ppf((1 + confidence) / 2, n - 1))
-    # Draws without a denominator say nothing; only where there are some is the slower way needed.
-    quantile = np.nanquantile if np.isnan(drawn).any() else np.quantile
-    low, high = quantile(drawn, [tail, 1 - tail], axis=0)
-    return np.asarray(low), np.asarray(high)
+    return expanded_interval(drawn, len(above), confidence=confidence)
 
 
 def proportion_over_tiles(
