@@ -95,6 +95,9 @@ def test_a_pair_is_one_candidate_at_its_entry_pit_and_the_best_come_first():
     # Partners that are likelier unrelated are a candidate each.
     apart = candidate_table(pits.assign(hip=-1.0), pixel_size_um=None)
     assert apart["pit"].tolist() == [4, 5, 0, 1, 3, 2]
+    # So are those too far apart to be seen together, whatever geometry says of them.
+    far = candidate_table(pits.assign(pair_dx_px=21.0, pair_dy_px=0.0), pixel_size_um=None)
+    assert far["pit"].tolist() == [4, 5, 0, 1, 3, 2]
     # The exit pit of the pair goes though it lies far off; two of different scores stay two.
     assert found["pit"].tolist() == [4, 5, 1, 3, 2]
     assert found["score"].is_monotonic_decreasing

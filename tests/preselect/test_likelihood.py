@@ -12,8 +12,8 @@ from etchscope.preselect.likelihood import (
     log_ratios,
     pairs_above,
     removed_bulk,
-    with_population,
 )
+from etchscope.preselect.population import with_population
 
 TRACKS = expected_tracks(np.array([THICKNESS]), REMOVED, 134.0, 60.0)
 SIDE = 1500.0

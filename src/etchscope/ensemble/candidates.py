@@ -17,6 +17,8 @@ __all__ = [
     "places_px",
 ]
 
+_SEEN_TOGETHER_PX = 20.0
+"""Displacement up to which experts are taught that two openings are one particle's."""
 _HIDDEN = 0.2
 """Share of the particles whose exit pit is not found, or not as one: under its entry pit or in a
 crowd."""
@@ -78,11 +80,18 @@ def partner_rows(pits: pd.DataFrame) -> Ints:
 def particle_rows(pits: pd.DataFrame) -> Ints:
     """Return, per row, the row of the other opening of its particle; −1 without one.
 
-    Partners that are no likelier one particle than unrelated pits are two candidates, each with a
-    score of its own; of openings at one place that is not told.
+    Partners are one candidate, and share a score, where they are likelier one particle than
+    unrelated pits and so near that the picture of either shows both: what experts say of a far exit
+    pit says nothing of its entry pit. Openings at one place always are.
+
+    Parameters
+    ----------
+    pits : rows of a pit table.
     """
-    is_one = (pits["hip"] > 0) | has_flag(pits, PitFlag.STEEP_PAIR)
-    return np.where(is_one.fillna(value=False).to_numpy(bool), partner_rows(pits), -1)
+    apart = np.hypot(pits["pair_dx_px"].to_numpy(), pits["pair_dy_px"].to_numpy())
+    is_one = (pits["hip"].to_numpy(np.float64) > 0) & ~(apart > _SEEN_TOGETHER_PX)
+    is_one |= has_flag(pits, PitFlag.STEEP_PAIR).to_numpy(bool)
+    return np.where(is_one, partner_rows(pits), -1)
 
 
 def partner_evidence(pits: pd.DataFrame) -> Floats:

@@ -8,7 +8,7 @@ anywhere. The ratio of the two is what a catalogue match of stars rests on (Buda
 ApJ 679, 301; Salvato et al. 2018, MNRAS 473, 4937), with the local density of exit pits as prior.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numba
 import numpy as np
@@ -19,6 +19,7 @@ from etchscope.foil.types import Floats, Ints
 from etchscope.simulate.etching import opening
 
 __all__ = [
+    "LOG_RATIOS",
     "Shapes",
     "Tracks",
     "background_of",
@@ -26,17 +27,17 @@ __all__ = [
     "log_ratios",
     "pairs_above",
     "removed_bulk",
-    "with_population",
+    "terms_of",
 ]
 
-_LOG_RATIOS = np.linspace(np.log(0.1), np.log(8.0), 28)
+LOG_RATIOS = np.linspace(np.log(0.1), np.log(8.0), 28)
 """Logarithms of V − 1 over which a particle's etch ratio is summed."""
 _USUAL_RATIO, _SPREAD_OF_RATIOS = 1.0, 0.8
 """V − 1 of the particles that are sought: median, and spread of its logarithm."""
 _UNEVEN = 0.25
 """Spread of the logarithm of V − 1 from one opening of a particle to the other."""
 _BAND = 5
-"""Steps of ``_LOG_RATIOS`` beyond which that spread counts for nothing."""
+"""Steps of ``LOG_RATIOS`` beyond which that spread counts for nothing."""
 _MODEL_ERROR = (0.05, 0.03)
 """Of log radius and ellipse: what differs from pit to pit beyond the errors stated."""
 _IMPOSSIBLE = 60.0
@@ -54,21 +55,6 @@ _ANY, _PSEUDO = (0.5, 0.2), 20.0
 count."""
 _ROUND = 0.1
 """Ellipticity below which an opening tells the bulk that was removed."""
-_NONE = -np.inf
-_LEAST_PAIRS = 10
-"""Fewer pairs show no population."""
-_LEAST_GAIN = 15.0
-"""In log likelihood, for a population of five numbers: by chance once in ten thousand foils."""
-_MOST_PAIRS = 60_000
-"""More pairs tell a population no better."""
-_ROUNDS = 40
-"""Of the expectation maximisation."""
-_SHARES = (1e-4, 0.01, 0.03, 0.1, 0.3)
-"""Of the entry pits that may be particles', to begin with."""
-_GRID = (0.6, 0.1, 0.1)
-"""Tangents of a beam's zenith angle to begin with: largest, step, and spread."""
-_LEAST_SPREAD, _NARROWEST, _MOST_BEAM = 0.15, 0.01, 0.98
-"""Of log V − 1 and of a beam's tangents the least spread; the most that is all one beam."""
 
 
 @dataclass(frozen=True)
@@ -195,39 +181,18 @@ def expected_tracks(
     zenith = np.deg2rad(np.linspace(0, max_zenith_deg, 181))
     distance = np.arange(int(np.ceil(reach_px)) + 2, dtype=np.float64)
     norm = np.log(np.pi * np.sin(np.deg2rad(max_zenith_deg)) ** 2)
-    ratio = 1 + np.exp(_LOG_RATIOS)
-    tables = []
-    for thick in np.atleast_1d(thickness_px):
-        for v in ratio:
-            seen = zenith[v * np.cos(zenith) > _BARELY]
-            rows = np.zeros((2, len(distance)))
-            density, slope = np.full(len(distance), _NONE), np.zeros(len(distance))
-            if len(seen) > 2:
-                n = len(seen)
-                one = opening(
-                    np.full(n, v), np.pi / 2 - seen, np.full(n, removed_px), np.full(n, np.inf)
-                )
-                apart = thick * np.tan(seen) - 2 * one.shift_um
-                apart = np.maximum.accumulate(np.maximum(apart, 0) + 1e-9 * np.arange(n))
-                there = distance <= apart[-1]
-                slope = np.interp(distance, apart, np.tan(seen))
-                columns = (
-                    0.5 * np.log(one.major_um * one.minor_um) - np.log(2),
-                    1 - one.minor_um / one.major_um,
-                )
-                rows = np.stack([np.interp(distance, apart, c) for c in columns])
-                # From the plane of tan θ to that of displacements.
-                along = np.gradient(slope, distance)
-                across = np.where(distance > 0, slope / np.maximum(distance, 1), along)
-                area = np.maximum(along * across, 1e-12)
-                density[there] = (-2 * np.log1p(slope**2) - norm + np.log(area))[there]
-            tables.append((*rows, density, slope))
+    ratio = 1 + np.exp(LOG_RATIOS)
+    tables = [
+        _track(v, float(thick), removed_px, zenith, distance, norm)
+        for thick in np.atleast_1d(thickness_px)
+        for v in ratio.tolist()
+    ]
     log_radius, ellipticity, log_density, slopes = (
         np.stack(column) for column in zip(*tables, strict=True)
     )
-    weight = np.exp(-0.5 * ((_LOG_RATIOS - np.log(_USUAL_RATIO)) / _SPREAD_OF_RATIOS) ** 2)
+    weight = np.exp(-0.5 * ((LOG_RATIOS - np.log(_USUAL_RATIO)) / _SPREAD_OF_RATIOS) ** 2)
     prior = np.tile(weight, len(tables) // len(ratio))
-    uneven = np.exp(-0.5 * ((_LOG_RATIOS[:, None] - _LOG_RATIOS) / _UNEVEN) ** 2)
+    uneven = np.exp(-0.5 * ((LOG_RATIOS[:, None] - LOG_RATIOS) / _UNEVEN) ** 2)
     uneven /= uneven.sum(1, keepdims=True)
     each = np.asarray(np.kron(np.eye(len(tables) // len(ratio)), uneven), np.float64)
     return Tracks(
@@ -240,6 +205,42 @@ def expected_tracks(
         prior / prior.sum(),
         each,
     )
+
+
+def _track(
+    v: float, thickness_px: float, removed_px: float, zenith: Floats, distance: Floats, norm: float
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return log radius, ellipticity, log density and slope of one etch ratio, (distance,) each.
+
+    Parameters
+    ----------
+    zenith : (n,) angles that are looked at, radians.
+    norm : logarithm of ``Tracks.isotropic``.
+    """
+    none = np.zeros(len(distance))
+    density = np.full(len(distance), -np.inf)
+    seen = zenith[v * np.cos(zenith) > _BARELY]
+    n = len(seen)
+    if n < 3:
+        return none, none, density, none
+    one = opening(np.full(n, v), np.pi / 2 - seen, np.full(n, removed_px), np.full(n, np.inf))
+    apart = thickness_px * np.tan(seen) - 2 * one.shift_um
+    apart = np.maximum.accumulate(np.maximum(apart, 0) + 1e-9 * np.arange(n))
+    there = distance <= apart[-1]
+    log_radius, ellipticity, slope = (
+        np.interp(distance, apart, column)
+        for column in (
+            0.5 * np.log(one.major_um * one.minor_um) - np.log(2),
+            1 - one.minor_um / one.major_um,
+            np.tan(seen),
+        )
+    )
+    # From the plane of tan θ to that of displacements.
+    along = np.gradient(slope, distance)
+    across = np.where(distance > 0, slope / np.maximum(distance, 1), along)
+    area = np.maximum(along * across, 1e-12)
+    density[there] = (-2 * np.log1p(slope**2) - norm + np.log(area))[there]
+    return log_radius, ellipticity, density, slope
 
 
 def background_of(shapes: Shapes, rows: Ints) -> Floats:
@@ -398,6 +399,24 @@ def _sums(
     return out
 
 
+def terms_of(shapes: Shapes, entry: Ints, exit_: Ints, tracks: Tracks) -> tuple[Floats, Floats]:
+    """Return the likelihood of pairs as one isotropic particle's at each node, and its direction.
+
+    Returns
+    -------
+    (n, node), and (n, node, 2) tangents of the zenith angle along x and y, y up.
+    """
+    terms, slopes = _terms_of(
+        shapes.table,
+        np.asarray(entry, np.int64),
+        np.asarray(exit_, np.int64),
+        tracks.tables,
+        tracks.uneven,
+        _MODEL_ERROR,
+    )
+    return np.asarray(terms), np.asarray(slopes)
+
+
 def log_ratios(
     shapes: Shapes, entry: Ints, exit_: Ints, tracks: Tracks, unrelated: Floats
 ) -> Floats:
@@ -408,14 +427,7 @@ def log_ratios(
     entry, exit_ : (n,) rows of the openings.
     unrelated : (n,) logarithm of the density of such shapes and of exit pits a square pixel.
     """
-    terms, slopes = _terms_of(
-        shapes.table,
-        np.asarray(entry, np.int64),
-        np.asarray(exit_, np.int64),
-        tracks.tables,
-        tracks.uneven,
-        _MODEL_ERROR,
-    )
+    terms, slopes = terms_of(shapes, entry, exit_, tracks)
     return np.asarray(_sums(terms, slopes, tracks.prior, tracks.beam, tracks.isotropic) - unrelated)
 
 
@@ -478,110 +490,6 @@ def _above(
                     out_j.append(j)
                     out_r.append(ratio)
     return out_i, out_j, out_r
-
-
-def with_population(
-    tracks: Tracks,
-    shapes: Shapes,
-    entry: Ints,
-    exit_: Ints,
-    unrelated: Floats,
-    entries: int,
-) -> Tracks:
-    """Return tracks whose beam and etch ratios are those that a foil's own pairs show.
-
-    Expectation maximisation of a mixture: an entry pit has no partner, or one of its pairs is a
-    particle, of a population with a beam of some direction and spread and with log-normal V − 1.
-    Where that explains the pairs no better than particles of any kind from everywhere do, by
-    ``_LEAST_GAIN`` in log likelihood, these stay: a foil without signal has no population.
-
-    Parameters
-    ----------
-    entry, exit_, unrelated : (n,) pairs that might be particles, see ``log_ratios``.
-    entries : how many entry pits there are.
-    """
-    if len(entry) < _LEAST_PAIRS:
-        return tracks
-    known, of = np.unique(entry, return_inverse=True)
-    if len(entry) > _MOST_PAIRS:  # some of the entry pits stand for all
-        kept = np.random.default_rng(0).random(len(known)) < _MOST_PAIRS / len(entry)
-        entries = max(round(entries * kept.mean()), int(kept.sum()))
-        some = kept[of]
-        entry, exit_, unrelated = entry[some], exit_[some], unrelated[some]
-        _, of = np.unique(entry, return_inverse=True)
-    terms, slopes = _terms_of(
-        shapes.table,
-        np.asarray(entry, np.int64),
-        np.asarray(exit_, np.int64),
-        tracks.tables,
-        tracks.uneven,
-        _MODEL_ERROR,
-    )
-    terms *= np.exp(-unrelated)[:, None]
-    nodes = np.tile(_LOG_RATIOS, len(tracks.prior) // len(_LOG_RATIOS))
-    level = max(_share_of(terms @ tracks.prior, of, share, entries)[1] for share in _SHARES)
-    beam, share = _begin(terms, slopes, of, tracks, entries)
-    prior = tracks.prior
-    fitted, gain = tracks, 0.0
-    for _ in range(_ROUNDS):
-        from_beam = terms * prior * beam[0] * _narrow(slopes, beam, tracks.isotropic)
-        from_rest = terms * prior * (1 - beam[0])
-        ratio = (from_beam + from_rest).sum(1)
-        new, value = _share_of(ratio, of, share, entries)
-        gain = value - level
-        each_pair = share / (1 - share + share * np.bincount(of, ratio)[of])
-        of_beam, of_rest = from_beam * each_pair[:, None], from_rest * each_pair[:, None]
-        total = of_beam.sum()
-        node = (of_beam + of_rest).sum(0)
-        middle = np.average(nodes, weights=node)
-        spread = max(np.sqrt(np.average((nodes - middle) ** 2, weights=node)), _LEAST_SPREAD)
-        prior = np.exp(-0.5 * ((nodes - middle) / spread) ** 2)
-        prior = prior / prior.sum()
-        if total > 0:
-            at = (of_beam[:, :, None] * slopes).sum((0, 1)) / total
-            var = (of_beam * ((slopes - at) ** 2).sum(2)).sum() / total / 2
-            part = min(total / max(node.sum(), 1e-300), _MOST_BEAM)
-            beam = np.array([part, *at, max(np.sqrt(var), _NARROWEST)])
-        share = new
-    if gain > _LEAST_GAIN:
-        fitted = replace(tracks, beam=beam, prior=prior)
-    return fitted
-
-
-def _narrow(slopes: Floats, beam: Floats, isotropic: float) -> Floats:
-    """Return by how much likelier directions are in a beam than in an isotropic flux."""
-    apart2 = ((slopes - beam[1:3]) ** 2).sum(-1)
-    density = np.exp(-apart2 / (2 * beam[3] ** 2)) / (2 * np.pi * beam[3] ** 2)
-    return np.asarray(density * (1 + (slopes**2).sum(-1)) ** 2 * isotropic)
-
-
-def _begin(
-    terms: Floats, slopes: Floats, of: Ints, tracks: Tracks, entries: int
-) -> tuple[Floats, float]:
-    """Return the beam on a grid of directions, and the share of the entry pits, that fit best."""
-    ratio = terms @ tracks.prior
-    mean = (
-        np.einsum("nk,nkd->nd", terms * tracks.prior, slopes) / np.maximum(ratio, 1e-300)[:, None]
-    )
-    best, found = -np.inf, (np.array([_MOST_BEAM, 0.0, 0.0, _GRID[2]]), _SHARES[0])
-    across = np.arange(-_GRID[0], _GRID[0] + 1e-9, _GRID[1])
-    for u, v in np.stack(np.meshgrid(across, across), -1).reshape(-1, 2).tolist():
-        beam = np.array([_MOST_BEAM, u, v, _GRID[2]])
-        inside = ratio * (1 - beam[0] + beam[0] * _narrow(mean, beam, tracks.isotropic))
-        for share in _SHARES:
-            value = _share_of(inside, of, share, entries)[1]
-            if value > best:
-                best, found = value, (beam, share)
-    return found
-
-
-def _share_of(ratio: Floats, of: Ints, share: float, entries: int) -> tuple[float, float]:
-    """Return the next share of entry pits that are particles', and the present log likelihood."""
-    total = np.bincount(of, ratio)
-    likely = 1 - share + share * total
-    new = float((share * total / likely).sum() / entries)
-    value = float(np.log(likely).sum() + (entries - len(total)) * np.log(1 - share))
-    return min(max(new, 1e-5), 0.9), value
 
 
 def pairs_above(

@@ -13,8 +13,8 @@ from etchscope.preselect.likelihood import (
     log_ratios,
     pairs_above,
     removed_bulk,
-    with_population,
 )
+from etchscope.preselect.population import with_population
 
 __all__ = ["Pairs", "pair_openings"]
 
