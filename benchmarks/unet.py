@@ -18,7 +18,8 @@ from torch import nn
 from etchscope.foil.openings import MAPS
 from etchscope.learn import FinderTraining
 from etchscope.learn.finder_train import train_finder
-from etchscope.run.finder import finder_of, judged_finder
+from etchscope.run.finder import finder_of
+from etchscope.run.judges import judged_finder
 from etchscope.run.school import School
 
 CHANNELS = (24, 48, 64, 64)

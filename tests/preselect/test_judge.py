@@ -6,7 +6,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 
 from etchscope.foil.openings import MAPS, map_index
 from etchscope.preselect.judge import FEATURES, LOWEST_HEAT, Trees, measure_finds
-from etchscope.run.finder import grown_trees
+from etchscope.run.known import grown_trees
 
 
 def measured(maps, heat, surface, cells):
