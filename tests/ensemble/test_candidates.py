@@ -88,14 +88,10 @@ def test_a_pair_is_one_candidate_at_its_entry_pit_and_the_best_come_first():
         surface=["bottom", "top", "top", "bottom", "top", "bottom"],
         partner=[1, 0, None, None, 5, 4],
         score=[3.0, 3.0, 1.0, 2.0, 5.0, 4.0],
-        hip=[1.0, 1, -5, -5, 1, 1],
         **{"class": ["hip", "hip", "hip", "hip", "top", "bottom"]},
     )
     found = candidate_table(pits, pixel_size_um=None)
-    # Partners that are likelier unrelated are a candidate each.
-    apart = candidate_table(pits.assign(hip=-1.0), pixel_size_um=None)
-    assert apart["pit"].tolist() == [4, 5, 0, 1, 3, 2]
-    # So are those too far apart to be seen together, whatever geometry says of them.
+    # Those too far apart to be seen together are a candidate each.
     far = candidate_table(pits.assign(pair_dx_px=21.0, pair_dy_px=0.0), pixel_size_um=None)
     assert far["pit"].tolist() == [4, 5, 0, 1, 3, 2]
     # The exit pit of the pair goes though it lies far off; two of different scores stay two.
@@ -134,7 +130,6 @@ def test_a_pair_is_one_candidate_whatever_its_class():
         surface=["top", "bottom"],
         partner=[1, 0],
         score=[2.0, 2.0],
-        hip=[1.0, 1.0],
         **{"class": ["top", "bottom"]},
     )
     assert candidate_table(pits, pixel_size_um=None)["pit"].tolist() == [0]

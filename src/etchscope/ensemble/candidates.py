@@ -80,18 +80,15 @@ def partner_rows(pits: pd.DataFrame) -> Ints:
 def particle_rows(pits: pd.DataFrame) -> Ints:
     """Return, per row, the row of the other opening of its particle; −1 without one.
 
-    Partners are one candidate, and share a score, where they are likelier one particle than
-    unrelated pits and so near that the picture of either shows both: what experts say of a far exit
-    pit says nothing of its entry pit. Openings at one place always are.
+    Partners are one candidate, and share a score, where they are so near that the picture of either
+    shows both: what experts say of a far exit pit says nothing of its entry pit.
 
     Parameters
     ----------
     pits : rows of a pit table.
     """
     apart = np.hypot(pits["pair_dx_px"].to_numpy(), pits["pair_dy_px"].to_numpy())
-    is_one = (pits["hip"].to_numpy(np.float64) > 0) & ~(apart > _SEEN_TOGETHER_PX)
-    is_one |= has_flag(pits, PitFlag.STEEP_PAIR).to_numpy(bool)
-    return np.where(is_one, partner_rows(pits), -1)
+    return np.where(apart > _SEEN_TOGETHER_PX, -1, partner_rows(pits))
 
 
 def partner_evidence(pits: pd.DataFrame) -> Floats:

@@ -390,12 +390,25 @@ def _terms_of(
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _sums(
-    terms: Floats, slopes: Floats, prior: Floats, beam: Floats, isotropic: float
+def _sums_of(
+    table: Floats,
+    entry: Ints,
+    exit_: Ints,
+    tables: tuple[Floats, Floats, Floats, Floats],
+    uneven: Floats,
+    model: tuple[float, float],
+    prior: Floats,
+    beam: Floats,
+    isotropic: float,
 ) -> Floats:  # pragma: no cover
-    out = np.empty(len(terms))
-    for n in range(len(terms)):
-        out[n] = _summed(terms[n], slopes[n], prior, beam, isotropic)
+    """Return the log likelihoods of pairs as one particle, (n,), without a table of all terms."""
+    nodes, out = len(prior), np.empty(len(entry))
+    first, second = np.empty(nodes), np.empty(nodes)
+    terms, slopes = np.empty(nodes), np.empty((nodes, 2))
+    for n in range(len(entry)):
+        one, other = table[entry[n]], table[exit_[n]]
+        _terms(one, other, tables, uneven, model, first, second, terms, slopes)
+        out[n] = _summed(terms, slopes, prior, beam, isotropic)
     return out
 
 
@@ -427,8 +440,18 @@ def log_ratios(
     entry, exit_ : (n,) rows of the openings.
     unrelated : (n,) logarithm of the density of such shapes and of exit pits a square pixel.
     """
-    terms, slopes = terms_of(shapes, entry, exit_, tracks)
-    return np.asarray(_sums(terms, slopes, tracks.prior, tracks.beam, tracks.isotropic) - unrelated)
+    signal = _sums_of(
+        shapes.table,
+        np.asarray(entry, np.int64),
+        np.asarray(exit_, np.int64),
+        tracks.tables,
+        tracks.uneven,
+        _MODEL_ERROR,
+        tracks.prior,
+        tracks.beam,
+        tracks.isotropic,
+    )
+    return np.asarray(signal - unrelated)
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")

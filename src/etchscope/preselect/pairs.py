@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from etchscope.foil.types import Floats, Ints
 from etchscope.preselect.likelihood import (
@@ -22,8 +23,9 @@ _USUAL_BULK = 8.0
 """Thickness of a foil over the bulk removed on a side, where neither is known."""
 _UNKNOWN = (0.6, 1.0, 1.7)
 """Of that, what an unknown thickness may be."""
-_PAIRED = -3.0
-"""Log ratio from which an entry and an exit pit are partners."""
+_PAIRED, _WORST = -3.0, -300.0
+"""Log ratio from which an entry and an exit pit that one picture does not show are partners, and
+that of openings that cannot be one particle's."""
 _LEAST = -5.0
 """Log ratio below which two openings have nothing to do with each other."""
 _DRAWS, _MOST_DRAWS = 100, 100_000
@@ -80,7 +82,8 @@ def pair_openings(
     exit_density_per_px2 : (n,) local density of exit pits at every row.
     known : (k, 2) rows (entry, exit) that are pairs whatever their neighbours.
     thickness_px : of the foil before etching, None where it is not known.
-    reach_px : largest displacement where the thickness is not known.
+    reach_px : displacement up to which one picture shows both openings, which are partners then
+        unless a better one is there; largest displacement where the thickness is not known.
     max_zenith_deg : particles are sought up to this angle from the normal.
     """
     entries, exits = np.setdiff1d(entries, known[:, 0]), np.setdiff1d(exits, known[:, 1])
@@ -92,29 +95,60 @@ def pair_openings(
         background = np.zeros(len(shapes.x))
         for rows in (entries, exits):
             background[rows] = background_of(shapes, rows)
-        i, j, ratio = pairs_above(
-            shapes, entries, exits, tracks, background, exit_density_per_px2, _LEAST
-        )
+        told = (shapes, entries, exits, tracks, background, exit_density_per_px2)
+        i, j, ratio = pairs_above(*told, _LEAST)
         fitted = with_population(
             tracks, shapes, i, j, _unrelated(background, exit_density_per_px2, i, j), len(entries)
         )
         if fitted is not tracks:
             tracks = fitted
-            i, j, ratio = pairs_above(
-                shapes, entries, exits, tracks, background, exit_density_per_px2, _LEAST
-            )
+            told = (shapes, entries, exits, tracks, background, exit_density_per_px2)
+            i, j, ratio = pairs_above(*told, _LEAST)
+        i, j, ratio = _with_near(told, i, j, ratio, reach_px)
         for rows in (i, j):
             np.maximum.at(log_ratio, rows, ratio)
-        order = np.lexsort((j, i, -ratio))
-        chosen = _greedy(i, j, order[ratio[order] > _PAIRED])
+        chosen = _greedy(i, j, np.lexsort((j, i, -ratio)))
         i, j, ratio = i[chosen], j[chosen], ratio[chosen]
-        log_ratio[i], log_ratio[j] = ratio, ratio
+        log_ratio[i], log_ratio[j] = np.maximum(ratio, _LEAST), np.maximum(ratio, _LEAST)
         chance = _chance(shapes, entries, exits, tracks, background, exit_density_per_px2, ratio)
     return Pairs(
         np.concatenate([known[:, 0], i]),
         np.concatenate([known[:, 1], j]),
         np.concatenate([np.full(len(known), np.nan), chance]),
         log_ratio,
+    )
+
+
+def _with_near(
+    told: tuple[Shapes, Ints, Ints, Tracks, Floats, Floats],
+    entry: Ints,
+    exit_: Ints,
+    ratio: Floats,
+    reach_px: float,
+) -> tuple[Ints, Ints, Floats]:
+    """Return pairs farther apart than the reach from ``_PAIRED`` on, and all that are nearer.
+
+    Where one picture shows both openings, experts say whether the pair is one particle; a shape
+    that was measured badly must not make two candidates of it.
+
+    Parameters
+    ----------
+    told : what ``pairs_above`` was told.
+    entry, exit_, ratio : what it found.
+    """
+    shapes, entries, exits, tracks, background, density = told
+    apart = np.hypot(shapes.x[entry] - shapes.x[exit_], shapes.y[entry] - shapes.y[exit_])
+    far = (apart > reach_px) & (ratio > _PAIRED)
+    place = np.column_stack([shapes.x, shapes.y])
+    near = cKDTree(place[entries]).sparse_distance_matrix(
+        cKDTree(place[exits]), min(reach_px, tracks.reach_px), output_type="ndarray"
+    )
+    i, j = entries[near["i"]], exits[near["j"]]
+    nearer = log_ratios(shapes, i, j, tracks, _unrelated(background, density, i, j))
+    return (
+        np.concatenate([i, entry[far]]),
+        np.concatenate([j, exit_[far]]),
+        np.concatenate([np.maximum(nearer, _WORST), ratio[far]]),
     )
 
 
