@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from etchscope.foil import BadInput
+from etchscope.physics.materials import Material
 from etchscope.simulate import MATERIALS, etch_ratio, material_named, restricted_energy_loss
-from etchscope.simulate.materials import Material
 
 RELATIVISTIC = 0.99998  # the calibration beams of 158 GeV a nucleon
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from etchscope.physics.cone import opening
 from etchscope.preselect.likelihood import Shapes
-from etchscope.simulate.etching import opening
 
 THICKNESS, REMOVED = 77.5, 9.0
 ERRORS = (0.06, 0.04)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Collection, Mapping, Sequence
 
-from etchscope.foil import BadInput
+from etchscope.foil.errors import BadInput
 
 __all__ = ["Bounds", "check", "numbers", "one_of", "within"]
 

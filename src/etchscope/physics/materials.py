@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from etchscope.foil import BadInput
+from etchscope.foil.bounds import check, within
 from etchscope.foil.types import Floats
-from etchscope.simulate.bounds import check, within
 
 __all__ = ["MATERIALS", "Material", "etch_ratio", "material_named", "restricted_energy_loss"]
 

@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.special import ive
 
 from etchscope.foil.types import Floats, Ints
-from etchscope.simulate.etching import opening
+from etchscope.physics.cone import opening
 
 __all__ = [
     "LOG_RATIOS",

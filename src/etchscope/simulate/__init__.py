@@ -1,14 +1,15 @@
 """A digital twin of an etched foil: particles, etching, optics, and the truth about them."""
 
-from etchscope.simulate.camera import Camera
-from etchscope.simulate.etching import Opening, height_map, opening
-from etchscope.simulate.materials import (
+from etchscope.physics.cone import Opening, opening
+from etchscope.physics.materials import (
     MATERIALS,
     Material,
     etch_ratio,
     material_named,
     restricted_energy_loss,
 )
+from etchscope.simulate.camera import Camera
+from etchscope.simulate.etching import height_map
 from etchscope.simulate.optics import Optics, Plane, Scene, reference_channels
 from etchscope.simulate.parameters import parameters_of, with_parameters
 from etchscope.simulate.populations import (

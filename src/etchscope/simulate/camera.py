@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from etchscope.foil import BadInput
+from etchscope.foil.bounds import check, within
 from etchscope.foil.types import FloatImage, RawStack
-from etchscope.simulate.bounds import check, within
 from etchscope.simulate.fields import slow
 from etchscope.simulate.optics import Optics
 

@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 
 from etchscope.foil import Channel
+from etchscope.foil.bounds import check, numbers
 from etchscope.foil.types import FloatImage, Floats
-from etchscope.simulate.bounds import check, numbers
 
 __all__ = ["OVERSAMPLING", "Optics", "Plane", "Scene", "reference_channels"]
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from etchscope.foil import BadInput, Channel
-from etchscope.simulate.materials import Material
+from etchscope.physics.materials import Material
 from etchscope.simulate.populations import HotSpot
 from etchscope.simulate.scan import SimulatedScan
 

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from etchscope.foil.types import Floats
+from etchscope.physics.cone import opening
+from etchscope.physics.materials import etch_ratio, material_named
 from etchscope.simulate.cells import Cell, first_number, places, stream
-from etchscope.simulate.etching import opening
-from etchscope.simulate.materials import etch_ratio, material_named
 from etchscope.simulate.populations import Hips, Population, Sheet
 
 __all__ = ["draw_pits", "draw_tracks", "etch", "near", "reach_mm"]

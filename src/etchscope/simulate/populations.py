@@ -6,9 +6,9 @@ from typing import Literal, get_args
 import numpy as np
 
 from etchscope.foil import BadInput
+from etchscope.foil.bounds import check, numbers, one_of, within
 from etchscope.foil.types import Floats
-from etchscope.simulate.bounds import check, numbers, one_of, within
-from etchscope.simulate.materials import (
+from etchscope.physics.materials import (
     Material,
     etch_ratio,
     material_named,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from etchscope.simulate.materials import MATERIALS
+from etchscope.physics.materials import MATERIALS
 from etchscope.simulate.parameters import with_parameters
 from etchscope.simulate.populations import REFERENCE_TILE_MM2, HotSpot
 from etchscope.simulate.scan import SimulatedScan

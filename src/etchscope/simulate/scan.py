@@ -22,12 +22,12 @@ from etchscope.foil import (
     stage_to_tile,
     tile_to_stage,
 )
+from etchscope.foil.bounds import check, numbers, within
 from etchscope.foil.types import Bools, Floats, RawStack
-from etchscope.simulate.bounds import check, numbers, within
+from etchscope.physics.materials import material_named
 from etchscope.simulate.camera import Camera, check_camera, fixed_pattern
 from etchscope.simulate.cells import CELL_MM, Cell
 from etchscope.simulate.marks import Stroke, as_marks, draw_strokes, marks_reach_mm
-from etchscope.simulate.materials import material_named
 from etchscope.simulate.optics import OVERSAMPLING, Optics, Plane, Scene
 from etchscope.simulate.particles import draw_tracks, etch, near, reach_mm
 from etchscope.simulate.populations import Population, Sheet

@@ -6,7 +6,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from etchscope.foil.types import FloatImage, Floats, Ints
-from etchscope.simulate.etching import etched, height_map, opening
+from etchscope.physics.cone import etched, opening
+from etchscope.simulate.etching import height_map
 from etchscope.simulate.optics import OVERSAMPLING, Optics, Scene
 
 __all__ = ["MARK_CODES", "draw_marked", "draw_scene"]

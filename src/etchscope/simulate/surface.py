@@ -7,8 +7,8 @@ import numba
 import numpy as np
 from scipy import fft
 
+from etchscope.foil.bounds import check
 from etchscope.foil.types import FloatImage, Floats
-from etchscope.simulate.bounds import check
 from etchscope.simulate.fields import slow
 
 __all__ = ["Surface", "patches", "relief"]

@@ -1,0 +1,1 @@
+"""The etched cone, plastics and their response: formulas only."""
