@@ -6,8 +6,8 @@ from etchscope.physics.cone import opening
 from etchscope.preselect.likelihood import Shapes
 
 THICKNESS, REMOVED = 77.5, 9.0
-ERRORS = (0.06, 0.04)
-"""Of log radius and ellipse."""
+ERRORS = (0.06, 0.04, 0.1, 0.15)
+"""Of log radius, ellipse, place and log depth."""
 
 
 def _shapes(rng, x, y, v, zenith, azimuth):
@@ -20,7 +20,7 @@ def _shapes(rng, x, y, v, zenith, azimuth):
         0.5 * np.log(one.major_um * one.minor_um) - np.log(2) + rng.normal(0, ERRORS[0], n),
         e * np.cos(2 * azimuth) + rng.normal(0, ERRORS[1], n),
         e * np.sin(2 * azimuth) + rng.normal(0, ERRORS[1], n),
-        np.log(one.depth_um) + rng.normal(0, 0.15, n),
+        np.log(one.depth_um) + rng.normal(0, ERRORS[3], n),
         *(np.full(n, error) for error in ERRORS),
     ), one.shift_um
 

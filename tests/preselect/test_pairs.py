@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import kstest, poisson
 from tests.preselect.particles import THICKNESS, joined, particles, unrelated
 
+from etchscope.foil import Foil
 from etchscope.imaging import Recipe, fit_normalisation
 from etchscope.preselect import (
     ClassicalDetector,
@@ -163,7 +164,7 @@ def test_a_foil_without_signal_has_the_pairs_of_chance(pits, seed):
     calibration = calibrate(list(stacks.values())[:8], normalisation, lighting, settings)
     detector = ClassicalDetector(normalisation, calibration, lighting, settings)
     found = detect_tiles(stacks.items(), detector).table
-    table, _ = complete(found, foil.scan, settings, thickness_um=500.0)
+    table, _ = complete(found, foil.scan, settings, foil=Foil(name="F", thickness_um=500.0))
     entries = table[table["surface"] == "top"]
     split = (entries["partner"].notna() & entries["pair_p"].isna()).sum()
     low, high = poisson.interval(0.95, 0.01 * (len(entries) - split))

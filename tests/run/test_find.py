@@ -384,7 +384,12 @@ def test_the_record_is_read_back_from_a_worker_s_part_and_from_the_disk(
         "scan_digest": small.digest(NAME),
         "tiles": list(range(1, 11)),
         "settings": FindSettings().model_dump(),
-        "thickness_um": None,
+        "foil": {
+            "name": record["foil"]["name"],
+            "material": None,
+            "thickness_um": None,
+            "etch": None,
+        },
         "region_mm": None,
         "normalisation": {
             "recipe": normalisation.recipe.digest,

@@ -40,6 +40,16 @@ class PitFlag(IntFlag):
     """The fit ended at the smallest or largest radius that is looked for."""
     TOO_CROWDED = 512
     """What was found here cannot explain how much of the picture is covered by pits."""
+    UNLIKELY_PAIR = 1024
+    """Its partner is likelier an unrelated pit: the two have no track in common."""
+    NO_THICKNESS = 2048
+    """The foil's thickness or the scale is not known, so a pair has no direction and no V."""
+    NO_TRACK = 4096
+    """No track makes the openings of this pair: an opening is cut, or its etch ratio has no end."""
+    POOR_TRACK = 8192
+    """The openings of this pair fit no track well (p < 0.001); is the thickness right?"""
+    NO_RESPONSE = 16384
+    """The material is not known or has no response curve, so V gives no energy loss."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,20 @@ COLUMNS: tuple[PitColumn, ...] = (
     PitColumn("ellipticity_err", "float64", "", "one standard deviation of ellipticity"),
     PitColumn("depth_um", "float64", "um", "depth of the opening, null where nothing tells it"),
     PitColumn("depth_um_err", "float64", "um", "one standard deviation of depth_um"),
+    PitColumn("wall_slope", "float64", "", "depth over radius of the opening"),
+    PitColumn("wall_slope_err", "float64", "", "one standard deviation of wall_slope"),
+    PitColumn("v", "float64", "", "etch ratio V_T / V_B at this opening of a pair"),
+    PitColumn("v_err", "float64", "", "one standard deviation of v"),
+    PitColumn("dip_deg", "float64", "deg", "of a pair's track to the surface, 90 along the normal"),
+    PitColumn("dip_deg_err", "float64", "deg", "one standard deviation of dip_deg"),
+    PitColumn(
+        "azimuth_deg", "float64", "deg", "of a pair, entry to exit, ccw from +x, y up, [0, 360)"
+    ),
+    PitColumn("azimuth_deg_err", "float64", "deg", "one standard deviation of azimuth_deg"),
+    PitColumn("rel_kev_per_um", "float64", "keV/um", "restricted energy loss of a pair"),
+    PitColumn("rel_kev_per_um_err", "float64", "keV/um", "one standard deviation of it"),
+    PitColumn("z_over_beta", "float64", "", "charge over velocity of a pair"),
+    PitColumn("z_over_beta_err", "float64", "", "one standard deviation of z_over_beta"),
     PitColumn("length_px", "float64", "px", "length of a long thing, class misc"),
     PitColumn("width_px", "float64", "px", "width of a long thing, class misc"),
     PitColumn("entry", "float64", "", "log odds of a top (entry) pit; classically sigmas"),

@@ -33,7 +33,11 @@ class Stack(_Record):
 
 
 class Foil(_Record):
-    """One sheet of plastic; thickness in micrometres, ``etch`` in the laboratory's own words."""
+    """One sheet of plastic; thickness before etching in micrometres.
+
+    ``etch`` is in the laboratory's own words; of a dictionary's keys, ``removed_um`` is the bulk
+    removed on each side.
+    """
 
     name: Name
     stack: Name | None = None
@@ -41,6 +45,14 @@ class Foil(_Record):
     thickness_um: Positive | None = None
     etch: dict[str, Any] | str | None = None
     metadata: dict[str, Any] = {}
+
+    @property
+    def removed_um(self) -> float | None:
+        """Bulk that etching removed on each side, None where ``etch`` does not say it."""
+        said = self.etch.get("removed_um") if isinstance(self.etch, dict) else None
+        if isinstance(said, bool) or not isinstance(said, int | float):
+            return None
+        return float(said) if 0 < said < np.inf else None
 
 
 class Channel(_Record):

@@ -1,5 +1,6 @@
 """How a particle damages the plastic: restricted energy loss, and the etch ratio it leads to."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,10 +9,21 @@ from etchscope.foil import BadInput
 from etchscope.foil.bounds import check, within
 from etchscope.foil.types import Floats
 
-__all__ = ["MATERIALS", "Material", "etch_ratio", "material_named", "restricted_energy_loss"]
+__all__ = [
+    "MATERIALS",
+    "Material",
+    "charge_over_beta",
+    "energy_loss_of",
+    "etch_ratio",
+    "known_material",
+    "material_named",
+    "restricted_energy_loss",
+]
 
 _K = 0.307075  # MeV cm2 / mol, 4π N_A r_e² m_e c² (PDG)
 _ELECTRON_EV = 510998.95
+_FAST = 0.9999
+"""Velocity at which Z/β is stated; calibrations are made with relativistic ions."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +108,16 @@ def material_named(name: str | Material) -> Material:
     return MATERIALS[name]
 
 
+def known_material(name: str | None) -> Material | None:
+    """Return the material that a laboratory's own word names, or None.
+
+    >>> known_material("CR-39").name, known_material("Makrofol DE 1-1").name, known_material(None)
+    ('cr39', 'makrofol', None)
+    """
+    letters = re.sub("[^a-z0-9]", "", (name or "").lower())
+    return next((m for key, m in MATERIALS.items() if letters.startswith(key)), None)
+
+
 def _density_effect(beta_gamma: Floats, material: Material) -> Floats:
     """Return δ/2 (Sternheimer & Peierls, Phys. Rev. B 3 (1971) 3681, solids with I < 100 eV)."""
     plasma_ev = 28.816 * np.sqrt(material.density_g_cm3 * material.z_over_a)
@@ -152,3 +174,28 @@ def etch_ratio(rel_mev_cm2_g: float | Floats, material: Material) -> Floats:
     """
     over = np.asarray(rel_mev_cm2_g, float) / material.threshold - 1
     return np.asarray(1 + material.gain * np.clip(over, 0, None) ** material.power)
+
+
+def energy_loss_of(v: float | Floats, material: Material) -> Floats:
+    """Return the restricted energy loss, MeV cm²/g, that etches at V; the inverse of the response.
+
+    Where V is 1 the loss is the material's threshold or less; the threshold is returned.
+
+    >>> makrofol = MATERIALS["makrofol"]
+    >>> round(float(energy_loss_of(etch_ratio(9000.0, makrofol), makrofol)))
+    9000
+    """
+    over = np.clip(np.asarray(v, float) - 1, 0, None) / material.gain
+    return np.asarray(material.threshold * (1 + over ** (1 / material.power)))
+
+
+def charge_over_beta(rel_mev_cm2_g: float | Floats, material: Material) -> Floats:
+    """Return Z/β of an ion with such a restricted energy loss, fast enough to be bare.
+
+    The inverse of ``restricted_energy_loss`` at β = ``_FAST``: a slower ion of the same Z/β loses
+    up to some per cent less. Losses beyond those of Z = 1 to 300 are those of the end.
+    """
+    charge = np.geomspace(1, 300, 400)
+    loss = restricted_energy_loss(charge, _FAST, material)
+    z = np.exp(np.interp(np.log(rel_mev_cm2_g), np.log(loss), np.log(charge)))
+    return np.asarray(z / _FAST)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from etchscope.foil import BadInput, Channel, Scan, Tile
+from etchscope.foil import BadInput, Channel, Foil, Scan, Tile
 from etchscope.foil.records import Role
 from etchscope.foil.types import Bools, RawStack
 from etchscope.imaging.ground import foil_ground
@@ -77,6 +77,8 @@ def find_pits(
     roles: list[Role] | None = None,
     pixel_size_um: float | None = None,
     thickness_um: float | None = None,
+    removed_um: float | None = None,
+    material: str | None = None,
     gradient_sign: int = 1,
     settings: FindSettings | None = None,
     finder: Finder | None = None,
@@ -95,6 +97,8 @@ def find_pits(
         first, then a backlit and a halo one.
     pixel_size_um : for positions in mm (origin at the picture's centre, y up) and densities.
     thickness_um : of the foil before etching: how far a slanted particle's exit pit may lie.
+    removed_um : bulk that etching removed on each side: sets the scale of depths and etch ratios.
+    material : in your own word, such as "CR-39" or "Makrofol": its response gives energy losses.
     gradient_sign : −1 where the wall that faces the lamp is dark.
     settings : of the pre-selection.
     finder : the learned finder; the classical one searches where None is given.
@@ -117,7 +121,12 @@ def find_pits(
     channels = tuple(_channels(len(raw), azimuths_deg, roles))
     if gradient_sign not in (-1, 1):
         raise BadInput("gradient_sign", "1 or -1", f"{gradient_sign!r}")
-    for name, size in (("pixel_size_um", pixel_size_um), ("thickness_um", thickness_um)):
+    sizes = {
+        "pixel_size_um": pixel_size_um,
+        "thickness_um": thickness_um,
+        "removed_um": removed_um,
+    }
+    for name, size in sizes.items():
         if size is not None and not 0 < size < np.inf:
             raise BadInput(name, "more than 0, or None", f"{size!r}")
     centre = None if pixel_size_um is None else 0.0
@@ -144,6 +153,8 @@ def find_pits(
         detector = LearnedDetector(
             normalisation, lighting, finder, constants, settings, pixel_size_um
         )
+    etch = None if removed_um is None else {"removed_um": removed_um}
+    foil = Foil(name="array", material=material, thickness_um=thickness_um, etch=etch)
     where = unmasked & foil_ground(raw, [c.role for c in channels])
     searched = detect_tiles([(1, raw)], detector, lambda _number, _raw: where)
-    return complete(searched.table, scan, settings, thickness_um=thickness_um)[0]
+    return complete(searched.table, scan, settings, foil=foil)[0]

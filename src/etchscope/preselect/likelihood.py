@@ -48,6 +48,9 @@ _KERNELS = 384
 """Finds of a surface that stand for all of it."""
 _WIDTH = (0.12, 0.05)
 """Of a kernel, in log radius and ellipse."""
+_ERRORS = ("radius_px_err", "ellipticity_err", "x_px_err", "depth_um_err")
+_USUAL_ERRORS = (*_WIDTH, 1.0, 0.35)
+"""Of log radius, ellipse, place and log depth, where a finder states none."""
 _TAIL = (0.1, 2.5)
 """Share of a kernel that is wider, and by how much: rare shapes are not impossible ones."""
 _ANY, _PSEUDO = (0.5, 0.2), 20.0
@@ -63,7 +66,8 @@ class Shapes:
 
     ``x, y``: centre, y down. ``e_cos, e_sin``: ellipticity times cos and sin of twice the angle of
     the long axis, ccw from +x, y up. ``s_radius, s_ellipse``: one standard deviation of
-    ``log_radius``, and of ``e_cos`` and ``e_sin``.
+    ``log_radius``, and of ``e_cos`` and ``e_sin``; ``s_place, s_depth``: of x and y, and of
+    ``log_depth``.
     """
 
     x: Floats
@@ -74,13 +78,15 @@ class Shapes:
     log_depth: Floats
     s_radius: Floats
     s_ellipse: Floats
+    s_place: Floats
+    s_depth: Floats
 
     @classmethod
     def of(cls, pits: pd.DataFrame, place_px: Floats, pixel_size_um: float | None) -> "Shapes":
-        """Return the shapes of a pit table; without errors these are those of ``_WIDTH``."""
-        columns = ("radius_px", "ellipticity", "angle_deg", "radius_px_err", "ellipticity_err")
+        """Return the shapes of a pit table; without errors these are ``_USUAL_ERRORS``."""
+        columns = ("radius_px", "ellipticity", "angle_deg", *_ERRORS)
         none = np.full(len(pits), np.nan)
-        radius, e, angle, s_radius, s_ellipse = (
+        radius, e, angle, s_radius, s_ellipse, s_place, s_depth = (
             pits[c].to_numpy(np.float64) if c in pits else none for c in columns
         )
         is_known = "depth_um" in pits and pixel_size_um is not None
@@ -89,7 +95,7 @@ class Shapes:
         twice = 2 * np.deg2rad(np.nan_to_num(angle))
         with np.errstate(divide="ignore", invalid="ignore"):
             log_depth = np.log(depth / (pixel_size_um or 1.0))
-            errors = s_radius / radius, s_ellipse
+            errors = s_radius / radius, s_ellipse, s_place, s_depth / depth
         e = np.nan_to_num(e)
         return cls(
             place_px[:, 0].copy(),
@@ -98,7 +104,7 @@ class Shapes:
             e * np.cos(twice),
             e * np.sin(twice),
             log_depth,
-            *(np.where(s > 0, s, w) for s, w in zip(errors, _WIDTH, strict=True)),
+            *(np.where(s > 0, s, w) for s, w in zip(errors, _USUAL_ERRORS, strict=True)),
         )
 
     @property
@@ -108,7 +114,7 @@ class Shapes:
 
     @property
     def table(self) -> Floats:
-        """The columns side by side, (n, 8), as the compiled loops take them."""
+        """The columns side by side, (n, 10), as the compiled loops take them."""
         return np.ascontiguousarray(np.column_stack(list(vars(self).values())), np.float64)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from etchscope.foil import PitFlag, Scan, as_pits, in_polygon, tile_to_foil, tile_to_stage
+from etchscope.foil import Foil, PitFlag, Scan, as_pits, in_polygon, tile_to_foil, tile_to_stage
 from etchscope.foil.overlaps import better_seen, merge_copies
 from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.preselect.density import (
@@ -17,6 +17,7 @@ from etchscope.preselect.density import (
 from etchscope.preselect.likelihood import Shapes
 from etchscope.preselect.pairs import Pairs, pair_openings
 from etchscope.preselect.settings import FindSettings
+from etchscope.preselect.tracks import with_tracks
 
 __all__ = ["PitCounts", "complete"]
 
@@ -204,8 +205,7 @@ def complete(
     scan: Scan,
     settings: FindSettings,
     region: Floats | None = None,
-    *,
-    thickness_um: float | None = None,
+    foil: Foil | None = None,
 ) -> tuple[pd.DataFrame, PitCounts]:
     """Return the pit table of a scan, and where its detections went.
 
@@ -218,7 +218,8 @@ def complete(
         rows within the tile. Without ``covered`` pits are counted even in a crowd.
     scan : the scan; the tiles that were searched are those that are not excluded.
     region : (m, 2) polygon in foil mm that restricts the table, or None.
-    thickness_um : of the foil before etching, None where it is not known.
+    foil : what is known of it: the thickness says how far exit pits may lie, and with the bulk
+        that was removed, and the material's response, what pairs say of their particles.
 
     Raises
     ------
@@ -242,8 +243,11 @@ def complete(
     entries, exits = np.flatnonzero(surface == "top"), np.flatnonzero(surface == "bottom")
     of_exits = local_density(place[exits], place, rectangles, scale_px, own=False)
     mm = _pixel_mm(scan)
+    foil = foil or Foil(name=scan.foil)
+    shapes = Shapes.of(pits, place, scan.pixel_size_um)
+    thickness_um = foil.thickness_um
     pairs = pair_openings(
-        Shapes.of(pits, place, scan.pixel_size_um),
+        shapes,
         entries,
         exits,
         of_exits,
@@ -252,7 +256,9 @@ def complete(
         reach_px=settings.pair_reach_px,
         max_zenith_deg=settings.max_zenith_deg,
     )
-    pits = _with_density(_with_pairs(pits, place, pairs), place, everywhere, scan, settings)
+    pits = _with_pairs(pits, place, pairs)
+    pits = with_tracks(pits, shapes, pairs.entry, pairs.exit, foil, scan.pixel_size_um)
+    pits = _with_density(pits, place, everywhere, scan, settings)
     pits = pits.assign(foil=scan.foil, side=scan.side, scan=scan.name, pit=np.arange(len(pits)))
     counts = PitCounts(len(found), len(found) - len(merged), len(merged) - len(pits), len(pits))
     return as_pits(pits), counts

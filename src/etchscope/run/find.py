@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from etchscope.foil import BadInput, Scan, foil_frame, in_polygon
+from etchscope.foil import BadInput, Foil, Scan, foil_frame, in_polygon
 from etchscope.foil.types import Bools, Floats, RawStack
 from etchscope.imaging import Normalisation, Recipe, fit_normalisation, foil_ground, light_faults
 from etchscope.learn.threads import set_threads
@@ -42,6 +42,7 @@ _BATCH = 16
 _CALIBRATION_TILES = 8
 _SCALE_TILES = 3
 _LIGHT_TILES = 4
+_KNOWN_OF_FOIL = {"name", "material", "thickness_um", "etch"}
 _LARGEST_PX = 30.0
 """Dark discs up to this radius may be pits, whatever is looked for."""
 
@@ -233,7 +234,7 @@ def _plan(
         "scan_digest": store.digest(scan.name),
         "tiles": list(tiles),
         "settings": settings.model_dump(),
-        "thickness_um": _thickness_um(store, scan),
+        "foil": _foil(store, scan).model_dump(mode="json", include=_KNOWN_OF_FOIL),
         "region_mm": None if region is None else region.tolist(),
         "mask": None if mask is None else mask.digest,
         **constants,
@@ -241,8 +242,8 @@ def _plan(
     return _Plan(scan, tiles, settings, weights, record)
 
 
-def _thickness_um(store: Store, scan: Scan) -> float | None:
-    return next(foil.thickness_um for foil in store.foils() if foil.name == scan.foil)
+def _foil(store: Store, scan: Scan) -> Foil:
+    return next(foil for foil in store.foils() if foil.name == scan.foil)
 
 
 @lru_cache(maxsize=1)
@@ -400,7 +401,7 @@ def _commit(store: Store, plan: _Plan, region: Floats | None) -> FindReport:
         searched,
         plan.settings,
         region,
-        thickness_um=plan.record["thickness_um"],
+        foil=Foil(**plan.record["foil"]),
     )
     tally = {k: v for k, v in asdict(counts).items() if k != "rows"}
     off_foil = sum(r["off_foil"] for r in records)

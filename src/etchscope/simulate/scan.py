@@ -37,7 +37,7 @@ from etchscope.simulate.surface import Surface
 
 __all__ = ["TRUTH_COLUMNS", "SimulatedScan", "Stage", "isolated", "once"]
 
-TRUTH_COLUMNS = ("particle", "v", "dip_deg", "azimuth_deg", "removed_um", "length_um")
+TRUTH_COLUMNS = ("particle", "removed_um", "length_um")
 """What the truth says beyond the pit table; NaN for marks. Azimuths as the camera sees them."""
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
 
@@ -438,6 +438,8 @@ class SimulatedScan:
         # 2 · particle + surface names an opening (each prong of a star is a particle).
         thing = 2 * pits["particle"].to_numpy() + pits["front"].to_numpy()
         kind = pits["kind"].to_numpy()
+        # A track is seen on its way down, whichever surface it was etched from.
+        upwards = np.where(pits["surface"] == "bottom", 180.0, 0.0)
         spalled = np.where(kind == "spallation", ".spallation", "")
         plain = np.char.add(pits["surface"].to_numpy(str), spalled)
         return pd.DataFrame(
@@ -456,7 +458,7 @@ class SimulatedScan:
                 "particle": pits["particle"],
                 "v": pits["v"],
                 "dip_deg": np.rad2deg(pits["dip_rad"]),
-                "azimuth_deg": np.rad2deg(pits["azimuth_rad"]) % 360,
+                "azimuth_deg": (np.rad2deg(pits["azimuth_rad"]) + upwards) % 360,
                 "depth_um": pits["depth_um"],
                 "removed_um": pits["removed_um"],
                 "length_um": pits["length_um"],
