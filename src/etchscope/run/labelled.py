@@ -100,7 +100,7 @@ def labelled_pits(
     names = store.scans() if scans is None else list(scans)
     chosen = [store.scan(name) for name in names]
     taxonomy = store.taxonomy()
-    labels, conflicts = one_of_each_place(
+    labels, disputed = one_of_each_place(
         _chosen(store.labels(), who, sources), tolerance_mm=store.tolerances_mm()
     )
     decidable = np.array([taxonomy.decidable(c) for c in labels["class"]], bool)
@@ -124,13 +124,9 @@ def labelled_pits(
     if not out:
         raise BadInput("labels", f"some on included tiles of {', '.join(names) or 'scans'}", "none")
     # A foil scanned twice has two places for each label; one that has none is outside all tiles.
-    missed = decidable & ~placed
-    if scans is not None:
-        missed &= _asked_for(labels, chosen)
-    if region is not None:
-        x, y = labels["x_mm"].to_numpy(), labels["y_mm"].to_numpy()
-        missed &= in_polygon(np.nan_to_num(x), np.nan_to_num(y), region) & ~np.isnan(x)
-    return out, LeftOut(int(missed.sum()), conflicts)
+    only = None if scans is None else chosen
+    missed = decidable & ~placed & _asked_for(labels, only, region)
+    return out, LeftOut(int(missed.sum()), int(_asked_for(disputed, only, region).sum()))
 
 
 def _chosen(
@@ -156,12 +152,19 @@ def search_of(store: Store, scan: str) -> str | None:
     return latest_find(store, scan) or store.latest_run(scan)
 
 
-def _asked_for(labels: pd.DataFrame, scans: Sequence[Scan]) -> Bools:
-    """Return which labels are of the sides of foils that the scans show, or of a scan's tile."""
-    sides = {(scan.foil, scan.side) for scan in scans}
-    of_side = [key in sides for key in zip(labels["foil"], labels["side"], strict=True)]
-    of_scan = labels["scan"].isin([scan.name for scan in scans]).to_numpy()
-    return np.where(labels["x_mm"].notna(), of_side, of_scan)
+def _asked_for(labels: pd.DataFrame, scans: Sequence[Scan] | None, region: Floats | None) -> Bools:
+    """Return which labels are of sides that the scans show, or of a scan's tile, and inside."""
+    asked = np.ones(len(labels), bool)
+    if scans is not None:
+        sides = {(scan.foil, scan.side) for scan in scans}
+        told = zip(labels["foil"], labels["side"], strict=True)
+        of_side = np.array([key in sides for key in told], bool)
+        of_scan = labels["scan"].isin([scan.name for scan in scans]).to_numpy()
+        asked &= np.where(labels["x_mm"].notna(), of_side, of_scan)
+    if region is not None:
+        x, y = labels["x_mm"].to_numpy(), labels["y_mm"].to_numpy()
+        asked &= in_polygon(np.nan_to_num(x), np.nan_to_num(y), region) & ~np.isnan(x)
+    return asked
 
 
 def _of_scan(labels: pd.DataFrame, scan: Scan, region: Floats | None) -> pd.DataFrame:
