@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import pandas as pd
 import typer
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from etchscope.cli.analyse import MaskFile, NoMask, opened_paths, polygon_of, require_output
+from etchscope.cli.analyse import (
+    MaskFile,
+    NoMask,
+    opened_paths,
+    polygon_of,
+    require_name,
+    require_output,
+)
 from etchscope.cli.progress import progress_bar
 from etchscope.cli.shipped import train_experts, train_finder
 from etchscope.foil import BadInput, Taxonomy
-from etchscope.foil.records import Name
 from etchscope.ingest import Overrides
 from etchscope.ingest.scan_json import read_json
 from etchscope.run import Executor
@@ -181,7 +187,7 @@ def train_command(
     store, name = _required_of_store(store, name)
     opened = Store.open(store)
     # What must not fail after hours of training.
-    _require_name(name)
+    require_name(name)
     if name in opened.models() and not replace:
         hint = "Choose another name, or give --replace."
         raise BadInput("--name", "a model that is not there yet", repr(name), hint)
@@ -274,14 +280,6 @@ def _required_of_store(store: Path | None, name: str | None) -> tuple[Path, str]
     if name is None:
         raise BadInput("--name", "a name for the model", "none")
     return store, name
-
-
-def _require_name(name: str) -> None:
-    try:
-        TypeAdapter(Name).validate_python(name)
-    except ValidationError as error:
-        expected = "letters, digits, dot, dash, underscore"
-        raise BadInput("--name", expected, repr(name)) from error
 
 
 def _experts(classes: tuple[str, ...], kinds: Any, method: str) -> int:
