@@ -186,6 +186,7 @@ def test_train_can_try_other_trainings_first(own, capsys, monkeypatch):
         (["--name", "x", "--class", "odd"], "--class: expected a class of the taxonomy"),
         (["--name", "x", "--class", "hip"], "expected labels of two classes or more, found only"),
         (["--name", "x", "--scan", "F9"], "'F9'"),
+        (["--name", "x", "--alignment", "a"], "one of the store's (none yet), found 'a'"),
         (["--name", "x", "--start", "odd"], "one of the store's models (first), found 'odd'"),
         (["--name", "x", "--prior", "hip"], "--prior: expected hip=0.01,top=0.4,…, found 'hip'"),
         (["--name", "x", "--prior", "hip=a"], "--prior: expected hip=0.01,top=0.4,…, found 'hip="),

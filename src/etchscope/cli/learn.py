@@ -87,6 +87,12 @@ def train_command(
         list[str] | None,
         typer.Option(help="Use labels of a person, model or coincidence [all]; may be repeated."),
     ] = None,
+    alignment: Annotated[
+        str | None,
+        typer.Option(
+            help="How scans lie to each other [all the store's alignments, newest first]."
+        ),
+    ] = None,
     signal: Annotated[str | None, typer.Option(help="The class to search for [hip].")] = None,
     experts: Annotated[
         Path | None,
@@ -165,6 +171,7 @@ def train_command(
 
     Of several labels of one place one counts: a person's before that of a model or a coincidence,
     of two people's the later one. Places where labels of the same time disagree are left out.
+    Folds are places: scans that `align` or datum holes bring into one frame share them.
 
     Example: etchscope train plate7 --name first --report training
 
@@ -214,6 +221,7 @@ def train_command(
             classes=classes,
             who=who,
             sources=source,
+            alignment=alignment,
             size=size,
             planes=lights == "any",
             total=bar.total,
