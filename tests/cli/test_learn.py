@@ -157,7 +157,8 @@ def test_train_on_a_region_and_go_on_from_a_model(own, learnt, tmp_path, capsys)
 def test_train_can_try_other_trainings_first(own, capsys, monkeypatch):
     tried = {}
 
-    def tune(patches, target, training, *, trials, seed, progress):
+    def tune(patches, target, training, *, trials, seed, weight, progress):
+        assert (weight == 1).all()
         tried.update(patches=len(patches), signal=int(target.sum()), trials=trials, seed=seed)
         progress(trials)
         return replace(training, width=0.5), pd.DataFrame({"width": [0.5], "loss": [0.125]})

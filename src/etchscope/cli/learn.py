@@ -311,6 +311,7 @@ def _tuned(gathered: Any, training: "Training", trials: int, seed: int) -> "Trai
             training,
             trials=trials,
             seed=seed,
+            weight=labelled.weight[some],
             progress=bar.advance,
         )
     typer.echo(table.head(5).to_string(index=False), err=True)

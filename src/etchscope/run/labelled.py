@@ -104,7 +104,7 @@ def labelled_pits(
     BadInput : no such scan, nobody of that name who labelled, a scan with labels that was never
         searched, or no labels at all; see ``joint_frames``.
     """
-    names = store.scans() if scans is None else list(scans)
+    names = store.scans() if scans is None else list(dict.fromkeys(scans))
     chosen = [store.scan(name) for name in names]
     taxonomy = store.taxonomy()
     frames = joint_frames(store, alignment=alignment)
@@ -398,7 +398,7 @@ def labelled_patches(
         told["pixel_size_um"].to_numpy(np.float64, na_value=np.nan),
         told[["scan", "tile", "x_px", "y_px", "id"]],
         told["evidence"].to_numpy(np.float64),
-        1 / told.groupby([told["id"], of_place])["id"].transform("size").to_numpy(np.float64),
+        1 / told.groupby([told["id"], of_place])["scan"].transform("nunique").to_numpy(np.float64),
     )
 
 
