@@ -46,7 +46,7 @@ from etchscope.ingest.labels import read_yolo_boxes
 from etchscope.learn import Expert, Patches, Training, folds, joined, set_threads, train_expert
 from etchscope.preselect import FindSettings
 from etchscope.run import find, normalisation_of
-from etchscope.run.labelled import LabelledPits, cut_scan, labelled_patches, labelled_pits
+from etchscope.run.labelled import cut_scan, labelled_patches, labelled_pits
 from etchscope.store import Store
 
 SAMPLES = ("BC-04", "DUR-G2", "img")
@@ -174,7 +174,7 @@ def training_patches(store: Store) -> Labelled:
         table = one.table[one.table["pit"].notna()]
         off = np.hypot(*(table[XY].to_numpy() - centre.loc[table["id"]].to_numpy()).T)
         nearest = table.assign(off=off).sort_values("off", kind="stable").groupby("id").head(1)
-        chosen.append(LabelledPits(one.scan, nearest.drop(columns="off").sort_index()))
+        chosen.append(replace(one, table=nearest.drop(columns="off").sort_index()))
     labelled = labelled_patches(store, chosen, size=PATCH_PX)
     return replace(labelled, patches=binned(labelled.patches))
 

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -41,7 +42,7 @@ from etchscope.learn import (
     train_expert,
 )
 from etchscope.run import find, simulate
-from etchscope.run.labelled import LabelledPits, labelled_patches, labelled_pits
+from etchscope.run.labelled import labelled_patches, labelled_pits
 from etchscope.simulate import SimulatedScan, preset
 from etchscope.store import Store
 
@@ -73,7 +74,7 @@ def labelled_foil(scan: SimulatedScan, *, only_found: bool = True) -> Labelled:
         import_labels(store, [truth, marks], who)
         pits, _ = labelled_pits(store)
         if only_found:
-            pits = [LabelledPits(p.scan, p.table[p.table["pit"].notna()]) for p in pits]
+            pits = [replace(p, table=p.table[p.table["pit"].notna()]) for p in pits]
         return labelled_patches(store, pits)
 
 

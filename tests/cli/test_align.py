@@ -6,7 +6,8 @@ import pytest
 import typer
 
 from etchscope.cli.align import COMMANDS
-from etchscope.foil import BadInput, Similarity
+from etchscope.foil import BadInput, Channel, Foil, Scan, Similarity, Tile, as_pits
+from etchscope.store import Store, TilePictures
 
 PLACES = np.random.default_rng(5).uniform(0, [6.0, 4.0], (120, 2))
 
@@ -61,3 +62,45 @@ def test_lists_that_do_not_match_write_nothing(lists, tmp_path):
 def test_what_is_no_list_is_named(lists, tmp_path):
     with pytest.raises(BadInput, match=r"align: expected a file of pits, found 'absent\.csv'"):
         run(lists[0], "absent.csv", "-o", tmp_path / "out")
+
+
+def _searched(path, *several):
+    """A store of scans of one tile, 10 µm a pixel, that show pits at (n, 2) mm of their frame."""
+    store = Store.create(path)
+    for name, xy in several:
+        scan = Scan(
+            name=name,
+            foil=name,
+            layout="plain",
+            pixel_size_um=10.0,
+            image_size=(1000, 1000),
+            channels=(Channel(step=9, role="backlit"),),
+            tiles=(Tile(number=1, stage_x_mm=0.0, stage_y_mm=0.0),),
+        )
+        picture = TilePictures(np.full((1, 1000, 1000), 100, np.uint8), ("one",))
+        store.add_scan(scan, Foil(name=name), lambda number, p=picture: p)
+        pits = {"foil": name, "side": "front", "scan": name, "tile": 1, "run": f"find-{name}"}
+        places = pd.DataFrame({"x_mm": xy[:, 0], "y_mm": xy[:, 1], "pit": np.arange(len(xy))})
+        places = places.assign(x_px=500 + 100 * xy[:, 0], y_px=500 - 100 * xy[:, 1])
+        table = as_pits(places.assign(surface="top", **pits))
+        store.commit_run(f"find-{name}", name, table, {"stage": "find"})
+    return store
+
+
+def test_the_store_keeps_how_its_scans_lie(lists, tmp_path, capsys):
+    way, at = Similarity(0.02, shift_x=0.1, shift_y=-0.05), PLACES - [3, 2]
+    store = _searched(tmp_path / "store", ("one", at), ("two", way.apply(at)))
+    words = ("one", "two", "--store", store.path, "-o", tmp_path / "out")
+    run(*words, "--max-rotation-deg", "3")
+    run(*words, "--max-rotation-deg", "3", "--name", "again")
+    newest, oldest = store.alignments()
+    assert (newest.name, oldest.name) == ("again", "out")
+    assert [m.scan for m in oldest.members] == ["one", "two"]
+    back = oldest.members[1].transform
+    np.testing.assert_allclose(back.then(way).apply(at), at, atol=0.003)
+    # Lists that are no scans of it are not kept.
+    run(*lists[:2], "--store", store.path, "-o", tmp_path / "lists", "--max-rotation-deg", "1")
+    assert len(store.alignments()) == 2
+    with pytest.raises(BadInput, match="--name: expected letters, digits"):
+        run(*words[:-1], tmp_path / "with a space")
+    assert not (tmp_path / "with a space").exists()

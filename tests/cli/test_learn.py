@@ -131,13 +131,28 @@ def test_train_tells_a_program_and_what_was_left_out(own, tmp_path, capsys):
     assert (card["method"], card["experts"]["hip-single"][0]["size"]) == ("highest", 16)
 
 
+def test_train_says_how_many_places_conflict(own, capsys):
+    labels = own.labels()
+    three = labels[labels["class"] == "top"].head(3)
+    own.add_labels(three.assign(who="another", id=None, **{"class": "misc"}))
+    words = ["--class", "top", "--class", "bottom", "--signal", "bottom"]
+    assert run("train", own.path, "--name", "own", *QUICK, *words) == 0
+    told = "  the labels of 3 places conflict and were left out; see `etchscope label conflicts`\n"
+    assert told in capsys.readouterr().out
+    information = own.load_model("own")[1]["information"]
+    assert information["label_conflicts"] == 3
+    assert information["labels"]["top"] == (labels["class"] == "top").sum() - 3
+
+
 def test_train_says_how_many_labels_were_left_out(own, capsys):
     own.exclude("tile = 2", "a fibre")
     words = ["--class", "top", "--class", "bottom", "--signal", "bottom"]
     assert run("train", own.path, "--name", "own", *QUICK, *words) == 0
     n = int((own.labels()["tile"] == 2).sum())
     told = f"  {n} labels lie on no included tile and were left out\n"
-    assert told in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert told in said
+    assert "conflict" not in said
     assert own.load_model("own")[1]["signal"] == "bottom"
 
 
@@ -157,7 +172,8 @@ def test_train_on_a_region_and_go_on_from_a_model(own, learnt, tmp_path, capsys)
 def test_train_can_try_other_trainings_first(own, capsys, monkeypatch):
     tried = {}
 
-    def tune(patches, target, training, *, trials, seed, progress):
+    def tune(patches, target, training, *, trials, seed, weight, progress):
+        assert (weight == 1).all()
         tried.update(patches=len(patches), signal=int(target.sum()), trials=trials, seed=seed)
         progress(trials)
         return replace(training, width=0.5), pd.DataFrame({"width": [0.5], "loss": [0.125]})
@@ -186,6 +202,7 @@ def test_train_can_try_other_trainings_first(own, capsys, monkeypatch):
         (["--name", "x", "--class", "odd"], "--class: expected a class of the taxonomy"),
         (["--name", "x", "--class", "hip"], "expected labels of two classes or more, found only"),
         (["--name", "x", "--scan", "F9"], "'F9'"),
+        (["--name", "x", "--alignment", "a"], "one of the store's (none yet), found 'a'"),
         (["--name", "x", "--start", "odd"], "one of the store's models (first), found 'odd'"),
         (["--name", "x", "--prior", "hip"], "--prior: expected hip=0.01,top=0.4,…, found 'hip'"),
         (["--name", "x", "--prior", "hip=a"], "--prior: expected hip=0.01,top=0.4,…, found 'hip="),

@@ -158,3 +158,17 @@ def test_a_card_s_combiner_is_the_same_and_other_shapes_are_refused(method):
         combiner_of(card, combiner.weights[:, :-1], kinds)
     with pytest.raises(BadInput, match="model: method: expected highest or stacked, found 'sum'"):
         combiner_of(card | {"method": "sum"}, combiner.weights, kinds)
+
+
+@pytest.mark.parametrize("method", ["stacked", "highest"])
+def test_two_copies_of_half_the_weight_count_as_one(method):
+    said, logits = _planted(200)
+    once = fit_combiner(method, logits, said, CLASSES, KINDS)
+    copied = (said == "top") & (logits[0] > np.median(logits[0][said == "top"]))
+    which = np.concatenate([np.arange(200), np.flatnonzero(copied)])
+    weight = np.where(copied, 0.5, 1.0)[which]
+    several = [some[which] for some in logits]
+    twice = fit_combiner(method, several, said[which], CLASSES, KINDS, weight)
+    np.testing.assert_allclose(twice.weights, once.weights, atol=1e-3)
+    alike = fit_combiner(method, several, said[which], CLASSES, KINDS)
+    assert abs(alike.weights - once.weights).max() > 5e-3

@@ -294,3 +294,32 @@ def test_a_model_of_other_experts_is_no_start(labelled, train, stacked, options,
 def test_a_model_of_another_network_is_no_start(labelled, train, stacked, quick):
     with pytest.raises(BadInput, match=r"training: expected the network to start from, .*'plain'"):
         train(labelled, replace(quick, network="azimuth"), start=stacked.model)
+
+
+def test_the_share_of_a_label_reaches_the_experts_and_the_combiner(
+    labelled, train, quick, monkeypatch
+):
+    share = np.where(np.arange(len(labelled.said)) % 3 == 0, 0.5, 1.0)
+    own = {"experts": [], "combiner": []}
+    trained, fitted = module.train_expert, module.fit_combiner
+
+    def train_expert(patches, target, training, **options):
+        own["experts"].append((patches.row, options["weight"]))
+        return trained(patches, target, training, **options)
+
+    def fit_combiner(method, logits, said, classes, kinds, weight):
+        own["combiner"].append((len(said), weight))
+        return fitted(method, logits, said, classes, kinds, weight)
+
+    monkeypatch.setattr(module, "train_expert", train_expert)
+    monkeypatch.setattr(module, "fit_combiner", fit_combiner)
+    few = replace(quick, epochs=1)
+    train(replace(labelled, share=share), few, classes=("top", "bottom"), signal="top")
+    pair = np.isin(labelled.said, ["top", "bottom"])
+    assert len(own["experts"]) == 2
+    for row, weight in own["experts"]:
+        np.testing.assert_array_equal(weight, share[row])
+    (count, weight), *cross = own["combiner"]
+    assert count == pair.sum()
+    np.testing.assert_array_equal(weight, share[pair])
+    assert sum(len(w) for _, w in cross) == count

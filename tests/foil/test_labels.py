@@ -184,7 +184,7 @@ def _told(*rows):
 
 def _standing(*rows):
     kept, conflicts = one_of_each_place(_told(*rows), tolerance_mm=0.02)
-    return list(zip(kept["class"], kept["who"], strict=True)), conflicts
+    return list(zip(kept["class"], kept["who"], strict=True)), len(conflicts)
 
 
 def test_a_later_label_of_another_person_corrects_one():
@@ -194,7 +194,7 @@ def test_a_later_label_of_another_person_corrects_one():
     wrong = [("hip", "anna", 1, "person", v) for v in x]
     right = [("top", "ben", 2, "person", v + 3) for v in x[:20]]
     kept, conflicts = one_of_each_place(_told(*wrong, *right), tolerance_mm=0.02)
-    assert (len(kept), conflicts) == (1998, 0)
+    assert (len(kept), len(conflicts)) == (1998, 0)
     assert (kept["who"] == "ben").sum() == (kept["class"] == "top").sum() == 20
 
 
@@ -211,6 +211,29 @@ def test_labels_of_the_same_time_that_disagree_are_left_out_and_counted():
     same = ("top", "anna", 1, "person", 0), ("top.spallation", "ben", 1, "person", 2)
     assert _standing(*same)[1] == 0
     assert len(_standing(*same)[0]) == 1
+
+
+def test_one_of_the_labels_of_a_place_in_conflict_is_told():
+    told = _told(
+        ("top", "anna", 1, "person", 0),
+        ("hip", "ben", 1, "person", 2),
+        ("misc", "cara", 1, "person", 4),
+        ("hip", "net", 2, "model", 1),
+    )
+    kept, disputed = one_of_each_place(told, tolerance_mm=0.02)
+    assert len(kept) == 0
+    assert disputed["who"].tolist() == ["anna"]
+
+
+def test_what_one_person_said_on_two_scans_at_once_is_of_one_place():
+    told = _told(*[("hip", "anna", 1, "person", x) for x in (0, 8, 2, 9)])
+    alike = told.assign(scan=["first", "first", "again", "again"])
+    kept, disputed = one_of_each_place(alike, tolerance_mm=0.02)
+    assert kept["x_mm"].tolist() == [0.0, 0.008]
+    assert len(disputed) == 0
+    other = alike.assign(**{"class": ["hip", "hip", "top", "hip"]})
+    kept, disputed = one_of_each_place(other, tolerance_mm=0.02)
+    assert (kept["x_mm"].tolist(), disputed["x_mm"].tolist()) == ([0.008], [0.0])
 
 
 def test_neighbours_in_a_crowd_keep_their_labels():

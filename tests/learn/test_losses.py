@@ -82,3 +82,15 @@ def test_more_than_two_classes_have_the_weighted_cross_entropy():
     logits = torch.tensor([[0.0, 0.0, 0.0], [math.log(2), 0.0, 0.0]])
     loss = loss_of("focal", logits, torch.tensor([2, 0]), torch.tensor([2.0, 1.0]))
     assert float(loss) == pytest.approx((2 * math.log(3) + math.log(2)) / 2)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_two_copies_of_half_the_weight_count_as_one(name):
+    logits, wanted = torch.tensor([2.0, -1.0, 0.3, -2.0, 1.2]), torch.tensor([1, 1, 0, 0, 0])
+    once = loss_of(name, logits[:, None], wanted, torch.ones(5))
+    which = torch.tensor([0, 1, 1, 2, 3, 4])
+    halves = torch.tensor([1.0, 0.5, 0.5, 1.0, 1.0, 1.0])
+    twice = loss_of(name, logits[which][:, None], wanted[which], halves * 6 / 5)
+    assert float(twice) == pytest.approx(float(once))
+    alike = loss_of(name, logits[which][:, None], wanted[which], torch.ones(6))
+    assert abs(float(alike - once)) > 0.05

@@ -7,7 +7,7 @@ from sklearn.metrics import balanced_accuracy_score
 from etchscope.foil import BadInput
 from etchscope.imaging import D4
 from etchscope.learn import Lights, Patches, Training, folds, train_expert
-from etchscope.learn.train import _augmented
+from etchscope.learn.train import _augmented, _weights
 
 LAMPS = Lights((0.0, 90.0, 180.0, 270.0))
 QUICK = Training(network="plain", epochs=8, patience=8, batch=32)
@@ -131,3 +131,31 @@ def test_a_missing_class_and_other_lights_are_refused(planted):
     turned = replace(patches, lights=Lights((45.0, 135.0, 225.0, 315.0)))
     with pytest.raises(BadInput, match=r"patches: expected Lights.*16 px"):
         expert.scores(turned)
+
+
+def test_classes_weigh_the_same_and_copies_of_a_label_count_once():
+    target = np.array([1, 1, 1, 0, 0, 0, 1], bool)
+    trained_on = np.arange(7) < 6
+    each = np.array([0.5, 0.5, 1.0, 1.0, 0.25, 0.25, 0.5])
+    weights = _weights(target, trained_on, each)
+    assert weights[:6].mean() == pytest.approx(1)
+    assert weights[:3].sum() == pytest.approx(weights[3:6].sum())
+    np.testing.assert_allclose(weights[[0, 1, 2, 6]], 1.5 * each[[0, 1, 2, 6]], rtol=1e-6)
+    np.testing.assert_allclose(weights[3:6], 2 * each[3:6], rtol=1e-6)
+    alike = _weights(target, trained_on, np.ones(7))
+    np.testing.assert_array_equal(alike, np.ones(7, np.float32))
+
+
+def test_what_a_patch_weighs_reaches_the_training(planted):
+    patches, is_top = planted
+    validation = np.arange(len(patches)) % 4 == 0
+    training = replace(QUICK, epochs=2, restarts=0)
+
+    def scores(weight):
+        given = {"validation": validation, "seed": 1, "weight": weight}
+        return train_expert(patches, is_top, training, **given).scores(patches)
+
+    alike = scores(None)
+    np.testing.assert_allclose(scores(np.full(len(is_top), 0.25)), alike, atol=1e-5)
+    half = np.where(np.arange(len(is_top)) % 8 == 1, 0.1, 1.0)
+    assert abs(scores(half) - alike).max() > 0.01

@@ -3,8 +3,22 @@ import pandas as pd
 import pytest
 
 from etchscope.align import align_stack
-from etchscope.foil import BadInput, Channel, Foil, PitList, Scan, Similarity, Tile
-from etchscope.run.align import label_from_coincidence, load_alignment, save_alignment
+from etchscope.foil import (
+    BadInput,
+    Channel,
+    Foil,
+    PitList,
+    Scan,
+    Similarity,
+    Tile,
+    foil_frame,
+)
+from etchscope.run.align import (
+    keep_alignment,
+    label_from_coincidence,
+    load_alignment,
+    save_alignment,
+)
 from etchscope.store import Store, TilePictures
 
 PLACES = np.random.default_rng(5).uniform(0, [3.0, 2.0], (120, 2))
@@ -83,3 +97,19 @@ def test_who_cannot_be_labelled(tmp_path, stack, store):
     with pytest.raises(BadInput, match=r"one of the store's foils \(d\)"):
         label_from_coincidence(store, tmp_path / "out", "a")
     assert len(store.labels(latest=False)) == 0
+
+
+def test_a_store_keeps_how_its_own_scans_lie(stack, store):
+    scan = store.scan("d-front")
+    for name in ("b", "d"):
+        picture = TilePictures(np.full((1, 40, 20), 100, np.uint8), ("one",))
+        again = scan.model_copy(update={"name": name})
+        store.add_scan(again, Foil(name="d"), lambda number, p=picture: p)
+    keep_alignment(store, "few", stack, ["d"])
+    assert store.alignments() == []
+    keep_alignment(store, "both", stack, ["b", "d"])
+    (kept,) = store.alignments()
+    assert (kept.name, [m.scan for m in kept.members]) == ("both", ["b", "d"])
+    for member in kept.members:
+        assert member.transform == stack.member(member.scan).transform
+        assert member.frame == foil_frame(scan)

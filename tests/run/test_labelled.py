@@ -1,5 +1,6 @@
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,6 @@ from etchscope.foil import BadInput, Channel, Foil, Scan, Taxonomy, Tile, as_pit
 from etchscope.learn import Lights, cut_patches
 from etchscope.run import normalisation_of, recipe_of
 from etchscope.run.labelled import (
-    LabelledPits,
     context_patches,
     cut_scan,
     labelled_patches,
@@ -419,7 +419,7 @@ def test_another_picture_of_a_label_is_in_its_region(learnt):
 
 def test_scans_normalised_otherwise_are_refused(learnt):
     (one,), _ = labelled_pits(learnt.store)
-    montage = LabelledPits(one.scan.model_copy(update={"layout": "montage"}), one.table)
+    montage = replace(one, scan=one.scan.model_copy(update={"layout": "montage"}))
     text = "scans to train on: expected normalised by one recipe, found 2 recipes"
     with pytest.raises(BadInput, match=text):
         labelled_patches(learnt.store, [one, montage], size=8)
@@ -427,7 +427,7 @@ def test_scans_normalised_otherwise_are_refused(learnt):
 
 def test_context_is_all_finds_on_the_tiles_of_labels(learnt):
     (one,), _ = labelled_pits(learnt.store)
-    some = LabelledPits(one.scan, one.table[one.table["tile"].isin([2, 5])])
+    some = replace(one, table=one.table[one.table["tile"].isin([2, 5])])
     context = context_patches(learnt.store, [some], size=8)
     found = learnt.store.read_pits(learnt.search)["tile"]
     counts = pd.Series(context.region).value_counts().to_dict()

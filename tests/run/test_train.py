@@ -94,6 +94,7 @@ def test_the_card_says_what_it_was_trained_on(learnt, card):
     assert (told["tiles"], told["folds"], told["seed"]) == (8, 2, 0)
     ids = "\n".join(sorted(labels["id"]))
     assert told["label_ids_sha256"] == hashlib.sha256(ids.encode()).hexdigest()
+    assert len(told["regions_sha256"]) == 64
     assert card["domain"]["recipe"] == recipe_of(learnt.foil.scan).digest
     assert card["domain"]["density_per_mm2"] > 0
     low, high = card["domain"]["pixel_size_um"]
@@ -201,6 +202,12 @@ def test_going_on_from_a_model_begins_where_it_ended(learnt):
     assert "start_saw" not in anew.model.information
     other_folds = train(few, tiny, folds=2, seed=1, start=first.model)
     assert other_folds.model.information["start_saw"] == [learnt.scan]
+    # An alignment brings labels into other regions, so the same seed makes other folds.
+    patches = few.labelled.patches
+    moved = replace(patches, region=patches.region.max() - patches.region)
+    elsewhere = replace(few, labelled=replace(few.labelled, patches=moved))
+    other_regions = train(elsewhere, tiny, folds=2, start=first.model)
+    assert other_regions.model.information["start_saw"] == [learnt.scan]
     same_again = train(few, tiny, folds=2, seed=1, start=other_folds.model)
     assert same_again.model.information["start_saw"] == [learnt.scan]
 

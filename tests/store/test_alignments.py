@@ -1,10 +1,17 @@
 import json
+from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
 
-from etchscope.foil import BadInput
-from etchscope.store.alignments import read_alignment, write_alignment
+from etchscope.foil import BadInput, FoilFrame, Similarity
+from etchscope.store import Store
+from etchscope.store.alignments import (
+    AlignedScan,
+    KeptAlignment,
+    read_alignment,
+    write_alignment,
+)
 
 TOLD = {"members": [{"name": "a"}], "tolerance_mm": 0.1}
 TABLE = pd.DataFrame({"x_mm": [1.0], "pit.b": pd.array([None], "Int64")})
@@ -31,3 +38,41 @@ def test_what_is_no_alignment_is_refused(tmp_path):
         read_alignment(tmp_path)
     with pytest.raises(BadInput, match="a folder, found a file"):
         write_alignment(path, TOLD, {})
+
+
+def _kept(name, day, shift=0.1):
+    way = Similarity(1 / 3, 1.001, shift, source="F1-back mm", target="F1-front mm")
+    members = (
+        AlignedScan(scan="F1-front", frame=FoilFrame(1 / 7, 0.2), transform=Similarity()),
+        AlignedScan(scan="F1-back", frame=FoilFrame(0, 0, 0.3, mirrored=True), transform=way),
+    )
+    when = datetime(2026, 5, day, tzinfo=UTC)
+    return KeptAlignment(name=name, when=when, members=members)
+
+
+def test_a_store_keeps_alignments_the_newest_first(tmp_path):
+    store = Store.create(tmp_path / "store")
+    assert store.alignments() == []
+    for one in (_kept("b", 2), _kept("a", 1), _kept("c", 3)):
+        store.keep_alignment(one)
+    assert store.alignments() == [_kept("c", 3), _kept("b", 2), _kept("a", 1)]
+    store.keep_alignment(_kept("a", 4, shift=0.2))
+    assert store.alignments() == [_kept("a", 4, shift=0.2), _kept("c", 3), _kept("b", 2)]
+    assert store.check() == []
+
+
+def test_a_kept_alignment_that_is_damaged_is_named(tmp_path):
+    store = Store.create(tmp_path / "store")
+    store.keep_alignment(_kept("a", 1))
+    path = store.path / "alignments" / "a.json"
+    for old, new, key in (("1.001", "-1.001", "scale"), ('"when"', '"day"', "when")):
+        whole = path.read_text()
+        path.write_text(whole.replace(old, new))
+        with pytest.raises(BadInput, match=key):
+            store.alignments()
+        (finding,) = store.check()
+        assert (finding.severity, finding.what) == ("damaged", "alignment a")
+        path.write_text(whole)
+    (path.parent / ".a.json.1.aside").touch()
+    assert [f.what for f in store.check()] == ["alignments/.a.json.1.aside"]
+    assert store.alignments() == [_kept("a", 1)]

@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from etchscope.align import HOLE_MM, MERGE_MM, TOLERANCE_MM, AlignedStack, align_stack
+from etchscope.cli.analyse import require_name
 from etchscope.cli.progress import progress_bar
 from etchscope.foil import BadInput, PitList
 from etchscope.ingest import OfSurface, read_pit_list
-from etchscope.run.align import list_of_scan, save_alignment
+from etchscope.run.align import keep_alignment, list_of_scan, save_alignment
 from etchscope.store import Store
 
 __all__ = ["COMMANDS"]
@@ -35,6 +36,9 @@ def align_command(
     ],
     store: Annotated[
         Path | None, typer.Option(metavar="STORE", help="Names that are no files are its scans.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name under which STORE keeps it [that of DIR].")
     ] = None,
     tolerance_um: Annotated[
         float, typer.Option(min=0.001, help="Pits of two surfaces nearer than that match.")
@@ -66,11 +70,17 @@ def align_command(
     A list has columns x_mm, y_mm (or x_um, x_inch), and foil and side, or is a JSON description:
     {"foil": "F1", "side": "back", "pits": "pits.csv", "pixel_size_um": 6.4516, "image_size":
     [480, 640], "position_unit": "inch", "positions": "positions.json"} with tile, x_px, y_px in the
-    pits. DIR gets alignment.json, the places that several surfaces show, figures, and a page.
+    pits. DIR gets alignment.json, the places that several surfaces show, figures, and a page. STORE
+    keeps how its scans lie to each other, for `train`: no place of theirs is in two folds.
 
     Example: etchscope align c1.csv c2.csv d.csv -o aligned
+
+    Example: etchscope align c1-front c1-back --store plate7 -o aligned
     """
     opened = None if store is None else Store.open(store)
+    kept_as = output.absolute().name if name is None else name
+    if opened is not None:
+        require_name(kept_as)
     given = [_list(name, opened, surface, look_for_holes) for name in lists]
     with progress_bar("Aligning", 2) as bar:
         stack = align_stack(
@@ -87,6 +97,8 @@ def align_command(
         from etchscope.report.alignment import write_alignment
 
         page = write_alignment(stack, output)
+        if opened is not None:
+            keep_alignment(opened, kept_as, stack, _scans(lists))
         bar.advance()
     if as_json:
         typer.echo(json.dumps(stack.to_dict(), ensure_ascii=False, indent=1, allow_nan=False))
@@ -105,6 +117,11 @@ def _list(name: str, store: Store | None, surface: OfSurface, look_for_holes: bo
         return list_of_scan(store, name, surface=surface, look_for_holes=look_for_holes)
     known = "" if store is None else f", or a scan of {store.path} ({', '.join(store.scans())})"
     raise BadInput("align", f"a file of pits{known}", repr(name))
+
+
+def _scans(lists: list[str]) -> list[str]:
+    """Return the names that are scans of the store."""
+    return [name for name in lists if not Path(name).is_file()]
 
 
 def _registrations(stack: AlignedStack) -> Table:

@@ -12,10 +12,11 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pandas as pd
 import typer
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from etchscope.cli.progress import progress_bar
 from etchscope.foil import BadInput, PitFlag, has_flag
+from etchscope.foil.records import Name
 from etchscope.foil.types import Floats
 from etchscope.ingest import Overrides, add, group_paths, read_mask
 from etchscope.ingest.scan_json import read_json
@@ -27,7 +28,15 @@ from etchscope.store.tables import write_table
 _MISFITS = 0.2
 """Share of pits at the limits of size from which these are said to be wrong."""
 
-__all__ = ["COMMANDS", "MaskFile", "NoMask", "opened_paths", "polygon_of", "require_output"]
+__all__ = [
+    "COMMANDS",
+    "MaskFile",
+    "NoMask",
+    "opened_paths",
+    "polygon_of",
+    "require_name",
+    "require_output",
+]
 
 MaskFile = Annotated[
     Path | None,
@@ -84,6 +93,15 @@ def require_output(path: Path | None) -> None:
         raise BadInput(path, "a file to write", "a folder")
     if not os.access(path.parent, os.W_OK):
         raise BadInput(path, "an existing folder that can be written to", str(path.parent))
+
+
+def require_name(name: str) -> None:
+    """Refuse a name that is not safe as a folder's or a file's, before the work and not after."""
+    try:
+        TypeAdapter(Name).validate_python(name)
+    except ValidationError as error:
+        expected = "letters, digits, dot, dash, underscore"
+        raise BadInput("--name", expected, repr(name)) from error
 
 
 @contextmanager

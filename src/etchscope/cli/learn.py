@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import pandas as pd
 import typer
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from etchscope.cli.analyse import MaskFile, NoMask, opened_paths, polygon_of, require_output
+from etchscope.cli.analyse import (
+    MaskFile,
+    NoMask,
+    opened_paths,
+    polygon_of,
+    require_name,
+    require_output,
+)
 from etchscope.cli.progress import progress_bar
 from etchscope.cli.shipped import train_experts, train_finder
 from etchscope.foil import BadInput, Taxonomy
-from etchscope.foil.records import Name
 from etchscope.ingest import Overrides
 from etchscope.ingest.scan_json import read_json
 from etchscope.run import Executor
@@ -80,6 +86,12 @@ def train_command(
     source: Annotated[
         list[str] | None,
         typer.Option(help="Use labels of a person, model or coincidence [all]; may be repeated."),
+    ] = None,
+    alignment: Annotated[
+        str | None,
+        typer.Option(
+            help="How scans lie to each other [all the store's alignments, newest first]."
+        ),
     ] = None,
     signal: Annotated[str | None, typer.Option(help="The class to search for [hip].")] = None,
     experts: Annotated[
@@ -159,6 +171,7 @@ def train_command(
 
     Of several labels of one place one counts: a person's before that of a model or a coincidence,
     of two people's the later one. Places where labels of the same time disagree are left out.
+    Folds are places: scans that `align` or datum holes bring into one frame share them.
 
     Example: etchscope train plate7 --name first --report training
 
@@ -181,7 +194,7 @@ def train_command(
     store, name = _required_of_store(store, name)
     opened = Store.open(store)
     # What must not fail after hours of training.
-    _require_name(name)
+    require_name(name)
     if name in opened.models() and not replace:
         hint = "Choose another name, or give --replace."
         raise BadInput("--name", "a model that is not there yet", repr(name), hint)
@@ -208,6 +221,7 @@ def train_command(
             classes=classes,
             who=who,
             sources=source,
+            alignment=alignment,
             size=size,
             planes=lights == "any",
             total=bar.total,
@@ -276,14 +290,6 @@ def _required_of_store(store: Path | None, name: str | None) -> tuple[Path, str]
     return store, name
 
 
-def _require_name(name: str) -> None:
-    try:
-        TypeAdapter(Name).validate_python(name)
-    except ValidationError as error:
-        expected = "letters, digits, dot, dash, underscore"
-        raise BadInput("--name", expected, repr(name)) from error
-
-
 def _experts(classes: tuple[str, ...], kinds: Any, method: str) -> int:
     from etchscope.ensemble import default_kinds
 
@@ -305,6 +311,7 @@ def _tuned(gathered: Any, training: "Training", trials: int, seed: int) -> "Trai
             training,
             trials=trials,
             seed=seed,
+            weight=labelled.weight[some],
             progress=bar.advance,
         )
     typer.echo(table.head(5).to_string(index=False), err=True)

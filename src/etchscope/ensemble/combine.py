@@ -124,8 +124,8 @@ def fit_combiner(
             constant = np.concatenate([-constant / 2, constant / 2])
         weights = np.concatenate([coefficients, constant[:, None]], axis=1)
         return Combiner(method, tuple(classes), tuple(kinds), weights)
-    votes, each = log_votes(logits, kinds, classes), 1 / count[number]
-    each = each if weight is None else each * weight
+    each = np.ones(len(number)) if weight is None else weight
+    votes, each = log_votes(logits, kinds, classes), each / np.bincount(number, each)[number]
 
     def loss(log_scale: float) -> float:
         told = _normalised(np.exp(log_scale) * votes)

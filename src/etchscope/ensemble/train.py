@@ -213,10 +213,17 @@ def _cross_trained(
     for fold, test in enumerate(tests):
         used = patches.take(taught & ~test)
         target = kind.target(labelled.said[taught & ~test])
+        weight = labelled.weight[taught & ~test]
         held = next(folds(used.region, target, count, seed + 1))
         begin = begins[fold % len(begins)]
         expert = train_expert(
-            used, target, training, validation=held, seed=100 * seed + fold, start=begin
+            used,
+            target,
+            training,
+            validation=held,
+            seed=100 * seed + fold,
+            start=begin,
+            weight=weight,
         )
         said = expert.scores(patches.take(test))
         if logits is None:

@@ -27,6 +27,7 @@ from etchscope.foil.labels import (
     succession,
     with_ids,
 )
+from etchscope.foil.links import linked_frames
 from etchscope.foil.lists import PitList
 from etchscope.foil.masks import Mask, mask_unit
 from etchscope.foil.overlaps import merge_copies
@@ -75,6 +76,7 @@ __all__ = [
     "holes_of",
     "in_polygon",
     "latest",
+    "linked_frames",
     "mask_unit",
     "merge_copies",
     "mm_per",

@@ -327,13 +327,14 @@ def one_of_each_place(
     *,
     tolerance_mm: float | Mapping[str, float],
     tolerance_px: float = TOLERANCE_PX,
-) -> tuple[pd.DataFrame, int]:
-    """Return standing labels of several people with one label a place, and how many conflict.
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return standing labels of several people with one label a place, and those in conflict.
 
     A person's label stands before one of a model or a coincidence; of two people's, or of two that
     are none, the later one is a correction of the other. Of the same time with different classes
-    they conflict: neither stands. Labels of one person are of different places, and a label takes
-    the place of one of each other's, the nearest within the tolerance.
+    they conflict: neither stands. Labels that one person gave on one scan are of different places,
+    and a label takes the place of one of each other's, or other scan's, the nearest within the
+    tolerance.
 
     Parameters
     ----------
@@ -342,7 +343,7 @@ def one_of_each_place(
 
     Returns
     -------
-    The labels that stand, in their order, and the number of places whose labels conflict.
+    The labels that stand, in their order; and of each place whose labels conflict one of them.
     """
     is_point = (labels["region_mm"].isna() & labels["region_px"].isna()).to_numpy()
     is_person = ~labels["source"].isin(["model", "coincidence"]).to_numpy()
@@ -352,9 +353,9 @@ def one_of_each_place(
     keys = labels[["foil", "side"]].astype("str").fillna("")
     keys["scan"] = labels["scan"].where(~at_mm).astype("str").fillna("")
     keys["tile"] = labels["tile"].where(~at_mm).astype("str").fillna("")
-    who = labels["who"].astype("str").fillna("").to_numpy()
+    giver = list(zip(_plain(labels["who"]), _plain(labels["scan"]), strict=True))
     said = labels["class"].map(parent).to_numpy()
-    stands, conflicts = np.ones(len(labels), bool), 0
+    stands, is_disputed = np.ones(len(labels), bool), np.zeros(len(labels), bool)
     for key, group in keys[is_point].groupby(list(keys.columns), sort=False):
         rows = group.index.to_numpy()
         reach = tolerance_px
@@ -363,20 +364,21 @@ def one_of_each_place(
             reach = float(tolerance_mm[str(key[0])] if mapped else tolerance_mm)  # type: ignore[index, arg-type]
         ordered = rows[np.lexsort((-times[rows], ~is_person[rows]))]
         near = _near_rows(places[ordered], reach)
-        owners: dict[int, set[str]] = {}  # a label that stands → whose labels it has replaced
+        # A label that stands → whose labels, and of which scan, it has replaced.
+        owners: dict[int, set[tuple[str | None, str | None]]] = {}
         for place, row in enumerate(ordered.tolist()):
-            over = next((k for k in near[place] if k in owners and who[row] not in owners[k]), None)
+            free = (k for k in near[place] if k in owners and giver[row] not in owners[k])
+            over = next(free, None)
             if over is None:
-                owners[place] = {who[row]}
+                owners[place] = {giver[row]}
                 continue
-            owners[over].add(who[row])
+            owners[over].add(giver[row])
             stands[row] = False
             better = ordered[over]
             is_level = times[row] == times[better] and is_person[row] == is_person[better]
-            if is_level and said[row] != said[better] and stands[better]:
-                stands[better] = False
-                conflicts += 1
-    return labels[stands].reset_index(drop=True), conflicts
+            if is_level and said[row] != said[better]:
+                stands[better], is_disputed[better] = False, True
+    return labels[stands].reset_index(drop=True), labels[is_disputed].reset_index(drop=True)
 
 
 def _near_rows(places: Floats, reach: float) -> list[list[int]]:

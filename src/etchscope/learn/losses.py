@@ -33,8 +33,10 @@ def _partial_auc(logits: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
     signal, background = logits[wanted > 0.5], logits[wanted < 0.5]
     if not len(signal) or not len(background):
         return usual
-    hardest = background.topk(max(round(PARTIAL_RATE * len(background)), 1)).values
-    return functional.softplus(hardest[None, :] - signal[:, None]).mean() + 0.1 * usual
+    hardest, place = background.topk(max(round(PARTIAL_RATE * len(background)), 1))
+    each = weights[wanted > 0.5][:, None] * weights[wanted < 0.5][place][None, :]
+    outdone = functional.softplus(hardest[None, :] - signal[:, None])
+    return (each * outdone).sum() / each.sum() + 0.1 * usual
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {

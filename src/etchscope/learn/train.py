@@ -228,6 +228,7 @@ def train_expert(
     validation: Bools,
     seed: int,
     start: Expert | None = None,
+    weight: Floats | None = None,
 ) -> Expert:
     """Return an expert that tells ``target`` from the rest.
 
@@ -242,6 +243,7 @@ def train_expert(
     validation : (n,) which patches decide when to stop; the others are trained on.
     seed : of weights and order; the same seed gives the same expert on the same machine.
     start : go on from this expert's weights instead of fresh ones.
+    weight : (n,) by how much each patch counts among those of its class; alike unless given.
 
     Raises
     ------
@@ -251,29 +253,22 @@ def train_expert(
     if patches.lights.are_planes and training.augmentation == "C8":
         raise BadInput("training: augmentation", "none, C4 or D4 for planes", "'C8'")
     target = np.asarray(target)
-    is_binary = target.dtype == np.bool_
-    outputs = 1 if is_binary else int(target.max()) + 1
-    kinds = (True, False) if is_binary else tuple(range(outputs))
-    for name, part in (("training", target[~validation]), ("validation", target[validation])):
-        for place, kind in enumerate(kinds):
-            if not (part == kind).any():
-                what = ("first", "second")[place] if is_binary else f"{place + 1}th"
-                hint = "Label every class on more tiles, or ask for fewer folds."
-                raise BadInput(f"{name} set", f"labels of the {what} class", "none", hint)
+    _require_classes(target, validation)
     if start is not None:
         start.require(patches.lights, patches.pixels.shape[2])
         same = replace(
             training,
             **{k: getattr(start.training, k) for k in ("network", "lights", "width", "depth")},
         )
-        if same != training or start.outputs != outputs:
+        if same != training or start.outputs != _outputs(target):
             raise BadInput(
                 "training", f"the network to start from, {start.training}", f"{training}"
             )
+    weights = _weights(target, ~validation, np.ones(len(target)) if weight is None else weight)
     best: Expert | None = None
     for attempt in range(training.restarts + 1):
         at = seed + 1000 * attempt
-        expert = _attempt(patches, target, training, validation, at, attempt, outputs, start)
+        expert = _attempt(patches, target, training, validation, at, attempt, weights, start)
         if best is None or expert.history[:, 2].max() > best.history[:, 2].max():
             best = expert
         if expert.learnt:
@@ -281,6 +276,21 @@ def train_expert(
     if best is None:
         raise BadInput("training.restarts", "0 or more", str(training.restarts))
     return replace(best, failed=training.restarts + 1)
+
+
+def _require_classes(target: NDArray[np.generic], validation: Bools) -> None:
+    is_binary = target.dtype == np.bool_
+    kinds = (True, False) if is_binary else tuple(range(_outputs(target)))
+    for name, part in (("training", target[~validation]), ("validation", target[validation])):
+        for place, kind in enumerate(kinds):
+            if not (part == kind).any():
+                what = ("first", "second")[place] if is_binary else f"{place + 1}th"
+                hint = "Label every class on more tiles, or ask for fewer folds."
+                raise BadInput(f"{name} set", f"labels of the {what} class", "none", hint)
+
+
+def _outputs(target: NDArray[np.generic]) -> int:
+    return 1 if target.dtype == np.bool_ else int(target.max()) + 1
 
 
 def _made(training: Training, lights: Lights, size: int, outputs: int, seed: int) -> nn.Module:
@@ -303,10 +313,10 @@ def _attempt(
     validation: Bools,
     seed: int,
     failed: int,
-    outputs: int,
+    weight: NDArray[np.float32],
     start: Expert | None,
 ) -> Expert:
-    size = patches.pixels.shape[2]
+    outputs, size = _outputs(target), patches.pixels.shape[2]
     channels, lights = patches.lights.used(training.lights)
     module = (
         _made(training, patches.lights, size, outputs, seed) if start is None else start.module()
@@ -316,7 +326,7 @@ def _attempt(
     pixels = patches.pixels[:, channels]
     held = torch.from_numpy(pixels[validation])
     wanted = torch.from_numpy(target.astype(np.int64))
-    weights = torch.from_numpy(_weights(target, train))
+    weights = torch.from_numpy(weight)
     optimiser, schedule = _optimiser(module, training, -(-len(train) // training.batch))
     history: list[tuple[float, float, float]] = []
     best_loss, state, waited = np.inf, _state(module), 0
@@ -350,11 +360,21 @@ def _attempt(
     return Expert(training, patches.lights, size, state, figures, failed, learnt, seed, outputs)
 
 
-def _weights(target: NDArray[np.generic], train: Ints) -> NDArray[np.float32]:
-    """Return weights by which all classes of the training set count the same, 1 on average."""
+def _weights(
+    target: NDArray[np.generic], is_trained_on: Bools, each: Floats
+) -> NDArray[np.float32]:
+    """Return weights by which all classes of the training set count the same, 1 on average.
+
+    Parameters
+    ----------
+    each : (n,) by how much each counts among those of its class.
+    """
     kinds, place = np.unique(target, return_inverse=True)
-    share = np.bincount(place[train], minlength=len(kinds)) / len(train)
-    weights: NDArray[np.float32] = (1 / (len(kinds) * share))[place].astype(np.float32)
+    train = np.flatnonzero(is_trained_on)
+    of_class = np.bincount(place[train], each[train], minlength=len(kinds))
+    weights: NDArray[np.float32] = (each * (len(train) / (len(kinds) * of_class))[place]).astype(
+        np.float32
+    )
     return weights
 
 

@@ -8,7 +8,7 @@ import optuna
 import pandas as pd
 
 from etchscope.foil import BadInput
-from etchscope.foil.types import Bools
+from etchscope.foil.types import Bools, Floats
 from etchscope.learn.networks import network
 from etchscope.learn.patches import Patches
 from etchscope.learn.train import Training
@@ -25,6 +25,7 @@ def tune(
     trials: int = 20,
     count: int = 3,
     seed: int = 0,
+    weight: Floats | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[Training, pd.DataFrame]:
     """Return the best training found and all that were tried, the best first.
@@ -37,6 +38,7 @@ def tune(
     Parameters
     ----------
     training : what is not tried stays as it is here.
+    weight : see ``train_expert``.
     progress : called with 1 after each trial.
 
     Returns
@@ -74,7 +76,7 @@ def tune(
         except BadInput as error:
             _tell(progress)
             raise optuna.TrialPruned from error
-        done = cross_validate(patches, target, some, count=count, seeds=(seed,))
+        done = cross_validate(patches, target, some, count=count, seeds=(seed,), weight=weight)
         _tell(progress)
         return float(done.balanced_accuracy.mean())
 

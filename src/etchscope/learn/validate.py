@@ -74,6 +74,7 @@ def cross_validate(
     *,
     count: int = 5,
     seeds: Sequence[int] = (0,),
+    weight: Floats | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> CrossValidation:
     """Return what ``count`` folds times so many seeds of one kind of expert are worth.
@@ -84,6 +85,7 @@ def cross_validate(
     Parameters
     ----------
     target : (n,) whether a patch is of the first class.
+    weight : see ``train_expert``.
     progress : called with 1 after each training.
 
     Raises
@@ -98,7 +100,12 @@ def cross_validate(
             kept = patches.take(~test)
             validation = next(folds(kept.region, target[~test], count, seed + 1))
             expert = train_expert(
-                kept, target[~test], training, validation=validation, seed=100 * seed + fold
+                kept,
+                target[~test],
+                training,
+                validation=validation,
+                seed=100 * seed + fold,
+                weight=None if weight is None else weight[~test],
             )
             said = expert.scores(patches.take(test))
             scores[place, test] = said

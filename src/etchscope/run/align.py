@@ -1,5 +1,6 @@
 """Align what files and stores hold, keep the alignment, and make labels of coincidences."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,15 +10,30 @@ import numpy as np
 import pandas as pd
 
 from etchscope.align import AlignedStack, Member, find_holes
-from etchscope.foil import BadInput, PitList, Similarity, foil_to_tile, holes_of, tile_to_foil
+from etchscope.foil import (
+    BadInput,
+    PitList,
+    Similarity,
+    foil_frame,
+    foil_to_tile,
+    holes_of,
+    tile_to_foil,
+)
 from etchscope.foil.types import Bools
 from etchscope.ingest import OfSurface
 from etchscope.store import Store
-from etchscope.store.alignments import ALIGNMENT_FILE, read_alignment, write_alignment
+from etchscope.store.alignments import (
+    ALIGNMENT_FILE,
+    AlignedScan,
+    KeptAlignment,
+    read_alignment,
+    write_alignment,
+)
 
 __all__ = [
     "CoincidenceLabels",
     "find_datum",
+    "keep_alignment",
     "label_from_coincidence",
     "list_of_scan",
     "load_alignment",
@@ -103,6 +119,32 @@ def _table(member: Member) -> pd.DataFrame:
     own, there = member.own_mm, member.surface.xy_mm
     columns: dict[str, Any] = {"row": member.row, "x_mm": own[:, 0], "y_mm": own[:, 1]}
     return pd.DataFrame(columns | {"stack_x_mm": there[:, 0], "stack_y_mm": there[:, 1]})
+
+
+def keep_alignment(store: Store, name: str, stack: AlignedStack, scans: Collection[str]) -> None:
+    """Keep in a store how the foil frames of its scans lie to each other, for ``joint_frames``.
+
+    Fewer than two scans tell nothing, so nothing is kept.
+
+    Parameters
+    ----------
+    name : of the alignment in the store; one of the same name is replaced.
+    scans : the lists of the stack that are scans of the store.
+
+    Raises
+    ------
+    MachineFailed : the disk is full.
+    """
+    names = [m.source.name for m in stack.members if m.source.name in scans]
+    members = tuple(
+        AlignedScan(
+            scan=one, frame=foil_frame(store.scan(one)), transform=stack.member(one).transform
+        )
+        for one in names
+    )
+    if len(members) > 1:
+        kept = KeptAlignment(name=name, when=datetime.now(UTC), members=members)
+        store.keep_alignment(kept)
 
 
 def load_alignment(folder: Path) -> AlignedStack:

@@ -12,8 +12,10 @@ from etchscope.evaluate import match_one_to_one
 from etchscope.foil import (
     BadInput,
     Scan,
+    Similarity,
     foil_frame,
     in_polygon,
+    latest,
     one_of_each_place,
     parent,
     places_of,
@@ -26,6 +28,7 @@ from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.imaging import Lighting, Normalisation, light_planes
 from etchscope.learn import Lights, Patches, cut_patches, cut_planes, joined, plane_scale
 from etchscope.run.find import latest_find, normalisation_of, recipe_of
+from etchscope.run.frames import JointFrames, joint_frames
 from etchscope.store import Store
 
 __all__ = [
@@ -53,11 +56,13 @@ class LabelledPits:
 
     ``table``: one row a label, columns ``id`` (of the event), ``said`` (its class without
     subclass), ``tile, x_px, y_px``, ``density_per_mm2`` (nan where no find is near), ``evidence``
-    of its partner, ``pit`` (of the find, null without).
+    of its partner, ``pit`` (of the find, null without). ``way``: from the scan's foil frame into
+    the one in which places of several scans are compared.
     """
 
     scan: Scan
     table: pd.DataFrame
+    way: Similarity
 
 
 @dataclass(frozen=True)
@@ -75,15 +80,16 @@ def labelled_pits(
     region: Floats | None = None,
     who: Sequence[str] | None = None,
     sources: Sequence[str] | None = None,
+    alignment: str | None = None,
 ) -> tuple[list[LabelledPits], LeftOut]:
     """Return the decidable labels of each scan, one a place, and how many are left out.
 
-    Of several people's labels of one place one stands, see ``one_of_each_place``.
+    Of several labels of one place one stands, see ``one_of_each_place``. Scans of one side whose
+    frames differ show each other's labels where an alignment says, see ``joint_frames``.
 
     A point belongs to the nearest find of the scan's latest search within 6 px, one to one; without
     a find it stands for itself. A search of the whole scan comes before one of a region. A region
-    labels all finds in it that no point labels, be it with a class that is not decidable. Only
-    finds on included tiles count.
+    labels all finds in it that no point labels, even as undecidable. Only included tiles count.
 
     Parameters
     ----------
@@ -91,25 +97,25 @@ def labelled_pits(
     region : (m, 2) polygon in foil mm; only labels inside it, and of a label's region only the
         finds inside both.
     who, sources : labels of these people, and of these kinds (person, model, coincidence) only.
+    alignment : see ``joint_frames``.
 
     Raises
     ------
     BadInput : no such scan, nobody of that name who labelled, a scan with labels that was never
-        searched, or no labels at all.
+        searched, or no labels at all; see ``joint_frames``.
     """
-    names = store.scans() if scans is None else list(scans)
+    names = store.scans() if scans is None else list(dict.fromkeys(scans))
     chosen = [store.scan(name) for name in names]
     taxonomy = store.taxonomy()
-    labels, conflicts = one_of_each_place(
-        _chosen(store.labels(), who, sources), tolerance_mm=store.tolerances_mm()
-    )
+    frames = joint_frames(store, alignment=alignment)
+    labels, disputed = _standing(store, frames, who, sources)
     decidable = np.array([taxonomy.decidable(c) for c in labels["class"]], bool)
     if not decidable.any():
         hint = "Start with `etchscope label import`."
         raise BadInput(store.path, "labels of decidable classes", "none", hint)
     out, placed = [], np.zeros(len(labels), bool)
     for name, scan in zip(names, chosen, strict=True):
-        here = _of_scan(labels, scan, region)
+        here = _of_scan(frames.on(labels, name), scan, region)
         here = here.assign(is_target=decidable[here["row"].to_numpy(np.int64)])
         if not here["is_target"].any():
             continue
@@ -120,17 +126,31 @@ def labelled_pits(
         table = _on_finds(here, store.read_pits(run), scan, region)
         placed[here["row"].to_numpy()] = True
         if len(table):
-            out.append(LabelledPits(scan, table))
+            out.append(LabelledPits(scan, table, frames.ways[name]))
     if not out:
         raise BadInput("labels", f"some on included tiles of {', '.join(names) or 'scans'}", "none")
     # A foil scanned twice has two places for each label; one that has none is outside all tiles.
-    missed = decidable & ~placed
-    if scans is not None:
-        missed &= _asked_for(labels, chosen)
-    if region is not None:
-        x, y = labels["x_mm"].to_numpy(), labels["y_mm"].to_numpy()
-        missed &= in_polygon(np.nan_to_num(x), np.nan_to_num(y), region) & ~np.isnan(x)
-    return out, LeftOut(int(missed.sum()), conflicts)
+    only = None if scans is None else chosen
+    missed = decidable & ~placed & _asked_for(labels, only, region)
+    return out, LeftOut(int(missed.sum()), int(_asked_for(disputed, only, region).sum()))
+
+
+def _standing(
+    store: Store,
+    frames: JointFrames,
+    who: Sequence[str] | None,
+    sources: Sequence[str] | None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return one label a place, and one of each place whose labels conflict.
+
+    Places are compared in the shared frames; those returned are as they were given.
+    """
+    events, near = store.labels(latest=False), store.tolerances_mm()
+    joined = _chosen(latest(frames.joined(events), tolerance_mm=near), who, sources)
+    several = one_of_each_place(joined, tolerance_mm=near)
+    given = events.set_index("id", drop=False)
+    one, disputed = (given.loc[some["id"]].reset_index(drop=True) for some in several)
+    return one, disputed
 
 
 def _chosen(
@@ -156,12 +176,19 @@ def search_of(store: Store, scan: str) -> str | None:
     return latest_find(store, scan) or store.latest_run(scan)
 
 
-def _asked_for(labels: pd.DataFrame, scans: Sequence[Scan]) -> Bools:
-    """Return which labels are of the sides of foils that the scans show, or of a scan's tile."""
-    sides = {(scan.foil, scan.side) for scan in scans}
-    of_side = [key in sides for key in zip(labels["foil"], labels["side"], strict=True)]
-    of_scan = labels["scan"].isin([scan.name for scan in scans]).to_numpy()
-    return np.where(labels["x_mm"].notna(), of_side, of_scan)
+def _asked_for(labels: pd.DataFrame, scans: Sequence[Scan] | None, region: Floats | None) -> Bools:
+    """Return which labels are of sides that the scans show, or of a scan's tile, and inside."""
+    asked = np.ones(len(labels), bool)
+    if scans is not None:
+        sides = {(scan.foil, scan.side) for scan in scans}
+        told = zip(labels["foil"], labels["side"], strict=True)
+        of_side = np.array([key in sides for key in told], bool)
+        of_scan = labels["scan"].isin([scan.name for scan in scans]).to_numpy()
+        asked &= np.where(labels["x_mm"].notna(), of_side, of_scan)
+    if region is not None:
+        x, y = labels["x_mm"].to_numpy(), labels["y_mm"].to_numpy()
+        asked &= in_polygon(np.nan_to_num(x), np.nan_to_num(y), region) & ~np.isnan(x)
+    return asked
 
 
 def _of_scan(labels: pd.DataFrame, scan: Scan, region: Floats | None) -> pd.DataFrame:
@@ -336,7 +363,7 @@ def labelled_patches(
     planes: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Labelled:
-    """Return the patches of labels, cut now; their regions are cells of the foil, or of its stack.
+    """Return the patches of labels, cut now; their regions are cells of the frame that scans share.
 
     Parameters
     ----------
@@ -351,7 +378,6 @@ def labelled_patches(
     recipes = {PLANES_RECIPE if planes else recipe_of(one.scan).digest for one in pits}
     if len(recipes) > 1:
         raise BadInput("scans to train on", "normalised by one recipe", f"{len(recipes)} recipes")
-    frames = {foil.name: foil.stack or foil.name for foil in store.foils()}
     for one in pits:
         normalisation = normalisation_of(store, one.scan)
         scale = scale_of(store.read_pits(_searched(store, one.scan))) if planes else None
@@ -359,7 +385,7 @@ def labelled_patches(
             store, one.scan, normalisation, one.table, size=size, scale=scale, progress=progress
         ):
             parts.append(patches)
-            rows.append(_on_foil(one.table.iloc[which], one.scan, frames[one.scan.foil]))
+            rows.append(_on_foil(one.table.iloc[which], one.scan, one.way))
     told = pd.concat(rows, ignore_index=True)
     sizes = told["pixel_size_um"].dropna()
     of_place = places_of(told, _SNAP_PX * float(sizes.max()) / 1000 if len(sizes) else 0.0)
@@ -372,7 +398,7 @@ def labelled_patches(
         told["pixel_size_um"].to_numpy(np.float64, na_value=np.nan),
         told[["scan", "tile", "x_px", "y_px", "id"]],
         told["evidence"].to_numpy(np.float64),
-        1 / told.groupby([told["id"], of_place])["id"].transform("size").to_numpy(np.float64),
+        1 / told.groupby([told["id"], of_place])["scan"].transform("nunique").to_numpy(np.float64),
     )
 
 
@@ -387,11 +413,12 @@ def _tile_mm(pits: Sequence[LabelledPits]) -> tuple[float, float]:
     return width, height
 
 
-def _on_foil(table: pd.DataFrame, scan: Scan, frame: str) -> pd.DataFrame:
-    """Return labels with their scan, and their place in the frame of the foil or its stack."""
+def _on_foil(table: pd.DataFrame, scan: Scan, way: Similarity) -> pd.DataFrame:
+    """Return labels with their scan, and their place in the frame that scans share."""
     x_px, y_px = (table[c].to_numpy(np.float64) for c in ("x_px", "y_px"))
     x_mm, y_mm = tile_to_foil(table["tile"].to_numpy(np.int64), x_px, y_px, scan)
-    placed = table.assign(x_mm=x_mm, y_mm=y_mm, frame=frame, scan=scan.name)
+    x, y = way.apply(np.column_stack([x_mm, y_mm])).T
+    placed = table.assign(x_mm=x, y_mm=y, frame=way.target, scan=scan.name)
     return placed.assign(pixel_size_um=scan.pixel_size_um)
 
 

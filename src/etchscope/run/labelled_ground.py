@@ -13,6 +13,7 @@ from etchscope.foil.types import Bools, Floats
 from etchscope.imaging import Lighting
 from etchscope.learn.finder_targets import Openings
 from etchscope.learn.finder_train import Sample
+from etchscope.run.frames import joint_frames
 from etchscope.run.labelled import LabelledPits, labelled_pits, search_of
 from etchscope.run.school import SIZE_PX
 from etchscope.store import Store
@@ -41,14 +42,16 @@ def labelled_samples(store: Store) -> list[list[Sample]]:
     BadInput : no labels, or a scan with labels that was never searched.
     """
     several, _ = labelled_pits(store)
+    frames = joint_frames(store)
     out = []
     for pits in several:
         scan = pits.scan
         finds = store.read_pits(str(search_of(store, scan.name))).set_index("pit", drop=False)
         rows = _openings(pits, finds, scan, store.taxonomy())
+        labels = frames.on(store.labels(foil=scan.foil, side=scan.side), scan.name)
         for number in sorted({int(n) for n in pits.table["tile"]}):
             raw = store.read_tile(scan.name, number)
-            known, unmarked = _known(store, scan, number, rows[rows["tile"] == number])
+            known, unmarked = _known(labels, scan, number, rows[rows["tile"] == number])
             of_tile = rows[(rows["tile"] == number) & (rows["surface"] != "")]
             lighting = Lighting.of_scan(scan)
             whole = Sample(raw, lighting, _as_openings(of_tile), None, known)
@@ -84,7 +87,9 @@ def _as_openings(rows: pd.DataFrame) -> Openings:
     return Openings(x, y, radius, ellipticity, angle, depth, surface)
 
 
-def _known(store: Store, scan: Scan, number: int, rows: pd.DataFrame) -> tuple[Bools, Bools]:
+def _known(
+    labels: pd.DataFrame, scan: Scan, number: int, rows: pd.DataFrame
+) -> tuple[Bools, Bools]:
     """Return where labels tell what there is, and where they tell that there is no mark."""
     height, width = scan.image_size
     y, x = np.mgrid[:height, :width]
@@ -96,15 +101,13 @@ def _known(store: Store, scan: Scan, number: int, rows: pd.DataFrame) -> tuple[B
         known |= near
         if row["surface"] == "":
             other |= near
-    for polygon in _regions(store, scan, number):
+    for polygon in _regions(labels, scan, number):
         known |= inside_polygon(polygon, scan.image_size)
     return known, known & ~other
 
 
-def _regions(store: Store, scan: Scan, number: int) -> list[Floats]:
+def _regions(labels: pd.DataFrame, scan: Scan, number: int) -> list[Floats]:
     """Return the labelled regions in a tile's pixels, (m, 2) each."""
-    labels = store.labels()
-    labels = labels[(labels["foil"] == scan.foil) & (labels["side"] == scan.side)]
     out = []
     at = next(t for t in scan.tiles if t.number == number)
     for label in labels.to_dict("records"):

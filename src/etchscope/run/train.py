@@ -54,6 +54,7 @@ def gather(
     classes: Sequence[str] | None = None,
     who: Sequence[str] | None = None,
     sources: Sequence[str] | None = None,
+    alignment: str | None = None,
     size: int = 28,
     planes: bool = False,
     total: Callable[[int], None] | None = None,
@@ -63,7 +64,7 @@ def gather(
 
     Parameters
     ----------
-    scans, region, who, sources : see ``labelled_pits``.
+    scans, region, who, sources, alignment : see ``labelled_pits``.
     classes : to train on; all decidable classes with labels unless given.
     size : pixels a side of the patches.
     planes : whether patches are of planes, for a model that takes any lights.
@@ -80,7 +81,9 @@ def gather(
         taxonomy.require("--class", name)
         if name not in whole:
             raise BadInput("--class", f"a decidable class: {', '.join(whole)}", repr(name))
-    pits, left_out = labelled_pits(store, scans=scans, region=region, who=who, sources=sources)
+    pits, left_out = labelled_pits(
+        store, scans=scans, region=region, who=who, sources=sources, alignment=alignment
+    )
     said = {c for one in pits for c in one.table["said"].tolist()}
     chosen = tuple(dict.fromkeys(classes or [c for c in whole if c in said]))
     if len(chosen) < 2:
@@ -182,7 +185,7 @@ def _saw(start: Model, information: Mapping[str, Any]) -> list[str]:
     Where it was trained on the same labels in the same folds, only those that the models before it
     had seen.
     """
-    same = ("label_ids_sha256", "folds", "seed")
+    same = ("label_ids_sha256", "regions_sha256", "folds", "seed")
     seen = set(start.information.get("start_saw", []))
     if any(start.information.get(key) != information[key] for key in same):
         seen |= set(information["start_scans"])
@@ -194,6 +197,7 @@ def _information(done: TrainedModel, folds: int, seed: int) -> dict[str, Any]:
     weight = done.labelled.weight
     said = {c: round(float(weight[done.labelled.said == c].sum())) for c in done.model.classes}
     source = done.labelled.source
+    ids, regions = source["id"].astype(str).tolist(), done.labelled.patches.region.tolist()
     figures = {}
     for name, validation in done.validation.items():
         rows = validation.trainings
@@ -209,7 +213,8 @@ def _information(done: TrainedModel, folds: int, seed: int) -> dict[str, Any]:
         "labels": said,
         "scans": sorted(source["scan"].astype(str).unique().tolist()),
         "tiles": len(source[["scan", "tile"]].drop_duplicates()),
-        "label_ids_sha256": _digest_of(source["id"].astype(str).tolist()),
+        "label_ids_sha256": _digest_of(ids),
+        "regions_sha256": _digest_of([f"{i} {r}" for i, r in zip(ids, regions, strict=True)]),
         "folds": folds,
         "seed": seed,
         "experts": figures,

@@ -1,20 +1,35 @@
-"""An alignment as a folder: what was found, in JSON, and each list in Parquet."""
+"""Alignments: one as a folder, with each list in Parquet, and what a store keeps of them.
+
+A store keeps how the frames of its own scans lie to each other, a JSON file an alignment.
+"""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, FoilFrame, Similarity
+from etchscope.foil.records import Name
 from etchscope.store.files import made_folder, written_aside
 from etchscope.store.tables import read_parquet, write_parquet
 
-__all__ = ["ALIGNMENT_FILE", "read_alignment", "write_alignment"]
+__all__ = [
+    "ALIGNMENTS_FOLDER",
+    "ALIGNMENT_FILE",
+    "AlignedScan",
+    "Alignments",
+    "KeptAlignment",
+    "read_alignment",
+    "read_kept_alignment",
+    "write_alignment",
+]
 
 ALIGNMENT_FILE = "alignment.json"
+ALIGNMENTS_FOLDER = "alignments"
 _FORMAT = 1
 
 
@@ -64,3 +79,70 @@ def read_alignment(folder: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame
         raise BadInput(path, f"an alignment of format {_FORMAT}", "another file")
     names = [str(member["name"]) for member in told["members"]]
     return told, {name: read_parquet(folder / f"{name}.parquet").to_pandas() for name in names}
+
+
+class AlignedScan(BaseModel):
+    """A scan in an alignment: ``transform`` takes its foil frame, as it was, to the common one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    scan: Name
+    frame: FoilFrame
+    transform: Similarity
+
+
+class KeptAlignment(BaseModel):
+    """How the frames of a store's scans lie to each other, and since when that is known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1] = 1
+    name: Name
+    when: AwareDatetime
+    members: tuple[AlignedScan, ...] = Field(min_length=2)
+
+
+def read_kept_alignment(path: Path) -> KeptAlignment:
+    """Return an alignment of a store's file.
+
+    Raises
+    ------
+    BadInput : absent or damaged; names the key.
+    """
+    try:
+        return KeptAlignment.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise BadInput(path, "an alignment", error.strerror or "no file") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise BadInput(f"{path}: {key}" if key else path, "an alignment", first["msg"]) from error
+
+
+class Alignments:
+    """The part of a ``Store`` that keeps alignments of its scans."""
+
+    path: Path
+
+    def alignments(self) -> list[KeptAlignment]:
+        """Return the alignments, the newest first.
+
+        Raises
+        ------
+        BadInput : one of them is damaged.
+        """
+        paths = sorted((self.path / ALIGNMENTS_FOLDER).glob("[!.]*.json"))
+        found = [read_kept_alignment(path) for path in paths]
+        return sorted(found, key=lambda one: one.when, reverse=True)
+
+    def keep_alignment(self, alignment: KeptAlignment) -> None:
+        """Keep an alignment; it takes the place of one of the same name.
+
+        Raises
+        ------
+        MachineFailed : the disk is full.
+        """
+        folder = self.path / ALIGNMENTS_FOLDER
+        made_folder(folder)
+        with written_aside(folder / f"{alignment.name}.json") as aside:
+            aside.write_text(alignment.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -9,6 +9,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from etchscope.foil import BadInput, Scan
+from etchscope.store.alignments import ALIGNMENTS_FOLDER, read_kept_alignment
 from etchscope.store.catalogue import Catalogue, ErasureRow, FitRow, RunRow, ScanRow, TileRow
 from etchscope.store.files import sha256_of
 from etchscope.store.label_rows import damaged_labels
@@ -31,7 +32,7 @@ class Finding:
     Parameters
     ----------
     severity : ``damaged`` (data are lost) or ``leftover`` (unfinished work; nothing is lost).
-    what : the scan, tile and step, the run, the fit or the model.
+    what : the scan, tile and step, the run, the fit, the model or the alignment.
     detail : what was expected and what was found.
     """
 
@@ -51,6 +52,7 @@ def check_store(catalogue: Catalogue, root: Path, progress: Progress) -> list[Fi
                 *_fit_findings(session, root),
                 *_label_findings(session, root),
                 *_model_findings(root),
+                *_alignment_findings(root),
                 *_leftovers(session, root),
             ]
     except LookupError as error:  # rows that should name each other
@@ -168,6 +170,17 @@ def _model_findings(root: Path) -> Iterator[Finding]:
             read_model(path)
         except BadInput as error:
             yield Finding("damaged", f"model {path.name}", str(error))
+
+
+def _alignment_findings(root: Path) -> Iterator[Finding]:
+    for path in sorted((root / ALIGNMENTS_FOLDER).glob("*")):
+        if path.name.startswith("."):
+            yield Finding("leftover", f"{ALIGNMENTS_FOLDER}/{path.name}", "unfinished work")
+            continue
+        try:
+            read_kept_alignment(path)
+        except BadInput as error:
+            yield Finding("damaged", f"alignment {path.stem}", str(error))
 
 
 def _leftovers(session: Session, root: Path) -> Iterator[Finding]:

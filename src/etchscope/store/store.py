@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 from etchscope.foil import BadInput, Foil, MachineFailed, Scan, Stack
 from etchscope.foil.types import RawStack
 from etchscope.store.adding import Added, TilePictures, TileReader, add_scan, compare_scan
+from etchscope.store.alignments import Alignments
 from etchscope.store.catalogue import Catalogue, FitRow, FoilRow, ScanRow, StackRow, TileRow
 from etchscope.store.check import Finding, check_store
 from etchscope.store.files import delete, machine_failures, sync_path, sync_tree
@@ -39,13 +40,14 @@ _CATALOGUE = "catalogue.sqlite"
 _FOLDERS = ("images", "runs", "fits")
 
 
-class Store(Products, Labelling, Models):
+class Store(Products, Labelling, Models, Alignments):
     """A store that is open; make one with ``Store.create`` or ``Store.open``.
 
     Reads are safe from any thread; pickling sends the path, so a worker opens its own.
 
     Layout: ``catalogue.sqlite`` (all rows, and the schema version), ``images/{scan}.zarr``,
-    ``runs/{run}/``, ``fits/``, ``models/{model}/``, ``taxonomy.json`` where it is not the default.
+    ``runs/{run}/``, ``fits/``, ``models/{model}/``, ``alignments/{alignment}.json``,
+    ``taxonomy.json`` where it is not the default.
     Names that begin with a dot are unfinished work.
     """
 
