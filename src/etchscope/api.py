@@ -17,6 +17,9 @@ def find_pits(
     azimuths_deg: ArrayLike | None = None,
     roles: list[Role] | None = None,
     pixel_size_um: float | None = None,
+    thickness_um: float | None = None,
+    removed_um: float | None = None,
+    material: str | None = None,
     gradient_sign: int = 1,
     settings: FindSettings | None = None,
 ) -> pd.DataFrame:
@@ -33,13 +36,17 @@ def find_pits(
     roles : of each picture: directional, backlit or halo; by default the directional ones come
         first, then a backlit and a halo one.
     pixel_size_um : for positions in mm (origin at the picture's centre, y up) and densities.
+    thickness_um : of the foil before etching: how far a slanted particle's exit pit may lie.
+    removed_um : bulk that etching removed on each side: sets the scale of depths and etch ratios.
+    material : in your own word, such as "CR-39" or "Makrofol": its response gives energy losses.
     gradient_sign : −1 where the wall that faces the lamp is dark.
     settings : of the pre-selection; ``FindSettings(finder="classical")`` needs no network.
 
     Raises
     ------
     BadInput : no picture, grey levels that are no numbers or negative, one or two azimuths, roles
-        that do not fit the pictures, a gradient_sign other than ±1, a scale that is not positive.
+        that do not fit the pictures, a gradient_sign other than ±1, a scale, a thickness or a
+        removed bulk that is not positive.
 
     Examples
     --------
@@ -55,6 +62,9 @@ def find_pits(
         azimuths_deg=azimuths_deg,
         roles=roles,
         pixel_size_um=pixel_size_um,
+        thickness_um=thickness_um,
+        removed_um=removed_um,
+        material=material,
         gradient_sign=gradient_sign,
         settings=settings,
         finder=finder_of() if settings.finder == "learned" else None,

@@ -215,3 +215,30 @@ EIGHT = (67.5 + 45 * np.arange(8)).tolist()
 def test_what_it_cannot_mean_is_refused(stack, options, message):
     with pytest.raises(BadInput, match=message):
         find_pits(stack, **options)
+
+
+def test_a_foil_that_is_known_gives_its_particles_direction_and_etch_ratio():
+    foil = _foil(5, background=10.0, pairs=20.0)
+    facts = {"pixel_size_um": 6.4516, "thickness_um": 500.0}
+    pits = find_pits(
+        foil.read_tile(1),
+        azimuths_deg=foil.scan.azimuths_deg,
+        removed_um=58.0,
+        material="Makrofol",
+        **facts,
+    )
+    known = pits[pits["v"].notna()]
+    assert len(known) >= 10
+    assert known["dip_deg"].between(60, 90).all()
+    assert (known["v"] > 1).all()
+    assert known["z_over_beta"].between(45, 150).all()
+    alone = find_pits(foil.read_tile(1), azimuths_deg=foil.scan.azimuths_deg)
+    assert alone["v"].isna().all()
+    paired = alone[alone["partner"].notna()]
+    assert (paired["flags"] & int(PitFlag.NO_THICKNESS | PitFlag.UNLIKELY_PAIR)).all()
+
+
+@pytest.mark.parametrize("name", ["thickness_um", "removed_um"])
+def test_a_foil_of_no_thickness_is_refused(name):
+    with pytest.raises(BadInput, match=f"{name}: expected more than 0"):
+        find_pits(np.ones((9, 64, 64)), azimuths_deg=67.5 + 45 * np.arange(8), **{name: 0.0})
