@@ -345,6 +345,8 @@ def test_run_without_a_model_takes_the_package_s_own(
     table = pd.read_csv(pits)
     candidates = int(re.search(r"selected as (\d+) candidates", out)[1])
     assert len(list(sheet.glob("candidate_*.png"))) == candidates > 10
+    assert 'src="ternary.png"' in (sheet / "index.html").read_text()
+    assert (sheet / "ternary.png").stat().st_size > 10_000
     assert table["score"].notna().all()
 
 
@@ -511,8 +513,10 @@ def test_candidates_draws_a_contact_sheet(scored, tmp_path, capsys):
     assert sorted(p.name for p in sheet.iterdir()) == [
         *(f"candidate_000{n}.png" for n in (1, 2, 3)),
         "index.html",
+        "ternary.png",
     ]
     page = (sheet / "index.html").read_text()
+    assert page.count('src="ternary.png"') == 1
     for expert in ("hip-top", "hip-bottom", "top-bottom", "pit-misc"):
         assert expert in page
     assert page.count("saliency over backlit") >= 3
@@ -538,6 +542,7 @@ def test_candidates_of_an_older_run_and_none_at_all(scored, learnt, at_threshold
     assert run("candidates", scored.path, "-o", output, "--sheet", tmp_path / "none") == 0
     assert capsys.readouterr().out.endswith(f"0 candidates of {second}\n")
     assert len(pd.read_csv(output)) == 0
+    assert (tmp_path / "none" / "ternary.png").exists()  # of the run's pits, not of candidates
     assert run("candidates", scored.path, "--run", first, "-n", "1") == 0
     told = capsys.readouterr().out.splitlines()[-1]
     total = int(ranked_candidates(scored, first)["selected"].sum())

@@ -3,10 +3,12 @@ from html.parser import HTMLParser
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 from etchscope.foil import BadInput
 from etchscope.report.contact import CandidateView, contact_sheet
+from etchscope.report.style import CLASS_COLOURS
 
 NAMES = ("backlit", "directional 0°", "directional 90°", "halo")
 SIDE = 28
@@ -127,6 +129,51 @@ def test_a_name_cannot_break_the_page(tmp_path):
     assert images[0]["alt"].startswith(f"Candidate 1 on foil {evil}, scan {evil}")
 
 
+def _pits(**changes):
+    columns = {
+        "p_hip": [0.7, 0.02, 0.1, np.nan],
+        "p_top": [0.1, 0.9, 0.1, np.nan],
+        "p_bottom": [0.1, 0.04, 0.1, np.nan],
+        "p_misc": [0.1, 0.04, 0.7, np.nan],
+        "class": ["hip", "top", "misc", "misc"],
+        "pair_p": [0.5, np.nan, np.nan, np.nan],
+    }
+    return pd.DataFrame(columns | changes)
+
+
+def test_the_page_shows_a_ternary_plot_of_all_pits(tmp_path):
+    text, images = _read(contact_sheet([_entry()], tmp_path, pits=_pits()))
+    assert [i["src"] for i in images] == ["ternary.png", "candidate_0001.png"]
+    picture = cv2.imread(str(tmp_path / "ternary.png"))
+    colours = {tuple(c) for c in picture.reshape(-1, 3)[:, ::-1].tolist()}
+    for name in ("hip", "top", "misc"):
+        colour = CLASS_COLOURS[name]
+        assert tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5)) in colours, name
+    assert "There is no ternary plot" not in text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {name: [np.nan] * 4 for name in ("p_hip", "p_top", "p_bottom", "p_misc")},
+        {"p_bottom": [np.nan] * 4},
+        {"p_fission": [0.0, 0.0, 0.0, np.nan]},
+        {"p_hip": [np.nan] * 3 + [0.1]},
+    ],
+)
+def test_the_page_says_where_pits_have_no_place_in_a_triangle(tmp_path, changes):
+    text, images = _read(contact_sheet([_entry()], tmp_path, pits=_pits(**changes)))
+    assert "There is no ternary plot: it takes pits with probabilities of hip, top" in text
+    assert [i["src"] for i in images] == ["candidate_0001.png"]
+    assert not (tmp_path / "ternary.png").exists()
+
+
+def test_a_class_that_no_pit_has_a_probability_of_does_not_count(tmp_path):
+    pits = _pits(p_misc=[np.nan] * 4, p_fission=[np.nan] * 4, p_hip=[0.8, 0.06, 0.8, np.nan])
+    contact_sheet([], tmp_path, pits=pits)
+    assert (tmp_path / "ternary.png").exists()
+
+
 def test_no_candidate(tmp_path):
     page = contact_sheet([], tmp_path)
     text, images = _read(page)
@@ -147,7 +194,7 @@ def test_many_candidates_stand_in_the_order_of_their_rank(tmp_path):
 
 def test_the_same_entries_give_the_same_bytes(tmp_path):
     given = [_entry(1, saliency=np.eye(SIDE)), _entry(2)]
-    a, b = (contact_sheet(given, tmp_path / name).parent for name in "ab")
+    a, b = (contact_sheet(given, tmp_path / name, pits=_pits()).parent for name in "ab")
     for file in a.iterdir():
         assert file.read_bytes() == (b / file.name).read_bytes(), file.name
 

@@ -84,7 +84,7 @@ def demo(
         f"{directory / 'candidates.csv'}: {len(candidates)} candidates, {len(chosen)} selected; "
         f"the foil has {signal} particles of signal"
     )
-    page = draw_sheet(store, chosen.head(_SHEET), directory / "candidates")
+    page = draw_sheet(store, chosen.head(_SHEET), directory / "candidates", [scored.run])
     typer.echo(f"Look at the best: {page}")
 
     # Here, so that no other command waits for Matplotlib.

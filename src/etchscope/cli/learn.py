@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -435,7 +435,7 @@ def run_command(
         best = best.sort_values("score", ascending=False, kind="stable", ignore_index=True)
         if sheet is not None:
             chosen_few = best[best["selected"].fillna(value=False).astype(bool)].head(_SHEET)
-            page = draw_sheet(store, chosen_few, sheet)
+            page = draw_sheet(store, chosen_few, sheet, [r.run for r in reports])
             if not as_json:
                 typer.echo(page)
     if output is not None:
@@ -543,7 +543,7 @@ def candidates_command(
     if output is not None:
         write_table(output, table, record={"runs": [opened.run_record(name) for name in runs]})
     if sheet is not None:
-        page = draw_sheet(opened, table, sheet)
+        page = draw_sheet(opened, table, sheet, runs)
         if not as_json:
             typer.echo(page)
     if as_json:
@@ -570,14 +570,15 @@ def _scored_runs(store: Store, scan: str | None) -> list[str]:
     return out
 
 
-def draw_sheet(store: Store, table: pd.DataFrame, directory: Path) -> Path:
-    """Draw the contact sheet of candidates into a folder and return its page."""
+def draw_sheet(store: Store, table: pd.DataFrame, directory: Path, runs: Sequence[str]) -> Path:
+    """Draw the contact sheet of candidates of some runs into a folder and return its page."""
     from etchscope.report.candidates import candidate_views
     from etchscope.report.contact import contact_sheet
 
+    pits = pd.concat([store.read_pits(run) for run in runs], ignore_index=True)
     with progress_bar("Drawing candidates", len(table)) as bar:
         views = candidate_views(store, table, progress=bar.advance)
-        return contact_sheet(views, directory)
+        return contact_sheet(views, directory, pits=pits)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -15,8 +16,9 @@ from numpy.typing import NDArray
 from etchscope.foil import BadInput, parent
 from etchscope.foil.types import FloatImage, FloatStack
 from etchscope.report.content import counted
+from etchscope.report.decisions import is_ternary, ternary
 from etchscope.report.page import Card, page
-from etchscope.report.style import CLASS_COLOURS, SERIES_COLOURS
+from etchscope.report.style import CLASS_COLOURS, RC, SERIES_COLOURS, png_bytes
 from etchscope.store.files import machine_failures, written_aside
 
 __all__ = ["CandidateView", "contact_sheet"]
@@ -28,6 +30,7 @@ _SHOWN_PX = (74, 116)
 _GAP_PX = 2
 _FULL_LOGIT = 6.0
 """The margin of a bar that is full: a probability of 0.9975."""
+_TRIANGLE = "ternary.png"
 _LAST = ("backlit", "halo")
 _SALIENT = np.array([int(SERIES_COLOURS[4][i : i + 2], 16) for i in (1, 3, 5)], float)
 _PLACES = ("foil", "scan", "tile")
@@ -54,6 +57,7 @@ _CSS = """
 .votes .bar { background: var(--line); height: 9px; border-radius: 2px; }
 .votes .bar i { display: block; height: 9px; border-radius: 2px; }
 .votes .n { text-align: right; }
+.triangle { max-width: 760px; }
 """
 
 
@@ -81,7 +85,11 @@ class CandidateView:
 
 
 def contact_sheet(
-    entries: Iterable[CandidateView], directory: Path, *, title: str = "Candidates"
+    entries: Iterable[CandidateView],
+    directory: Path,
+    *,
+    title: str = "Candidates",
+    pits: pd.DataFrame | None = None,
 ) -> Path:
     """Write ``index.html`` and a picture a candidate into a folder, and return the page's path.
 
@@ -93,6 +101,8 @@ def contact_sheet(
     ----------
     entries : in any order; shown by rank. Without any the page says so.
     directory : made if absent; files of the same names are replaced.
+    pits : all of the runs, candidates or not: ``class`` and the probabilities ``p_…``, drawn as a
+        ternary plot, ``ternary.png``. The page says so where they have no place in one.
 
     Raises
     ------
@@ -114,9 +124,33 @@ def contact_sheet(
         with written_aside(folder / name) as aside:
             aside.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
         articles.append(_article(entry, name, names, picture.shape))
+    triangle = None if pits is None else _triangle(pits, folder)
     with written_aside(folder / "index.html") as aside:
-        aside.write_text(_page(ranked, articles, title), encoding="utf-8")
+        aside.write_text(_page(ranked, articles, triangle, title), encoding="utf-8")
     return folder / "index.html"
+
+
+def _triangle(pits: pd.DataFrame, folder: Path) -> str:
+    """Draw the ternary plot of pits into a folder, and return what the page shows of it."""
+    told = [c for c in pits if str(c).startswith("p_") and pits[c].notna().any()]
+    if not is_ternary(pits[told]):
+        return (
+            "<p>There is no ternary plot: it takes pits with probabilities of hip, top and bottom, "
+            "and of no other class but misc.</p>"
+        )
+    with mpl.rc_context(RC):
+        made = ternary(
+            pits[told], pits["class"], title="Every pit, coloured by what was decided of it"
+        )
+        content = png_bytes(made)
+    with written_aside(folder / _TRIANGLE) as aside:
+        aside.write_bytes(content)
+    return (
+        f'<figure class="triangle"><img src="{_TRIANGLE}" alt="Ternary plot of all pits">'
+        "<figcaption>All pits, candidates or not, where the ensemble puts them among hip, top and "
+        "bottom, with misc left out of the shares. No label says which of them are right."
+        "</figcaption></figure>"
+    )
 
 
 def _check(ranked: list[CandidateView]) -> None:
@@ -261,7 +295,9 @@ def _said(value: Any, form: str = "") -> str:
     return format(value, form) if _is_known(value) else "–"
 
 
-def _page(ranked: list[CandidateView], articles: list[str], title: str) -> str:
+def _page(
+    ranked: list[CandidateView], articles: list[str], triangle: str | None, title: str
+) -> str:
     number = len(ranked)
     told = counted(number, "candidate")
     selected = sum(bool(e.row["selected"]) for e in ranked if _is_known(e.row.get("selected")))
@@ -278,8 +314,8 @@ def _page(ranked: list[CandidateView], articles: list[str], title: str) -> str:
         "the experts say. A bar is an expert's margin as a logit, in the colour of the "
         f"class it votes for; it is full from {_FULL_LOGIT:g} on.</p>"
     )
-    if number:
-        sections = [("How to read it", reading), ("Candidates", "".join(articles))]
-    else:
-        sections = [("Candidates", "<p>No candidate to show.</p>")]
+    sections = [("How to read it", reading)] if number else []
+    if triangle is not None:
+        sections.append(("All pits", triangle))
+    sections.append(("Candidates", "".join(articles) or "<p>No candidate to show.</p>"))
     return page(title, told if number else "No candidate", cards, sections, "Etchscope", css=_CSS)

@@ -23,13 +23,29 @@ from etchscope.report.content import counted
 from etchscope.report.style import CLASS_COLOURS, RC, SERIES_COLOURS, figure
 from etchscope.report.tables import drawable, series
 
-__all__ = ["confusion", "froc", "reliability", "roc", "ternary"]
+__all__ = ["confusion", "froc", "is_ternary", "reliability", "roc", "ternary"]
 
 _CORNERS = ("hip", "top", "bottom")
+_COLUMNS = frozenset(f"p_{name}" for name in _CORNERS)
 _LEAST_RATE = 1e-4
 _SUM_TOLERANCE = 1e-3
 _OTHER = "#BBBBBB"
 _GUIDE: dict[str, Any] = {"color": "#777777", "lw": 1.2}
+
+
+def is_ternary(probabilities: pd.DataFrame) -> bool:
+    """Return whether ``ternary`` can draw a table of probabilities of some classes.
+
+    There must be hip, top, bottom and no other class but misc, and a row with a place.
+
+    >>> is_ternary(pd.DataFrame({"p_hip": [0.5], "p_top": [0.5], "p_bottom": [0.0]}))
+    True
+    >>> is_ternary(pd.DataFrame({"p_hip": [0.5], "p_top": [0.5]}))
+    False
+    """
+    if not _COLUMNS <= set(probabilities.columns) <= _COLUMNS | {"p_misc"}:
+        return False
+    return bool(_has_place(*_shares(probabilities)).any())
 
 
 @mpl.rc_context(RC)
@@ -46,9 +62,9 @@ def ternary(
     ----------
     probabilities : ``p_hip, p_top, p_bottom`` and, where there is one, ``p_misc``; float in
         [0, 1], together 1; NaN before a model has run.
-    truth : the class of each row, of the same index; a subclass counts as its class, and what is
-        not one of the four is "other". By default points have the colour of the most probable of
-        the classes.
+    truth : the class of each row, or what was decided of it, of the same index; a subclass counts
+        as its class, and what is not one of the four is "other". By default points have the colour
+        of the most probable of the classes.
     title : by default, how many candidates there are and what colours mean.
 
     Raises
@@ -57,14 +73,13 @@ def ternary(
         add up to 1 within 0.001, or the truth has another index.
     """
     given, misc = _shares(probabilities)
-    pit = 1 - misc
-    shown = given.notna().all(axis=1) & misc.notna() & (pit > 0)
+    shown = _has_place(given, misc)
     if not shown.any():
         raise BadInput("probabilities", "one row or more with a place in the triangle", "none")
     if truth is not None and not truth.index.equals(probabilities.index):
         raise BadInput("truth", "the index of the probabilities", "another")
     classes = _classes(given.assign(p_misc=misc), truth)[shown]
-    corners = given[shown].div(pit[shown], axis=0)
+    corners = given[shown].div(1 - misc[shown], axis=0)
     by = "decided" if truth is None else "true"
     told = f"{counted(len(corners), 'candidate')} by {by} class, shares without misc"
     made = figure(7.4, 6.9, title or told)
@@ -100,6 +115,10 @@ def _shares(probabilities: pd.DataFrame) -> tuple[pd.DataFrame, "pd.Series[Any]"
         found = f"a row that is off by {off.max():.3g}"
         raise BadInput("probabilities", "hip, top, bottom and misc that add up to 1", found)
     return given, misc
+
+
+def _has_place(given: pd.DataFrame, misc: "pd.Series[Any]") -> "pd.Series[bool]":
+    return given.notna().all(axis=1) & (misc < 1)
 
 
 def _classes(given: pd.DataFrame, truth: "pd.Series[Any] | None") -> "pd.Series[Any]":

@@ -11,7 +11,7 @@ from etchscope.evaluate import proportion, roc_curve
 from etchscope.foil import BadInput
 from etchscope.foil.types import Ints
 from etchscope.learn import CrossValidation, efficiency_at
-from etchscope.report.decisions import confusion, reliability, roc, ternary
+from etchscope.report.decisions import confusion, is_ternary, reliability, roc, ternary
 from etchscope.report.learning import learning_curves
 from etchscope.report.page import Card, figure_html, page, table
 from etchscope.report.style import RC, png_bytes
@@ -45,7 +45,6 @@ _CAPTIONS = {
     ),
 }
 """Figure → heading and caption."""
-_CORNERS = {"p_hip", "p_top", "p_bottom"}
 
 
 def write_training(done: TrainedModel, directory: Path) -> Path:
@@ -73,7 +72,7 @@ def write_training(done: TrainedModel, directory: Path) -> Path:
     told = pd.DataFrame(p, columns=[f"p_{c}" for c in model.classes])
     is_signal = (said == model.signal).to_numpy()
     figures = {}
-    if _CORNERS <= set(told.columns) <= _CORNERS | {"p_misc"}:
+    if is_ternary(told):
         figures["ternary"] = ternary(
             told, said, title=f"{len(said)} labels, coloured by their class"
         )

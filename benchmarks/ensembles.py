@@ -1,0 +1,256 @@
+"""Whether the ensemble of experts is stronger than what is simpler: one test, all methods.
+
+    python benchmarks/ensembles.py -o results
+
+Every method is taught on the same labels of one simulated foil with the notes' mix, in the same
+five folds of whole tiles, and judged on the finds of another foil, whole tiles that none has seen:
+hip is the signal, all else is background. Compared are the efficiencies at 1 % and at 0.1 % of
+the background, from the picture of a find alone, without what its partner says:
+
+- the ensemble: four experts and the regression on their votes (`--method stacked`);
+- the same experts, their votes multiplied (`--method highest`);
+- the same experts, a small neural network on their votes instead of the regression, fitted on
+  the same held-out votes; how stiff it is, is chosen by cross-validation over the tiles;
+- one expert of hip against everything else;
+- one network for all four classes (`--method multiclass`);
+- the anomaly: the distance from the background alone, which no signal taught.
+
+Intervals are 95 %, of the mean over seeds, by a bootstrap over the test foil's tiles in which
+thresholds are set anew; differences are taken within each draw. A seed draws the labels, the folds
+and the weights; the range over seeds stands beside each mean. Written after each seed are
+`ensembles.png` and `ensembles.json`. A seed takes about ten minutes of one core with all labels.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.model_selection import GridSearchCV
+from sklearn.neural_network import MLPClassifier
+from sklearn.utils.class_weight import compute_sample_weight
+
+from etchscope.ensemble import (
+    ExpertKind,
+    Labelled,
+    TrainedModel,
+    fit_combiner,
+    multiclass_kind,
+    train_model,
+)
+from etchscope.ensemble.combine import FAR
+from etchscope.evaluate.tiles import expanded_interval, times_drawn
+from etchscope.learn import Training, features_of, folds, set_threads
+from etchscope.report.decisions import roc
+from etchscope.report.style import RC
+from learn import MIX, drawn, labelled_foil, mix_foil
+
+SIGNAL = "hip"
+REST = tuple(c for c in MIX if c != SIGNAL)
+RATES = (0.01, 0.001)
+CURVE = np.geomspace(1e-4, 1, 161)
+ENSEMBLE = "ensemble"
+STIFFNESS = (0.1, 1.0, 10.0, 100.0)
+"""Weight decays that the neural stacker is tried with."""
+
+
+@dataclass(frozen=True)
+class Test:
+    """The other foil's finds: (n,) whether one is signal, and the number of its tile."""
+
+    target: NDArray[np.bool_]
+    tile: NDArray[np.int64]
+    times: NDArray[np.float64]
+    """(draws + 1, tiles) how often each tile counts; first all of them once."""
+
+    @classmethod
+    def of(cls, labelled: Labelled, draws: int) -> "Test":
+        tiles, tile = np.unique(labelled.source["tile"].to_numpy(), return_inverse=True)
+        times = times_drawn(np.random.default_rng(0), len(tiles), draws)
+        whole = np.ones((1, len(tiles)))
+        return cls(labelled.said == SIGNAL, tile, np.concatenate([whole, times]))
+
+    def efficiencies(self, score: NDArray[np.float64], rates: NDArray[np.float64]) -> np.ndarray:
+        """Return (draws + 1, rates): the signal above the lowest threshold of each rate."""
+        order = np.argsort(-score, kind="stable")
+        target, tile = self.target[order], self.tile[order]
+        out = np.empty((len(self.times), len(rates)))
+        for row, times in zip(out, self.times, strict=True):
+            weight = times[tile]
+            background, signal = np.cumsum(weight * ~target), np.cumsum(weight * target)
+            passed = np.searchsorted(background, rates * background[-1] + 1e-9, side="right")
+            row[:] = np.r_[0.0, signal][passed] / signal[-1]
+        return out
+
+
+def taught(
+    labelled: Labelled, training: Training, seed: int, kinds: Sequence[ExpertKind] | None = None
+) -> TrainedModel:
+    """Return what all five folds' experts make together; without kinds the four of the package."""
+    begin = time.perf_counter()
+    done = train_model(
+        labelled, training, classes=tuple(MIX), signal=SIGNAL, kinds=kinds, seed=seed
+    )
+    names = ", ".join(done.model.experts)
+    print(f"  {names}: trained in {time.perf_counter() - begin:.0f} s", flush=True)
+    return done
+
+
+def neural(done: TrainedModel, votes: dict[str, NDArray[np.float64]], seed: int) -> np.ndarray:
+    """Return the log odds of signal by a small network on the experts' votes."""
+    labelled = done.labelled
+    # Bounds and scale are those of the regression.
+    x, new = (
+        np.clip(np.column_stack(list(v.values())), -FAR, FAR) / 4 for v in (done.logits, votes)
+    )
+    tests = folds(labelled.patches.region, labelled.said, 5, seed)
+    splits = [(np.flatnonzero(~test), np.flatnonzero(test)) for test in tests]
+    network = MLPClassifier((16,), solver="lbfgs", max_iter=5000, random_state=seed)
+    search = GridSearchCV(network, {"alpha": STIFFNESS}, scoring="neg_log_loss", cv=splits)
+    search.fit(x, labelled.said, sample_weight=compute_sample_weight("balanced", labelled.said))
+    print(f"  neural stacker: weight decay {search.best_params_['alpha']:g}", flush=True)
+    log_p = search.predict_log_proba(new)
+    k = search.classes_.tolist().index(SIGNAL)
+    return log_p[:, k] - np.logaddexp.reduce(np.delete(log_p, k, axis=1), axis=1)
+
+
+def scores(
+    labelled: Labelled, test: Labelled, training: Training, seed: int
+) -> dict[str, NDArray[np.float64]]:
+    """Return method → what it says of the test's finds, (n,), the higher the more like signal."""
+    done = taught(labelled, training, seed)
+    model, votes = done.model, done.model.votes(test.patches)
+    logits, kinds = list(done.logits.values()), model.combiner.kinds
+    highest = fit_combiner("highest", logits, done.labelled.said, model.classes, kinds)
+    single = ExpertKind("hip-rest", ((SIGNAL,), REST))
+    one = taught(labelled, training, seed, (single,)).model
+    every = taught(labelled, training, seed, (multiclass_kind(tuple(MIX)),)).model
+    return {
+        ENSEMBLE: model.score(model.combiner.log_probabilities(list(votes.values()))),
+        "votes multiplied": model.score(highest.log_probabilities(list(votes.values()))),
+        "neural stacker": neural(done, votes, seed),
+        "hip against the rest": one.votes(test.patches)[single.name],
+        "one network, four classes": every.score(every.log_probabilities(test.patches)),
+        "anomaly": model.background.nearest(features_of(test.patches)),
+    }
+
+
+def interval(drawn: NDArray[np.float64], test: Test) -> tuple[float, float, float]:
+    """Return the value with all tiles, and its interval over draws of tiles; in per cent."""
+    (low,), (high,) = expanded_interval(drawn[1:, None], int(test.times.shape[1]))
+    return 100 * float(drawn[0]), 100 * float(low), 100 * float(high)
+
+
+def compared(told: dict[str, NDArray[np.float64]], test: Test) -> pd.DataFrame:
+    """Return one row a method and rate: means over seeds, intervals, and what the ensemble gains.
+
+    Parameters
+    ----------
+    told : method → (seeds, draws + 1, rates) efficiencies.
+    """
+    rows = []
+    for name, all_drawn in told.items():
+        for k, rate in enumerate(RATES):
+            drawn, gained = all_drawn[:, :, k], (told[ENSEMBLE] - all_drawn)[:, :, k]
+            value, low, high = interval(drawn.mean(0), test)
+            gain, least, most = interval(gained.mean(0), test)
+            row = {"method": name, "rate": rate, "efficiency": value, "low": low, "high": high}
+            row |= {"of_seeds": (100 * drawn[:, 0]).tolist()}
+            row |= {"gain": gain, "gain_low": least, "gain_high": most}
+            row |= {"gain_of_seeds": (100 * gained[:, 0]).tolist()}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def told_of(table: pd.DataFrame) -> str:
+    """Return the table in words, a line a method and rate."""
+    lines = []
+    for row in table.itertuples():
+        line = (
+            f"{row.method:26s} at {100 * row.rate:g} %: {row.efficiency:5.1f} % "
+            f"[{row.low:.1f}, {row.high:.1f}], "
+            f"seeds {min(row.of_seeds):.1f} to {max(row.of_seeds):.1f}"
+        )
+        if row.method != ENSEMBLE:
+            line += (
+                f"; the ensemble gains {row.gain:+.1f} [{row.gain_low:+.1f}, {row.gain_high:+.1f}]"
+                f", seeds {min(row.gain_of_seeds):+.1f} to {max(row.gain_of_seeds):+.1f}"
+            )
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def curves(told: dict[str, list[NDArray[np.float64]]], test: Test) -> dict[str, pd.DataFrame]:
+    """Return method → the mean curve over seeds; the ensemble's with its band over tiles."""
+    out = {}
+    for name, of_seeds in told.items():
+        drawn = np.mean([test.efficiencies(score, CURVE) for score in of_seeds], axis=0)
+        low, high = np.full((2, len(CURVE)), np.nan)
+        if name == ENSEMBLE:
+            low, high = expanded_interval(drawn[1:], int(test.times.shape[1]))
+        columns = {"false_positive_rate": CURVE, "efficiency": drawn[0], "low": low, "high": high}
+        out[name] = pd.DataFrame(columns)
+    return out
+
+
+def write(
+    told: dict[str, list[NDArray[np.float64]]], test: Test, training: dict[str, int], folder: Path
+) -> pd.DataFrame:
+    """Write the table and the figure of the seeds that are done, and return the table."""
+    efficiencies = {
+        name: np.stack([test.efficiencies(score, np.array(RATES)) for score in of_seeds])
+        for name, of_seeds in told.items()
+    }
+    table = compared(efficiencies, test)
+    counts = {"signal": int(test.target.sum()), "background": int((~test.target).sum())}
+    record = {"taught": training, "tested_on": counts, "tiles": test.times.shape[1]}
+    record["methods"] = table.to_dict("records")
+    (folder / "ensembles.json").write_text(json.dumps(record, indent=1) + "\n")
+    with mpl.rc_context(RC):
+        title = (
+            f"{counts['signal']:,} hip against {counts['background']:,} others of another foil, "
+            "band of the ensemble"
+        )
+        roc(curves(told, test), title=title).savefig(folder / "ensembles.png", dpi=100)
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--tiles", type=int, default=16)
+    parser.add_argument("--test-tiles", type=int, default=64)
+    parser.add_argument("--labels", type=int, default=sum(MIX.values()))
+    parser.add_argument("--epochs", type=int, default=Training().epochs)
+    parser.add_argument("--draws", type=int, default=1000, help="of tiles, for the intervals")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
+    set_threads(options.threads)
+    training = replace(Training(), epochs=options.epochs)
+    share = options.labels / sum(MIX.values())
+    numbers = {c: round(n * share) for c, n in MIX.items()}
+    all_labels = labelled_foil(mix_foil(2027, options.tiles))
+    judged = labelled_foil(mix_foil(9000, options.test_tiles))
+    test = Test.of(judged, options.draws)
+    counts = pd.Series(judged.said).value_counts().to_dict()
+    print(f"taught {numbers}, tested on {counts} of {test.times.shape[1]} tiles", flush=True)
+    told: dict[str, list[NDArray[np.float64]]] = {}
+    for seed in range(options.seeds):
+        print(f"seed {seed}", flush=True)
+        some = drawn(all_labels, numbers, seed)
+        for name, score in scores(some, judged, training, seed).items():
+            told.setdefault(name, []).append(score)
+        table = write(told, test, {**numbers, "epochs": options.epochs}, options.output)
+        print(told_of(table), flush=True)
+
+
+if __name__ == "__main__":
+    main()
