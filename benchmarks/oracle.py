@@ -7,10 +7,10 @@ No picture is made: the true openings of foils of preset `experiment` are smeare
 measurement, and each entry pit is given its best partner. Best is what Etchscope's likelihood ratio
 says, which leaves depths out, or what boosted trees say that learnt from other foils of the same
 density which pairs are particles. They stand for the likelihood that knows everything, are shown
-Etchscope's of one particle too, and are told no depth, or depths to 15 or 5 %. What they reach is no
-bound: of the few unrelated pairs that are as good as particles they have seen few. Of entry pits
-with the same partner only the best is a candidate. A candidate is true if its openings are those of one
-particle of the signal, and false otherwise. A particle counts if the pictures show both its
+Etchscope's of one particle too, and are told no depth, or depths to 15 or 5 %. What they reach is
+no bound: of the few unrelated pairs that are as good as particles they have seen few. Of entry pits
+with the same partner only the best is a candidate. A candidate is true if its openings are those of
+one particle of the signal, and false otherwise. A particle counts if the pictures show both its
 openings, even where one is too small or too shallow for a pit, which nobody is told of. Judged by
 place, as a list of places to look at would be, the first candidate with an opening of a particle is
 true even if the other one is not that particle's.

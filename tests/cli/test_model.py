@@ -64,7 +64,7 @@ def files_of(folder):
 
 def test_every_command_has_an_example_that_is_understood(capsys):
     commands = typer.main.get_command(app).commands
-    assert list(commands) == ["ls", "show", "export", "import", "rm", "working-point"]
+    assert list(commands) == ["ls", "show", "export", "import", "rm", "calibrate", "working-point"]
     assert run("--help") == 0
     listed = capsys.readouterr().out
     for name, command in commands.items():
@@ -195,6 +195,65 @@ def test_import_refuses_what_is_no_model(own, learnt, tmp_path, capsys):
     assert files_of(own.path / "models" / "first") == before
     assert read_model(folder)[1] != own.load_model("first")[1]
     assert learnt.store.models() == ["first"]
+
+
+# calibrate ----------------------------------------------------------------------------------
+
+
+def test_a_calibrated_model_says_how_much_signal_a_scan_holds(
+    scored, truth, simulated_foil, add_foil, capsys
+):
+    arrays, before = scored.load_model("first")
+    run_name, judged = scored.latest_run(NAME), scored.read_judged(scored.latest_run(NAME))
+    search, _ = search_of_run(scored, run_name, read_table(truth), signal="hip", valid_only=False)
+    assert run("calibrate", scored.path, "first", "--truth", truth) == 0
+    lines = capsys.readouterr().out.splitlines()
+    after, card = scored.load_model("first")
+    told = card["calibration"]
+    true, count = int(search.is_true.sum()), len(search.score)
+    assert told["fitted_on"] == f"{count} candidates, {true} of them hip, {run_name}"
+    assert lines[0] == f"first calibrated on {told['fitted_on']}; by unit of each measure:"
+    assert {line.split()[0]: line.split()[1] for line in lines[1:-1]} == {
+        name: f"{weight:+.3f}" for name, weight in told["weights"].items()
+    }
+    assert lines[-1].startswith(f"Next: `etchscope run {scored.path} --model first`, then ")
+    assert card["working_point"]["chosen_by"] == "even odds"
+    same = {k: v for k, v in card.items() if k not in ("calibration", "working_point")}
+    assert same == {k: before[k] for k in same}
+    assert all(np.array_equal(after[k], v) for k, v in arrays.items())
+    # A run decides anew, without the pictures.
+    report = score(scored, NAME, "first", executor="inline")
+    assert report.run != run_name
+    pd.testing.assert_frame_equal(scored.read_judged(report.run), judged)
+    _, low, high = report.expected
+    assert low <= true <= high
+    assert scored.run_record(report.run)["signal_expected"] == pytest.approx(
+        report.expected, abs=1e-3
+    )
+    assert score(scored, NAME, "first", executor="inline").expected == pytest.approx(
+        report.expected, abs=1e-3
+    )
+    new, _ = search_of_run(scored, report.run, read_table(truth), signal="hip", valid_only=False)
+    assert efficiency_at_rate(new, 1.0)[0] >= efficiency_at_rate(search, 1.0)[0] - 0.02
+    # On another foil of this kind, of fewer particles, that is so too.
+    foil = simulated_foil(seed=12, columns=2, rows=2, foil="second")
+    add_foil(scored, foil)
+    there = score(scored, "second-front", "first", executor="inline")
+    other, _ = search_of_run(scored, there.run, foil.truth(), signal="hip", valid_only=False)
+    _, low, high = there.expected
+    assert low <= other.is_true.sum() <= high
+    pits = scored.read_pits(there.run)
+    np.testing.assert_allclose(pits[[c for c in pits if c.startswith("p_")]].sum(axis=1), 1)
+
+
+def test_each_table_of_signal_has_its_scan(scored, truth, capsys):
+    before = scored.load_model("first")[1]
+    words = ("calibrate", scored.path, "first", "--truth", truth)
+    assert "--scan: expected one for each of 2 --truth, found 1" in refused(
+        capsys, *words, "--truth", truth, "--scan", NAME
+    )
+    assert "found 'odd'" in refused(capsys, "calibrate", scored.path, "odd", "--truth", truth)
+    assert scored.load_model("first")[1] == before
 
 
 # working-point ------------------------------------------------------------------------------

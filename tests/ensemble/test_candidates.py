@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -7,11 +6,10 @@ from etchscope.ensemble import (
     best_of_each_place,
     better_rows,
     candidate_table,
-    partner_evidence,
     partner_rows,
     places_px,
 )
-from etchscope.foil import PitFlag, as_pits
+from etchscope.foil import as_pits
 
 coordinate = st.integers(0, 20)
 scored = st.tuples(coordinate, coordinate, st.integers(-3, 3))
@@ -133,19 +131,3 @@ def test_a_pair_is_one_candidate_whatever_its_class():
         **{"class": ["top", "bottom"]},
     )
     assert candidate_table(pits, pixel_size_um=None)["pit"].tolist() == [0]
-
-
-def test_partners_are_heard_by_how_likely_they_are_one_particle():
-    pits = as_pits(
-        {
-            "pit": range(5),
-            "surface": ["top", "top", "top", "unknown", "top"],
-            "hip": [4.0, 0.0, -5.0, 3.0, 3.0],
-            "flags": [0, 0, 0, 0, int(PitFlag.STEEP_PAIR)],
-        }
-    )
-    told = partner_evidence(pits)
-    assert told[0] == pytest.approx(0.25 * np.log(0.2 + 0.8 * np.exp(4)))
-    assert told[1] == 0
-    assert told[2] == pytest.approx(0.25 * np.log(0.2), abs=0.01)  # the exit pit is hidden
-    assert told[3:].tolist() == [0, 0]  # no surface; two openings at one place

@@ -167,7 +167,8 @@ def test_marks_are_no_candidates(store, learnt, model):
     is_mark = (np.arange(len(pits)) % 3 == 0) & pits["partner"].isna().to_numpy()
     assert is_mark.sum() > 3
     marked = pits.assign(length_px=np.where(is_mark, 40.0, np.nan))
-    table, shares, _ = score_module.decide(model, marked, told, learnt.foil.scan, "foil")
+    decision = score_module.decide(model, marked, told, learnt.foil.scan, "foil")
+    table, shares = decision.table, decision.shares
     assert (table["class"][is_mark] == "misc").all()
     assert table["score"][is_mark].isna().all()
     assert table["p_hip"][is_mark].isna().all()

@@ -11,12 +11,12 @@ from etchscope.foil import BadInput
 from etchscope.learn import Lights, Training
 from etchscope.preselect.judge import Trees
 from etchscope.preselect.learned import JUDGED
-from etchscope.run.experts import ExpertsPlan, judged_at, labelled_finds, taught, trained_experts
+from etchscope.run.experts import ExpertsPlan, decided_on, labelled_finds, taught, trained_experts
 from etchscope.run.finder import finder_of
 from etchscope.run.lessons import Finds, Lesson
 from etchscope.simulate import Optics, Population, SimulatedScan
 
-experts_module = sys.modules[judged_at.__module__]
+experts_module = sys.modules[decided_on.__module__]
 
 PLAN = ExpertsPlan(
     pictures=6,
@@ -100,7 +100,12 @@ def test_what_is_taught_takes_any_lights(model):
 def test_the_working_point_is_at_so_many_false_candidates_a_tile(model, lessons):
     some = lessons
     area = sum(one.area_mm2 for one in some) / (640 * 480 * 0.0064516**2)
-    at = {rate: judged_at(model, some, finder_of(), rate / area) for rate in (1, 4)}
+    at = {
+        rate: decided_on(
+            model, some, finder_of(), replace(PLAN, false_per_tile=rate / area)
+        ).working_point
+        for rate in (1, 4)
+    }
     for rate, point in at.items():
         # The figure is that of each foil at the score that was chosen on the other one.
         assert point.false_per_tile[1] < rate / area < point.false_per_tile[2]
@@ -131,7 +136,9 @@ def test_the_search_of_many_pictures_has_all_their_false_finds_and_particles():
 
 def test_where_nothing_is_found_there_is_no_candidate(model, lessons):
     nothing = replace(finder_of(), judges=dict.fromkeys(JUDGED, Trees.constant(-9.0)))
-    point = judged_at(model, lessons[6:], nothing, 1.0)
+    decided = decided_on(model, lessons[6:], nothing, PLAN)
+    assert decided.calibration == model.calibration
+    point = decided.working_point
     assert point.efficiency[0] == 0
     assert point.false_per_tile[0] == 0
 

@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 
 from etchscope.ensemble import (
+    AS_TAUGHT,
     DensityClass,
     Model,
     WorkingPoint,
     at_prior,
     candidate_table,
+    measures_of,
     particle_rows,
-    partner_evidence,
 )
 from etchscope.foil import BadInput, Taxonomy, in_polygon
 from etchscope.run import find
@@ -244,8 +245,9 @@ def test_the_score_is_that_of_the_model_on_the_patch(calm, learnt):
     told = learnt.done.model.judge(patches)
     # Context comes tile by tile, in the order of the finds.
     order = pits.sort_values("tile", kind="stable").index
-    by_row = pd.Series(told["score"].to_numpy(), index=order) + partner_evidence(pits)
-    np.testing.assert_allclose(alone["score"], by_row.loc[alone.index], atol=1e-4)
+    experts = pd.Series(told["score"].to_numpy(), index=order).loc[pits.index]
+    expected = AS_TAUGHT.score(measures_of(pits, experts.to_numpy()))
+    np.testing.assert_allclose(alone["score"], expected[alone.index], atol=1e-4)
 
 
 def test_both_pits_of_a_pair_that_is_signal_say_the_same(calm):
@@ -258,8 +260,8 @@ def test_both_pits_of_a_pair_that_is_signal_say_the_same(calm):
     np.testing.assert_array_equal(first[P].to_numpy()[both], second[P].to_numpy()[both])
     # One score for both whatever they are; but a top pit beside a bottom pit are these.
     np.testing.assert_array_equal(first["score"], second["score"])
-    own = calm[1].read_judged(calm[0].run)["score"].to_numpy() + partner_evidence(pits)
-    np.testing.assert_array_equal(first["score"], np.maximum(own[rows], own[other[rows]]))
+    experts = calm[1].read_judged(calm[0].run)["score"].to_numpy()
+    np.testing.assert_array_equal(first["score"], AS_TAUGHT.score(measures_of(pits, experts))[rows])
     neither = (first["class"] != "hip").to_numpy() & (second["class"] != "hip").to_numpy()
     assert (first["class"].to_numpy() != second["class"].to_numpy())[neither].any()
 
@@ -441,10 +443,15 @@ def _scored_again(store, learnt):
 
 
 def test_single_pits_that_lie_far_off(own, learnt):
-    told = learnt.done.model.judge(learnt.gathered.context)["distance"]
-    limit = float(np.sort(told)[-6]) + 1e-3
-    report, pits = _scored(own, learnt, limit=limit)
-    assert 0 < report.counts["not_valid"] == (~pits["valid"]).sum() <= 5
+    searched = learnt.store.read_pits(learnt.search)
+    told = learnt.done.model.judge(learnt.gathered.context)["distance"].to_numpy()
+    # Context comes tile by tile; partners share the better one's verdict.
+    order = searched.sort_values("tile", kind="stable").index
+    is_single = particle_rows(searched) < 0
+    farthest = np.sort(pd.Series(told, index=order).sort_index()[is_single])[-6:]
+    report, pits = _scored(own, learnt, limit=float(farthest[:2].mean()))
+    assert (~pits["valid"].astype(bool))[is_single].sum() == 5
+    assert report.counts["not_valid"] == (~pits["valid"]).sum() < 20
     assert not pits.loc[~pits["valid"], "selected"].any()
 
 
@@ -529,7 +536,7 @@ def test_a_prior_that_falls_to_nothing_still_selects_pairs(calm, learnt, at_thre
     none = {"hip": 1e-12, "top": 0.5, "bottom": 0.4, "misc": 0.1 - 1e-12}
     model = at_threshold(learnt.done.model, 1.0)
     tables = [
-        score_module.decide(model, searched, told, learnt.foil.scan, prior)[0]
+        score_module.decide(model, searched, told, learnt.foil.scan, prior).table
         for prior in (none, dict.fromkeys(none, 0.25))
     ]
     rare, common = tables
@@ -553,7 +560,7 @@ def test_the_threshold_is_that_of_the_candidate_s_own_density(calm, learnt):
     middle = float(searched["density_per_mm2"].median())
     classes = (DensityClass(0.0, -1.0), DensityClass(middle, 1.5))
     model = learnt.done.model.at(WorkingPoint(classes, "by hand", "nothing"))
-    table, _, _ = score_module.decide(model, searched, told, learnt.foil.scan, "foil")
+    table = score_module.decide(model, searched, told, learnt.foil.scan, "foil").table
     best = candidate_table(table, pixel_size_um=size)
     dense = best["density_per_mm2"] >= middle
     assert 20 < dense.sum() < len(best) - 20

@@ -495,6 +495,12 @@ def _tell_run(done: Any, candidates: int) -> None:
         f"{done.scan}: {done.pits} pits on {done.tiles} tiles, {selected} selected as "
         f"{candidates} candidates, {done.run}{again}"
     )
+    if done.expected is not None:
+        value, low, high = done.expected
+        typer.echo(
+            f"{done.scan}: all candidates together speak for {value:.3g} [{low:.3g}, {high:.3g}] "
+            "signal particles, if the scan is of the kind that the model was calibrated on"
+        )
     if done.counts["foreign_scan"]:
         typer.echo(
             f"{done.scan}: unlike what {done.model} was trained on, so nothing of it is valid; "

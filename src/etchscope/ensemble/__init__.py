@@ -1,11 +1,20 @@
 """The ensemble: from experts to calibrated probabilities, a working point and candidates."""
 
+from etchscope.ensemble.calibration import (
+    AS_TAUGHT,
+    MEASURES,
+    Abundance,
+    Calibration,
+    abundance_of,
+    fit_calibration,
+    measures_of,
+    pair_evidence,
+)
 from etchscope.ensemble.candidates import (
     best_of_each_place,
     better_rows,
     candidate_table,
     particle_rows,
-    partner_evidence,
     partner_rows,
     places_px,
 )
@@ -25,7 +34,11 @@ from etchscope.ensemble.prior import at_prior, checked_prior, estimated_prior
 from etchscope.ensemble.train import Labelled, TrainedModel, train_model
 
 __all__ = [
+    "AS_TAUGHT",
+    "MEASURES",
     "MISC",
+    "Abundance",
+    "Calibration",
     "Combiner",
     "DensityClass",
     "Domain",
@@ -36,6 +49,7 @@ __all__ = [
     "Model",
     "TrainedModel",
     "WorkingPoint",
+    "abundance_of",
     "at_prior",
     "best_of_each_place",
     "better_rows",
@@ -43,14 +57,16 @@ __all__ = [
     "checked_prior",
     "default_kinds",
     "estimated_prior",
+    "fit_calibration",
     "fit_combiner",
     "fit_gaussians",
     "kinds_of",
     "log_votes",
     "measured_working_point",
+    "measures_of",
     "multiclass_kind",
+    "pair_evidence",
     "particle_rows",
-    "partner_evidence",
     "partner_rows",
     "places_px",
     "to_onnx",

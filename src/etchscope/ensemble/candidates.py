@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from etchscope.foil import PitFlag, has_flag
 from etchscope.foil.types import Bools, Floats, Ints
 
 __all__ = [
@@ -12,20 +11,12 @@ __all__ = [
     "better_rows",
     "candidate_table",
     "particle_rows",
-    "partner_evidence",
     "partner_rows",
     "places_px",
 ]
 
 _SEEN_TOGETHER_PX = 20.0
 """Displacement up to which experts are taught that two openings are one particle's."""
-_HIDDEN = 0.2
-"""Share of the particles whose exit pit is not found, or not as one: under its entry pit or in a
-crowd."""
-_WEIGHT = 0.25
-"""What that is worth beside the experts' log odds, who see part of the same: by logistic regression
-on the candidates of 898 random foils that taught the experts nothing, 0.20 to 0.31 at 95 % over
-foils."""
 _SAME_PLACE_PX = 7.0
 """Openings closer than a pit's radius speak of one particle."""
 
@@ -89,24 +80,6 @@ def particle_rows(pits: pd.DataFrame) -> Ints:
     """
     apart = np.hypot(pits["pair_dx_px"].to_numpy(), pits["pair_dy_px"].to_numpy())
     return np.where(apart > _SEEN_TOGETHER_PX, -1, partner_rows(pits))
-
-
-def partner_evidence(pits: pd.DataFrame) -> Floats:
-    """Return by how much partners raise the log odds of signal, (n,).
-
-    The exit pit of a particle is hidden, by ``_HIDDEN`` of the particles, or the pair is as likely
-    one as ``hip`` says. 0 where two openings lie at one place, and where no surface is known: there
-    the geometry tells nothing.
-
-    Parameters
-    ----------
-    pits : rows of a pit table.
-    """
-    ratio = pits["hip"].to_numpy(np.float64)
-    is_told = pits["surface"].isin(["top", "bottom"]).to_numpy() & np.isfinite(ratio)
-    is_told &= ~has_flag(pits, PitFlag.STEEP_PAIR).to_numpy()
-    told = np.log(_HIDDEN + (1 - _HIDDEN) * np.exp(np.where(is_told, ratio, 0.0)))
-    return np.where(is_told, _WEIGHT * told, 0.0)
 
 
 def better_rows(score: Floats, partner: Ints) -> Ints:

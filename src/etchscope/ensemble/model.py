@@ -1,4 +1,4 @@
-"""The model: experts, what combines them, where it is valid, and where it draws the line."""
+"""The model: experts, what combines and calibrates them, where it is valid, where the line is."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from etchscope.ensemble.calibration import AS_TAUGHT, Calibration
 from etchscope.ensemble.combine import Combiner, combiner_of
 from etchscope.ensemble.gaussians import Gaussians
 from etchscope.ensemble.kinds import ExpertKind, kinds_of, require_known
@@ -87,6 +88,7 @@ class Model:
     combiner : makes probabilities of their logits.
     signal : the class that is searched for.
     prior : class → its share, which probabilities assume unless another is given.
+    calibration : what experts and all else that was measured of an opening are worth together.
     known, background : how far a pit lies from what was trained with, and from background alone.
     information : anything else that the card says: data, figures, version.
     """
@@ -99,6 +101,7 @@ class Model:
     background: Gaussians = field(repr=False)
     domain: Domain
     working_point: WorkingPoint
+    calibration: Calibration = AS_TAUGHT
     information: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -147,7 +150,8 @@ class Model:
     def score(self, log_probabilities: Floats) -> Floats:
         """Return the ranking score, (n,): the log odds of signal at equal shares of all classes.
 
-        It assumes no prior, so a threshold means the same on every foil.
+        It assumes no prior, so a threshold means the same on every foil. See ``calibrated`` for the
+        score of a pit table.
         """
         k = self.classes.index(self.signal)
         rest = np.delete(log_probabilities, k, axis=1)
@@ -184,29 +188,35 @@ class Model:
             names += [f"logit_{kind.name}{group}" for group in of_kind]
         return names
 
-    def with_partners(self, told: pd.DataFrame, evidence: Floats) -> pd.DataFrame:
-        """Return judged openings with what their partners say reckoned with.
+    def calibrated(self, told: pd.DataFrame, measures: pd.DataFrame) -> pd.DataFrame:
+        """Return judged openings with all that was measured of them reckoned with.
 
         The other classes share what is left as before.
 
         Parameters
         ----------
         told : of ``judge``.
-        evidence : (n,), see ``partner_evidence``.
+        measures : of ``measures_of``, row by row; the score is nan where experts are not heard.
         """
-        log_p = told[[f"log_p_{c}" for c in self.classes]].to_numpy(np.float64, copy=True)
-        log_p[:, self.classes.index(self.signal)] += evidence
+        names = [f"log_p_{c}" for c in self.classes]
+        log_p = told[names].to_numpy(np.float64, copy=True)
+        score, k = self.calibration.score(measures), self.classes.index(self.signal)
+        known = np.isfinite(score)
+        rest = np.logaddexp.reduce(np.delete(log_p, k, axis=1), axis=1)
+        log_p[known, k] = score[known] + rest[known]
         log_p -= np.logaddexp.reduce(log_p, axis=1, keepdims=True)
-        columns = dict(zip([f"log_p_{c}" for c in self.classes], log_p.T, strict=True))
-        return told.assign(**columns, score=told["score"].to_numpy(np.float64) + evidence)
+        return told.assign(**dict(zip(names, log_p.T, strict=True)), score=score)
 
-    def decided(self, told: pd.DataFrame, shares: Floats | None = None) -> pd.DataFrame:
+    def decided(
+        self, told: pd.DataFrame, shares: Floats | None = None, *, signal_is: Floats | None = None
+    ) -> pd.DataFrame:
         """Return probabilities and the class of judged patches.
 
         Parameters
         ----------
         told : of ``judge``.
         shares : (k,) of the classes; the model's prior unless given.
+        signal_is : (n,) probabilities of signal that are known; the other classes share the rest.
 
         Returns
         -------
@@ -214,9 +224,17 @@ class Model:
         """
         if shares is None:
             shares = checked_prior(self.prior, self.classes)
-        p = at_prior(told[[f"log_p_{c}" for c in self.classes]].to_numpy(np.float64), shares)
+        log_p = told[[f"log_p_{c}" for c in self.classes]].to_numpy(np.float64, copy=True)
+        if signal_is is not None:
+            k = self.classes.index(self.signal)
+            log_p[:, k] = -np.inf
+        p = at_prior(log_p, shares)
+        if signal_is is not None:
+            p *= (1 - signal_is)[:, None]
+            p[:, k] = signal_is
         table = pd.DataFrame(p, columns=[f"p_{c}" for c in self.classes], index=told.index)
-        table["class"] = np.array(self.classes, object)[p.argmax(1)] if len(p) else []
+        likeliest = np.nan_to_num(p).argmax(1) if len(p) else np.empty(0, np.int64)
+        table["class"] = np.array(self.classes, object)[likeliest]
         return table
 
     def at(self, working_point: WorkingPoint) -> "Model":
@@ -242,6 +260,7 @@ class Model:
             "experts": {n: [e.to_record() for e in m] for n, m in self.experts.items()},
             "domain": asdict(self.domain),
             "working_point": self.working_point.to_record(),
+            "calibration": self.calibration.to_record(),
             "information": self.information,
         }
         return arrays, card
@@ -286,6 +305,7 @@ class Model:
             _gaussians(arrays, "background", classes - 1, features),
             _domain(card["domain"]),
             WorkingPoint.from_record(card["working_point"]),
+            Calibration.from_record(card.get("calibration", AS_TAUGHT.to_record())),
             dict(card["information"]),
         )
 

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score
 
+from etchscope.ensemble.calibration import AS_TAUGHT
 from etchscope.ensemble.combine import Combiner, Method, fit_combiner
 from etchscope.ensemble.gaussians import Gaussians, fit_gaussians
 from etchscope.ensemble.kinds import ExpertKind, default_kinds, multiclass_kind, require_known
@@ -47,7 +48,7 @@ class Labelled:
     ``said``: (n,) class. ``density_per_mm2``: (n,) of pits around each, nan where unknown.
     ``recipe``: digest of the normalisation's recipe. ``pixel_size_um``: (n,), nan where unknown.
     ``source``: n rows that say where each comes from, as ``scan, tile, x_px, y_px, id``.
-    ``evidence``: (n,) of ``partner_evidence``, 0 for all unless given. ``share``: (n,) of its
+    ``evidence``: (n,) of ``pair_evidence``, 0 for all unless given. ``share``: (n,) of its
     label, which other scans may show too; 1 for all unless given.
     """
 
@@ -167,7 +168,7 @@ def train_model(
     model = _assembled(labelled, experts, combiner, signal, shares, context, lessons)
     score = model.score(told)
     if labelled.evidence is not None:
-        score = score + labelled.evidence
+        score = score + AS_TAUGHT.weights["pair"] * labelled.evidence
     model = model.at(_working_point(score, labelled.said == signal, labelled.weight, efficiency))
     return TrainedModel(model, labelled, logits, told, score, validation)
 

@@ -1,5 +1,6 @@
 """The experts for any lights that come with the package, and how such are trained."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
@@ -11,11 +12,15 @@ import numpy as np
 import pandas as pd
 
 from etchscope.ensemble import (
+    Calibration,
     Labelled,
     Model,
     WorkingPoint,
+    abundance_of,
     candidate_table,
+    fit_calibration,
     measured_working_point,
+    measures_of,
     train_model,
 )
 from etchscope.evaluate import Asked, Ground
@@ -53,7 +58,9 @@ from etchscope.run.lessons import (
 from etchscope.simulate.populations import REFERENCE_TILE_MM2
 from etchscope.store import write_model
 
-__all__ = ["SHIPPED", "ExpertsPlan", "judged_at", "labelled_finds", "trained_experts"]
+__all__ = ["SHIPPED", "ExpertsPlan", "decided_on", "labelled_finds", "trained_experts"]
+
+log = logging.getLogger(__name__)
 
 SHIPPED = Path(str(files("etchscope"))) / "weights" / "experts"
 """The folder of the experts that come with the package."""
@@ -63,6 +70,9 @@ _JITTER = 0.08
 """Spread of the logarithm of a lesson's scale: a scan's usual pit is known no better."""
 _SPREAD = 2
 """Times the finds of a class that a picture must give are taken at most, for variety."""
+_CONFIDENCE = 0.95
+_SPREADS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0)
+"""Tried in this order until so many random foils hold as much signal as their interval says."""
 _JUDGED = 9000
 """Added to the seed of the foils on which the working point is chosen."""
 
@@ -81,13 +91,13 @@ def _silent(what: str, done: int, total: int) -> None:
 class ExpertsPlan:
     """How experts are trained on random foils.
 
-    ``pictures``: foils to learn from; ``judged``: others, on which the working point is chosen, at
-    ``false_per_tile`` where there are no more than ``judged_densest`` openings a tile; ``most``:
-    finds a class; ``folds``; ``prior``: what probabilities assume.
+    ``pictures``: foils to learn from; ``judged``: others, on which the calibration is fitted and
+    the working point chosen, at ``false_per_tile`` where there are no more than ``judged_densest``
+    openings a tile; ``most``: finds a class; ``folds``; ``prior``: what probabilities assume.
     """
 
     pictures: int = 2560
-    judged: int = 256
+    judged: int = 768
     most: int = 7000
     folds: int = 3
     training: Training = _TRAINING
@@ -140,12 +150,11 @@ def trained_experts(
     try:
         search = search_with(finder)
         model = taught(lessons, search, plan, others=judged, seed=seed, progress=progress)
-        sparse = Lessons.of(judged.paths, plan.judged_densest)
-        point = judged_at(model, sparse, finder, plan.false_per_tile, progress)
+        model = decided_on(model, judged, finder, plan, progress)
     finally:
         set_threads(before)
     told = {**model.information, "finder": finder.digest[:64]}
-    return write_model(output, *replace(model, working_point=point, information=told).to_record())
+    return write_model(output, *replace(model, information=told).to_record())
 
 
 def taught(
@@ -261,36 +270,95 @@ def labelled_finds(
     return whole.take(chosen)
 
 
-def judged_at(
+def decided_on(
     model: Model,
     lessons: Lessons,
     finder: Finder,
-    false_per_tile: float,
+    plan: ExpertsPlan,
     progress: Progress = _silent,
-) -> WorkingPoint:
-    """Return the working point at so many false candidates a tile of random foils, by density.
+) -> Model:
+    """Return the model calibrated on random foils not learnt from, and with a working point there.
 
     A candidate is the best of the finds within 7 px of each other, or the pair of one; a false one
     is no signal. The efficiency is that of the particles whose entry is in the picture, found or
     not. A picture is a tile, as dense all over as its finds are on average.
     """
-    false: list[Any] = []
-    best: list[Any] = []
-    density = []
-    for place in range(len(lessons)):
-        lesson = lessons[place]
+    each = [lessons[place] for place in range(len(lessons))]
+    finds = []
+    for lesson in each:
+        finds.append(judged_finds(lesson, finder, model))
+        progress("Judging", 1, len(each))
+    try:
+        model = replace(model, calibration=_calibrated_on(finds))
+    except BadInput as error:  # so few foils are for a trial
+        log.warning("the model stays as it was taught: %s", error)
+    tiles = np.array([lesson.area_mm2 / REFERENCE_TILE_MM2 for lesson in each])
+    is_sparse = [len(o.x_px) <= plan.judged_densest * n for o, n in zip(each, tiles, strict=True)]
+    sparse = np.flatnonzero(is_sparse).tolist()
+    scored = [
+        finds[k].assign(
+            score=model.calibration.score(measures_of(finds[k], finds[k]["experts"].to_numpy()))
+        )
+        for k in sparse
+    ]
+    return model.at(
+        _point_on([each[k] for k in sparse], scored, tiles[sparse], plan.false_per_tile)
+    )
+
+
+def _calibrated_on(finds: Sequence[pd.DataFrame]) -> Calibration:
+    """Return the calibration that the finds of random foils ask for.
+
+    What size and contrast say of signal holds for one kind of foil only, and is left out. Foils
+    differ so much that the signal expected of one has an interval of its own for that.
+    """
+    measures, is_signal = [], []
+    for found in finds:
+        numbered = found.assign(row=np.arange(len(found)))
+        candidates = candidate_table(numbered, pixel_size_um=None)
+        particle = candidates["particle"]
+        candidates = candidates[(particle < 0) | ~particle.duplicated()]  # the best of each
+        told = measures_of(found, found["experts"].to_numpy(np.float64))
+        measures.append(told.iloc[candidates["row"]])
+        is_signal.append((candidates["particle"] >= 0).to_numpy())
+    every = np.concatenate(is_signal)
+    fitted = fit_calibration(
+        pd.concat(measures, ignore_index=True),
+        every,
+        fitted_on=f"{len(every)} candidates, {every.sum()} of them signal, of {len(measures)} "
+        "random foils not learnt from",
+        of=("experts", "pair", "log_density"),
+    )
+    for spread in _SPREADS:
+        inside = []
+        for own, true in zip(measures, is_signal, strict=True):
+            of_foil = abundance_of(fitted.score(own), fitted.log_abundance(own), spread)
+            _, low, high = of_foil.expected
+            inside.append(low - 0.5 <= true.sum() <= high + 0.5)
+        if np.mean(inside) >= _CONFIDENCE:
+            break
+    return replace(fitted, spread=spread)
+
+
+def _point_on(
+    lessons: Sequence[Lesson], finds: Sequence[pd.DataFrame], tiles: Floats, false_per_tile: float
+) -> WorkingPoint:
+    """Return the working point at so many false candidates a tile, by density.
+
+    Parameters
+    ----------
+    finds : scored, of each foil. tiles : (n,) area of each foil in tiles.
+    """
+    false, best, density = [], [], []
+    for lesson, found in zip(lessons, finds, strict=True):
         entries = (lesson.kind == "hip") & lesson.is_top & (lesson.partner >= 0)
-        sought = pd.Series(-np.inf, index=np.unique(lesson.particle[entries]))
-        finds = judged_finds(lesson, finder, model)
-        candidates = candidate_table(finds, pixel_size_um=None)
+        candidates = candidate_table(found, pixel_size_um=None)
         is_false = candidates["particle"] < 0
         false.append(candidates.loc[is_false, "score"].to_numpy(np.float64))
-        found = candidates[~is_false].groupby("particle")["score"].max()
-        sought = found.reindex(sought.index).fillna(-np.inf)
-        density.append(float(finds["density_per_mm2"].median()) if len(finds) else 0.0)
+        of_particles = candidates[~is_false].groupby("particle")["score"].max()
+        sought = of_particles.reindex(np.unique(lesson.particle[entries])).fillna(-np.inf)
         best.append(sought.to_numpy(np.float64))
-        progress("Judging", 1, len(lessons))
-    tiles = np.array([lessons[k].area_mm2 / REFERENCE_TILE_MM2 for k in range(len(lessons))])
+        density.append(float(found["density_per_mm2"].median()) if len(found) else 0.0)
     ranked = _ranked(false, best, np.array(density), tiles)
     asked = Asked(false_per_tile=false_per_tile)
     return measured_working_point(

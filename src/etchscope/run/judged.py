@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from etchscope.ensemble import Model, better_rows, particle_rows, partner_evidence
+from etchscope.ensemble import Model, measures_of
 from etchscope.foil.types import Floats, Ints
 from etchscope.imaging import Recipe, fit_normalisation, light_planes
 from etchscope.learn import Lights, Patches, cut_planes, plane_scale
@@ -23,7 +23,8 @@ def judged_finds(lesson: Lesson, finder: Finder, model: Model) -> pd.DataFrame:
 
     Returns
     -------
-    Rows of a pit table with ``score`` and ``particle``, the true one near each, −1 without one.
+    Rows of a pit table with ``experts``, their log odds of signal, ``score``, and ``particle``, the
+    true one near each, −1 without one.
     """
     pits = find_pits(
         lesson.raw,
@@ -36,7 +37,7 @@ def judged_finds(lesson: Lesson, finder: Finder, model: Model) -> pd.DataFrame:
     at = pits[["x_px", "y_px"]].to_numpy(np.float64)
     particle = _particles(lesson, at)
     if not len(pits):
-        return pits.assign(particle=particle)
+        return pits.assign(experts=np.nan, particle=particle)
     scale = plane_scale(pits["radius_px"].to_numpy(np.float64))
     normalisation = fit_normalisation([lesson.raw], Recipe())
     size = (lesson.raw.shape[1], lesson.raw.shape[2])
@@ -45,9 +46,9 @@ def judged_finds(lesson: Lesson, finder: Finder, model: Model) -> pd.DataFrame:
     pixels = cut_planes(planes, size, x, y, model.size)
     rows = np.arange(len(pits))
     told = model.judge(Patches(pixels, Lights.of_planes(), np.zeros_like(rows), rows))
-    told = model.with_partners(told, partner_evidence(pits))
-    score = told["score"].to_numpy(np.float64)
-    return pits.assign(score=score[better_rows(score, particle_rows(pits))], particle=particle)
+    experts = told["score"].to_numpy(np.float64)
+    score = model.calibration.score(measures_of(pits, experts))
+    return pits.assign(experts=experts, score=score, particle=particle)
 
 
 def _particles(lesson: Lesson, at: Floats) -> Ints:

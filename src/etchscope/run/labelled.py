@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from etchscope.ensemble import MISC, Labelled, partner_evidence, places_px
+from etchscope.ensemble import MISC, Labelled, pair_evidence, places_px
 from etchscope.evaluate import match_one_to_one
 from etchscope.foil import (
     BadInput,
@@ -260,7 +260,7 @@ def _on_finds(
             "pit": pd.array([pd.NA] * len(own), dtype="Int64"),
         }
     )
-    finds = finds.assign(evidence=partner_evidence(finds))
+    finds = finds.assign(evidence=pair_evidence(finds))
     for column in ("tile", "x_px", "y_px", "density_per_mm2", "evidence", "pit"):
         table.loc[rows, column] = finds[column].to_numpy()[which]
     free = finds[~np.isin(np.arange(len(finds)), which)]

@@ -15,14 +15,17 @@ import pandas as pd
 
 from etchscope.ensemble import (
     MISC,
+    Abundance,
     Model,
+    abundance_of,
     better_rows,
     candidate_table,
     checked_prior,
     estimated_prior,
+    measures_of,
     particle_rows,
-    partner_evidence,
 )
+from etchscope.evaluate import Figure
 from etchscope.foil import BadInput, Scan, as_pits
 from etchscope.foil.types import Bools, Floats
 from etchscope.imaging import Lighting, Normalisation
@@ -45,7 +48,7 @@ log = logging.getLogger(__name__)
 
 _BATCH = 16
 """Tiles a part, as in a search."""
-_AFTERWARDS = ("working_point", "prior", "information")
+_AFTERWARDS = ("working_point", "calibration", "prior", "information")
 """Parts of a card that do not change what a model says of a patch."""
 _DECIMALS = 4
 """Of logarithms: what differs beyond is the order in which a machine adds."""
@@ -56,7 +59,11 @@ PriorChoice = Literal["foil", "model"]
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """What scoring did: its run, whether it had been done, and how many of what it found."""
+    """What scoring did: its run, whether it had been done, and how many of what it found.
+
+    ``expected``: how many candidates are signal, (value, low, high) at 95 %; None where the model
+    was not calibrated to tell.
+    """
 
     run: str
     scan: str
@@ -65,6 +72,7 @@ class ScoreReport:
     pits: int
     was_done: bool
     counts: dict[str, int]
+    expected: Figure | None = None
 
 
 def require_fit(model: Model, scan: Scan, classes: Mapping[str, str]) -> None:
@@ -187,6 +195,7 @@ def score(
             "judgement_sha256": _judgement(card),
             "card_sha256": hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest(),
             "working_point": card["working_point"],
+            "calibration": loaded.calibration.to_record(),
             "prior": card["prior"],
         },
         "prior": prior if isinstance(prior, str) else dict(prior),
@@ -291,8 +300,11 @@ def _done(store: Store, scan: str, model: str, run: str, tiles: tuple[int, ...])
     drop_partial(store.path / "runs", run)  # left by a kill right after the commit
     if store.latest_run(scan) != run:
         store.renew_run(run)
-    counts = dict(store.run_record(run)["counts"])
-    return ScoreReport(run, scan, model, len(tiles), len(store.read_pits(run)), True, counts)
+    record = store.run_record(run)
+    counts, told = dict(record["counts"]), record.get("signal_expected")
+    expected = None if told is None else (told[0], told[1], told[2])
+    pits = len(store.read_pits(run))
+    return ScoreReport(run, scan, model, len(tiles), pits, True, counts, expected)
 
 
 def _commit(
@@ -302,18 +314,34 @@ def _commit(
     pits = store.read_pits(record["search"])
     pits = pits[pits["tile"].isin(record["tiles"])].reset_index(drop=True)
     judged = judged.set_index("pit").loc[pits["pit"]].reset_index()
-    table, shares, is_foreign = decide(model, pits, judged, scan, record["prior"])
+    decision = decide(model, pits, judged, scan, record["prior"])
+    table, expected = decision.table, decision.expected
     counts = {
         "selected": int(table["selected"].sum()),
         "not_valid": int((~table["valid"].astype(bool)).sum()),
-        "foreign_scan": int(is_foreign),
+        "foreign_scan": int(decision.is_foreign),
     }
-    prior = {c: round(float(s), 6) for c, s in zip(model.classes, shares, strict=True)}
+    prior = {c: round(float(s), 6) for c, s in zip(model.classes, decision.shares, strict=True)}
     searched = store.run_record(record["search"])
     kept = {**searched, **record, "prior_used": prior, "counts": counts}
+    kept["signal_expected"] = None if expected is None else [round(v, 3) for v in expected]
     store.commit_run(run, scan.name, table.assign(run=run), kept, judged=judged)
     name, tiles = record["model"]["name"], len(record["tiles"])
-    return ScoreReport(run, scan.name, name, tiles, len(table), False, counts)
+    return ScoreReport(run, scan.name, name, tiles, len(table), False, counts, expected)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The pit table of a scored scan.
+
+    ``shares``: (k,) of the classes, as assumed. ``expected``: how many candidates are signal; None
+    where the model cannot tell. ``is_foreign``: whether the scan is unlike what the model knows.
+    """
+
+    table: pd.DataFrame
+    shares: Floats
+    expected: Figure | None
+    is_foreign: bool
 
 
 def decide(
@@ -322,13 +350,13 @@ def decide(
     told: pd.DataFrame,
     scan: Scan,
     prior: PriorChoice | Mapping[str, float],
-) -> tuple[pd.DataFrame, Floats, bool]:
-    """Return the pit table with probabilities and verdicts, the shares assumed, and is it foreign.
+) -> Decision:
+    """Return the pit table with probabilities and verdicts, and what was assumed and found.
 
-    Both openings of a pair have the better one's score. What is selected is decided by the score
-    alone, at the local density of the candidate, and is signal whatever the prior says; all else is
-    of the likeliest class. The openings of a pair that is signal share all of the better one's
-    figures; those of another pair stay a top and a bottom pit.
+    Both openings of a pair have one score. What is selected is decided by the score alone, at the
+    local density of the candidate, and is signal whatever the prior says; all else is of the
+    likeliest class. The openings of a pair that is signal share all of the better one's figures;
+    those of another pair stay a top and a bottom pit.
 
     Parameters
     ----------
@@ -336,30 +364,69 @@ def decide(
     told : of ``Model.judge``, row by row.
     """
     is_mark = pits["length_px"].notna().to_numpy()
-    told = model.with_partners(told, partner_evidence(pits))
-    log_p = told[[f"log_p_{c}" for c in model.classes]].to_numpy(np.float64)
-    if prior == "foil":
-        shares = estimated_prior(log_p[~is_mark])
-    else:
-        shares = checked_prior(model.prior if prior == "model" else prior, model.classes)
+    experts = np.where(is_mark, np.nan, told["score"].to_numpy(np.float64))
+    measures = measures_of(pits, experts)
+    told = model.calibrated(told, measures)
+    best = candidate_table(
+        pits.assign(score=told["score"].to_numpy()), pixel_size_um=scan.pixel_size_um
+    )
+    is_best = pits["pit"].isin(best["pit"]).to_numpy(bool)
+    decided, shares, expected = _decided(model, told, measures, is_best, prior)
     distance = told["distance"].to_numpy(np.float64)
     domain = model.domain.under(Lighting.of_scan(scan)) if model.lights.are_planes else model.domain
     is_foreign = domain.is_foreign(distance[~is_mark])
     inside = domain.holds(distance, pits["density_per_mm2"].to_numpy(np.float64))
     inside &= domain.knows_scale(scan.pixel_size_um) and not is_foreign
     inside &= pits["valid"].fillna(value=True).to_numpy(bool)  # the search's own doubts stand
-    decided = model.decided(told, shares).assign(score=told["score"], valid=inside)
-    decided = _without_marks(decided, is_mark)
-    better = better_rows(decided["score"].to_numpy(np.float64), particle_rows(pits))
-    of_pair = decided[["score", "valid"]].iloc[better].set_axis(decided.index)
-    decided = decided.assign(**{str(c): of_pair[c] for c in of_pair})
+    decided = _without_marks(decided.assign(score=told["score"], valid=inside), is_mark)
+    better = better_rows(experts, particle_rows(pits))
+    decided = decided.assign(valid=decided["valid"].to_numpy()[better])
     table = pits.assign(**{str(c): decided[c].to_numpy() for c in decided})
     selected = _selected(model, table, scan)
     decided["class"] = decided["class"].mask(selected, model.signal)
     is_signal = (decided["class"] == model.signal).to_numpy()[better]
     decided = decided.iloc[np.where(is_signal, better, np.arange(len(better)))]
     table = pits.assign(**{str(c): decided[c].to_numpy() for c in decided}, selected=selected)
-    return as_pits(table), shares, is_foreign
+    return Decision(as_pits(table), shares, expected, is_foreign)
+
+
+def _decided(
+    model: Model,
+    told: pd.DataFrame,
+    measures: pd.DataFrame,
+    is_best: Bools,
+    prior: PriorChoice | Mapping[str, float],
+) -> tuple[pd.DataFrame, Floats, Figure | None]:
+    """Return probabilities and the likeliest class, shares of classes, and the signal expected.
+
+    With a model that was calibrated on foils whose truth is known signal is as abundant as there,
+    or as this foil's candidates say; without, the shares are the model's, or those that explain all
+    openings best.
+
+    Parameters
+    ----------
+    told : of ``Model.calibrated``, nan for marks. is_best : (n,) which openings are candidates.
+    """
+    is_known = model.calibration.abundance is not None
+    if not isinstance(prior, str) or (prior == "model" and not is_known):
+        shares = checked_prior(model.prior if isinstance(prior, str) else prior, model.classes)
+        return model.decided(told, shares), shares, None
+    score = told["score"].to_numpy(np.float64)
+    log_p = told[[f"log_p_{c}" for c in model.classes]].to_numpy(np.float64)
+    shares = estimated_prior(log_p[np.isfinite(score)])
+    if not is_known:
+        return model.decided(told, shares), shares, None
+    usual = model.calibration.log_abundance(measures)
+    if prior == "foil":
+        abundance = abundance_of(score[is_best], usual[is_best], model.calibration.spread)
+    else:
+        abundance = Abundance.usual(score[is_best], usual[is_best])
+    signal = model.classes.index(model.signal)
+    share = abundance.expected[0] / max(int(is_best.sum()), 1)
+    shares = shares * (1 - share) / max(1 - shares[signal], 1e-12)
+    shares[signal] = share
+    p = abundance.probability(score + usual)
+    return model.decided(told, shares, signal_is=p), shares, abundance.expected
 
 
 def _selected(model: Model, table: pd.DataFrame, scan: Scan) -> Bools:
