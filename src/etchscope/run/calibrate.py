@@ -8,10 +8,13 @@ import pandas as pd
 
 from etchscope.ensemble import Model, WorkingPoint, fit_calibration, measures_of
 from etchscope.foil import BadInput
+from etchscope.foil.types import Bools
 from etchscope.run.search import search_of_run
 from etchscope.store import Store
 
-__all__ = ["KnownRun", "calibrated"]
+__all__ = ["KnownRun", "calibrated", "known_candidates"]
+
+_TOLERANCE_PX = 6.0
 
 
 @dataclass(frozen=True)
@@ -23,17 +26,14 @@ class KnownRun:
     where: str
 
 
-def calibrated(
-    store: Store, model: Model, known: Sequence[KnownRun], *, tolerance_px: float
-) -> Model:
-    """Return the model with a calibration fitted on the candidates of runs whose signal is known.
-
-    Its working point was that of other scores, and is put to even odds until one is chosen.
+def known_candidates(
+    store: Store, known: Sequence[KnownRun], *, signal: str, tolerance_px: float
+) -> tuple[pd.DataFrame, Bools]:
+    """Return the measures of all candidates of some runs, and which are signal, (n,).
 
     Raises
     ------
-    BadInput : a run that kept nothing of what experts said, a truth without the signal, or too few
-        candidates.
+    BadInput : a run that kept nothing of what experts said, or a truth without the signal.
     """
     measures, is_signal = [], []
     for one in known:
@@ -45,7 +45,7 @@ def calibrated(
             store,
             one.run,
             one.truth,
-            signal=model.signal,
+            signal=signal,
             tolerance_px=tolerance_px,
             valid_only=False,
             where=one.where,
@@ -56,12 +56,27 @@ def calibrated(
         told = measures_of(pits, experts).set_axis(pits["pit"])
         measures.append(told.loc[candidates["pit"]])
         is_signal.append(candidates["is_true"].to_numpy(bool))
-    every = np.concatenate(is_signal)
+    return pd.concat(measures, ignore_index=True), np.concatenate(is_signal)
+
+
+def calibrated(
+    store: Store, model: Model, known: Sequence[KnownRun], *, tolerance_px: float = _TOLERANCE_PX
+) -> Model:
+    """Return the model with a calibration fitted on the candidates of runs whose signal is known.
+
+    Its working point was that of other scores, and is put to even odds until one is chosen.
+
+    Raises
+    ------
+    BadInput : see ``known_candidates``; or too few candidates.
+    """
+    measures, is_signal = known_candidates(
+        store, known, signal=model.signal, tolerance_px=tolerance_px
+    )
     runs = ", ".join(one.run for one in known)
+    true = f"{is_signal.sum()} of them {model.signal}"
     calibration = fit_calibration(
-        pd.concat(measures, ignore_index=True),
-        every,
-        fitted_on=f"{len(every)} candidates, {every.sum()} of them {model.signal}, {runs}",
+        measures, is_signal, fitted_on=f"{len(is_signal)} candidates, {true}, {runs}"
     )
     point = WorkingPoint.of_one(0.0, "even odds", "nothing")
     return replace(model, calibration=calibration, working_point=point)

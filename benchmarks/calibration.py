@@ -1,0 +1,257 @@
+"""What calibration on one kind of foil is worth, by density, and which measures bring it.
+
+    python benchmarks/calibration.py --tiles 40 -o results
+
+Foils of a preset are drawn twice at each density, searched and scored with the shipped experts. On
+the first ones, all densities together, calibrations are fitted: to the experts alone, with the
+geometry of pairs, with the odds of the finder, and to all measures; and with each group of
+measures left out. On the second ones, looked at once, stand the signal efficiency at exactly 1 and
+0.1 false candidates a tile, beside what the same candidates keep in random order; how much signal
+the candidates speak for, beside how many are; how far claims over 1 % are from what came true; and
+what is selected at the working point of 1 false candidate a tile of the first foils. Before is what
+the experts say of single openings. Particles without a candidate are lost, those where the model is
+not valid are not. Intervals are 95 %, over tiles.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+
+from etchscope.ensemble import (
+    MEASURES,
+    Calibration,
+    Model,
+    fit_calibration,
+    measured_working_point,
+)
+from etchscope.evaluate import (
+    Asked,
+    Search,
+    calibration_table,
+    efficiency_at_rate,
+    expected_calibration_error,
+)
+from etchscope.report.style import INK, RC, SERIES_COLOURS, figure, write_png
+from etchscope.run import find, simulate
+from etchscope.run.calibrate import KnownRun, known_candidates
+from etchscope.run.experts import SHIPPED
+from etchscope.run.score import score
+from etchscope.run.search import search_of_run
+from etchscope.simulate import SimulatedScan, preset, with_parameters
+from etchscope.store import Store, read_model, read_table
+
+RATES = (1.0, 0.1)
+CLAIMED = 0.01
+"""Probabilities over this are held against what came true."""
+SHAPES = (
+    "log_radius",
+    "log_radius_squared",
+    "contrast",
+    "contrast_squared",
+    "ellipticity",
+    "ellipticity_squared",
+    "log_wall",
+)
+PARTNER = (*(m for m in MEASURES if m.startswith("other_")), "no_partner", "walls_apart")
+FINDER = ("entry", "no_entry", "exit", "no_exit")
+BEFORE = Calibration({"experts": 1.0}, 0.0, None, "nothing")
+CASES: dict[str, tuple[str, ...]] = {
+    "experts alone": ("experts", "log_density"),
+    "and pairs": ("experts", "pair", "log_density"),
+    "and the finder's odds": ("experts", "pair", *FINDER, "log_density"),
+    "all measures": MEASURES,
+    "all but pairs": tuple(m for m in MEASURES if m != "pair"),
+    "all but the finder's odds": tuple(m for m in MEASURES if m not in FINDER),
+    "all but shapes": tuple(m for m in MEASURES if m not in SHAPES),
+    "all but the exit pit's": tuple(m for m in MEASURES if m not in PARTNER),
+    "all but the experts": tuple(m for m in MEASURES if m != "experts"),
+}
+"""Measures that a calibration is fitted to."""
+
+
+@dataclass(frozen=True)
+class Foil:
+    """A foil that was drawn, searched and scored once."""
+
+    density: int
+    scan: SimulatedScan
+    truth: pd.DataFrame
+    run: str
+
+    @property
+    def name(self) -> str:
+        return self.scan.scan.name
+
+
+def foil_of(name: str, density: int, tiles: int, seed: int) -> SimulatedScan:
+    columns = max(round(np.sqrt(tiles * 0.8)), 1)
+    (scan,) = preset(name, seed=seed, columns=columns, rows=-(-tiles // columns))
+    return replace(
+        with_parameters(scan, {"fragments.per_tile": float(density)}), foil=f"d{density}-{seed}"
+    )
+
+
+def drawn(store: Store, folder: Path, name: str, density: int, tiles: int, seed: int) -> Foil:
+    """Draw a foil, search it, and let the shipped experts judge all finds."""
+    scan = foil_of(name, density, tiles, seed)
+    (truth,) = simulate([scan], folder / scan.foil, store=store)
+    find(store, scan.scan.name)
+    run = score(store, scan.scan.name, "shipped").run
+    return Foil(density, scan, read_table(truth), run)
+
+
+def searched(store: Store, foil: Foil, model: str) -> tuple[Search, pd.DataFrame, Any]:
+    """Return the search of a foil by a model, its candidates, and the report of the run."""
+    done = score(store, foil.name, model)
+    search, candidates = search_of_run(store, done.run, foil.truth, signal="hip", valid_only=False)
+    return search, candidates, done
+
+
+def in_random_order(search: Search, rate: float) -> float:
+    """Return the efficiency of the same candidates in random order, on average."""
+    true, n = int(search.is_true.sum()), len(search.score)
+    false = n - true
+    kept = min(rate * search.tiles / false, 1.0) if false else 1.0
+    return kept * true / search.particles
+
+
+def figures_of(store: Store, known: Foil, test: Foil, case: str, model: str) -> dict[str, Any]:
+    """Return the figures of one case at one density."""
+    search, candidates, done = searched(store, test, model)
+    first, _, _ = searched(store, known, model)
+    p = candidates["p_hip"].to_numpy(np.float64)
+    outcome = candidates["is_true"].to_numpy(bool)
+    claimed = p >= CLAIMED
+    asked = Asked(false_per_tile=1.0)
+    point = measured_working_point(
+        first, asked, chosen_by=str(asked), measured_on="another foil", other=search
+    )
+    passed = search.score >= point.threshold_at(search.ground.candidates)  # type: ignore[union-attr]
+    row: dict[str, Any] = {
+        "case": case,
+        "background_per_tile": test.density,
+        "particles": search.particles,
+        "candidates": len(search.score),
+        "with_candidate": float(outcome.sum() / search.particles),
+        "true": int(outcome.sum()),
+        "expected": done.expected,
+        "sum_p": float(p.sum()),
+        "claimed": int(claimed.sum()),
+        "calibration_error": float(
+            expected_calibration_error(calibration_table(p[claimed], outcome[claimed]))
+            if claimed.any()
+            else np.nan
+        ),
+        "valid": float(candidates["valid"].mean()),
+        "selected": int(passed.sum()),
+        "selected_true": int((passed & search.is_true).sum()),
+        "purity": point.purity,
+    }
+    for rate in RATES:
+        row[f"at_{rate:g}"] = efficiency_at_rate(search, rate)
+        row[f"chance_at_{rate:g}"] = in_random_order(search, rate)
+    return row
+
+
+def percent(told: Any) -> str:
+    return "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * v for v in told))
+
+
+def tell(row: dict[str, Any]) -> None:
+    expected = "unknown"
+    if row["expected"] is not None:
+        expected = "{:.0f} [{:.0f}, {:.0f}]".format(*row["expected"])
+    print(
+        f"{row['background_per_tile']:5d} {row['case']:26s} "
+        f"at 1 {percent(row['at_1'])} %, at 0.1 {percent(row['at_0.1'])} % (chance "
+        f"{100 * row['chance_at_1']:.1f}, {100 * row['chance_at_0.1']:.1f}); expected {expected}, "
+        f"true {row['true']} of {row['particles']} particles, error {row['calibration_error']:.3f} "
+        f"of {row['claimed']} claims; selected {row['selected']}, {row['selected_true']} true; "
+        f"valid {row['valid']:.2f}",
+        flush=True,
+    )
+
+
+def draw(rows: list[dict[str, Any]], cases: list[str], path: Path) -> None:
+    with mpl.rc_context(RC):
+        made = figure(10.5, 4.8, "Signal kept by what is heard of each candidate")
+        axes = made.subplots(1, len(RATES), sharey=True)
+        for ax, rate in zip(axes, RATES, strict=True):
+            for k, case in enumerate(cases):
+                own = [row for row in rows if row["case"] == case]
+                x = np.array([row["background_per_tile"] for row in own], np.float64)
+                value, low, high = 100 * np.array([row[f"at_{rate:g}"] for row in own]).T
+                bars = [value - low, high - value]
+                x = x * 1.04 ** (k - len(cases) / 2)
+                colour = SERIES_COLOURS[k]
+                ax.errorbar(x, value, bars, label=case, color=colour, marker="o", ms=4, capsize=2)
+            last = [row for row in rows if row["case"] == cases[-1]]
+            at = [row["background_per_tile"] for row in last]
+            chance = [100 * row[f"chance_at_{rate:g}"] for row in last]
+            ax.plot(at, chance, ":", color=INK, label="the same in random order")
+            ax.set_xscale("log")
+            ax.set_xticks(at, [f"{d:,}" for d in at])
+            ax.minorticks_off()
+            ax.set_ylim(0, 102)
+            ax.grid(axis="y")
+            ax.set_xlabel("background fragments a tile")
+            ax.set_title(f"at {rate:g} false candidate{'s' if rate != 1 else ''} a tile")
+        axes[0].set_ylabel("signal efficiency (%)")
+        made.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    write_png(made, path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--preset", default="experiment")
+    parser.add_argument("--tiles", type=int, default=40, help="of each foil")
+    parser.add_argument("--densities", type=int, nargs="+", default=[10, 30, 100, 300, 1000, 3000])
+    parser.add_argument("--seed", type=int, default=15_000, help="of the first foils")
+    parser.add_argument("--test-seed", type=int, default=14_000, help="of those looked at once")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
+    begin = time.perf_counter()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        store = Store.create(folder / "store")
+        arrays, card = read_model(SHIPPED)
+        shipped = Model.from_record(arrays, card)
+        store.save_model("shipped", arrays, card)
+        foils: dict[int, list[Foil]] = {}
+        for seed in (options.seed, options.test_seed):
+            foils[seed] = [
+                drawn(store, folder, options.preset, density, options.tiles, seed + density)
+                for density in options.densities
+            ]
+            print(f"drawn and judged after {time.perf_counter() - begin:.0f} s", flush=True)
+        known = [KnownRun(f.run, f.truth, f.name) for f in foils[options.seed]]
+        measures, is_signal = known_candidates(store, known, signal="hip", tolerance_px=6.0)
+        models = {"before": BEFORE, "as shipped": shipped.calibration}
+        for case, of in CASES.items():
+            models[case] = fit_calibration(measures, is_signal, fitted_on="first foils", of=of)
+        print(models["all measures"].to_record())
+        rows = []
+        for number, (case, calibration) in enumerate(models.items()):
+            own = replace(shipped, calibration=calibration)
+            store.save_model(f"case-{number}", *own.to_record())
+            for first, test in zip(foils[options.seed], foils[options.test_seed], strict=True):
+                rows.append(figures_of(store, first, test, case, f"case-{number}"))
+                tell(rows[-1])
+    shown = ["before", "as shipped", "experts alone", "and pairs", "and the finder's odds"]
+    draw(rows, [*shown, "all measures"], options.output / "calibration.png")
+    said = {"options": {**vars(options), "output": str(options.output)}, "rows": rows}
+    said["calibration"] = models["all measures"].to_record()
+    (options.output / "calibration.json").write_text(json.dumps(said, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
