@@ -13,6 +13,8 @@ from etchscope.ensemble import (
     pair_evidence,
 )
 from etchscope.foil import BadInput, PitFlag, as_pits
+from etchscope.run.experts import SHIPPED
+from etchscope.store import read_model
 
 
 def _openings(**columns):
@@ -75,7 +77,7 @@ def test_partners_have_the_measures_of_the_entry_pit_and_are_heard_where_surer()
 def test_the_score_of_taught_experts_adds_a_share_of_the_pair():
     pits = _openings(surface=["top"], hip=[2.0])
     told = measures_of(pits, np.array([1.25]))
-    assert AS_TAUGHT.score(told) == pytest.approx(1.25 + 0.6 * pair_evidence(pits))
+    assert AS_TAUGHT.score(told) == pytest.approx(1.25 + 0.34 * pair_evidence(pits))
 
 
 def test_a_fitted_score_is_the_log_of_the_ratio_of_likelihoods():
@@ -167,3 +169,16 @@ def test_a_calibration_is_kept_as_json():
         Calibration.from_record(record)
     with pytest.raises(ValueError, match="not known"):
         AS_TAUGHT.log_abundance(measures)
+
+
+def test_the_card_that_is_shipped_was_calibrated_on_random_foils():
+    card = read_model(SHIPPED)[1]
+    done = Calibration.from_record(card["calibration"])
+    assert done.to_record() == card["calibration"]
+    # Size and contrast say what they say for one kind of foil only.
+    assert set(done.weights) == {"experts", "pair", "log_density"}
+    assert min(done.weights.values()) > 0
+    assert "random foils" in done.fitted_on
+    assert done.spread > 0
+    slope = done.abundance[1]
+    assert slope == pytest.approx(-1, abs=0.15)  # signal is as abundant in crowds as elsewhere

@@ -29,8 +29,11 @@ def test_a_pit_is_inside_up_to_the_limit_and_the_density():
 
 
 def test_a_scan_is_foreign_where_one_pit_in_twenty_is_unusual():
-    assert not DOMAIN.is_foreign(np.r_[np.full(95, 1.0), np.full(5, 3.0)])
-    assert DOMAIN.is_foreign(np.r_[np.full(94, 1.0), np.full(6, 3.0)])
+    few = [np.r_[np.full(100 - n, 1.0), np.full(n, 3.0)] for n in (5, 10, 13)]
+    # Ten of a hundred may be one in twenty; ten times as many are not.
+    assert [DOMAIN.is_foreign(d) for d in few] == [False, False, True]
+    assert DOMAIN.is_foreign(np.tile(few[1], 10))
+    assert not DOMAIN.is_foreign(np.tile(few[0], 10))
     assert not DOMAIN.is_foreign(np.full(19, 9.0))  # too few to say
     assert DOMAIN.is_foreign(np.full(20, 9.0))
     assert not DOMAIN.is_foreign(np.empty(0))

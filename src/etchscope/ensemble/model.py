@@ -14,6 +14,7 @@ from etchscope.ensemble.gaussians import Gaussians
 from etchscope.ensemble.kinds import ExpertKind, kinds_of, require_known
 from etchscope.ensemble.point import WorkingPoint
 from etchscope.ensemble.prior import at_prior, checked_prior
+from etchscope.evaluate import proportion
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, Floats
 from etchscope.imaging import Lighting, given_by
@@ -23,6 +24,7 @@ __all__ = ["Domain", "Model"]
 
 FOREIGN = 0.05
 """Share of pits beyond ``Domain.usual`` above which a whole scan is foreign; 0.01 is usual."""
+_SURE = 0.99
 LEAST_FINDS = 20
 """With fewer a scan is not called foreign."""
 
@@ -66,8 +68,14 @@ class Domain:
         return np.asarray(inside, bool)
 
     def is_foreign(self, distance: Floats) -> bool:
-        """Return whether so many pits are unusual that the scan as a whole is another kind."""
-        return len(distance) >= LEAST_FINDS and float((distance > self.usual).mean()) > FOREIGN
+        """Return whether so many pits are unusual that the scan as a whole is another kind.
+
+        More than ``FOREIGN`` of them are, beyond what that number of pits has by chance.
+        """
+        if len(distance) < LEAST_FINDS:
+            return False
+        unusual = int((distance > self.usual).sum())
+        return proportion(unusual, len(distance), confidence=_SURE).low > FOREIGN
 
     def knows_scale(self, pixel_size_um: float | None) -> bool:
         """Return whether a scan's pixel size is one that the model was trained with."""
