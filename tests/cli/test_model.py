@@ -14,6 +14,7 @@ from etchscope.ensemble import Model, WorkingPoint
 from etchscope.evaluate import Asked, chi2_text, efficiency_at_rate, exchanged, thresholds_for
 from etchscope.report.style import SERIES_COLOURS
 from etchscope.run import find
+from etchscope.run.experts import SHIPPED
 from etchscope.run.score import score
 from etchscope.run.search import search_of_run
 from etchscope.store import Store, read_model, read_table
@@ -167,6 +168,12 @@ def test_export_refuses_what_it_cannot_write(own, tmp_path, capsys):
     assert "folder.onnx" in refused(capsys, *words, tmp_path / "folder.onnx")
     assert "found 'odd'" in refused(capsys, "export", own.path, "odd", "-o", tmp_path / "new")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.onnx", "full", "own"]
+
+
+def test_import_without_a_folder_takes_the_experts_of_the_package(own, capsys):
+    assert run("import", own.path, "--name", "mine") == 0
+    assert capsys.readouterr().out == "mine\n"
+    assert own.load_model("mine")[1] == read_model(SHIPPED)[1]
 
 
 def test_import_refuses_what_is_no_model(own, learnt, tmp_path, capsys):

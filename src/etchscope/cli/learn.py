@@ -496,10 +496,10 @@ def _tell_run(done: Any, candidates: int) -> None:
         f"{candidates} candidates, {done.run}{again}"
     )
     if done.expected is not None:
-        value, low, high = done.expected
+        value, low, high = (f"{v:,.0f}" if v >= 10 else f"{v:.2g}" for v in done.expected)
         typer.echo(
-            f"{done.scan}: all candidates together speak for {value:.3g} [{low:.3g}, {high:.3g}] "
-            "signal particles, if the scan is of the kind that the model was calibrated on"
+            f"{done.scan}: all candidates together speak for {value} [{low}, {high}] signal "
+            "particles, if the scan is of the kind that the model was calibrated on"
         )
     if done.counts["foreign_scan"]:
         typer.echo(

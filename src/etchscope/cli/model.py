@@ -109,16 +109,25 @@ def export_command(
 @app.command("import")
 def import_command(
     store: StorePath,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an exported model.")],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="DIR", help="Folder of an exported model [the experts of the package]."
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name in the store [the folder's].")] = None,
 ) -> None:
-    """Take a model into a store.
+    """Take a model into a store, or the experts that come with the package.
 
     Example: etchscope model import plate8 first-model --name first
+
+    Example: etchscope model import plate8 --name mine
     """
     from etchscope.ensemble import Model
+    from etchscope.run.experts import SHIPPED
     from etchscope.store import read_model
 
+    folder = SHIPPED if folder is None else folder
     Model.from_record(*read_model(folder))  # refuses what only looks like a model
     typer.echo(Store.open(store).import_model(folder, name))
 
@@ -184,7 +193,7 @@ def calibrate_command(
         return
     typer.echo(f"{name} calibrated on {done.calibration.fitted_on}; by unit of each measure:")
     for measure, weight in done.calibration.weights.items():
-        typer.echo(f"  {measure:<18} {weight:+.3f}")
+        typer.echo(f"  {measure:<24} {weight:+.3f}")
     typer.echo(
         f"Next: `etchscope run {store} --model {name}`, then `etchscope model working-point`."
     )
