@@ -40,10 +40,12 @@ def foils(args: argparse.Namespace) -> Iterable[tuple[str, SimulatedScan]]:
             (scan,) = preset("reference", seed=args.seed + seed, columns=1, rows=1)
             yield "random foils", with_parameters(randomised(scan), {"hips.per_tile": 40.0})
     elif args.stack:
-        yield from (("stack", s) for s in preset("pb-stack", args.seed, columns, rows))
+        yield from (
+            ("stack", s) for s in preset("pb-stack", seed=args.seed, columns=columns, rows=rows)
+        )
     else:
         for density in args.densities:
-            (scan,) = preset(args.preset, args.seed + int(density), columns, rows)
+            (scan,) = preset(args.preset, seed=args.seed + int(density), columns=columns, rows=rows)
             drawn = with_parameters(scan, {"fragments.per_tile": density})
             yield f"{density:g} a tile", replace(drawn, foil=f"d{density:g}")
 

@@ -158,9 +158,9 @@ class Calibration:
     """What each measure of an opening is worth.
 
     ``weights``: measure → its weight in the score, the log odds of signal at equal shares;
-    ``constant`` is added. ``abundance``: of candidates where the logarithm of the density is 0, and
-    where it is 1 more, the log odds that one is signal, as it was on the foils of ``fitted_on``;
-    None where that is not known. ``spread``: by how much foils differ, one standard deviation of
+    ``constant`` is added. ``abundance``: log odds that a candidate is signal where the logarithm
+    of the density is 0, and how they change with it, as it was on the foils of ``fitted_on``; None
+    where that is not known. ``spread``: by how much foils differ, one standard deviation of
     the log of the factor by which the signal expected of a foil is wrong beside its own interval.
     """
 
