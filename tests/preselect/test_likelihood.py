@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from tests.preselect.particles import REMOVED, THICKNESS, joined, particles, unrelated
 
 from etchscope.preselect.likelihood import (
+    Shapes,
     background_of,
     expected_tracks,
     log_ratios,
@@ -149,3 +151,55 @@ def test_a_beam_is_found_in_the_pairs_themselves():
 @pytest.mark.parametrize("seed", range(5))
 def test_without_signal_there_is_no_beam(seed):
     assert population_of(*foil(seed, 0, 600)) is TRACKS
+
+
+def _as_finder_states(rng, e, angle, *, spread, noise):
+    """Means and standard deviations of ellipses that a normal prior and noise leave possible."""
+    heard = spread**2 / (spread**2 + noise**2)
+    seen = [e * f(2 * np.deg2rad(angle)) + rng.normal(0, noise, len(e)) for f in (np.cos, np.sin)]
+    mean = heard * np.array(seen)
+    return heard, {
+        "ellipticity": np.hypot(*mean),
+        "angle_deg": np.rad2deg(np.arctan2(mean[1], mean[0])) / 2 % 180,
+        "ellipticity_err": np.sqrt(heard) * noise,
+    }
+
+
+def test_ellipses_that_a_finder_draws_to_round_ones_are_taken_as_measured():
+    rng = np.random.default_rng(5)
+    n = 4000
+    true = rng.normal(0, 0.1, (2, n))
+    e, angle = np.hypot(*true), np.rad2deg(np.arctan2(true[1], true[0])) / 2
+    heard, columns = _as_finder_states(rng, e, angle, spread=0.1, noise=0.15)
+    assert heard < 0.35
+    pits = pd.DataFrame({"surface": ["top"] * n, "radius_px": 5.0, **columns})
+    shapes = Shapes.of(pits, np.zeros((n, 2)), 6.45)
+    for told, right in ((shapes.e_cos, true[0]), (shapes.e_sin, true[1])):
+        assert np.polyfit(right, told, 1)[0] == pytest.approx(1, abs=0.05)
+        assert ((told - right) / shapes.s_ellipse).std() == pytest.approx(1, abs=0.05)
+    # Surfaces are seen differently; what states no error is taken as it is.
+    two = pd.concat([pits, pits.assign(surface="bottom", ellipticity_err=1e-3)], ignore_index=True)
+    both = Shapes.of(two, np.zeros((2 * n, 2)), 6.45)
+    np.testing.assert_allclose(both.e_cos[:n], shapes.e_cos)
+    np.testing.assert_allclose(both.ellipticity[n:], pits["ellipticity"], rtol=1e-3)
+    plain = Shapes.of(pits.drop(columns="ellipticity_err"), np.zeros((n, 2)), 6.45)
+    np.testing.assert_allclose(plain.ellipticity, pits["ellipticity"])
+
+
+def test_slanted_particles_are_pairs_where_a_finder_sees_little_of_their_ellipses():
+    rng = np.random.default_rng(6)
+    n, background = 60, 200
+    zenith, azimuth = np.full(n, np.deg2rad(45)), rng.uniform(0, 2 * np.pi, n)
+    hips = particles(rng, *rng.uniform(0, SIDE, (2, n)), zenith, azimuth)
+    exact = joined(hips, unrelated(rng, background, SIDE), unrelated(rng, background, SIDE))
+    angle = np.rad2deg(np.arctan2(exact.e_sin, exact.e_cos)) / 2
+    _, columns = _as_finder_states(rng, exact.ellipticity, angle, spread=0.15, noise=0.25)
+    surface = np.repeat(["top", "bottom", "top", "bottom"], [n, n, background, background])
+    radius = np.exp(exact.log_radius)
+    pits = pd.DataFrame({"surface": surface, "radius_px": radius, "radius_px_err": 0.06 * radius})
+    shapes = Shapes.of(pits.assign(**columns), np.column_stack([exact.x, exact.y]), 6.45)
+    entries, exits = (np.flatnonzero(surface == s) for s in ("top", "bottom"))
+    true = ratios(shapes, entries, exits, np.arange(n), n + np.arange(n))
+    wrong = ratios(shapes, entries, exits, np.arange(n), n + np.roll(np.arange(n), 1))
+    assert np.median(true) > 0
+    assert (wrong > 0).mean() < 0.1  # without the correction the median is −6
