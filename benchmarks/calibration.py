@@ -99,9 +99,14 @@ def foil_of(name: str, density: int, tiles: int, seed: int) -> SimulatedScan:
     )
 
 
+def fewer(most: int, density: int) -> int:
+    """Return as many tiles, or in a dense foil so many as hold 40,000 fragments."""
+    return min(most, max(40_000 // density, 1))
+
+
 def drawn(store: Store, folder: Path, name: str, density: int, tiles: int, seed: int) -> Foil:
     """Draw a foil, search it, and let the shipped experts judge all finds."""
-    scan = foil_of(name, density, tiles, seed)
+    scan = foil_of(name, density, tiles, seed + density)
     (truth,) = simulate([scan], folder / scan.foil, store=store)
     find(store, scan.scan.name)
     run = score(store, scan.scan.name, "shipped").run
@@ -229,7 +234,7 @@ def main() -> None:
         foils: dict[int, list[Foil]] = {}
         for seed in (options.seed, options.test_seed):
             foils[seed] = [
-                drawn(store, folder, options.preset, density, options.tiles, seed + density)
+                drawn(store, folder, options.preset, density, fewer(options.tiles, density), seed)
                 for density in options.densities
             ]
             print(f"drawn and judged after {time.perf_counter() - begin:.0f} s", flush=True)

@@ -46,7 +46,7 @@ def test_partners_are_heard_by_how_likely_they_are_one_particle():
     assert told[3:].tolist() == [0, 0]  # no surface; two openings at one place
 
 
-def test_partners_have_the_measures_of_the_entry_pit_and_are_heard_where_surer():
+def test_partners_have_the_measures_of_the_entry_pit_and_the_mean_of_both_votes():
     pits = _openings(
         surface=["bottom", "top", "top", "bottom", "top"],
         partner=[1, 0, 3, 2, None],
@@ -60,12 +60,8 @@ def test_partners_have_the_measures_of_the_entry_pit_and_are_heard_where_surer()
     told = measures_of(pits, experts)
     assert list(told.columns) == list(MEASURES)
     np.testing.assert_array_equal(told.iloc[0], told.iloc[1])
-    assert told["experts"].tolist()[:4] == [
-        2,
-        2,
-        0.5,
-        1.5,
-    ]  # partners far apart speak for themselves
+    # Partners far apart speak for themselves.
+    assert told["experts"].tolist()[:4] == [0.5, 0.5, 0.5, 1.5]
     np.testing.assert_allclose(np.exp(told["log_radius"]), [6, 6, 5, 7, 3])
     assert told["entry"].tolist() == [3, 3, 1, -6, 2]
     assert told["no_exit"].tolist() == [0, 0, 1, 0, 1]
