@@ -62,17 +62,18 @@ SHAPES = (
 )
 PARTNER = (*(m for m in MEASURES if m.startswith("other_")), "no_partner", "walls_apart")
 FINDER = ("entry", "no_entry", "exit", "no_exit")
-BEFORE = Calibration({"experts": 1.0}, 0.0, None, "nothing")
+BEFORE = Calibration({"experts": 1.0, "experts_apart": 0.5}, 0.0, None, "nothing")
+EXPERTS = ("experts", "experts_apart")
 CASES: dict[str, tuple[str, ...]] = {
-    "experts alone": ("experts", "log_density"),
-    "and pairs": ("experts", "pair", "log_density"),
-    "and the finder's odds": ("experts", "pair", *FINDER, "log_density"),
+    "experts alone": (*EXPERTS, "log_density"),
+    "and pairs": (*EXPERTS, "pair", "log_density"),
+    "and the finder's odds": (*EXPERTS, "pair", *FINDER, "log_density"),
     "all measures": MEASURES,
     "all but pairs": tuple(m for m in MEASURES if m != "pair"),
     "all but the finder's odds": tuple(m for m in MEASURES if m not in FINDER),
     "all but shapes": tuple(m for m in MEASURES if m not in SHAPES),
     "all but the exit pit's": tuple(m for m in MEASURES if m not in PARTNER),
-    "all but the experts": tuple(m for m in MEASURES if m != "experts"),
+    "all but the experts": tuple(m for m in MEASURES if m not in EXPERTS),
 }
 """Measures that a calibration is fitted to."""
 

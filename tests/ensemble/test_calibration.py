@@ -62,6 +62,10 @@ def test_partners_have_the_measures_of_the_entry_pit_and_the_mean_of_both_votes(
     np.testing.assert_array_equal(told.iloc[0], told.iloc[1])
     # Partners far apart speak for themselves.
     assert told["experts"].tolist()[:4] == [0.5, 0.5, 0.5, 1.5]
+    assert told["experts_apart"].tolist() == [3, 3, 0, 0, 0]
+    # Labels teach nothing of exit pits: such experts are heard where they are surer.
+    heard = AS_TAUGHT.score(told.assign(pair=0.0))
+    np.testing.assert_allclose(heard[:4], [2, 2, 0.5, 1.5])
     np.testing.assert_allclose(np.exp(told["log_radius"]), [6, 6, 5, 7, 3])
     assert told["entry"].tolist() == [3, 3, 1, -6, 2]
     assert told["no_exit"].tolist() == [0, 0, 1, 0, 1]
@@ -172,8 +176,8 @@ def test_the_card_that_is_shipped_was_calibrated_on_random_foils():
     done = Calibration.from_record(card["calibration"])
     assert done.to_record() == card["calibration"]
     # Size and contrast say what they say for one kind of foil only.
-    assert set(done.weights) == {"experts", "pair", "log_density"}
-    assert min(done.weights.values()) > 0
+    assert set(done.weights) == {"experts", "experts_apart", "pair", "log_density"}
+    assert min(done.weights["experts"], done.weights["pair"]) > 0
     assert "random foils" in done.fitted_on
     assert done.spread > 0
     slope = done.abundance[1]

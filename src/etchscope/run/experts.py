@@ -327,7 +327,7 @@ def _calibrated_on(finds: Sequence[pd.DataFrame]) -> Calibration:
         every,
         fitted_on=f"{len(every)} candidates, {every.sum()} of them signal, of {len(measures)} "
         "random foils not learnt from",
-        of=("experts", "pair", "log_density"),
+        of=("experts", "experts_apart", "pair", "log_density"),
     )
     for spread in _SPREADS:
         inside = []
