@@ -226,7 +226,7 @@ AS_TAUGHT = Calibration(
     None,
     "nothing: as experts were taught",
 )
-"""Of experts whose odds were calibrated on labels, of which entry pits have some and exit pits none:
+"""Of experts whose odds were calibrated on labels, which entry pits have and exit pits have not:
 of a pair the better one is heard, half the sum and half the difference. The geometry is worth that
 share of what experts are, who see part of the same: by logistic regression on the candidates of 640
 random foils that taught the experts nothing, 0.258 against 0.736."""
