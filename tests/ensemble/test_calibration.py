@@ -77,7 +77,7 @@ def test_partners_have_the_measures_of_the_entry_pit_and_the_mean_of_both_votes(
 def test_the_score_of_taught_experts_adds_a_share_of_the_pair():
     pits = _openings(surface=["top"], hip=[2.0])
     told = measures_of(pits, np.array([1.25]))
-    assert AS_TAUGHT.score(told) == pytest.approx(1.25 + 0.35 * pair_evidence(pits))
+    assert AS_TAUGHT.score(told) == pytest.approx(1.25 + 0.34 * pair_evidence(pits))
 
 
 def test_a_fitted_score_is_the_log_of_the_ratio_of_likelihoods():
