@@ -51,15 +51,7 @@ from etchscope.store import Store, read_model, read_table
 RATES = (1.0, 0.1)
 CLAIMED = 0.01
 """Probabilities over this are held against what came true."""
-SHAPES = (
-    "log_radius",
-    "log_radius_squared",
-    "contrast",
-    "contrast_squared",
-    "ellipticity",
-    "ellipticity_squared",
-    "log_wall",
-)
+SHAPES = MEASURES[MEASURES.index("log_radius") : MEASURES.index("no_partner")]
 PARTNER = (*(m for m in MEASURES if m.startswith("other_")), "no_partner", "walls_apart")
 FINDER = ("entry", "no_entry", "exit", "no_exit")
 BEFORE = Calibration({"experts": 1.0, "experts_apart": 0.5}, 0.0, None, "nothing")

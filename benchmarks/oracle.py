@@ -54,10 +54,10 @@ from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.preselect import FindSettings
 from etchscope.preselect.density import local_density
 from etchscope.preselect.likelihood import (
-    Shapes,
     expected_tracks,
     log_ratios,
 )
+from etchscope.preselect.openings import Shapes
 from etchscope.preselect.pairs import pair_openings
 from etchscope.report.style import INK, RC, SERIES_COLOURS, figure, write_png
 from etchscope.run.search import area_cm2

@@ -3,7 +3,7 @@
 import numpy as np
 
 from etchscope.physics.cone import opening
-from etchscope.preselect.likelihood import Shapes
+from etchscope.preselect.openings import Shapes
 
 THICKNESS, REMOVED = 77.5, 9.0
 ERRORS = (0.06, 0.04, 0.1, 0.15)

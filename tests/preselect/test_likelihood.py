@@ -8,13 +8,12 @@ import pytest
 from tests.preselect.particles import REMOVED, THICKNESS, joined, particles, unrelated
 
 from etchscope.preselect.likelihood import (
-    Shapes,
     background_of,
     expected_tracks,
     log_ratios,
     pairs_above,
-    removed_bulk,
 )
+from etchscope.preselect.openings import Shapes, removed_bulk
 from etchscope.preselect.population import with_population
 
 TRACKS = expected_tracks(np.array([THICKNESS]), REMOVED, 134.0, 60.0)

@@ -4,7 +4,7 @@ import pytest
 
 from etchscope.foil import Foil, PitFlag, has_flag
 from etchscope.physics.cone import opening
-from etchscope.preselect.likelihood import Shapes
+from etchscope.preselect.openings import Shapes
 from etchscope.preselect.tracks import with_tracks
 
 UM, REMOVED, THICKNESS = 6.5, 60.0, 500.0

@@ -12,21 +12,19 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
-import pandas as pd
 from scipy.special import ive
 
 from etchscope.foil.types import Floats, Ints
 from etchscope.physics.cone import opening
+from etchscope.preselect.openings import Shapes
 
 __all__ = [
     "LOG_RATIOS",
-    "Shapes",
     "Tracks",
     "background_of",
     "expected_tracks",
     "log_ratios",
     "pairs_above",
-    "removed_bulk",
     "terms_of",
 ]
 
@@ -48,117 +46,11 @@ _KERNELS = 384
 """Finds of a surface that stand for all of it."""
 _WIDTH = (0.12, 0.05)
 """Of a kernel, in log radius and ellipse."""
-_ERRORS = ("radius_px_err", "ellipticity_err", "x_px_err", "depth_um_err")
-_USUAL_ERRORS = (*_WIDTH, 1.0, 0.35)
-"""Of log radius, ellipse, place and log depth, where a finder states none."""
 _TAIL = (0.1, 2.5)
 """Share of a kernel that is wider, and by how much: rare shapes are not impossible ones."""
 _ANY, _PSEUDO = (0.5, 0.2), 20.0
 """Spread of the openings of any foil in log radius and ellipse, and as how many finds they
 count."""
-_LEAST_HEARD = 0.1
-_ROUND = 0.1
-"""Ellipticity below which an opening tells the bulk that was removed."""
-
-
-@dataclass(frozen=True)
-class Shapes:
-    """Openings in one frame, pixels, each (n,) float64; a shape that is not known is nan.
-
-    ``x, y``: centre, y down. ``e_cos, e_sin``: ellipticity times cos and sin of twice the angle of
-    the long axis, ccw from +x, y up. ``s_radius, s_ellipse``: one standard deviation of
-    ``log_radius``, and of ``e_cos`` and ``e_sin``; ``s_place, s_depth``: of x and y, and of
-    ``log_depth``.
-    """
-
-    x: Floats
-    y: Floats
-    log_radius: Floats
-    e_cos: Floats
-    e_sin: Floats
-    log_depth: Floats
-    s_radius: Floats
-    s_ellipse: Floats
-    s_place: Floats
-    s_depth: Floats
-
-    @classmethod
-    def of(cls, pits: pd.DataFrame, place_px: Floats, pixel_size_um: float | None) -> "Shapes":
-        """Return the shapes of a pit table; without errors these are ``_USUAL_ERRORS``.
-
-        Ellipses are those that were measured, less what a finder drew them towards round ones.
-        """
-        columns = ("radius_px", "ellipticity", "angle_deg", *_ERRORS)
-        none = np.full(len(pits), np.nan)
-        radius, e, angle, s_radius, s_ellipse, s_place, s_depth = (
-            pits[c].to_numpy(np.float64) if c in pits else none for c in columns
-        )
-        is_known = "depth_um" in pits and pixel_size_um is not None
-        depth = pits["depth_um"].to_numpy(np.float64) if is_known else none
-        radius = np.maximum(radius, 0.1)
-        twice = 2 * np.deg2rad(np.nan_to_num(angle))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            log_depth = np.log(depth / (pixel_size_um or 1.0))
-            errors = s_radius / radius, s_ellipse, s_place, s_depth / depth
-        heard = _heard(pits)
-        e, errors = np.nan_to_num(e) / heard, (errors[0], s_ellipse / np.sqrt(heard), *errors[2:])
-        return cls(
-            place_px[:, 0].copy(),
-            place_px[:, 1].copy(),
-            np.log(radius),
-            e * np.cos(twice),
-            e * np.sin(twice),
-            log_depth,
-            *(np.where(s > 0, s, w) for s, w in zip(errors, _USUAL_ERRORS, strict=True)),
-        )
-
-    @property
-    def ellipticity(self) -> Floats:
-        """1 − minor / major axis, (n,)."""
-        return np.hypot(self.e_cos, self.e_sin)
-
-    @property
-    def table(self) -> Floats:
-        """The columns side by side, (n, 10), as the compiled loops take them."""
-        return np.ascontiguousarray(np.column_stack(list(vars(self).values())), np.float64)
-
-
-def _heard(pits: pd.DataFrame) -> Floats:
-    """Return which share of an opening's ellipticity a finder states on average, (n,), at most 1.
-
-    A finder that learnt to err least states the mean of what a picture leaves possible, and one
-    standard deviation of that: the less it sees, the rounder. By the law of total variance the
-    spread of all openings is that of such means and the stated variance together, and the share is
-    the first over both: on 48 random foils it was 0.12 to 0.67 where 0.02 to 0.55 was true.
-    """
-    out = np.ones(len(pits))
-    if "surface" not in pits or "ellipticity_err" not in pits:
-        return out
-    stated = pits["ellipticity_err"].to_numpy(np.float64) ** 2
-    spread = np.nan_to_num(pits["ellipticity"].to_numpy(np.float64)) ** 2 / 2
-    surface = pits["surface"].to_numpy()
-    for one in pd.unique(surface):
-        own = (surface == one) & (stated > 0)
-        if own.any():
-            of_means, of_each = spread[own].mean(), stated[own].mean()
-            out[own] = max(of_means / (of_means + of_each), _LEAST_HEARD)
-    return out
-
-
-def removed_bulk(shapes: Shapes, rows: Ints) -> float:
-    """Return the bulk removed from a surface, pixels, from radius and depth of round openings.
-
-    Of a track along the normal r² = h² d / (d + 2 h), so h = (r² + r √(r² + d²)) / d. The median;
-    where no depth is known, twice the median radius (V = 5 / 3).
-    """
-    some = rows[shapes.ellipticity[rows] < _ROUND]
-    some = some if len(some) else rows
-    r, d = np.exp(shapes.log_radius[some]), np.exp(shapes.log_depth[some])
-    known = np.isfinite(d)
-    if not known.any():
-        return float(2 * np.median(r)) if len(r) else 10.0
-    r, d = r[known], d[known]
-    return float(np.median((r**2 + r * np.hypot(r, d)) / d))
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,13 @@ from scipy.spatial import cKDTree
 
 from etchscope.foil.types import Floats, Ints
 from etchscope.preselect.likelihood import (
-    Shapes,
     Tracks,
     background_of,
     expected_tracks,
     log_ratios,
     pairs_above,
-    removed_bulk,
 )
+from etchscope.preselect.openings import Shapes, removed_bulk
 from etchscope.preselect.population import with_population
 
 __all__ = ["Pairs", "pair_openings"]

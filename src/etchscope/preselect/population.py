@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from etchscope.foil.types import Floats, Ints
-from etchscope.preselect.likelihood import LOG_RATIOS, Shapes, Tracks, terms_of
+from etchscope.preselect.likelihood import LOG_RATIOS, Tracks, terms_of
+from etchscope.preselect.openings import Shapes
 
 __all__ = ["with_population"]
 

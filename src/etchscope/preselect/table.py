@@ -14,7 +14,7 @@ from etchscope.preselect.density import (
     local_density,
     pit_density,
 )
-from etchscope.preselect.likelihood import Shapes
+from etchscope.preselect.openings import Shapes
 from etchscope.preselect.pairs import Pairs, pair_openings
 from etchscope.preselect.settings import FindSettings
 from etchscope.preselect.tracks import with_tracks

@@ -11,7 +11,7 @@ from etchscope.foil import Foil, PitFlag, has_flag
 from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.physics.materials import Material, charge_over_beta, energy_loss_of, known_material
 from etchscope.physics.track import FREE, Measured, Track, fit_tracks
-from etchscope.preselect.likelihood import Shapes, removed_bulk
+from etchscope.preselect.openings import Shapes, removed_bulk
 
 __all__ = ["with_tracks"]
 
