@@ -282,6 +282,7 @@ def measured(truth: Truth, errors: Errors, seed: int) -> Shapes:
         np.full(n, errors.ellipse),
         np.full(n, errors.place_px),
         np.full(n, errors.depth or np.nan),
+        np.ones(n),
     )
 
 

@@ -219,9 +219,10 @@ def test_a_calibrated_model_says_how_much_signal_a_scan_holds(
     told = card["calibration"]
     true, count = int(search.is_true.sum()), len(search.score)
     assert told["fitted_on"] == f"{count} candidates, {true} of them hip, {run_name}"
-    assert lines[0] == f"first calibrated on {told['fitted_on']}; by unit of each measure:"
-    assert {line.split()[0]: line.split()[1] for line in lines[1:-1]} == {
-        name: f"{weight:+.3f}" for name, weight in told["weights"].items()
+    assert lines[0].startswith(f"first calibrated on {told['fitted_on']}. Weight of each measure ")
+    assert {line.split()[0]: line.split()[1:] for line in lines[1:-1]} == {
+        name: [f"{weight:+.3f}", f"{told['slopes'][name]:+.3f}"]
+        for name, weight in told["weights"].items()
     }
     assert lines[-1].startswith(f"Next: `etchscope run {scored.path} --model first`, then ")
     assert card["working_point"]["chosen_by"] == "even odds"

@@ -77,12 +77,13 @@ def test_partners_have_the_measures_of_the_entry_pit_and_the_mean_of_both_votes(
 def test_the_score_of_taught_experts_adds_a_share_of_the_pair():
     pits = _openings(surface=["top"], hip=[2.0])
     told = measures_of(pits, np.array([1.25]))
-    assert AS_TAUGHT.score(told) == pytest.approx(1.25 + 0.34 * pair_evidence(pits))
+    assert AS_TAUGHT.score(told) == pytest.approx(1.25 + 0.38 * pair_evidence(pits))
 
 
 def test_a_fitted_score_is_the_log_of_the_ratio_of_likelihoods():
     measures, is_signal, ratio = _measures(60_000, share=0.1)
-    done = fit_calibration(measures, is_signal, fitted_on="drawn candidates")
+    done = fit_calibration(measures, is_signal, fitted_on="drawn candidates", by_density=False)
+    assert done.slopes == {}
     np.testing.assert_allclose(done.score(measures), ratio, atol=0.4)
     assert done.weights["experts"] == pytest.approx(0.5, abs=0.02)
     others = [abs(v) for name, v in done.weights.items() if name != "experts"]
@@ -107,6 +108,25 @@ def test_density_tells_how_abundant_signal_is_and_is_no_part_of_the_score():
     assert done.weights["experts"] == pytest.approx(1, abs=0.05)
     assert done.weights["log_density"] == pytest.approx(0, abs=0.05)
     np.testing.assert_allclose(done.abundance, (1, -1), atol=0.07)
+
+
+def test_what_a_vote_is_worth_may_change_with_density():
+    rng = np.random.default_rng(5)
+    measures = _measures(150_000, share=0.5, seed=6)[0]
+    density = rng.uniform(0, 5, len(measures))
+    is_signal = rng.random(len(measures)) < 0.3
+    apart = 3 - 0.5 * density  # in a crowd experts tell signal from others less well
+    seen = rng.normal(np.where(is_signal, apart / 2, -apart / 2))
+    measures = measures.assign(experts=seen, log_density=density)
+    of = ("experts", "pair", "log_density")
+    done = fit_calibration(measures, is_signal, fitted_on="x", of=of)
+    assert done.weights["experts"] == pytest.approx(3, abs=0.1)
+    assert done.slopes["experts"] == pytest.approx(-0.5, abs=0.03)
+    assert done.slopes["pair"] == pytest.approx(0, abs=0.03)
+    np.testing.assert_allclose(done.score(measures), apart * seen, atol=0.5)
+    alike = fit_calibration(measures, is_signal, fitted_on="x", of=of, by_density=False)
+    off = np.abs(alike.score(measures) - apart * seen)
+    assert np.median(off) > 5 * np.median(np.abs(done.score(measures) - apart * seen))
 
 
 @pytest.mark.parametrize(("true", "others"), [(10, 500), (500, 10)])
@@ -177,6 +197,7 @@ def test_the_card_that_is_shipped_was_calibrated_on_random_foils():
     assert done.to_record() == card["calibration"]
     # Size and contrast say what they say for one kind of foil only.
     assert set(done.weights) == {"experts", "experts_apart", "pair", "log_density"}
+    assert done.slopes == {}
     assert min(done.weights["experts"], done.weights["pair"]) > 0
     assert "random foils" in done.fitted_on
     assert done.spread > 0

@@ -22,6 +22,7 @@ def _shapes(rng, x, y, v, zenith, azimuth):
         e * np.sin(2 * azimuth) + rng.normal(0, ERRORS[1], n),
         np.log(one.depth_um) + rng.normal(0, ERRORS[3], n),
         *(np.full(n, error) for error in ERRORS),
+        np.ones(n),
     ), one.shift_um
 
 

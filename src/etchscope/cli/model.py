@@ -191,9 +191,13 @@ def calibrate_command(
     if as_json:
         typer.echo(json.dumps(done.calibration.to_record(), indent=1))
         return
-    typer.echo(f"{name} calibrated on {done.calibration.fitted_on}; by unit of each measure:")
+    typer.echo(
+        f"{name} calibrated on {done.calibration.fitted_on}. Weight of each measure at 1 opening "
+        "a mm², and its change if the density is e times as high:"
+    )
     for measure, weight in done.calibration.weights.items():
-        typer.echo(f"  {measure:<24} {weight:+.3f}")
+        slope = done.calibration.slopes.get(measure, 0.0)
+        typer.echo(f"  {measure:<24} {weight:+.3f} {slope:+.3f}")
     typer.echo(
         f"Next: `etchscope run {store} --model {name}`, then `etchscope model working-point`."
     )

@@ -44,8 +44,12 @@ _BARELY = 1.02
 """V sin(dip) from which an opening is reckoned with: nearer to 1 it vanishes."""
 _KERNELS = 384
 """Finds of a surface that stand for all of it."""
-_WIDTH = (0.12, 0.05)
-"""Of a kernel, in log radius and ellipse."""
+_RADIUS_WIDTH = 0.12
+"""Of a kernel, in log radius."""
+_ELLIPSE_WIDTH = (0.01, 0.05)
+"""Of a kernel in ellipse, least and most, between which Scott's rule for two dimensions decides:
+wider ones would make round openings, which all are to a finder that sees little, rarer than they
+are."""
 _TAIL = (0.1, 2.5)
 """Share of a kernel that is wider, and by how much: rare shapes are not impossible ones."""
 _ANY, _PSEUDO = (0.5, 0.2), 20.0
@@ -180,12 +184,14 @@ def background_of(shapes: Shapes, rows: Ints) -> Floats:
     few = rows[np.linspace(0, len(rows) - 1, min(len(rows), _KERNELS)).round().astype(np.int64)]
     radius, e = shapes.log_radius, shapes.ellipticity
     usual = np.array([np.median(radius[rows])]), np.zeros(1)
+    spread = float(np.sqrt(np.mean(e[rows] ** 2) / 2))
+    narrow = _RADIUS_WIDTH, float(np.clip(spread * len(few) ** (-1 / 6), *_ELLIPSE_WIDTH))
     for part in np.array_split(np.arange(len(rows)), len(rows) // 4096 + 1):
         mine = rows[part]
         at = radius[mine], e[mine]
         total = np.zeros(len(part))
         for share, wider in ((1 - _TAIL[0], 1.0), _TAIL):
-            width = tuple(w * wider for w in _WIDTH)
+            width = tuple(w * wider for w in narrow)
             each = _kernel(at, (radius[few], e[few]), width)
             each[mine[:, None] == few] = 0.0
             total += share * each.sum(1)
@@ -258,6 +264,7 @@ def _terms(
             r = log_radius[k, cell] * (1 - w) + log_radius[k, cell + 1] * w
             e = ellipticity[k, cell] * (1 - w) + ellipticity[k, cell + 1] * w
             q2 = (shape[2] - r) ** 2 / v_radius
+            e *= shape[10]
             q2 += ((shape[3] - e * cos2) ** 2 + (shape[4] - e * sin2) ** 2) / v_ellipse
             said[k] = np.exp(-0.5 * q2) * norm if q2 < _IMPOSSIBLE else 0.0
             possible |= said[k] > 0
@@ -425,10 +432,10 @@ def _above(
                 if least_e > 0.1:
                     cos2, sin2 = (dx * dx - dy * dy) / apart2, 2 * dx * dy / apart2
                     far = 4 * (one[7] + model[1])
-                    if one[3] * cos2 + one[4] * sin2 < least_e - far:
+                    if one[3] * cos2 + one[4] * sin2 < one[10] * least_e - far:
                         continue
                     far = 4 * (other[7] + model[1])
-                    if other[3] * cos2 + other[4] * sin2 < least_e - far:
+                    if other[3] * cos2 + other[4] * sin2 < other[10] * least_e - far:
                         continue
                 _terms(one, other, tables, uneven, model, first, second, terms, slopes)
                 signal = _summed(terms, slopes, prior, beam, isotropic)

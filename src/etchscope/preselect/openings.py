@@ -25,7 +25,7 @@ class Shapes:
     ``x, y``: centre, y down. ``e_cos, e_sin``: ellipticity times cos and sin of twice the angle of
     the long axis, ccw from +x, y up. ``s_radius, s_ellipse``: one standard deviation of
     ``log_radius``, and of ``e_cos`` and ``e_sin``; ``s_place, s_depth``: of x and y, and of
-    ``log_depth``.
+    ``log_depth``. ``heard``: share of the true ellipticity that is measured on average, at most 1.
     """
 
     x: Floats
@@ -38,12 +38,11 @@ class Shapes:
     s_ellipse: Floats
     s_place: Floats
     s_depth: Floats
+    heard: Floats
 
     @classmethod
     def of(cls, pits: pd.DataFrame, place_px: Floats, pixel_size_um: float | None) -> "Shapes":
         """Return the shapes of a pit table; without errors these are ``_USUAL_ERRORS``.
-
-        Ellipses are those that were measured, less what a finder drew them towards round ones.
 
         Parameters
         ----------
@@ -64,7 +63,12 @@ class Shapes:
             log_depth = np.log(depth / (pixel_size_um or 1.0))
             errors = s_radius / radius, s_ellipse, s_place, s_depth / depth
         heard = _heard(pits)
-        e, errors = np.nan_to_num(e) / heard, (errors[0], s_ellipse / np.sqrt(heard), *errors[2:])
+        # Means of what is possible scatter less about their own mean than the truth about them.
+        errors = errors[0], s_ellipse * np.sqrt(heard), *errors[2:]
+        s_radius, s_ellipse, s_place, s_depth = (
+            np.where(s > 0, s, usual) for s, usual in zip(errors, _USUAL_ERRORS, strict=True)
+        )
+        e = np.nan_to_num(e)
         return cls(
             place_px[:, 0].copy(),
             place_px[:, 1].copy(),
@@ -72,7 +76,11 @@ class Shapes:
             e * np.cos(twice),
             e * np.sin(twice),
             log_depth,
-            *(np.where(s > 0, s, w) for s, w in zip(errors, _USUAL_ERRORS, strict=True)),
+            s_radius,
+            s_ellipse,
+            s_place,
+            s_depth,
+            heard,
         )
 
     @property
@@ -82,7 +90,7 @@ class Shapes:
 
     @property
     def table(self) -> Floats:
-        """The columns side by side, (n, 10), as the compiled loops take them."""
+        """The columns side by side, (n, 11), as the compiled loops take them."""
         return np.ascontiguousarray(np.column_stack(list(vars(self).values())), np.float64)
 
 

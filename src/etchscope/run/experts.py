@@ -309,8 +309,9 @@ def decided_on(
 def _calibrated_on(finds: Sequence[pd.DataFrame]) -> Calibration:
     """Return the calibration that the finds of random foils ask for.
 
-    What size and contrast say of signal holds for one kind of foil only, and is left out. Foils
-    differ so much that the signal expected of one has an interval of its own for that.
+    What size and contrast say of signal holds for one kind of foil only, and is left out; that a
+    crowd changes what a vote is worth does not show across all kinds. Foils differ so much that the
+    signal expected of one has an interval of its own for that.
     """
     measures, is_signal = [], []
     for found in finds:
@@ -328,6 +329,7 @@ def _calibrated_on(finds: Sequence[pd.DataFrame]) -> Calibration:
         fitted_on=f"{len(every)} candidates, {every.sum()} of them signal, of {len(measures)} "
         "random foils not learnt from",
         of=("experts", "experts_apart", "pair", "log_density"),
+        by_density=False,
     )
     for spread in _SPREADS:
         inside = []
