@@ -4,26 +4,30 @@
 
 Foils of a preset are drawn twice at each density, searched and scored with the shipped experts. On
 the first ones, all densities together, calibrations are fitted: to the experts alone, with the
-geometry of pairs, with the odds of the finder, and to all measures; and with each group of
-measures left out. On the second ones, looked at once, stand the signal efficiency at exactly 1 and
-0.1 false candidates a tile, beside what the same candidates keep in random order; how much signal
-the candidates speak for, beside how many are; how far claims over 1 % are from what came true; and
-what is selected at the working point of 1 false candidate a tile of the first foils. Before is what
-the experts say of single openings. Particles without a candidate are lost, those where the model is
-not valid are not. Intervals are 95 %, over tiles.
+geometry of pairs, with the odds of the finder, and to all measures; to these with weights that are
+alike at all densities; and with each group of measures left out. On the second ones, looked at
+once, stand the signal efficiency at exactly 1 and 0.1 false candidates a tile, beside what the same
+candidates keep in random order; how much signal the candidates speak for, beside how many are; how
+far claims over 1 % are from what came true; and what is selected at the working point of 1 false
+candidate a tile of the first foils. Before is what the experts say of single openings. Particles
+without a candidate are lost, those where the model is not valid are not. Intervals are 95 %, over
+tiles.
 """
 
 import argparse
 import json
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from etchscope.ensemble import (
     MEASURES,
@@ -68,6 +72,8 @@ CASES: dict[str, tuple[str, ...]] = {
     "all but the experts": tuple(m for m in MEASURES if m not in EXPERTS),
 }
 """Measures that a calibration is fitted to."""
+ALIKE = "all measures", "all, alike in crowds"
+"""The case that is fitted once more without slopes, and the name of that."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +81,11 @@ class Foil:
     """A foil that was drawn, searched and scored once."""
 
     density: int
-    scan: SimulatedScan
+    store: Path
+    scan: str
     truth: pd.DataFrame
-    run: str
-
-    @property
-    def name(self) -> str:
-        return self.scan.scan.name
+    measures: pd.DataFrame
+    is_signal: NDArray[np.bool_]
 
 
 def foil_of(name: str, density: int, tiles: int, seed: int) -> SimulatedScan:
@@ -97,18 +101,24 @@ def fewer(most: int, density: int) -> int:
     return min(most, max(40_000 // density, 1))
 
 
-def drawn(store: Store, folder: Path, name: str, density: int, tiles: int, seed: int) -> Foil:
-    """Draw a foil, search it, and let the shipped experts judge all finds."""
+def drawn(folder: Path, name: str, density: int, tiles: int, seed: int) -> Foil:
+    """Draw a foil into a store of its own, search it, and let the shipped experts judge."""
     scan = foil_of(name, density, tiles, seed + density)
-    (truth,) = simulate([scan], folder / scan.foil, store=store)
+    store = Store.create(folder / scan.foil / "store")
+    store.save_model("shipped", *read_model(SHIPPED))
+    (path,) = simulate([scan], folder / scan.foil, store=store)
     find(store, scan.scan.name)
-    run = score(store, scan.scan.name, "shipped").run
-    return Foil(density, scan, read_table(truth), run)
+    truth = read_table(path)
+    known = KnownRun(score(store, scan.scan.name, "shipped").run, truth, scan.foil)
+    measures, is_signal = known_candidates(store, [known], signal="hip", tolerance_px=6.0)
+    return Foil(density, store.path, scan.scan.name, truth, measures, is_signal)
 
 
-def searched(store: Store, foil: Foil, model: str) -> tuple[Search, pd.DataFrame, Any]:
+def searched(foil: Foil, name: str, model: Model) -> tuple[Search, pd.DataFrame, Any]:
     """Return the search of a foil by a model, its candidates, and the report of the run."""
-    done = score(store, foil.name, model)
+    store = Store.open(foil.store)
+    store.save_model(name, *model.to_record())
+    done = score(store, foil.scan, name)
     search, candidates = search_of_run(store, done.run, foil.truth, signal="hip", valid_only=False)
     return search, candidates, done
 
@@ -121,10 +131,10 @@ def in_random_order(search: Search, rate: float) -> float:
     return kept * true / search.particles
 
 
-def figures_of(store: Store, known: Foil, test: Foil, case: str, model: str) -> dict[str, Any]:
+def figures_of(known: Foil, test: Foil, case: str, name: str, model: Model) -> dict[str, Any]:
     """Return the figures of one case at one density."""
-    search, candidates, done = searched(store, test, model)
-    first, _, _ = searched(store, known, model)
+    search, candidates, done = searched(test, name, model)
+    first, _, _ = searched(known, name, model)
     p = candidates["p_hip"].to_numpy(np.float64)
     outcome = candidates["is_true"].to_numpy(bool)
     claimed = p >= CLAIMED
@@ -212,38 +222,55 @@ def main() -> None:
     parser.add_argument("--preset", default="experiment")
     parser.add_argument("--tiles", type=int, default=40, help="of each foil")
     parser.add_argument("--densities", type=int, nargs="+", default=[10, 30, 100, 300, 1000, 3000])
-    parser.add_argument("--seed", type=int, default=15_000, help="of the first foils")
-    parser.add_argument("--test-seed", type=int, default=14_000, help="of those looked at once")
+    parser.add_argument("--seed", type=int, default=18_000, help="of the first foils")
+    parser.add_argument("--test-seed", type=int, default=19_000, help="of those looked at once")
+    parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     begin = time.perf_counter()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        store = Store.create(folder / "store")
-        arrays, card = read_model(SHIPPED)
-        shipped = Model.from_record(arrays, card)
-        store.save_model("shipped", arrays, card)
-        foils: dict[int, list[Foil]] = {}
-        for seed in (options.seed, options.test_seed):
-            foils[seed] = [
-                drawn(store, folder, options.preset, density, fewer(options.tiles, density), seed)
-                for density in options.densities
-            ]
-            print(f"drawn and judged after {time.perf_counter() - begin:.0f} s", flush=True)
-        known = [KnownRun(f.run, f.truth, f.name) for f in foils[options.seed]]
-        measures, is_signal = known_candidates(store, known, signal="hip", tolerance_px=6.0)
+    seeds = options.seed, options.test_seed
+    with (
+        tempfile.TemporaryDirectory() as name,
+        ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool,
+    ):
+        jobs = [
+            pool.submit(
+                drawn,
+                Path(name),
+                options.preset,
+                density,
+                fewer(options.tiles, density),
+                seed,
+            )
+            for density in sorted(options.densities, reverse=True)  # the longest ones first
+            for seed in seeds
+        ]
+        foils, tests = (
+            sorted((job.result() for job in jobs[k::2]), key=lambda foil: foil.density)
+            for k in range(2)
+        )
+        print(f"drawn and judged after {time.perf_counter() - begin:.0f} s", flush=True)
+        shipped = Model.from_record(*read_model(SHIPPED))
+        measures = pd.concat([foil.measures for foil in foils], ignore_index=True)
+        is_signal = np.concatenate([foil.is_signal for foil in foils])
         models = {"before": BEFORE, "as shipped": shipped.calibration}
         for case, of in CASES.items():
             models[case] = fit_calibration(measures, is_signal, fitted_on="first foils", of=of)
-        print(models["all measures"].to_record())
-        rows = []
+        of = CASES[ALIKE[0]]
+        models[ALIKE[1]] = fit_calibration(
+            measures, is_signal, fitted_on="first foils", of=of, by_density=False
+        )
+        figures = []
         for number, (case, calibration) in enumerate(models.items()):
             own = replace(shipped, calibration=calibration)
-            store.save_model(f"case-{number}", *own.to_record())
-            for first, test in zip(foils[options.seed], foils[options.test_seed], strict=True):
-                rows.append(figures_of(store, first, test, case, f"case-{number}"))
-                tell(rows[-1])
+            figures += [
+                pool.submit(figures_of, first, test, case, f"case-{number}", own)
+                for first, test in zip(foils, tests, strict=True)
+            ]
+        rows = [job.result() for job in figures]
+    for row in rows:
+        tell(row)
     shown = ["before", "as shipped", "experts alone", "and pairs", "and the finder's odds"]
     draw(rows, [*shown, "all measures"], options.output / "calibration.png")
     said = {"options": {**vars(options), "output": str(options.output)}, "rows": rows}
