@@ -106,8 +106,29 @@ def test_density_tells_how_abundant_signal_is_and_is_no_part_of_the_score():
     done = fit_calibration(measures, is_signal, fitted_on="x", of=("experts", "log_density"))
     assert list(done.weights) == ["experts", "log_density"]
     assert done.weights["experts"] == pytest.approx(1, abs=0.05)
-    assert done.weights["log_density"] == pytest.approx(0, abs=0.05)
-    np.testing.assert_allclose(done.abundance, (1, -1), atol=0.07)
+    at, odds = np.array(done.abundance).T
+    assert at[[0, -1]] == pytest.approx((0, 5), abs=0.01)
+    np.testing.assert_allclose(odds[:-2], 1 - at[:-2], atol=0.12)
+    np.testing.assert_allclose(odds[-2:], 1 - at[-2:], atol=0.25)
+    np.testing.assert_allclose(done.score(measures), 2 * seen, atol=0.4)
+    # Where no candidates were, signal is as abundant as at the next density.
+    far = measures.iloc[:2].assign(log_density=[-3.0, 9.0])
+    np.testing.assert_allclose(done.log_abundance(far), odds[[0, -1]])
+
+
+def test_signal_that_is_steady_in_a_crowd_is_followed():
+    rng = np.random.default_rng(7)
+    measures = _measures(60_000, share=0.5, seed=8)[0]
+    density = rng.uniform(0, 5, len(measures))
+    truth = np.log(0.02 + 0.8 * np.exp(-2 * density))
+    is_signal = rng.random(len(measures)) < expit(truth)
+    done = fit_calibration(
+        measures.assign(log_density=density), is_signal, fitted_on="x", of=("log_density",)
+    )
+    at, odds = np.array(done.abundance).T
+    np.testing.assert_allclose(
+        odds, np.interp(at, np.sort(density), np.sort(truth)[::-1]), atol=0.3
+    )
 
 
 def test_what_a_vote_is_worth_may_change_with_density():
@@ -201,5 +222,6 @@ def test_the_card_that_is_shipped_was_calibrated_on_random_foils():
     assert min(done.weights["experts"], done.weights["pair"]) > 0
     assert "random foils" in done.fitted_on
     assert done.spread > 0
-    slope = done.abundance[1]
+    at, odds = np.array(done.abundance).T
+    slope = np.polyfit(at, odds, 1)[0]
     assert slope == pytest.approx(-1, abs=0.15)  # signal is as abundant in crowds as elsewhere

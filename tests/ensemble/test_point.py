@@ -76,7 +76,7 @@ def test_the_card_that_is_shipped_has_a_working_point():
     card = read_model(folder)[1]
     point = WorkingPoint.from_record(card["working_point"])
     assert point.to_record() == card["working_point"]
-    assert point.classes[0].threshold == pytest.approx(1.0543855)
+    assert point.classes[0].threshold == pytest.approx(0.9914560)
     thresholds = [c.threshold for c in point.classes]
     assert min(thresholds) == thresholds[0]
 

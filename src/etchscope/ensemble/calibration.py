@@ -71,6 +71,11 @@ _Z = 1.96
 """Standard deviations that hold 95 %."""
 _SHARES = np.logspace(-6, -0.02, 240)
 """Shares of signal among candidates that are held possible, all equally on a logarithmic scale."""
+_OFF = (-0.1, 0.0, 0.1)
+"""By how much the scores of all candidates of a foil may be off, all equally likely: in a crowd,
+where candidates say little each, that is most of what is not known."""
+_MOST_BINS = 12
+"""Densities at which the abundance of signal is kept."""
 
 
 def pair_evidence(pits: pd.DataFrame) -> Floats:
@@ -160,17 +165,18 @@ def _shapes(pits: pd.DataFrame) -> tuple[Floats, Floats, Floats, Floats]:
 class Calibration:
     """What each measure of an opening is worth.
 
-    ``weights``: measure → its weight in the score, the log odds of signal at equal shares, where
-    the logarithm of the density is 0; ``constant`` is added. ``abundance``: log odds that a
-    candidate is signal there, and how they change with that logarithm, as it was on the foils of
-    ``fitted_on``; None where that is not known. ``spread``: by how much foils differ, one standard
-    deviation of the log of the factor by which the signal expected of a foil is wrong beside its
-    own interval. ``slopes``: measure → how its weight changes with the logarithm of the density.
+    ``weights``: measure → its weight in the log odds of signal where the logarithm of the density
+    is 0; ``constant`` is added. ``abundance``: pairs of the logarithm of a density, ascending, and
+    the log odds that a candidate is signal there, as it was on the foils of ``fitted_on``; None
+    where that is not known. The score is what is left without them: the log odds at equal shares.
+    ``spread``: by how much foils differ, one standard deviation of the log of the factor by which
+    the signal expected of a foil is wrong beside its own interval. ``slopes``: measure → how its
+    weight changes with the logarithm of the density.
     """
 
     weights: Mapping[str, float]
     constant: float
-    abundance: tuple[float, float] | None
+    abundance: tuple[tuple[float, float], ...] | None
     fitted_on: str
     spread: float = 0.0
     slopes: Mapping[str, float] = field(default_factory=dict)
@@ -178,14 +184,16 @@ class Calibration:
     def score(self, measures: pd.DataFrame) -> Floats:
         """Return the score, (n,), nan where experts say nothing."""
         log_density = measures["log_density"].to_numpy(np.float64)
-        score = np.full(len(measures), self.constant)
+        odds = np.full(len(measures), self.constant)
         for weights, by in ((self.weights, 1.0), (self.slopes, log_density)):
             own = measures[list(weights)].to_numpy(np.float64)
-            score += (own @ np.fromiter(weights.values(), np.float64)) * by
-        return score
+            odds += (own @ np.fromiter(weights.values(), np.float64)) * by
+        return odds if self.abundance is None else odds - self.log_abundance(measures)
 
     def log_abundance(self, measures: pd.DataFrame) -> Floats:
         """Return the log odds of signal by density alone, (n,).
+
+        Between the densities of ``abundance`` by interpolation, beyond them as at the ends.
 
         Raises
         ------
@@ -193,15 +201,15 @@ class Calibration:
         """
         if self.abundance is None:
             raise ValueError("the abundance of signal is not known")
-        first, slope = self.abundance
-        return np.asarray(first + slope * measures["log_density"].to_numpy(np.float64))
+        at, odds = np.array(self.abundance).T
+        return np.asarray(np.interp(measures["log_density"].to_numpy(np.float64), at, odds))
 
     def to_record(self) -> dict[str, Any]:
         """Return the calibration for JSON."""
         return {
             "weights": dict(self.weights),
             "constant": self.constant,
-            "abundance": None if self.abundance is None else list(self.abundance),
+            "abundance": None if self.abundance is None else [list(p) for p in self.abundance],
             "fitted_on": self.fitted_on,
             "spread": self.spread,
             "slopes": dict(self.slopes),
@@ -222,8 +230,8 @@ class Calibration:
         unknown = sorted((set(weights) | set(slopes)) - set(MEASURES))
         if unknown:
             raise BadInput("model: calibration", ", ".join(MEASURES), ", ".join(unknown))
-        odds = record["abundance"]
-        abundance = None if odds is None else (float(odds[0]), float(odds[1]))
+        pairs = record["abundance"]
+        abundance = None if pairs is None else tuple((float(at), float(o)) for at, o in pairs)
         told = float(record["constant"]), abundance, str(record["fitted_on"])
         return cls(weights, *told, float(record["spread"]), slopes)
 
@@ -277,22 +285,40 @@ def fit_calibration(
     make_pipeline(scaler, regression).fit(told, is_signal)
     fitted = regression.coef_[0] / scaler.scale_
     constant = float(regression.intercept_[0] - fitted @ scaler.mean_)
-    abundance = LogisticRegression(C=1e6).fit(log_density, is_signal)
-    first, slope = float(abundance.intercept_[0]), float(abundance.coef_[0, 0])
     weights, slopes = (
         {name: round(v, 6) for name, v in zip(names, part.tolist(), strict=False)}
         for part in (fitted[: len(names)], fitted[len(names) :])
     )
-    weights["log_density"] = round(weights.get("log_density", 0.0) - slope, 6)
-    constant = round(constant - first, 6)
-    return Calibration(weights, constant, (first, slope), fitted_on, slopes=slopes)
+    abundance = _abundance_by(log_density[:, 0], is_signal)
+    return Calibration(weights, round(constant, 6), abundance, fitted_on, slopes=slopes)
+
+
+def _abundance_by(log_density: Floats, is_signal: Bools) -> tuple[tuple[float, float], ...]:
+    """Return log odds of signal at some densities: of candidates between as many true ones each.
+
+    A curve of few parameters would be off by half a unit in a crowd, and that much is all signal.
+    The first and the last density are those that occur, by continuation.
+    """
+    bins = max(min(int(is_signal.sum()) // _LEAST, _MOST_BINS), 1)
+    edges = np.unique(np.quantile(log_density[is_signal], np.linspace(0, 1, bins + 1)[1:-1]))
+    own = np.unique(np.searchsorted(edges, log_density), return_inverse=True)[1]
+    count, true = np.bincount(own), np.bincount(own, is_signal)
+    at = np.bincount(own, log_density) / count
+    odds = np.log(true + 0.5) - np.log(count - true + 0.5)
+    if len(at) > 1:
+        ends = np.array([log_density.min(), log_density.max()])
+        slopes = np.diff(odds)[[0, -1]] / np.diff(at)[[0, -1]]
+        beyond = odds[[0, -1]] + slopes * (ends - at[[0, -1]])
+        at, odds = np.r_[ends[0], at, ends[1]], np.r_[beyond[0], odds, beyond[1]]
+    return tuple(zip(at.round(4).tolist(), odds.round(4).tolist(), strict=True))
 
 
 @dataclass(frozen=True)
 class Abundance:
     """How much signal a foil holds, beside that of the foils that a calibration was fitted on.
 
-    ``shift``: (m,) log of the factor, that is held possible; ``weight``: (m,) how likely, sum 1.
+    ``shift``: (m,) log of the factor of the odds, that is held possible; ``weight``: (m,) how
+    likely, sum 1.
     ``expected``: (value, low, high) number of candidates that are signal, at 95 %.
     """
 
@@ -318,8 +344,8 @@ def abundance_of(score: Floats, log_abundance: Floats, spread: float = 0.0) -> A
     """Return how much signal the candidates of a foil speak for.
 
     The likelihood of a mixture of signal and others with the share of signal free, all shares from
-    one in a million on held equally possible on a logarithmic scale. Without candidates nothing is
-    learnt.
+    one in a million on held equally possible on a logarithmic scale, and averaged over ``_OFF``.
+    Without candidates nothing is learnt.
 
     Parameters
     ----------
@@ -330,18 +356,19 @@ def abundance_of(score: Floats, log_abundance: Floats, spread: float = 0.0) -> A
     n = len(score)
     usual = float(np.mean(log_abundance)) if n else 0.0
     shift = np.log(_SHARES) - np.log1p(-_SHARES) - usual
-    likelihood = np.zeros(len(shift))
-    for k, by in enumerate(shift):
-        share = expit(log_abundance + by)
-        likelihood[k] = np.log1p(share * np.expm1(np.clip(score, -50, 50))).sum()
-    weight = np.exp(likelihood - logsumexp(likelihood))
+    weight = np.zeros((len(_OFF), len(shift)))
+    for of_off, off in zip(weight, _OFF, strict=True):
+        gain = np.expm1(np.clip(score - off, -50, 50))
+        of_off[:] = [np.log1p(expit(log_abundance + by) * gain).sum() for by in shift]
+        of_off[:] = np.exp(of_off - logsumexp(of_off)) / len(_OFF)
     among = np.array([expit(log_abundance + by).sum() for by in shift])
-    reached = np.cumsum(weight)
+    reached = np.cumsum(weight.sum(0))
     low, high = (
         float(among[np.searchsorted(reached, q).clip(0, len(among) - 1)]) * np.exp(z * spread)
         for q, z in ((0.025, -_Z), (0.975, _Z))
     )
     possible = weight > 1e-9
     kept = weight[possible] / weight[possible].sum()
-    value = float(kept @ among[possible])
-    return Abundance(shift[possible], kept, (value, float(low), float(min(high, n))))
+    value = float(weight.sum(0) @ among)
+    at = shift - np.array(_OFF)[:, None]
+    return Abundance(at[possible], kept, (value, float(low), float(min(high, n))))
