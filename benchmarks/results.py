@@ -59,7 +59,9 @@ def source_of(name: str, result: dict[str, Any]) -> str:
     """Return what a benchmark is, and one line on where its figures come from."""
     command = result["command"]
     known = [f"`{command}`" if command else "no script of this repository"]
-    known += [f"{key} {result[key]}" for key in ("seed", "version", "machine", "date") if result[key]]
+    known += [
+        f"{key} {result[key]}" for key in ("seed", "version", "machine", "date") if result[key]
+    ]
     file = f"[{name}.json](../benchmarks/results/{name}.json)"
     return f"{result['about']}\n\nSource: {', '.join(known)}; figures in {file}."
 
