@@ -9,8 +9,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer.main
+from PIL import Image
 
 from etchscope.cli.app import app, main
 from etchscope.foil import COLUMNS, flag_legend
@@ -155,6 +157,8 @@ def test_templates_state_no_measured_percentage(name):
 
 # The examples, run in order on a foil a tenth as large, each page in a folder of its own.
 
+# What a line is given besides, so that it takes seconds; a later option counts before an earlier one.
+HALF = ["--set", "optics.image_size=[240,320]"]
 SLOW = {
     "docs/labels.md": "trains experts",
     "docs/stack.md": "photographs six surfaces",
@@ -166,10 +170,10 @@ PARSED_ONLY = {
     "etchscope train plate8 --finder ": "takes hours, likewise",
 }
 SMALLER = {
-    "etchscope simulate school ": ["--set", "optics.image_size=[240,320]"],
-    "etchscope simulate unseen ": ["--set", "optics.image_size=[240,320]"],
-    "etchscope simulate twins ": ["--set", "optics.image_size=[240,320]"],
-    "etchscope simulate stack ": ["--set", "optics.image_size=[240,320]"],
+    "etchscope simulate school ": HALF,
+    "etchscope simulate unseen ": HALF,
+    "etchscope simulate twins ": [*HALF, "--background", "25", "--signal", "20"],
+    "etchscope simulate stack ": [*HALF, "--columns", "4", "--rows", "3"],
     "etchscope simulate ": ["--set", TILE],
     "etchscope train plate9 ": ["--epochs", "4", "--folds", "2", "--rate", "0.008"],
     "etchscope candidates ": ["--count", "5"],
@@ -196,9 +200,6 @@ def demo(tmp_path_factory):
 
 def _draw_montage(path, foil):
     """The backlit pictures as 9 × 12 cells, separated by dark lines."""
-    import numpy as np
-    from PIL import Image
-
     (light,) = (i for i, c in enumerate(foil.scan.channels) if c.role == "backlit")
     cells = [foil.read_tile(n)[light, :100, :100] for n in range(1, 13)]
     sheet = np.zeros((9 * 101 + 1, 12 * 101 + 1), np.uint8)
