@@ -157,7 +157,7 @@ def test_templates_state_no_measured_percentage(name):
 
 # The examples, run in order on a foil a tenth as large, each page in a folder of its own.
 
-# What a line is given besides, so that it takes seconds; a later option counts before an earlier one.
+# What a line is given besides, so that it takes seconds. A later option counts, not an earlier one.
 HALF = ["--set", "optics.image_size=[240,320]"]
 SLOW = {
     "docs/labels.md": "trains experts",
