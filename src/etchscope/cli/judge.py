@@ -129,8 +129,8 @@ def report_command(
 
 def _chosen_run(store: Store, scan: str | None, run: str | None) -> str:
     if scan is not None:
-        store.scan(scan)
-    runs = store.runs(scan)
+        store.scans.get(scan)
+    runs = store.runs.table(scan)
     if run is not None:
         if run not in set(runs["run"]):
             where = "the store" if scan is None else f"scan {scan}"

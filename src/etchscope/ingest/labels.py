@@ -97,10 +97,10 @@ def import_labels(
             left_out += exits
         where = str(path)
         labels = _filled(path, table, given)
-        parts.append(store.anchored_labels(labels, taxonomy=taxonomy, where=where))
+        parts.append(store.labels.anchored(labels, taxonomy=taxonomy, where=where))
     whole = pd.concat(parts, ignore_index=True) if parts else as_labels({})
     where = str(files[0]) if len(files) == 1 else "labels"
-    added = store.add_labels(whole, taxonomy=taxonomy, where=where)
+    added = store.labels.add(whole, taxonomy=taxonomy, where=where)
     return ImportedLabels(added, len(whole) - added, left_out)
 
 
@@ -234,8 +234,8 @@ def _box(where: str, line: str) -> tuple[int, float, float, float, float]:
 def _pictures(store: Store, scan: str | None) -> dict[str, set[tuple[str, int]]]:
     """Return stem of a picture's file → the tiles that came from it."""
     out: dict[str, set[tuple[str, int]]] = {}
-    for name in store.scans() if scan is None else [scan]:
-        for tile, sources in store.picture_sources(name).items():
+    for name in store.scans.names() if scan is None else [scan]:
+        for tile, sources in store.scans.sources(name).items():
             for source in sources:
                 out.setdefault(PurePath(source).stem, set()).add((name, tile))
     return out
@@ -256,5 +256,5 @@ def _boxes_of_picture(
         hint = "Add its picture with `etchscope add`." if not tiles else "Choose with `--scan`."
         raise BadInput(path, "one picture of the same name in the store", found, hint=hint)
     ((scan, tile),) = tiles
-    boxes = read_yolo_boxes(path, given.class_map, store.scan(scan).image_size)
+    boxes = read_yolo_boxes(path, given.class_map, store.scans.get(scan).image_size)
     return boxes.assign(scan=scan, tile=tile)

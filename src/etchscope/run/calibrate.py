@@ -37,7 +37,7 @@ def known_candidates(
     """
     measures, is_signal = [], []
     for one in known:
-        judged = store.read_judged(one.run)
+        judged = store.runs.judged(one.run)
         if judged is None:
             hint = "Repeat `etchscope run`."
             raise BadInput(f"run {one.run}", "what experts said of each pit", "none", hint)
@@ -50,7 +50,7 @@ def known_candidates(
             valid_only=False,
             where=one.where,
         )
-        pits = store.read_pits(one.run)
+        pits = store.runs.pits(one.run)
         experts = judged.set_index("pit")["score"].reindex(pits["pit"]).to_numpy(np.float64)
         experts = np.where(pits["length_px"].notna(), np.nan, experts)
         told = measures_of(pits, experts).set_axis(pits["pit"])

@@ -87,11 +87,11 @@ def joint_frames(store: Store, *, alignment: str | None = None) -> JointFrames:
     ------
     BadInput : no alignment of that name, or none of two scans as they are.
     """
-    scans = {name: store.scan(name) for name in store.scans()}
-    kept = store.alignments()
+    scans = {name: store.scans.get(name) for name in store.scans.names()}
+    kept = store.alignments.newest_first()
     if alignment is not None:
         kept = [_named(kept, alignment, scans)]
-    names = {foil.name: foil.stack or foil.name for foil in store.foils()}
+    names = {foil.name: foil.stack or foil.name for foil in store.scans.foils()}
     groups: dict[str, list[Scan]] = {}
     for scan in scans.values():
         groups.setdefault(names[scan.foil], []).append(scan)

@@ -104,9 +104,9 @@ def labelled_pits(
     BadInput : no such scan, nobody of that name who labelled, a scan with labels that was never
         searched, or no labels at all; see ``joint_frames``.
     """
-    names = store.scans() if scans is None else list(dict.fromkeys(scans))
-    chosen = [store.scan(name) for name in names]
-    taxonomy = store.taxonomy()
+    names = store.scans.names() if scans is None else list(dict.fromkeys(scans))
+    chosen = [store.scans.get(name) for name in names]
+    taxonomy = store.labels.taxonomy()
     frames = joint_frames(store, alignment=alignment)
     labels, disputed = _standing(store, frames, who, sources)
     decidable = np.array([taxonomy.decidable(c) for c in labels["class"]], bool)
@@ -123,7 +123,7 @@ def labelled_pits(
         if run is None:
             hint = "Start with `etchscope find`."
             raise BadInput(f"scan {name}", "a search before training", "none", hint)
-        table = _on_finds(here, store.read_pits(run), scan, region)
+        table = _on_finds(here, store.runs.pits(run), scan, region)
         placed[here["row"].to_numpy()] = True
         if len(table):
             out.append(LabelledPits(scan, table, frames.ways[name]))
@@ -145,7 +145,7 @@ def _standing(
 
     Places are compared in the shared frames; those returned are as they were given.
     """
-    events, near = store.labels(latest=False), store.tolerances_mm()
+    events, near = store.labels.table(latest=False), store.labels.tolerances_mm()
     joined = _chosen(latest(frames.joined(events), tolerance_mm=near), who, sources)
     several = one_of_each_place(joined, tolerance_mm=near)
     given = events.set_index("id", drop=False)
@@ -173,7 +173,7 @@ def _chosen(
 
 def search_of(store: Store, scan: str) -> str | None:
     """Return the run whose finds labels belong to: the latest search of the whole scan."""
-    return latest_find(store, scan) or store.latest_run(scan)
+    return latest_find(store, scan) or store.runs.latest(scan)
 
 
 def _asked_for(labels: pd.DataFrame, scans: Sequence[Scan] | None, region: Floats | None) -> Bools:
@@ -334,7 +334,7 @@ def cut_scan(
         lights, lighting = Lights.of_planes(), Lighting.of_scan(scan)
     tiles = table["tile"].to_numpy(np.int64)
     numbers = np.unique(tiles)
-    stacks = store.read_tiles(scan.name, numbers.tolist())
+    stacks = store.scans.read_tiles(scan.name, numbers.tolist())
     for number, stack in zip(numbers.tolist(), stacks, strict=True):
         rows = np.flatnonzero(tiles == number)
         x = table["x_px"].to_numpy(np.float64)[rows].clip(-beyond, width - 1 + beyond)
@@ -380,7 +380,7 @@ def labelled_patches(
         raise BadInput("scans to train on", "normalised by one recipe", f"{len(recipes)} recipes")
     for one in pits:
         normalisation = normalisation_of(store, one.scan)
-        scale = scale_of(store.read_pits(_searched(store, one.scan))) if planes else None
+        scale = scale_of(store.runs.pits(_searched(store, one.scan))) if planes else None
         for which, patches in cut_scan(
             store, one.scan, normalisation, one.table, size=size, scale=scale, progress=progress
         ):
@@ -438,7 +438,7 @@ def context_patches(
     """
     parts = []
     for one in pits:
-        found = store.read_pits(_searched(store, one.scan))
+        found = store.runs.pits(_searched(store, one.scan))
         scale = scale_of(found) if planes else None
         near = found[found["tile"].isin(one.table["tile"])].reset_index(drop=True)
         chosen = np.random.default_rng(0).permutation(len(near))[:_CONTEXT]

@@ -115,9 +115,9 @@ def search_of_run(
     ------
     BadInput : a run that was not scored, or a truth without the signal there or without places.
     """
-    record = store.run_record(run)
-    scan = store.scan(record["scan"])
-    pits = store.read_pits(run)
+    record = store.runs.record(run)
+    scan = store.scans.get(record["scan"])
+    pits = store.runs.pits(run)
     if record.get("stage") != "score":
         raise BadInput(f"run {run}", "a scored run", "a search", "Start with `etchscope run`.")
     candidates = candidate_table(pits, pixel_size_um=scan.pixel_size_um)
@@ -187,8 +187,8 @@ def tiles_by_density(store: Store, run: str, groups: int = 3) -> dict[str, list[
     "12 to 40 pits a tile" → tile numbers, the emptiest tiles first; as many groups as there are
     tiles at most.
     """
-    pits = store.read_pits(run)
-    found = pits["tile"].value_counts().reindex(store.run_record(run)["tiles"], fill_value=0)
+    pits = store.runs.pits(run)
+    found = pits["tile"].value_counts().reindex(store.runs.record(run)["tiles"], fill_value=0)
     ordered = found.sort_values(kind="stable")
     parts = np.array_split(np.arange(len(ordered)), min(groups, len(ordered)))
     out: dict[str, list[int]] = {}

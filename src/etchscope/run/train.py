@@ -75,7 +75,7 @@ def gather(
     BadInput : see ``labelled_pits`` and ``labelled_patches``; a class that is unknown or not
         decidable, or only one that has labels.
     """
-    taxonomy = store.taxonomy()
+    taxonomy = store.labels.taxonomy()
     whole = _whole(taxonomy)
     for name in classes or ():
         taxonomy.require("--class", name)

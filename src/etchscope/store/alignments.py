@@ -120,29 +120,30 @@ def read_kept_alignment(path: Path) -> KeptAlignment:
 
 
 class Alignments:
-    """The part of a ``Store`` that keeps alignments of its scans."""
+    """The alignments that a store keeps of its scans."""
 
-    path: Path
+    def __init__(self, root: Path) -> None:
+        self._root = root
 
-    def alignments(self) -> list[KeptAlignment]:
+    def newest_first(self) -> list[KeptAlignment]:
         """Return the alignments, the newest first.
 
         Raises
         ------
         BadInput : one of them is damaged.
         """
-        paths = sorted((self.path / ALIGNMENTS_FOLDER).glob("[!.]*.json"))
+        paths = sorted((self._root / ALIGNMENTS_FOLDER).glob("[!.]*.json"))
         found = [read_kept_alignment(path) for path in paths]
         return sorted(found, key=lambda one: one.when, reverse=True)
 
-    def keep_alignment(self, alignment: KeptAlignment) -> None:
+    def keep(self, alignment: KeptAlignment) -> None:
         """Keep an alignment; it takes the place of one of the same name.
 
         Raises
         ------
         MachineFailed : the disk is full.
         """
-        folder = self.path / ALIGNMENTS_FOLDER
+        folder = self._root / ALIGNMENTS_FOLDER
         made_folder(folder)
         with written_aside(folder / f"{alignment.name}.json") as aside:
             aside.write_text(alignment.model_dump_json(indent=1) + "\n", encoding="utf-8")
