@@ -11,7 +11,6 @@ from etchscope.foil import BadInput, Foil
 from etchscope.learn import Lights, set_threads
 from etchscope.report.candidates import candidate_views
 from etchscope.run import find
-from etchscope.run.find import latest_find
 from etchscope.run.labelled import PLANES_RECIPE, cut_scan, scale_of
 from etchscope.run.score import ranked_candidates, require_fit, score
 from etchscope.run.train import gather, train
@@ -142,7 +141,7 @@ def test_twice_as_large_pits_look_the_same(store, learnt, model, simulated_foil,
     )
     add_foil(store, fine)
     find(store, "fine-front", executor="inline")
-    pits = store.runs.pits(latest_find(store, "fine-front"))
+    pits = store.runs.pits(store.runs.latest("fine-front", stage="find", whole=True))
     coarse = scale_of(store.runs.pits(learnt.search))
     assert scale_of(pits) == pytest.approx(2 * coarse, rel=0.25)
     for planes in (True, False):

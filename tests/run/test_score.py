@@ -20,7 +20,6 @@ from etchscope.ensemble import (
 )
 from etchscope.foil import BadInput, Taxonomy, in_polygon
 from etchscope.run import find
-from etchscope.run.find import latest_find
 from etchscope.run.score import ranked_candidates, require_fit, score
 from etchscope.run.train import gather, train
 from etchscope.store import Store, read_model
@@ -116,17 +115,23 @@ def test_what_was_asked_for_last_is_the_latest(own, calm):
     assert own.runs.latest(NAME) == second.run != first.run == calm[0].run
     assert score(own, NAME, "first").was_done
     assert own.runs.latest(NAME) == first.run
-    assert latest_find(own, NAME) == calm[1].runs.record(first.run)["search"]
+    assert (
+        own.runs.latest(NAME, stage="find", whole=True) == calm[1].runs.record(first.run)["search"]
+    )
 
 
 def test_a_scan_that_was_never_searched_is_searched(own, learnt, simulated_foil, add_foil):
     foil = simulated_foil(seed=12, columns=2, foil="second")
     add_foil(own, foil)
-    assert latest_find(own, "second-front") is None
+    assert own.runs.latest("second-front", stage="find", whole=True) is None
     report = score(own, "second-front", "first", executor="inline")
     searched = own.runs.table("second-front")["run"].tolist()
     assert len(searched) == 2
-    assert own.runs.record(report.run)["search"] == searched[0] == latest_find(own, "second-front")
+    assert (
+        own.runs.record(report.run)["search"]
+        == searched[0]
+        == own.runs.latest("second-front", stage="find", whole=True)
+    )
     assert report.pits == len(own.runs.pits(searched[0]))
     assert learnt.scan == NAME
 
@@ -154,7 +159,7 @@ def test_a_killed_run_goes_on_where_it_stopped(own, calm, take_snapshot, monkeyp
 
     with pytest.raises(InterruptedError, match="stopped"):
         score(own, NAME, "first", executor="inline", progress=stop)
-    assert own.runs.latest(NAME) == latest_find(own, NAME)
+    assert own.runs.latest(NAME) == own.runs.latest(NAME, stage="find", whole=True)
     parts = own.runs.parts(calm[0].run)
     done = [n for part in parts.values() for n in part["tiles"]]
     assert len(parts) == 2
@@ -648,7 +653,7 @@ def test_a_run_without_what_was_judged_still_has_candidates(own):
 
 def test_candidates_of_a_search_are_refused(own):
     with pytest.raises(BadInput, match="expected a scored run, found a search"):
-        ranked_candidates(own, latest_find(own, NAME))
+        ranked_candidates(own, own.runs.latest(NAME, stage="find", whole=True))
 
 
 def test_a_threshold_that_nothing_reaches(own, learnt, at_threshold):

@@ -234,3 +234,21 @@ def test_a_scan_keeps_its_mask_and_remembers_earlier_ones(store):
         store.fits.mask(name, "0123")
     with pytest.raises(BadInput, match="none"):
         store.fits.set_mask("none", one)
+
+
+def test_the_latest_run_is_that_of_the_stage_that_is_asked_for(store):
+    name = "F1-front"
+    pits = as_pits({"tile": [1], "surface": ["top"], "x_px": [1.0], "y_px": [1.0]})
+    of_region = {"stage": "find", "region_mm": [[0, 0], [1, 0], [1, 1]]}
+    scored = {"stage": "score", "model": {"weights_sha256": "ab"}}
+    for run, record in (("a", {"stage": "find"}), ("b", scored), ("c", of_region)):
+        store.runs.commit(run, name, pits.assign(scan=name, run=run), record)
+    assert store.runs.names(name) == ["c", "b", "a"]
+    assert store.runs.latest(name) == "c"
+    assert store.runs.latest(name, stage="find") == "c"
+    assert store.runs.latest(name, stage="find", whole=True) == "a"
+    assert store.runs.latest(name, stage="score") == "b"
+    assert store.runs.latest(name, weights_sha256="ab") == "b"
+    assert store.runs.latest(name, weights_sha256="cd") is None
+    assert "a" in store.runs
+    assert "d" not in store.runs

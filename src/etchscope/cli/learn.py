@@ -567,10 +567,9 @@ def candidates_command(
 def _scored_runs(store: Store, scan: str | None) -> list[str]:
     out = []
     for name in store.scans.names() if scan is None else [store.scans.get(scan).name]:
-        for run in reversed(store.runs.table(name)["run"].tolist()):
-            if store.runs.record(run).get("stage") == "score":
-                out.append(str(run))
-                break
+        run = store.runs.latest(name, stage="score")
+        if run is not None:
+            out.append(run)
     if not out:
         raise BadInput(store.path, "a scored run", "none", "Start with `etchscope run`.")
     return out

@@ -365,10 +365,9 @@ def _scored(store: Store, model: str, scan: str | None) -> str:
     weights = store.models.load(model)[1]["weights_sha256"]
     found: dict[str, str] = {}
     for name in store.scans.names() if scan is None else [store.scans.get(scan).name]:
-        for run in store.runs.table(name)["run"].tolist():
-            record = store.runs.record(run)
-            if record.get("model", {}).get("weights_sha256") == weights:
-                found[name] = str(run)
+        run = store.runs.latest(name, weights_sha256=weights)
+        if run is not None:
+            found[name] = run
     if not found:
         hint = f"Start with `etchscope run STORE --model {model}`."
         raise BadInput("--scan", f"a scan that was scored with {model}", "none", hint)

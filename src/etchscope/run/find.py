@@ -35,7 +35,7 @@ from etchscope.run.finder import SHIPPED, finder_of
 from etchscope.store import Store
 from etchscope.store.run_files import drop_partial
 
-__all__ = ["FindReport", "find", "latest_find", "normalisation_of", "recipe_of"]
+__all__ = ["FindReport", "find", "normalisation_of", "recipe_of"]
 
 _BATCH = 16
 """Tiles a part: small enough to lose little at a kill, large enough for a file of its own."""
@@ -365,7 +365,7 @@ def find(
 
 
 def _is_done(store: Store, plan: _Plan) -> bool:
-    return plan.run in set(store.runs.table(plan.scan.name)["run"])
+    return plan.run in store.runs
 
 
 def _done(store: Store, plan: _Plan) -> FindReport:
@@ -409,12 +409,3 @@ def _commit(store: Store, plan: _Plan, region: Floats | None) -> FindReport:
     record = {**plan.record, "counts": tally, **ground}
     store.runs.commit(plan.run, plan.scan.name, pits.assign(run=plan.run), record)
     return FindReport(plan.run, plan.scan.name, len(plan.tiles), len(pits), False, tally)
-
-
-def latest_find(store: Store, scan: str) -> str | None:
-    """Return the latest search of a whole scan, whatever was scored since; None without one."""
-    for run in reversed(store.runs.table(scan)["run"].tolist()):
-        record = store.runs.record(run)
-        if record.get("stage") == "find" and record.get("region_mm") is None:
-            return str(run)
-    return None

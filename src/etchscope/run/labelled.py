@@ -27,7 +27,7 @@ from etchscope.foil import (
 from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.imaging import Lighting, Normalisation, light_planes
 from etchscope.learn import Lights, Patches, cut_patches, cut_planes, joined, plane_scale
-from etchscope.run.find import latest_find, normalisation_of, recipe_of
+from etchscope.run.find import normalisation_of, recipe_of
 from etchscope.run.frames import JointFrames, joint_frames
 from etchscope.store import Store
 
@@ -173,7 +173,7 @@ def _chosen(
 
 def search_of(store: Store, scan: str) -> str | None:
     """Return the run whose finds labels belong to: the latest search of the whole scan."""
-    return latest_find(store, scan) or store.runs.latest(scan)
+    return store.runs.latest(scan, stage="find", whole=True) or store.runs.latest(scan)
 
 
 def _asked_for(labels: pd.DataFrame, scans: Sequence[Scan] | None, region: Floats | None) -> Bools:

@@ -31,7 +31,7 @@ from etchscope.foil.types import Bools, Floats
 from etchscope.imaging import Lighting, Normalisation
 from etchscope.learn import Lights, set_threads
 from etchscope.run.execute import Executor, execute
-from etchscope.run.find import find, latest_find, normalisation_of, recipe_of
+from etchscope.run.find import find, normalisation_of, recipe_of
 from etchscope.run.labelled import cut_scan, scale_of
 from etchscope.store import Store
 from etchscope.store.run_files import drop_partial
@@ -178,7 +178,7 @@ def score(
     require_fit(loaded, record_of, store.labels.taxonomy().classes)
     if not isinstance(prior, str):
         checked_prior(prior, loaded.classes)
-    searched = latest_find(store, scan)
+    searched = store.runs.latest(scan, stage="find", whole=True)
     if searched is None or region is not None:
         searched = find(store, scan, region=region, workers=workers, executor=executor).run
     tiles = _tiles_of(store, record_of, searched, is_whole=region is None)
@@ -206,7 +206,7 @@ def score(
     run = "run-" + hashlib.sha256(text.encode()).hexdigest()[:16]
     if total is not None:
         total(len(tiles))
-    if _is_done(store, scan, run):
+    if run in store.runs:
         return _done(store, scan, model, run, tiles)
     tell = progress or (lambda _: None)
     judged = _judged_before(store, scan, record)
@@ -218,7 +218,7 @@ def score(
         return _commit(store, record_of, loaded, run, record, judged)
     except (BadInput, OSError):
         # Another process may have done the same, and dropped the parts under this one.
-        if not _is_done(store, scan, run):
+        if run not in store.runs:
             raise
     return _done(store, scan, model, run, tiles)
 
@@ -272,7 +272,7 @@ def _judgement(card: Mapping[str, Any]) -> str:
 
 def _judged_before(store: Store, scan: str, record: Mapping[str, Any]) -> pd.DataFrame | None:
     """Return what the same model said of the same pits in an earlier run, if there is one."""
-    for run in reversed(store.runs.table(scan)["run"].tolist()):
+    for run in store.runs.names(scan):
         old = store.runs.record(run)
         is_same = (
             old.get("stage") == "score"
@@ -289,10 +289,6 @@ def _judged_before(store: Store, scan: str, record: Mapping[str, Any]) -> pd.Dat
         if judged is not None:
             return judged
     return None
-
-
-def _is_done(store: Store, scan: str, run: str) -> bool:
-    return run in set(store.runs.table(scan)["run"])
 
 
 def _done(store: Store, scan: str, model: str, run: str, tiles: tuple[int, ...]) -> ScoreReport:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
@@ -18,7 +18,9 @@ from etchscope.store.files import delete
 from etchscope.store.rows import now, require_scan
 from etchscope.store.tables import read_parquet, read_pits_file
 
-__all__ = ["Runs"]
+__all__ = ["Runs", "Stage"]
+
+Stage = Literal["find", "score"]
 
 
 class Runs:
@@ -127,10 +129,44 @@ class Runs:
             rows = session.execute(query.order_by(text("rowid"))).all()
         return pd.DataFrame(rows, columns=["run", "scan", "pits", "committed_at"])
 
-    def latest(self, scan: str) -> str | None:
-        """Return the run of a scan that was committed or renewed last, or None."""
-        names = self.table(scan)["run"]
-        return str(names.iloc[-1]) if len(names) else None
+    def names(self, scan: str | None = None) -> list[str]:
+        """Return the finished runs, of a scan or of all, the latest first."""
+        return [str(run) for run in self.table(scan)["run"][::-1]]
+
+    def __contains__(self, run: object) -> bool:
+        with self._catalogue.reading() as session:
+            return session.get(RunRow, run) is not None
+
+    def latest(
+        self,
+        scan: str,
+        *,
+        stage: Stage | None = None,
+        whole: bool = False,
+        weights_sha256: str | None = None,
+    ) -> str | None:
+        """Return the run of a scan that was committed or renewed last, or None without one.
+
+        Parameters
+        ----------
+        stage : ``find`` for searches only, ``score`` for runs that a model has judged.
+        whole : pass over runs of a region of the scan.
+        weights_sha256 : of the model that has judged the run.
+
+        Raises
+        ------
+        BadInput : the record of a run is damaged.
+        """
+        for run in self.names(scan):
+            record = self.record(run) if stage or whole or weights_sha256 else {}
+            if stage not in (None, record.get("stage")):
+                continue
+            if whole and record.get("region_mm") is not None:
+                continue
+            if weights_sha256 not in (None, record.get("model", {}).get("weights_sha256")):
+                continue
+            return run
+        return None
 
     def pits(self, run: str) -> pd.DataFrame:
         """Return a finished run's pit table.
