@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from etchscope.cli import align, analyse, data, demo, judge, label, learn, model, simulate
+from etchscope.cli import align, analyse, data, demo, judge, label, learn, model, runs, simulate
 from etchscope.foil import EtchscopeError
 
 __all__ = ["app", "main"]
@@ -41,6 +41,7 @@ for _name, _command in _COMMANDS.items():
     app.command(name=_name)(_command)
 app.add_typer(label.app)
 app.add_typer(model.app)
+app.add_typer(runs.app)
 
 
 def _show_version(is_asked: bool) -> None:

@@ -1,20 +1,21 @@
 """Runs of a store: what was made from the pictures of its scans."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import delete as delete_rows
 from sqlalchemy import select, text
 
 from etchscope.foil import BadInput
 from etchscope.foil.records import Name
 from etchscope.store import run_files
 from etchscope.store.catalogue import Catalogue, RunRow
-from etchscope.store.files import delete
+from etchscope.store.files import delete, machine_failures
 from etchscope.store.rows import now, require_scan
 from etchscope.store.tables import read_parquet, read_pits_file
 
@@ -209,3 +210,34 @@ class Runs:
             if session.get(RunRow, run) is None:
                 raise BadInput("run", "one of the store's finished runs", repr(run))
         return self._root / "runs" / run
+
+    def require_removable(self, runs: Collection[str]) -> None:
+        """Refuse runs that are not there, and searches that runs which stay were made from.
+
+        Raises
+        ------
+        BadInput : names the run.
+        """
+        for run in runs:
+            self._run_folder(run)
+        for name in self.names():
+            search = self.record(name).get("search")
+            if search in runs and name not in runs:
+                expected = "a run that no other one was made from"
+                hint = "Remove both."
+                raise BadInput(f"run {search}", expected, f"the scored run {name}", hint=hint)
+
+    def remove(self, runs: Collection[str]) -> None:
+        """Remove finished runs; the catalogue forgets them first, their files are deleted after.
+
+        Raises
+        ------
+        BadInput : see ``require_removable``.
+        MachineFailed : the disk fails.
+        """
+        self.require_removable(runs)
+        with machine_failures("removing"):
+            with self._catalogue.writing() as session:
+                session.execute(delete_rows(RunRow).where(RunRow.name.in_(list(runs))))
+            for run in runs:
+                delete(self._root / "runs" / run)
