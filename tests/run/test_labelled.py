@@ -6,7 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from etchscope.foil import BadInput, Channel, Foil, Scan, Taxonomy, Tile, as_pits, tile_to_foil
+from etchscope.foil import (
+    BadInput,
+    Channel,
+    Foil,
+    NotLabelled,
+    Scan,
+    Taxonomy,
+    Tile,
+    as_pits,
+    tile_to_foil,
+)
 from etchscope.learn import Lights, cut_patches
 from etchscope.run import normalisation_of, recipe_of
 from etchscope.run.labelled import (
@@ -355,7 +365,7 @@ def test_labels_of_no_scan(make):
 
 
 def test_no_label_at_all(make):
-    with pytest.raises(BadInput, match=r"found none\. Start with `etchscope label import`"):
+    with pytest.raises(NotLabelled, match=r"found none"):
         labelled_pits(make([]))
 
 

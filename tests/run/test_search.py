@@ -326,7 +326,7 @@ def test_a_truth_by_foil_is_no_help_without_a_scale(scored):
 
 def test_a_run_that_was_not_scored_or_is_not_valid(scored):
     store = scored(record={"stage": "find"})
-    text = r"run run-1: expected a scored run, found a search\. Start with `etchscope run`"
+    text = r"run run-1: expected a scored run, found a search"
     with pytest.raises(BadInput, match=text):
         searched(store, truth_of())
     with pytest.raises(BadInput, match="'run-2'"):

@@ -50,8 +50,8 @@ def test_a_person_chooses_the_classes(learnt):
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("odd", r"--class: expected a class of the taxonomy \(hip, .*\), found 'odd'"),
-        ("maybe", "--class: expected a decidable class: hip, top, bottom, misc, found 'maybe'"),
+        ("odd", r"class: expected a class of the taxonomy \(hip, .*\), found 'odd'"),
+        ("maybe", "class: expected a decidable class: hip, top, bottom, misc, found 'maybe'"),
         ("misc.scratch", "expected a decidable class: .*, found 'misc.scratch'"),
     ],
 )

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
-from etchscope.foil import BadInput, FoilFrame, Similarity
+from etchscope.foil import BadInput, FoilFrame, Similarity, UnknownAlignment
 from etchscope.store import Store
 from etchscope.store.alignments import (
     AlignedScan,
@@ -26,7 +26,7 @@ def test_what_was_written_is_read(tmp_path):
 
 
 def test_what_is_no_alignment_is_refused(tmp_path):
-    with pytest.raises(BadInput, match=r"no alignment\.json there\. Make one with"):
+    with pytest.raises(UnknownAlignment, match=r"no alignment\.json there"):
         read_alignment(tmp_path)
     path = write_alignment(tmp_path, TOLD, {"a": TABLE})
     for text, message in (("{", "JSON"), ("[]", "format 1"), ('{"format": 2}', "format 1")):

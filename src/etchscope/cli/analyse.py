@@ -15,7 +15,7 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from etchscope.cli.progress import progress_bar
-from etchscope.foil import BadInput, PitFlag, has_flag
+from etchscope.foil import BadInput, NotSearched, PitFlag, has_flag
 from etchscope.foil.records import Name
 from etchscope.foil.types import Floats
 from etchscope.ingest import Overrides, add, group_paths, read_mask
@@ -348,7 +348,7 @@ def export(
             opened.scans.get(name)
         runs = [latest for name in names if (latest := opened.runs.latest(name)) is not None]
     if not runs:
-        raise BadInput(store, "a finished run", "none", hint="Start with `etchscope find`.")
+        raise NotSearched(store, "a finished run", "none")
     _export(opened, runs, output)
     for name in runs:
         record = opened.runs.record(name)

@@ -22,7 +22,7 @@ from etchscope.cli.analyse import (
 )
 from etchscope.cli.progress import progress_bar
 from etchscope.cli.shipped import train_experts, train_finder
-from etchscope.foil import BadInput, Taxonomy
+from etchscope.foil import BadInput, NotScored, Taxonomy
 from etchscope.ingest import Overrides
 from etchscope.ingest.scan_json import read_json
 from etchscope.run import Executor
@@ -571,7 +571,7 @@ def _scored_runs(store: Store, scan: str | None) -> list[str]:
         if run is not None:
             out.append(run)
     if not out:
-        raise BadInput(store.path, "a scored run", "none", "Start with `etchscope run`.")
+        raise NotScored(store.path, "a scored run", "none")
     return out
 
 

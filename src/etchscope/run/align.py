@@ -12,6 +12,7 @@ import pandas as pd
 from etchscope.align import AlignedStack, Member, find_holes
 from etchscope.foil import (
     BadInput,
+    NotSearched,
     PitList,
     Similarity,
     foil_frame,
@@ -80,9 +81,7 @@ def list_of_scan(
     record = store.scans.get(scan)
     run = store.runs.latest(scan)
     if run is None:
-        raise BadInput(
-            f"scan {scan}", "a finished run", "none", hint="Start with `etchscope find`."
-        )
+        raise NotSearched(f"scan {scan}", "a finished run", "none")
     pits = store.runs.pits(run)
     if surface != "any":
         pits = pits[pits["surface"] != ("bottom" if surface == "top" else "top")]

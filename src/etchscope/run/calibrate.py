@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from etchscope.ensemble import Model, WorkingPoint, fit_calibration, measures_of
-from etchscope.foil import BadInput
+from etchscope.foil import NotScored
 from etchscope.foil.types import Bools
 from etchscope.run.search import search_of_run
 from etchscope.store import Store
@@ -39,8 +39,7 @@ def known_candidates(
     for one in known:
         judged = store.runs.judged(one.run)
         if judged is None:
-            hint = "Repeat `etchscope run`."
-            raise BadInput(f"run {one.run}", "what experts said of each pit", "none", hint)
+            raise NotScored(f"run {one.run}", "what experts said of each pit", "none")
         _, candidates = search_of_run(
             store,
             one.run,

@@ -10,6 +10,7 @@ from etchscope.foil import (
     BadInput,
     Scan,
     Similarity,
+    UnknownAlignment,
     foil_frame,
     linked_frames,
     region_corners,
@@ -110,8 +111,7 @@ def _named(kept: Sequence[KeptAlignment], name: str, scans: Mapping[str, Scan]) 
     found = {one.name: one for one in kept}
     if name not in found:
         listed = ", ".join(found) or "none yet"
-        hint = "Make one with `etchscope align --store`."
-        raise BadInput("alignment", f"one of the store's ({listed})", repr(name), hint)
+        raise UnknownAlignment("alignment", f"one of the store's ({listed})", repr(name))
     members = _members(found[name], scans)
     if len(members) < 2:
         hint = "Align them again."

@@ -11,6 +11,8 @@ from etchscope.ensemble import MISC, Labelled, pair_evidence, places_px
 from etchscope.evaluate import match_one_to_one
 from etchscope.foil import (
     BadInput,
+    NotLabelled,
+    NotSearched,
     Scan,
     Similarity,
     foil_frame,
@@ -111,8 +113,7 @@ def labelled_pits(
     labels, disputed = _standing(store, frames, who, sources)
     decidable = np.array([taxonomy.decidable(c) for c in labels["class"]], bool)
     if not decidable.any():
-        hint = "Start with `etchscope label import`."
-        raise BadInput(store.path, "labels of decidable classes", "none", hint)
+        raise NotLabelled(store.path, "labels of decidable classes", "none")
     out, placed = [], np.zeros(len(labels), bool)
     for name, scan in zip(names, chosen, strict=True):
         here = _of_scan(frames.on(labels, name), scan, region)
@@ -121,8 +122,7 @@ def labelled_pits(
             continue
         run = search_of(store, name)
         if run is None:
-            hint = "Start with `etchscope find`."
-            raise BadInput(f"scan {name}", "a search before training", "none", hint)
+            raise NotSearched(f"scan {name}", "a search before training", "none")
         table = _on_finds(here, store.runs.pits(run), scan, region)
         placed[here["row"].to_numpy()] = True
         if len(table):
@@ -158,11 +158,11 @@ def _chosen(
 ) -> pd.DataFrame:
     """Return the labels of some people and of some kinds."""
     source = labels["source"].fillna("person")
-    for option, column, wanted in (("--who", labels["who"], who), ("--source", source, sources)):
+    for what, column, wanted in (("who", labels["who"], who), ("source", source, sources)):
         known = sorted(set(column.dropna()))
         for name in wanted or ():
             if name not in known:
-                raise BadInput(option, f"one of {', '.join(known) or 'nobody'}", repr(name))
+                raise BadInput(what, f"one of {', '.join(known) or 'nobody'}", repr(name))
     kept = np.ones(len(labels), bool)
     if who:
         kept &= labels["who"].isin(list(who)).to_numpy()

@@ -26,7 +26,15 @@ from etchscope.ensemble import (
     particle_rows,
 )
 from etchscope.evaluate import Figure
-from etchscope.foil import BadInput, Scan, as_pits
+from etchscope.foil import (
+    BadInput,
+    ClassMissing,
+    NotScored,
+    NotSearched,
+    Scan,
+    WrongLights,
+    as_pits,
+)
 from etchscope.foil.types import Bools, Floats
 from etchscope.imaging import Lighting, Normalisation
 from etchscope.learn import Lights, set_threads
@@ -91,15 +99,14 @@ def require_fit(model: Model, scan: Scan, classes: Mapping[str, str]) -> None:
     where = f"scan {scan.name}"
     if not model.lights.are_planes:
         if lights != model.lights:
-            raise BadInput(where, f"the model's lights, {_words(model.lights)}", _words(lights))
+            raise WrongLights(where, f"the model's lights, {_words(model.lights)}", _words(lights))
         recipe = recipe_of(scan).digest
         if recipe != model.domain.recipe:
             expected = f"the model's recipe of normalisation, {model.domain.recipe[:12]}"
-            raise BadInput(where, expected, recipe[:12], "Train a model on scans of this kind.")
+            raise WrongLights(where, expected, recipe[:12], "Train a model on scans of this kind.")
     for name in model.classes:
         if name not in classes:
-            hint = "Set it with `etchscope label import STORE --taxonomy FILE`."
-            raise BadInput("taxonomy", f"the model's class {name!r}", "it is missing", hint)
+            raise ClassMissing("taxonomy", f"the model's class {name!r}", "it is missing")
 
 
 def _words(lights: Lights) -> str:
@@ -232,8 +239,7 @@ def _tiles_of(store: Store, scan: Scan, searched: str, *, is_whole: bool) -> tup
     missed = sorted(included - set(tiles))
     if missed and is_whole:  # included again since
         found = f"{len(missed)} that were not searched, tile {missed[0]} first"
-        hint = "Repeat `etchscope find`."
-        raise BadInput(f"scan {scan.name}", "a search of all included tiles", found, hint)
+        raise NotSearched(f"scan {scan.name}", "a search of all included tiles", found)
     return tiles
 
 
@@ -458,7 +464,7 @@ def ranked_candidates(store: Store, run: str) -> pd.DataFrame:
     """
     record = store.runs.record(run)
     if record.get("stage") != "score":
-        raise BadInput(f"run {run}", "a scored run", "a search", "Start with `etchscope run`.")
+        raise NotScored(f"run {run}", "a scored run", "a search")
     size = store.scans.get(record["scan"]).pixel_size_um
     table = candidate_table(store.runs.pits(run), pixel_size_um=size)
     judged = store.runs.judged(run)

@@ -10,6 +10,7 @@ from etchscope.ensemble import candidate_table, places_px
 from etchscope.evaluate import Ground, Search, in_box, local_shifts, match_particles
 from etchscope.foil import (
     BadInput,
+    NotScored,
     Scan,
     foil_frame,
     foil_to_tile,
@@ -119,7 +120,7 @@ def search_of_run(
     scan = store.scans.get(record["scan"])
     pits = store.runs.pits(run)
     if record.get("stage") != "score":
-        raise BadInput(f"run {run}", "a scored run", "a search", "Start with `etchscope run`.")
+        raise NotScored(f"run {run}", "a scored run", "a search")
     candidates = candidate_table(pits, pixel_size_um=scan.pixel_size_um)
     tiles = [n for n in record["tiles"] if only_tiles is None or n in only_tiles]
     candidates = candidates[candidates["tile"].isin(tiles)].reset_index(drop=True)

@@ -78,9 +78,9 @@ def gather(
     taxonomy = store.labels.taxonomy()
     whole = _whole(taxonomy)
     for name in classes or ():
-        taxonomy.require("--class", name)
+        taxonomy.require("class", name)
         if name not in whole:
-            raise BadInput("--class", f"a decidable class: {', '.join(whole)}", repr(name))
+            raise BadInput("class", f"a decidable class: {', '.join(whole)}", repr(name))
     pits, left_out = labelled_pits(
         store, scans=scans, region=region, who=who, sources=sources, alignment=alignment
     )

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from etchscope.foil import BadInput, FoilFrame, Similarity
+from etchscope.foil import BadInput, FoilFrame, Similarity, UnknownAlignment
 from etchscope.foil.records import Name
 from etchscope.store.files import made_folder, written_aside
 from etchscope.store.tables import read_parquet, write_parquet
@@ -71,8 +71,7 @@ def read_alignment(folder: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        hint = "Make one with `etchscope align`."
-        raise BadInput(folder, "an alignment", f"no {ALIGNMENT_FILE} there", hint=hint) from error
+        raise UnknownAlignment(folder, "an alignment", f"no {ALIGNMENT_FILE} there") from error
     except ValueError as error:
         raise BadInput(path, "JSON", str(error)) from error
     if not isinstance(told, dict) or told.get("format") != _FORMAT or "members" not in told:

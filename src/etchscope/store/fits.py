@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import select
 
-from etchscope.foil import BadInput, Mask
+from etchscope.foil import BadInput, DamagedFile, Mask
 from etchscope.store.catalogue import Catalogue, FitRow
 from etchscope.store.files import delete, written_aside
 from etchscope.store.rows import now, require_scan
@@ -52,14 +52,13 @@ def arrays_from_npz(path: Path, sha256: str) -> dict[str, "np.ndarray[Any, Any]"
     ------
     BadInput : absent or damaged.
     """
-    hint = "Run `etchscope check`."
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
-        raise BadInput(path, "the file of a fit", "no file", hint=hint) from error
+        raise DamagedFile(path, "the file of a fit", "no file") from error
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
-        raise BadInput(path, f"SHA-256 {sha256[:12]}…", f"{found[:12]}…", hint=hint)
+        raise DamagedFile(path, f"SHA-256 {sha256[:12]}…", f"{found[:12]}…")
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from etchscope.foil import BadInput, MachineFailed
+from etchscope.foil import BadInput, MachineFailed, UnknownModel
 from etchscope.foil.records import Name
 from etchscope.store.files import canonical_json, delete, machine_failures, sync_path, sync_tree
 
@@ -170,7 +170,7 @@ class Models:
         names = self.names()
         if name not in names:
             listed = ", ".join(names) or "none yet"
-            raise BadInput("model", f"one of the store's models ({listed})", repr(name))
+            raise UnknownModel("model", f"one of the store's models ({listed})", repr(name))
         folder = self._root / MODELS_FOLDER / name
         return folder if folder.is_dir() else _old(folder)
 

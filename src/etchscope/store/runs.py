@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import select, text
 
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, UnknownRun
 from etchscope.foil.records import Name
 from etchscope.store import run_files
 from etchscope.store.catalogue import Catalogue, RunRow
@@ -208,7 +208,7 @@ class Runs:
     def _run_folder(self, run: str) -> Path:
         with self._catalogue.reading() as session:
             if session.get(RunRow, run) is None:
-                raise BadInput("run", "one of the store's finished runs", repr(run))
+                raise UnknownRun("run", "one of the store's finished runs", repr(run))
         return self._root / "runs" / run
 
     def require_removable(self, runs: Collection[str]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, NotAStore
 from etchscope.store.alignments import Alignments
 from etchscope.store.catalogue import CATALOGUE_FILE, Catalogue
 from etchscope.store.check import Finding, check_store
@@ -80,12 +80,12 @@ class Store:
 
         Raises
         ------
-        BadInput : not a store, or one of another schema version.
+        NotAStore : there is no store.
+        BadInput : a store of another schema version.
         """
         root = Path(path).absolute()
         if not (root / CATALOGUE_FILE).is_file():
-            hint = "Make one with `etchscope init`."
-            raise BadInput(root, "a store", f"no {CATALOGUE_FILE} there", hint=hint)
+            raise NotAStore(root, "a store", f"no {CATALOGUE_FILE} there")
         catalogue = Catalogue(root / CATALOGUE_FILE)
         catalogue.require_version()
         return cls(root, catalogue)
