@@ -201,7 +201,7 @@ if moment == "renaming": adding.sync_path = die
 if moment == "catalogue":
     real = adding.put_scan
     adding.put_scan = lambda session, *a, **k: (real(session, *a, **k), session.flush(), die())
-Store.open({path!r}).add_scan(made.scan, made.foil, read, workers=2)
+Store.open({path!r}).scans.add(made.scan, made.foil, read, workers=2)
 if moment == "after": die()
 """
 
