@@ -238,7 +238,7 @@ def photographed(scans, store: Store) -> None:
         def read_tile(number: int, scan=scan, sources=sources) -> TilePictures:
             return TilePictures(scan.read_tile(number), sources)
 
-        store.add_scan(scan.scan, scan.foil_record, read_tile)
+        store.scans.add(scan.scan, scan.foil_record, read_tile)
         find(store, scan.scan.name)
 
 
@@ -273,7 +273,7 @@ def judge_stack(scans, store: Store, folder: Path, density: int) -> None:
         done = label_from_coincidence(
             store, folder, "d-front", surfaces=needed, who=f"coincidence of {needed}"
         )
-        labels = store.labels(foil="d", side="front", who=f"coincidence of {needed}")
+        labels = store.labels.table(foil="d", side="front", who=f"coincidence of {needed}")
         target = next(s for s in scans if s.scan.name == "d-front")
         truth = ions(target, aligned.member("d-front").source.holes_mm)
         m = match_one_to_one(truth, labels[["x_mm", "y_mm"]].to_numpy(), tolerance)

@@ -129,9 +129,9 @@ def finds_of(store: Store, boxes: Boxes) -> pd.DataFrame:
     """Return the finds of all scans: where, the half sides of their boxes, are they in a box."""
     parts = []
     for sample in SAMPLES:
-        pits = store.read_pits(str(store.latest_run(sample)))
+        pits = store.runs.pits(str(store.runs.latest(sample)))
         pits = pits[pits["class"] != "misc"]
-        names = {n: Path(s[0]).stem for n, s in store.picture_sources(sample).items()}
+        names = {n: Path(s[0]).stem for n, s in store.scans.sources(sample).items()}
         long, angle = pits["radius_px"] / np.sqrt(1 - pits["ellipticity"]), pits["angle_deg"]
         short, turn = long * (1 - pits["ellipticity"]), np.deg2rad(angle)
         parts.append(
@@ -157,7 +157,7 @@ def add_ground(store: Store, finds: pd.DataFrame) -> None:
     parts = [own.iloc[rng.permutation(len(own))[:GROUND]] for _, own in free.groupby("picture")]
     ground = pd.concat(parts)[["scan", "tile", *XY]]
     who = {"who": "pre-selection", "source": "model", "when": WHEN}
-    store.add_labels(ground.assign(**{"class": "ground"}, **who))
+    store.labels.add(ground.assign(**{"class": "ground"}, **who))
 
 
 def binned(patches: Patches) -> Patches:
@@ -168,7 +168,7 @@ def binned(patches: Patches) -> Patches:
 
 def training_patches(store: Store) -> Labelled:
     """Return the patches of labels; of the finds in a box the one nearest to its centre."""
-    centre = store.labels().set_index("id")[XY]
+    centre = store.labels.table().set_index("id")[XY]
     chosen = []
     for one in labelled_pits(store)[0]:
         table = one.table[one.table["pit"].notna()]
@@ -183,7 +183,7 @@ def all_patches(store: Store, finds: pd.DataFrame) -> Patches:
     """Return the patches of all finds, in their order."""
     parts, rows = [], []
     for sample in SAMPLES:
-        scan, own = store.scan(sample), np.flatnonzero(finds["scan"] == sample)
+        scan, own = store.scans.get(sample), np.flatnonzero(finds["scan"] == sample)
         cut = cut_scan(store, scan, normalisation_of(store, scan), finds.iloc[own], size=PATCH_PX)
         for which, patches in cut:
             parts.append(binned(patches))
@@ -359,9 +359,9 @@ def blob_lists(store: Store, pool: ProcessPoolExecutor) -> dict[tuple[float, flo
     """Return sigmas → blobs of all pictures, on the pictures that the finds were found on."""
     running: dict[tuple[float, float], list] = {sigmas: [] for sigmas in SIGMAS}
     for sample in SAMPLES:
-        normalisation = normalisation_of(store, store.scan(sample))
-        for number, source in store.picture_sources(sample).items():
-            picture = -normalisation.apply(store.read_tile(sample, number))[0]
+        normalisation = normalisation_of(store, store.scans.get(sample))
+        for number, source in store.scans.sources(sample).items():
+            picture = -normalisation.apply(store.scans.read_tile(sample, number))[0]
             for sigmas, futures in running.items():
                 futures.append(pool.submit(blobs_of, picture, sigmas, Path(source[0]).stem))
     return {s: pd.concat([f.result() for f in r], ignore_index=True) for s, r in running.items()}

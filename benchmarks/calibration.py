@@ -105,7 +105,7 @@ def drawn(folder: Path, name: str, density: int, tiles: int, seed: int) -> Foil:
     """Draw a foil into a store of its own, search it, and let the shipped experts judge."""
     scan = foil_of(name, density, tiles, seed + density)
     store = Store.create(folder / scan.foil / "store")
-    store.save_model("shipped", *read_model(SHIPPED))
+    store.models.save("shipped", *read_model(SHIPPED))
     (path,) = simulate([scan], folder / scan.foil, store=store)
     find(store, scan.scan.name)
     truth = read_table(path)
@@ -117,7 +117,7 @@ def drawn(folder: Path, name: str, density: int, tiles: int, seed: int) -> Foil:
 def searched(foil: Foil, name: str, model: Model) -> tuple[Search, pd.DataFrame, Any]:
     """Return the search of a foil by a model, its candidates, and the report of the run."""
     store = Store.open(foil.store)
-    store.save_model(name, *model.to_record())
+    store.models.save(name, *model.to_record())
     done = score(store, foil.scan, name)
     search, candidates = search_of_run(store, done.run, foil.truth, signal="hip", valid_only=False)
     return search, candidates, done

@@ -54,7 +54,7 @@ def stored(foil: SimulatedScan, folder: Path) -> Store:
     store = Store.create(folder / "store")
     sources = tuple(f"step {c.step}" for c in foil.scan.channels)
     record = Foil(name=foil.foil)
-    store.add_scan(foil.scan, record, lambda n: TilePictures(foil.read_tile(n), sources))
+    store.scans.add(foil.scan, record, lambda n: TilePictures(foil.read_tile(n), sources))
     return store
 
 
@@ -94,7 +94,7 @@ def coverage(error: np.ndarray, sigma: np.ndarray) -> str:
 def report(foil: SimulatedScan, settings: FindSettings, density: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = stored(foil, Path(folder))
-        pits = store.read_pits(find(store, foil.scan.name, settings=settings).run)
+        pits = store.runs.pits(find(store, foil.scan.name, settings=settings).run)
     is_mark = (pits["class"] == "misc").fillna(value=False).astype(bool)
     told(foil, pits[~is_mark], density, settings.finder)
     pairs = pits[pits["pair_p"].notna() & (pits["surface"] == "top")]

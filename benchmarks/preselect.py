@@ -50,7 +50,7 @@ def foil_of(tiles: int, pits: int, seed: int) -> SimulatedScan:
 def stored(foil: SimulatedScan, folder: Path) -> Store:
     store = Store.create(folder)
     sources = tuple(f"step {c.step}" for c in foil.scan.channels)
-    store.add_scan(
+    store.scans.add(
         foil.scan, Foil(name=foil.foil), lambda n: TilePictures(foil.read_tile(n), sources)
     )
     return store
@@ -157,7 +157,7 @@ def scores(found: dict[int, np.ndarray], truth: pd.DataFrame) -> tuple[float, fl
 def compare_peers(store: Store, foil: SimulatedScan, tiles: int, ours: float) -> None:
     """Print speed, recall and precision of each peer, tuned on the scan's last tiles."""
     numbers = [t.number for t in foil.scan.tiles]
-    stacks = {n: store.read_tile(foil.scan.name, n) for n in numbers[:tiles] + numbers[-8:]}
+    stacks = {n: store.scans.read_tile(foil.scan.name, n) for n in numbers[:tiles] + numbers[-8:]}
     fit = fit_normalisation(list(stacks.values())[:32], Recipe())
     pictures = {n: fit.apply(s)[0] for n, s in stacks.items()}
     truth = foil.truth()
@@ -214,7 +214,7 @@ def main() -> None:
         for k in range(options.repeat):
             start = time.perf_counter()
             with ThreadPoolExecutor(2) as pool:
-                list(pool.map(lambda n: store.read_tile(name, n).sum(), numbers))
+                list(pool.map(lambda n: store.scans.read_tile(name, n).sum(), numbers))
             floors.append(tiles / (time.perf_counter() - start))
             shutil.copytree(store.path, Path(folder) / f"copy{k}")
             fresh = Store.open(Path(folder) / f"copy{k}")
@@ -223,7 +223,7 @@ def main() -> None:
             speeds.append(tiles / (time.perf_counter() - start))
         ours = float(np.median(speeds))
         floor = float(np.median(floors))
-        pits = fresh.read_pits(done.run)
+        pits = fresh.runs.pits(done.run)
         views = {n: pits.loc[pits["tile"] == n, ["x_px", "y_px"]].to_numpy() for n in numbers}
         print(f"{tiles} tiles, {options.pits} background pits a tile, 8 channels, 2 threads")
         print(

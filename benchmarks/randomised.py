@@ -60,7 +60,7 @@ def searched(scan: SimulatedScan, settings: FindSettings) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         store = Store.create(Path(folder) / "store")
         simulate([scan], Path(folder) / "truth", store=store)
-        found = store.read_pits(find(store, scan.scan.name, settings=settings).run)
+        found = store.runs.pits(find(store, scan.scan.name, settings=settings).run)
     truth = scan.truth().drop_duplicates("pit").reset_index(drop=True)
     tolerance = TOLERANCE_PX * scan.optics.pixel_size_um / 1000
 

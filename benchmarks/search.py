@@ -99,7 +99,7 @@ def label_some(
     store: Store, scan: SimulatedScan, truth: pd.DataFrame, numbers: Sequence[int], seed: int
 ) -> None:
     """Label so many finds of each class, or all there are."""
-    found = store.read_pits(str(store.latest_run(scan.scan.name)))
+    found = store.runs.pits(str(store.runs.latest(scan.scan.name)))
     said = said_of_finds(found, truth, scan.optics.pixel_size_um)
     rng = np.random.default_rng(seed)
     rows: list[int] = []
@@ -110,14 +110,14 @@ def label_some(
     told = columns.assign(
         **{"class": said.iloc[sorted(rows)]}, who="simulator", source="model", when="2026-01-01"
     )
-    store.add_labels(as_labels(told))
+    store.labels.add(as_labels(told))
 
 
 def trained(store: Store, scans: Sequence[str], name: str, seed: int = 0) -> Model:
     """Train the shipped experts and their ensemble on a store's labels and keep the model."""
     set_threads(2)
     done = train(gather(store, scans=scans), Training(), seed=seed)
-    store.save_model(name, *done.model.to_record())
+    store.models.save(name, *done.model.to_record())
     for expert, figures in done.model.information["experts"].items():
         print(
             f"  {expert:11s} balanced accuracy {100 * figures['balanced_accuracy']:.2f} %, "
@@ -147,8 +147,8 @@ def scored(store: Store, scan: SimulatedScan, folder: Path, model: str) -> Foil:
     truth = photographed(scan, store, folder)
     run = score(store, scan.scan.name, model).run
     search, candidates = search_of_run(store, run, truth, signal="hip", valid_only=False)
-    pits = store.read_pits(run)
-    anomaly = store.read_judged(run)["anomaly"]
+    pits = store.runs.pits(run)
+    anomaly = store.runs.judged(run)["anomaly"]
     others = (ranked_by(value, pits, truth, search, scan) for value in (pits["hip"], anomaly))
     return Foil(truth, pits, search, candidates, *others)
 
@@ -294,7 +294,7 @@ def main() -> None:
             truth = photographed(scan, store, folder / "taught")
             label_some(store, scan, truth, numbers, options.seed)
             names.append(scan.scan.name)
-        print(store.labels()["class"].value_counts().to_dict())
+        print(store.labels.table()["class"].value_counts().to_dict())
         trained(store, names, "shipped")
         print(f"trained after {time.perf_counter() - begin:.0f} s", flush=True)
         for density in options.densities:
@@ -307,7 +307,7 @@ def main() -> None:
             size = scan.optics.pixel_size_um
             curves[f"{density} pits a tile"] = report(density, frozen, done, options.output, size)
             for one in (f"frozen-{density}-front", f"test-{density}-front"):
-                store.remove(f"scan = '{one}'")
+                store.scans.remove(f"scan = '{one}'")
             print(f"  after {time.perf_counter() - begin:.0f} s", flush=True)
     with mpl.rc_context(RC):
         froc(curves, tile_cm2=0.128).savefig(options.output / "froc.png", dpi=100)

@@ -112,7 +112,7 @@ def sitting(name: str, columns: int, rows: int, folder: Path) -> None:
         truth = scan.truth().drop_duplicates("pit").reset_index(drop=True)
         pixel = scan.optics.pixel_size_um
         truth["setting"] = np.where(isolated(truth, pixel), "isolated", "overlapped")
-        found = store.read_pits(run)
+        found = store.runs.pits(run)
         score = evaluate(truth, found, rule="one-to-one", tolerance_mm=TOLERANCE_PX * pixel / 1000)
         print(f"  {scan.scan.name}: {len(truth)} openings, {len(found)} found")
         print(f"    recall {score.efficiency}, by chance {score.chance_efficiency}")

@@ -55,7 +55,7 @@ def searched(scan: SimulatedScan, folder: Path) -> tuple[pd.DataFrame, pd.DataFr
     store = Store.create(folder / "store")
     (truth,) = simulate([scan], folder, store=store)
     find(store, scan.scan.name)
-    return store.read_pits(store.latest_run(scan.scan.name) or ""), read_table(truth)
+    return store.runs.pits(store.runs.latest(scan.scan.name) or ""), read_table(truth)
 
 
 def searched_alone(scan: SimulatedScan) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -35,7 +35,7 @@ def simulated(seed: int = 11, **changes: object) -> SimulatedScan:
 
 def added(store: Store, foil: SimulatedScan) -> Store:
     names = tuple(f"step {c.step}" for c in foil.scan.channels)
-    store.add_scan(
+    store.scans.add(
         foil.scan, Foil(name=foil.scan.foil), lambda n: TilePictures(foil.read_tile(n), names)
     )
     return store
@@ -80,7 +80,7 @@ def learnt(tmp_path_factory: pytest.TempPathFactory) -> Learnt:
     foil = simulated()
     store = added(Store.create(tmp_path_factory.mktemp("learnt") / "store"), foil)
     report = find(store, foil.scan.name, executor="inline")
-    store.add_labels(labels_of(foil, store.read_pits(report.run)))
+    store.labels.add(labels_of(foil, store.runs.pits(report.run)))
     training = Training(network="plain", epochs=6, rate=8e-3, batch=16, restarts=0)
     threads = set_threads(1)
     try:
@@ -88,7 +88,7 @@ def learnt(tmp_path_factory: pytest.TempPathFactory) -> Learnt:
         done = train(gathered, training, folds=2)
     finally:
         set_threads(threads)
-    store.save_model("first", *done.model.to_record())
+    store.models.save("first", *done.model.to_record())
     return Learnt(store, foil, report.run, gathered, done, training)
 
 

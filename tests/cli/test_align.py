@@ -78,12 +78,12 @@ def _searched(path, *several):
             tiles=(Tile(number=1, stage_x_mm=0.0, stage_y_mm=0.0),),
         )
         picture = TilePictures(np.full((1, 1000, 1000), 100, np.uint8), ("one",))
-        store.add_scan(scan, Foil(name=name), lambda number, p=picture: p)
+        store.scans.add(scan, Foil(name=name), lambda number, p=picture: p)
         pits = {"foil": name, "side": "front", "scan": name, "tile": 1, "run": f"find-{name}"}
         places = pd.DataFrame({"x_mm": xy[:, 0], "y_mm": xy[:, 1], "pit": np.arange(len(xy))})
         places = places.assign(x_px=500 + 100 * xy[:, 0], y_px=500 - 100 * xy[:, 1])
         table = as_pits(places.assign(surface="top", **pits))
-        store.commit_run(f"find-{name}", name, table, {"stage": "find"})
+        store.runs.commit(f"find-{name}", name, table, {"stage": "find"})
     return store
 
 
@@ -93,14 +93,14 @@ def test_the_store_keeps_how_its_scans_lie(lists, tmp_path, capsys):
     words = ("one", "two", "--store", store.path, "-o", tmp_path / "out")
     run(*words, "--max-rotation-deg", "3")
     run(*words, "--max-rotation-deg", "3", "--name", "again")
-    newest, oldest = store.alignments()
+    newest, oldest = store.alignments.newest_first()
     assert (newest.name, oldest.name) == ("again", "out")
     assert [m.scan for m in oldest.members] == ["one", "two"]
     back = oldest.members[1].transform
     np.testing.assert_allclose(back.then(way).apply(at), at, atol=0.003)
     # Lists that are no scans of it are not kept.
     run(*lists[:2], "--store", store.path, "-o", tmp_path / "lists", "--max-rotation-deg", "1")
-    assert len(store.alignments()) == 2
+    assert len(store.alignments.newest_first()) == 2
     with pytest.raises(BadInput, match="--name: expected letters, digits"):
         run(*words[:-1], tmp_path / "with a space")
     assert not (tmp_path / "with a space").exists()

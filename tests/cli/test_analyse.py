@@ -78,8 +78,8 @@ def refused(capsys, *words):
 def test_find_on_a_store_tells_what_it_found_and_that_it_was_done(store, capsys):
     assert run("find", store) == 0
     opened = Store.open(store)
-    name = opened.latest_run(NAME)
-    pits = opened.read_pits(name)
+    name = opened.runs.latest(NAME)
+    pits = opened.runs.pits(name)
     out, err = capsys.readouterr()
     assert out.startswith(f"{NAME}: {len(pits)} pits (")
     assert out.endswith(f") on 4 tiles, {name}\n")
@@ -89,13 +89,13 @@ def test_find_on_a_store_tells_what_it_found_and_that_it_was_done(store, capsys)
     assert err == ""
     assert run("find", store) == 0
     assert capsys.readouterr().out == out.replace("\n", ", done before\n")
-    assert len(opened.runs()) == 1
+    assert len(opened.runs.table()) == 1
 
 
 def test_find_tells_a_program(store, capsys):
     assert run("find", store, "--json", "--workers", "1", "--executor", "inline") == 0
     (told,) = json.loads(capsys.readouterr().out)
-    pits = Store.open(store).read_pits(told["run"])
+    pits = Store.open(store).runs.pits(told["run"])
     assert (told["scan"], told["tiles"], told["pits"], told["was_done"]) == (
         NAME,
         4,
@@ -114,10 +114,10 @@ def test_a_scan_directory_gives_the_bytes_of_its_store(store, scans, tmp_path, c
         assert direct.read_bytes() == exported.read_bytes()
     assert str(exported) in capsys.readouterr().out
     table = read_table(tmp_path / "direct.parquet")
-    name = Store.open(store).latest_run(NAME)
-    assert table.equals(Store.open(store).read_pits(name))
+    name = Store.open(store).runs.latest(NAME)
+    assert table.equals(Store.open(store).runs.pits(name))
     assert read_record(tmp_path / "direct.parquet")["record"] == {
-        "runs": [Store.open(store).run_record(name)]
+        "runs": [Store.open(store).runs.record(name)]
     }
     header = (tmp_path / "direct.csv").read_text().split("\n", 1)[0]
     assert header.split(",") == table.columns.tolist()
@@ -130,22 +130,22 @@ def test_settings_reach_the_run(store, capsys):
     words += ["--finder", "classical"]
     assert run("find", store, *words, "--json") == 0
     (told,) = json.loads(capsys.readouterr().out)
-    settings = Store.open(store).run_record(told["run"])["settings"]
+    settings = Store.open(store).runs.record(told["run"])["settings"]
     assert {k: settings[k] for k in options} == options
     assert run("find", store, "--least-probability", "0.9", "--json") == 0
     (told,) = json.loads(capsys.readouterr().out)
-    assert Store.open(store).run_record(told["run"])["settings"]["least_probability"] == 0.9
+    assert Store.open(store).runs.record(told["run"])["settings"]["least_probability"] == 0.9
 
 
 def test_scan_chooses_among_a_store_s_scans(store, scans, capsys):
     assert run("add", store, scans / "back") == 0
     assert run("find", store, "--scan", "simulated-back") == 0
     opened = Store.open(store)
-    assert (len(opened.runs("simulated-back")), len(opened.runs(NAME))) == (1, 0)
+    assert (len(opened.runs.table("simulated-back")), len(opened.runs.table(NAME))) == (1, 0)
     told = refused(capsys_cleared(capsys), "find", store, "--scan", "x")
     assert "simulated-back, simulated-front" in told
     assert run("find", store) == 0
-    assert (len(opened.runs("simulated-back")), len(opened.runs(NAME))) == (1, 1)
+    assert (len(opened.runs.table("simulated-back")), len(opened.runs.table(NAME))) == (1, 1)
 
 
 def capsys_cleared(capsys):
@@ -328,7 +328,7 @@ def test_a_region_without_a_tile_or_a_place_is_refused(store, tmp_path, capsys):
 )
 def test_an_option_out_of_range_is_named(store, capsys, words, told):
     assert told in refused(capsys, "find", store, *words)
-    assert Store.open(store).latest_run(NAME) is None
+    assert Store.open(store).runs.latest(NAME) is None
 
 
 @pytest.mark.parametrize(
@@ -414,13 +414,13 @@ def test_export_takes_the_latest_run_of_each_scan(store, scans, tmp_path, capsys
     assert run("find", store) == 0
     assert run("find", store, "--scan", NAME, "--finder", "classical") == 0
     opened = Store.open(store)
-    first, latest = opened.runs(NAME)["run"]
-    back = opened.latest_run("simulated-back")
+    first, latest = opened.runs.table(NAME)["run"]
+    back = opened.runs.latest("simulated-back")
     output = tmp_path / "pits.parquet"
     assert run("export", store, "-o", output) == 0
     table = read_table(output)
     assert table["run"].unique().tolist() == [back, latest]
-    whole = pd.concat([opened.read_pits(back), opened.read_pits(latest)], ignore_index=True)
+    whole = pd.concat([opened.runs.pits(back), opened.runs.pits(latest)], ignore_index=True)
     assert table.equals(whole)
     assert [r["scan"] for r in read_record(output)["record"]["runs"]] == ["simulated-back", NAME]
     assert run("export", store, "--scan", NAME, "-o", output) == 0
@@ -460,14 +460,14 @@ def test_a_mask_is_kept_with_the_scan_and_can_be_forgotten(store, tmp_path, caps
     mask = tmp_path / "mask.json"
     mask.write_text(json.dumps(CORNER))
     assert main(["find", str(store), "--mask", str(mask)]) == 0
-    kept = Store.open(store).mask(NAME)
+    kept = Store.open(store).fits.mask(NAME)
     # The foil's origin is the first tile's centre: half of that tile lies inside.
-    scan = Store.open(store).scan(NAME)
+    scan = Store.open(store).scans.get(NAME)
     assert kept.of_tile(scan, 1).mean() == pytest.approx(0.5, abs=0.01)
     assert main(["find", str(store)]) == 0
-    assert Store.open(store).mask(NAME).digest == kept.digest
+    assert Store.open(store).fits.mask(NAME).digest == kept.digest
     assert main(["find", str(store), "--no-mask"]) == 0
-    assert Store.open(store).mask(NAME) is None
+    assert Store.open(store).fits.mask(NAME) is None
     capsys.readouterr()
     assert main(["find", str(store), "--no-mask", "--mask", str(mask)]) == 2
     assert "--no-mask: expected no --mask beside it" in capsys.readouterr().err
@@ -483,10 +483,10 @@ def test_a_mask_that_fits_one_scan_only_changes_none(store, tmp_path, capsys):
     error = capsys.readouterr().err
     assert f"{mask}: expected 80 × 64 pixels, the size of a tile, found 128 × 96" in error
     opened = Store.open(store)
-    assert [opened.mask(name) for name in opened.scans()] == [None, None]
+    assert [opened.fits.mask(name) for name in opened.scans.names()] == [None, None]
     assert main(["find", str(store), "--scan", NAME, "--mask", str(mask)]) == 0
-    assert opened.mask("zz-front") is None
-    assert opened.mask(NAME) is not None
+    assert opened.fits.mask("zz-front") is None
+    assert opened.fits.mask(NAME) is not None
 
 
 def test_plain_pictures_take_a_mask(tmp_path, capsys):

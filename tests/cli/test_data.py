@@ -42,7 +42,7 @@ def test_add_tells_a_program_what_it_left_out(store, pictures, capsys):
     assert (added["scan"], added["tiles"], added["is_new"]) == ("second", 4, True)
     assert [x["tile"] for x in added["left_out"]] == [3]
     assert added["left_out"][0]["file"] == str(pictures / "2.png")
-    assert [x.tile for x in Store.open(store).left_out("second")] == [3]
+    assert [x.tile for x in Store.open(store).scans.left_out("second")] == [3]
     assert main([*words[:-2], "--skip-bad"]) == 0
     assert f"second: left out tile 3: {pictures / '2.png'}: " in capsys.readouterr().out
 
@@ -54,7 +54,7 @@ def test_a_bad_file_is_one_line_and_status_2(store, pictures, capsys):
     assert out == ""
     assert err.startswith(f"Error: {pictures / '2.png'}: expected a picture")
     assert err.count("\n") == 1
-    assert Store.open(store).scans() == ["F1-front"]
+    assert Store.open(store).scans.names() == ["F1-front"]
 
 
 def test_several_scans_cannot_have_one_name(store, pictures, capsys):
@@ -97,9 +97,9 @@ def test_exclude_and_include(store, capsys):
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "F1-front: excluded 2 tiles: 1, 2"
     assert "`etchscope find` makes new ones" in said[1]
-    assert [t.number for t in Store.open(store).scan("F1-front").included] == [3, 4, 5]
+    assert [t.number for t in Store.open(store).scans.get("F1-front").included] == [3, 4, 5]
     assert main(["include", str(store), "--scan", "F1-front", "--tile", "2"]) == 0
-    assert [t.number for t in Store.open(store).scan("F1-front").included] == [2, 3, 4, 5]
+    assert [t.number for t in Store.open(store).scans.get("F1-front").included] == [2, 3, 4, 5]
     assert main(["exclude", str(store), "--tile", "77", "--why", "x"]) == 2
     assert "tile = 77: expected tiles that match, found none" in capsys.readouterr().err
     assert main(["include", str(store)]) == 2
@@ -108,18 +108,18 @@ def test_exclude_and_include(store, capsys):
 
 def test_rm_says_what_goes_and_needs_a_yes(store, capsys, monkeypatch):
     opened = Store.open(store)
-    opened.commit_run("r1", "F1-front", as_pits({"x_px": [1.0], "y_px": [1.0]}), {})
+    opened.runs.commit("r1", "F1-front", as_pits({"x_px": [1.0], "y_px": [1.0]}), {})
     assert main(["rm", str(store), "--scan", "F1-front"]) == 2
     out, err = capsys.readouterr()
     assert out.splitlines() == ["This goes:", "  scan F1-front, all tiles", "  run r1", "  foil F1"]
     assert err == "Error: rm: expected `--yes`, or a terminal to ask at, found neither\n"
-    assert opened.scans() == ["F1-front"]
+    assert opened.scans.names() == ["F1-front"]
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("typer.confirm", lambda *_, **__: True)
     assert main(["rm", str(store), "--tile", "1"]) == 0
-    assert len(opened.scan("F1-front").tiles) == 4
+    assert len(opened.scans.get("F1-front").tiles) == 4
     assert main(["rm", str(store), "--scan", "F1-front", "--yes"]) == 0
-    assert opened.scans() == []
+    assert opened.scans.names() == []
     assert main(["rm", str(store), "--tile", "1", "--yes"]) == 2
     assert main(["check", str(store)]) == 0
 
@@ -150,7 +150,7 @@ def test_a_montage_by_options(tmp_path, store, capsys):
     assert main([*words, "--rows", "3", "--columns", "3"]) == 2
     assert "expected 3 between dark lines, found 2" in capsys.readouterr().err
     assert main([*words, "--rows", "2", "--columns", "3", "--pixel-size-um", "2"]) == 0
-    scan = Store.open(store).scan("sheet-front")
+    scan = Store.open(store).scans.get("sheet-front")
     assert (len(scan.tiles), scan.image_size, scan.pixel_size_um) == (6, (9, 9), 2.0)
 
 
@@ -160,7 +160,7 @@ def test_a_mask_is_kept_with_what_is_added(store, pictures, tmp_path, capsys):
     assert main(["add", str(store), str(pictures), "--mask", str(mask)]) == 0
     assert f"searched where {mask} says" in capsys.readouterr().out
     opened = Store.open(store)
-    assert opened.mask(opened.scans()[0]) is not None
+    assert opened.fits.mask(opened.scans.names()[0]) is not None
     mask.write_text("[[0, 0], [5, 0]]")
     assert main(["add", str(store), str(pictures), "--mask", str(mask)]) == 2
     assert "three or more corners, or several, found 2 corners" in capsys.readouterr().err

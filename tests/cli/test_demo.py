@@ -50,10 +50,10 @@ def test_the_demo_leaves_a_scan_a_store_tables_and_a_report(tmp_path, capsys, tw
     assert "The best" in (folder / "report" / "report.html").read_text()
     assert (folder / "candidates" / "index.html").is_file()
     store = Store.open(folder / "store")
-    assert store.scans() == ["demo-front"]
+    assert store.scans.names() == ["demo-front"]
     assert store.check() == []
     pits, truth = read_table(folder / "pits.csv"), read_table(folder / "truth.csv")
-    assert pits["run"].unique().tolist() == [store.latest_run("demo-front")]
+    assert pits["run"].unique().tolist() == [store.runs.latest("demo-front")]
     assert f"{len(pits)} rows; truth.csv: {len(truth)} true openings" in out
     assert truth["pit"].is_unique
     assert {"hip", "top", "bottom"} <= set(truth["class"])

@@ -100,10 +100,10 @@ def store(tmp_path):
             tiles=tuple(Tile(number=n, stage_x_mm=0.6 * n, stage_y_mm=0.0) for n in (1, 2)),
         )
         pixels = rng.integers(90, 160, (2, 48, 64)).astype(np.uint8)
-        made.add_scan(scan, Foil(name="F1"), lambda n, p=pixels: TilePictures(p, ("a", "b")))
+        made.scans.add(scan, Foil(name="F1"), lambda n, p=pixels: TilePictures(p, ("a", "b")))
     pits = as_pits({"tile": [1, 2], "x_px": [9.0, 20], "y_px": [9.0, 30], "surface": ["top"] * 2})
-    made.commit_run("R1", "F1-front", pits.assign(run="R1"), {"version": "9.9"})
-    made.commit_run("R2", "F1-front", pits.iloc[:1].assign(run="R2"), {"version": "9.9"})
+    made.runs.commit("R1", "F1-front", pits.assign(run="R1"), {"version": "9.9"})
+    made.runs.commit("R2", "F1-front", pits.iloc[:1].assign(run="R2"), {"version": "9.9"})
     return made
 
 
@@ -141,7 +141,7 @@ def test_report_says_which_runs_there_are(store, tmp_path, options, message):
 
 
 def test_report_asks_for_the_scan_where_several_have_runs(store, tmp_path):
-    store.commit_run("R3", "F1-back", as_pits({}), {})
+    store.runs.commit("R3", "F1-back", as_pits({}), {})
     with pytest.raises(
         BadInput, match="--scan: expected one of F1-back, F1-front, found none given"
     ):

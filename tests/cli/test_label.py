@@ -36,7 +36,7 @@ def store(tmp_path):
         tiles=tuple(Tile(number=n, stage_x_mm=0.6 * n, stage_y_mm=0.0) for n in (1, 2)),
     )
     pixels = np.zeros((1, 48, 64), np.uint8)
-    made.add_scan(scan, Foil(name="F1"), lambda n: TilePictures(pixels, (f"p{n}.png",)))
+    made.scans.add(scan, Foil(name="F1"), lambda n: TilePictures(pixels, (f"p{n}.png",)))
     return made
 
 
@@ -93,16 +93,16 @@ def test_boxes_with_a_class_map_and_a_taxonomy(store, tmp_path, capsys):
     assert main(words) == 2
     assert "found 'top.fission'. New classes come from a taxonomy" in capsys.readouterr().err
     assert main([*words, "--taxonomy", str(tmp_path / "own.json")]) == 0
-    (label,) = store.labels().to_dict("records")
+    (label,) = store.labels.table().to_dict("records")
     assert (label["tile"], label["class"], label["x_px"]) == (2, "top.fission", 31.5)
-    assert list(store.taxonomy().classes) == ["top", "top.fission"]
+    assert list(store.labels.taxonomy().classes) == ["top", "top.fission"]
 
 
 def test_the_taxonomy_alone(store, tmp_path, capsys):
     path = tmp_path / "own.json"
     path.write_text('{"classes": {"hip": "", "odd": ""}, "undecidable": ["odd"]}')
     assert main(["label", "import", str(store.path), "--taxonomy", str(path)]) == 0
-    assert not store.taxonomy().decidable("odd")
+    assert not store.labels.taxonomy().decidable("odd")
     assert main(["label", "import", str(store.path)]) == 2
     assert "expected files of labels, or --taxonomy FILE" in capsys.readouterr().err
 
@@ -156,9 +156,9 @@ def test_export_and_import_change_nothing(labelled, tmp_path, name, capsys):
     path = tmp_path / name
     assert main(["label", "export", str(labelled.path), "-o", str(path), "--all"]) == 0
     assert "7 labels" in capsys.readouterr().out
-    before = labelled.labels(latest=False)
+    before = labelled.labels.table(latest=False)
     assert answer(capsys, "import", labelled.path, path)["added"] == 0
-    pd.testing.assert_frame_equal(labelled.labels(latest=False), before)
+    pd.testing.assert_frame_equal(labelled.labels.table(latest=False), before)
 
 
 def test_export_takes_a_part(labelled, tmp_path, capsys):
@@ -180,19 +180,19 @@ def test_a_bad_label_is_one_line_and_status_2(store, table, capsys):
     assert err == (
         f"Error: {table}: column tile, row 8: expected a tile of scan F1-front, found tile 3\n"
     )
-    assert len(store.labels()) == 0
+    assert len(store.labels.table()) == 0
 
 
 def test_rm_says_how_many_labels_stay(labelled, capsys):
     assert main(["rm", str(labelled.path), "--scan", "F1-front", "--yes"]) == 0
     out = capsys.readouterr().out
     assert "This stays:\n  foil F1, 7 labels\n" in out
-    assert len(labelled.labels(latest=False)) == 7
+    assert len(labelled.labels.table(latest=False)) == 7
 
 
 def test_labels_from_a_coincidence(store, tmp_path, capsys):
     rng = np.random.default_rng(2)
-    scan = store.scan("F1-front")
+    scan = store.scans.get("F1-front")
     numbers = rng.choice([t.number for t in scan.tiles], 60)
     height, width = scan.image_size
     x_px, y_px = rng.uniform(1, width - 1, 60), rng.uniform(1, height - 1, 60)
@@ -208,7 +208,7 @@ def test_labels_from_a_coincidence(store, tmp_path, capsys):
     words = ["label", "from-coincidence", str(store.path), "--alignment", out, "--for", "target"]
     assert main([*words, "--foils", "2", "--most-p", "1"]) == 0
     assert "labels added, 0 were there already" in capsys.readouterr().out
-    labels = store.labels(foil="F1")
+    labels = store.labels.table(foil="F1")
     assert len(labels) > 40
     assert set(labels["source"]) == {"coincidence"}
     assert main([*words, "--most-p", "1", "--json"]) == 0

@@ -40,7 +40,7 @@ def _scored(learnt, tmp_path_factory):
 @pytest.fixture(scope="module")
 def exported(learnt, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported") / "first-model"
-    learnt.store.export_model("first", folder)
+    learnt.store.models.export("first", folder)
     return folder
 
 
@@ -91,7 +91,7 @@ def test_train_keeps_a_model_and_tells_its_figures(own, tmp_path, capsys):
     assert run("train", own.path, "--name", "second", *QUICK, *words) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    information = own.load_model("second")[1]["information"]
+    information = own.models.load("second")[1]["information"]
     count = information["labels"]
     lines = out.splitlines()
     told = ", ".join(f"{count[c]} {c}" for c in ("hip", "top", "bottom", "misc"))
@@ -106,21 +106,21 @@ def test_train_keeps_a_model_and_tells_its_figures(own, tmp_path, capsys):
     assert {"said", "likelier", "scan", "tile", "x_px", "y_px", "id"} <= set(table.columns)
     assert lines[-1] == str(tmp_path / "report" / "index.html")
     assert (tmp_path / "report" / "ternary.png").is_file()
-    assert own.models() == ["first", "second"]
+    assert own.models.names() == ["first", "second"]
     assert information["seed"] == 3
 
 
 def test_train_tells_a_program_and_what_was_left_out(own, tmp_path, capsys):
-    own.exclude("tile = 2", "a fibre")
+    own.scans.exclude("tile = 2", "a fibre")
     (tmp_path / "experts.json").write_text('{"hip-single": [["hip"], ["top", "bottom"]]}')
     words = ["--class", "hip", "--class", "top", "--class", "bottom", "--method", "highest"]
     words += ["--experts", tmp_path / "experts.json", "--prior", "hip=0.1,top=0.4,bottom=0.5"]
     words += ["--efficiency", "0.9", "--lights", "lamps", "--scan", NAME]
     assert run("train", own.path, "--name", "own", *QUICK, *words, "--json") == 0
     told = json.loads(capsys.readouterr().out)
-    card = own.load_model("own")[1]
+    card = own.models.load("own")[1]
     assert told["model"] == "own"
-    assert told["outside"] == int((own.labels()["tile"] == 2).sum()) > 0
+    assert told["outside"] == int((own.labels.table()["tile"] == 2).sum()) > 0
     assert told["information"] == card["information"]
     assert told["working_point"]["chosen_by"] == "efficiency 0.9 on labels"
     assert list(told["information"]["experts"]) == ["hip-single"]
@@ -132,28 +132,28 @@ def test_train_tells_a_program_and_what_was_left_out(own, tmp_path, capsys):
 
 
 def test_train_says_how_many_places_conflict(own, capsys):
-    labels = own.labels()
+    labels = own.labels.table()
     three = labels[labels["class"] == "top"].head(3)
-    own.add_labels(three.assign(who="another", id=None, **{"class": "misc"}))
+    own.labels.add(three.assign(who="another", id=None, **{"class": "misc"}))
     words = ["--class", "top", "--class", "bottom", "--signal", "bottom"]
     assert run("train", own.path, "--name", "own", *QUICK, *words) == 0
     told = "  the labels of 3 places conflict and were left out; see `etchscope label conflicts`\n"
     assert told in capsys.readouterr().out
-    information = own.load_model("own")[1]["information"]
+    information = own.models.load("own")[1]["information"]
     assert information["label_conflicts"] == 3
     assert information["labels"]["top"] == (labels["class"] == "top").sum() - 3
 
 
 def test_train_says_how_many_labels_were_left_out(own, capsys):
-    own.exclude("tile = 2", "a fibre")
+    own.scans.exclude("tile = 2", "a fibre")
     words = ["--class", "top", "--class", "bottom", "--signal", "bottom"]
     assert run("train", own.path, "--name", "own", *QUICK, *words) == 0
-    n = int((own.labels()["tile"] == 2).sum())
+    n = int((own.labels.table()["tile"] == 2).sum())
     told = f"  {n} labels lie on no included tile and were left out\n"
     said = capsys.readouterr().out
     assert told in said
     assert "conflict" not in said
-    assert own.load_model("own")[1]["signal"] == "bottom"
+    assert own.models.load("own")[1]["signal"] == "bottom"
 
 
 def test_train_on_a_region_and_go_on_from_a_model(own, learnt, tmp_path, capsys):
@@ -166,7 +166,7 @@ def test_train_on_a_region_and_go_on_from_a_model(own, learnt, tmp_path, capsys)
     told = capsys.readouterr().out
     assert "on 4 tiles, 2 folds" in told
     assert f"goes on from a model that saw labels of {learnt.scan}, so these figures" in told
-    assert own.models() == ["first"]
+    assert own.models.names() == ["first"]
 
 
 def test_train_can_try_other_trainings_first(own, capsys, monkeypatch):
@@ -190,7 +190,7 @@ def test_train_can_try_other_trainings_first(own, capsys, monkeypatch):
         "trials": 2,
         "seed": 4,
     }
-    assert own.load_model("tuned")[1]["experts"]["hip-top"][0]["training"]["width"] == 0.5
+    assert own.models.load("tuned")[1]["experts"]["hip-top"][0]["training"]["width"] == 0.5
 
 
 @pytest.mark.usefixtures("no_training")
@@ -270,7 +270,7 @@ def take_bytes():
 def test_train_on_any_lights_unless_told_otherwise(own, capsys):
     words = ["--class", "hip", "--class", "top"]
     assert run("train", own.path, "--name", "own", *QUICK, *words) == 0
-    card = own.load_model("own")[1]
+    card = own.models.load("own")[1]
     assert card["experts"]["hip-top"][0]["training"]["lights"] == "any"
     assert card["domain"]["scale"] == [0.5, 5.0]
     assert "own: " in capsys.readouterr().out
@@ -317,8 +317,8 @@ def test_run_on_a_store_tells_what_it_decided(own, tmp_path, capsys):
     pits, best = tmp_path / "pits.parquet", tmp_path / "best.csv"
     words = ("run", own.path, "--model", "first", "-o", pits, "--candidates", best)
     assert run(*words) == 0
-    name = own.latest_run(NAME)
-    table = own.read_pits(name)
+    name = own.runs.latest(NAME)
+    table = own.runs.pits(name)
     selected, chosen = int(table["selected"].sum()), int(pd.read_csv(best)["selected"].sum())
     assert selected > chosen > 10
     assert capsys.readouterr().out == (
@@ -360,7 +360,7 @@ def test_run_tells_a_program(own, capsys):
     words = ["--prior", "hip=0.01,top=0.4,bottom=0.4,misc=0.19", "--executor", "inline", "--json"]
     assert run("run", own.path, "--model", "first", *words) == 0
     (told,) = json.loads(capsys.readouterr().out)
-    record = own.run_record(told["run"])
+    record = own.runs.record(told["run"])
     assert record["prior"]["hip"] == 0.01
     assert (told["scan"], told["model"], told["tiles"], told["was_done"]) == (
         NAME,
@@ -374,11 +374,11 @@ def test_run_tells_a_program(own, capsys):
 def test_run_says_that_it_says_nothing(own, learnt, capsys):
     model = learnt.done.model
     dense = replace(model, domain=replace(model.domain, density_per_mm2=5.0))
-    own.save_model("sparse", *dense.to_record())
+    own.models.save("sparse", *dense.to_record())
     assert run("run", own.path, "--model", "sparse") == 0
     assert "pits lie outside what sparse was trained on; it says nothing" in capsys.readouterr().out
     foreign = replace(model, domain=replace(model.domain, usual=0.1))
-    own.save_model("foreign", *foreign.to_record())
+    own.models.save("foreign", *foreign.to_record())
     assert run("run", own.path, "--model", "foreign") == 0
     assert "unlike what foreign was trained on, so nothing of it is" in capsys.readouterr().out
 
@@ -390,7 +390,7 @@ def test_run_on_a_scan_directory_with_an_exported_model(
     words = ("run", directory, "--model", exported, "-o", pits, "--candidates", best)
     assert run(*words) == 0
     assert f"{NAME}: " in capsys.readouterr().out
-    table, there = pd.read_csv(pits), scored.read_pits(scored.latest_run(NAME))
+    table, there = pd.read_csv(pits), scored.runs.pits(scored.runs.latest(NAME))
     assert len(table) == len(there)
     np.testing.assert_allclose(table["score"], there["score"])
     np.testing.assert_allclose(table["p_hip"], there["p_hip"])
@@ -402,8 +402,8 @@ def test_run_on_a_scan_directory_with_classes_of_one_s_own(directory, learnt, tm
     arrays, card = learnt.done.model.to_record()
     text = json.dumps(card).replace('"misc"', '"odd"')
     other = Store.create(tmp_path / "other")
-    other.save_model("own", arrays, json.loads(text))
-    other.export_model("own", tmp_path / "own-model")
+    other.models.save("own", arrays, json.loads(text))
+    other.models.export("own", tmp_path / "own-model")
     pits = tmp_path / "pits.csv"
     assert run("run", directory, "--model", tmp_path / "own-model", "-o", pits) == 0
     table = pd.read_csv(pits)
@@ -415,23 +415,23 @@ def test_run_on_a_scan_directory_with_classes_of_one_s_own(directory, learnt, tm
 def test_run_takes_a_model_from_a_folder_into_the_store(
     own, exported, learnt, at_threshold, tmp_path, capsys
 ):
-    own.remove_model("first")
+    own.models.remove("first")
     assert run("run", own.path, "--model", exported) == 0
-    (name,) = own.models()
+    (name,) = own.models.names()
     assert name.startswith("imported-")
-    assert own.load_model(name)[1] == learnt.store.load_model("first")[1]
-    first = own.latest_run(NAME)
+    assert own.models.load(name)[1] == learnt.store.models.load("first")[1]
+    first = own.runs.latest(NAME)
     assert run("run", own.path, "--model", exported) == 0
-    assert own.models() == [name]
-    assert own.latest_run(NAME) == first
+    assert own.models.names() == [name]
+    assert own.runs.latest(NAME) == first
     # The same weights with another working point are another model.
     model = learnt.done.model
     moved = at_threshold(model, 3.0)
     other = Store.create(tmp_path / "other")
-    other.save_model("moved", *moved.to_record())
-    other.export_model("moved", tmp_path / "moved")
+    other.models.save("moved", *moved.to_record())
+    other.models.export("moved", tmp_path / "moved")
     assert run("run", own.path, "--model", tmp_path / "moved") == 0
-    assert len(own.models()) == 2
+    assert len(own.models.names()) == 2
     capsys.readouterr()
 
 
@@ -441,19 +441,19 @@ def test_run_refuses_a_model_that_does_not_fit_and_keeps_none_of_it(
     model = learnt.done.model
     other = replace(model, domain=replace(model.domain, recipe="0123456789abcdef"))
     box = Store.create(tmp_path / "box")
-    box.save_model("other", *other.to_record())
-    box.export_model("other", tmp_path / "other")
+    box.models.save("other", *other.to_record())
+    box.models.export("other", tmp_path / "other")
     words = ("run", own.path, "--model")
     assert "the model's recipe of normalisation" in refused(capsys, *words, tmp_path / "other")
     shutil.copytree(exported, tmp_path / "damaged")
     weights = tmp_path / "damaged" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     assert "the weights that the card names" in refused(capsys, *words, tmp_path / "damaged")
-    box.save_model("empty", {"a": np.zeros(2)}, {"classes": ["hip"]})
-    box.export_model("empty", tmp_path / "empty")
+    box.models.save("empty", {"a": np.zeros(2)}, {"classes": ["hip"]})
+    box.models.export("empty", tmp_path / "empty")
     assert "a card and weights that fit each other" in refused(capsys, *words, tmp_path / "empty")
-    assert own.models() == ["first"]
-    assert len(own.runs()) == 1
+    assert own.models.names() == ["first"]
+    assert len(own.runs.table()) == 1
 
 
 def test_run_refuses_bad_input(own, tmp_path, capsys):
@@ -470,7 +470,7 @@ def test_run_refuses_bad_input(own, tmp_path, capsys):
     polygon = tmp_path / "far.json"
     polygon.write_text("[[90, 90], [91, 90], [91, 91]]")
     assert "choose another region" in refused(capsys, *words, "first", "--region", polygon)
-    assert len(own.runs()) == 1
+    assert len(own.runs.table()) == 1
 
 
 # candidates ---------------------------------------------------------------------------------
@@ -479,7 +479,7 @@ def test_run_refuses_bad_input(own, tmp_path, capsys):
 def test_candidates_lists_the_best_first(scored, tmp_path, capsys):
     output = tmp_path / "best.csv"
     assert run("candidates", scored.path, "-o", output) == 0
-    name = scored.latest_run(NAME)
+    name = scored.runs.latest(NAME)
     table = pd.read_csv(output)
     assert table["selected"].all()
     assert table["score"].is_monotonic_decreasing
@@ -533,10 +533,10 @@ def test_candidates_of_a_run_outlive_its_model(scored, capsys):
 
 
 def test_candidates_of_an_older_run_and_none_at_all(scored, learnt, at_threshold, tmp_path, capsys):
-    first = scored.latest_run(NAME)
+    first = scored.runs.latest(NAME)
     model = learnt.done.model
     strict = at_threshold(model, 1e3)
-    scored.save_model("strict", *strict.to_record())
+    scored.models.save("strict", *strict.to_record())
     second = score(scored, NAME, "strict", executor="inline").run
     output = tmp_path / "none.csv"
     assert run("candidates", scored.path, "-o", output, "--sheet", tmp_path / "none") == 0
@@ -564,8 +564,8 @@ def test_candidates_refuses_bad_input(scored, learnt, tmp_path, capsys):
 
 def test_another_signal_than_hip(own, learnt, capsys):
     arrays, card = learnt.done.model.to_record()
-    own.set_taxonomy(Taxonomy(classes={**own.taxonomy().classes, "rod": ""}))
-    own.save_model("rods", arrays, json.loads(json.dumps(card).replace('"hip"', '"rod"')))
+    own.labels.set_taxonomy(Taxonomy(classes={**own.labels.taxonomy().classes, "rod": ""}))
+    own.models.save("rods", arrays, json.loads(json.dumps(card).replace('"hip"', '"rod"')))
     assert run("run", own.path, "--model", "rods") == 0
     capsys.readouterr()
     assert run("candidates", own.path, "-n", "2") == 0

@@ -94,15 +94,15 @@ def test_ls_lists_models_with_their_labels(own, learnt, capsys):
         "method": "stacked",
         "labels": count,
         "chosen_by": "efficiency 0.99 on labels",
-        "weights_sha256": own.load_model("first")[1]["weights_sha256"],
+        "weights_sha256": own.models.load("first")[1]["weights_sha256"],
     }
 
 
 def test_rm_removes_a_model_and_what_it_scored_stays(scored, capsys):
     assert run("rm", scored.path, "first") == 0
     assert capsys.readouterr().out == "first removed\n"
-    assert scored.models() == []
-    assert len(scored.runs(NAME)) == 2
+    assert scored.models.names() == []
+    assert len(scored.runs.table(NAME)) == 2
     assert run("ls", scored.path) == 0
     assert capsys.readouterr().out == "no models; train one with `etchscope train`\n"
     assert "(none yet), found 'first'" in refused(capsys, "rm", scored.path, "first")
@@ -110,7 +110,7 @@ def test_rm_removes_a_model_and_what_it_scored_stays(scored, capsys):
 
 def test_show_prints_the_card(own, capsys):
     assert run("show", own.path, "first") == 0
-    told, card = json.loads(capsys.readouterr().out), own.load_model("first")[1]
+    told, card = json.loads(capsys.readouterr().out), own.models.load("first")[1]
     for key in ("classes", "signal", "prior", "domain", "working_point", "information"):
         assert told[key] == card[key]
     assert [e["history"] for e in told["experts"]["hip-top"]] == ["6 epochs"] * 2
@@ -134,11 +134,11 @@ def test_a_model_handed_on_to_another_store_gives_the_same_scores(
     assert run("import", other.path, folder, "--name", "first") == 0
     capsys.readouterr()
     assert files_of(other.path / "models" / "first") == files_of(folder)
-    assert other.models() == ["first", "first-model"]
+    assert other.models.names() == ["first", "first-model"]
     report = score(other, NAME, "first", executor="inline")
-    there = scored.read_pits(scored.latest_run(NAME))
+    there = scored.runs.pits(scored.runs.latest(NAME))
     pd.testing.assert_frame_equal(
-        other.read_pits(report.run).drop(columns="run"), there.drop(columns="run")
+        other.runs.pits(report.run).drop(columns="run"), there.drop(columns="run")
     )
 
 
@@ -173,13 +173,13 @@ def test_export_refuses_what_it_cannot_write(own, tmp_path, capsys):
 def test_import_without_a_folder_takes_the_experts_of_the_package(own, capsys):
     assert run("import", own.path, "--name", "mine") == 0
     assert capsys.readouterr().out == "mine\n"
-    assert own.load_model("mine")[1] == read_model(SHIPPED)[1]
+    assert own.models.load("mine")[1] == read_model(SHIPPED)[1]
 
 
 def test_import_refuses_what_is_no_model(own, learnt, tmp_path, capsys):
     before = files_of(own.path / "models" / "first")
     folder = tmp_path / "handed-on"
-    own.export_model("first", folder)
+    own.models.export("first", folder)
     words = ("import", own.path, folder)
     assert "card.json" in refused(capsys, "import", own.path, tmp_path)
     card, weights = folder / "card.json", folder / "weights.safetensors"
@@ -198,10 +198,10 @@ def test_import_refuses_what_is_no_model(own, learnt, tmp_path, capsys):
     card.write_text(text.replace("efficiency 0.99", "efficiency 0.98"))
     text = "name of a model: expected a name that no other model has, found 'first'"
     assert text in refused(capsys, *words, "--name", "first")
-    assert own.models() == ["first"]
+    assert own.models.names() == ["first"]
     assert files_of(own.path / "models" / "first") == before
-    assert read_model(folder)[1] != own.load_model("first")[1]
-    assert learnt.store.models() == ["first"]
+    assert read_model(folder)[1] != own.models.load("first")[1]
+    assert learnt.store.models.names() == ["first"]
 
 
 # calibrate ----------------------------------------------------------------------------------
@@ -210,12 +210,12 @@ def test_import_refuses_what_is_no_model(own, learnt, tmp_path, capsys):
 def test_a_calibrated_model_says_how_much_signal_a_scan_holds(
     scored, truth, simulated_foil, add_foil, capsys
 ):
-    arrays, before = scored.load_model("first")
-    run_name, judged = scored.latest_run(NAME), scored.read_judged(scored.latest_run(NAME))
+    arrays, before = scored.models.load("first")
+    run_name, judged = scored.runs.latest(NAME), scored.runs.judged(scored.runs.latest(NAME))
     search, _ = search_of_run(scored, run_name, read_table(truth), signal="hip", valid_only=False)
     assert run("calibrate", scored.path, "first", "--truth", truth) == 0
     lines = capsys.readouterr().out.splitlines()
-    after, card = scored.load_model("first")
+    after, card = scored.models.load("first")
     told = card["calibration"]
     true, count = int(search.is_true.sum()), len(search.score)
     assert told["fitted_on"] == f"{count} candidates, {true} of them hip, {run_name}"
@@ -232,10 +232,10 @@ def test_a_calibrated_model_says_how_much_signal_a_scan_holds(
     # A run decides anew, without the pictures.
     report = score(scored, NAME, "first", executor="inline")
     assert report.run != run_name
-    pd.testing.assert_frame_equal(scored.read_judged(report.run), judged)
+    pd.testing.assert_frame_equal(scored.runs.judged(report.run), judged)
     _, low, high = report.expected
     assert low <= true <= high
-    assert scored.run_record(report.run)["signal_expected"] == pytest.approx(
+    assert scored.runs.record(report.run)["signal_expected"] == pytest.approx(
         report.expected, abs=1e-3
     )
     assert score(scored, NAME, "first", executor="inline").expected == pytest.approx(
@@ -250,18 +250,18 @@ def test_a_calibrated_model_says_how_much_signal_a_scan_holds(
     other, _ = search_of_run(scored, there.run, foil.truth(), signal="hip", valid_only=False)
     _, low, high = there.expected
     assert low <= other.is_true.sum() <= high
-    pits = scored.read_pits(there.run)
+    pits = scored.runs.pits(there.run)
     np.testing.assert_allclose(pits[[c for c in pits if c.startswith("p_")]].sum(axis=1), 1)
 
 
 def test_each_table_of_signal_has_its_scan(scored, truth, capsys):
-    before = scored.load_model("first")[1]
+    before = scored.models.load("first")[1]
     words = ("calibrate", scored.path, "first", "--truth", truth)
     assert "--scan: expected one for each of 2 --truth, found 1" in refused(
         capsys, *words, "--truth", truth, "--scan", NAME
     )
     assert "found 'odd'" in refused(capsys, "calibrate", scored.path, "odd", "--truth", truth)
-    assert scored.load_model("first")[1] == before
+    assert scored.models.load("first")[1] == before
 
 
 # working-point ------------------------------------------------------------------------------
@@ -278,12 +278,12 @@ def rate(figure):
 
 
 def test_a_working_point_by_false_candidates(scored, truth, capsys):
-    run_name = scored.latest_run(NAME)
+    run_name = scored.runs.latest(NAME)
     search, _ = search_of_run(scored, run_name, read_table(truth), signal="hip")
     words = ("working-point", scored.path, "first", "--truth", truth)
     assert run(*words, "--false-per-tile", "0.5") == 0
     lines = capsys.readouterr().out.splitlines()
-    point = scored.load_model("first")[1]["working_point"]
+    point = scored.models.load("first")[1]["working_point"]
     asked = Asked(false_per_tile=0.5)
     # The line in use is that of all tiles; the figures are those of half of them on the other.
     (threshold,) = thresholds_for(search, asked)
@@ -318,14 +318,14 @@ def test_a_working_point_has_a_line_for_each_density(scored, truth, capsys):
     words = ("working-point", scored.path, "first", "--truth", truth, "--false-per-tile", "8")
     assert run(*words) == 0
     lines = capsys.readouterr().out.splitlines()
-    classes = scored.load_model("first")[1]["working_point"]["classes"]
+    classes = scored.models.load("first")[1]["working_point"]["classes"]
     starts = [f"{c['from_per_mm2']:.3g}" for c in classes]
     assert len(classes) > 1
     assert lines[1].startswith(f"0 to {starts[1]} pits a mm²: score {classes[0]['threshold']:.3f}")
     last = f"from {starts[-1]} pits a mm² on: score {classes[-1]['threshold']:.3f}, efficiency "
     assert lines[len(classes)].startswith(last)
     assert lines[len(classes) + 1].startswith("efficiency ")
-    pits = scored.read_pits(score(scored, NAME, "first", executor="inline").run)
+    pits = scored.runs.pits(score(scored, NAME, "first", executor="inline").run)
     assert pits["selected"].any()
     assert not pits["selected"].all()
 
@@ -340,11 +340,11 @@ def test_a_working_point_is_measured_on_another_scan(
     words = ("working-point", scored.path, "first", "--truth", truth, "--scan", NAME)
     words += ("--false-per-tile", "1", "--json")
     other = ("--measure-on", tmp_path / "second.parquet")
-    before = scored.load_model("first")[1]
+    before = scored.models.load("first")[1]
     assert "--measure-on: expected a table together with" in refused(capsys, *words, *other)
     told = refused(capsys, *words, "--measure-on", truth, "--measure-scan", NAME)
     assert "--measure-scan: expected another scan than the one to choose on" in told
-    assert scored.load_model("first")[1] == before
+    assert scored.models.load("first")[1] == before
     assert run(*words, *other, "--measure-scan", "second-front") == 0
     told = json.loads(capsys.readouterr().out)
     search, _ = search_of_run(scored, there, read_table(tmp_path / "second.parquet"), signal="hip")
@@ -357,11 +357,11 @@ def test_a_working_point_is_measured_on_another_scan(
 
 
 def test_a_working_point_changes_nothing_else_and_selects_anew(scored, truth, capsys):
-    arrays, card = scored.load_model("first")
+    arrays, card = scored.models.load("first")
     words = ("working-point", scored.path, "first", "--truth", truth, "--scan", NAME)
     assert run(*words, "--efficiency", "0.5", "--tolerance-px", "5", "--json") == 0
     told = json.loads(capsys.readouterr().out)
-    after = scored.load_model("first")
+    after = scored.models.load("first")
     gathered = told.pop("false_chi2_ndf")
     assert gathered is None or gathered >= 0
     assert told.pop("chance")["confidence"] == 0.95
@@ -373,10 +373,10 @@ def test_a_working_point_changes_nothing_else_and_selects_anew(scored, truth, ca
     assert told["chosen_by"] == "efficiency 0.5"
     assert told["efficiency"][1] < 0.5 < told["efficiency"][2]
     assert told["efficiency_at_rate"] == [None, None, None]
-    first = scored.latest_run(NAME)
+    first = scored.runs.latest(NAME)
     report = score(scored, NAME, "first", executor="inline")
     assert report.run != first
-    strict, before = scored.read_pits(report.run), scored.read_pits(first)
+    strict, before = scored.runs.pits(report.run), scored.runs.pits(first)
     assert 0 < strict["selected"].sum() < before["selected"].sum()
     assert (
         strict.loc[strict["selected"].astype(bool), "score"].min()
@@ -386,10 +386,10 @@ def test_a_working_point_changes_nothing_else_and_selects_anew(scored, truth, ca
 
 def test_a_working_point_is_drawn_by_density(scored, truth, tmp_path, capsys):
     words = ("working-point", scored.path, "first", "--truth", truth, "--false-per-tile", "0.5")
-    before = scored.load_model("first")[1]
+    before = scored.models.load("first")[1]
     for name, told in (("froc.pdf", "ends in .png"), ("none/froc.png", "an existing folder")):
         assert told in refused(capsys, *words, "--figure", tmp_path / name)
-    assert scored.load_model("first")[1] == before
+    assert scored.models.load("first")[1] == before
     path = tmp_path / "froc.png"
     assert run(*words, "--figure", path) == 0
     drawn = np.asarray(Image.open(path).convert("RGB"))
@@ -399,7 +399,7 @@ def test_a_working_point_is_drawn_by_density(scored, truth, tmp_path, capsys):
 
 
 def test_a_working_point_stays_where_it_is_after_an_error(scored, truth, tmp_path, capsys):
-    before = scored.load_model("first")[1]
+    before = scored.models.load("first")[1]
     words = ("working-point", scored.path, "first", "--truth")
     one = ("--efficiency", "0.9")
     assert "an efficiency or false candidates a tile" in refused(capsys, *words, truth)
@@ -413,14 +413,14 @@ def test_a_working_point_stays_where_it_is_after_an_error(scored, truth, tmp_pat
     told = refused(capsys, *words, tops, *one)
     assert told == f"Error: {tops}: expected some of class hip, found none\n"
     assert "'F9'" in refused(capsys, *words, truth, *one, "--scan", "F9")
-    assert scored.load_model("first")[1] == before
+    assert scored.models.load("first")[1] == before
 
 
 def test_a_working_point_needs_a_scan_that_this_model_scored(own, learnt, truth, capsys):
     words = ("working-point", own.path, "first", "--truth", truth, "--efficiency", "0.9")
     text = "--scan: expected a scan that was scored with first, found none. Start with `etchscope"
     assert text in refused(capsys, *words)
-    assert len(Model.from_record(*own.load_model("first")).experts) == 4
+    assert len(Model.from_record(*own.models.load("first")).experts) == 4
 
 
 def test_a_working_point_of_one_scan_among_several(scored, truth, simulated_foil, add_foil, capsys):

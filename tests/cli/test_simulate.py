@@ -42,7 +42,7 @@ def test_into_a_store_new_or_not(tmp_path, capsys):
     store = tmp_path / "store"
     assert run(tmp_path / "a", *TINY, "--store", store) == 0
     assert run(tmp_path / "a", *TINY, "--store", store, "--foil", "second") == 0
-    assert sorted(Store.open(store).scans()) == ["reference-front", "second-front"]
+    assert sorted(Store.open(store).scans.names()) == ["reference-front", "second-front"]
     assert f"{store}: second-front: 2 tiles" in capsys.readouterr().out
 
 

@@ -38,7 +38,7 @@ def test_a_scan_directory_goes_in_and_again_changes_nothing(store, write_scan, p
     assert (sum(done), totals) == (10, [10])
     for tile in range(1, 11):
         expected = np.stack([pixels(tile, step) for step in (1, 2, 9)])
-        np.testing.assert_array_equal(store.read_tile("F1-front", tile), expected)
+        np.testing.assert_array_equal(store.scans.read_tile("F1-front", tile), expected)
     before = content(store.path)
     assert not add(store, root).is_new
     assert content(store.path) == before
@@ -48,8 +48,8 @@ def test_a_scan_directory_goes_in_and_again_changes_nothing(store, write_scan, p
 def test_both_sides_of_a_foil(store, write_scan):
     add(store, write_scan(name="a", thickness_um=500.0))
     add(store, write_scan(name="b", side="back"))
-    assert store.scans() == ["F1-back", "F1-front"]
-    assert [f.thickness_um for f in store.foils()] == [500.0]
+    assert store.scans.names() == ["F1-back", "F1-front"]
+    assert [f.thickness_um for f in store.scans.foils()] == [500.0]
 
 
 def damage(root: Path, tile: int) -> Path:
@@ -75,14 +75,14 @@ def test_bad_tiles_are_left_out_listed_and_the_rest_goes_in(store, write_scan, p
     (root / "R1_0005_x/Step_9_1.tga").unlink()
     added = add(store, root, skip_bad=True)
     assert added.tiles == 8
-    assert [(x.tile, x.file) for x in store.left_out("F1-front")] == [
+    assert [(x.tile, x.file) for x in store.scans.left_out("F1-front")] == [
         (5, str(root / "R1_0005_x")),
         (9, str(path)),
     ]
-    assert store.left_out("F1-front") == list(added.left_out)
-    assert [t.number for t in store.scan("F1-front").tiles] == [1, 2, 3, 4, 6, 7, 8, 10]
+    assert store.scans.left_out("F1-front") == list(added.left_out)
+    assert [t.number for t in store.scans.get("F1-front").tiles] == [1, 2, 3, 4, 6, 7, 8, 10]
     expected = np.stack([pixels(10, step) for step in (1, 2, 9)])
-    np.testing.assert_array_equal(store.read_tile("F1-front", 10), expected)
+    np.testing.assert_array_equal(store.scans.read_tile("F1-front", 10), expected)
     assert store.check() == []
     assert not add(store, root, skip_bad=True).is_new
 
@@ -103,11 +103,11 @@ def test_all_tiles_bad_is_an_error(store, write_scan):
 def test_the_real_montage(store):
     added = add(store, TASL, overrides=Overrides(layout="montage", rows=9, columns=12))
     assert (added.scan, added.tiles) == ("00000-front", 108)
-    scan = store.scan("00000-front")
+    scan = store.scans.get("00000-front")
     assert scan.image_size == (63, 63)
     # each cell is centred on a dark disc that the scanner accepted
-    centre = [store.read_tile(scan.name, n)[0, 26:37, 26:37].mean() for n in range(1, 109)]
-    whole = [store.read_tile(scan.name, n)[0].mean() for n in range(1, 109)]
+    centre = [store.scans.read_tile(scan.name, n)[0, 26:37, 26:37].mean() for n in range(1, 109)]
+    whole = [store.scans.read_tile(scan.name, n)[0].mean() for n in range(1, 109)]
     assert np.mean(np.array(centre) < np.array(whole)) > 0.95
     assert store.check() == []
 
@@ -118,5 +118,5 @@ def test_real_plain_pictures(store):
     paths = sorted(APATITE.glob("BC-04*.jpg"))
     added = add(store, paths, overrides=Overrides(foil="BC-04"))
     assert (added.scan, added.tiles) == ("BC-04-front", len(paths))
-    assert store.scan("BC-04-front").image_size == (804, 804)
-    assert store.tiles()["file"].tolist() == [p.name for p in paths]
+    assert store.scans.get("BC-04-front").image_size == (804, 804)
+    assert store.scans.tiles()["file"].tolist() == [p.name for p in paths]

@@ -164,12 +164,12 @@ def test_add_keeps_the_mask_with_the_scan_and_refuses_a_bad_one_first(tmp_path, 
     bad = _written(tmp_path / "bad.json", [[0, 0]])
     with pytest.raises(BadInput, match="1 corners"):
         add(store, path, overrides=overrides, mask=bad)
-    assert store.scans() == []
+    assert store.scans.names() == []
     good = _written(tmp_path / "good.json", [[5, 3], [60, 3], [60, 30]])
     assert add(store, path, overrides=overrides).is_new
-    (name,) = store.scans()
-    assert store.mask(name) is None
+    (name,) = store.scans.names()
+    assert store.fits.mask(name) is None
     assert not add(store, path, overrides=overrides, mask=good).is_new
-    mask = store.mask(name)
+    mask = store.fits.mask(name)
     assert mask is not None
-    assert mask.touched(store.scan(name)) == (1, 2, 5)
+    assert mask.touched(store.scans.get(name)) == (1, 2, 5)

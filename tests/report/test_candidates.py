@@ -26,7 +26,7 @@ def scored(learnt, tmp_path_factory):
         shutil.copytree(learnt.store.path, tmp_path_factory.mktemp("scored") / "store")
     )
     report = score(store, NAME, "first", executor="inline")
-    pits = store.read_pits(report.run)
+    pits = store.runs.pits(report.run)
     return store, candidate_table(pits, pixel_size_um=learnt.foil.optics.pixel_size_um)
 
 
@@ -46,7 +46,7 @@ def test_one_view_a_candidate_in_the_order_of_the_table(scored):
 def test_a_view_has_the_pictures_that_the_experts_saw(scored):
     store, table = scored
     some = table.head(8)
-    scan = store.scan(NAME)
+    scan = store.scans.get(NAME)
     lights, _ = Lights.of_scan(scan)
     views = candidate_views(store, some)
     names = (*(f"{a:g}°" for a in lights.azimuths_deg), "backlit", "halo")
@@ -61,7 +61,7 @@ def test_votes_are_those_of_the_experts_with_their_margins(scored, learnt):
     # A pair has its row at the entry pit but its score from the better one: take single pits.
     some = table[table["partner"].isna()].iloc[[0, 10, -1]]
     views = candidate_views(store, some)
-    scan, model = store.scan(NAME), learnt.done.model
+    scan, model = store.scans.get(NAME), learnt.done.model
     for rows, patches in cut_scan(store, scan, normalisation_of(store, scan), some, size=20):
         said = model.votes(patches)
         for n, row in enumerate(rows):
@@ -101,12 +101,12 @@ def test_the_contact_sheet_shows_them(scored, tmp_path):
 def test_one_network_for_all_votes_by_its_lead_and_has_no_saliency(own, learnt):
     training = replace(learnt.training, epochs=1)
     done = train(learnt.gathered, training, method="multiclass", folds=2)
-    own.save_model("all", *done.model.to_record())
+    own.models.save("all", *done.model.to_record())
     report = score(own, NAME, "all", executor="inline")
-    some = own.read_pits(report.run)
+    some = own.runs.pits(report.run)
     some = some[some["partner"].isna()].head(5)
     views = candidate_views(own, some)
-    scan = own.scan(NAME)
+    scan = own.scans.get(NAME)
     for rows, patches in cut_scan(own, scan, normalisation_of(own, scan), some, size=20):
         logits = done.model.votes(patches)["all"]
         for n, row in enumerate(rows):
@@ -120,8 +120,8 @@ def test_one_network_for_all_votes_by_its_lead_and_has_no_saliency(own, learnt):
 def test_candidates_of_several_runs_each_with_its_model(own, learnt, scored):
     training = replace(learnt.training, epochs=1)
     done = train(learnt.gathered, training, method="multiclass", folds=2)
-    own.save_model("all", *done.model.to_record())
-    tables = [own.read_pits(score(own, NAME, m, executor="inline").run) for m in ("first", "all")]
+    own.models.save("all", *done.model.to_record())
+    tables = [own.runs.pits(score(own, NAME, m, executor="inline").run) for m in ("first", "all")]
     mixed = pd.concat([tables[0].iloc[[5]], tables[1].iloc[[5, 6]], tables[0].iloc[[9]]])
     views = candidate_views(own, mixed)
     assert [len(v.votes) for v in views] == [4, 1, 1, 4]
@@ -135,11 +135,11 @@ def test_no_candidate_is_no_view(scored):
 
 
 def test_a_run_that_was_not_scored_or_whose_model_is_gone(own, learnt):
-    found = own.read_pits(learnt.search).head(2)
-    text = r"expected a scored run, found a search\. Start with `etchscope run`"
+    found = own.runs.pits(learnt.search).head(2)
+    text = r"expected a scored run, found a search"
     with pytest.raises(BadInput, match=text):
         candidate_views(own, found)
     report = score(own, NAME, "first", executor="inline")
-    own.remove_model("first")
+    own.models.remove("first")
     with pytest.raises(BadInput, match=r"one of the store's models \(none yet\), found 'first'"):
-        candidate_views(own, own.read_pits(report.run).head(2))
+        candidate_views(own, own.runs.pits(report.run).head(2))

@@ -11,7 +11,7 @@ from etchscope.store import LeftOut, Store, TilePictures
 def store(tmp_path, scan):
     made = Store.create(tmp_path / "store")
     pixels = np.arange(48 * 64, dtype=np.uint8).reshape(1, 48, 64)
-    made.add_scan(
+    made.scans.add(
         scan,
         Foil(name="F1"),
         lambda n: TilePictures(pixels + np.uint8(n), ("a.tga",)),
@@ -22,13 +22,13 @@ def store(tmp_path, scan):
 
 def test_the_content_is_what_the_run_left(store, scan, pits_of):
     pits = pits_of(scan).assign(run="R1")
-    store.commit_run("R1", scan.name, pits, {"counts": {"raw": 120}})
+    store.runs.commit("R1", scan.name, pits, {"counts": {"raw": 120}})
     content = content_of_run(store, "R1")
-    assert content.pits.equals(store.read_pits("R1"))
-    assert content.scan == store.scan(scan.name)
+    assert content.pits.equals(store.runs.pits("R1"))
+    assert content.scan == store.scans.get(scan.name)
     assert content.record == {"run": "R1", "counts": {"raw": 120}}
     assert content.left_out == [{"tile": 9, "file": "R_9", "why": "truncated"}]
-    np.testing.assert_array_equal(content.thumbnails(4), store.read_tile(scan.name, 4)[0])
+    np.testing.assert_array_equal(content.thumbnails(4), store.scans.read_tile(scan.name, 4)[0])
 
 
 def test_an_unknown_run_is_named(store):

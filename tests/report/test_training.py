@@ -91,11 +91,11 @@ def test_one_network_for_all_has_no_curves_of_experts(learnt, tmp_path):
 
 
 def test_classes_that_are_no_corners_have_no_ternary_plot(own, learnt, tmp_path):
-    own.set_taxonomy(Taxonomy(classes={**own.taxonomy().classes, "odd": ""}))
-    labels = own.labels()
+    own.labels.set_taxonomy(Taxonomy(classes={**own.labels.taxonomy().classes, "odd": ""}))
+    labels = own.labels.table()
     misc = labels[labels["class"] == "misc.scratch"].iloc[::2]  # on all tiles
     again = misc.assign(**{"class": "odd"}, when=pd.Timestamp("2026-06-01", tz="UTC"), id=None)
-    own.add_labels(again)
+    own.labels.add(again)
     training = replace(learnt.training, epochs=1)
     for classes in (None, ["hip", "bottom"]):
         folder = tmp_path / str(classes)

@@ -41,7 +41,7 @@ def add_to(
         stack = pixels(foil.read_tile(number)[kept])
         return TilePictures(stack, tuple(f"{number}_{c.step}.tga" for c in scan.channels))
 
-    store.add_scan(scan, Foil(name=scan.foil), read)
+    store.scans.add(scan, Foil(name=scan.foil), read)
 
 
 def _benchmark(name: str) -> Any:

@@ -50,7 +50,7 @@ def store(tmp_path):
         datum=((1, 5.0, 30.0), (1, 5.0, 5.0), (1, 15.0, 30.0)),
     )
     picture = TilePictures(np.full((1, 40, 20), 100, np.uint8), ("one",))
-    made.add_scan(scan, Foil(name="d"), lambda number: picture)
+    made.scans.add(scan, Foil(name="d"), lambda number: picture)
     return made
 
 
@@ -76,7 +76,7 @@ def test_a_damaged_alignment_is_refused(tmp_path, stack):
 def test_labels_stand_where_the_other_foils_agree(tmp_path, stack, store):
     save_alignment(tmp_path / "out", stack)
     done = label_from_coincidence(store, tmp_path / "out", "d", most_p=0.5)
-    labels = store.labels(foil="d")
+    labels = store.labels.table(foil="d")
     assert done.places == pytest.approx(120, abs=2)
     assert done.added == len(labels) == done.places - done.outside
     assert 0 < done.outside < done.places
@@ -96,19 +96,19 @@ def test_who_cannot_be_labelled(tmp_path, stack, store):
         label_from_coincidence(store, tmp_path / "out", "e")
     with pytest.raises(BadInput, match=r"one of the store's foils \(d\)"):
         label_from_coincidence(store, tmp_path / "out", "a")
-    assert len(store.labels(latest=False)) == 0
+    assert len(store.labels.table(latest=False)) == 0
 
 
 def test_a_store_keeps_how_its_own_scans_lie(stack, store):
-    scan = store.scan("d-front")
+    scan = store.scans.get("d-front")
     for name in ("b", "d"):
         picture = TilePictures(np.full((1, 40, 20), 100, np.uint8), ("one",))
         again = scan.model_copy(update={"name": name})
-        store.add_scan(again, Foil(name="d"), lambda number, p=picture: p)
+        store.scans.add(again, Foil(name="d"), lambda number, p=picture: p)
     keep_alignment(store, "few", stack, ["d"])
-    assert store.alignments() == []
+    assert store.alignments.newest_first() == []
     keep_alignment(store, "both", stack, ["b", "d"])
-    (kept,) = store.alignments()
+    (kept,) = store.alignments.newest_first()
     assert (kept.name, [m.scan for m in kept.members]) == ("both", ["b", "d"])
     for member in kept.members:
         assert member.transform == stack.member(member.scan).transform

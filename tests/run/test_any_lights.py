@@ -11,7 +11,6 @@ from etchscope.foil import BadInput, Foil
 from etchscope.learn import Lights, set_threads
 from etchscope.report.candidates import candidate_views
 from etchscope.run import find
-from etchscope.run.find import latest_find
 from etchscope.run.labelled import PLANES_RECIPE, cut_scan, scale_of
 from etchscope.run.score import ranked_candidates, require_fit, score
 from etchscope.run.train import gather, train
@@ -39,7 +38,7 @@ def model(gathered, learnt):
 
 @pytest.fixture
 def store(own, model):
-    own.save_model("planes", *model.to_record())
+    own.models.save("planes", *model.to_record())
     return own
 
 
@@ -51,7 +50,7 @@ def added_scan(store, simulated, roles, name, **changes):
     given = {"channels": channels, "name": name, "foil": name, **changes}
     scan = whole.model_copy(update=given)
     names = tuple(f"step {c.step}" for c in scan.channels)
-    store.add_scan(
+    store.scans.add(
         scan, Foil(name=name), lambda n: TilePictures(simulated.read_tile(n)[chosen], names)
     )
     return name
@@ -61,7 +60,7 @@ def test_patches_are_of_planes_at_the_scale_of_the_finds(gathered, learnt):
     labelled = gathered.labelled
     assert labelled.patches.lights == gathered.context.lights == Lights.of_planes()
     assert labelled.recipe == PLANES_RECIPE
-    pits = learnt.store.read_pits(learnt.search)
+    pits = learnt.store.runs.pits(learnt.search)
     scale = scale_of(pits)
     assert scale == pytest.approx(pits["radius_px"].median() / 6, abs=0.01)
     marked = pits.assign(**{"class": "misc", "radius_px": 50.0})
@@ -80,7 +79,7 @@ def test_a_model_not_taught_with_fewer_lights_says_nothing_of_them(gathered, lea
     training = replace(learnt.training, lights="any", epochs=1, left_out=0.0)
     model = train(gathered, training, folds=2).model
     assert list(model.domain.limits) == ["11111"]
-    store.save_model("strict", *model.to_record())
+    store.models.save("strict", *model.to_record())
     name = added_scan(store, learnt.foil, ["backlit"], "dark")
     done = score(store, name, "strict", executor="inline")
     assert done.counts["not_valid"] == done.pits
@@ -90,10 +89,10 @@ def test_a_model_not_taught_with_fewer_lights_says_nothing_of_them(gathered, lea
 def test_the_scan_it_was_taught_on(store, learnt, model):
     done = score(store, NAME, "planes", executor="inline")
     assert done.counts["foreign_scan"] == 0
-    record = store.run_record(done.run)
-    scale = scale_of(store.read_pits(learnt.search))
+    record = store.runs.record(done.run)
+    scale = scale_of(store.runs.pits(learnt.search))
     assert record["planes_scale"] == scale
-    table = store.read_pits(done.run)
+    table = store.runs.pits(done.run)
     truth = learnt.foil.truth()
     entry = truth[(truth["class"] == "hip") & (truth["surface"] == "top")]
     chosen = table[table["selected"].astype(bool)]
@@ -106,9 +105,9 @@ def test_the_scan_it_was_taught_on(store, learnt, model):
 
 def test_other_lights_and_another_pixel_size_are_not_refused(store, learnt, model):
     few = added_scan(store, learnt.foil, ["directional", "backlit"], "few", pixel_size_um=3.0)
-    require_fit(model, store.scan(few), store.taxonomy().classes)
+    require_fit(model, store.scans.get(few), store.labels.taxonomy().classes)
     done = score(store, few, "planes", executor="inline")
-    pits = store.read_pits(done.run)
+    pits = store.runs.pits(done.run)
     assert pits["score"].notna().all()
     assert (pits["class"] == "hip").any()
     with pytest.raises(BadInput, match="expected the model's lights"):
@@ -118,7 +117,7 @@ def test_other_lights_and_another_pixel_size_are_not_refused(store, learnt, mode
 def test_one_transmitted_light_gives_single_openings(store, learnt):
     name = added_scan(store, learnt.foil, ["backlit"], "dark")
     done = score(store, name, "planes", executor="inline")
-    pits = store.read_pits(done.run)
+    pits = store.runs.pits(done.run)
     assert set(pits["surface"]) == {"unknown"}
     assert pits["partner"].isna().all()
     assert pits["score"].notna().all()
@@ -129,7 +128,7 @@ def test_one_transmitted_light_gives_single_openings(store, learnt):
 
 def test_a_taxonomy_without_the_classes_is_refused(store, model):
     with pytest.raises(BadInput, match="the model's class 'hip'"):
-        require_fit(model, store.scan(NAME), {"top": "", "bottom": "", "misc": ""})
+        require_fit(model, store.scans.get(NAME), {"top": "", "bottom": "", "misc": ""})
 
 
 def test_twice_as_large_pits_look_the_same(store, learnt, model, simulated_foil, add_foil):
@@ -142,15 +141,15 @@ def test_twice_as_large_pits_look_the_same(store, learnt, model, simulated_foil,
     )
     add_foil(store, fine)
     find(store, "fine-front", executor="inline")
-    pits = store.read_pits(latest_find(store, "fine-front"))
-    coarse = scale_of(store.read_pits(learnt.search))
+    pits = store.runs.pits(store.runs.latest("fine-front", stage="find", whole=True))
+    coarse = scale_of(store.runs.pits(learnt.search))
     assert scale_of(pits) == pytest.approx(2 * coarse, rel=0.25)
     for planes in (True, False):
         scale = scale_of(pits) if planes else None
         cut = cut_scan(
             store,
-            store.scan("fine-front"),
-            score_module.normalisation_of(store, store.scan("fine-front")),
+            store.scans.get("fine-front"),
+            score_module.normalisation_of(store, store.scans.get("fine-front")),
             pits,
             size=20,
             scale=scale,
@@ -161,8 +160,8 @@ def test_twice_as_large_pits_look_the_same(store, learnt, model, simulated_foil,
 
 
 def test_marks_are_no_candidates(store, learnt, model):
-    pits = store.read_pits(learnt.search)
-    told = store.read_judged(score(store, NAME, "planes", executor="inline").run)
+    pits = store.runs.pits(learnt.search)
+    told = store.runs.judged(score(store, NAME, "planes", executor="inline").run)
     told = told.set_index("pit").loc[pits["pit"]].reset_index()
     is_mark = (np.arange(len(pits)) % 3 == 0) & pits["partner"].isna().to_numpy()
     assert is_mark.sum() > 3

@@ -21,6 +21,7 @@ from etchscope.preselect import FindSettings
 from etchscope.run import find, recipe_of
 from etchscope.run import find as run_find
 from etchscope.store import Store
+from etchscope.store.runs import Runs
 from etchscope.store.tables import read_record
 
 find_module = sys.modules[run_find.__module__]
@@ -85,13 +86,13 @@ def test_a_search_done_before_is_not_done_again(small, calm, take_snapshot, monk
 
 def test_what_was_asked_for_last_is_the_latest(small, calm):
     find(small, NAME, executor="inline")
-    small.exclude("tile = 2", "a fibre")
+    small.scans.exclude("tile = 2", "a fibre")
     fewer = find(small, NAME, executor="inline")
-    assert small.latest_run(NAME) == fewer.run
-    small.include("tile = 2")
+    assert small.runs.latest(NAME) == fewer.run
+    small.scans.include("tile = 2")
     assert find(small, NAME).was_done
-    assert small.latest_run(NAME) == calm[0].run
-    assert small.runs(NAME)["run"].tolist() == [fewer.run, calm[0].run]
+    assert small.runs.latest(NAME) == calm[0].run
+    assert small.runs.table(NAME)["run"].tolist() == [fewer.run, calm[0].run]
     assert small.check() == []
 
 
@@ -120,7 +121,7 @@ def test_parts_written_before_are_reused(small, calm, take_snapshot, monkeypatch
     _stop_after(monkeypatch, 7)
     with pytest.raises(InterruptedError, match="stopped"):
         find(small, NAME, executor="inline")
-    left = sum(len(r["tiles"]) for r in small.parts(calm[0].run).values())
+    left = sum(len(r["tiles"]) for r in small.runs.parts(calm[0].run).values())
     assert 4 <= left <= 7
     monkeypatch.undo()
     monkeypatch.setattr(find_module, "_BATCH", 3)
@@ -134,8 +135,12 @@ def test_parts_written_before_are_reused(small, calm, take_snapshot, monkeypatch
 
 
 def test_a_part_of_other_tiles_is_made_anew(small, calm, take_snapshot):
-    small.write_part(calm[0].run, 0, pd.DataFrame({"x_px": [1.0]}), {"scan": NAME, "tiles": [1]})
-    small.write_part(calm[0].run, 77, pd.DataFrame({"x_px": [1.0]}), {"scan": NAME, "tiles": [1]})
+    small.runs.write_part(
+        calm[0].run, 0, pd.DataFrame({"x_px": [1.0]}), {"scan": NAME, "tiles": [1]}
+    )
+    small.runs.write_part(
+        calm[0].run, 77, pd.DataFrame({"x_px": [1.0]}), {"scan": NAME, "tiles": [1]}
+    )
     find(small, NAME, executor="inline")
     assert take_snapshot(small.path) == calm[1]
 
@@ -160,7 +165,8 @@ def test_a_damaged_part_is_named(small, calm):
 _KILLED = """
 import itertools, os, shutil, signal, sys
 from etchscope.run import find
-from etchscope.store import Store, files, products
+from etchscope.store import Store, files, run_files
+from etchscope.store.runs import Runs
 module = sys.modules[find.__module__]
 module._BATCH = 3
 moment, calls = {moment!r}, itertools.count(1)
@@ -172,12 +178,12 @@ def after(real, count):
     return do
 def at(real, place):
     return lambda a, b: die() if place in str(b) else real(a, b)
-if moment == "parts": Store.write_part = after(Store.write_part, 2)
+if moment == "parts": Runs.write_part = after(Runs.write_part, 2)
 if moment == "half a part": files.os.replace = at(os.replace, "part-00001")
 if moment == "half a fit": files.os.replace = at(os.replace, "/fits/")
 if moment == "a fit": module.fit_scale = die
-if moment == "published": products.run_files.publish_run = after(products.run_files.publish_run, 1)
-if moment == "committed": products.run_files.drop_partial = die
+if moment == "published": run_files.publish_run = after(run_files.publish_run, 1)
+if moment == "committed": run_files.drop_partial = die
 if moment == "dropping": shutil.rmtree = lambda p: (next(p.iterdir()).unlink(), die())
 find(Store.open({path!r}), {scan!r}, executor="threads", workers=2)
 """
@@ -192,7 +198,7 @@ def test_kill_and_repeat_is_as_if_undisturbed(small, calm, take_snapshot, moment
     assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
     assert {f.severity for f in small.check()} <= {"leftover"}
     has_run = moment in ("committed", "dropping")
-    assert (small.latest_run(NAME) is not None) == has_run
+    assert (small.runs.latest(NAME) is not None) == has_run
     assert find(small, NAME).was_done == has_run
     assert small.check() == []
     assert take_snapshot(small.path) == calm[1]
@@ -210,15 +216,15 @@ def test_kills_at_random_moments():
 
 @pytest.mark.parametrize("part", [0, 3])
 def test_two_searches_of_a_scan_at_once_agree(small, calm, take_snapshot, monkeypatch, part):
-    real = Store.write_part
+    real = Runs.write_part
 
     def write(store, run, index, *rest):
         if index == part:  # meanwhile another process does all of it
-            monkeypatch.setattr(Store, "write_part", real)
+            monkeypatch.setattr(Runs, "write_part", real)
             assert not find(Store.open(store.path), NAME, executor="inline").was_done
         real(store, run, index, *rest)
 
-    monkeypatch.setattr(Store, "write_part", write)
+    monkeypatch.setattr(Runs, "write_part", write)
     report = find(small, NAME, executor="inline")
     assert (report.run, report.pits, report.counts) == (
         calm[0].run,
@@ -278,10 +284,10 @@ def test_a_full_disk_in_a_worker_is_told_by_find(small, monkeypatch):
     def full(*_):
         raise MachineFailed("writing part: No space left on device.")
 
-    monkeypatch.setattr(Store, "write_part", full)
+    monkeypatch.setattr(Runs, "write_part", full)
     with pytest.raises(MachineFailed, match="No space left"):
         find(small, NAME, executor="threads")
-    assert small.latest_run(NAME) is None
+    assert small.runs.latest(NAME) is None
 
 
 # Identity and provenance --------------------------------------------------------------------
@@ -289,33 +295,33 @@ def test_a_full_disk_in_a_worker_is_told_by_find(small, monkeypatch):
 
 def test_excluding_a_tile_changes_the_run_and_not_the_fit(small, calm):
     first = find(small, NAME, executor="inline")
-    record = small.run_record(first.run)
+    record = small.runs.record(first.run)
     fits = {p.name: p.read_bytes() for p in (small.path / "fits").iterdir()}
-    small.exclude("tile = 4", "a fibre")
+    small.scans.exclude("tile = 4", "a fibre")
     second = find(small, NAME, executor="inline")
     assert not second.was_done
     assert second.run != first.run
     assert second.tiles == 9
-    other = small.run_record(second.run)
+    other = small.runs.record(second.run)
     assert other["tiles"] == [1, 2, 3, 5, 6, 7, 8, 9, 10]
     for same in ("normalisation", "finder", "scale", "scan_digest", "settings", "version"):
         assert other[same] == record[same]
     assert {p.name: p.read_bytes() for p in (small.path / "fits").iterdir()} == fits
     measured = ["tile", "surface", "x_px", "y_px", "radius_px", "contrast"]
-    whole = small.read_pits(first.run)[measured]
-    rest = small.read_pits(second.run)[measured]
+    whole = small.runs.pits(first.run)[measured]
+    rest = small.runs.pits(second.run)[measured]
     assert rest.equals(whole[whole["tile"] != 4].reset_index(drop=True))
     assert 4 in set(whole["tile"])
-    small.include("tile = 4")
+    small.scans.include("tile = 4")
     again = find(small, NAME, executor="inline")
     assert (again.run, again.was_done) == (first.run, True)
 
 
 def test_a_fit_made_without_a_tile_is_kept_when_it_comes_back(small):
-    small.exclude("tile = 4", "a fibre")
-    first = small.run_record(find(small, NAME, executor="inline").run)
-    small.include("tile = 4")
-    second = small.run_record(find(small, NAME, executor="inline").run)
+    small.scans.exclude("tile = 4", "a fibre")
+    first = small.runs.record(find(small, NAME, executor="inline").run)
+    small.scans.include("tile = 4")
+    second = small.runs.record(find(small, NAME, executor="inline").run)
     assert second["tiles"] == list(range(1, 11))
     assert second["normalisation"] == first["normalisation"]
     assert second["scale"] == first["scale"]
@@ -348,11 +354,11 @@ def test_the_record_is_read_back_from_a_worker_s_part_and_from_the_disk(
     def stop(*_):
         raise InterruptedError("stopped")
 
-    monkeypatch.setattr(Store, "commit_run", stop)
+    monkeypatch.setattr(Runs, "commit", stop)
     with pytest.raises(InterruptedError, match="stopped"):
         find(small, NAME, executor="processes")
-    parts = Store.open(small.path).parts(calm[0].run)
-    height, width = small.scan(NAME).image_size
+    parts = Store.open(small.path).runs.parts(calm[0].run)
+    height, width = small.scans.get(NAME).image_size
     assert parts == {
         i: {
             "scan": NAME,
@@ -364,14 +370,14 @@ def test_the_record_is_read_back_from_a_worker_s_part_and_from_the_disk(
         for i, tiles in enumerate([[1, 2, 3], [4, 5, 6], [7, 8, 9], [10]])
     }
     for index, record in parts.items():
-        assert set(small.read_part(calm[0].run, index)["tile"]) <= set(record["tiles"])
+        assert set(small.runs.read_part(calm[0].run, index)["tile"]) <= set(record["tiles"])
     monkeypatch.undo()
     report = find(small, NAME, executor="inline")
     folder = small.path / "runs" / report.run
     record = json.loads((folder / "record.json").read_text())
-    arrays, fit = small.load_fit(NAME, recipe_of(small.scan(NAME)).digest)
+    arrays, fit = small.fits.load(NAME, recipe_of(small.scans.get(NAME)).digest)
     normalisation = Normalisation(
-        recipe_of(small.scan(NAME)),
+        recipe_of(small.scans.get(NAME)),
         arrays["average"],
         arrays["gain"],
         arrays["offset"],
@@ -381,7 +387,7 @@ def test_the_record_is_read_back_from_a_worker_s_part_and_from_the_disk(
         "stage": "find",
         "version": etchscope.__version__,
         "scan": NAME,
-        "scan_digest": small.digest(NAME),
+        "scan_digest": small.scans.digest(NAME),
         "tiles": list(range(1, 11)),
         "settings": FindSettings().model_dump(),
         "foil": {
@@ -405,7 +411,7 @@ def test_the_record_is_read_back_from_a_worker_s_part_and_from_the_disk(
     }
     assert len(record["finder"]) == 16
     assert read_record(folder / "pits.parquet")["record"] == record
-    pits = small.read_pits(report.run)
+    pits = small.runs.pits(report.run)
     assert set(pits["run"]) == {report.run}
     assert (set(pits["scan"]), set(pits["foil"]), set(pits["side"])) == (
         {NAME},
@@ -420,7 +426,7 @@ def test_the_record_is_read_back_from_a_worker_s_part_and_from_the_disk(
 
 def test_counts_add_up_and_copies_are_flagged(searched, full_foil):
     store, report = searched
-    pits = store.read_pits(report.run)
+    pits = store.runs.pits(report.run)
     counts = report.counts
     assert counts["raw"] == report.pits + counts["merged"] + counts["outside_region"]
     assert (report.pits, counts["outside_region"]) == (len(pits), 0)
@@ -437,7 +443,7 @@ def test_counts_add_up_and_copies_are_flagged(searched, full_foil):
 
 def test_no_pit_is_listed_by_two_tiles(searched):
     store, report = searched
-    pits = store.read_pits(report.run)
+    pits = store.runs.pits(report.run)
     for surface in ("top", "bottom"):
         of_surface = pits[pits["surface"] == surface]
         near = KDTree(of_surface[["x_mm", "y_mm"]]).query_pairs(3 * MM, output_type="ndarray")
@@ -449,14 +455,14 @@ def test_a_region_restricts_tiles_and_rows(searched, tmp_path):
     store, whole = Store.open(shutil.copytree(searched[0].path, tmp_path / "store")), searched[1]
     region = np.array([[-1.0, -1.5], [1.2, -1.5], [1.2, 0.2], [0.1, 0.2], [0.1, 1.0], [-1, 1]])
     report = find(store, NAME, region=region)
-    record = store.run_record(report.run)
+    record = store.runs.record(report.run)
     assert record["tiles"] == [1, 2]
     assert record["region_mm"] == region.tolist()
     assert (report.tiles, report.run != whole.run) == (2, True)
     counts = report.counts
     assert counts["outside_region"] > 0
     assert counts["raw"] == report.pits + counts["merged"] + counts["outside_region"]
-    pits, all_pits = store.read_pits(report.run), store.read_pits(whole.run)
+    pits, all_pits = store.runs.pits(report.run), store.runs.pits(whole.run)
     inside = all_pits[in_polygon(all_pits["x_mm"], all_pits["y_mm"], region)]
     measured = ["tile", "surface", "x_px", "y_px", "x_mm", "y_mm", "radius_px", "contrast"]
     assert len(pits) > 0
@@ -469,10 +475,10 @@ def test_density_is_that_of_the_searched_tiles(searched, tmp_path):
     store = Store.open(shutil.copytree(searched[0].path, tmp_path / "store"))
     wide = FindSettings(density_mm=2.0)
     region = np.array([[-2.0, -5], [1.4, -5], [1.4, 2], [-2, 2]])
-    whole = store.read_pits(find(store, NAME, settings=wide).run)
+    whole = store.runs.pits(find(store, NAME, settings=wide).run)
     report = find(store, NAME, settings=wide, region=region)
-    assert store.run_record(report.run)["tiles"] == [1, 2]
-    both = store.read_pits(report.run).merge(
+    assert store.runs.record(report.run)["tiles"] == [1, 2]
+    both = store.runs.pits(report.run).merge(
         whole, on=["tile", "x_px", "y_px", "surface"], suffixes=("", "_whole")
     )
     edge = both[both["x_mm"] > 0.8]
@@ -486,8 +492,8 @@ def test_the_back_shows_the_same_pits_with_the_surfaces_exchanged(
 ):
     store = Store.create(tmp_path / "store")
     add_scan(store, back_foil)
-    back = store.read_pits(find(store, "simulated-back").run)
-    front = searched[0].read_pits(searched[1].run)
+    back = store.runs.pits(find(store, "simulated-back").run)
+    front = searched[0].runs.pits(searched[1].run)
     assert set(back["side"]) == {"back"}
 
     def strong(pits):
@@ -531,7 +537,7 @@ def test_any_kind_of_light_will_do(tmp_path, add_scan, full_foil, steps, surface
         store, full_foil, full_foil.scan.model_copy(update={"channels": channels, "tiles": tiles})
     )
     report = find(store, NAME, executor="inline")
-    pits = store.read_pits(report.run)
+    pits = store.runs.pits(report.run)
     assert set(pits["surface"]) >= surfaces
     if surfaces == {"unknown"}:
         assert set(pits["surface"]) == surfaces
@@ -555,7 +561,7 @@ def test_sixteen_bits_give_the_pits_of_eight(tmp_path, add_scan, full_foil):
             scan.model_copy(update={"dtype": dtype}),
             lambda stack, d=dtype, f=factor: stack.astype(d) * f,
         )
-        found.append(store.read_pits(find(store, NAME, executor="inline").run))
+        found.append(store.runs.pits(find(store, NAME, executor="inline").run))
     eight, sixteen = found
     assert len(eight) > 20
     both = match(eight[["x_px", "y_px"]], sixteen[["x_px", "y_px"]], 1, rule="one-to-one")
@@ -570,8 +576,8 @@ def test_tiles_without_a_place_are_searched_each_for_itself(tmp_path, add_scan, 
     montage = scan.model_copy(update={"tiles": tiles, "layout": "montage", "pixel_size_um": None})
     add_scan(store, small_foil, montage)
     report = find(store, NAME, executor="inline")
-    pits = store.read_pits(report.run)
-    assert recipe_of(store.scan(NAME)).method == "level"
+    pits = store.runs.pits(report.run)
+    assert recipe_of(store.scans.get(NAME)).method == "level"
     assert recipe_of(scan).method == "average"
     assert report.counts["merged"] == 0
     assert set(pits["tile"]) == set(range(1, 11))
@@ -588,7 +594,7 @@ def test_empty_pictures_have_no_pits(tmp_path, add_scan, small_foil, level):
     add_scan(store, small_foil, pixels=lambda stack: np.full_like(stack, level))
     report = find(store, NAME, executor="inline")
     assert (report.pits, report.tiles) == (0, 10)
-    pits = store.read_pits(report.run)
+    pits = store.runs.pits(report.run)
     assert (len(pits), str(pits["partner"].dtype), str(pits["x_px"].dtype)) == (
         0,
         "Int64",
@@ -643,7 +649,7 @@ def test_bad_input_leaves_the_store_as_it_was(
 
 @pytest.mark.parametrize("region", [None, TRIANGLE])
 def test_everything_excluded_is_refused(small, take_snapshot, region):
-    small.exclude("tile > 0", "all of it")
+    small.scans.exclude("tile > 0", "all of it")
     before = take_snapshot(small.path)
     with pytest.raises(BadInput, match="at least one tile to search, found none"):
         find(small, NAME, region=region)
@@ -660,10 +666,10 @@ def test_a_damaged_picture_is_named(small, executor):
     with pytest.raises(BadInput, match=r"c/1/0/0/0: expected an intact shard") as caught:
         find(small, NAME, executor=executor)
     assert "Traceback" not in str(caught.value)
-    assert small.latest_run(NAME) != find_name(small)
+    assert small.runs.latest(NAME) != find_name(small)
 
 
 def find_name(store):
     """Return the run that a search of the whole scan would be, if it is finished."""
-    whole = [r for r in store.runs(NAME)["run"] if store.run_record(r)["region_mm"] is None]
+    whole = [r for r in store.runs.table(NAME)["run"] if store.runs.record(r)["region_mm"] is None]
     return functools.reduce(lambda _, r: r, whole, "none")

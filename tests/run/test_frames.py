@@ -82,10 +82,10 @@ def made(tmp_path):
             scan, rng = one.scan, np.random.default_rng(k)
             pictures = rng.integers(90, 110, (9, 1, *SIZE)).astype(np.uint8)
             foil = Foil(name=scan.foil, stack=(stacks or {}).get(scan.foil))
-            store.add_scan(scan, foil, lambda n, p=pictures: TilePictures(p[n], (f"p{n}.png",)))
+            store.scans.add(scan, foil, lambda n, p=pictures: TilePictures(p[n], (f"p{n}.png",)))
             pits = one.pits().assign(surface="top", density_per_mm2=10.0)
             run = f"find-{scan.name}"
-            store.commit_run(run, scan.name, as_pits(pits.assign(run=run)), {"stage": "find"})
+            store.runs.commit(run, scan.name, as_pits(pits.assign(run=run)), {"stage": "find"})
             label(store, one, who="anna" if who is None else who[k])
         return store
 
@@ -98,7 +98,7 @@ def label(store, one, who="anna", when="2026-05-01", classes=("hip", "top"), shi
     labels = pits[["scan", "tile", "x_px", "y_px"]].assign(
         **{"class": said, "who": who, "source": "person", "when": when}
     )
-    store.add_labels(labels)
+    store.labels.add(labels)
 
 
 def keep(store, *several, name="aligned", when=1):
@@ -107,7 +107,7 @@ def keep(store, *several, name="aligned", when=1):
         for one in several
     )
     day = datetime(2026, 6, when, tzinfo=UTC)
-    store.keep_alignment(KeptAlignment(name=name, when=day, members=members))
+    store.alignments.keep(KeptAlignment(name=name, when=day, members=members))
 
 
 def rows_of(store, *several, **given):
@@ -233,7 +233,7 @@ def test_an_alignment_of_a_scan_that_has_another_frame_now_does_not_count(made):
     front, back = shown("front"), shown("back", WAY, side="back")
     store = made(front, back)
     keep(store, front, back)
-    store.remove("scan = 'back' AND tile = 1")  # the origin was the middle of that tile
+    store.scans.remove("scan = 'back' AND tile = 1")  # the origin was the middle of that tile
     assert {w.shift_x for w in joint_frames(store).ways.values()} == {0.0}
     text = "alignment aligned: expected two scans as they were, found 1. Align them again"
     with pytest.raises(BadInput, match=text):

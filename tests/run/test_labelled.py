@@ -6,7 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from etchscope.foil import BadInput, Channel, Foil, Scan, Taxonomy, Tile, as_pits, tile_to_foil
+from etchscope.foil import (
+    BadInput,
+    Channel,
+    Foil,
+    NotLabelled,
+    Scan,
+    Taxonomy,
+    Tile,
+    as_pits,
+    tile_to_foil,
+)
 from etchscope.learn import Lights, cut_patches
 from etchscope.run import normalisation_of, recipe_of
 from etchscope.run.labelled import (
@@ -68,12 +78,12 @@ def make(tmp_path):
         store = Store.create(tmp_path / "made")
         pixels = np.full((1, *SIZE), 100, np.uint8)
         for scan in scans or (scan_of(),):
-            store.add_scan(
+            store.scans.add(
                 scan, Foil(name=scan.foil), lambda n: TilePictures(pixels, (f"p{n}.png",))
             )
             if finds is not None:
                 pits = pits_of(scan, finds).assign(run=f"find-{scan.name}")
-                store.commit_run(f"find-{scan.name}", scan.name, pits, {"stage": "find"})
+                store.runs.commit(f"find-{scan.name}", scan.name, pits, {"stage": "find"})
         add(store, labels, taxonomy=taxonomy)
         return store
 
@@ -93,7 +103,7 @@ def add(store, rows, taxonomy=None, **given):
         }
     )
     said = {"who": "anna", "source": "person", "when": "2026-05-01"} | given
-    store.add_labels(table.assign(**said), taxonomy=taxonomy)
+    store.labels.add(table.assign(**said), taxonomy=taxonomy)
 
 
 def box(x0, y0, x1, y1):
@@ -118,7 +128,7 @@ def test_a_label_belongs_to_the_find_within_6_px(make):
     assert table["y_px"].tolist() == pytest.approx([40, 30])
     assert table["tile"].tolist() == [1, 2]
     assert table["density_per_mm2"].tolist() == pytest.approx([12, np.nan], nan_ok=True)
-    assert table["id"].tolist() == store.labels()["id"].tolist()
+    assert table["id"].tolist() == store.labels.table()["id"].tolist()
 
 
 def test_labels_and_finds_are_matched_one_to_one(make):
@@ -146,14 +156,14 @@ def test_a_find_of_the_neighbouring_tile_is_the_label_s_too(make):
 def test_a_later_search_of_a_region_takes_no_find_away(make):
     store = make([("hip", 1, 20, 20), ("top", 2, 10, 10)])
     some = pits_of(scan_of(), FINDS[:1]).assign(run="here")
-    store.commit_run("here", NAME, some, {"stage": "find", "region_mm": [[0, 0], [1, 0], [0, 1]]})
+    store.runs.commit("here", NAME, some, {"stage": "find", "region_mm": [[0, 0], [1, 0], [0, 1]]})
     assert the(store)[0]["pit"].tolist() == [0, 3]
 
 
 def test_only_a_region_was_searched(make):
     store = make([("hip", 1, 20, 20), ("top", 2, 10, 10)], finds=None)
     some = pits_of(scan_of(), FINDS[:1]).assign(run="here")
-    store.commit_run("here", NAME, some, {"stage": "find", "region_mm": [[0, 0], [1, 0], [0, 1]]})
+    store.runs.commit("here", NAME, some, {"stage": "find", "region_mm": [[0, 0], [1, 0], [0, 1]]})
     assert the(store)[0]["pit"].isna().tolist() == [False, True]
 
 
@@ -201,7 +211,7 @@ def test_a_region_labels_all_finds_in_it_that_no_point_labels(make):
         1: "bottom",
         2: "bottom",
     }
-    labels = store.labels()
+    labels = store.labels.table()
     region = labels.loc[labels["class"] == "bottom.spallation", "id"].item()
     assert table["id"].tolist().count(region) == 2
 
@@ -261,7 +271,7 @@ def test_only_maybe_is_as_good_as_no_label(make):
 def test_labels_on_excluded_tiles_are_counted_and_left_out(make):
     store = make([("hip", 1, 20, 20), ("top", 2, 10, 10), ("top", 2, 50, 30), ("maybe", 2, 30, 30)])
     assert the(store)[1] == 0
-    store.exclude("tile = 2", "a fibre")
+    store.scans.exclude("tile = 2", "a fibre")
     table, outside = the(store)
     assert table["pit"].tolist() == [0]
     assert outside == 2
@@ -271,13 +281,13 @@ def test_a_region_labels_no_find_on_an_excluded_tile(make):
     corners = box(5, 5, 90, 46)  # far into tile 2
     store = make([("bottom", 1, 25, 25, corners)])
     assert the(store)[0]["pit"].tolist() == [0, 1, 2, 3]
-    store.exclude("tile = 2", "a fibre")
+    store.scans.exclude("tile = 2", "a fibre")
     assert the(store)[0]["pit"].tolist() == [0, 1, 2]
 
 
 def test_all_labels_on_excluded_tiles_is_one_clear_error(make):
     store = make([("hip", 2, 20, 20)])
-    store.exclude("tile = 2", "a fibre")
+    store.scans.exclude("tile = 2", "a fibre")
     text = "labels: expected some on included tiles of F1-front, found none"
     with pytest.raises(BadInput, match=text):
         labelled_pits(store)
@@ -287,10 +297,10 @@ def test_only_labels_that_the_scans_asked_for_could_show_are_counted(make):
     back = scan_of(name="F1-back", side="back")
     store = make([("hip", 1, 20, 20), ("top", 2, 10, 10)], scans=[scan_of(), back])
     add(store, [("hip", 1, 20, 20), ("top", 2, 10, 10)], scan="F1-back")
-    store.exclude("tile = 2", "a fibre")
+    store.scans.exclude("tile = 2", "a fibre")
     assert the(store, scans=[NAME])[1] == 1
     assert labelled_pits(store)[1].outside == 2
-    store.remove("scan = 'F1-back'")  # its labels stay, on a side that no scan shows
+    store.scans.remove("scan = 'F1-back'")  # its labels stay, on a side that no scan shows
     assert labelled_pits(store)[1].outside == 3
 
 
@@ -312,7 +322,7 @@ def test_labels_inside_a_region_of_training_only(make):
     tile_2 = np.array([[0.32, -1], [2, -1], [2, 1], [0.32, 1]])
     table, outside = the(store, region=tile_2)
     assert (table["pit"].tolist(), outside) == ([3, 4], 0)
-    store.exclude("tile = 1", "a fibre")
+    store.scans.exclude("tile = 1", "a fibre")
     assert the(store, region=tile_2)[1] == 0
     with pytest.raises(BadInput, match="labels: expected some on included tiles of F1-front"):
         labelled_pits(store, region=tile_2 + 100)
@@ -338,7 +348,7 @@ def test_a_scan_without_labels_need_not_be_searched(make):
     store = make([("hip", 1, 20, 20)])
     pixels = np.full((1, *SIZE), 100, np.uint8)
     other = scan_of(name="F2-front", foil="F2")
-    store.add_scan(other, Foil(name="F2"), lambda n: TilePictures(pixels, (f"p{n}.png",)))
+    store.scans.add(other, Foil(name="F2"), lambda n: TilePictures(pixels, (f"p{n}.png",)))
     assert the(store)[0]["pit"].tolist() == [0]
     with pytest.raises(BadInput, match="some on included tiles of F2-front, found none"):
         labelled_pits(store, scans=["F2-front"])
@@ -346,8 +356,8 @@ def test_a_scan_without_labels_need_not_be_searched(make):
 
 def test_labels_of_no_scan(make):
     store = make([("hip", 1, 20, 20)])
-    store.remove("scan = 'F1-front'")
-    assert len(store.labels()) == 1
+    store.scans.remove("scan = 'F1-front'")
+    assert len(store.labels.table()) == 1
     with pytest.raises(BadInput, match="labels: expected some on included tiles of scans, found"):
         labelled_pits(store)
     with pytest.raises(BadInput, match="'F1-front'"):
@@ -355,7 +365,7 @@ def test_labels_of_no_scan(make):
 
 
 def test_no_label_at_all(make):
-    with pytest.raises(BadInput, match=r"found none\. Start with `etchscope label import`"):
+    with pytest.raises(NotLabelled, match=r"found none"):
         labelled_pits(make([]))
 
 
@@ -367,7 +377,7 @@ def test_patches_are_the_normalised_pictures_around_the_labels(learnt):
     ticks = []
     labelled = labelled_patches(learnt.store, pits, size=20, progress=ticks.append)
     scan, table = pits[0].scan, pits[0].table
-    assert len(labelled.patches) == len(table) == len(learnt.store.labels())
+    assert len(labelled.patches) == len(table) == len(learnt.store.labels.table())
     assert sum(ticks) == table["tile"].nunique() == 8
     assert labelled.recipe == recipe_of(scan).digest
     # Tile by tile, but each with its own label.
@@ -383,16 +393,16 @@ def test_patches_are_the_normalised_pictures_around_the_labels(learnt):
     assert labelled.patches.lights == lights
     for n in (0, 57, len(source) - 1):
         row = source.iloc[n]
-        stack = normalised.apply(learnt.store.read_tile(scan.name, int(row["tile"])))[order]
+        stack = normalised.apply(learnt.store.scans.read_tile(scan.name, int(row["tile"])))[order]
         expected = cut_patches(stack, [row["x_px"]], [row["y_px"]], 20)[0]
         np.testing.assert_array_equal(labelled.patches.pixels[n], expected)
 
 
 def test_a_centre_beyond_the_edge(learnt):
-    scan = learnt.store.scan(learnt.scan)
+    scan = learnt.store.scans.get(learnt.scan)
     normalised = normalisation_of(learnt.store, scan)
     _, order = Lights.of_scan(scan)
-    stack = normalised.apply(learnt.store.read_tile(scan.name, 3))[order]
+    stack = normalised.apply(learnt.store.scans.read_tile(scan.name, 3))[order]
 
     def cut(*places):
         table = pd.DataFrame(places, columns=["x_px", "y_px"]).assign(tile=3)
@@ -429,7 +439,7 @@ def test_context_is_all_finds_on_the_tiles_of_labels(learnt):
     (one,), _ = labelled_pits(learnt.store)
     some = replace(one, table=one.table[one.table["tile"].isin([2, 5])])
     context = context_patches(learnt.store, [some], size=8)
-    found = learnt.store.read_pits(learnt.search)["tile"]
+    found = learnt.store.runs.pits(learnt.search)["tile"]
     counts = pd.Series(context.region).value_counts().to_dict()
     assert counts == {n: int((found == n).sum()) for n in (2, 5)}
 

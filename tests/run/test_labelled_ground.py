@@ -37,7 +37,7 @@ def store(tmp_path):
     )
     made = Store.create(tmp_path / "store")
     pixels = np.random.default_rng(0).integers(90, 110, (5, *SIZE)).astype(np.uint8)
-    made.add_scan(scan, Foil(name="F1"), lambda n: TilePictures(pixels, ("p.png",) * 5))
+    made.scans.add(scan, Foil(name="F1"), lambda n: TilePictures(pixels, ("p.png",) * 5))
     pit, x, y, surface, partner, radius = (list(v) for v in zip(*FINDS, strict=True))
     x_mm, y_mm = tile_to_foil(np.ones(5, int), np.array(x), np.array(y), scan)
     pits = as_pits(
@@ -60,7 +60,7 @@ def store(tmp_path):
             "run": ["find-1"] * 5,
         }
     )
-    made.commit_run("find-1", scan.name, pits, {"stage": "find"})
+    made.runs.commit("find-1", scan.name, pits, {"stage": "find"})
     corners = [[180, 80], [220, 80], [220, 120], [180, 120]]
     labels = pd.DataFrame(
         {
@@ -73,7 +73,7 @@ def store(tmp_path):
         }
     )
     labels.loc[3, ["x_px", "y_px"]] = [200.0, 100.0]
-    made.add_labels(labels.assign(who="anna", source="person", when="2026-05-01"))
+    made.labels.add(labels.assign(who="anna", source="person", when="2026-05-01"))
     return made
 
 
@@ -113,10 +113,10 @@ def test_what_is_said_to_be_no_pit_teaches_that_none_is_there(store):
 
 def test_classes_of_a_users_own_are_pits_unless_said_otherwise(store):
     classes = dict.fromkeys(("hip", "top", "bottom", "misc", "maybe", "track", "ground"), "")
-    store.set_taxonomy(Taxonomy(classes=classes, no_pit=("misc", "ground")))
+    store.labels.set_taxonomy(Taxonomy(classes=classes, no_pit=("misc", "ground")))
     at = {"scan": "F1-front", "tile": 1, "who": "anna", "source": "person", "when": "2026-05-02"}
     told = {"x_px": [330.0, 250.0], "y_px": [250.0, 250.0], "class": ["track", "ground"]}
-    store.add_labels(pd.DataFrame(told).assign(**at))
+    store.labels.add(pd.DataFrame(told).assign(**at))
     (samples,) = labelled_samples(store)
     sample, x, y = covering(samples, 330, 250)
     o = sample.openings

@@ -38,10 +38,10 @@ def test_boxes_of_fission_tracks_become_patches(tmp_path):
     import_labels(store, boxes, given, taxonomy=taxonomy)
 
     # a find in no box is ground; a point says so beside the boxes
-    pits = store.read_pits(report.run)
+    pits = store.runs.pits(report.run)
     ground = pits[~in_boxes(pits, boxes)].groupby("tile").head(40)[["scan", "tile", "x_px", "y_px"]]
     who = {"class": "ground", "who": "search", "source": "model", "when": "2026-01-01"}
-    store.add_labels(ground.assign(**who))
+    store.labels.add(ground.assign(**who))
 
     pits, left_out = labelled_pits(store)
     labelled = labelled_patches(store, pits, size=48)
@@ -52,7 +52,7 @@ def test_boxes_of_fission_tracks_become_patches(tmp_path):
     np.testing.assert_array_equal(is_track, in_boxes(labelled.source, boxes))
     assert (~is_track).sum() == len(ground) > 0
     # nearly every box has a find, and there it is dark
-    said = store.labels(classes=["track"])
+    said = store.labels.table(classes=["track"])
     lines = sum(len(p.read_text().splitlines()) for p in boxes)
     assert len(said) == lines
     assert said["id"].isin(labelled.source["id"]).mean() > 0.9

@@ -20,10 +20,10 @@ from etchscope.ensemble import (
 )
 from etchscope.foil import BadInput, Taxonomy, in_polygon
 from etchscope.run import find
-from etchscope.run.find import latest_find
 from etchscope.run.score import ranked_candidates, require_fit, score
 from etchscope.run.train import gather, train
 from etchscope.store import Store, read_model
+from etchscope.store.runs import Runs
 
 score_module = sys.modules[score.__module__]
 NAME = "simulated-front"
@@ -46,12 +46,12 @@ def calm(learnt, take_snapshot, tmp_path_factory):
 
 
 def table_of(store, report):
-    return store.read_pits(report.run)
+    return store.runs.pits(report.run)
 
 
 def as_other(store, model, name="other"):
     """Keep a changed model under another name and return that."""
-    return store.save_model(name, *model.to_record())
+    return store.models.save(name, *model.to_record())
 
 
 # Same bytes ---------------------------------------------------------------------------------
@@ -90,9 +90,9 @@ def test_the_size_of_a_part_does_not_show(own, calm, take_snapshot, monkeypatch)
 
 
 def test_a_tile_included_again_after_the_search_is_not_passed_over(own):
-    own.exclude("tile = 4", "a fibre")
+    own.scans.exclude("tile = 4", "a fibre")
     find(own, NAME)
-    own.include("tile = 4")
+    own.scans.include("tile = 4")
     with pytest.raises(
         BadInput, match="all included tiles, found 1 that were not searched, tile 4"
     ):
@@ -112,21 +112,27 @@ def test_what_was_scored_before_is_not_scored_again(own, calm, take_snapshot, mo
 def test_what_was_asked_for_last_is_the_latest(own, calm):
     first = score(own, NAME, "first", executor="inline")
     second = score(own, NAME, "first", prior="model", executor="inline")
-    assert own.latest_run(NAME) == second.run != first.run == calm[0].run
+    assert own.runs.latest(NAME) == second.run != first.run == calm[0].run
     assert score(own, NAME, "first").was_done
-    assert own.latest_run(NAME) == first.run
-    assert latest_find(own, NAME) == calm[1].run_record(first.run)["search"]
+    assert own.runs.latest(NAME) == first.run
+    assert (
+        own.runs.latest(NAME, stage="find", whole=True) == calm[1].runs.record(first.run)["search"]
+    )
 
 
 def test_a_scan_that_was_never_searched_is_searched(own, learnt, simulated_foil, add_foil):
     foil = simulated_foil(seed=12, columns=2, foil="second")
     add_foil(own, foil)
-    assert latest_find(own, "second-front") is None
+    assert own.runs.latest("second-front", stage="find", whole=True) is None
     report = score(own, "second-front", "first", executor="inline")
-    searched = own.runs("second-front")["run"].tolist()
+    searched = own.runs.table("second-front")["run"].tolist()
     assert len(searched) == 2
-    assert own.run_record(report.run)["search"] == searched[0] == latest_find(own, "second-front")
-    assert report.pits == len(own.read_pits(searched[0]))
+    assert (
+        own.runs.record(report.run)["search"]
+        == searched[0]
+        == own.runs.latest("second-front", stage="find", whole=True)
+    )
+    assert report.pits == len(own.runs.pits(searched[0]))
     assert learnt.scan == NAME
 
 
@@ -153,8 +159,8 @@ def test_a_killed_run_goes_on_where_it_stopped(own, calm, take_snapshot, monkeyp
 
     with pytest.raises(InterruptedError, match="stopped"):
         score(own, NAME, "first", executor="inline", progress=stop)
-    assert own.latest_run(NAME) == latest_find(own, NAME)
-    parts = own.parts(calm[0].run)
+    assert own.runs.latest(NAME) == own.runs.latest(NAME, stage="find", whole=True)
+    parts = own.runs.parts(calm[0].run)
     done = [n for part in parts.values() for n in part["tiles"]]
     assert len(parts) == 2
     assert 5 <= len(done) <= 6
@@ -168,14 +174,14 @@ def test_a_killed_run_goes_on_where_it_stopped(own, calm, take_snapshot, monkeyp
 
 
 def test_a_part_of_other_tiles_is_made_anew(own, calm, take_snapshot):
-    own.write_part(calm[0].run, 0, pd.DataFrame({"pit": [1]}), {"scan": NAME, "tiles": [1]})
+    own.runs.write_part(calm[0].run, 0, pd.DataFrame({"pit": [1]}), {"scan": NAME, "tiles": [1]})
     score(own, NAME, "first", executor="inline")
     assert take_snapshot(own.path) == calm[2]
 
 
 def test_parts_left_by_a_kill_right_after_the_commit_go_away(own, calm, take_snapshot):
     score(own, NAME, "first", executor="inline")
-    own.write_part(calm[0].run, 0, pd.DataFrame({"pit": [1]}), {"scan": NAME, "tiles": [1]})
+    own.runs.write_part(calm[0].run, 0, pd.DataFrame({"pit": [1]}), {"scan": NAME, "tiles": [1]})
     assert [f.severity for f in own.check()] == ["leftover"]
     assert score(own, NAME, "first").was_done
     assert own.check() == []
@@ -184,15 +190,15 @@ def test_parts_left_by_a_kill_right_after_the_commit_go_away(own, calm, take_sna
 
 @pytest.mark.parametrize("part", [0, 2])
 def test_two_scorings_of_a_scan_at_once_agree(own, calm, take_snapshot, monkeypatch, part):
-    real = Store.write_part
+    real = Runs.write_part
 
     def write(store, run, index, *rest):
         if index == part:  # meanwhile another process does all of it
-            monkeypatch.setattr(Store, "write_part", real)
+            monkeypatch.setattr(Runs, "write_part", real)
             assert not score(Store.open(store.path), NAME, "first", executor="inline").was_done
         real(store, run, index, *rest)
 
-    monkeypatch.setattr(Store, "write_part", write)
+    monkeypatch.setattr(Runs, "write_part", write)
     report = score(own, NAME, "first", executor="inline")
     assert (report.run, report.pits, report.counts) == (
         calm[0].run,
@@ -216,7 +222,7 @@ def test_the_number_of_threads_is_as_before(own):
 
 def test_every_find_keeps_its_row(calm, learnt):
     report, store, _ = calm
-    pits, searched = table_of(store, report), store.read_pits(learnt.search)
+    pits, searched = table_of(store, report), store.runs.pits(learnt.search)
     assert report.pits == len(pits) == len(searched)
     new = [*P, "class", "score", "selected", "valid", "run"]
     pd.testing.assert_frame_equal(pits.drop(columns=new), searched.drop(columns=new))
@@ -240,7 +246,7 @@ def test_the_score_is_that_of_the_model_on_the_patch(calm, learnt):
     pits = table_of(calm[1], calm[0])
     alone = pits[particle_rows(pits) < 0]
     patches = learnt.gathered.context
-    place = learnt.store.read_pits(learnt.search).set_index(["tile", "x_px"])["pit"]
+    place = learnt.store.runs.pits(learnt.search).set_index(["tile", "x_px"])["pit"]
     assert len(patches) == len(place) == len(pits)
     told = learnt.done.model.judge(patches)
     # Context comes tile by tile, in the order of the finds.
@@ -260,7 +266,7 @@ def test_both_pits_of_a_pair_that_is_signal_say_the_same(calm):
     np.testing.assert_array_equal(first[P].to_numpy()[both], second[P].to_numpy()[both])
     # One score for both whatever they are; but a top pit beside a bottom pit are these.
     np.testing.assert_array_equal(first["score"], second["score"])
-    experts = calm[1].read_judged(calm[0].run)["score"].to_numpy()
+    experts = calm[1].runs.judged(calm[0].run)["score"].to_numpy()
     np.testing.assert_array_equal(first["score"], AS_TAUGHT.score(measures_of(pits, experts))[rows])
     neither = (first["class"] != "hip").to_numpy() & (second["class"] != "hip").to_numpy()
     assert (first["class"].to_numpy() != second["class"].to_numpy())[neither].any()
@@ -279,8 +285,8 @@ def test_most_of_the_signal_is_found(calm, learnt):
 
 def test_the_record_names_model_search_and_prior(calm, learnt):
     report, store, _ = calm
-    record = store.run_record(report.run)
-    card = store.load_model("first")[1]
+    record = store.runs.record(report.run)
+    card = store.models.load("first")[1]
     assert record["stage"] == "score"
     assert record["search"] == learnt.search
     assert record["tiles"] == list(range(1, 9))
@@ -288,7 +294,7 @@ def test_the_record_names_model_search_and_prior(calm, learnt):
     assert record["model"]["signal"] == "hip"
     for key in ("weights_sha256", "working_point", "prior"):
         assert record["model"][key] == card[key]
-    searched = store.run_record(learnt.search)
+    searched = store.runs.record(learnt.search)
     for key in ("scan_digest", "settings", "normalisation"):
         assert record[key] == searched[key]
     assert record["counts"] == report.counts
@@ -301,18 +307,18 @@ def test_the_record_names_model_search_and_prior(calm, learnt):
 
 
 def test_excluded_tiles_are_not_scored(own, calm):
-    own.exclude("tile = 4", "a fibre")
+    own.scans.exclude("tile = 4", "a fibre")
     report = score(own, NAME, "first", executor="inline")
     assert report.run != calm[0].run
     assert report.tiles == 7
     pits, before = table_of(own, report), table_of(calm[1], calm[0])
     assert pits["pit"].tolist() == before.loc[before["tile"] != 4, "pit"].tolist()
-    assert own.run_record(report.run)["tiles"] == [1, 2, 3, 5, 6, 7, 8]
+    assert own.runs.record(report.run)["tiles"] == [1, 2, 3, 5, 6, 7, 8]
     np.testing.assert_array_equal(pits["score"], before.loc[before["tile"] != 4, "score"])
 
 
 def test_no_tile_that_was_searched_is_left(own, take_snapshot):
-    own.exclude("tile > 0", "all of it")
+    own.scans.exclude("tile > 0", "all of it")
     before = take_snapshot(own.path)
     text = "scan simulated-front: expected an included tile that was searched, found none"
     with pytest.raises(BadInput, match=text):
@@ -324,8 +330,8 @@ def test_a_region_without_a_find(own):
     corner = np.array([[-0.6, 0.45], [-0.59, 0.45], [-0.59, 0.46]])
     report = score(own, NAME, "first", region=corner, executor="inline")
     assert (report.pits, report.counts["selected"], report.counts["foreign_scan"]) == (0, 0, 0)
-    assert table_of(own, report).columns.tolist() == own.read_pits(report.run).columns.tolist()
-    assert own.run_record(report.run)["prior_used"] == dict.fromkeys(
+    assert table_of(own, report).columns.tolist() == own.runs.pits(report.run).columns.tolist()
+    assert own.runs.record(report.run)["prior_used"] == dict.fromkeys(
         ["hip", "top", "bottom", "misc"], 0.25
     )
 
@@ -374,8 +380,8 @@ def test_lamps_elsewhere(own, simulated_foil, add_scan, take_snapshot):
 
 def test_a_class_that_the_taxonomy_lacks(tmp_path, learnt, add_foil, take_snapshot):
     store = add_foil(Store.create(tmp_path / "other"), learnt.foil)
-    store.set_taxonomy(Taxonomy(classes={"hip": "", "top": "", "bottom": ""}))
-    store.save_model("first", *learnt.done.model.to_record())
+    store.labels.set_taxonomy(Taxonomy(classes={"hip": "", "top": "", "bottom": ""}))
+    store.models.save("first", *learnt.done.model.to_record())
     text = r"taxonomy: expected the model's class 'misc', found it is missing\. Set it with"
     _refused(store, take_snapshot, text, NAME, "first")
 
@@ -394,7 +400,7 @@ def test_a_prior_that_cannot_be(own, take_snapshot, prior, text):
 
 def test_a_model_that_fits_is_not_refused(learnt):
     store = learnt.store
-    require_fit(learnt.done.model, store.scan(NAME), store.taxonomy().classes)
+    require_fit(learnt.done.model, store.scans.get(NAME), store.labels.taxonomy().classes)
 
 
 # Validity -----------------------------------------------------------------------------------
@@ -443,7 +449,7 @@ def _scored_again(store, learnt):
 
 
 def test_single_pits_that_lie_far_off(own, learnt):
-    searched = learnt.store.read_pits(learnt.search)
+    searched = learnt.store.runs.pits(learnt.search)
     told = learnt.done.model.judge(learnt.gathered.context)["distance"].to_numpy()
     # Context comes tile by tile; partners share the better one's verdict.
     order = searched.sort_values("tile", kind="stable").index
@@ -470,13 +476,13 @@ def test_a_prior_moves_probabilities_and_not_the_ranking(own, calm):
     expected = at_prior(np.log(equal.loc[alone, P].to_numpy()), np.array(list(shares.values())))
     np.testing.assert_allclose(given.loc[alone, P], expected, atol=1e-12)
     assert given["p_hip"].mean() < 0.5 * foil["p_hip"].mean()
-    record = own.run_record(rare.run)
+    record = own.runs.record(rare.run)
     assert record["prior"] == record["prior_used"] == shares
 
 
 def test_the_prior_of_the_foil_is_what_its_pits_say(calm):
     report, store, _ = calm
-    used = store.run_record(report.run)["prior_used"]
+    used = store.runs.record(report.run)["prior_used"]
     pits = table_of(store, report)
     alone = pits[particle_rows(pits) < 0]
     # Found from all rows, of which the pairs were then made one: near, not equal.
@@ -499,14 +505,14 @@ def test_train_on_one_region_and_run_on_the_rest(own, learnt):
     pits = table_of(own, report)
     assert set(pits["tile"]) == {5, 6, 7, 8}
     assert in_polygon(pits["x_mm"].to_numpy(), pits["y_mm"].to_numpy(), right).all()
-    searched = own.read_pits(learnt.search)
+    searched = own.runs.pits(learnt.search)
     assert report.pits == int(searched["tile"].isin([5, 6, 7, 8]).sum())
-    record = own.run_record(report.run)
+    record = own.runs.record(report.run)
     assert record["region_mm"] == right.tolist()
-    assert own.run_record(record["search"])["region_mm"] == right.tolist()
+    assert own.runs.record(record["search"])["region_mm"] == right.tolist()
     # A search of a region is none of the scan.
     whole = score(own, NAME, "first", executor="inline")
-    assert own.run_record(whole.run)["search"] == learnt.search
+    assert own.runs.record(whole.run)["search"] == learnt.search
     assert whole.tiles == 8
 
 
@@ -532,7 +538,7 @@ def test_selected_follows_the_working_point(own, learnt, calm, at_threshold, whi
 
 def test_a_prior_that_falls_to_nothing_still_selects_pairs(calm, learnt, at_threshold):
     store, size = calm[1], learnt.foil.optics.pixel_size_um
-    searched, told = store.read_pits(learnt.search), store.read_judged(calm[0].run)
+    searched, told = store.runs.pits(learnt.search), store.runs.judged(calm[0].run)
     none = {"hip": 1e-12, "top": 0.5, "bottom": 0.4, "misc": 0.1 - 1e-12}
     model = at_threshold(learnt.done.model, 1.0)
     tables = [
@@ -556,7 +562,7 @@ def test_a_prior_that_falls_to_nothing_still_selects_pairs(calm, learnt, at_thre
 
 def test_the_threshold_is_that_of_the_candidate_s_own_density(calm, learnt):
     store, size = calm[1], learnt.foil.optics.pixel_size_um
-    searched, told = store.read_pits(learnt.search), store.read_judged(calm[0].run)
+    searched, told = store.runs.pits(learnt.search), store.runs.judged(calm[0].run)
     middle = float(searched["density_per_mm2"].median())
     classes = (DensityClass(0.0, -1.0), DensityClass(middle, 1.5))
     model = learnt.done.model.at(WorkingPoint(classes, "by hand", "nothing"))
@@ -575,7 +581,7 @@ def test_another_working_point_or_prior_scores_nothing_anew(
     model, judged, told = learnt.done.model, _count_judged(monkeypatch), []
     name = as_other(own, at_threshold(model, 1e3))
     moved = score(own, NAME, name, executor="inline", progress=told.append)
-    own.exclude("tile = 4", "a fibre")
+    own.scans.exclude("tile = 4", "a fibre")
     fewer = score(own, NAME, "first", prior="model", executor="inline")
     assert (judged, sum(told)) == ([], 8)
     assert (moved.was_done, moved.counts["selected"], fewer.tiles) == (False, 0, 7)
@@ -583,10 +589,10 @@ def test_another_working_point_or_prior_scores_nothing_anew(
     pd.testing.assert_frame_equal(
         here.drop(columns=["run", "selected"]), there.drop(columns=["run", "selected"])
     )
-    kept = own.read_judged(moved.run)
-    pd.testing.assert_frame_equal(own.read_judged(first.run), kept)
+    kept = own.runs.judged(moved.run)
+    pd.testing.assert_frame_equal(own.runs.judged(first.run), kept)
     left = kept[(there["tile"] != 4).to_numpy()].reset_index(drop=True)
-    pd.testing.assert_frame_equal(own.read_judged(fewer.run), left)
+    pd.testing.assert_frame_equal(own.runs.judged(fewer.run), left)
     assert own.check() == []
 
 
@@ -602,18 +608,18 @@ def _of_another_version(store, run):
 @pytest.mark.parametrize("spoil", [_damaged, _of_another_version])
 def test_what_cannot_be_relied_on_is_scored_anew(own, monkeypatch, spoil):
     first = score(own, NAME, "first", executor="inline").run
-    before = own.read_judged(first)
+    before = own.runs.judged(first)
     spoil(own, first)
     judged = _count_judged(monkeypatch)
     again = score(own, NAME, "first", prior="model", executor="inline").run
     assert len(judged) == 8
-    pd.testing.assert_frame_equal(own.read_judged(again), before)
+    pd.testing.assert_frame_equal(own.runs.judged(again), before)
 
 
 def test_other_weights_score_anew(own, learnt, monkeypatch):
     score(own, NAME, "first", executor="inline")
     arrays, card = learnt.done.model.to_record()
-    name = own.save_model("other", arrays | {"combiner": arrays["combiner"] * 1.1}, card)
+    name = own.models.save("other", arrays | {"combiner": arrays["combiner"] * 1.1}, card)
     judged = _count_judged(monkeypatch)
     score(own, NAME, name, executor="inline")
     assert len(judged) == 8
@@ -647,7 +653,7 @@ def test_a_run_without_what_was_judged_still_has_candidates(own):
 
 def test_candidates_of_a_search_are_refused(own):
     with pytest.raises(BadInput, match="expected a scored run, found a search"):
-        ranked_candidates(own, latest_find(own, NAME))
+        ranked_candidates(own, own.runs.latest(NAME, stage="find", whole=True))
 
 
 def test_a_threshold_that_nothing_reaches(own, learnt, at_threshold):
@@ -660,16 +666,16 @@ def test_a_threshold_that_nothing_reaches(own, learnt, at_threshold):
 
 
 def test_a_model_handed_on_gives_the_same_scores(own, learnt, calm, tmp_path, add_foil):
-    own.export_model("first", tmp_path / "handed-on")
+    own.models.export("first", tmp_path / "handed-on")
     card = read_model(tmp_path / "handed-on")[1]
-    assert card == own.load_model("first")[1]
+    assert card == own.models.load("first")[1]
     other = add_foil(Store.create(tmp_path / "other"), learnt.foil)
     find(other, NAME, executor="inline")
-    name = other.import_model(tmp_path / "handed-on")
+    name = other.models.import_folder(tmp_path / "handed-on")
     assert name == "handed-on"
     report = score(other, NAME, name, executor="inline")
     pits = table_of(other, report)
     pd.testing.assert_frame_equal(
         pits.drop(columns="run"), table_of(calm[1], calm[0]).drop(columns="run")
     )
-    assert json.loads(json.dumps(other.run_record(report.run)["model"]))["name"] == "handed-on"
+    assert json.loads(json.dumps(other.runs.record(report.run)["model"]))["name"] == "handed-on"

@@ -47,7 +47,7 @@ def scored(tmp_path):
         scan = scan or scan_of()
         store = Store.create(tmp_path / "store")
         pixels = np.full((1, *SIZE), 100, np.uint8)
-        store.add_scan(scan, Foil(name="F1"), lambda n: TilePictures(pixels, (f"p{n}.png",)))
+        store.scans.add(scan, Foil(name="F1"), lambda n: TilePictures(pixels, (f"p{n}.png",)))
         n = len(rows)
         given = {
             "pit": np.arange(n),
@@ -60,7 +60,7 @@ def scored(tmp_path):
         pits = as_pits(placed(scan, rows, **(given | columns)))
         tiles = [t.number for t in scan.tiles]
         told = {"stage": "score", "scan": scan.name, "tiles": tiles} | (record or {})
-        store.commit_run("run-1", scan.name, pits, told)
+        store.runs.commit("run-1", scan.name, pits, told)
         return store
 
     return made
@@ -155,8 +155,8 @@ def test_chance_counts_shifts_within_the_region_only(scored):
     # Of 16 shifts the 6 to the right leave it.
     assert search.by_chance.tolist() == pytest.approx([1 / 10])
     small = [[-0.2, -0.2], [0.2, -0.2], [0.2, 0.2], [-0.2, 0.2]]
-    record = store.run_record("run-1") | {"region_mm": small}
-    store.commit_run("run-2", NAME, store.read_pits("run-1"), record)
+    record = store.runs.record("run-1") | {"region_mm": small}
+    store.runs.commit("run-2", NAME, store.runs.pits("run-1"), record)
     search, _ = search_of_run(store, "run-2", truth_of(rows=[(1, 311, 240)]), signal="hip")
     assert search.by_chance.tolist() == [0]
 
@@ -326,7 +326,7 @@ def test_a_truth_by_foil_is_no_help_without_a_scale(scored):
 
 def test_a_run_that_was_not_scored_or_is_not_valid(scored):
     store = scored(record={"stage": "find"})
-    text = r"run run-1: expected a scored run, found a search\. Start with `etchscope run`"
+    text = r"run run-1: expected a scored run, found a search"
     with pytest.raises(BadInput, match=text):
         searched(store, truth_of())
     with pytest.raises(BadInput, match="'run-2'"):

@@ -68,9 +68,11 @@ def test_straight_into_a_store_is_the_same_as_by_way_of_files(tmp_path):
     simulate(BOTH, tmp_path / "twin")
     for name in ("F7-front", "F7-back"):
         add(store, tmp_path / "twin" / name)
-        assert direct.scan(name) == store.scan(name)
-        np.testing.assert_array_equal(direct.read_tile(name, 2), store.read_tile(name, 2))
-    assert direct.foils() == store.foils()
+        assert direct.scans.get(name) == store.scans.get(name)
+        np.testing.assert_array_equal(
+            direct.scans.read_tile(name, 2), store.scans.read_tile(name, 2)
+        )
+    assert direct.foils() == store.scans.foils()
     assert not (tmp_path / "truth" / "F7-front").exists()
     assert direct.check() == []
 
@@ -88,8 +90,8 @@ def test_a_stack_is_one_in_the_store(tmp_path):
     scans = preset("pb-stack", columns=1, rows=1)
     small = [replace(s, optics=Optics(image_size=(96, 128))) for s in scans]
     simulate(small, tmp_path / "truth", store=store)
-    assert [s.name for s in store.stacks()] == ["pb-stack"]
-    assert {f.stack for f in store.foils()} == {"pb-stack"}
+    assert [s.name for s in store.scans.stacks()] == ["pb-stack"]
+    assert {f.stack for f in store.scans.foils()} == {"pb-stack"}
 
 
 def test_what_is_there_stays_and_nothing_is_written(tmp_path):

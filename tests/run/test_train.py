@@ -16,7 +16,7 @@ from etchscope.run.train import audited, gather, train
 
 @pytest.fixture(scope="module")
 def card(learnt):
-    return learnt.store.load_model("first")[1]
+    return learnt.store.models.load("first")[1]
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def test_classes_with_labels_in_the_order_of_the_taxonomy(learnt):
     assert got.classes == ("hip", "top", "bottom", "misc")
     assert got.left_out.outside == 0
     assert (totals, sum(ticks)) == ([8], 8)
-    assert len(got.labelled.patches) == len(learnt.store.labels())
-    assert len(got.context) == len(learnt.store.read_pits(learnt.search))
+    assert len(got.labelled.patches) == len(learnt.store.labels.table())
+    assert len(got.context) == len(learnt.store.runs.pits(learnt.search))
     assert got.labelled.patches.pixels.shape[2:] == (8, 8)
 
 
@@ -50,8 +50,8 @@ def test_a_person_chooses_the_classes(learnt):
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("odd", r"--class: expected a class of the taxonomy \(hip, .*\), found 'odd'"),
-        ("maybe", "--class: expected a decidable class: hip, top, bottom, misc, found 'maybe'"),
+        ("odd", r"class: expected a class of the taxonomy \(hip, .*\), found 'odd'"),
+        ("maybe", "class: expected a decidable class: hip, top, bottom, misc, found 'maybe'"),
         ("misc.scratch", "expected a decidable class: .*, found 'misc.scratch'"),
     ],
 )
@@ -66,8 +66,8 @@ def test_one_class_is_not_enough(own):
 
 
 def test_labels_on_excluded_tiles_are_told(own):
-    own.exclude("tile = 1", "a fibre")
-    there = own.labels()
+    own.scans.exclude("tile = 1", "a fibre")
+    there = own.labels.table()
     got = gather(own, size=8)
     assert got.left_out.outside == int((there["tile"] == 1).sum()) > 0
     assert len(got.labelled.patches) == len(there) - got.left_out.outside
@@ -79,14 +79,14 @@ def test_labels_on_excluded_tiles_are_told(own):
 
 def test_the_model_is_better_than_chance_on_labels_held_out(learnt):
     told = learnt.done.model.information["decided_right"]
-    assert told["trials"] == len(learnt.store.labels())
+    assert told["trials"] == len(learnt.store.labels.table())
     assert told["low"] > 0.6
     for figures in learnt.done.model.information["experts"].values():
         assert figures["balanced_accuracy"] > 0.8
 
 
 def test_the_card_says_what_it_was_trained_on(learnt, card):
-    labels, told = learnt.store.labels(), card["information"]
+    labels, told = learnt.store.labels.table(), card["information"]
     assert told["etchscope"] == version("etchscope")
     count = labels["class"].str.partition(".")[0].value_counts()
     assert told["labels"] == count.to_dict()
@@ -140,7 +140,7 @@ def test_the_first_working_point_reaches_the_efficiency_asked_for(learnt, card):
 
 
 def test_a_model_comes_back_from_the_store_as_it_went_in(learnt):
-    back = Model.from_record(*learnt.store.load_model("first"))
+    back = Model.from_record(*learnt.store.models.load("first"))
     some = learnt.gathered.labelled.patches.take(np.arange(0, 60, 3))
     pd.testing.assert_frame_equal(back.judge(some), learnt.done.model.judge(some))
     assert (
@@ -229,7 +229,7 @@ def test_a_class_with_too_few_labels(learnt):
 
 
 def test_folds_that_cannot_be_split(own, learnt):
-    own.exclude("tile > 2", "not labelled")
+    own.scans.exclude("tile > 2", "not labelled")
     few = _of_classes(gather(own, size=8), ("top", "bottom"))
     text = r"folds: expected 3 regions or more, found 2\. Label more tiles, or ask for fewer folds"
     with pytest.raises(BadInput, match=text):
@@ -275,7 +275,7 @@ def test_an_interrupted_training_leaves_the_registry_as_it_was(own, learnt, take
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
         train(gather(own, size=20), learnt.training, folds=2, progress=stop)
     assert take_snapshot(own.path) == before
-    assert own.models() == ["first"]
+    assert own.models.names() == ["first"]
 
 
 # Audit --------------------------------------------------------------------------------------

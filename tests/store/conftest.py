@@ -101,7 +101,7 @@ def empty(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def store(empty: Store, made: Made) -> Store:
-    empty.add_scan(made.scan, made.foil, made.read, workers=2)
+    empty.scans.add(made.scan, made.foil, made.read, workers=2)
     return empty
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
-from etchscope.foil import BadInput, FoilFrame, Similarity
+from etchscope.foil import BadInput, FoilFrame, Similarity, UnknownAlignment
 from etchscope.store import Store
 from etchscope.store.alignments import (
     AlignedScan,
@@ -26,7 +26,7 @@ def test_what_was_written_is_read(tmp_path):
 
 
 def test_what_is_no_alignment_is_refused(tmp_path):
-    with pytest.raises(BadInput, match=r"no alignment\.json there\. Make one with"):
+    with pytest.raises(UnknownAlignment, match=r"no alignment\.json there"):
         read_alignment(tmp_path)
     path = write_alignment(tmp_path, TOLD, {"a": TABLE})
     for text, message in (("{", "JSON"), ("[]", "format 1"), ('{"format": 2}', "format 1")):
@@ -52,27 +52,31 @@ def _kept(name, day, shift=0.1):
 
 def test_a_store_keeps_alignments_the_newest_first(tmp_path):
     store = Store.create(tmp_path / "store")
-    assert store.alignments() == []
+    assert store.alignments.newest_first() == []
     for one in (_kept("b", 2), _kept("a", 1), _kept("c", 3)):
-        store.keep_alignment(one)
-    assert store.alignments() == [_kept("c", 3), _kept("b", 2), _kept("a", 1)]
-    store.keep_alignment(_kept("a", 4, shift=0.2))
-    assert store.alignments() == [_kept("a", 4, shift=0.2), _kept("c", 3), _kept("b", 2)]
+        store.alignments.keep(one)
+    assert store.alignments.newest_first() == [_kept("c", 3), _kept("b", 2), _kept("a", 1)]
+    store.alignments.keep(_kept("a", 4, shift=0.2))
+    assert store.alignments.newest_first() == [
+        _kept("a", 4, shift=0.2),
+        _kept("c", 3),
+        _kept("b", 2),
+    ]
     assert store.check() == []
 
 
 def test_a_kept_alignment_that_is_damaged_is_named(tmp_path):
     store = Store.create(tmp_path / "store")
-    store.keep_alignment(_kept("a", 1))
+    store.alignments.keep(_kept("a", 1))
     path = store.path / "alignments" / "a.json"
     for old, new, key in (("1.001", "-1.001", "scale"), ('"when"', '"day"', "when")):
         whole = path.read_text()
         path.write_text(whole.replace(old, new))
         with pytest.raises(BadInput, match=key):
-            store.alignments()
+            store.alignments.newest_first()
         (finding,) = store.check()
         assert (finding.severity, finding.what) == ("damaged", "alignment a")
         path.write_text(whole)
     (path.parent / ".a.json.1.aside").touch()
     assert [f.what for f in store.check()] == ["alignments/.a.json.1.aside"]
-    assert store.alignments() == [_kept("a", 1)]
+    assert store.alignments.newest_first() == [_kept("a", 1)]

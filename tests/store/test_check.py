@@ -11,8 +11,8 @@ from etchscope.store import Finding, Store
 @pytest.fixture
 def full(store: Store) -> Store:
     """A store with a run and a fit."""
-    store.commit_run("r1", "F1-front", as_pits({"x_px": [1.0], "y_px": [2.0]}), {"a": 1})
-    store.save_fit("F1-front", "recipe", {"gain": np.ones(3)}, {"b": 2})
+    store.runs.commit("r1", "F1-front", as_pits({"x_px": [1.0], "y_px": [2.0]}), {"a": 1})
+    store.fits.save("F1-front", "recipe", {"gain": np.ones(3)}, {"b": 2})
     return store
 
 
@@ -44,7 +44,7 @@ def test_a_flipped_bit_in_a_shard_names_scan_and_tile(full, where):
 def test_other_pixels_behind_a_right_checksum_name_the_step(full, made):
     other = made.pixels[8:11].copy()
     other[1, 2, 0, 0] ^= 1
-    full._array("F1-front")[0].write(range(8, 11), other)
+    full.scans._array("F1-front")[0].write(range(8, 11), other)
     what = "scan F1-front, tile 10, step 9"
     assert full.check() == [Finding("damaged", what, "pixels are not as they were added")]
 
@@ -74,7 +74,7 @@ def test_a_missing_or_changed_file_is_named(full, file, what, how):
 
 
 def test_exclusion_is_no_damage(full):
-    full.exclude("tile < 4", "dust")
+    full.scans.exclude("tile < 4", "dust")
     assert full.check() == []
 
 
@@ -115,7 +115,7 @@ def test_the_next_addition_cleans_the_pictures(full, make_scan):
         (full.path / "images" / name).mkdir()
     assert len(full.check()) == 2
     other = make_scan("F2-front")
-    full.add_scan(other.scan, other.foil, other.read)
+    full.scans.add(other.scan, other.foil, other.read)
     assert full.check() == []
 
 

@@ -52,7 +52,7 @@ def _names(store):
 @pytest.fixture(scope="module")
 def template(tmp_path_factory) -> Store:
     store = Store.create(tmp_path_factory.mktemp("template") / "store")
-    store.save_model("m1", ARRAYS, CARD)
+    store.models.save("m1", ARRAYS, CARD)
     return store
 
 
@@ -111,10 +111,10 @@ def test_what_is_no_model_is_refused_and_nothing_is_written(
     with pytest.raises(BadInput, match=told):
         write_model(folder, arrays, card)
     with pytest.raises(BadInput, match=told):
-        store.save_model("m", arrays, card)
+        store.models.save("m", arrays, card)
     assert not folder.exists()
     assert take_snapshot(store.path) == before
-    assert store.models() == []
+    assert store.models.names() == []
 
 
 def test_a_model_is_never_written_over_what_lies_there(tmp_path):
@@ -161,19 +161,19 @@ def test_a_model_is_never_written_over_what_lies_there(tmp_path):
 )
 def test_a_damaged_or_foreign_model_is_one_clear_error(kept, take_snapshot, tmp_path, damage, told):
     folder = tmp_path / "given"
-    kept.export_model("m1", folder)
+    kept.models.export("m1", folder)
     damage(folder)
     before = take_snapshot(kept.path)
     with pytest.raises(BadInput, match=told):
         read_model(folder)
     with pytest.raises(BadInput, match=told):
-        kept.import_model(folder)
+        kept.models.import_folder(folder)
     assert take_snapshot(kept.path) == before
     damage(kept.path / "models" / "m1")
     with pytest.raises(BadInput, match=told):
-        kept.load_model("m1")
+        kept.models.load("m1")
     with pytest.raises(BadInput, match=told):
-        kept.export_model("m1", tmp_path / "out")
+        kept.models.export("m1", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert [(f.severity, f.what) for f in kept.check()] == [("damaged", "model m1")]
 
@@ -192,36 +192,36 @@ def test_a_flipped_bit_is_never_read_as_weights(tmp_path):
 
 def test_the_registry_keeps_lists_and_removes_models(empty, tmp_path):
     store = empty
-    assert store.models() == []
-    assert store.save_model("z", ARRAYS, CARD) == "z"
-    store.save_model("a.1-b_c", *_other())
-    assert store.models() == ["a.1-b_c", "z"]
-    _same(store.load_model("z")[0])
-    _same(store.load_model("a.1-b_c")[0], _other()[0])
+    assert store.models.names() == []
+    assert store.models.save("z", ARRAYS, CARD) == "z"
+    store.models.save("a.1-b_c", *_other())
+    assert store.models.names() == ["a.1-b_c", "z"]
+    _same(store.models.load("z")[0])
+    _same(store.models.load("a.1-b_c")[0], _other()[0])
     assert store.check() == []
-    store.remove_model("z")
-    assert store.models() == ["a.1-b_c"]
+    store.models.remove("z")
+    assert store.models.names() == ["a.1-b_c"]
     assert _names(store) == ["a.1-b_c"]
     listed = r"model: expected one of the store's models \(a\.1-b_c\), found 'z'"
-    for refused in (store.load_model, store.remove_model):
+    for refused in (store.models.load, store.models.remove):
         with pytest.raises(BadInput, match=listed):
             refused("z")
     with pytest.raises(BadInput, match=listed):
-        store.export_model("z", tmp_path / "out")
+        store.models.export("z", tmp_path / "out")
 
 
 def test_the_identical_model_again_changes_nothing_another_needs_leave(kept, take_snapshot):
     before = take_snapshot(kept.path)
     times = [p.stat().st_mtime_ns for p in sorted((kept.path / "models").rglob("*"))]
-    kept.save_model("m1", ARRAYS, CARD)
-    kept.save_model("m1", ARRAYS, CARD, replace=True)
+    kept.models.save("m1", ARRAYS, CARD)
+    kept.models.save("m1", ARRAYS, CARD, replace=True)
     assert [p.stat().st_mtime_ns for p in sorted((kept.path / "models").rglob("*"))] == times
     for arrays, card in (_other(), (ARRAYS, {**CARD, "signal": "top"})):
         with pytest.raises(BadInput, match="name of a model: expected a name that no other model"):
-            kept.save_model("m1", arrays, card)
+            kept.models.save("m1", arrays, card)
     assert take_snapshot(kept.path) == before
-    kept.save_model("m1", *_other(signal="top"), replace=True)
-    arrays, card = kept.load_model("m1")
+    kept.models.save("m1", *_other(signal="top"), replace=True)
+    arrays, card = kept.models.load("m1")
     _same(arrays, _other()[0])
     assert card["signal"] == "top"
     assert _names(kept) == ["m1"]
@@ -235,32 +235,32 @@ def test_names_that_are_no_file_names_are_refused(kept, take_snapshot, tmp_path,
     before = take_snapshot(kept.path)
     told = "name of a model: expected letters, digits, dot, dash, underscore, found"
     with pytest.raises(BadInput, match=told):
-        kept.save_model(name, ARRAYS, CARD)
-    kept.export_model("m1", tmp_path / "m1")
+        kept.models.save(name, ARRAYS, CARD)
+    kept.models.export("m1", tmp_path / "m1")
     with pytest.raises(BadInput, match=told):
-        kept.import_model(tmp_path / "m1", name)
-    for refused in (kept.load_model, kept.remove_model):
+        kept.models.import_folder(tmp_path / "m1", name)
+    for refused in (kept.models.load, kept.models.remove):
         with pytest.raises(BadInput, match="expected one of the store's models"):
             refused(name)
     assert take_snapshot(kept.path) == before
 
 
 def test_a_model_goes_from_store_to_store_byte_by_byte(kept, tmp_path):
-    kept.export_model("m1", tmp_path / "sent")
+    kept.models.export("m1", tmp_path / "sent")
     other = Store.create(tmp_path / "other")
-    assert other.import_model(tmp_path / "sent") == "sent"
-    assert other.import_model(tmp_path / "sent", "m1") == "m1"
-    assert other.import_model(tmp_path / "sent", "m1") == "m1"
-    assert other.models() == ["m1", "sent"]
+    assert other.models.import_folder(tmp_path / "sent") == "sent"
+    assert other.models.import_folder(tmp_path / "sent", "m1") == "m1"
+    assert other.models.import_folder(tmp_path / "sent", "m1") == "m1"
+    assert other.models.names() == ["m1", "sent"]
     for name in ("weights.safetensors", "card.json"):
         first = (kept.path / "models/m1" / name).read_bytes()
         assert (other.path / "models/m1" / name).read_bytes() == first
         assert (other.path / "models/sent" / name).read_bytes() == first
     write_model(tmp_path / "new", *_other())
     with pytest.raises(BadInput, match="expected a name that no other model has, found 'm1'"):
-        other.import_model(tmp_path / "new", "m1")
+        other.models.import_folder(tmp_path / "new", "m1")
     with pytest.raises(BadInput, match="expected a new or empty folder"):
-        kept.export_model("m1", tmp_path / "sent")
+        kept.models.export("m1", tmp_path / "sent")
 
 
 @pytest.mark.parametrize("where", ["sync_tree", "sync_path"])
@@ -273,11 +273,11 @@ def test_a_full_disk_leaves_the_store_as_it_was(kept, take_snapshot, monkeypatch
 
     monkeypatch.setattr(models, where, full)
     with pytest.raises(MachineFailed, match=r"writing .*: No space left on device\. Nothing"):
-        kept.save_model("m1" if replace else "m2", *_other(), replace=replace)
+        kept.models.save("m1" if replace else "m2", *_other(), replace=replace)
     monkeypatch.undo()
     assert take_snapshot(kept.path) == before
     assert _names(kept) == ["m1"]
-    _same(kept.load_model("m1")[0])
+    _same(kept.models.load("m1")[0])
 
 
 @pytest.mark.parametrize("at", range(3))
@@ -294,7 +294,7 @@ def test_a_disk_that_fails_at_a_renaming_leaves_the_store_as_it_was(
 
     monkeypatch.setattr(models.Path, "rename", rename)
     with pytest.raises(MachineFailed, match=r"Input/output error\. Nothing was changed"):
-        kept.save_model("m1", *_other(), replace=True)
+        kept.models.save("m1", *_other(), replace=True)
     assert renamed[at] == ["..m1.new.aside", "m1", ".m1.new"][at]
     assert take_snapshot(kept.path) == before
 
@@ -305,7 +305,7 @@ def test_a_full_disk_leaves_no_half_export(kept, tmp_path, monkeypatch):
 
     monkeypatch.setattr(models, "sync_tree", full)
     with pytest.raises(MachineFailed, match=r"writing .*out: No space left"):
-        kept.export_model("m1", tmp_path / "out")
+        kept.models.export("m1", tmp_path / "out")
     assert not [p for p in tmp_path.iterdir() if "out" in p.name]
 
 
@@ -316,7 +316,7 @@ class Killed(BaseException):
 @pytest.mark.parametrize("at", range(4))
 def test_a_killed_replacement_leaves_the_old_model_or_the_new(kept, monkeypatch, at):
     """Killed at each renaming: of the aside, of the old one, of the new one, and after them."""
-    old, new = kept.load_model("m1"), _other()[0]
+    old, new = kept.models.load("m1"), _other()[0]
     folder, renamed = kept.path / "models", []
 
     def rename(path, target):
@@ -329,17 +329,17 @@ def test_a_killed_replacement_leaves_the_old_model_or_the_new(kept, monkeypatch,
     if at == 3:
         monkeypatch.setattr(models, "sync_path", lambda p: _killed_in(p, folder))
     with pytest.raises(Killed):
-        kept.save_model("m1", *_other(), replace=True)
+        kept.models.save("m1", *_other(), replace=True)
     monkeypatch.undo()
     assert renamed == ["..m1.new.aside", "m1", ".m1.new"][:at]
-    assert kept.models() == ["m1"]
-    _same(kept.load_model("m1")[0], new if at == 3 else old[0])
+    assert kept.models.names() == ["m1"]
+    _same(kept.models.load("m1")[0], new if at == 3 else old[0])
     assert (folder / ".m1.old").exists() == (at >= 2)
     assert not [f for f in kept.check() if f.severity == "damaged"]
     # The next writer mends it.
-    kept.save_model("m2", ARRAYS, CARD)
+    kept.models.save("m2", ARRAYS, CARD)
     assert _names(kept) == ["m1", "m2"]
-    _same(kept.load_model("m1")[0], new if at == 3 else old[0])
+    _same(kept.models.load("m1")[0], new if at == 3 else old[0])
     assert kept.check() == []
 
 
@@ -355,17 +355,17 @@ def test_a_model_between_two_renames_can_be_exported_replaced_and_removed(kept, 
         (folder / "m1").rename(folder / ".m1.old")
 
     between()
-    kept.export_model("m1", tmp_path / "out")
+    kept.models.export("m1", tmp_path / "out")
     _same(read_model(tmp_path / "out")[0])
     with pytest.raises(BadInput, match="expected a name that no other model has, found 'm1'"):
-        kept.save_model("m1", *_other())
+        kept.models.save("m1", *_other())
     assert _names(kept) == ["m1"]
     between()
-    kept.save_model("m1", *_other(), replace=True)
-    _same(kept.load_model("m1")[0], _other()[0])
+    kept.models.save("m1", *_other(), replace=True)
+    _same(kept.models.load("m1")[0], _other()[0])
     between()
-    kept.remove_model("m1")
-    assert (kept.models(), _names(kept)) == ([], [])
+    kept.models.remove("m1")
+    assert (kept.models.names(), _names(kept)) == ([], [])
 
 
 def test_a_model_that_is_replaced_while_it_is_read_is_read_whole(kept, monkeypatch):
@@ -375,24 +375,24 @@ def test_a_model_that_is_replaced_while_it_is_read_is_read_whole(kept, monkeypat
         card = real(path)
         if not asked:
             asked.append(path)
-            kept.save_model("m1", *_other(), replace=True)
+            kept.models.save("m1", *_other(), replace=True)
         return card
 
     monkeypatch.setattr(models, "_read_card", between)
-    _same(kept.load_model("m1")[0], _other()[0])
+    _same(kept.models.load("m1")[0], _other()[0])
 
 
 def test_writers_wait_for_each_other_and_none_is_lost(empty):
     store = empty
 
     def write(number):
-        store.save_model(f"m{number % 4}", ARRAYS, {**CARD, "by": number}, replace=True)
+        store.models.save(f"m{number % 4}", ARRAYS, {**CARD, "by": number}, replace=True)
 
     threads = [threading.Thread(target=write, args=(n,)) for n in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert store.models() == ["m0", "m1", "m2", "m3"]
-    assert {store.load_model(f"m{k}")[1]["by"] % 4 for k in range(4)} == {0, 1, 2, 3}
-    assert _names(store) == store.models()
+    assert store.models.names() == ["m0", "m1", "m2", "m3"]
+    assert {store.models.load(f"m{k}")[1]["by"] % 4 for k in range(4)} == {0, 1, 2, 3}
+    assert _names(store) == store.models.names()

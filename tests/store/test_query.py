@@ -8,7 +8,7 @@ BASE = list(TILE_COLUMNS)
 
 
 def test_one_row_a_tile_with_metadata_as_columns(store):
-    table = store.tiles()
+    table = store.scans.tiles()
     assert table.columns.tolist() == [*BASE, "exposure_ms", "remark"]
     assert table["tile"].tolist() == list(range(1, 12))
     assert table["exposure_ms"].tolist() == [i / 2 for i in range(11)]
@@ -30,7 +30,7 @@ def test_one_row_a_tile_with_metadata_as_columns(store):
     ],
 )
 def test_conditions(store, where, tiles):
-    assert store.tiles(where)["tile"].tolist() == tiles
+    assert store.scans.tiles(where)["tile"].tolist() == tiles
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_conditions(store, where, tiles):
 def test_a_wrong_condition_names_itself_and_the_columns(store, take_snapshot, where):
     before = take_snapshot(store.path)
     with pytest.raises(BadInput, match=r"condition .*columns foil, stack, .*exposure_ms, remark"):
-        store.exclude(where, "x")
+        store.scans.exclude(where, "x")
     assert take_snapshot(store.path) == before
 
 
@@ -66,21 +66,23 @@ def test_metadata_of_all_kinds(empty, make_scan):
         t.model_copy(update={"metadata": {k: v[i] for k, v in kinds.items() if v[i] is not None}})
         for i, t in enumerate(made.scan.tiles)
     )
-    empty.add_scan(made.scan.model_copy(update={"tiles": tiles}), made.foil, made.read)
-    table = empty.tiles().set_index("tile")
+    empty.scans.add(made.scan.model_copy(update={"tiles": tiles}), made.foil, made.read)
+    table = empty.scans.tiles().set_index("tile")
     assert str(table["is_good"].dtype) == "boolean"
     assert str(table["count"].dtype) == "Int64"
     assert table["mixed"].tolist()[:2] == ["1", '"a"']
     assert table["nested"].tolist()[0] == '{"a":2,"b":1}'
     assert table["metadata_Tile"].tolist() == ["x", "y", "z"]
     assert table["big"].tolist()[:2] == [2.0**40, 0.5]
-    assert empty.tiles("is_good and \"count\" = 1 and metadata_Tile = 'x'")["tile"].tolist() == [1]
-    assert empty.scan("F1-front").tiles == tiles
+    assert empty.scans.tiles("is_good and \"count\" = 1 and metadata_Tile = 'x'")[
+        "tile"
+    ].tolist() == [1]
+    assert empty.scans.get("F1-front").tiles == tiles
 
 
 def test_an_empty_store_has_an_empty_table(empty):
-    assert empty.tiles().columns.tolist() == BASE
-    assert len(empty.tiles("tile = 1")) == 0
+    assert empty.scans.tiles().columns.tolist() == BASE
+    assert len(empty.scans.tiles("tile = 1")) == 0
 
 
 def test_rows_keep_their_order():

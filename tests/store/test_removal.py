@@ -8,12 +8,12 @@ from etchscope.store import Removal, Store, removal
 @pytest.fixture
 def full(store, make_scan) -> Store:
     back = make_scan("F1-back", seed=2)
-    store.add_scan(back.scan, back.foil, back.read)
+    store.scans.add(back.scan, back.foil, back.read)
     other = make_scan("F2-front", seed=3)
-    store.add_scan(other.scan, other.foil.model_copy(update={"stack": "S2"}), other.read)
-    for scan in store.scans():
-        store.commit_run(f"run-{scan}", scan, as_pits({"x_px": [1.0], "y_px": [2.0]}), {})
-        store.save_fit(scan, "recipe", {"a": np.ones(2)}, {})
+    store.scans.add(other.scan, other.foil.model_copy(update={"stack": "S2"}), other.read)
+    for scan in store.scans.names():
+        store.runs.commit(f"run-{scan}", scan, as_pits({"x_px": [1.0], "y_px": [2.0]}), {})
+        store.fits.save(scan, "recipe", {"a": np.ones(2)}, {})
     return store
 
 
@@ -27,14 +27,14 @@ def test_a_scan_goes_with_all_that_came_from_it_and_nothing_else(full, made, tak
         foils=("F2",),
         stacks=("S2",),
     )
-    assert full.dependants("foil = 'F2'") == expected
+    assert full.scans.dependants("foil = 'F2'") == expected
     assert take_snapshot(full.path) == before
-    assert full.remove("foil = 'F2'") == expected
-    assert full.scans() == ["F1-back", "F1-front"]
-    assert full.runs()["run"].tolist() == ["run-F1-back", "run-F1-front"]
-    assert [f.name for f in full.foils()] == ["F1"]
-    assert [s.name for s in full.stacks()] == ["S1"]
-    assert full.load_fit("F2-front", "recipe") is None
+    assert full.scans.remove("foil = 'F2'") == expected
+    assert full.scans.names() == ["F1-back", "F1-front"]
+    assert full.runs.table()["run"].tolist() == ["run-F1-back", "run-F1-front"]
+    assert [f.name for f in full.scans.foils()] == ["F1"]
+    assert [s.name for s in full.scans.stacks()] == ["S1"]
+    assert full.fits.load("F2-front", "recipe") is None
     after = take_snapshot(full.path)
     assert {k for k in before if k not in after} == {
         k for k in before if "F2-front" in k and not k.startswith("table")
@@ -45,69 +45,69 @@ def test_a_scan_goes_with_all_that_came_from_it_and_nothing_else(full, made, tak
 def test_unfinished_runs_go_with_their_scan(full):
     table = as_pits({"x_px": [1.0], "y_px": [1.0]})
     for run, scan in (("a", "F1-front"), ("b", "F1-back")):
-        full.write_part(run, 0, table, {"scan": scan})
+        full.runs.write_part(run, 0, table, {"scan": scan})
     (full.path / "runs/.a.partial/part-00000.parquet").rename(
         full.path / "runs/.a.partial/part-00001.parquet"
     )
     (full.path / "runs/.a.partial/part-00000.parquet").write_text("damaged")
-    full.remove("scan = 'F1-front'")
-    assert full.parts("a") == {}
-    assert list(full.parts("b")) == [0]
+    full.scans.remove("scan = 'F1-front'")
+    assert full.runs.parts("a") == {}
+    assert list(full.runs.parts("b")) == [0]
 
 
 def test_what_the_store_did_not_name_is_not_deleted(full):
     mine = full.path / "images/notes.txt"
     mine.write_text("mine")
-    full.remove("scan = 'F1-front'")
+    full.scans.remove("scan = 'F1-front'")
     assert mine.read_text() == "mine"
     assert [f.what for f in full.check()] == ["images/notes.txt"]
 
 
 def test_a_foil_stays_while_it_has_a_scan(full):
-    assert full.dependants("scan = 'F1-back'").foils == ()
-    both = full.dependants("foil = 'F1'")
+    assert full.scans.dependants("scan = 'F1-back'").foils == ()
+    both = full.scans.dependants("foil = 'F1'")
     assert (both.scans, both.foils, both.stacks) == (("F1-back", "F1-front"), ("F1",), ("S1",))
 
 
 def test_some_tiles_are_erased_from_their_shards(full, made):
-    removed = full.remove("scan = 'F1-front' and tile in (1, 10)")
+    removed = full.scans.remove("scan = 'F1-front' and tile in (1, 10)")
     assert removed.tiles == (("F1-front", (1, 10)),)
     assert (removed.runs, removed.fits) == (("run-F1-front",), ("F1-front: recipe",))
-    scan = full.scan("F1-front")
+    scan = full.scans.get("F1-front")
     assert [t.number for t in scan.tiles] == [2, 3, 4, 5, 6, 7, 8, 9, 11]
     for tile in scan.tiles:
         np.testing.assert_array_equal(
-            full.read_tile("F1-front", tile.number), made.pixels[tile.number - 1]
+            full.scans.read_tile("F1-front", tile.number), made.pixels[tile.number - 1]
         )
-    array = full._array("F1-front")[0]
+    array = full.scans._array("F1-front")[0]
     assert not array.read(0).any()
     assert not array.read(9).any()
     assert full.check() == []
 
 
 def test_the_identity_changes_with_the_tiles(full):
-    before = full.digest("F1-front")
-    full.remove("scan = 'F1-front' and tile = 1")
-    assert full.digest("F1-front") != before
+    before = full.scans.digest("F1-front")
+    full.scans.remove("scan = 'F1-front' and tile = 1")
+    assert full.scans.digest("F1-front") != before
 
 
 def test_a_tile_with_a_datum_hole_stays_with_its_scan(full, take_snapshot):
     before = take_snapshot(full.path)
     with pytest.raises(BadInput, match="scan F1-front: tile 5: expected the tiles of all datum"):
-        full.remove("scan = 'F1-front' and tile = 5")
+        full.scans.remove("scan = 'F1-front' and tile = 5")
     assert take_snapshot(full.path) == before
 
 
 def test_nothing_matches(full, take_snapshot):
     before = take_snapshot(full.path)
-    assert full.remove("tile > 100") == Removal((), (), (), (), (), ())
+    assert full.scans.remove("tile > 100") == Removal((), (), (), (), (), ())
     assert take_snapshot(full.path) == before
 
 
 def test_a_removed_scan_can_be_added_again(full, made):
-    full.remove("scan = 'F1-front'")
-    assert full.add_scan(made.scan, made.foil, made.read).is_new
-    np.testing.assert_array_equal(full.read_tile("F1-front", 11), made.pixels[10])
+    full.scans.remove("scan = 'F1-front'")
+    assert full.scans.add(made.scan, made.foil, made.read).is_new
+    np.testing.assert_array_equal(full.scans.read_tile("F1-front", 11), made.pixels[10])
 
 
 @pytest.mark.parametrize("where", ["scan = 'F1-front'", "scan = 'F1-front' and tile = 1"])
@@ -117,15 +117,15 @@ def test_stopped_between_catalogue_and_disk_leaves_leftovers_only(
     def stop(*_: object) -> None:
         raise MachineFailed("stopped")
 
-    monkeypatch.setattr("etchscope.store.store.delete", stop)
-    monkeypatch.setattr("etchscope.store.store.drop_partial", stop)
+    monkeypatch.setattr("etchscope.store.scans.delete", stop)
+    monkeypatch.setattr("etchscope.store.scans.drop_partial", stop)
     with pytest.raises(MachineFailed, match="stopped"):
-        full.remove(where)
+        full.scans.remove(where)
     monkeypatch.undo()
     findings = full.check()
     assert {f.severity for f in findings} == {"leftover"}
     other = make_scan("F3-front")
-    full.add_scan(other.scan, other.foil, other.read)
+    full.scans.add(other.scan, other.foil, other.read)
     assert all("zarr" not in f.what and "not erased" not in f.detail for f in full.check())
 
 
@@ -133,6 +133,6 @@ def test_a_damaged_shard_does_not_stop_later_work(full, caplog):
     shard = full.path / "images/F1-front.zarr/c/0/0/0/0"
     shard.write_bytes(shard.read_bytes()[:-40])
     with caplog.at_level("WARNING", logger=removal.__name__):
-        full.remove("scan = 'F1-front' and tile = 1")
+        full.scans.remove("scan = 'F1-front' and tile = 1")
     assert "removed tiles of scan F1-front are not erased yet" in caplog.text
     assert "removed tiles that are not erased yet" in [f.detail for f in full.check()]

@@ -14,20 +14,20 @@ from etchscope.store.catalogue import SCHEMA_VERSION
 
 
 def test_a_scan_comes_back_as_it_went_in(store, made):
-    assert store.scan("F1-front") == made.scan
-    assert store.scans() == ["F1-front"]
-    assert store.foils() == [made.foil]
-    assert [s.name for s in store.stacks()] == ["S1"]
+    assert store.scans.get("F1-front") == made.scan
+    assert store.scans.names() == ["F1-front"]
+    assert store.scans.foils() == [made.foil]
+    assert [s.name for s in store.scans.stacks()] == ["S1"]
     for number in range(1, 12):
-        tile = store.read_tile("F1-front", number)
+        tile = store.scans.read_tile("F1-front", number)
         assert tile.dtype == np.uint8
         np.testing.assert_array_equal(tile, made.pixels[number - 1])
 
 
 def test_sixteen_bits_come_back(empty, make_scan):
     made = make_scan(dtype="uint16")
-    empty.add_scan(made.scan, made.foil, made.read)
-    np.testing.assert_array_equal(empty.read_tile("F1-front", 3), made.pixels[2])
+    empty.scans.add(made.scan, made.foil, made.read)
+    np.testing.assert_array_equal(empty.scans.read_tile("F1-front", 3), made.pixels[2])
     assert empty.check() == []
 
 
@@ -40,7 +40,7 @@ def test_create_refuses_what_is_there(tmp_path, store):
         Store.create(tmp_path / "other")
     assert (tmp_path / "other/notes.txt").read_text() == "mine"
     (tmp_path / "empty").mkdir()
-    assert Store.create(tmp_path / "empty").scans() == []
+    assert Store.create(tmp_path / "empty").scans.names() == []
 
 
 @pytest.mark.parametrize("make", ["absent", "folder", "file", "garbage"])
@@ -71,43 +71,43 @@ def test_a_newer_schema_is_refused_and_nothing_touched(store, take_snapshot):
 
 def test_unknown_scan_and_tile_are_named(store):
     with pytest.raises(BadInput, match=r"one of the store's scans \(F1-front\), found 'F2'"):
-        store.scan("F2")
+        store.scans.get("F2")
     with pytest.raises(BadInput, match="scan F1-front: expected one of its tiles, found tile 12"):
-        store.read_tile("F1-front", 12)
+        store.scans.read_tile("F1-front", 12)
     with pytest.raises(BadInput, match="'F2'"):
-        store.digest("F2")
+        store.scans.digest("F2")
     with pytest.raises(BadInput, match="'F2'"):
-        store.left_out("F2")
+        store.scans.left_out("F2")
 
 
 def test_the_digest_ignores_exclusion_and_sees_everything_else(store, made, empty, make_scan):
-    digest = store.digest("F1-front")
-    store.exclude("tile = 3", "dust")
-    assert store.digest("F1-front") == digest
+    digest = store.scans.digest("F1-front")
+    store.scans.exclude("tile = 3", "dust")
+    assert store.scans.digest("F1-front") == digest
     others = [
         make_scan("F1-front", seed=2),
         make_scan("F1-front", tiles=12),
     ]
     for i, other in enumerate(others):
         another = Store.create(store.path.with_name(f"other{i}"))
-        another.add_scan(other.scan, other.foil, other.read)
-        assert another.digest("F1-front") != digest
+        another.scans.add(other.scan, other.foil, other.read)
+        assert another.scans.digest("F1-front") != digest
 
 
 def test_exclude_and_include_by_query(store, made, take_snapshot):
     before = take_snapshot(store.path)
-    gone = store.exclude("exposure_ms > 3 and foil = 'F1'", "it's a fibre")
+    gone = store.scans.exclude("exposure_ms > 3 and foil = 'F1'", "it's a fibre")
     assert gone["tile"].tolist() == [8, 9, 10, 11]
     assert gone["excluded"].all()
-    scan = store.scan("F1-front")
+    scan = store.scans.get("F1-front")
     assert [t.number for t in scan.included] == [1, 2, 3, 4, 5, 6, 7]
     assert {t.excluded_why for t in scan.tiles if t.excluded} == {"it's a fibre"}
-    assert store.tiles("excluded")["tile"].tolist() == [8, 9, 10, 11]
-    back = store.include("excluded_why like '%fibre'")
+    assert store.scans.tiles("excluded")["tile"].tolist() == [8, 9, 10, 11]
+    back = store.scans.include("excluded_why like '%fibre'")
     assert back["tile"].tolist() == [8, 9, 10, 11]
-    assert store.scan("F1-front") == made.scan
+    assert store.scans.get("F1-front") == made.scan
     assert take_snapshot(store.path) == before
-    assert len(store.exclude("tile > 100", "none")) == 0
+    assert len(store.scans.exclude("tile > 100", "none")) == 0
 
 
 def test_reads_are_safe_from_threads(store, made):
@@ -118,7 +118,7 @@ def test_reads_are_safe_from_threads(store, made):
         for i in range(40):
             number = (7 * i + worker) % 11 + 1
             np.testing.assert_array_equal(
-                store.read_tile("F1-front", number), made.pixels[number - 1]
+                store.scans.read_tile("F1-front", number), made.pixels[number - 1]
             )
 
     with ThreadPoolExecutor(4) as pool:
@@ -126,12 +126,12 @@ def test_reads_are_safe_from_threads(store, made):
 
 
 def _tile_sum(store: Store, number: int) -> int:
-    return int(store.read_tile("F1-front", number).sum())
+    return int(store.scans.read_tile("F1-front", number).sum())
 
 
 @pytest.mark.slow
 def test_reads_are_safe_from_processes(store, made):
-    store.read_tile("F1-front", 1)  # open handles and running threads must not matter
+    store.scans.read_tile("F1-front", 1)  # open handles and running threads must not matter
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         found = pool.starmap(_tile_sum, [(store, n) for n in range(1, 12)])
     assert found == [int(p.sum()) for p in made.pixels]
@@ -140,15 +140,15 @@ def test_reads_are_safe_from_processes(store, made):
 def test_a_pickled_store_is_its_path(store):
     again = pickle.loads(pickle.dumps(store))
     assert again.path == store.path
-    assert again.digest("F1-front") == store.digest("F1-front")
+    assert again.scans.digest("F1-front") == store.scans.digest("F1-front")
 
 
 def test_another_stores_object_sees_what_was_removed(store):
     reader = Store.open(store.path)
-    reader.read_tile("F1-front", 1)
-    store.remove("tile = 1")
+    reader.scans.read_tile("F1-front", 1)
+    store.scans.remove("tile = 1")
     with pytest.raises(BadInput, match="found tile 1"):
-        reader.read_tile("F1-front", 1)
+        reader.scans.read_tile("F1-front", 1)
 
 
 def test_two_writers_wait_or_say_so(store, make_scan):
@@ -157,15 +157,15 @@ def test_two_writers_wait_or_say_so(store, make_scan):
     def read(number: int):  # the second addition starts while the first goes on
         if number == 1:
             with pytest.raises(MachineFailed, match="another addition or removal"):
-                Store.open(store.path).remove("true")
+                Store.open(store.path).scans.remove("true")
         return other.read(number)
 
-    assert store.add_scan(other.scan, other.foil, read, workers=1).is_new
-    assert store.scans() == ["F1-front", "F2-front"]
+    assert store.scans.add(other.scan, other.foil, read, workers=1).is_new
+    assert store.scans.names() == ["F1-front", "F2-front"]
 
 
 def test_a_damaged_catalogue_is_one_error(store):
     path = Path(store.path / "catalogue.sqlite")
     path.write_bytes(path.read_bytes()[:4096] + b"\xff" * 60000)
     with pytest.raises(BadInput, match=r"catalogue\.sqlite"):
-        Store.open(store.path).scan("F1-front")
+        Store.open(store.path).scans.get("F1-front")

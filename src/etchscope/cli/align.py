@@ -113,9 +113,11 @@ def _list(name: str, store: Store | None, surface: OfSurface, look_for_holes: bo
     path = Path(name)
     if path.is_file():
         return read_pit_list(path, surface=surface)
-    if store is not None and name in store.scans():
+    if store is not None and name in store.scans.names():
         return list_of_scan(store, name, surface=surface, look_for_holes=look_for_holes)
-    known = "" if store is None else f", or a scan of {store.path} ({', '.join(store.scans())})"
+    known = (
+        "" if store is None else f", or a scan of {store.path} ({', '.join(store.scans.names())})"
+    )
     raise BadInput("align", f"a file of pits{known}", repr(name))
 
 

@@ -15,7 +15,7 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from etchscope.cli.progress import progress_bar
-from etchscope.foil import BadInput, PitFlag, has_flag
+from etchscope.foil import BadInput, NotSearched, PitFlag, has_flag
 from etchscope.foil.records import Name
 from etchscope.foil.types import Floats
 from etchscope.ingest import Overrides, add, group_paths, read_mask
@@ -148,11 +148,11 @@ def opened_paths(
 def _set_masks(store: Store, scan: str | None, mask: Path | None, *, no_mask: bool) -> None:
     if mask is None and not no_mask:
         return
-    names = store.scans() if scan is None else [scan]
+    names = store.scans.names() if scan is None else [scan]
     # All of them are checked before any is changed.
-    masks = [None if mask is None else read_mask(mask, store.scan(name)) for name in names]
+    masks = [None if mask is None else read_mask(mask, store.scans.get(name)) for name in names]
     for name, one in zip(names, masks, strict=True):
-        store.set_mask(name, one)
+        store.fits.set_mask(name, one)
 
 
 def find_command(
@@ -234,7 +234,7 @@ def find_command(
     )
     reports = []
     with opened_paths(paths, overrides, skip_bad=skip_bad, mask=mask, no_mask=no_mask) as store:
-        names = store.scans() if scan is None else [scan]
+        names = store.scans.names() if scan is None else [scan]
         if not names:
             raise BadInput(store.path, "a store with scans", "an empty store", hint="Add a scan.")
         for name in names:
@@ -285,7 +285,7 @@ def _weights(
 
 
 def _tell(store: Store, done: FindReport) -> None:
-    table, record = store.read_pits(done.run), store.run_record(done.run)
+    table, record = store.runs.pits(done.run), store.runs.record(done.run)
     is_mark = (table["class"] == "misc").fillna(value=False).astype(bool)
     pits = table[~is_mark]
     by_surface = ", ".join(f"{n} {name}" for name, n in pits["surface"].value_counts().items())
@@ -304,7 +304,7 @@ def _tell(store: Store, done: FindReport) -> None:
             f"{done.scan}: many of the pits are smaller or larger than is looked for; set "
             "--smallest-radius-px and --largest-radius-px to what the picture shows"
         )
-    left_out = len(store.left_out(done.scan))
+    left_out = len(store.scans.left_out(done.scan))
     if left_out:
         typer.echo(f"{done.scan}: {left_out} tiles were left out when it was added")
 
@@ -319,8 +319,8 @@ def _report(store: Store, run: str, directory: Path) -> None:
 
 
 def _export(store: Store, runs: list[str], path: Path) -> None:
-    tables = [store.read_pits(run) for run in runs]
-    record = {"runs": [store.run_record(run) for run in runs]}
+    tables = [store.runs.pits(run) for run in runs]
+    record = {"runs": [store.runs.record(run) for run in runs]}
     write_table(path, pd.concat(tables, ignore_index=True), record=record)
 
 
@@ -338,23 +338,23 @@ def export(
     """
     opened = Store.open(store)
     if run is not None:
-        of_scan = opened.run_record(run)["scan"]
+        of_scan = opened.runs.record(run)["scan"]
         if scan not in (None, of_scan):
             raise BadInput("--run", f"a run of scan {scan}", f"{run} of scan {of_scan}")
         runs = [run]
     else:
-        names = opened.scans() if scan is None else [scan]
+        names = opened.scans.names() if scan is None else [scan]
         for name in names:
-            opened.scan(name)
-        runs = [latest for name in names if (latest := opened.latest_run(name)) is not None]
+            opened.scans.get(name)
+        runs = [latest for name in names if (latest := opened.runs.latest(name)) is not None]
     if not runs:
-        raise BadInput(store, "a finished run", "none", hint="Start with `etchscope find`.")
+        raise NotSearched(store, "a finished run", "none")
     _export(opened, runs, output)
     for name in runs:
-        record = opened.run_record(name)
+        record = opened.runs.record(name)
         region = " in a region" if record.get("region_mm") else ""
         tiles = f"{len(record.get('tiles', []))} tiles{region}"
-        typer.echo(f"{output}: {len(opened.read_pits(name))} pits on {tiles}, {name}")
+        typer.echo(f"{output}: {len(opened.runs.pits(name))} pits on {tiles}, {name}")
 
 
 COMMANDS: dict[str, Callable[..., None]] = {"find": find_command, "export": export}

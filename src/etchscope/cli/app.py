@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from etchscope.cli import align, analyse, data, demo, judge, label, learn, model, simulate
+from etchscope.cli import align, analyse, data, demo, judge, label, learn, model, runs, simulate
+from etchscope.cli.hints import hint_of
 from etchscope.foil import EtchscopeError
 
 __all__ = ["app", "main"]
@@ -41,6 +42,7 @@ for _name, _command in _COMMANDS.items():
     app.command(name=_name)(_command)
 app.add_typer(label.app)
 app.add_typer(model.app)
+app.add_typer(runs.app)
 
 
 def _show_version(is_asked: bool) -> None:
@@ -76,7 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _failed("interrupted; the same command again goes on or starts anew", end.code)
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except EtchscopeError as error:
-        return _failed(str(error), error.exit_status)
+        hint = hint_of(error)
+        return _failed(f"{error}. {hint}" if hint else str(error), error.exit_status)
     except MemoryError:
         return _failed("the machine has not enough memory", 1)
     except OSError as error:

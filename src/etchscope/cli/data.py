@@ -128,7 +128,7 @@ def ls(
     Example: etchscope ls plate7 --tiles --where "foil = 'F1' and not excluded"
     """
     opened = Store.open(store)
-    found = opened.tiles(_condition(where, foil, scan, tile))
+    found = opened.scans.tiles(_condition(where, foil, scan, tile))
     table = found if tiles else _scan_table(opened, found)
     if as_json:
         _echo_json(json.loads(table.to_json(orient="records", double_precision=15)))
@@ -141,7 +141,7 @@ def ls(
 def _scan_table(store: Store, tiles: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for name, of_scan in tiles.groupby("scan", sort=False):
-        scan = store.scan(str(name))
+        scan = store.scans.get(str(name))
         rows.append(
             {
                 "foil": scan.foil,
@@ -152,8 +152,8 @@ def _scan_table(store: Store, tiles: pd.DataFrame) -> pd.DataFrame:
                 "channels": len(scan.channels),
                 "tiles": len(of_scan),
                 "excluded": int(of_scan["excluded"].sum()),
-                "left_out": len(store.left_out(scan.name)),
-                "runs": len(store.runs(scan.name)),
+                "left_out": len(store.scans.left_out(scan.name)),
+                "runs": len(store.runs.table(scan.name)),
             }
         )
     return pd.DataFrame(rows)
@@ -177,12 +177,12 @@ def rm(
     """
     opened = Store.open(store)
     condition = _required(_condition(where, foil, scan, tile))
-    _tell_removal(opened.dependants(condition))
+    _tell_removal(opened.scans.dependants(condition))
     if not yes:
         if not sys.stdin.isatty():
             raise BadInput("rm", "`--yes`, or a terminal to ask at", "neither")
         typer.confirm("Remove them?", abort=True, err=True)
-    opened.remove(condition)
+    opened.scans.remove(condition)
 
 
 def _tell_removal(removal: Removal) -> None:
@@ -211,7 +211,7 @@ def exclude(
     Example: etchscope exclude plate7 --scan F1-front --tile 12 --why "a fibre"
     """
     condition = _required(_condition(where, foil, scan, tile))
-    found = Store.open(store).exclude(condition, why)
+    found = Store.open(store).scans.exclude(condition, why)
     _tell_marked("excluded", found, condition)
     typer.echo("Tables made before keep their rows; `etchscope find` makes new ones.")
 
@@ -228,7 +228,7 @@ def include(
     Example: etchscope include plate7 --where "excluded_why = 'a fibre'"
     """
     condition = _required(_condition(where, foil, scan, tile))
-    _tell_marked("included", Store.open(store).include(condition), condition)
+    _tell_marked("included", Store.open(store).scans.include(condition), condition)
 
 
 def _tell_marked(what: str, found: pd.DataFrame, condition: str) -> None:
@@ -245,7 +245,7 @@ def check(store: StorePath, as_json: Json = False) -> None:
     Example: etchscope check plate7
     """
     opened = Store.open(store)
-    with progress_bar("Checking", total=len(opened.tiles())) as bar:
+    with progress_bar("Checking", total=len(opened.scans.tiles())) as bar:
         findings = opened.check(progress=bar.advance)
     is_damaged = any(f.severity == "damaged" for f in findings)
     if as_json:

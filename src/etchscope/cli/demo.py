@@ -65,7 +65,7 @@ def demo(
     model = registered_model(store, None, [name], is_temporary=False)
     with progress_bar("Judging the pits", tiles) as bar:
         scored = score(store, name, model=model, progress=bar.advance)
-    pits, candidates = store.read_pits(scored.run), ranked_candidates(store, scored.run)
+    pits, candidates = store.runs.pits(scored.run), ranked_candidates(store, scored.run)
     truth = once(foil.truth(), foil.optics.image_size)
     alone = isolated(truth, foil.optics.pixel_size_um)
     truth["setting"] = np.where(alone, "isolated", "overlapped")

@@ -10,7 +10,7 @@ import typer
 from etchscope.cli.progress import progress_bar
 from etchscope.cli.verdict import parts_of, tell, write_figures, write_lists
 from etchscope.evaluate import Evaluation, evaluate, without_copies
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, NotSearched
 from etchscope.store import Store, read_table
 
 __all__ = ["COMMANDS"]
@@ -129,8 +129,8 @@ def report_command(
 
 def _chosen_run(store: Store, scan: str | None, run: str | None) -> str:
     if scan is not None:
-        store.scan(scan)
-    runs = store.runs(scan)
+        store.scans.get(scan)
+    runs = store.runs.table(scan)
     if run is not None:
         if run not in set(runs["run"]):
             where = "the store" if scan is None else f"scan {scan}"
@@ -140,7 +140,7 @@ def _chosen_run(store: Store, scan: str | None, run: str | None) -> str:
     scans = sorted(set(runs["scan"]))
     if not scans:
         where = str(store.path) if scan is None else f"scan {scan}"
-        raise BadInput(where, "a finished run", "none", hint="Start with `etchscope find`.")
+        raise NotSearched(where, "a finished run", "none")
     if len(scans) > 1:
         raise BadInput("--scan", f"one of {', '.join(scans)}", "none given")
     return str(runs["run"].iloc[-1])

@@ -125,8 +125,8 @@ def export_command(
     """
     opened = Store.open(store)
     for name in classes or []:
-        opened.taxonomy().require("--class", name)
-    found = opened.labels(foil=foil, side=side, who=who, classes=classes, latest=not every)
+        opened.labels.taxonomy().require("--class", name)
+    found = opened.labels.table(foil=foil, side=side, who=who, classes=classes, latest=not every)
     write_labels(output, found)
     typer.echo(f"{output}: {len(found)} labels")
 
@@ -144,9 +144,9 @@ def ls_command(
     Example: etchscope label ls plate7 --who anna
     """
     opened = Store.open(store)
-    events = opened.labels(foil=foil, side=side, who=who, latest=False)
-    standing = opened.labels(foil=foil, side=side, who=who)
-    told = _counts(standing, opened.taxonomy())
+    events = opened.labels.table(foil=foil, side=side, who=who, latest=False)
+    standing = opened.labels.table(foil=foil, side=side, who=who)
+    told = _counts(standing, opened.labels.taxonomy())
     told |= {
         "labels": len(standing),
         "events": len(events),
@@ -208,9 +208,9 @@ def conflicts_command(
     Example: etchscope label conflicts plate7 --tolerance-mm 0.02
     """
     opened = Store.open(store)
-    labels = opened.labels(foil=foil, side=side, latest=not every, tolerance_mm=tolerance_mm)
-    tolerance = opened.tolerances_mm() if tolerance_mm is None else tolerance_mm
-    table = conflicts(labels, tolerance, taxonomy=opened.taxonomy())
+    labels = opened.labels.table(foil=foil, side=side, latest=not every, tolerance_mm=tolerance_mm)
+    tolerance = opened.labels.tolerances_mm() if tolerance_mm is None else tolerance_mm
+    table = conflicts(labels, tolerance, taxonomy=opened.labels.taxonomy())
     if as_json:
         columns = {c: table[c].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ") for c in ("when_1", "when_2")}
         text = table.assign(**columns).to_json(orient="records", double_precision=15)

@@ -22,7 +22,7 @@ from etchscope.cli.analyse import (
 )
 from etchscope.cli.progress import progress_bar
 from etchscope.cli.shipped import train_experts, train_finder
-from etchscope.foil import BadInput, Taxonomy
+from etchscope.foil import BadInput, NotScored, Taxonomy
 from etchscope.ingest import Overrides
 from etchscope.ingest.scan_json import read_json
 from etchscope.run import Executor
@@ -195,7 +195,7 @@ def train_command(
     opened = Store.open(store)
     # What must not fail after hours of training.
     require_name(name)
-    if name in opened.models() and not replace:
+    if name in opened.models.names() and not replace:
         hint = "Choose another name, or give --replace."
         raise BadInput("--name", "a model that is not there yet", repr(name), hint)
     if audit is not None and audit.suffix.lower() != ".csv":
@@ -243,7 +243,7 @@ def train_command(
             start=before,
             progress=bar.advance,
         )
-    opened.save_model(name, *done.model.to_record(), replace=replace)
+    opened.models.save(name, *done.model.to_record(), replace=replace)
     if audit is not None:
         write_table(audit, audited(done))
     if report is not None:
@@ -251,7 +251,7 @@ def train_command(
 
         write_training(done, report)
     if as_json:
-        _, card = opened.load_model(name)
+        _, card = opened.models.load(name)
         short = {k: card[k] for k in ("information", "working_point", "domain")}
         typer.echo(json.dumps({"model": name, **asdict(gathered.left_out), **short}, indent=1))
         return
@@ -352,7 +352,7 @@ def _tell(name: str, done: "TrainedModel", left_out: "LeftOut") -> None:
 def _model(store: Store, name: str) -> "Model":
     from etchscope.ensemble import Model
 
-    return Model.from_record(*store.load_model(name))
+    return Model.from_record(*store.models.load(name))
 
 
 def run_command(
@@ -406,7 +406,7 @@ def run_command(
     reports, tables, ranked = [], [], []
     overrides = Overrides(scan=scan)
     with opened_paths(paths, overrides, skip_bad=False, mask=mask, no_mask=no_mask) as store:
-        chosen = store.scans() if scan is None else [scan]
+        chosen = store.scans.names() if scan is None else [scan]
         if not chosen:
             raise BadInput(paths[0], "a store with scans", "an empty store", hint="Add a scan.")
         polygon = polygon_of(region)
@@ -426,11 +426,11 @@ def run_command(
                     total=bar.total,
                 )
             reports.append(done)
-            tables.append(store.read_pits(done.run))
+            tables.append(store.runs.pits(done.run))
             ranked.append(ranked_candidates(store, done.run))
             if not as_json:
                 _tell_run(done, int(ranked[-1]["selected"].sum()))
-        record = {"runs": [store.run_record(r.run) for r in reports]}
+        record = {"runs": [store.runs.record(r.run) for r in reports]}
         best = pd.concat(ranked, ignore_index=True)
         best = best.sort_values("score", ascending=False, kind="stable", ignore_index=True)
         if sheet is not None:
@@ -461,31 +461,31 @@ def registered_model(
     from etchscope.run.experts import SHIPPED
     from etchscope.run.score import require_fit
 
-    if model is not None and model in store.models():
+    if model is not None and model in store.models.names():
         return model
     folder = SHIPPED if model is None else Path(model)
     if model is None and not folder.is_dir():
         hint = "Give --model, or train one with `etchscope train --random-foils`."
         raise BadInput(folder, "the experts that come with the package", "none", hint)
     if not folder.is_dir():
-        listed = ", ".join(store.models()) or "none yet"
+        listed = ", ".join(store.models.names()) or "none yet"
         hint = "Train one with `etchscope train`."
         raise BadInput("--model", f"a model of the store ({listed}) or a folder", repr(model), hint)
     arrays, card = read_model(folder)
     loaded = Model.from_record(arrays, card)
     if is_temporary:  # nobody could have told it other classes
-        known = store.taxonomy().classes
+        known = store.labels.taxonomy().classes
         try:
             taxonomy = Taxonomy(classes={**known, **dict.fromkeys(loaded.classes, "")})
         except ValidationError as error:
             found = ", ".join(loaded.classes)
             raise BadInput(folder, "a model of classes that have a name", found) from error
-        store.set_taxonomy(taxonomy)
+        store.labels.set_taxonomy(taxonomy)
     for name in scans:
-        require_fit(loaded, store.scan(name), store.taxonomy().classes)
+        require_fit(loaded, store.scans.get(name), store.labels.taxonomy().classes)
     # Of the card too: the same weights may have another working point.
     digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()
-    return store.save_model(f"imported-{digest[:12]}", arrays, card)
+    return store.models.save(f"imported-{digest[:12]}", arrays, card)
 
 
 def _tell_run(done: Any, candidates: int) -> None:
@@ -547,7 +547,7 @@ def candidates_command(
     total = len(table)
     table = table.head(count)
     if output is not None:
-        write_table(output, table, record={"runs": [opened.run_record(name) for name in runs]})
+        write_table(output, table, record={"runs": [opened.runs.record(name) for name in runs]})
     if sheet is not None:
         page = draw_sheet(opened, table, sheet, runs)
         if not as_json:
@@ -566,13 +566,12 @@ def candidates_command(
 
 def _scored_runs(store: Store, scan: str | None) -> list[str]:
     out = []
-    for name in store.scans() if scan is None else [store.scan(scan).name]:
-        for run in reversed(store.runs(name)["run"].tolist()):
-            if store.run_record(run).get("stage") == "score":
-                out.append(str(run))
-                break
+    for name in store.scans.names() if scan is None else [store.scans.get(scan).name]:
+        run = store.runs.latest(name, stage="score")
+        if run is not None:
+            out.append(run)
     if not out:
-        raise BadInput(store.path, "a scored run", "none", "Start with `etchscope run`.")
+        raise NotScored(store.path, "a scored run", "none")
     return out
 
 
@@ -581,7 +580,7 @@ def draw_sheet(store: Store, table: pd.DataFrame, directory: Path, runs: Sequenc
     from etchscope.report.candidates import candidate_views
     from etchscope.report.contact import contact_sheet
 
-    pits = pd.concat([store.read_pits(run) for run in runs], ignore_index=True)
+    pits = pd.concat([store.runs.pits(run) for run in runs], ignore_index=True)
     with progress_bar("Drawing candidates", len(table)) as bar:
         views = candidate_views(store, table, progress=bar.advance)
         return contact_sheet(views, directory, pits=pits)

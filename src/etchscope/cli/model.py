@@ -40,7 +40,7 @@ def ls_command(store: StorePath, as_json: Json = False) -> None:
     Example: etchscope model ls plate7
     """
     opened = Store.open(store)
-    rows = [_short(name, opened.load_model(name)[1]) for name in opened.models()]
+    rows = [_short(name, opened.models.load(name)[1]) for name in opened.models.names()]
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
@@ -69,7 +69,7 @@ def show_command(store: StorePath, name: Name) -> None:
 
     Example: etchscope model show plate7 first
     """
-    _, card = Store.open(store).load_model(name)
+    _, card = Store.open(store).models.load(name)
     for records in card.get("experts", {}).values():
         for record in records:
             record["history"] = f"{len(record['history'])} epochs"
@@ -97,12 +97,12 @@ def export_command(
     if output.suffix.lower() == ".onnx":
         from etchscope.ensemble import Model, to_onnx
 
-        content = to_onnx(Model.from_record(*opened.load_model(name)))
+        content = to_onnx(Model.from_record(*opened.models.load(name)))
         if not output.absolute().parent.is_dir():
             raise BadInput(output, "an existing folder", f"no {output.parent}")
         output.write_bytes(content)
     else:
-        opened.export_model(name, output)
+        opened.models.export(name, output)
     typer.echo(output)
 
 
@@ -129,7 +129,7 @@ def import_command(
 
     folder = SHIPPED if folder is None else folder
     Model.from_record(*read_model(folder))  # refuses what only looks like a model
-    typer.echo(Store.open(store).import_model(folder, name))
+    typer.echo(Store.open(store).models.import_folder(folder, name))
 
 
 @app.command("rm")
@@ -138,7 +138,7 @@ def rm_command(store: StorePath, name: Name) -> None:
 
     Example: etchscope model rm plate7 first
     """
-    Store.open(store).remove_model(name)
+    Store.open(store).models.remove(name)
     typer.echo(f"{name} removed")
 
 
@@ -181,13 +181,13 @@ def calibrate_command(
     if len(scans) != len(truth):
         raise BadInput("--scan", f"one for each of {len(truth)} --truth", f"{len(scans)}")
     opened = Store.open(store)
-    model = Model.from_record(*opened.load_model(name))
+    model = Model.from_record(*opened.models.load(name))
     known = [
         KnownRun(_scored(opened, name, one), read_table(table), str(table))
         for one, table in zip(scans, truth, strict=True)
     ]
     done = calibrated(opened, model, known, tolerance_px=tolerance_px)
-    opened.save_model(name, *done.to_record(), replace=True)
+    opened.models.save(name, *done.to_record(), replace=True)
     if as_json:
         typer.echo(json.dumps(done.calibration.to_record(), indent=1))
         return
@@ -257,7 +257,7 @@ def working_point_command(
         raise BadInput("--measure-on", "a table together with --measure-scan", "one of them")
     asked = Asked(efficiency, false_per_tile)
     opened = Store.open(store)
-    model = Model.from_record(*opened.load_model(name))
+    model = Model.from_record(*opened.models.load(name))
     searching = partial(search_of_run, opened, signal=model.signal, tolerance_px=tolerance_px)
     run = _scored(opened, name, scan)
     search_of = partial(searching, run, read_table(truth), where=str(truth))
@@ -274,7 +274,7 @@ def working_point_command(
     point = measured_working_point(
         search, asked, chosen_by=str(asked), measured_on=how, other=other
     )
-    opened.save_model(name, *model.at(point).to_record(), replace=True)
+    opened.models.save(name, *model.at(point).to_record(), replace=True)
     if figure is not None:
         _draw(figure, opened, run, search, search_of, point)
     _tell_point(point, judged, as_json=as_json)
@@ -362,13 +362,12 @@ def _draw(
 
 def _scored(store: Store, model: str, scan: str | None) -> str:
     """Return the latest run of this model."""
-    weights = store.load_model(model)[1]["weights_sha256"]
+    weights = store.models.load(model)[1]["weights_sha256"]
     found: dict[str, str] = {}
-    for name in store.scans() if scan is None else [store.scan(scan).name]:
-        for run in store.runs(name)["run"].tolist():
-            record = store.run_record(run)
-            if record.get("model", {}).get("weights_sha256") == weights:
-                found[name] = str(run)
+    for name in store.scans.names() if scan is None else [store.scans.get(scan).name]:
+        run = store.runs.latest(name, weights_sha256=weights)
+        if run is not None:
+            found[name] = run
     if not found:
         hint = f"Start with `etchscope run STORE --model {model}`."
         raise BadInput("--scan", f"a scan that was scored with {model}", "none", hint)

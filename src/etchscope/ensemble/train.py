@@ -182,7 +182,7 @@ def _require_labels(labelled: Labelled, classes: Sequence[str], count: int) -> N
     for name in classes:
         labels = int((labelled.said == name).sum())
         if labels < 2 * count:
-            hint = "Label more, or leave the class out with --class."
+            hint = "Label more, or leave the class out."
             raise BadInput(f"class {name}", f"{2 * count} labels or more", str(labels), hint)
 
 

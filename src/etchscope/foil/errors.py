@@ -2,7 +2,31 @@
 
 from pathlib import Path
 
-__all__ = ["BadInput", "EtchscopeError", "MachineFailed"]
+__all__ = [
+    "BadInput",
+    "ClassMissing",
+    "DamagedFile",
+    "EtchscopeError",
+    "MachineFailed",
+    "NameTaken",
+    "NoClassMap",
+    "NoLabeller",
+    "NoPicture",
+    "NoPositions",
+    "NotAFinder",
+    "NotAStore",
+    "NotLabelled",
+    "NotScored",
+    "NotSearched",
+    "OldFinder",
+    "TwoPictures",
+    "UnknownAlignment",
+    "UnknownClass",
+    "UnknownModel",
+    "UnknownRun",
+    "UnknownScan",
+    "WrongLights",
+]
 
 
 class EtchscopeError(Exception):
@@ -35,6 +59,86 @@ class BadInput(EtchscopeError, ValueError):
     def __str__(self) -> str:
         text = f"{self.where}: expected {self.expected}, found {self.found}"
         return f"{text}. {self.hint}" if self.hint else text
+
+
+class NotAStore(BadInput):
+    """A folder that is no store."""
+
+
+class UnknownScan(BadInput):
+    """The store has no scan of that name."""
+
+
+class UnknownRun(BadInput):
+    """The store has no finished run of that name."""
+
+
+class UnknownModel(BadInput):
+    """The store has no model of that name."""
+
+
+class UnknownAlignment(BadInput):
+    """The store or the folder has no such alignment."""
+
+
+class UnknownClass(BadInput):
+    """A class that is not in the taxonomy."""
+
+
+class ClassMissing(BadInput):
+    """A class of a model that the store's taxonomy does not have."""
+
+
+class NameTaken(BadInput):
+    """Another scan has the name already."""
+
+
+class NotSearched(BadInput):
+    """A scan that was never searched, or not everywhere."""
+
+
+class NotScored(BadInput):
+    """A run that no model has judged."""
+
+
+class NotLabelled(BadInput):
+    """There are no labels that could teach."""
+
+
+class NoLabeller(BadInput):
+    """Labels without the name of who gave them."""
+
+
+class NoClassMap(BadInput):
+    """Boxes whose numbers have no meaning."""
+
+
+class NoPicture(BadInput):
+    """Boxes whose picture is not in the store."""
+
+
+class TwoPictures(BadInput):
+    """Boxes whose picture is several times in the store."""
+
+
+class NoPositions(BadInput):
+    """Places in pixels of tiles, without the positions of the tiles."""
+
+
+class DamagedFile(BadInput):
+    """A file of the store that is absent, or not what was written."""
+
+
+class WrongLights(BadInput):
+    """A scan of other lights or another normalisation than the model's."""
+
+
+class NotAFinder(BadInput):
+    """A model of another kind, where a finder is needed."""
+
+
+class OldFinder(BadInput):
+    """A finder of another version."""
 
 
 class MachineFailed(EtchscopeError):

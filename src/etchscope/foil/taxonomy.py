@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from etchscope.foil.errors import BadInput
+from etchscope.foil.errors import UnknownClass
 
 __all__ = ["DEFAULT_TAXONOMY", "WITHDRAWN", "Taxonomy", "parent"]
 
@@ -99,8 +99,7 @@ class Taxonomy(BaseModel):
         """
         if not self.is_known(name):
             known = ", ".join(self.classes)
-            hint = "New classes come from a taxonomy file, see `etchscope label import --help`."
-            raise BadInput(where, f"a class of the taxonomy ({known})", repr(name), hint)
+            raise UnknownClass(where, f"a class of the taxonomy ({known})", repr(name))
 
 
 _DEFAULT = MappingProxyType(

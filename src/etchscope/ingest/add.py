@@ -42,7 +42,7 @@ def add(
     searched = None if mask is None else read_mask(mask, source.scan, source.sheet)
     if total is not None:
         total(len(source.scan.tiles))
-    added = store.add_scan(
+    added = store.scans.add(
         source.scan,
         source.foil,
         source.read_tile,
@@ -52,5 +52,5 @@ def add(
         progress=progress,
     )
     if searched is not None:
-        store.set_mask(added.scan, searched)
+        store.fits.set_mask(added.scan, searched)
     return added

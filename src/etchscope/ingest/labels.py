@@ -14,7 +14,11 @@ from etchscope.foil import (
     LABEL_COLUMNS,
     BadInput,
     LabelSource,
+    NoClassMap,
+    NoLabeller,
+    NoPicture,
     Taxonomy,
+    TwoPictures,
     as_labels,
     parent,
     region_text,
@@ -97,10 +101,10 @@ def import_labels(
             left_out += exits
         where = str(path)
         labels = _filled(path, table, given)
-        parts.append(store.anchored_labels(labels, taxonomy=taxonomy, where=where))
+        parts.append(store.labels.anchored(labels, taxonomy=taxonomy, where=where))
     whole = pd.concat(parts, ignore_index=True) if parts else as_labels({})
     where = str(files[0]) if len(files) == 1 else "labels"
-    added = store.add_labels(whole, taxonomy=taxonomy, where=where)
+    added = store.labels.add(whole, taxonomy=taxonomy, where=where)
     return ImportedLabels(added, len(whole) - added, left_out)
 
 
@@ -127,7 +131,7 @@ def _filled(path: Path, table: pd.DataFrame, given: LabelDefaults) -> pd.DataFra
     changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     labels = as_labels(table, where=str(path))
     has_px = labels["x_px"].notna() & labels["scan"].isna()
-    stamp = as_labels({"when": [given.when or changed.isoformat()]}, where="--when")["when"].iloc[0]
+    stamp = as_labels({"when": [given.when or changed.isoformat()]}, where="when")["when"].iloc[0]
     out = labels.assign(
         who=labels["who"].fillna(given.who) if given.who is not None else labels["who"],
         source=labels["source"].fillna(given.source),
@@ -135,8 +139,7 @@ def _filled(path: Path, table: pd.DataFrame, given: LabelDefaults) -> pd.DataFra
         scan=labels["scan"].mask(has_px, given.scan) if given.scan is not None else labels["scan"],
     )
     if out["who"].isna().any():
-        hint = "Say who labelled with `--who NAME`."
-        raise BadInput(f"{path}: column who", "who says so", "none", hint=hint)
+        raise NoLabeller(f"{path}: column who", "who says so", "none")
     return out
 
 
@@ -234,8 +237,8 @@ def _box(where: str, line: str) -> tuple[int, float, float, float, float]:
 def _pictures(store: Store, scan: str | None) -> dict[str, set[tuple[str, int]]]:
     """Return stem of a picture's file → the tiles that came from it."""
     out: dict[str, set[tuple[str, int]]] = {}
-    for name in store.scans() if scan is None else [scan]:
-        for tile, sources in store.picture_sources(name).items():
+    for name in store.scans.names() if scan is None else [scan]:
+        for tile, sources in store.scans.sources(name).items():
             for source in sources:
                 out.setdefault(PurePath(source).stem, set()).add((name, tile))
     return out
@@ -248,13 +251,12 @@ def _boxes_of_picture(
     pictures: Mapping[str, set[tuple[str, int]]],
 ) -> pd.DataFrame:
     if given.class_map is None:
-        hint = "Give a JSON file with `--class-map`."
-        raise BadInput(path, "a map of the boxes' classes", "none", hint=hint)
+        raise NoClassMap(path, "a map of the boxes' classes", "none")
     tiles = sorted(pictures.get(path.stem, ()))
     if len(tiles) != 1:
         found = ", ".join(f"tile {tile} of scan {scan}" for scan, tile in tiles) or "none"
-        hint = "Add its picture with `etchscope add`." if not tiles else "Choose with `--scan`."
-        raise BadInput(path, "one picture of the same name in the store", found, hint=hint)
+        error = TwoPictures if tiles else NoPicture
+        raise error(path, "one picture of the same name in the store", found)
     ((scan, tile),) = tiles
-    boxes = read_yolo_boxes(path, given.class_map, store.scan(scan).image_size)
+    boxes = read_yolo_boxes(path, given.class_map, store.scans.get(scan).image_size)
     return boxes.assign(scan=scan, tile=tile)

@@ -19,6 +19,7 @@ from etchscope.foil import (
     BadInput,
     Channel,
     LengthUnit,
+    NoPositions,
     PitList,
     Scan,
     Side,
@@ -104,8 +105,7 @@ def _millimetres(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     units = [u for u in _UNITS if {f"x_{u}", f"y_{u}"} <= set(table.columns)]
     if not units:
         found = ", ".join(map(str, table.columns)) or "none"
-        hint = "Pixels need a description with the tiles' positions: `etchscope align --help`."
-        raise BadInput(path, "columns x_mm, y_mm, or x_um, or x_inch", found, hint=hint)
+        raise NoPositions(path, "columns x_mm, y_mm, or x_um, or x_inch", found)
     xy = {}
     for axis in "xy":
         name = f"{axis}_{units[0]}"

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from etchscope.ensemble import Model
-from etchscope.foil import BadInput
+from etchscope.foil import NotScored
 from etchscope.foil.types import Floats
 from etchscope.learn import Patches, saliency
 from etchscope.report.contact import CandidateView
@@ -35,11 +35,11 @@ def candidate_views(
     table = table.reset_index(drop=True)
     views: dict[int, CandidateView] = {}
     for run, some in table.groupby("run", sort=False):
-        record = store.run_record(str(run))
+        record = store.runs.record(str(run))
         if record.get("stage") != "score":
-            raise BadInput(f"run {run}", "a scored run", "a search", "Start with `etchscope run`.")
-        model = Model.from_record(*store.load_model(record["model"]["name"]))
-        scan = store.scan(record["scan"])
+            raise NotScored(f"run {run}", "a scored run", "a search")
+        model = Model.from_record(*store.models.load(record["model"]["name"]))
+        scan = store.scans.get(record["scan"])
         normalisation = normalisation_of(store, scan)
         cut = cut_scan(
             store, scan, normalisation, some, size=model.size, scale=record.get("planes_scale")

@@ -35,22 +35,22 @@ def content_of_run(
     ------
     BadInput : no such run, or its files are damaged.
     """
-    runs = store.runs()
+    runs = store.runs.table()
     of_run = runs.loc[runs["run"] == run, "scan"]
     if not len(of_run):
         listed = ", ".join(runs["run"]) or "none"
         raise BadInput("run", f"one of the store's finished runs ({listed})", repr(run))
-    scan = store.scan(str(of_run.iloc[0]))
+    scan = store.scans.get(str(of_run.iloc[0]))
 
     def picture(tile: int) -> NDArray[Any]:
-        return thumbnail(scan, store.read_tile(scan.name, tile))
+        return thumbnail(scan, store.scans.read_tile(scan.name, tile))
 
     return ReportContent(
-        pits=store.read_pits(run),
+        pits=store.runs.pits(run),
         scan=scan,
-        record={"run": run, **store.run_record(run)},
+        record={"run": run, **store.runs.record(run)},
         thumbnails=picture,
-        left_out=[asdict(one) for one in store.left_out(scan.name)],
+        left_out=[asdict(one) for one in store.scans.left_out(scan.name)],
         evaluation=evaluation,
         breakdowns=breakdowns,
         candidates=candidates,

@@ -12,6 +12,7 @@ import pandas as pd
 from etchscope.align import AlignedStack, Member, find_holes
 from etchscope.foil import (
     BadInput,
+    NotSearched,
     PitList,
     Similarity,
     foil_frame,
@@ -50,14 +51,14 @@ def find_datum(store: Store, scan: str) -> tuple[tuple[int, float, float], ...]:
     ------
     BadInput : no such scan, its scale is unknown, or its pictures are damaged.
     """
-    record = store.scan(scan)
+    record = store.scans.get(scan)
     if record.pixel_size_um is None:
         raise BadInput(f"scan {scan}", "a pixel size", "none", hint="Give pixel_size_um.")
     backlit = record.indices("backlit")
     channel = int(backlit[0]) if len(backlit) else 0
     numbers = [tile.number for tile in record.included]
     out = []
-    for number, pictures in zip(numbers, store.read_tiles(scan, numbers), strict=True):
+    for number, pictures in zip(numbers, store.scans.read_tiles(scan, numbers), strict=True):
         holes = find_holes(pictures[channel], record.pixel_size_um)
         out += [(number, x, y) for x, y in holes[["x_px", "y_px"]].to_numpy(float).tolist()]
     return tuple(out)
@@ -77,13 +78,11 @@ def list_of_scan(
     ------
     BadInput : no such scan, none of its runs is finished, or its scale is unknown.
     """
-    record = store.scan(scan)
-    run = store.latest_run(scan)
+    record = store.scans.get(scan)
+    run = store.runs.latest(scan)
     if run is None:
-        raise BadInput(
-            f"scan {scan}", "a finished run", "none", hint="Start with `etchscope find`."
-        )
-    pits = store.read_pits(run)
+        raise NotSearched(f"scan {scan}", "a finished run", "none")
+    pits = store.runs.pits(run)
     if surface != "any":
         pits = pits[pits["surface"] != ("bottom" if surface == "top" else "top")]
     pits = pits.reset_index(drop=True)
@@ -138,13 +137,13 @@ def keep_alignment(store: Store, name: str, stack: AlignedStack, scans: Collecti
     names = [m.source.name for m in stack.members if m.source.name in scans]
     members = tuple(
         AlignedScan(
-            scan=one, frame=foil_frame(store.scan(one)), transform=stack.member(one).transform
+            scan=one, frame=foil_frame(store.scans.get(one)), transform=stack.member(one).transform
         )
         for one in names
     )
     if len(members) > 1:
         kept = KeptAlignment(name=name, when=datetime.now(UTC), members=members)
-        store.keep_alignment(kept)
+        store.alignments.keep(kept)
 
 
 def load_alignment(folder: Path) -> AlignedStack:
@@ -239,7 +238,7 @@ def label_from_coincidence(
             "note": notes,
         }
     )
-    added = store.add_labels(labels, where=str(folder))
+    added = store.labels.add(labels, where=str(folder))
     expected = float(kept["p_accidental"].sum())
     outside = int((~inside).sum())
     return CoincidenceLabels(len(found), outside, added, len(kept) - added, expected)
@@ -248,7 +247,7 @@ def label_from_coincidence(
 def _inside(store: Store, source: PitList, places: pd.DataFrame) -> Bools:
     """Return which places a scan of the list's foil and side shows; all without such a scan."""
     inside, known = np.zeros(len(places), bool), False
-    for scan in map(store.scan, store.scans()):
+    for scan in map(store.scans.get, store.scans.names()):
         placed = all(t.stage_x_mm is not None for t in scan.tiles) and scan.pixel_size_um
         if (scan.foil, scan.side) == (source.foil, source.side) and placed:
             known = True

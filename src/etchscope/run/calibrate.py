@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from etchscope.ensemble import Model, WorkingPoint, fit_calibration, measures_of
-from etchscope.foil import BadInput
+from etchscope.foil import NotScored
 from etchscope.foil.types import Bools
 from etchscope.run.search import search_of_run
 from etchscope.store import Store
@@ -37,10 +37,9 @@ def known_candidates(
     """
     measures, is_signal = [], []
     for one in known:
-        judged = store.read_judged(one.run)
+        judged = store.runs.judged(one.run)
         if judged is None:
-            hint = "Repeat `etchscope run`."
-            raise BadInput(f"run {one.run}", "what experts said of each pit", "none", hint)
+            raise NotScored(f"run {one.run}", "what experts said of each pit", "none")
         _, candidates = search_of_run(
             store,
             one.run,
@@ -50,7 +49,7 @@ def known_candidates(
             valid_only=False,
             where=one.where,
         )
-        pits = store.read_pits(one.run)
+        pits = store.runs.pits(one.run)
         experts = judged.set_index("pit")["score"].reindex(pits["pit"]).to_numpy(np.float64)
         experts = np.where(pits["length_px"].notna(), np.nan, experts)
         told = measures_of(pits, experts).set_axis(pits["pit"])

@@ -33,9 +33,9 @@ from etchscope.preselect import (
 from etchscope.run.execute import Executor, execute
 from etchscope.run.finder import SHIPPED, finder_of
 from etchscope.store import Store
-from etchscope.store.runs import drop_partial
+from etchscope.store.run_files import drop_partial
 
-__all__ = ["FindReport", "find", "latest_find", "normalisation_of", "recipe_of"]
+__all__ = ["FindReport", "find", "normalisation_of", "recipe_of"]
 
 _BATCH = 16
 """Tiles a part: small enough to lose little at a kill, large enough for a file of its own."""
@@ -96,17 +96,17 @@ def _spread_over(tiles: Sequence[int], count: int) -> list[int]:
 def normalisation_of(store: Store, scan: Scan) -> Normalisation:
     """Return the scan's normalisation; fitted on its included tiles the first time only."""
     recipe = recipe_of(scan)
-    known = store.load_fit(scan.name, recipe.digest)
+    known = store.fits.load(scan.name, recipe.digest)
     if known is not None:
         arrays, record = known
         return Normalisation(
             recipe, arrays["average"], arrays["gain"], arrays["offset"], int(record["limit"])
         )
     tiles = _spread_over([t.number for t in scan.included], recipe.tiles)
-    fit = fit_normalisation((store.read_tile(scan.name, n) for n in tiles), recipe)
+    fit = fit_normalisation((store.scans.read_tile(scan.name, n) for n in tiles), recipe)
     arrays = {"average": fit.average, "gain": fit.gain, "offset": fit.offset}
     record = {"limit": fit.limit, "tiles": tiles, "recipe": asdict(recipe)}
-    store.save_fit(scan.name, recipe.digest, arrays, record)
+    store.fits.save(scan.name, recipe.digest, arrays, record)
     return fit
 
 
@@ -115,37 +115,37 @@ def _calibration(
 ) -> Calibration:
     """Return the constants of the scan for these settings; found the first time only."""
     key = _digest([normalisation.digest, settings.model_dump(), version("etchscope")])[:16]
-    known = store.load_fit(scan.name, f"calibration-{key}")
+    known = store.fits.load(scan.name, f"calibration-{key}")
     if known is not None:
         arrays, record = known
         ratio, level = (np.inf if (v := record[k]) is None else v for k in ("ratio", "level"))
         return Calibration(**arrays, ratio=ratio, level=level, recipe=str(record["recipe"]))
     tiles = _spread_over([t.number for t in scan.included], _CALIBRATION_TILES)
     lighting = Lighting.of_scan(scan)
-    stacks = (store.read_tile(scan.name, n) for n in tiles)
+    stacks = (store.scans.read_tile(scan.name, n) for n in tiles)
     found = calibrate(stacks, normalisation, lighting, settings)
     arrays = {k: v for k, v in vars(found).items() if isinstance(v, np.ndarray)}
     # JSON has no infinity.
     finite = {k: v for k in ("ratio", "level") if np.isfinite(v := getattr(found, k))}
     record = {"ratio": None, "level": None, **finite, "recipe": found.recipe, "tiles": tiles}
-    store.save_fit(scan.name, f"calibration-{key}", arrays, record)
+    store.fits.save(scan.name, f"calibration-{key}", arrays, record)
     return found
 
 
 def _lighting(store: Store, scan: Scan) -> tuple[Lighting, list[str]]:
     """Return the lights that are used, and in words what is wrong with others or with these."""
     name = f"lights-{version('etchscope')}"
-    known = store.load_fit(scan.name, name)
+    known = store.fits.load(scan.name, name)
     if known is None:
         tiles = _spread_over([t.number for t in scan.included], _LIGHT_TILES)
-        faults = light_faults([store.read_tile(scan.name, n) for n in tiles], scan.channels)
+        faults = light_faults([store.scans.read_tile(scan.name, n) for n in tiles], scan.channels)
         left_out = [f.channel for f in faults if f.is_left_out]
         told: dict[str, Any] = {
             "left_out": left_out,
             "faults": [f.words for f in faults],
             "tiles": tiles,
         }
-        store.save_fit(scan.name, name, {}, told)
+        store.fits.save(scan.name, name, {}, told)
     else:
         told = known[1]
     return Lighting.of_scan(scan).without(told["left_out"]), told["faults"]
@@ -158,13 +158,13 @@ def _constants_of(
     finder = finder_of(weights)
     told = [normalisation.digest, settings.model_dump(), finder.digest, version("etchscope")]
     name = f"learned-{_digest(told)[:16]}"
-    known = store.load_fit(scan.name, name)
+    known = store.fits.load(scan.name, name)
     if known is not None:
         return LearnedConstants(float(known[1]["scale"]))
     tiles = _spread_over([t.number for t in scan.included], _SCALE_TILES)
-    stacks = (store.read_tile(scan.name, n) for n in tiles)
+    stacks = (store.scans.read_tile(scan.name, n) for n in tiles)
     found = fit_scale(stacks, normalisation, _lighting(store, scan)[0], finder, settings)
-    store.save_fit(scan.name, name, {}, {**asdict(found), "tiles": tiles})
+    store.fits.save(scan.name, name, {}, {**asdict(found), "tiles": tiles})
     return found
 
 
@@ -220,7 +220,7 @@ def _plan(
 ) -> _Plan:
     Lighting.of_scan(scan)  # refuses too few lamps before anything is fitted
     tiles = _searched(scan, region)
-    mask = store.mask(scan.name)
+    mask = store.fits.mask(scan.name)
     if mask is not None:
         touched = set(mask.touched(scan))
         tiles = tuple(n for n in tiles if n in touched)
@@ -231,7 +231,7 @@ def _plan(
         "stage": "find",
         "version": version("etchscope"),
         "scan": scan.name,
-        "scan_digest": store.digest(scan.name),
+        "scan_digest": store.scans.digest(scan.name),
         "tiles": list(tiles),
         "settings": settings.model_dump(),
         "foil": _foil(store, scan).model_dump(mode="json", include=_KNOWN_OF_FOIL),
@@ -243,7 +243,7 @@ def _plan(
 
 
 def _foil(store: Store, scan: Scan) -> Foil:
-    return next(foil for foil in store.foils() if foil.name == scan.foil)
+    return next(foil for foil in store.scans.foils() if foil.name == scan.foil)
 
 
 @lru_cache(maxsize=1)
@@ -252,13 +252,13 @@ def _loaded(
 ) -> tuple[Detector, Ground]:
     """Return what searches every tile of a run, made once a worker; ``run`` is its identity."""
     store = Store.open(path)
-    scan = store.scan(scan_name)
+    scan = store.scans.get(scan_name)
     return _detector(store, scan, settings, weights)[0], _ground(store, scan, settings, mask)
 
 
 def _ground(store: Store, scan: Scan, settings: FindSettings, digest: str | None) -> Ground:
     """Return what tells where a tile of the scan is to be searched: on foil, and in the mask."""
-    mask = None if digest is None else store.mask(scan.name, digest)
+    mask = None if digest is None else store.fits.mask(scan.name, digest)
     levels = normalisation_of(store, scan).gain
     roles = [c.role for c in scan.channels]
     largest = max(_LARGEST_PX, settings.largest_radius_px)
@@ -289,7 +289,7 @@ def _search_batch(
     """Search the tiles of one batch and write its part; return how many tiles that were."""
     detector, ground = _loaded(path, run, scan, settings, weights, mask)
     store = Store.open(path)
-    stacks = store.read_tiles(scan, tiles)
+    stacks = store.scans.read_tiles(scan, tiles)
     # Workers share the cores; and one thread always adds in the same order.
     before = set_threads(1)
     try:
@@ -303,7 +303,7 @@ def _search_batch(
         "off_foil": searched.off_foil,
         "left_out": [[n, why] for n, why in sorted(searched.left_out.items())],
     }
-    store.write_part(run, index, searched.table, record)
+    store.runs.write_part(run, index, searched.table, record)
     return len(tiles)
 
 
@@ -340,13 +340,13 @@ def find(
     """
     settings = settings or FindSettings()
     region = None if region is None else np.asarray(region, np.float64)
-    plan = _plan(store, store.scan(scan), settings, region, (weights or SHIPPED).absolute())
+    plan = _plan(store, store.scans.get(scan), settings, region, (weights or SHIPPED).absolute())
     if total is not None:
         total(len(plan.tiles))
     if _is_done(store, plan):
         return _done(store, plan)
     tell = progress or (lambda _: None)
-    parts = store.parts(plan.run)
+    parts = store.runs.parts(plan.run)
     todo = []
     for index, tiles in enumerate(plan.batches):
         if parts.get(index, {}).get("tiles") == list(tiles):
@@ -365,23 +365,23 @@ def find(
 
 
 def _is_done(store: Store, plan: _Plan) -> bool:
-    return plan.run in set(store.runs(plan.scan.name)["run"])
+    return plan.run in store.runs
 
 
 def _done(store: Store, plan: _Plan) -> FindReport:
     """Return the report of a run that is finished already."""
     drop_partial(store.path / "runs", plan.run)  # left by a kill right after the commit
-    if store.latest_run(plan.scan.name) != plan.run:
-        store.renew_run(plan.run)  # what was asked for last is what an export takes
-    counts = dict(store.run_record(plan.run)["counts"])
-    pits = len(store.read_pits(plan.run))
+    if store.runs.latest(plan.scan.name) != plan.run:
+        store.runs.renew(plan.run)  # what was asked for last is what an export takes
+    counts = dict(store.runs.record(plan.run)["counts"])
+    pits = len(store.runs.pits(plan.run))
     return FindReport(plan.run, plan.scan.name, len(plan.tiles), pits, True, counts)
 
 
 def _commit(store: Store, plan: _Plan, region: Floats | None) -> FindReport:
     """Join the parts in the order of the tiles, complete the table, and commit the run."""
-    parts = [store.read_part(plan.run, i) for i in range(len(plan.batches))]
-    told = store.parts(plan.run)
+    parts = [store.runs.read_part(plan.run, i) for i in range(len(plan.batches))]
+    told = store.runs.parts(plan.run)
     records = [told[i] for i in range(len(plan.batches))]
     ground = {
         "usable_px": [n for r in records for n in r["usable_px"]],
@@ -407,14 +407,5 @@ def _commit(store: Store, plan: _Plan, region: Floats | None) -> FindReport:
     off_foil = sum(r["off_foil"] for r in records)
     tally |= {"raw": tally["raw"] + off_foil, "off_foil": off_foil}
     record = {**plan.record, "counts": tally, **ground}
-    store.commit_run(plan.run, plan.scan.name, pits.assign(run=plan.run), record)
+    store.runs.commit(plan.run, plan.scan.name, pits.assign(run=plan.run), record)
     return FindReport(plan.run, plan.scan.name, len(plan.tiles), len(pits), False, tally)
-
-
-def latest_find(store: Store, scan: str) -> str | None:
-    """Return the latest search of a whole scan, whatever was scored since; None without one."""
-    for run in reversed(store.runs(scan)["run"].tolist()):
-        record = store.run_record(run)
-        if record.get("stage") == "find" and record.get("region_mm") is None:
-            return str(run)
-    return None

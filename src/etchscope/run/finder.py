@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, NotAFinder, OldFinder
 from etchscope.foil.openings import FINDER_VERSION
 from etchscope.learn.finder import WIDTHS, FinderNetwork
 from etchscope.learn.finder_loss import Parts
@@ -61,12 +61,10 @@ def finder_of(folder: Path = SHIPPED) -> Finder:
     arrays, card = read_model(folder)
     where = folder / "card.json"
     if card.get("kind") != _KIND:
-        hint = "A model of experts is given by --model."
-        raise BadInput(where, "the card of a finder", "a card of another kind", hint)
+        raise NotAFinder(where, "the card of a finder", "a card of another kind")
     if card.get("finder_version") != FINDER_VERSION:
         found = f"version {card.get('finder_version')!r}"
-        hint = "Train it anew with `etchscope train --finder`."
-        raise BadInput(where, f"a finder of version {FINDER_VERSION}", found, hint)
+        raise OldFinder(where, f"a finder of version {FINDER_VERSION}", found)
     try:
         widths = [int(w) for w in card["widths"]]
         least_mark = float(card["least_mark"])

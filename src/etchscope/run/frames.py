@@ -10,6 +10,7 @@ from etchscope.foil import (
     BadInput,
     Scan,
     Similarity,
+    UnknownAlignment,
     foil_frame,
     linked_frames,
     region_corners,
@@ -87,11 +88,11 @@ def joint_frames(store: Store, *, alignment: str | None = None) -> JointFrames:
     ------
     BadInput : no alignment of that name, or none of two scans as they are.
     """
-    scans = {name: store.scan(name) for name in store.scans()}
-    kept = store.alignments()
+    scans = {name: store.scans.get(name) for name in store.scans.names()}
+    kept = store.alignments.newest_first()
     if alignment is not None:
         kept = [_named(kept, alignment, scans)]
-    names = {foil.name: foil.stack or foil.name for foil in store.foils()}
+    names = {foil.name: foil.stack or foil.name for foil in store.scans.foils()}
     groups: dict[str, list[Scan]] = {}
     for scan in scans.values():
         groups.setdefault(names[scan.foil], []).append(scan)
@@ -110,8 +111,7 @@ def _named(kept: Sequence[KeptAlignment], name: str, scans: Mapping[str, Scan]) 
     found = {one.name: one for one in kept}
     if name not in found:
         listed = ", ".join(found) or "none yet"
-        hint = "Make one with `etchscope align --store`."
-        raise BadInput("alignment", f"one of the store's ({listed})", repr(name), hint)
+        raise UnknownAlignment("alignment", f"one of the store's ({listed})", repr(name))
     members = _members(found[name], scans)
     if len(members) < 2:
         hint = "Align them again."

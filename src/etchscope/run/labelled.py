@@ -11,6 +11,8 @@ from etchscope.ensemble import MISC, Labelled, pair_evidence, places_px
 from etchscope.evaluate import match_one_to_one
 from etchscope.foil import (
     BadInput,
+    NotLabelled,
+    NotSearched,
     Scan,
     Similarity,
     foil_frame,
@@ -27,7 +29,7 @@ from etchscope.foil import (
 from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.imaging import Lighting, Normalisation, light_planes
 from etchscope.learn import Lights, Patches, cut_patches, cut_planes, joined, plane_scale
-from etchscope.run.find import latest_find, normalisation_of, recipe_of
+from etchscope.run.find import normalisation_of, recipe_of
 from etchscope.run.frames import JointFrames, joint_frames
 from etchscope.store import Store
 
@@ -104,15 +106,14 @@ def labelled_pits(
     BadInput : no such scan, nobody of that name who labelled, a scan with labels that was never
         searched, or no labels at all; see ``joint_frames``.
     """
-    names = store.scans() if scans is None else list(dict.fromkeys(scans))
-    chosen = [store.scan(name) for name in names]
-    taxonomy = store.taxonomy()
+    names = store.scans.names() if scans is None else list(dict.fromkeys(scans))
+    chosen = [store.scans.get(name) for name in names]
+    taxonomy = store.labels.taxonomy()
     frames = joint_frames(store, alignment=alignment)
     labels, disputed = _standing(store, frames, who, sources)
     decidable = np.array([taxonomy.decidable(c) for c in labels["class"]], bool)
     if not decidable.any():
-        hint = "Start with `etchscope label import`."
-        raise BadInput(store.path, "labels of decidable classes", "none", hint)
+        raise NotLabelled(store.path, "labels of decidable classes", "none")
     out, placed = [], np.zeros(len(labels), bool)
     for name, scan in zip(names, chosen, strict=True):
         here = _of_scan(frames.on(labels, name), scan, region)
@@ -121,9 +122,8 @@ def labelled_pits(
             continue
         run = search_of(store, name)
         if run is None:
-            hint = "Start with `etchscope find`."
-            raise BadInput(f"scan {name}", "a search before training", "none", hint)
-        table = _on_finds(here, store.read_pits(run), scan, region)
+            raise NotSearched(f"scan {name}", "a search before training", "none")
+        table = _on_finds(here, store.runs.pits(run), scan, region)
         placed[here["row"].to_numpy()] = True
         if len(table):
             out.append(LabelledPits(scan, table, frames.ways[name]))
@@ -145,7 +145,7 @@ def _standing(
 
     Places are compared in the shared frames; those returned are as they were given.
     """
-    events, near = store.labels(latest=False), store.tolerances_mm()
+    events, near = store.labels.table(latest=False), store.labels.tolerances_mm()
     joined = _chosen(latest(frames.joined(events), tolerance_mm=near), who, sources)
     several = one_of_each_place(joined, tolerance_mm=near)
     given = events.set_index("id", drop=False)
@@ -158,11 +158,11 @@ def _chosen(
 ) -> pd.DataFrame:
     """Return the labels of some people and of some kinds."""
     source = labels["source"].fillna("person")
-    for option, column, wanted in (("--who", labels["who"], who), ("--source", source, sources)):
+    for what, column, wanted in (("who", labels["who"], who), ("source", source, sources)):
         known = sorted(set(column.dropna()))
         for name in wanted or ():
             if name not in known:
-                raise BadInput(option, f"one of {', '.join(known) or 'nobody'}", repr(name))
+                raise BadInput(what, f"one of {', '.join(known) or 'nobody'}", repr(name))
     kept = np.ones(len(labels), bool)
     if who:
         kept &= labels["who"].isin(list(who)).to_numpy()
@@ -173,7 +173,7 @@ def _chosen(
 
 def search_of(store: Store, scan: str) -> str | None:
     """Return the run whose finds labels belong to: the latest search of the whole scan."""
-    return latest_find(store, scan) or store.latest_run(scan)
+    return store.runs.latest(scan, stage="find", whole=True) or store.runs.latest(scan)
 
 
 def _asked_for(labels: pd.DataFrame, scans: Sequence[Scan] | None, region: Floats | None) -> Bools:
@@ -334,7 +334,7 @@ def cut_scan(
         lights, lighting = Lights.of_planes(), Lighting.of_scan(scan)
     tiles = table["tile"].to_numpy(np.int64)
     numbers = np.unique(tiles)
-    stacks = store.read_tiles(scan.name, numbers.tolist())
+    stacks = store.scans.read_tiles(scan.name, numbers.tolist())
     for number, stack in zip(numbers.tolist(), stacks, strict=True):
         rows = np.flatnonzero(tiles == number)
         x = table["x_px"].to_numpy(np.float64)[rows].clip(-beyond, width - 1 + beyond)
@@ -380,7 +380,7 @@ def labelled_patches(
         raise BadInput("scans to train on", "normalised by one recipe", f"{len(recipes)} recipes")
     for one in pits:
         normalisation = normalisation_of(store, one.scan)
-        scale = scale_of(store.read_pits(_searched(store, one.scan))) if planes else None
+        scale = scale_of(store.runs.pits(_searched(store, one.scan))) if planes else None
         for which, patches in cut_scan(
             store, one.scan, normalisation, one.table, size=size, scale=scale, progress=progress
         ):
@@ -438,7 +438,7 @@ def context_patches(
     """
     parts = []
     for one in pits:
-        found = store.read_pits(_searched(store, one.scan))
+        found = store.runs.pits(_searched(store, one.scan))
         scale = scale_of(found) if planes else None
         near = found[found["tile"].isin(one.table["tile"])].reset_index(drop=True)
         chosen = np.random.default_rng(0).permutation(len(near))[:_CONTEXT]

@@ -46,11 +46,11 @@ def labelled_samples(store: Store) -> list[list[Sample]]:
     out = []
     for pits in several:
         scan = pits.scan
-        finds = store.read_pits(str(search_of(store, scan.name))).set_index("pit", drop=False)
-        rows = _openings(pits, finds, scan, store.taxonomy())
-        labels = frames.on(store.labels(foil=scan.foil, side=scan.side), scan.name)
+        finds = store.runs.pits(str(search_of(store, scan.name))).set_index("pit", drop=False)
+        rows = _openings(pits, finds, scan, store.labels.taxonomy())
+        labels = frames.on(store.labels.table(foil=scan.foil, side=scan.side), scan.name)
         for number in sorted({int(n) for n in pits.table["tile"]}):
-            raw = store.read_tile(scan.name, number)
+            raw = store.scans.read_tile(scan.name, number)
             known, unmarked = _known(labels, scan, number, rows[rows["tile"] == number])
             of_tile = rows[(rows["tile"] == number) & (rows["surface"] != "")]
             lighting = Lighting.of_scan(scan)

@@ -26,15 +26,23 @@ from etchscope.ensemble import (
     particle_rows,
 )
 from etchscope.evaluate import Figure
-from etchscope.foil import BadInput, Scan, as_pits
+from etchscope.foil import (
+    BadInput,
+    ClassMissing,
+    NotScored,
+    NotSearched,
+    Scan,
+    WrongLights,
+    as_pits,
+)
 from etchscope.foil.types import Bools, Floats
 from etchscope.imaging import Lighting, Normalisation
 from etchscope.learn import Lights, set_threads
 from etchscope.run.execute import Executor, execute
-from etchscope.run.find import find, latest_find, normalisation_of, recipe_of
+from etchscope.run.find import find, normalisation_of, recipe_of
 from etchscope.run.labelled import cut_scan, scale_of
 from etchscope.store import Store
-from etchscope.store.runs import drop_partial
+from etchscope.store.run_files import drop_partial
 
 __all__ = [
     "PriorChoice",
@@ -91,15 +99,14 @@ def require_fit(model: Model, scan: Scan, classes: Mapping[str, str]) -> None:
     where = f"scan {scan.name}"
     if not model.lights.are_planes:
         if lights != model.lights:
-            raise BadInput(where, f"the model's lights, {_words(model.lights)}", _words(lights))
+            raise WrongLights(where, f"the model's lights, {_words(model.lights)}", _words(lights))
         recipe = recipe_of(scan).digest
         if recipe != model.domain.recipe:
             expected = f"the model's recipe of normalisation, {model.domain.recipe[:12]}"
-            raise BadInput(where, expected, recipe[:12], "Train a model on scans of this kind.")
+            raise WrongLights(where, expected, recipe[:12], "Train a model on scans of this kind.")
     for name in model.classes:
         if name not in classes:
-            hint = "Set it with `etchscope label import STORE --taxonomy FILE`."
-            raise BadInput("taxonomy", f"the model's class {name!r}", "it is missing", hint)
+            raise ClassMissing("taxonomy", f"the model's class {name!r}", "it is missing")
 
 
 def _words(lights: Lights) -> str:
@@ -113,8 +120,8 @@ def _constants(path: Path, scan: str, model: str, _run: str) -> tuple[Model, Nor
     """Return what every tile of a run needs, loaded once a worker."""
     set_threads(1)  # of this process, if it is a worker of its own
     store = Store.open(path)
-    loaded = Model.from_record(*store.load_model(model))
-    return loaded, normalisation_of(store, store.scan(scan))
+    loaded = Model.from_record(*store.models.load(model))
+    return loaded, normalisation_of(store, store.scans.get(scan))
 
 
 def _score_batch(
@@ -123,20 +130,20 @@ def _score_batch(
     """Judge the pits of some tiles and write the part; return how many tiles that were."""
     loaded, normalisation = _constants(path, scan, model, run)
     store = Store.open(path)
-    pits = store.read_pits(searched)
+    pits = store.runs.pits(searched)
     scale = scale_of(pits) if loaded.lights.are_planes else None
     here = pits[pits["tile"].isin(tiles)].reset_index(drop=True)
     parts = [
         loaded.judge(patches).assign(pit=here["pit"].to_numpy()[rows])
         for rows, patches in cut_scan(
-            store, store.scan(scan), normalisation, here, size=loaded.size, scale=scale
+            store, store.scans.get(scan), normalisation, here, size=loaded.size, scale=scale
         )
     ]
     columns = loaded.judged_columns
     empty = pd.DataFrame(columns=columns, dtype=np.float64).assign(pit=np.empty(0, np.int64))
     told = pd.concat(parts, ignore_index=True) if parts else empty
     told[columns] = told[columns].round(_DECIMALS)
-    store.write_part(run, index, told, {"scan": scan, "tiles": list(tiles)})
+    store.runs.write_part(run, index, told, {"scan": scan, "tiles": list(tiles)})
     return len(tiles)
 
 
@@ -172,13 +179,13 @@ def score(
         searched, or one that was included again since the search.
     MachineFailed : the disk is full, or a worker process was lost.
     """
-    arrays, card = store.load_model(model)
+    arrays, card = store.models.load(model)
     loaded = Model.from_record(arrays, card)
-    record_of = store.scan(scan)
-    require_fit(loaded, record_of, store.taxonomy().classes)
+    record_of = store.scans.get(scan)
+    require_fit(loaded, record_of, store.labels.taxonomy().classes)
     if not isinstance(prior, str):
         checked_prior(prior, loaded.classes)
-    searched = latest_find(store, scan)
+    searched = store.runs.latest(scan, stage="find", whole=True)
     if searched is None or region is not None:
         searched = find(store, scan, region=region, workers=workers, executor=executor).run
     tiles = _tiles_of(store, record_of, searched, is_whole=region is None)
@@ -201,12 +208,12 @@ def score(
         "prior": prior if isinstance(prior, str) else dict(prior),
     }
     if loaded.lights.are_planes:
-        record["planes_scale"] = scale_of(store.read_pits(searched))
+        record["planes_scale"] = scale_of(store.runs.pits(searched))
     text = json.dumps(record, sort_keys=True)
     run = "run-" + hashlib.sha256(text.encode()).hexdigest()[:16]
     if total is not None:
         total(len(tiles))
-    if _is_done(store, scan, run):
+    if run in store.runs:
         return _done(store, scan, model, run, tiles)
     tell = progress or (lambda _: None)
     judged = _judged_before(store, scan, record)
@@ -218,7 +225,7 @@ def score(
         return _commit(store, record_of, loaded, run, record, judged)
     except (BadInput, OSError):
         # Another process may have done the same, and dropped the parts under this one.
-        if not _is_done(store, scan, run):
+        if run not in store.runs:
             raise
     return _done(store, scan, model, run, tiles)
 
@@ -226,14 +233,13 @@ def score(
 def _tiles_of(store: Store, scan: Scan, searched: str, *, is_whole: bool) -> tuple[int, ...]:
     """Return the included tiles that were searched; all of them if the whole scan is asked for."""
     included = {t.number for t in scan.included}
-    tiles = tuple(n for n in store.run_record(searched)["tiles"] if n in included)
+    tiles = tuple(n for n in store.runs.record(searched)["tiles"] if n in included)
     if not tiles:
         raise BadInput(f"scan {scan.name}", "an included tile that was searched", "none")
     missed = sorted(included - set(tiles))
     if missed and is_whole:  # included again since
         found = f"{len(missed)} that were not searched, tile {missed[0]} first"
-        hint = "Repeat `etchscope find`."
-        raise BadInput(f"scan {scan.name}", "a search of all included tiles", found, hint)
+        raise NotSearched(f"scan {scan.name}", "a search of all included tiles", found)
     return tiles
 
 
@@ -249,7 +255,7 @@ def _judged_now(
     tiles, path = tuple(record["tiles"]), store.path.absolute()
     batches = [tiles[i : i + _BATCH] for i in range(0, len(tiles), _BATCH)]
     names = (record["scan"], record["model"]["name"], record["search"])
-    done = store.parts(run)
+    done = store.runs.parts(run)
     todo = []
     for index, some in enumerate(batches):
         if done.get(index, {}).get("tiles") == list(some):
@@ -261,7 +267,7 @@ def _judged_now(
         execute(todo, executor=executor, workers=workers, progress=tell)
     finally:
         set_threads(threads)
-    return pd.concat([store.read_part(run, i) for i in range(len(batches))])
+    return pd.concat([store.runs.read_part(run, i) for i in range(len(batches))])
 
 
 def _judgement(card: Mapping[str, Any]) -> str:
@@ -272,8 +278,8 @@ def _judgement(card: Mapping[str, Any]) -> str:
 
 def _judged_before(store: Store, scan: str, record: Mapping[str, Any]) -> pd.DataFrame | None:
     """Return what the same model said of the same pits in an earlier run, if there is one."""
-    for run in reversed(store.runs(scan)["run"].tolist()):
-        old = store.run_record(run)
+    for run in store.runs.names(scan):
+        old = store.runs.record(run)
         is_same = (
             old.get("stage") == "score"
             and old["version"] == record["version"]
@@ -282,7 +288,7 @@ def _judged_before(store: Store, scan: str, record: Mapping[str, Any]) -> pd.Dat
             and set(record["tiles"]) <= set(old["tiles"])
         )
         try:
-            judged = store.read_judged(run) if is_same else None
+            judged = store.runs.judged(run) if is_same else None
         except BadInput as error:
             log.warning("run %s is passed over: %s", run, error)
             continue
@@ -291,19 +297,15 @@ def _judged_before(store: Store, scan: str, record: Mapping[str, Any]) -> pd.Dat
     return None
 
 
-def _is_done(store: Store, scan: str, run: str) -> bool:
-    return run in set(store.runs(scan)["run"])
-
-
 def _done(store: Store, scan: str, model: str, run: str, tiles: tuple[int, ...]) -> ScoreReport:
     """Return the report of a run that is finished already."""
     drop_partial(store.path / "runs", run)  # left by a kill right after the commit
-    if store.latest_run(scan) != run:
-        store.renew_run(run)
-    record = store.run_record(run)
+    if store.runs.latest(scan) != run:
+        store.runs.renew(run)
+    record = store.runs.record(run)
     counts, told = dict(record["counts"]), record.get("signal_expected")
     expected = None if told is None else (told[0], told[1], told[2])
-    pits = len(store.read_pits(run))
+    pits = len(store.runs.pits(run))
     return ScoreReport(run, scan, model, len(tiles), pits, True, counts, expected)
 
 
@@ -311,7 +313,7 @@ def _commit(
     store: Store, scan: Scan, model: Model, run: str, record: dict[str, Any], judged: pd.DataFrame
 ) -> ScoreReport:
     """Bring what was judged into the order of the search, decide, and commit the run."""
-    pits = store.read_pits(record["search"])
+    pits = store.runs.pits(record["search"])
     pits = pits[pits["tile"].isin(record["tiles"])].reset_index(drop=True)
     judged = judged.set_index("pit").loc[pits["pit"]].reset_index()
     decision = decide(model, pits, judged, scan, record["prior"])
@@ -322,10 +324,10 @@ def _commit(
         "foreign_scan": int(decision.is_foreign),
     }
     prior = {c: round(float(s), 6) for c, s in zip(model.classes, decision.shares, strict=True)}
-    searched = store.run_record(record["search"])
+    searched = store.runs.record(record["search"])
     kept = {**searched, **record, "prior_used": prior, "counts": counts}
     kept["signal_expected"] = None if expected is None else [round(v, 3) for v in expected]
-    store.commit_run(run, scan.name, table.assign(run=run), kept, judged=judged)
+    store.runs.commit(run, scan.name, table.assign(run=run), kept, judged=judged)
     name, tiles = record["model"]["name"], len(record["tiles"])
     return ScoreReport(run, scan.name, name, tiles, len(table), False, counts, expected)
 
@@ -460,12 +462,12 @@ def ranked_candidates(store: Store, run: str) -> pd.DataFrame:
     ------
     BadInput : no such run, or one that was not scored.
     """
-    record = store.run_record(run)
+    record = store.runs.record(run)
     if record.get("stage") != "score":
-        raise BadInput(f"run {run}", "a scored run", "a search", "Start with `etchscope run`.")
-    size = store.scan(record["scan"]).pixel_size_um
-    table = candidate_table(store.read_pits(run), pixel_size_um=size)
-    judged = store.read_judged(run)
+        raise NotScored(f"run {run}", "a scored run", "a search")
+    size = store.scans.get(record["scan"]).pixel_size_um
+    table = candidate_table(store.runs.pits(run), pixel_size_um=size)
+    judged = store.runs.judged(run)
     if judged is None:  # scored by an earlier version
         return table
     more = [c for c in judged.columns if c in ("anomaly", "distance") or c.startswith("logit_")]

@@ -10,6 +10,7 @@ from etchscope.ensemble import candidate_table, places_px
 from etchscope.evaluate import Ground, Search, in_box, local_shifts, match_particles
 from etchscope.foil import (
     BadInput,
+    NotScored,
     Scan,
     foil_frame,
     foil_to_tile,
@@ -115,11 +116,11 @@ def search_of_run(
     ------
     BadInput : a run that was not scored, or a truth without the signal there or without places.
     """
-    record = store.run_record(run)
-    scan = store.scan(record["scan"])
-    pits = store.read_pits(run)
+    record = store.runs.record(run)
+    scan = store.scans.get(record["scan"])
+    pits = store.runs.pits(run)
     if record.get("stage") != "score":
-        raise BadInput(f"run {run}", "a scored run", "a search", "Start with `etchscope run`.")
+        raise NotScored(f"run {run}", "a scored run", "a search")
     candidates = candidate_table(pits, pixel_size_um=scan.pixel_size_um)
     tiles = [n for n in record["tiles"] if only_tiles is None or n in only_tiles]
     candidates = candidates[candidates["tile"].isin(tiles)].reset_index(drop=True)
@@ -187,8 +188,8 @@ def tiles_by_density(store: Store, run: str, groups: int = 3) -> dict[str, list[
     "12 to 40 pits a tile" → tile numbers, the emptiest tiles first; as many groups as there are
     tiles at most.
     """
-    pits = store.read_pits(run)
-    found = pits["tile"].value_counts().reindex(store.run_record(run)["tiles"], fill_value=0)
+    pits = store.runs.pits(run)
+    found = pits["tile"].value_counts().reindex(store.runs.record(run)["tiles"], fill_value=0)
     ordered = found.sort_values(kind="stable")
     parts = np.array_split(np.arange(len(ordered)), min(groups, len(ordered)))
     out: dict[str, list[int]] = {}

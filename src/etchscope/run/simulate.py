@@ -52,7 +52,7 @@ def simulate(
         for path in (directory / name, *_records(directory, name)):
             if path.exists():
                 raise BadInput(path, "nothing of that name yet", "it exists", _OTHER)
-        if store is not None and name in store.scans():
+        if store is not None and name in store.scans.names():
             raise BadInput(f"{store.path}: scan {name}", "no scan of that name yet", "one", _OTHER)
     if directory.exists() and not directory.is_dir():
         raise BadInput(directory, "a folder, new or not", "a file")
@@ -112,6 +112,6 @@ def _add(
     def read_tile(number: int) -> TilePictures:
         return TilePictures(simulated.read_tile(number), sources)
 
-    store.add_scan(
+    store.scans.add(
         simulated.scan, simulated.foil_record, read_tile, workers=workers, progress=progress
     )

@@ -75,12 +75,12 @@ def gather(
     BadInput : see ``labelled_pits`` and ``labelled_patches``; a class that is unknown or not
         decidable, or only one that has labels.
     """
-    taxonomy = store.taxonomy()
+    taxonomy = store.labels.taxonomy()
     whole = _whole(taxonomy)
     for name in classes or ():
-        taxonomy.require("--class", name)
+        taxonomy.require("class", name)
         if name not in whole:
-            raise BadInput("--class", f"a decidable class: {', '.join(whole)}", repr(name))
+            raise BadInput("class", f"a decidable class: {', '.join(whole)}", repr(name))
     pits, left_out = labelled_pits(
         store, scans=scans, region=region, who=who, sources=sources, alignment=alignment
     )

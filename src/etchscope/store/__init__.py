@@ -2,7 +2,7 @@
 
 from etchscope.store.adding import Added, TilePictures
 from etchscope.store.check import Finding
-from etchscope.store.labelling import read_taxonomy
+from etchscope.store.labels import read_taxonomy
 from etchscope.store.models import read_model, write_model
 from etchscope.store.removal import Removal
 from etchscope.store.rows import LeftOut

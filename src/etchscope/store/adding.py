@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from etchscope.foil import BadInput, Foil, Scan
+from etchscope.foil import BadInput, Foil, NameTaken, Scan
 from etchscope.foil.types import RawStack
 from etchscope.store.catalogue import Catalogue
 from etchscope.store.files import delete, machine_failures, sha256_of, sync_path, sync_tree
@@ -140,11 +140,10 @@ def compare_scan(
         contents = _contents(scan, _read_all(scan, reader, shards, None), left_out)
         alike = contents == _Contents(stored, pictures, stored_left_out)
     if not alike:
-        raise BadInput(
+        raise NameTaken(
             f"scan {scan.name}",
             "a name the store does not have yet, or the identical scan",
             "another content under the same name",
-            hint="Choose another name with `--scan NAME`, or remove the scan first.",
         )
     return Added(scan.name, len(stored.tiles), stored_left_out, is_new=False)
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from etchscope.foil import BadInput, FoilFrame, Similarity
+from etchscope.foil import BadInput, FoilFrame, Similarity, UnknownAlignment
 from etchscope.foil.records import Name
 from etchscope.store.files import made_folder, written_aside
 from etchscope.store.tables import read_parquet, write_parquet
@@ -71,8 +71,7 @@ def read_alignment(folder: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        hint = "Make one with `etchscope align`."
-        raise BadInput(folder, "an alignment", f"no {ALIGNMENT_FILE} there", hint=hint) from error
+        raise UnknownAlignment(folder, "an alignment", f"no {ALIGNMENT_FILE} there") from error
     except ValueError as error:
         raise BadInput(path, "JSON", str(error)) from error
     if not isinstance(told, dict) or told.get("format") != _FORMAT or "members" not in told:
@@ -120,29 +119,30 @@ def read_kept_alignment(path: Path) -> KeptAlignment:
 
 
 class Alignments:
-    """The part of a ``Store`` that keeps alignments of its scans."""
+    """The alignments that a store keeps of its scans."""
 
-    path: Path
+    def __init__(self, root: Path) -> None:
+        self._root = root
 
-    def alignments(self) -> list[KeptAlignment]:
+    def newest_first(self) -> list[KeptAlignment]:
         """Return the alignments, the newest first.
 
         Raises
         ------
         BadInput : one of them is damaged.
         """
-        paths = sorted((self.path / ALIGNMENTS_FOLDER).glob("[!.]*.json"))
+        paths = sorted((self._root / ALIGNMENTS_FOLDER).glob("[!.]*.json"))
         found = [read_kept_alignment(path) for path in paths]
         return sorted(found, key=lambda one: one.when, reverse=True)
 
-    def keep_alignment(self, alignment: KeptAlignment) -> None:
+    def keep(self, alignment: KeptAlignment) -> None:
         """Keep an alignment; it takes the place of one of the same name.
 
         Raises
         ------
         MachineFailed : the disk is full.
         """
-        folder = self.path / ALIGNMENTS_FOLDER
+        folder = self._root / ALIGNMENTS_FOLDER
         made_folder(folder)
         with written_aside(folder / f"{alignment.name}.json") as aside:
             aside.write_text(alignment.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -20,6 +20,7 @@ from sqlalchemy.pool import NullPool
 from etchscope.foil import BadInput, MachineFailed
 
 __all__ = [
+    "CATALOGUE_FILE",
     "SCHEMA_VERSION",
     "Catalogue",
     "ChannelRow",
@@ -36,6 +37,7 @@ __all__ = [
     "TileRow",
 ]
 
+CATALOGUE_FILE = "catalogue.sqlite"
 SCHEMA_VERSION = 2
 _OLDEST_VERSION = 1
 _BUSY_S = 30.0

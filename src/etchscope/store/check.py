@@ -13,7 +13,7 @@ from etchscope.store.alignments import ALIGNMENTS_FOLDER, read_kept_alignment
 from etchscope.store.catalogue import Catalogue, ErasureRow, FitRow, RunRow, ScanRow, TileRow
 from etchscope.store.files import sha256_of
 from etchscope.store.label_rows import damaged_labels
-from etchscope.store.labelling import TAXONOMY_FILE, read_taxonomy
+from etchscope.store.labels import TAXONOMY_FILE, read_taxonomy
 from etchscope.store.models import MODELS_FOLDER, read_model
 from etchscope.store.pictures import PictureArray, pixel_digest
 from etchscope.store.removal import unreachable

@@ -1,4 +1,4 @@
-"""Arrays as deterministic ``.npz`` files that load without running code."""
+"""Constants that were fitted to scans, as deterministic ``.npz`` files that run no code."""
 
 import hashlib
 import io
@@ -8,10 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sqlalchemy import select
 
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, DamagedFile, Mask
+from etchscope.store.catalogue import Catalogue, FitRow
+from etchscope.store.files import delete, written_aside
+from etchscope.store.rows import now, require_scan
 
-__all__ = ["arrays_from_npz", "arrays_to_npz"]
+__all__ = ["Fits", "arrays_from_npz", "arrays_to_npz"]
+
+_MASK = "mask"
+"""Recipe under which a scan's mask is kept among its fits."""
 
 
 def arrays_to_npz(arrays: Mapping[str, "np.ndarray[Any, Any]"]) -> tuple[bytes, str]:
@@ -45,13 +52,116 @@ def arrays_from_npz(path: Path, sha256: str) -> dict[str, "np.ndarray[Any, Any]"
     ------
     BadInput : absent or damaged.
     """
-    hint = "Run `etchscope check`."
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
-        raise BadInput(path, "the file of a fit", "no file", hint=hint) from error
+        raise DamagedFile(path, "the file of a fit", "no file") from error
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
-        raise BadInput(path, f"SHA-256 {sha256[:12]}…", f"{found[:12]}…", hint=hint)
+        raise DamagedFile(path, f"SHA-256 {sha256[:12]}…", f"{found[:12]}…")
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
+
+
+class Fits:
+    """The constants of a store that were fitted to its scans, and the scans' masks."""
+
+    def __init__(self, root: Path, catalogue: Catalogue) -> None:
+        self._root = root
+        self._catalogue = catalogue
+
+    def save(
+        self,
+        scan: str,
+        recipe: str,
+        arrays: Mapping[str, "np.ndarray[Any, Any]"],
+        record: Mapping[str, Any],
+    ) -> str:
+        """Keep the constants fitted to a scan under a recipe; return their SHA-256.
+
+        A new fit of the same scan and recipe takes the place of the old one.
+
+        Raises
+        ------
+        BadInput : no such scan, or an array of objects.
+        MachineFailed : the disk is full.
+        """
+        content, digest = arrays_to_npz(arrays)
+        file = f"{scan}-{digest[:16]}.npz"
+        with self._catalogue.writing() as session:
+            require_scan(session, scan)
+            # One writer at a time: what lies aside here belongs to one that was killed.
+            for stale in (self._root / "fits").glob(".*.aside"):
+                delete(stale)
+            with written_aside(self._root / "fits" / file) as aside:
+                aside.write_bytes(content)
+            old = session.get(FitRow, {"scan": scan, "recipe": recipe})
+            gone = old.file if old is not None else file
+            session.merge(
+                FitRow(
+                    scan=scan,
+                    recipe=recipe,
+                    file=file,
+                    sha256=digest,
+                    record=dict(record),
+                    saved_at=now(),
+                )
+            )
+            session.flush()
+            is_used = session.scalar(select(FitRow.file).where(FitRow.file == gone))
+        if is_used is None:
+            delete(self._root / "fits" / gone)
+        return digest
+
+    def load(
+        self, scan: str, recipe: str
+    ) -> tuple[dict[str, "np.ndarray[Any, Any]"], dict[str, Any]] | None:
+        """Return the arrays and the record of a fit, or None without one.
+
+        Raises
+        ------
+        BadInput : the file is damaged.
+        """
+        with self._catalogue.reading() as session:
+            row = session.get(FitRow, {"scan": scan, "recipe": recipe})
+            if row is None:
+                return None
+            file, digest, record = row.file, row.sha256, dict(row.record)
+        return arrays_from_npz(self._root / "fits" / file, digest), record
+
+    def set_mask(self, scan: str, mask: Mask | None) -> None:
+        """Keep where a scan is to be searched from now on; None searches all of it again.
+
+        Earlier masks stay, so that a run can be told what its mask was. Removing tiles of the scan
+        takes its masks along, as it does all fits: the foil's frame may hang on those tiles.
+
+        Raises
+        ------
+        BadInput : no such scan.
+        MachineFailed : the disk is full.
+        """
+        if mask is None:
+            self.save(scan, _MASK, {}, {"mask": None})
+            return
+        arrays, record = mask.to_arrays(), {"mask": mask.digest}
+        self.save(scan, f"{_MASK}-{mask.digest}", arrays, record)
+        # Last, since it is what counts; equal arrays share their file.
+        self.save(scan, _MASK, arrays, record)
+
+    def mask(self, scan: str, digest: str | None = None) -> Mask | None:
+        """Return where a scan is to be searched; None for all of it.
+
+        Parameters
+        ----------
+        digest : of an earlier mask, as a run's record names it; by default the present one.
+
+        Raises
+        ------
+        BadInput : no mask of that digest, or its file is damaged.
+        """
+        known = self.load(scan, _MASK if digest is None else f"{_MASK}-{digest}")
+        if known is None and digest is not None:
+            raise BadInput(f"scan {scan}", "a mask of the store", f"mask {digest}")
+        if known is None or known[1].get("mask") is None:
+            return None
+        return Mask.from_arrays(known[0])

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from etchscope.foil import BadInput, MachineFailed
+from etchscope.foil import BadInput, MachineFailed, UnknownModel
 from etchscope.foil.records import Name
 from etchscope.store.files import canonical_json, delete, machine_failures, sync_path, sync_tree
 
@@ -142,17 +142,18 @@ def _read_card(path: Path) -> dict[str, Any]:
 
 
 class Models:
-    """The part of a ``Store`` that holds models."""
+    """The models of a store."""
 
-    path: Path
+    def __init__(self, root: Path) -> None:
+        self._root = root
 
-    def models(self) -> list[str]:
+    def names(self) -> list[str]:
         """Return the names of the models, sorted."""
-        folder = self.path / MODELS_FOLDER
+        folder = self._root / MODELS_FOLDER
         found = [p.name for p in folder.iterdir() if p.is_dir()] if folder.is_dir() else []
         return sorted({_of_old(n) if _is_old(n) else n for n in found if _is_shown(n)})
 
-    def load_model(self, name: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    def load(self, name: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return the weights and the card of a model; see ``read_model``.
 
         Raises
@@ -166,14 +167,14 @@ class Models:
             return read_model(self._model_folder(name))
 
     def _model_folder(self, name: str) -> Path:
-        names = self.models()
+        names = self.names()
         if name not in names:
             listed = ", ".join(names) or "none yet"
-            raise BadInput("model", f"one of the store's models ({listed})", repr(name))
-        folder = self.path / MODELS_FOLDER / name
+            raise UnknownModel("model", f"one of the store's models ({listed})", repr(name))
+        folder = self._root / MODELS_FOLDER / name
         return folder if folder.is_dir() else _old(folder)
 
-    def save_model(
+    def save(
         self,
         name: str,
         arrays: Mapping[str, NDArray[Any]],
@@ -195,7 +196,7 @@ class Models:
             expected = "letters, digits, dot, dash, underscore"
             raise BadInput("name of a model", expected, repr(name)) from error
         files = _files(arrays, card)
-        folder = self.path / MODELS_FOLDER / name
+        folder = self._root / MODELS_FOLDER / name
         with machine_failures(f"writing {folder}"), self._changing_models():
             if folder.exists():
                 if _same(folder, files):
@@ -220,10 +221,10 @@ class Models:
         The store's own lock would not do: a training that took hours must not fail because a
         scan is being added as it ends.
         """
-        folder = self.path / MODELS_FOLDER
+        folder = self._root / MODELS_FOLDER
         if not folder.exists():
             folder.mkdir(exist_ok=True)
-            sync_path(self.path)
+            sync_path(self._root)
         handle = os.open(folder, os.O_RDONLY)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)  # a killed holder lets go
@@ -236,22 +237,22 @@ class Models:
         finally:
             os.close(handle)
 
-    def import_model(self, folder: Path, name: str | None = None) -> str:
+    def import_folder(self, folder: Path, name: str | None = None) -> str:
         """Keep the model of a folder under its folder's name, or another; return the name.
 
         Raises
         ------
-        BadInput : see ``read_model`` and ``save_model``.
+        BadInput : see ``read_model`` and ``save``.
         MachineFailed : the disk is full.
         """
         arrays, card = read_model(folder)
-        return self.save_model(folder.absolute().name if name is None else name, arrays, card)
+        return self.save(folder.absolute().name if name is None else name, arrays, card)
 
-    def export_model(self, name: str, folder: Path) -> None:
-        """Write a model into a new or empty folder; see ``load_model`` and ``write_model``."""
-        write_model(folder, *self.load_model(name))
+    def export(self, name: str, folder: Path) -> None:
+        """Write a model into a new or empty folder; see ``load`` and ``write_model``."""
+        write_model(folder, *self.load(name))
 
-    def remove_model(self, name: str) -> None:
+    def remove(self, name: str) -> None:
         """Remove a model; what was scored with it stays.
 
         Raises
@@ -260,7 +261,7 @@ class Models:
         """
         self._model_folder(name)
         with self._changing_models():
-            folder = self.path / MODELS_FOLDER / name
+            folder = self._root / MODELS_FOLDER / name
             gone = folder.with_name(f".{name}.gone")
             folder.rename(gone)
             sync_path(folder.parent)

@@ -9,7 +9,7 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec
 
-from etchscope.foil import BadInput, Scan
+from etchscope.foil import BadInput, DamagedFile, Scan
 from etchscope.foil.types import RawStack
 from etchscope.store.files import delete, sync_path
 
@@ -187,4 +187,4 @@ class PictureArray:
 
 
 def _damaged(where: Path, what: str, error: object) -> BadInput:
-    return BadInput(where, f"an intact {what}", f"{error}", hint="Run `etchscope check`.")
+    return DamagedFile(where, f"an intact {what}", f"{error}")

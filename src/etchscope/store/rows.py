@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from etchscope.foil import BadInput, Channel, Foil, Scan, Stack, Tile
+from etchscope.foil import BadInput, Channel, Foil, Scan, Stack, Tile, UnknownScan
 from etchscope.store.catalogue import (
     ChannelRow,
     FoilRow,
@@ -103,12 +103,12 @@ def require_scan(session: Session, name: str) -> ScanRow:
 
     Raises
     ------
-    BadInput : the store has no scan of that name.
+    UnknownScan : the store has no scan of that name.
     """
     row = session.get(ScanRow, name)
     if row is None:
         known = ", ".join(session.scalars(select(ScanRow.name).order_by(ScanRow.name))) or "none"
-        raise BadInput("scan", f"one of the store's scans ({known})", repr(name))
+        raise UnknownScan("scan", f"one of the store's scans ({known})", repr(name))
     return row
 
 

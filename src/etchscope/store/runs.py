@@ -1,172 +1,243 @@
-"""Runs on disk: parts while a run goes on, one folder when it is finished.
-
-``runs/.{run}.partial/part-00000.parquet`` is a part, its record in the file's metadata;
-``runs/{run}/`` holds ``pits.parquet``, ``record.json`` and, of a run that scored, what the model
-said before a prior, ``judged.parquet``.
-"""
+"""Runs of a store: what was made from the pictures of its scans."""
 
 import json
-import logging
-import re
 from collections.abc import Collection, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import delete as delete_rows
+from sqlalchemy import select, text
 
-from etchscope.foil import BadInput
-from etchscope.store.files import (
-    canonical_json,
-    delete,
-    machine_failures,
-    sha256_of,
-    sync_path,
-    sync_tree,
-    written_aside,
-)
-from etchscope.store.tables import pits_to_arrow, read_parquet, write_parquet
+from etchscope.foil import BadInput, UnknownRun
+from etchscope.foil.records import Name
+from etchscope.store import run_files
+from etchscope.store.catalogue import Catalogue, RunRow
+from etchscope.store.files import delete, machine_failures
+from etchscope.store.rows import now, require_scan
+from etchscope.store.tables import read_parquet, read_pits_file
 
-__all__ = [
-    "JUDGED_FILE",
-    "drop_partial",
-    "partial_folder",
-    "partial_runs_of",
-    "prepare_run",
-    "publish_run",
-    "read_part",
-    "read_parts",
-    "write_part",
-]
+__all__ = ["Runs", "Stage"]
 
-log = logging.getLogger(__name__)
-
-JUDGED_FILE = "judged.parquet"
-_RECORD = b"etchscope_part"
-_PART = re.compile(r"part-(\d{5,})\.parquet")
+Stage = Literal["find", "score"]
 
 
-def partial_folder(runs: Path, run: str) -> Path:
-    """Return the folder of a run that is not finished."""
-    return runs / f".{run}.partial"
+class Runs:
+    """The runs of a store: what was made from the pictures of a scan."""
 
+    def __init__(self, root: Path, catalogue: Catalogue) -> None:
+        self._root = root
+        self._catalogue = catalogue
 
-def _part_file(runs: Path, run: str, index: int) -> Path:
-    return partial_folder(runs, run) / f"part-{index:05d}.parquet"
+    def write_part(
+        self, run: str, index: int, table: pd.DataFrame, record: Mapping[str, Any]
+    ) -> None:
+        """Write one part of a run that goes on, whole or not at all.
 
+        Parameters
+        ----------
+        table : any table; its dtypes come back.
+        record : what is to be known of the part; its ``scan`` lets ``remove`` find it.
 
-def write_part(
-    runs: Path, run: str, index: int, table: pd.DataFrame, record: Mapping[str, Any]
-) -> None:
-    """Write one part of a run, whole or not at all; the same table gives the same bytes.
+        Raises
+        ------
+        BadInput : the name of the run is no file name.
+        MachineFailed : the disk is full.
+        """
+        run_files.write_part(self._folder(run), run, index, table, record)
 
-    Raises
-    ------
-    MachineFailed : the disk is full.
-    """
-    path = _part_file(runs, run, index)
-    arrow = pa.Table.from_pandas(table, preserve_index=False)
-    metadata = {**(arrow.schema.metadata or {}), _RECORD: canonical_json(dict(record)).encode()}
-    with machine_failures(f"writing {path}"):
-        path.parent.mkdir(exist_ok=True)
-    with written_aside(path) as aside:
-        write_parquet(aside, arrow.replace_schema_metadata(metadata))
+    def parts(self, run: str) -> dict[int, dict[str, Any]]:
+        """Return index → record of the parts of a run that goes on; empty if none is there."""
+        return run_files.read_parts(self._folder(run), run)
 
+    def read_part(self, run: str, index: int) -> pd.DataFrame:
+        """Return the table of one part, in the dtypes it was written with."""
+        return run_files.read_part(self._folder(run), run, index)
 
-def read_parts(runs: Path, run: str) -> dict[int, dict[str, Any]]:
-    """Return index → record of the parts that are there; none for an unknown run.
-
-    Raises
-    ------
-    BadInput : a part is damaged.
-    """
-    folder = partial_folder(runs, run)
-    found = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        match = _PART.fullmatch(path.name)
-        if match:
-            found[int(match[1])] = _record_of(path)
-    return found
-
-
-def _record_of(path: Path) -> dict[str, Any]:
-    try:
-        metadata = pq.read_schema(path).metadata or {}
-        record: dict[str, Any] = json.loads(metadata[_RECORD])
-    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-        hint = "Delete the file; the run will make it again."
-        raise BadInput(path, "a part of a run", str(error), hint=hint) from error
-    return record
-
-
-def read_part(runs: Path, run: str, index: int) -> pd.DataFrame:
-    """Return the table of one part, in the dtypes it was written with.
-
-    Raises
-    ------
-    BadInput : the part is absent or damaged.
-    """
-    table: pd.DataFrame = read_parquet(_part_file(runs, run, index)).to_pandas()
-    return table
-
-
-def partial_runs_of(runs: Path, scans: Collection[str]) -> list[str]:
-    """Return the unfinished runs whose parts name one of these scans (``scan`` in the record)."""
-    found = []
-    for folder in sorted(runs.glob(".*.partial")):
-        run = folder.name.removeprefix(".").removesuffix(".partial")
-        for part in sorted(p for p in folder.iterdir() if _PART.fullmatch(p.name)):
-            try:
-                record = _record_of(part)
-            except BadInput as error:
-                log.warning("a part of run %s is passed over: %s", run, error)
-                continue
-            if record.get("scan") in scans:
-                found.append(run)
-            break
-    return found
-
-
-def drop_partial(runs: Path, run: str) -> None:
-    """Delete the parts of a run."""
-    delete(partial_folder(runs, run))
-
-
-def prepare_run(
-    runs: Path,
-    run: str,
-    pits: pd.DataFrame,
-    record: Mapping[str, Any],
-    judged: pd.DataFrame | None = None,
-) -> tuple[Path, dict[str, str]]:
-    """Write a run's folder aside, flushed; return it and the SHA-256 of each file in it.
-
-    Raises
-    ------
-    MachineFailed : the disk is full.
-    """
-    aside = runs / f".{run}.aside"
-    delete(aside)
-    with machine_failures(f"writing run {run}"):
+    def _folder(self, run: str) -> Path:
         try:
-            aside.mkdir()
-            write_parquet(aside / "pits.parquet", pits_to_arrow(pits, record=record))
-            if judged is not None:
-                arrow = pa.Table.from_pandas(judged, preserve_index=False)
-                write_parquet(aside / JUDGED_FILE, arrow)
-            text = json.dumps(dict(record), sort_keys=True, indent=1, ensure_ascii=False)
-            (aside / "record.json").write_text(text + "\n", encoding="utf-8")
-            sync_tree(aside)
-        except BaseException:
-            delete(aside)
-            raise
-    return aside, {path.name: sha256_of(path) for path in sorted(aside.iterdir())}
+            TypeAdapter(Name).validate_python(run)
+        except ValidationError as error:
+            expected = "letters, digits, dot, dash, underscore"
+            raise BadInput("name of a run", expected, repr(run)) from error
+        return self._root / "runs"
 
+    def commit(
+        self,
+        run: str,
+        scan: str,
+        pits: pd.DataFrame,
+        record: Mapping[str, Any],
+        *,
+        judged: pd.DataFrame | None = None,
+    ) -> None:
+        """Finish a run: write its pit table and record, and drop its parts.
 
-def publish_run(runs: Path, run: str, aside: Path) -> None:
-    """Give a prepared folder its name; a folder left by a killed commit gives way."""
-    with machine_failures(f"writing run {run}"):
-        delete(runs / run)
-        aside.rename(runs / run)
-        sync_path(runs)
+        Committing the identical run again changes nothing.
+
+        Parameters
+        ----------
+        pits : pit table, see ``foil.as_pits``.
+        record : provenance, without times: it is part of the run's bytes.
+        judged : any table that is kept beside the pits, see ``judged``.
+
+        Raises
+        ------
+        BadInput : no such scan, no pit table, or another run of that name.
+        MachineFailed : the disk is full.
+        """
+        folder = self._folder(run)
+        aside, files = run_files.prepare_run(folder, run, pits, record, judged)
+        with ExitStack() as clean, ExitStack() as undo:
+            clean.callback(delete, aside)
+            with self._catalogue.writing() as session:
+                require_scan(session, scan)
+                old = session.get(RunRow, run)
+                if old is None:
+                    undo.callback(delete, folder / run)
+                    run_files.publish_run(folder, run, aside)
+                    row = {"name": run, "scan": scan, "pits": len(pits), "files": files}
+                    session.add(RunRow(**row, committed_at=now()))
+                elif (old.scan, old.files) != (scan, files):
+                    expected = "the same tables as before"
+                    raise BadInput(f"run {run}", expected, "other tables under the same name")
+            undo.pop_all()
+        run_files.drop_partial(folder, run)
+
+    def renew(self, run: str) -> None:
+        """Make a finished run the latest of its scan again, since it was asked for again.
+
+        Raises
+        ------
+        BadInput : no such run.
+        """
+        self._run_folder(run)
+        with self._catalogue.writing() as session:
+            row = session.get_one(RunRow, run)
+            values = {column.name: getattr(row, column.name) for column in RunRow.__table__.columns}
+            session.delete(row)
+            session.flush()
+            session.add(RunRow(**values))
+
+    def table(self, scan: str | None = None) -> pd.DataFrame:
+        """Return one row a finished run, the latest last: run, scan, pits, committed_at."""
+        query = select(RunRow.name, RunRow.scan, RunRow.pits, RunRow.committed_at)
+        if scan is not None:
+            query = query.where(RunRow.scan == scan)
+        with self._catalogue.reading() as session:
+            rows = session.execute(query.order_by(text("rowid"))).all()
+        return pd.DataFrame(rows, columns=["run", "scan", "pits", "committed_at"])
+
+    def names(self, scan: str | None = None) -> list[str]:
+        """Return the finished runs, of a scan or of all, the latest first."""
+        return [str(run) for run in self.table(scan)["run"][::-1]]
+
+    def __contains__(self, run: object) -> bool:
+        with self._catalogue.reading() as session:
+            return session.get(RunRow, run) is not None
+
+    def latest(
+        self,
+        scan: str,
+        *,
+        stage: Stage | None = None,
+        whole: bool = False,
+        weights_sha256: str | None = None,
+    ) -> str | None:
+        """Return the run of a scan that was committed or renewed last, or None without one.
+
+        Parameters
+        ----------
+        stage : ``find`` for searches only, ``score`` for runs that a model has judged.
+        whole : pass over runs of a region of the scan.
+        weights_sha256 : of the model that has judged the run.
+
+        Raises
+        ------
+        BadInput : the record of a run is damaged.
+        """
+        for run in self.names(scan):
+            record = self.record(run) if stage or whole or weights_sha256 else {}
+            if stage not in (None, record.get("stage")):
+                continue
+            if whole and record.get("region_mm") is not None:
+                continue
+            if weights_sha256 not in (None, record.get("model", {}).get("weights_sha256")):
+                continue
+            return run
+        return None
+
+    def pits(self, run: str) -> pd.DataFrame:
+        """Return a finished run's pit table.
+
+        Raises
+        ------
+        BadInput : no such run, or its file is damaged.
+        """
+        return read_pits_file(self._run_folder(run) / "pits.parquet")
+
+    def judged(self, run: str) -> pd.DataFrame | None:
+        """Return what a model said of a finished run's pits before a prior; None if not kept.
+
+        Raises
+        ------
+        BadInput : no such run, or its file is damaged.
+        """
+        path = self._run_folder(run) / run_files.JUDGED_FILE
+        if not path.exists():
+            return None
+        table: pd.DataFrame = read_parquet(path).to_pandas()
+        return table
+
+    def record(self, run: str) -> dict[str, Any]:
+        """Return a finished run's record.
+
+        Raises
+        ------
+        BadInput : no such run, or its file is damaged.
+        """
+        path = self._run_folder(run) / "record.json"
+        try:
+            record: dict[str, Any] = json.loads(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise BadInput(path, "the record of a run", str(error)) from error
+        return record
+
+    def _run_folder(self, run: str) -> Path:
+        with self._catalogue.reading() as session:
+            if session.get(RunRow, run) is None:
+                raise UnknownRun("run", "one of the store's finished runs", repr(run))
+        return self._root / "runs" / run
+
+    def require_removable(self, runs: Collection[str]) -> None:
+        """Refuse runs that are not there, and searches that runs which stay were made from.
+
+        Raises
+        ------
+        BadInput : names the run.
+        """
+        for run in runs:
+            self._run_folder(run)
+        for name in self.names():
+            search = self.record(name).get("search")
+            if search in runs and name not in runs:
+                expected = "a run that no other one was made from"
+                hint = "Remove both."
+                raise BadInput(f"run {search}", expected, f"the scored run {name}", hint=hint)
+
+    def remove(self, runs: Collection[str]) -> None:
+        """Remove finished runs; the catalogue forgets them first, their files are deleted after.
+
+        Raises
+        ------
+        BadInput : see ``require_removable``.
+        MachineFailed : the disk fails.
+        """
+        self.require_removable(runs)
+        with machine_failures("removing"):
+            with self._catalogue.writing() as session:
+                session.execute(delete_rows(RunRow).where(RunRow.name.in_(list(runs))))
+            for run in runs:
+                delete(self._root / "runs" / run)

@@ -78,7 +78,7 @@ def foil(tmp_path):
     pixels = np.zeros((1, *SIZE), np.uint8)
     for side, (angle, offset) in ASKEW.items():
         scan = scan_of(side, angle, offset)
-        store.add_scan(scan, Foil(name="F1"), lambda n: TilePictures(pixels, (f"{n}.png",)))
+        store.scans.add(scan, Foil(name="F1"), lambda n: TilePictures(pixels, (f"{n}.png",)))
     return store
 
 
@@ -97,8 +97,8 @@ def in_tile(**columns):
 
 def test_labels_come_back_anchored(foil):
     table = in_tile(x_px=[30.0, 31.0], note=["a", "b"], **{"class": ["hip", "misc.dust"]})
-    assert foil.add_labels(table) == 2
-    labels = foil.labels()
+    assert foil.labels.add(table) == 2
+    labels = foil.labels.table()
     assert labels["class"].tolist() == ["hip", "misc.dust"]
     assert labels["foil"].tolist() == ["F1", "F1"]
     assert labels["side"].tolist() == ["front", "front"]
@@ -115,7 +115,7 @@ def test_the_same_place_on_both_sides_is_the_same_place_on_the_foil(foil, seed):
     corners = [(x, y), (x + 0.01, y), (x, y + 0.02)]
     rows = []
     for side, (angle, offset) in ASKEW.items():
-        scan = foil.scan(f"F1-{side}")
+        scan = foil.scans.get(f"F1-{side}")
         tile, x_px, y_px = place(scan, *to_stage(side, x, y, angle, offset))
         centre = next(t for t in scan.tiles if t.number == tile)
         stage = [to_stage(side, *c, angle, offset) for c in corners]
@@ -128,8 +128,8 @@ def test_the_same_place_on_both_sides_is_the_same_place_on_the_foil(foil, seed):
         ]
         rows.append((scan.name, tile, x_px, y_px, json.dumps(region)))
     columns = ["scan", "tile", "x_px", "y_px", "region_px"]
-    foil.add_labels(at(**pd.DataFrame(rows, columns=columns).to_dict("list")))
-    labels = foil.labels()
+    foil.labels.add(at(**pd.DataFrame(rows, columns=columns).to_dict("list")))
+    labels = foil.labels.table()
     assert labels["side"].tolist() == ["front", "back"]
     np.testing.assert_allclose(labels[["x_mm", "y_mm"]], [[x, y]] * 2, atol=1e-9)
     for text in labels["region_mm"]:
@@ -138,28 +138,28 @@ def test_the_same_place_on_both_sides_is_the_same_place_on_the_foil(foil, seed):
 
 def test_the_same_event_twice_changes_nothing(foil, take_snapshot):
     table = in_tile(x_px=[30.0, 40.0])
-    assert foil.add_labels(table) == 2
+    assert foil.labels.add(table) == 2
     before = take_snapshot(foil.path)
-    assert foil.add_labels(table) == 0
-    assert foil.add_labels(foil.labels()) == 0
-    by_mm = foil.labels()[["foil", "side", "x_mm", "y_mm", "class", "who", "source", "when"]]
-    assert foil.add_labels(by_mm) == 0
-    assert foil.add_labels(in_tile(id=["another"])) == 0
+    assert foil.labels.add(table) == 0
+    assert foil.labels.add(foil.labels.table()) == 0
+    by_mm = foil.labels.table()[["foil", "side", "x_mm", "y_mm", "class", "who", "source", "when"]]
+    assert foil.labels.add(by_mm) == 0
+    assert foil.labels.add(in_tile(id=["another"])) == 0
     assert take_snapshot(foil.path) == before
-    assert foil.add_labels(pd.concat([in_tile(x_px=[50.0])] * 2)) == 1
+    assert foil.labels.add(pd.concat([in_tile(x_px=[50.0])] * 2)) == 1
 
 
 def test_another_event_of_the_same_id_is_refused(foil, take_snapshot):
-    foil.add_labels(in_tile(id=["mine"]))
+    foil.labels.add(in_tile(id=["mine"]))
     before = take_snapshot(foil.path)
     with pytest.raises(BadInput, match="another event of the same id 'mine'"):
-        foil.add_labels(in_tile(id=["mine"], **{"class": ["hip"]}))
+        foil.labels.add(in_tile(id=["mine"], **{"class": ["hip"]}))
     assert take_snapshot(foil.path) == before
 
 
 def test_what_stands_and_every_event(foil):
     days = ["2026-05-01", "2026-05-02", "2026-05-01", "2026-05-02", "2026-05-01"]
-    foil.add_labels(
+    foil.labels.add(
         in_tile(
             x_px=[30.0, 32.0, 10.0, 10.0, 30.0],
             when=days,
@@ -167,19 +167,23 @@ def test_what_stands_and_every_event(foil):
             **{"class": ["hip", "top.spallation", "misc", WITHDRAWN, "maybe"]},
         )
     )
-    assert foil.labels()["class"].tolist() == ["top.spallation", "maybe"]
-    assert len(foil.labels(latest=False)) == 5
-    assert foil.labels(tolerance_mm=0.001)["class"].tolist() == ["hip", "top.spallation", "maybe"]
-    assert foil.labels(who="ben")["class"].tolist() == ["maybe"]
-    assert foil.labels(classes=["top"])["class"].tolist() == ["top.spallation"]
-    assert len(foil.labels(side="back")) == 0
-    assert len(foil.labels(foil="F1")) == 2
-    assert len(foil.labels(foil="F2")) == 0
+    assert foil.labels.table()["class"].tolist() == ["top.spallation", "maybe"]
+    assert len(foil.labels.table(latest=False)) == 5
+    assert foil.labels.table(tolerance_mm=0.001)["class"].tolist() == [
+        "hip",
+        "top.spallation",
+        "maybe",
+    ]
+    assert foil.labels.table(who="ben")["class"].tolist() == ["maybe"]
+    assert foil.labels.table(classes=["top"])["class"].tolist() == ["top.spallation"]
+    assert len(foil.labels.table(side="back")) == 0
+    assert len(foil.labels.table(foil="F1")) == 2
+    assert len(foil.labels.table(foil="F2")) == 0
 
 
 def test_nothing_was_said(foil):
-    pd.testing.assert_frame_equal(foil.labels(), as_labels({}))
-    assert foil.add_labels(as_labels({})) == 0
+    pd.testing.assert_frame_equal(foil.labels.table(), as_labels({}))
+    assert foil.labels.add(as_labels({})) == 0
 
 
 @pytest.mark.parametrize(
@@ -208,56 +212,56 @@ def test_nothing_was_said(foil):
 def test_bad_labels_are_one_error_and_change_nothing(foil, take_snapshot, table, message):
     before = take_snapshot(foil.path)
     with pytest.raises(BadInput, match=f"mine.csv.*{message}"):
-        foil.add_labels(table, where="mine.csv")
+        foil.labels.add(table, where="mine.csv")
     assert take_snapshot(foil.path) == before
 
 
 def test_a_good_row_beside_a_bad_one_does_not_come_in(foil):
     with pytest.raises(BadInput, match="row 2"):
-        foil.add_labels(in_tile(x_px=[30.0, 99.0]))
-    assert len(foil.labels()) == 0
+        foil.labels.add(in_tile(x_px=[30.0, 99.0]))
+    assert len(foil.labels.table()) == 0
 
 
 def test_without_a_scale_a_label_is_anchored_to_its_tile(empty, make_scan):
     made = make_scan(tiles=3)
     scan = made.scan.model_copy(update={"pixel_size_um": None})
-    empty.add_scan(scan, made.foil, made.read)
+    empty.scans.add(scan, made.foil, made.read)
     region = "[[1.0,1.0],[3.0,1.0],[2.0,4.0]]"
     table = in_tile(tile=[2], x_px=[3.0], y_px=[4.0], region_px=[region])
-    assert empty.add_labels(table) == 1
-    (label,) = empty.labels().to_dict("records")
+    assert empty.labels.add(table) == 1
+    (label,) = empty.labels.table().to_dict("records")
     assert np.isnan(label["x_mm"])
     assert pd.isna(label["region_mm"])
     assert (label["foil"], label["tile"], label["region_px"]) == ("F1", 2, region)
-    assert empty.add_labels(empty.labels()) == 0
-    empty.remove("tile = 2")
-    assert empty.add_labels(empty.labels()) == 0
-    empty.remove("true")
-    assert empty.add_labels(empty.labels()) == 0
-    assert len(empty.labels()) == 1
+    assert empty.labels.add(empty.labels.table()) == 0
+    empty.scans.remove("tile = 2")
+    assert empty.labels.add(empty.labels.table()) == 0
+    empty.scans.remove("true")
+    assert empty.labels.add(empty.labels.table()) == 0
+    assert len(empty.labels.table()) == 1
 
 
 def test_labels_stay_when_their_scans_go(foil):
-    foil.add_labels(in_tile(x_px=[30.0, 40.0]))
-    before = foil.labels()
-    removal = foil.dependants("scan = 'F1-front'")
+    foil.labels.add(in_tile(x_px=[30.0, 40.0]))
+    before = foil.labels.table()
+    removal = foil.scans.dependants("scan = 'F1-front'")
     assert removal.labels_kept == (("F1", 2),)
-    foil.remove("scan = 'F1-front'")
-    pd.testing.assert_frame_equal(foil.labels(), before)
-    assert foil.add_labels(before) == 0  # as an export would bring them back
+    foil.scans.remove("scan = 'F1-front'")
+    pd.testing.assert_frame_equal(foil.labels.table(), before)
+    assert foil.labels.add(before) == 0  # as an export would bring them back
     with pytest.raises(BadInput, match=r"column scan, row 1: .* found 'F1-front'"):
-        foil.add_labels(before.assign(who="ben", id=None))
+        foil.labels.add(before.assign(who="ben", id=None))
     moved = before.drop(columns=["id", "scan", "tile", "x_px", "y_px", "region_px"])
-    assert foil.add_labels(moved) == 0
-    last = foil.remove("true")
+    assert foil.labels.add(moved) == 0
+    last = foil.scans.remove("true")
     assert (last.foils, last.labels_kept) == ((), (("F1", 2),))
-    assert [f.name for f in foil.foils()] == ["F1"]
-    pd.testing.assert_frame_equal(foil.labels(), before)
+    assert [f.name for f in foil.scans.foils()] == ["F1"]
+    pd.testing.assert_frame_equal(foil.labels.table(), before)
     assert foil.check() == []
 
 
 def test_a_store_without_labels_loses_its_foils_as_before(foil):
-    assert foil.remove("true").foils == ("F1",)
+    assert foil.scans.remove("true").foils == ("F1",)
 
 
 def as_version_1(store):
@@ -278,16 +282,16 @@ def version_of(store):
 def test_an_old_store_opens_and_is_brought_up_to_date_by_its_first_label(foil, take_snapshot):
     old = as_version_1(foil)
     before = take_snapshot(old.path)
-    assert len(old.labels()) == 0
+    assert len(old.labels.table()) == 0
     assert old.check() == []
-    assert old.dependants("scan = 'F1-back'").labels_kept == ()
+    assert old.scans.dependants("scan = 'F1-back'").labels_kept == ()
     with pytest.raises(BadInput, match="tile 99"):
-        old.add_labels(in_tile(tile=[99]))
+        old.labels.add(in_tile(tile=[99]))
     assert take_snapshot(old.path) == before
-    assert old.add_labels(in_tile()) == 1
+    assert old.labels.add(in_tile()) == 1
     assert version_of(old) == 2
-    assert len(Store.open(old.path).labels()) == 1
-    assert old.remove("scan = 'F1-back'").scans == ("F1-back",)
+    assert len(Store.open(old.path).labels.table()) == 1
+    assert old.scans.remove("scan = 'F1-back'").scans == ("F1-back",)
     assert old.check() == []
 
 
@@ -298,33 +302,33 @@ def test_an_upgrade_that_fails_leaves_the_old_store(foil, take_snapshot, monkeyp
     def stop(*_: object) -> None:
         raise MachineFailed("stopped")
 
-    monkeypatch.setattr("etchscope.store.labelling.put_labels", stop)
+    monkeypatch.setattr("etchscope.store.labels.put_labels", stop)
     with pytest.raises(MachineFailed, match="stopped"):
-        old.add_labels(in_tile())
+        old.labels.add(in_tile())
     assert take_snapshot(old.path) == before
 
 
 def test_the_taxonomy_is_the_stores(foil):
-    assert foil.taxonomy() == DEFAULT_TAXONOMY
-    foil.set_taxonomy(OWN)
-    assert Store.open(foil.path).taxonomy() == OWN
-    assert foil.add_labels(in_tile(**{"class": ["top.fission"]})) == 1
+    assert foil.labels.taxonomy() == DEFAULT_TAXONOMY
+    foil.labels.set_taxonomy(OWN)
+    assert Store.open(foil.path).labels.taxonomy() == OWN
+    assert foil.labels.add(in_tile(**{"class": ["top.fission"]})) == 1
     with pytest.raises(BadInput, match=r"\(hip, top, top.fission, maybe\), found 'misc'"):
-        foil.add_labels(in_tile(**{"class": ["misc"]}))
+        foil.labels.add(in_tile(**{"class": ["misc"]}))
     with pytest.raises(
         BadInput, match=r"the class 'top\.fission', of which the store has 1 labels"
     ):
-        foil.set_taxonomy(DEFAULT_TAXONOMY)
-    assert foil.taxonomy() == OWN
+        foil.labels.set_taxonomy(DEFAULT_TAXONOMY)
+    assert foil.labels.taxonomy() == OWN
     assert foil.check() == []
 
 
 def test_labels_and_their_taxonomy_come_in_together_or_not_at_all(foil):
     with pytest.raises(BadInput, match="tile 99"):
-        foil.add_labels(in_tile(tile=[99], **{"class": ["top.fission"]}), taxonomy=OWN)
-    assert foil.taxonomy() == DEFAULT_TAXONOMY
-    assert foil.add_labels(in_tile(**{"class": ["top.fission"]}), taxonomy=OWN) == 1
-    assert foil.taxonomy() == OWN
+        foil.labels.add(in_tile(tile=[99], **{"class": ["top.fission"]}), taxonomy=OWN)
+    assert foil.labels.taxonomy() == DEFAULT_TAXONOMY
+    assert foil.labels.add(in_tile(**{"class": ["top.fission"]}), taxonomy=OWN) == 1
+    assert foil.labels.taxonomy() == OWN
 
 
 @pytest.mark.parametrize(
@@ -338,20 +342,20 @@ def test_labels_and_their_taxonomy_come_in_together_or_not_at_all(foil):
 def test_a_damaged_taxonomy_is_named(foil, text, message):
     (foil.path / "taxonomy.json").write_text(text)
     with pytest.raises(BadInput, match=message):
-        foil.taxonomy()
+        foil.labels.taxonomy()
     assert [(f.severity, f.what) for f in foil.check()] == [("damaged", "taxonomy.json")]
     with pytest.raises(BadInput, match=r"none\.json: expected a taxonomy file"):
         read_taxonomy(foil.path / "none.json")
 
 
 def test_a_changed_row_is_damage(foil):
-    foil.add_labels(in_tile(id=["mine"]))
+    foil.labels.add(in_tile(id=["mine"]))
     with foil._catalogue.writing() as session:
         session.connection().exec_driver_sql("UPDATE label SET class = 'hip'")
     assert [f.what for f in foil.check()] == ["catalogue: label mine"]
 
 
 def test_the_files_of_pictures_are_known(foil):
-    sources = foil.picture_sources("F1-front")
+    sources = foil.scans.sources("F1-front")
     assert sources[6] == ("6.png",)
     assert len(sources) == 20

@@ -19,12 +19,12 @@ from etchscope.foil import (
     parent,
     with_ids,
 )
-from etchscope.store.anchoring import anchored
+from etchscope.store.anchoring import anchored as anchor
 from etchscope.store.catalogue import Catalogue, FoilRow, ScanRow
 from etchscope.store.files import written_aside
 from etchscope.store.label_rows import class_counts, get_labels, put_labels
 
-__all__ = ["TAXONOMY_FILE", "Labelling", "read_taxonomy"]
+__all__ = ["TAXONOMY_FILE", "Labels", "read_taxonomy"]
 
 TAXONOMY_FILE = "taxonomy.json"
 _REFERENCE_PIXEL_MM = 0.0064516
@@ -54,11 +54,12 @@ def read_taxonomy(path: Path) -> Taxonomy:
         raise BadInput(f"{path}: {key}" if key else path, "a taxonomy", found) from error
 
 
-class Labelling:
-    """The half of a ``Store`` that holds labels and the taxonomy."""
+class Labels:
+    """The labels of a store, and the taxonomy of their classes."""
 
-    path: Path
-    _catalogue: Catalogue
+    def __init__(self, root: Path, catalogue: Catalogue) -> None:
+        self._root = root
+        self._catalogue = catalogue
 
     def taxonomy(self) -> Taxonomy:
         """Return the classes that labels of this store may have; the default unless set.
@@ -67,7 +68,7 @@ class Labelling:
         ------
         BadInput : the store's file is damaged.
         """
-        path = self.path / TAXONOMY_FILE
+        path = self._root / TAXONOMY_FILE
         return read_taxonomy(path) if path.exists() else DEFAULT_TAXONOMY
 
     def set_taxonomy(self, taxonomy: Taxonomy) -> None:
@@ -88,10 +89,10 @@ class Labelling:
                 raise BadInput("taxonomy", expected, "it is missing")
         if taxonomy == self.taxonomy():
             return
-        with written_aside(self.path / TAXONOMY_FILE) as aside:
+        with written_aside(self._root / TAXONOMY_FILE) as aside:
             aside.write_text(taxonomy.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
-    def anchored_labels(
+    def anchored(
         self, table: pd.DataFrame, *, taxonomy: Taxonomy | None = None, where: str = "labels"
     ) -> pd.DataFrame:
         """Return labels as they would be added, with their place on the foil; changes nothing.
@@ -109,16 +110,16 @@ class Labelling:
             class that the store does not know, a place outside every tile.
         """
         with self._catalogue.reading() as session:
-            return anchored(session, table, taxonomy or self.taxonomy(), where)
+            return anchor(session, table, taxonomy or self.taxonomy(), where)
 
-    def add_labels(
+    def add(
         self, table: pd.DataFrame, *, taxonomy: Taxonomy | None = None, where: str = "labels"
     ) -> int:
         """Add events, all of them or none, and return how many were new.
 
         An event that the store has already (the same id; or the same foil, side, place, class,
         who and when) changes nothing. A label is taken back by an event of the class
-        ``withdrawn`` at its place. Parameters and errors are those of ``anchored_labels``.
+        ``withdrawn`` at its place. Parameters and errors are those of ``anchored``.
 
         Parameters
         ----------
@@ -131,7 +132,7 @@ class Labelling:
         """
         with self._catalogue.writing() as session:
             known = taxonomy or self.taxonomy()
-            labels = with_ids(anchored(session, table, known, where))
+            labels = with_ids(anchor(session, table, known, where))
             added = 0
             if len(labels):
                 self._catalogue.bring_up_to_date(session)
@@ -140,7 +141,7 @@ class Labelling:
                 self._write_taxonomy(session, taxonomy)
             return added
 
-    def labels(
+    def table(
         self,
         *,
         foil: str | None = None,

@@ -1,0 +1,31 @@
+"""What to do next after an error, in the words of the command line."""
+
+from etchscope.foil import errors
+
+__all__ = ["hint_of"]
+
+_HINTS: dict[type[errors.BadInput], str] = {
+    errors.NotAStore: "Make one with `etchscope init`.",
+    errors.NameTaken: "Choose another name with `--scan NAME`, or remove the scan first.",
+    errors.NotSearched: "Start with `etchscope find`.",
+    errors.NotScored: "Start with `etchscope run`.",
+    errors.NotLabelled: "Start with `etchscope label import`.",
+    errors.NoLabeller: "Say who labelled with `--who NAME`.",
+    errors.NoClassMap: "Give a JSON file with `--class-map`.",
+    errors.NoPicture: "Add its picture with `etchscope add`.",
+    errors.TwoPictures: "Choose with `--scan`.",
+    errors.NoPositions: "Pixels need a description with the tiles' positions, see "
+    "`etchscope align --help`.",
+    errors.UnknownAlignment: "Make one with `etchscope align`.",
+    errors.UnknownClass: "New classes come from a taxonomy file, see "
+    "`etchscope label import --help`.",
+    errors.ClassMissing: "Set it with `etchscope label import STORE --taxonomy FILE`.",
+    errors.DamagedFile: "Run `etchscope check`.",
+    errors.NotAFinder: "A model of experts is given by --model.",
+    errors.OldFinder: "Train it anew with `etchscope train --finder`.",
+}
+
+
+def hint_of(error: BaseException) -> str:
+    """Return the sentence that follows the error's own text; empty where there is none."""
+    return _HINTS.get(type(error), "")  # type: ignore[arg-type]

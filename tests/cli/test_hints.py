@@ -1,0 +1,25 @@
+import pytest
+
+from etchscope.cli.app import main
+from etchscope.cli.hints import hint_of
+from etchscope.foil import BadInput, NotAStore, NotSearched
+
+
+def test_an_error_of_a_kind_is_followed_by_what_to_do(tmp_path, capsys):
+    assert main(["ls", str(tmp_path / "none")]) == 2
+    error = capsys.readouterr().err
+    assert error.endswith("no catalogue.sqlite there. Make one with `etchscope init`.\n")
+
+
+def test_the_library_says_nothing_of_the_command_line(tmp_path):
+    from etchscope.store import Store
+
+    with pytest.raises(NotAStore) as caught:
+        Store.open(tmp_path / "none")
+    assert "etchscope init" not in str(caught.value)
+
+
+def test_only_named_errors_have_a_hint():
+    assert hint_of(NotSearched("scan a", "a search", "none")) == "Start with `etchscope find`."
+    assert hint_of(BadInput("a", "b", "c")) == ""
+    assert hint_of(ValueError("x")) == ""
