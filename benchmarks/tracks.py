@@ -3,12 +3,15 @@
     python benchmarks/tracks.py --preset experiment --densities 10 30 100 300 --tiles 40
     python benchmarks/tracks.py --random 60
     python benchmarks/tracks.py --stack --tiles 20
+    python benchmarks/tracks.py --isotropic --tiles 30 --seed 17500
 
 A pull is what was measured less the truth over the stated error: its mean should be 0 and its width
 (half of what 68 % span) 1. Of true pairs that were linked and given a track: pulls and residuals by
 surface, density and true radius, with the standard error of the mean over tiles or foils, whose
 finds share their optics. ``--random`` takes foils of every kind, a tile each; ``--stack`` the six
-surfaces that a lead ion crosses in the preset `pb-stack`.
+surfaces that a lead ion crosses in the preset `pb-stack`. ``--isotropic`` draws signal of V = 3
+from everywhere up to 60° of zenith and prints, by zenith angle, the share of the particles whose
+two openings were linked, with the thickness of the foil and without it.
 """
 
 import argparse
@@ -22,9 +25,11 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from etchscope import find_pits
+from etchscope.evaluate import proportion
+from etchscope.foil import Foil
 from etchscope.run import find, simulate
 from etchscope.simulate import SimulatedScan, preset, randomised, with_parameters
-from etchscope.store import Store, read_table
+from etchscope.store import Store, TilePictures, read_table
 
 NEAR_PX = 6.0
 CHARGE_OVER_BETA = 82 / 0.99998
@@ -173,6 +178,40 @@ def stack(tables: Sequence[pd.DataFrame]) -> None:
     print(f"six surfaces: off by {six.mean():+.3f}, spread {six.std():.3f}, n = {len(six)}")
 
 
+def isotropic(args: argparse.Namespace) -> None:
+    """Print the share of slanted particles whose openings were linked, by zenith angle."""
+    columns = max(round(np.sqrt(args.tiles * 1.2)), 1)
+    (scan,) = preset(args.preset, seed=args.seed, columns=columns, rows=-(-args.tiles // columns))
+    direction = {"hips.direction": "isotropic", "hips.max_zenith_deg": 60.0, "hips.v": 3.0}
+    scan = with_parameters(scan, {"fragments.per_tile": 30.0, **direction})
+    truth, sheet = scan.truth(), scan.sheet
+    hips = truth[truth["class"] == "hip"].drop_duplicates(["particle", "surface"])
+    entries, exits = (hips[hips["surface"] == s].set_index("particle") for s in ("top", "bottom"))
+    both = entries.index.intersection(exits.index)
+    zenith = 90 - entries.loc[both, "dip_deg"]
+    known = {"thickness_um": sheet.thickness_um, "material": sheet.material}
+    known["etch"] = {"removed_um": sheet.removed_um}
+    for name, facts in (("thickness known", known), ("unknown", {})):
+        with tempfile.TemporaryDirectory() as folder:
+            store = Store.create(Path(folder) / "store")
+            store.scans.add(
+                scan.scan,
+                Foil(name=scan.scan.foil, **facts),
+                lambda n: TilePictures(
+                    scan.read_tile(n), tuple(str(c.step) for c in scan.scan.channels)
+                ),
+            )
+            pits = store.runs.pits(find(store, scan.scan.name).run)
+        right = linked(pits.assign(v=np.where(pits["partner"].notna(), 2.0, np.nan)), truth)
+        is_linked = both.isin(right["true_particle"].astype(int))
+        print(f"{name}: {len(both)} particles")
+        for low in range(0, 60, 10):
+            mine = ((zenith >= low) & (zenith < low + 10)).to_numpy()
+            if mine.any():
+                share = proportion(int(is_linked[mine].sum()), int(mine.sum()))
+                print(f"  {low} to {low + 10} deg: {share}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", default="experiment")
@@ -180,8 +219,12 @@ def main() -> None:
     parser.add_argument("--tiles", type=int, default=40)
     parser.add_argument("--random", type=int, default=0, metavar="FOILS")
     parser.add_argument("--stack", action="store_true")
+    parser.add_argument("--isotropic", action="store_true")
     parser.add_argument("--seed", type=int, default=41_000)
     args = parser.parse_args()
+    if args.isotropic:
+        isotropic(args)
+        return
     tables: dict[str, list[pd.DataFrame]] = {}
     for number, (name, scan) in enumerate(foils(args)):
         with tempfile.TemporaryDirectory() as folder:
