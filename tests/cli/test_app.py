@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import pytest
+import typer.main
 
 from etchscope.cli import app as app_module
 from etchscope.cli.app import main
@@ -17,6 +18,23 @@ def test_help_lists_every_command_and_each_has_an_example(capsys):
         assert f"\n  {name} " in listed
         assert main([name, "--help"]) == 0
         assert f"Example: etchscope {name} " in capsys.readouterr().out
+
+
+def test_the_list_of_commands_says_what_each_says_itself():
+    for name, (_, text) in app_module._COMMANDS.items():
+        help_text = typer.main.get_command(app_module.app).commands[name].help
+        assert text == " ".join(help_text.split("\n\n")[0].split())
+
+
+@pytest.mark.parametrize("word", ["--help", "--version"])
+def test_what_lists_commands_imports_none_of_them(word):
+    code = (
+        "import sys; from etchscope.cli.app import main; status = main([sys.argv[1]]); "
+        "heavy = {'numpy', 'pandas', 'torch', 'scipy', 'sqlalchemy'} & set(sys.modules); "
+        "sys.exit(status or ', '.join(heavy) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, word], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_version(capsys):

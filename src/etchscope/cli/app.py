@@ -1,48 +1,131 @@
-"""The command line: one list of commands, one place where an error becomes an exit status."""
+"""The command line: one list of commands, one place where an error becomes an exit status.
+
+Only what a command needs is imported, so that help and completion are there at once.
+"""
 
 import errno
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-
-from etchscope.cli import align, analyse, data, demo, judge, label, learn, model, runs, simulate
-from etchscope.cli.hints import hint_of
-from etchscope.foil import EtchscopeError
+from typer.core import TyperCommand, TyperGroup
 
 __all__ = ["app", "main"]
 
 _INTERRUPTED = 130
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
+_COMMANDS = {
+    "demo": (
+        "demo",
+        "Draw a foil with known signal, scan it, rank its candidates and report how well it went.",
+    ),
+    "init": ("data", "Make an empty store."),
+    "add": ("data", "Add scans to a store, each of them whole or not at all."),
+    "ls": ("data", "List the scans of a store, or their tiles."),
+    "rm": ("data", "Remove tiles, or whole scans, with all runs and fits that came from them."),
+    "exclude": ("data", "Exclude tiles from what comes after; nothing is copied or deleted."),
+    "include": ("data", "Take excluded tiles in again."),
+    "check": (
+        "data",
+        "Read all of a store and list what is damaged or left over; exit status 2 if damaged.",
+    ),
+    "simulate": (
+        "simulate",
+        "Draw foils with known pits and photograph them as the microscope would.",
+    ),
+    "find": (
+        "analyse",
+        "Find the pits of a store's scans, or directly of a scan directory or of pictures.",
+    ),
+    "export": ("analyse", "Write the pit table of a store's latest runs to a file."),
+    "train": ("learn", "Train a model on the store's labels and keep it in the store."),
+    "run": ("learn", "Find the pits, score them with a model, and decide."),
+    "candidates": (
+        "learn",
+        "List the candidates of scored runs, the best first, with pictures if asked for.",
+    ),
+    "align": ("align", "Bring sides and foils of a stack into one frame, from their pits alone."),
+    "evaluate": (
+        "judge",
+        "Compare found pits with true ones: efficiency and purity, beside their chance level.",
+    ),
+    "report": ("judge", "Write figures and one HTML page of a run."),
+    "label": (
+        "label",
+        "Labels: import, export, count, compare (see `etchscope label import --help`).",
+    ),
+    "model": ("model", "Models: list, show, hand on, calibrate, choose a working point."),
+    "runs": ("runs", "Runs: list what was searched and scored, remove what is no longer needed."),
+}
+"""Name on the command line → module of ``etchscope.cli``, and what the list of commands says."""
+
+
+class _Commands(MutableMapping[str, Any]):
+    """The commands, each imported when it is asked for."""
+
+    def __init__(self, *_: object) -> None:
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._loaded:
+            module = import_module(f"etchscope.cli.{_COMMANDS[name][0]}")
+            one = getattr(module, "app", None) or _app_of(name, module.COMMANDS[name])
+            self._loaded[name] = typer.main.get_command(one)
+            self._loaded[name].name = name
+        return self._loaded[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._loaded[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_COMMANDS)
+
+    def __len__(self) -> int:
+        return len(_COMMANDS)
+
+
+def _app_of(name: str, command: Callable[..., None]) -> typer.Typer:
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.command(name=name)(command)
+    return app
+
+
+class _Group(TyperGroup):
+    """The program: a group whose list of commands imports none of them."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = _Commands()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(_COMMANDS)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        width = formatter.width - 6 - max(map(len, _COMMANDS))
+        rows = [
+            (name, TyperCommand(name, help=text).get_short_help_str(width))
+            for name, (_, text) in _COMMANDS.items()
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
 app = typer.Typer(
+    cls=_Group,
     name="etchscope",
     help="From microscope scans of etched plastic track detectors to a table of pits.",
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-_GROUPS = (
-    demo.COMMANDS,
-    data.COMMANDS,
-    simulate.COMMANDS,
-    analyse.COMMANDS,
-    learn.COMMANDS,
-    align.COMMANDS,
-    judge.COMMANDS,
-)
-_COMMANDS: dict[str, Callable[..., None]] = {}
-for _group in _GROUPS:
-    _COMMANDS |= _group
-for _name, _command in _COMMANDS.items():
-    app.command(name=_name)(_command)
-app.add_typer(label.app)
-app.add_typer(model.app)
-app.add_typer(runs.app)
 
 
 def _show_version(is_asked: bool) -> None:
@@ -77,9 +160,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if end.code == _INTERRUPTED:  # Typer turns Ctrl-C into it, and says nothing
             return _failed("interrupted; the same command again goes on or starts anew", end.code)
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except EtchscopeError as error:
-        hint = hint_of(error)
-        return _failed(f"{error}. {hint}" if hint else str(error), error.exit_status)
     except MemoryError:
         return _failed("the machine has not enough memory", 1)
     except OSError as error:
@@ -88,6 +168,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = 2 if is_input or isinstance(error, IsADirectoryError | FileExistsError) else 1
         hint = "; free some space and repeat" if error.errno in _FULL else ""
         return _failed(f"{where}{error.strerror or error}{hint}", status)
+    except Exception as error:
+        from etchscope.cli.hints import hint_of
+        from etchscope.foil import EtchscopeError
+
+        if not isinstance(error, EtchscopeError):
+            raise
+        hint = hint_of(error)
+        return _failed(f"{error}. {hint}" if hint else str(error), error.exit_status)
     return 0
 
 

@@ -36,7 +36,7 @@ def demo(
     ] = 100.0,
     seed: Annotated[int, typer.Option(min=0, help="Which foil is drawn.")] = 7,
 ) -> None:
-    """Draw a foil with known signal, scan it, rank its candidates and report how well that went.
+    """Draw a foil with known signal, scan it, rank its candidates and report how well it went.
 
     Example: etchscope demo demo
     """
