@@ -6,6 +6,7 @@ import pytest
 import typer.main
 
 from etchscope.cli import app as app_module
+from etchscope.cli import entry
 from etchscope.cli.app import main
 from etchscope.cli.data import COMMANDS
 from etchscope.foil import MachineFailed
@@ -99,3 +100,9 @@ def test_the_process_ends_with_the_status(tmp_path):
     done = subprocess.run(words, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"Error: {tmp_path}: expected a store")
+
+
+def test_windows_is_refused_in_one_line(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert entry.main() == 1
+    assert capsys.readouterr().err == "Error: Etchscope needs Linux or macOS; on Windows use WSL\n"

@@ -205,7 +205,9 @@ def find_command(
         int | None,
         typer.Option(help="Classical finder: pixels a side that are binned; 1 is finer [2]."),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Threads or processes.")] = 2,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads or processes [all cores].")
+    ] = None,
     executor: Annotated[Executor, typer.Option(help="How the tiles are shared out.")] = "threads",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program.")] = False,
 ) -> None:

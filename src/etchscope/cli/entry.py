@@ -7,6 +7,9 @@ __all__ = ["main"]
 
 def main() -> int:
     """Load the command line and run it; return its exit status, 130 if interrupted."""
+    if sys.platform == "win32":
+        sys.stderr.write("Error: Etchscope needs Linux or macOS; on Windows use WSL\n")
+        return 1
     try:
         from etchscope.cli.app import main as run
 

@@ -384,7 +384,9 @@ def run_command(
     prior: Annotated[
         str, typer.Option(help="Shares that probabilities assume: foil, model, or hip=0.01,….")
     ] = "foil",
-    workers: Annotated[int, typer.Option(min=1, help="Threads or processes.")] = 2,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads or processes [all cores].")
+    ] = None,
     executor: Annotated[Executor, typer.Option(help="How the tiles are shared out.")] = "threads",
     as_json: Json = False,
 ) -> None:

@@ -53,6 +53,7 @@ from etchscope.foil.labels import (
 )
 from etchscope.foil.links import linked_frames
 from etchscope.foil.lists import PitList
+from etchscope.foil.machine import usable_cores
 from etchscope.foil.masks import Mask, mask_unit
 from etchscope.foil.overlaps import merge_copies
 from etchscope.foil.pits import COLUMNS, PitColumn, PitFlag, as_pits, flag_legend, has_flag
@@ -135,5 +136,6 @@ __all__ = [
     "tile_to_foil",
     "tile_to_stage",
     "tile_transform",
+    "usable_cores",
     "with_ids",
 ]

@@ -1,14 +1,13 @@
 """Write a scan the way the microscope does: the ``smartscope`` layout with its ``scan.json``."""
 
 import json
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from PIL import Image
 
-from etchscope.foil import BadInput, Foil, Scan, Tile
+from etchscope.foil import BadInput, Foil, Scan, Tile, usable_cores
 from etchscope.foil.types import RawStack
 
 __all__ = ["write_smartscope"]
@@ -74,7 +73,7 @@ def write_smartscope(
         if progress is not None:
             progress(1)
 
-    with ThreadPoolExecutor(workers or len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(workers or usable_cores()) as pool:
         try:
             for done in [pool.submit(write, tile) for tile in scan.tiles]:
                 done.result()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from etchscope.foil import BadInput, Foil, Scan, foil_frame, in_polygon
+from etchscope.foil import BadInput, Foil, Scan, foil_frame, in_polygon, usable_cores
 from etchscope.foil.types import Bools, Floats, RawStack
 from etchscope.imaging import Normalisation, Recipe, fit_normalisation, foil_ground, light_faults
 from etchscope.learn.threads import set_threads
@@ -314,7 +314,7 @@ def find(
     settings: FindSettings | None = None,
     weights: Path | None = None,
     region: Floats | None = None,
-    workers: int = 2,
+    workers: int | None = None,
     executor: Executor = "threads",
     progress: Callable[[int], None] | None = None,
     total: Callable[[int], None] | None = None,
@@ -329,7 +329,7 @@ def find(
     ----------
     weights : folder of a learned finder; that of the package unless given.
     region : (m, 2) polygon in foil mm to restrict the search to, or None.
-    workers : threads or processes.
+    workers : threads or processes; as many as there are cores unless given.
     progress : called with the number of tiles just done.
     total : called once with the number of tiles, before the first.
 
@@ -355,7 +355,7 @@ def find(
             told = (store.path.absolute(), plan.run, scan, settings, plan.weights)
             todo.append(partial(_search_batch, *told, plan.record["mask"], index, tiles))
     try:
-        execute(todo, executor=executor, workers=workers, progress=tell)
+        execute(todo, executor=executor, workers=workers or usable_cores(), progress=tell)
         return _commit(store, plan, region)
     except (BadInput, OSError):
         # Another process may have done the same search, and dropped the parts under this one.

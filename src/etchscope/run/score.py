@@ -34,6 +34,7 @@ from etchscope.foil import (
     Scan,
     WrongLights,
     as_pits,
+    usable_cores,
 )
 from etchscope.foil.types import Bools, Floats
 from etchscope.imaging import Lighting, Normalisation
@@ -154,7 +155,7 @@ def score(
     *,
     region: Floats | None = None,
     prior: PriorChoice | Mapping[str, float] = "foil",
-    workers: int = 2,
+    workers: int | None = None,
     executor: Executor = "threads",
     progress: Callable[[int], None] | None = None,
     total: Callable[[int], None] | None = None,
@@ -219,7 +220,7 @@ def score(
     judged = _judged_before(store, scan, record)
     try:
         if judged is None:
-            judged = _judged_now(store, run, record, tell, workers, executor)
+            judged = _judged_now(store, run, record, tell, workers or usable_cores(), executor)
         else:
             tell(len(tiles))
         return _commit(store, record_of, loaded, run, record, judged)

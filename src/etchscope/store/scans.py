@@ -1,7 +1,6 @@
 """Scans of a store: their pictures, foils and stacks, and what is excluded of them."""
 
 import fcntl
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import select, update
 
-from etchscope.foil import BadInput, Foil, MachineFailed, Scan, Stack
+from etchscope.foil import BadInput, Foil, MachineFailed, Scan, Stack, usable_cores
 from etchscope.foil.types import RawStack
 from etchscope.store.adding import Added, TilePictures, TileReader, add_scan, compare_scan
 from etchscope.store.catalogue import (
@@ -76,7 +75,7 @@ class Scans:
         BadInput : a bad tile, no good tile, or another scan of that name.
         MachineFailed : the disk is full, or another addition or removal is under way.
         """
-        count = workers or len(os.sched_getaffinity(0))
+        count = workers or usable_cores()
         reader = TileReader(read_tile, skip_bad, count, progress)
         with self._locked():
             erase_unreachable(self._catalogue, self._root)
