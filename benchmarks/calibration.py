@@ -43,7 +43,9 @@ from etchscope.evaluate import (
     efficiency_at_rate,
     expected_calibration_error,
 )
-from etchscope.report.style import INK, RC, SERIES_COLOURS, figure, write_png
+from etchscope.report.png import encode_figure
+from etchscope.report.style import INK, RC, SERIES_COLOURS, figure
+from etchscope.report.writing import write_picture
 from etchscope.run import find, simulate
 from etchscope.run.calibrate import KnownRun, known_candidates
 from etchscope.run.experts import SHIPPED
@@ -214,7 +216,7 @@ def draw(rows: list[dict[str, Any]], cases: list[str], path: Path) -> None:
             ax.set_title(f"at {rate:g} false candidate{'s' if rate != 1 else ''} a tile")
         axes[0].set_ylabel("signal efficiency (%)")
         made.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    write_png(made, path)
+    write_picture(encode_figure(made), path)
 
 
 def main() -> None:

@@ -47,7 +47,7 @@ from etchscope.ensemble import (
 from etchscope.ensemble.combine import FAR
 from etchscope.evaluate.tiles import expanded_interval, times_drawn
 from etchscope.learn import Training, features_of, folds, set_threads
-from etchscope.report.decisions import roc
+from etchscope.report.efficiency import roc
 from etchscope.report.style import RC
 from learn import MIX, drawn, labelled_foil, mix_foil
 

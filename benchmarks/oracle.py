@@ -59,7 +59,9 @@ from etchscope.preselect.likelihood import (
 )
 from etchscope.preselect.openings import Shapes
 from etchscope.preselect.pairs import pair_openings
-from etchscope.report.style import INK, RC, SERIES_COLOURS, figure, write_png
+from etchscope.report.png import encode_figure
+from etchscope.report.style import INK, RC, SERIES_COLOURS, figure
+from etchscope.report.writing import write_picture
 from etchscope.run.search import area_cm2
 from etchscope.simulate import SimulatedScan, once, preset, with_parameters
 
@@ -513,7 +515,7 @@ def draw_by_density(rows: list[dict[str, Any]], path: Path) -> None:
         axes[0].set_ylabel("signal efficiency (%)")
         axes[0].plot([], [], "--", lw=0.9, color=INK, label="the same, judged by place")
         made.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    write_png(made, path)
+    write_picture(encode_figure(made), path)
 
 
 def _bars(ax: Axes, x: Floats, told: Floats, name: str, colour: str) -> None:
@@ -582,7 +584,7 @@ def draw_by_zenith(rows: list[dict[str, Any]], path: Path) -> None:
         ax.set(xlabel="zenith angle (°)", ylabel="signal efficiency (%)")
         ax.grid(axis="y")
         ax.legend(loc="best")
-    write_png(made, path)
+    write_picture(encode_figure(made), path)
 
 
 def main() -> None:

@@ -38,7 +38,10 @@ from etchscope.evaluate import (
 )
 from etchscope.foil import as_labels, parent
 from etchscope.learn import Training, set_threads
-from etchscope.report.decisions import confusion, froc, reliability, ternary
+from etchscope.report.calibration import reliability
+from etchscope.report.confusion import confusion
+from etchscope.report.decisions import ternary
+from etchscope.report.efficiency import froc
 from etchscope.report.style import RC
 from etchscope.run import find, simulate
 from etchscope.run.score import score

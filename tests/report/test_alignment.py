@@ -1,4 +1,3 @@
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,14 +5,10 @@ import pytest
 from etchscope.align import align_stack
 from etchscope.evaluate import evaluate, tolerance_curve
 from etchscope.foil import BadInput, PitList
-from etchscope.report.alignment import (
-    match_map,
-    residual_figure,
-    residual_map,
-    tolerance_figure,
-    write_alignment,
-)
-from etchscope.report.style import RC, png_bytes
+from etchscope.report.alignment import write_alignment
+from etchscope.report.matches import match_map, tolerance_figure
+from etchscope.report.png import encode_figure
+from etchscope.report.residuals import residual_figure, residual_map
 from etchscope.report.verdict import draw_verdict
 
 
@@ -87,5 +82,4 @@ def test_the_page_tells_registrations_and_efficiencies(tmp_path):
     first = (tmp_path / "residuals-b-a.png").read_bytes()
     write_alignment(stack, tmp_path)
     assert (tmp_path / "residuals-b-a.png").read_bytes() == first
-    with mpl.rc_context(RC):
-        assert png_bytes(residual_figure(stack.members[1].registration.pairs()))
+    assert encode_figure(residual_figure(stack.members[1].registration.pairs()))

@@ -4,8 +4,8 @@ import numpy as np
 from etchscope.evaluate import evaluate
 from etchscope.foil import as_pits
 from etchscope.report.closeups import closeup_figure, cutouts, telling_tiles
-from etchscope.report.content import pairs_of
 from etchscope.report.style import rgb
+from etchscope.report.tables import pairs_of
 
 
 def test_tiles_of_the_best_pairs_and_the_busiest_come_first():

@@ -1,7 +1,8 @@
 import numpy as np
 
 from etchscope.foil import as_pits
-from etchscope.report.content import ledger, of_surface, pairs_of
+from etchscope.report.content import ledger
+from etchscope.report.tables import of_surface, pairs_of
 
 
 def test_every_pit_has_one_surface():

@@ -6,8 +6,12 @@ from matplotlib.colors import to_hex
 
 from etchscope.evaluate import proportion
 from etchscope.foil import BadInput
-from etchscope.report.decisions import confusion, froc, reliability, roc, ternary
-from etchscope.report.style import CLASS_COLOURS, SERIES_COLOURS, png_bytes
+from etchscope.report.calibration import reliability
+from etchscope.report.confusion import confusion
+from etchscope.report.decisions import ternary
+from etchscope.report.efficiency import froc, roc
+from etchscope.report.png import encode_figure
+from etchscope.report.style import CLASS_COLOURS, SERIES_COLOURS
 
 
 def _probabilities():
@@ -154,7 +158,7 @@ def test_a_froc_without_any_false_candidate_is_drawn():
     table = _curve([0, 0], [0.3, 0.7], "false_per_tile", chance=[0, 0])
     figure = froc({"net": table}, tile_cm2=1.0, working_point=(0, 0.7))
     assert figure.axes[0].lines[0].get_ydata() == pytest.approx([0.7])
-    assert png_bytes(figure).startswith(b"\x89PNG")
+    assert encode_figure(figure).startswith(b"\x89PNG")
 
 
 def test_curves_that_are_none_are_refused():
@@ -225,6 +229,6 @@ def test_counts_that_are_none_are_refused():
 def test_the_same_figure_gives_the_same_bytes_and_changes_no_setting():
     before = dict(mpl.rcParams)
     p = _probabilities()
-    assert png_bytes(ternary(p)) == png_bytes(ternary(p))
+    assert encode_figure(ternary(p)) == encode_figure(ternary(p))
     assert dict(mpl.rcParams) == before
     assert SERIES_COLOURS[0] == roc({"a": _curve([0.5], [1])}).axes[0].lines[0].get_color()

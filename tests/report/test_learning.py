@@ -4,7 +4,8 @@ import pytest
 
 from etchscope.foil import BadInput
 from etchscope.report.learning import ablation, label_efficiency, learning_curves
-from etchscope.report.style import SERIES_COLOURS, png_bytes
+from etchscope.report.png import encode_figure
+from etchscope.report.style import SERIES_COLOURS
 
 
 def _histories(experts=("hip against top", "top against bottom"), epochs=(6, 6, 3)):
@@ -66,7 +67,7 @@ def test_more_than_four_experts_go_on_below():
     figure = learning_curves(_histories([f"e{i}" for i in range(5)], (2,)))
     assert len(figure.axes) == 10
     assert figure.axes[8].get_ylabel() == "loss"
-    assert png_bytes(figure).startswith(b"\x89PNG")
+    assert encode_figure(figure).startswith(b"\x89PNG")
 
 
 def test_a_loss_that_explodes_is_shown_on_a_logarithmic_axis():
@@ -78,8 +79,8 @@ def test_a_loss_that_explodes_is_shown_on_a_logarithmic_axis():
 
 def test_one_epoch_and_a_loss_that_is_nan_are_drawn():
     one = _histories(epochs=(1,))
-    assert len(png_bytes(learning_curves(one))) > 5000
-    assert len(png_bytes(learning_curves(one.assign(validation_loss=np.nan)))) > 5000
+    assert len(encode_figure(learning_curves(one))) > 5000
+    assert len(encode_figure(learning_curves(one.assign(validation_loss=np.nan)))) > 5000
     with pytest.raises(BadInput, match="histories: expected one row or more"):
         learning_curves(one.iloc[:0])
     with pytest.raises(BadInput, match="found no fold"):
@@ -159,11 +160,11 @@ def test_more_labels_are_shown_as_means_over_seeds_with_their_spread():
     assert plain.lines[0].get_xdata() == pytest.approx([100, 400], rel=0.02)
     seeds = [line for line in accuracy.lines if line.get_marker() == "."]
     assert [len(line.get_xdata()) for line in seeds] == [3, 1]
-    assert len(png_bytes(figure)) > 5000
+    assert len(encode_figure(figure)) > 5000
 
 
 def test_one_number_of_labels_is_drawn_and_zero_refused():
     table = _labels()
-    assert len(png_bytes(label_efficiency(table.iloc[:1]))) > 5000
+    assert len(encode_figure(label_efficiency(table.iloc[:1]))) > 5000
     with pytest.raises(BadInput, match="table: labels: expected numbers above 0, found 0"):
         label_efficiency(table.assign(labels=0))

@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 
 from etchscope.foil import as_pits
-from etchscope.report.plots import feature_figure, pair_figure, shape_figure
-from etchscope.report.style import COLOURS, png_bytes
+from etchscope.report.pairs import pair_figure
+from etchscope.report.plots import feature_figure
+from etchscope.report.png import encode_figure
+from etchscope.report.shapes import shape_figure
+from etchscope.report.style import COLOURS
 
 
 def test_every_axis_of_every_figure_has_its_unit(make):
@@ -28,7 +31,7 @@ def test_a_wide_range_of_responses_is_shown_as_asinh(make):
     pits.loc[0, "entry"] = 5000.0
     figure = feature_figure(pits, "t")
     assert figure.axes[1].get_xscale() == "asinh"
-    assert png_bytes(figure).startswith(b"\x89PNG")
+    assert encode_figure(figure).startswith(b"\x89PNG")
 
 
 def test_many_pits_are_thinned_and_the_legend_says_so():
@@ -61,9 +64,9 @@ def test_the_chance_line_is_entries_times_the_cut(make):
 def test_a_column_that_was_not_measured_is_left_empty(make, column):
     pits = make().pits.assign(**{column: np.nan})
     for figure in (feature_figure(pits, "t"), shape_figure(pits, None, "t")):
-        assert len(png_bytes(figure)) > 5000
+        assert len(encode_figure(figure)) > 5000
 
 
 def test_the_same_figure_gives_the_same_bytes(make):
     pits = make().pits
-    assert png_bytes(pair_figure(pits, "t")) == png_bytes(pair_figure(pits, "t"))
+    assert encode_figure(pair_figure(pits, "t")) == encode_figure(pair_figure(pits, "t"))

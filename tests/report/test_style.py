@@ -1,7 +1,9 @@
 import numpy as np
 import pandas as pd
 
-from etchscope.report.style import COLOURS, evenly, figure, png_bytes, rgb
+from etchscope.report.png import encode_figure
+from etchscope.report.style import COLOURS, figure, rgb
+from etchscope.report.tables import evenly
 
 
 def test_colours_are_distinct():
@@ -15,7 +17,7 @@ def test_evenly_keeps_the_ends_and_small_tables():
 
 
 def test_a_png_says_nothing_of_time_or_software():
-    png = png_bytes(figure(2, 2, "title"))
-    assert png == png_bytes(figure(2, 2, "title"))
+    png = encode_figure(figure(2, 2, "title"))
+    assert png == encode_figure(figure(2, 2, "title"))
     assert b"Software" not in png
     assert b"tIME" not in png

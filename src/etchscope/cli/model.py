@@ -341,8 +341,9 @@ def _draw(
 ) -> None:
     """Draw efficiency against false candidates: of all tiles, and of thirds of them by density."""
     from etchscope.evaluate import free_response
-    from etchscope.report.decisions import froc
-    from etchscope.report.style import write_png
+    from etchscope.report.efficiency import froc
+    from etchscope.report.png import encode_figure
+    from etchscope.report.writing import write_picture
     from etchscope.run.search import tiles_by_density
 
     curves = {f"all {search.tiles:g} tiles": free_response(search)}
@@ -357,7 +358,7 @@ def _draw(
         tile_cm2=search.area_cm2 / search.tiles if search.area_cm2 > 0 else None,
         working_point=None if np.isnan(place).any() else place,
     )
-    write_png(drawn, path)
+    write_picture(encode_figure(drawn), path)
 
 
 def _scored(store: Store, model: str, scan: str | None) -> str:

@@ -3,16 +3,18 @@
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
 from etchscope.foil import Channel
 from etchscope.foil.types import RawStack
 from etchscope.report.overlay import ellipse_axes_px
-from etchscope.report.style import COLOURS, RC, figure, png_bytes
+from etchscope.report.style import COLOURS, RC, figure
 
 __all__ = ["channel_sheet"]
 
 
+@mpl.rc_context(RC)
 def channel_sheet(
     stack: RawStack,
     channels: tuple[Channel, ...],
@@ -20,8 +22,8 @@ def channel_sheet(
     pits: pd.DataFrame | None = None,
     *,
     columns: int = 4,
-) -> bytes:
-    """Return a PNG of every channel of a tile at its own grey levels.
+) -> Figure:
+    """Return every channel of a tile at its own grey levels.
 
     Parameters
     ----------
@@ -35,28 +37,25 @@ def channel_sheet(
     panels = len(channels) + (pits is not None)
     rows = -(-panels // columns)
     wide = 3.4
-    with mpl.rc_context(RC):
-        made = figure(wide * columns, rows * (wide * height / width + 0.3), title, dpi=110)
-        axes = np.atleast_1d(made.subplots(rows, columns, squeeze=False)).ravel()
-        for ax in axes:
-            ax.set_axis_off()
-        for ax, channel, picture in zip(axes, channels, stack, strict=False):
-            ax.imshow(
-                picture, cmap="gray", vmin=0, vmax=_limit(picture), interpolation="antialiased"
-            )
-            ax.set_title(_caption(channel), fontsize=9, fontweight="normal")
-        if pits is not None:
-            ax, last = axes[len(channels)], stack[-1]
-            ax.imshow(np.full(last.shape, 255, np.uint8), cmap="gray", vmin=0, vmax=255)
-            _draw(ax, pits)
-            ax.set_xlim(-0.5, width - 0.5)
-            ax.set_ylim(height - 0.5, -0.5)
-            ax.set_title(
-                f"truth: {len(pits)} openings, top blue, bottom orange",
-                fontsize=9,
-                fontweight="normal",
-            )
-        return png_bytes(made)
+    made = figure(wide * columns, rows * (wide * height / width + 0.3), title, dpi=110)
+    axes = np.atleast_1d(made.subplots(rows, columns, squeeze=False)).ravel()
+    for ax in axes:
+        ax.set_axis_off()
+    for ax, channel, picture in zip(axes, channels, stack, strict=False):
+        ax.imshow(picture, cmap="gray", vmin=0, vmax=_limit(picture), interpolation="antialiased")
+        ax.set_title(_caption(channel), fontsize=9, fontweight="normal")
+    if pits is not None:
+        ax, last = axes[len(channels)], stack[-1]
+        ax.imshow(np.full(last.shape, 255, np.uint8), cmap="gray", vmin=0, vmax=255)
+        _draw(ax, pits)
+        ax.set_xlim(-0.5, width - 0.5)
+        ax.set_ylim(height - 0.5, -0.5)
+        ax.set_title(
+            f"truth: {len(pits)} openings, top blue, bottom orange",
+            fontsize=9,
+            fontweight="normal",
+        )
+    return made
 
 
 def _limit(picture: RawStack) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-import cv2
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from etchscope.evaluate import Evaluation
 from etchscope.foil.types import Floats
-from etchscope.report.content import SURFACES, counted, pairs_of
 from etchscope.report.overlay import draw_pits, stretch, window
-from etchscope.report.style import COLOURS, figure
+from etchscope.report.png import encode_rgb
+from etchscope.report.style import COLOURS, RC, figure
+from etchscope.report.tables import SURFACES, counted, pairs_of
 
 __all__ = ["closeup_figure", "cutout", "cutouts", "telling_tiles"]
 
@@ -32,6 +33,7 @@ def telling_tiles(pits: pd.DataFrame, number: int = 4) -> list[int]:
     return [int(t) for t in dict.fromkeys([*turns, *best, *busiest])][:number]
 
 
+@mpl.rc_context(RC)
 def closeup_figure(
     pits: pd.DataFrame,
     thumbnails: Callable[[int], NDArray[Any]],
@@ -92,12 +94,7 @@ def cutout(picture: NDArray[np.uint8], pits: pd.DataFrame, x_px: float, y_px: fl
     part, x0, y0 = window(picture, x_px, y_px, _CUTOUT_PX)
     near = pits[pits["x_px"].between(x0 - 30, x0 + 78) & pits["y_px"].between(y0 - 30, y0 + 78)]
     drawn = draw_pits(np.ascontiguousarray(part), near, scale=3, origin_px=(x0, y0))
-    return png_of_rgb(drawn)
-
-
-def png_of_rgb(picture: NDArray[np.uint8]) -> bytes:
-    """Return a (y, x, 3) red, green, blue picture as PNG."""
-    return cv2.imencode(".png", picture[:, :, ::-1])[1].tobytes()
+    return encode_rgb(drawn)
 
 
 def cutouts(

@@ -7,32 +7,27 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import cv2
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from etchscope.foil import BadInput, parent
-from etchscope.foil.types import FloatImage, FloatStack
-from etchscope.report.content import counted
+from etchscope.foil.types import FloatStack
 from etchscope.report.decisions import is_ternary, ternary
 from etchscope.report.page import Card, page
-from etchscope.report.style import CLASS_COLOURS, RC, SERIES_COLOURS, png_bytes
-from etchscope.store.files import machine_failures, written_aside
+from etchscope.report.png import encode_figure, encode_rgba
+from etchscope.report.strips import strip
+from etchscope.report.style import CLASS_COLOURS
+from etchscope.report.tables import counted
+from etchscope.report.writing import make_page_folder, write_page, write_picture
 
 __all__ = ["CandidateView", "contact_sheet"]
 
-_CELL_PX = 56
-"""Side of a cut-out in the file; a browser enlarges it twice more, at a quarter of the bytes."""
 _SHOWN_PX = (74, 116)
 """Least and greatest side of a cut-out on the page."""
-_GAP_PX = 2
 _FULL_LOGIT = 6.0
 """The margin of a bar that is full: a probability of 0.9975."""
 _TRIANGLE = "ternary.png"
-_LAST = ("backlit", "halo")
-_SALIENT = np.array([int(SERIES_COLOURS[4][i : i + 2], 16) for i in (1, 3, 5)], float)
 _PLACES = ("foil", "scan", "tile")
 
 _CSS = """
@@ -111,23 +106,15 @@ def contact_sheet(
     """
     ranked = sorted(entries, key=lambda e: e.rank)
     _check(ranked)
-    folder = Path(directory)
-    try:
-        with machine_failures(f"writing {folder}"):
-            folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise BadInput(folder, "a folder for the contact sheet", "a file") from error
+    folder = make_page_folder(directory, what="contact sheet")
     articles = []
     for entry in ranked:
-        picture, names = _strip(entry)
+        picture, names = strip(entry.cutouts, entry.channel_names, entry.saliency)
         name = f"candidate_{entry.rank:04d}.png"
-        with written_aside(folder / name) as aside:
-            aside.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+        write_picture(encode_rgba(picture), folder / name)
         articles.append(_article(entry, name, names, picture.shape))
     triangle = None if pits is None else _triangle(pits, folder)
-    with written_aside(folder / "index.html") as aside:
-        aside.write_text(_page(ranked, articles, triangle, title), encoding="utf-8")
-    return folder / "index.html"
+    return write_page(_page(ranked, articles, triangle, title), folder / "index.html")
 
 
 def _triangle(pits: pd.DataFrame, folder: Path) -> str:
@@ -138,13 +125,9 @@ def _triangle(pits: pd.DataFrame, folder: Path) -> str:
             "<p>There is no ternary plot: it takes pits with probabilities of hip, top and bottom, "
             "and of no other class but misc.</p>"
         )
-    with mpl.rc_context(RC):
-        made = ternary(
-            pits[told], pits["class"], title="Every pit, coloured by what was decided of it"
-        )
-        content = png_bytes(made)
-    with written_aside(folder / _TRIANGLE) as aside:
-        aside.write_bytes(content)
+    title = "Every pit, coloured by what was decided of it"
+    made = ternary(pits[told], pits["class"], title=title)
+    write_picture(encode_figure(made), folder / _TRIANGLE)
     return (
         f'<figure class="triangle"><img src="{_TRIANGLE}" alt="Ternary plot of all pits">'
         "<figcaption>All pits, candidates or not, where the ensemble puts them among hip, top and "
@@ -168,59 +151,6 @@ def _check(ranked: list[CandidateView]) -> None:
             raise BadInput(f"{where}: channel_names", expected, f"{len(e.channel_names)}")
         if e.saliency is not None and e.saliency.shape != shape[1:]:
             raise BadInput(f"{where}: saliency", f"shape {shape[1:]}", f"{e.saliency.shape}")
-
-
-def _strip(entry: CandidateView) -> tuple[NDArray[np.uint8], list[str]]:
-    """Return the strip as (y, x, 4) blue, green, red, alpha, and the names of its cells.
-
-    The bulk is mid-grey. Directional cut-outs share one scale, so that lamps can be compared; each
-    of the others has its own.
-    """
-    names = list(entry.channel_names)
-    kinds = [next((n for n, k in enumerate(_LAST, 1) if k in name.lower()), 0) for name in names]
-    order = sorted(range(len(names)), key=lambda i: kinds[i])
-    directional = [i for i in order if kinds[i] == 0]
-    common = _reach(entry.cutouts[directional]) if directional else 0.0
-    greys = {
-        i: _grey(entry.cutouts[i], _reach(entry.cutouts[i]) if kinds[i] else common) for i in order
-    }
-    cells = [np.repeat(greys[i][:, :, None], 3, axis=2) for i in order]
-    shown = [names[i] for i in order]
-    if entry.saliency is not None:
-        base = next((i for i in order if kinds[i] == 1), order[0])
-        cells.append(_overlaid(greys[base], np.abs(np.nan_to_num(entry.saliency, posinf=0))))
-        shown.append(f"saliency over {names[base]}")
-    side = entry.cutouts.shape[1]
-    scale = max(1, round(_CELL_PX / side))
-    width = side * scale
-    out = np.zeros((width, len(cells) * (width + _GAP_PX) - _GAP_PX, 4), np.uint8)
-    for place, cell in enumerate(cells):
-        x = place * (width + _GAP_PX)
-        large = cv2.resize(cell, (width, width), interpolation=cv2.INTER_CUBIC)
-        out[:, x : x + width, :3], out[:, x : x + width, 3] = large[:, :, ::-1], 255
-    return out, shown
-
-
-def _reach(values: NDArray[Any]) -> float:
-    """Return the distance from the bulk that is shown as black or white."""
-    finite = np.abs(values[np.isfinite(values)])
-    return float(np.percentile(finite, 99.5)) if finite.size else 0.0
-
-
-def _grey(cutout: FloatImage, reach: float) -> NDArray[np.uint8]:
-    values = np.nan_to_num(cutout, nan=0.0)
-    share = np.clip(values / reach, -1, 1) if reach > 0 else np.zeros_like(values)
-    grey: NDArray[np.uint8] = np.rint(127.5 + 127.5 * share).astype(np.uint8)
-    return grey
-
-
-def _overlaid(grey: NDArray[np.uint8], salient: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return grey with colour over what is salient, as (y, x, 3) red, green, blue."""
-    most = float(salient.max())
-    weight = (0.8 * salient / most if most > 0 else np.zeros_like(salient, float))[:, :, None]
-    mixed = grey[:, :, None] * (1 - weight) + _SALIENT * weight
-    out: NDArray[np.uint8] = np.rint(mixed).astype(np.uint8)
-    return out
 
 
 def _article(entry: CandidateView, name: str, names: list[str], shape: tuple[int, ...]) -> str:

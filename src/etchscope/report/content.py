@@ -1,4 +1,4 @@
-"""What a report is made of, and the figures that its pictures and headings share."""
+"""What a report is made of, and the book-keeping of its pits."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +11,7 @@ from numpy.typing import NDArray
 from etchscope.evaluate import Evaluation
 from etchscope.foil import PitFlag, Scan, has_flag
 
-__all__ = ["SURFACES", "ReportContent", "counted", "ledger", "of_surface", "pairs_of"]
-
-SURFACES = ("top", "bottom", "unknown")
-"""The values of the pit table's ``surface``, in the order in which they are drawn."""
+__all__ = ["ReportContent", "ledger"]
 
 
 @dataclass(frozen=True)
@@ -47,27 +44,6 @@ class ReportContent:
     def openings(self) -> pd.DataFrame:
         """The rows that are pits, and no scratch, fibre or the like."""
         return self.pits[self.pits["length_px"].isna()]
-
-
-def counted(number: int, what: str) -> str:
-    """Return a number with its noun.
-
-    >>> counted(1, "pit"), counted(1200, "pit")
-    ('1 pit', '1,200 pits')
-    """
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def of_surface(pits: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return surface → its rows, in the order of ``SURFACES``; anything else is unknown."""
-    surface = pits["surface"].where(pits["surface"].isin(SURFACES[:2]), SURFACES[2])
-    return {name: pits[surface == name] for name in SURFACES}
-
-
-def pairs_of(pits: pd.DataFrame) -> pd.DataFrame:
-    """Return the entry pits that have a partner, the most pair-like (least ``pair_p``) first."""
-    entries = pits[(pits["surface"] == "top") & pits["partner"].notna()]
-    return entries.sort_values(["pair_p", "pit"], na_position="last", ignore_index=True)
 
 
 def ledger(content: ReportContent) -> list[tuple[str, int, str]]:

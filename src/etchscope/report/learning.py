@@ -15,9 +15,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from etchscope.foil import BadInput
-from etchscope.report.content import counted
 from etchscope.report.style import RC, SERIES_COLOURS, figure
-from etchscope.report.tables import drawable, series
+from etchscope.report.tables import counted, drawable, series
 
 __all__ = ["ablation", "label_efficiency", "learning_curves"]
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import cv2
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -17,9 +18,9 @@ from numpy.typing import NDArray
 
 from etchscope.foil import Scan
 from etchscope.foil.types import FloatImage, Floats
-from etchscope.report.content import of_surface, pairs_of
 from etchscope.report.placement import Canvas, Placement
-from etchscope.report.style import COLOURS, figure
+from etchscope.report.style import COLOURS, RC, figure
+from etchscope.report.tables import of_surface, pairs_of
 
 __all__ = ["area_mm2", "density_figure", "mosaic_figure", "mosaic_picture"]
 
@@ -84,6 +85,7 @@ def mosaic_picture(
     return out
 
 
+@mpl.rc_context(RC)
 def mosaic_figure(
     canvas: Canvas, picture: FloatImage, scan: Scan, pits: pd.DataFrame, title: str
 ) -> Figure:
@@ -128,6 +130,7 @@ def mosaic_figure(
     return made
 
 
+@mpl.rc_context(RC)
 def density_figure(
     placement: Placement, scan: Scan, pits: pd.DataFrame, *, title: Callable[[str], str]
 ) -> Figure:

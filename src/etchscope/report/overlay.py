@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from etchscope.foil import Scan
 from etchscope.foil.types import Floats
-from etchscope.report.content import of_surface, pairs_of
 from etchscope.report.placement import grid_columns
 from etchscope.report.style import rgb
+from etchscope.report.tables import of_surface, pairs_of
 
 __all__ = ["Rgb", "contact_sheet", "draw_pits", "ellipse_axes_px", "limits_of", "stretch", "window"]
 

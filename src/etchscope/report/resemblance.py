@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, Floats
 from etchscope.report.page import Card, figure_html, page, table
-from etchscope.report.style import COLOURS, RC, figure, png_bytes
+from etchscope.report.png import encode_figure
+from etchscope.report.style import COLOURS, RC, figure
+from etchscope.report.writing import make_page_folder, write_page, write_picture
 from etchscope.simulate.resemblance import (
     FREQUENCIES,
     GREY_EDGES,
@@ -25,7 +27,7 @@ from etchscope.simulate.resemblance import (
     discriminate,
     measure,
 )
-from etchscope.store.files import machine_failures, written_aside
+from etchscope.store.files import written_aside
 
 __all__ = ["write_resemblance"]
 
@@ -88,12 +90,7 @@ def write_resemblance(
     if min(len(real), len(simulated)) < _LEAST:
         found = f"{len(real)} real and {len(simulated)} simulated"
         raise BadInput("cells", f"{_LEAST} or more of each kind", found)
-    folder = Path(directory)
-    try:
-        with machine_failures(f"writing {folder}"):
-            folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise BadInput(folder, "a folder for the report", "a file") from error
+    folder = make_page_folder(directory, what="report")
     rng = np.random.default_rng(seed)
     a, b = measure(real), measure(simulated)
     far = None if untuned is None or len(untuned) < _LEAST else measure(untuned)
@@ -102,21 +99,18 @@ def write_resemblance(
     quiz, is_simulated = _shuffled(real, simulated, rng)
     with mpl.rc_context(RC):
         figures = {
-            "sheet": ("Side by side", png_bytes(_sheet_figure(real, simulated))),
-            "quiz": ("Which is which?", png_bytes(_quiz_figure(quiz))),
-            "profile": ("Radial profile", png_bytes(_profile_figure(a, b))),
-            "texture": ("Texture", png_bytes(_texture_figure(a, b))),
-            "numbers": ("Size, contrast, density", png_bytes(_numbers_figure(a, b))),
+            "sheet": ("Side by side", encode_figure(_sheet_figure(real, simulated))),
+            "quiz": ("Which is which?", encode_figure(_quiz_figure(quiz))),
+            "profile": ("Radial profile", encode_figure(_profile_figure(a, b))),
+            "texture": ("Texture", encode_figure(_texture_figure(a, b))),
+            "numbers": ("Size, contrast, density", encode_figure(_numbers_figure(a, b))),
         }
     text = _page(distances, told, (len(real), len(simulated)), figures, is_simulated)
     for name, (_, png) in figures.items():
-        with written_aside(folder / f"{name}.png") as aside:
-            aside.write_bytes(png)
+        write_picture(png, folder / f"{name}.png")
     with written_aside(folder / "distances.csv") as aside:
         distances.to_csv(aside, float_format="%.4g")
-    with written_aside(folder / "resemblance.html") as aside:
-        aside.write_text(text, encoding="utf-8")
-    return folder / "resemblance.html"
+    return write_page(text, folder / "resemblance.html")
 
 
 def _page(

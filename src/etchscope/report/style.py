@@ -1,27 +1,18 @@
-"""How every figure looks: colours, type, and the bytes of a PNG."""
+"""How every figure looks: colours and type."""
 
-import io
-from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
-import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
-
-from etchscope.store.files import written_aside
 
 __all__ = [
     "CLASS_COLOURS",
     "COLOURS",
+    "GUIDE",
     "INK",
     "RC",
     "SERIES_COLOURS",
-    "evenly",
     "figure",
-    "png_bytes",
     "rgb",
-    "write_png",
 ]
 
 # M. Okabe and K. Ito, Color Universal Design (2008): distinct under every colour blindness.
@@ -46,6 +37,9 @@ SERIES_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E
 """For lines that mean no surface: experts, networks, methods; in this order, then over again."""
 
 INK = "#222222"
+
+GUIDE: Any = {"color": "#777777", "lw": 1.2}
+"""Keyword arguments of the line of chance, of perfection, or between classes."""
 
 RC: Any = {
     "font.size": 10,
@@ -75,33 +69,6 @@ def figure(width_in: float, height_in: float, title: str = "", *, dpi: int = 130
     if title:
         made.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     return made
-
-
-def png_bytes(made: Figure) -> bytes:
-    """Return a figure as PNG; the same figure gives the same bytes."""
-    buffer = io.BytesIO()
-    made.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def write_png(made: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole or not at all.
-
-    Raises
-    ------
-    MachineFailed : the disk is full.
-    """
-    with mpl.rc_context(RC):  # some ticks are made only now
-        content = png_bytes(made)
-    with written_aside(path) as aside:
-        aside.write_bytes(content)
-
-
-def evenly(rows: pd.DataFrame, limit: int) -> pd.DataFrame:
-    """Return at most ``limit`` rows, evenly spaced over the table."""
-    if len(rows) <= limit:
-        return rows
-    return rows.iloc[np.linspace(0, len(rows) - 1, limit).astype(int)]
 
 
 def rgb(name: str) -> tuple[int, int, int]:

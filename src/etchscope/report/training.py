@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
@@ -11,11 +10,14 @@ from etchscope.evaluate import proportion, roc_curve
 from etchscope.foil import BadInput
 from etchscope.foil.types import Ints
 from etchscope.learn import CrossValidation, efficiency_at
-from etchscope.report.decisions import confusion, is_ternary, reliability, roc, ternary
+from etchscope.report.calibration import reliability
+from etchscope.report.confusion import confusion
+from etchscope.report.decisions import is_ternary, ternary
+from etchscope.report.efficiency import roc
 from etchscope.report.learning import learning_curves
 from etchscope.report.page import Card, figure_html, page, table
-from etchscope.report.style import RC, png_bytes
-from etchscope.store.files import machine_failures, written_aside
+from etchscope.report.png import encode_figure
+from etchscope.report.writing import make_page_folder, write_page, write_picture
 
 __all__ = ["write_training"]
 
@@ -61,12 +63,7 @@ def write_training(done: TrainedModel, directory: Path) -> Path:
     BadInput : the directory is a file.
     MachineFailed : the disk is full.
     """
-    folder = Path(directory)
-    try:
-        with machine_failures(f"writing {folder}"):
-            folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise BadInput(folder, "a folder for the report", "a file") from error
+    folder = make_page_folder(directory, what="report")
     model, said = done.model, pd.Series(done.labelled.said)
     p = np.exp(done.log_probabilities)
     told = pd.DataFrame(p, columns=[f"p_{c}" for c in model.classes])
@@ -101,18 +98,14 @@ def write_training(done: TrainedModel, directory: Path) -> Path:
     figures["confusion"] = confusion(counts, title=told_of)
     sections = [("Figures of the experts", _expert_table(done))]
     for name, figure in figures.items():
-        with mpl.rc_context(RC):
-            content = png_bytes(figure)
-        with written_aside(folder / f"{name}.png") as aside:
-            aside.write_bytes(content)
+        content = encode_figure(figure)
+        write_picture(content, folder / f"{name}.png")
         heading, caption = _CAPTIONS[name]
         sections.append((heading, figure_html(content, heading, caption)))
     told_of = f"{len(said)} labels on {model.information['tiles']} tiles, each held out once"
     footer = f"Etchscope {model.information['etchscope']}; intervals at 95 %."
     text = page("Training", told_of, _cards(done), sections, footer)
-    with written_aside(folder / "index.html") as aside:
-        aside.write_text(text, encoding="utf-8")
-    return folder / "index.html"
+    return write_page(text, folder / "index.html")
 
 
 def _balanced_sample(said: "pd.Series[str]", rng: np.random.Generator) -> Ints:

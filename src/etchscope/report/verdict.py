@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
 from etchscope.evaluate import Evaluation
-from etchscope.report.alignment import match_map, tolerance_figure
-from etchscope.report.style import RC, png_bytes
-from etchscope.store.files import made_folder, written_aside
+from etchscope.report.matches import match_map, tolerance_figure
+from etchscope.report.png import encode_figure
+from etchscope.report.writing import write_picture
+from etchscope.store.files import made_folder
 
 __all__ = ["draw_verdict"]
 
@@ -33,16 +33,9 @@ def draw_verdict(e: Evaluation, curves: Mapping[str, pd.DataFrame], folder: Path
     hit = e.matching.truth_hit
     title = f"Efficiency {e.efficiency}, purity {e.purity}"
     parts = (truth[hit], truth[~hit], found[~e.matching.found_hit])
-    with mpl.rc_context(RC):
-        figures = {
-            "map": png_bytes(match_map(*parts, names=("missed", "false"), title=title, unit=e.unit))
-        }
-        if curves:
-            figures["curve"] = png_bytes(tolerance_figure(curves, unit=e.unit))
+    mapped = match_map(*parts, names=("missed", "false"), title=title, unit=e.unit)
+    figures = {"map": encode_figure(mapped)}
+    if curves:
+        figures["curve"] = encode_figure(tolerance_figure(curves, unit=e.unit))
     made_folder(folder)
-    out = []
-    for name, png in figures.items():
-        with written_aside(folder / f"{name}.png") as aside:
-            aside.write_bytes(png)
-        out.append(folder / f"{name}.png")
-    return out
+    return [write_picture(png, folder / f"{name}.png") for name, png in figures.items()]

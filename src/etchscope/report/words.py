@@ -8,15 +8,9 @@ import pandas as pd
 
 from etchscope.evaluate import Evaluation, chi2_text
 from etchscope.foil import Scan, flag_legend
-from etchscope.report.content import (
-    SURFACES,
-    ReportContent,
-    counted,
-    ledger,
-    of_surface,
-    pairs_of,
-)
+from etchscope.report.content import ReportContent, ledger
 from etchscope.report.page import Card, Html, image_html, table
+from etchscope.report.tables import SURFACES, counted, of_surface, pairs_of
 
 __all__ = [
     "candidate_rows_html",

@@ -3,11 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import matplotlib as mpl
-
-from etchscope.foil import BadInput
-from etchscope.report.closeups import closeup_figure, cutouts, png_of_rgb
-from etchscope.report.content import ReportContent, pairs_of
+from etchscope.report.closeups import closeup_figure, cutouts
+from etchscope.report.content import ReportContent
 from etchscope.report.maps import (
     MOSAIC_PX,
     area_mm2,
@@ -17,9 +14,12 @@ from etchscope.report.maps import (
 )
 from etchscope.report.overlay import contact_sheet
 from etchscope.report.page import figure_html, page
+from etchscope.report.pairs import pair_figure
 from etchscope.report.placement import Canvas, Placement, grid_columns, place
-from etchscope.report.plots import feature_figure, pair_figure, shape_figure
-from etchscope.report.style import RC, png_bytes
+from etchscope.report.plots import feature_figure
+from etchscope.report.png import encode_figure, encode_rgb
+from etchscope.report.shapes import shape_figure
+from etchscope.report.tables import pairs_of
 from etchscope.report.words import (
     candidate_rows_html,
     cards,
@@ -32,7 +32,7 @@ from etchscope.report.words import (
     pair_title,
     shape_title,
 )
-from etchscope.store.files import machine_failures, written_aside
+from etchscope.report.writing import make_page_folder, write_page, write_picture
 
 __all__ = ["write_report"]
 
@@ -76,26 +76,17 @@ def write_report(
     BadInput : the directory is a file.
     MachineFailed : the disk is full.
     """
-    folder = Path(directory)
-    try:
-        with machine_failures(f"writing {folder}"):
-            folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise BadInput(folder, "a folder for the report", "a file") from error
+    folder = make_page_folder(directory, what="report")
     placement = place(content.scan)
-    with mpl.rc_context(RC):
-        figures = _figures(content, placement, progress)
+    figures = _figures(content, placement, progress)
     pairs = pairs_of(content.pits).head(_FIRST_PAIRS)
     small = cutouts(pairs, content.pits, content.thumbnails)
     best = None if content.candidates is None else content.candidates.head(_FIRST_CANDIDATES)
     shown = [] if best is None else cutouts(best, content.pits, content.thumbnails)
     text = _page(content, area_mm2(placement, content.scan), figures, small, shown)
     for name, (_, png) in figures.items():
-        with written_aside(folder / f"{name}.png") as aside:
-            aside.write_bytes(png)
-    with written_aside(folder / "report.html") as aside:
-        aside.write_text(text, encoding="utf-8")
-    return folder / "report.html"
+        write_picture(png, folder / f"{name}.png")
+    return write_page(text, folder / "report.html")
 
 
 def _figures(
@@ -107,15 +98,15 @@ def _figures(
     scale = _sheet_scale(content, placement)
     if scale is not None:
         sheet = contact_sheet(scan, pits, content.thumbnails, scale=scale)
-        out["contact_sheet"] = ("Contact sheet", png_of_rgb(sheet))
+        out["contact_sheet"] = ("Contact sheet", encode_rgb(sheet))
     else:
         canvas = Canvas.over(placement, MOSAIC_PX)
         picture = mosaic_picture(canvas, scan, content.thumbnails, progress)
         made = mosaic_figure(canvas, picture, scan, pits, mosaic_title(content))
-        out["mosaic"] = ("Mosaic", png_bytes(made))
+        out["mosaic"] = ("Mosaic", encode_figure(made))
         del picture, made
     made = density_figure(placement, scan, pits, title=lambda told: f"Density: {told}")
-    out["density"] = ("Density", png_bytes(made))
+    out["density"] = ("Density", encode_figure(made))
     if len(pits):
         best = "the tiles of the best pairs, and " if len(pairs_of(pits)) else ""
         title = f"A closer look: {best}the busiest tiles"
@@ -126,15 +117,15 @@ def _figures(
             evaluation=content.evaluation,
             pixel_size_um=scan.pixel_size_um,
         )
-        out["closeups"] = ("Close-ups", png_bytes(made))
+        out["closeups"] = ("Close-ups", encode_figure(made))
         # With one channel a response may not exist; one axis alone is no space.
         if pits[["entry", "exit", "hip"]].notna().any().sum() > 1:
             made = feature_figure(pits, feature_title(pits))
-            out["features"] = ("Feature space", png_bytes(made))
+            out["features"] = ("Feature space", encode_figure(made))
         made = shape_figure(pits, scan.pixel_size_um, shape_title(pits, scan.pixel_size_um))
-        out["shapes"] = ("Shapes", png_bytes(made))
+        out["shapes"] = ("Shapes", encode_figure(made))
     if len(pairs_of(pits)):
-        out["pairs"] = ("Pairs", png_bytes(pair_figure(pits, pair_title(pits))))
+        out["pairs"] = ("Pairs", encode_figure(pair_figure(pits, pair_title(pits))))
     return out
 
 
