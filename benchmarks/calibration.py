@@ -29,6 +29,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from etchscope.draw.png import encode_figure
+from etchscope.draw.style import INK, RC, SERIES_COLOURS, figure
 from etchscope.ensemble import (
     MEASURES,
     Calibration,
@@ -43,9 +45,7 @@ from etchscope.evaluate import (
     efficiency_at_rate,
     expected_calibration_error,
 )
-from etchscope.report.png import encode_figure
-from etchscope.report.style import INK, RC, SERIES_COLOURS, figure
-from etchscope.report.writing import write_picture
+from etchscope.pages.writing import write_picture
 from etchscope.run import find, simulate
 from etchscope.run.calibrate import KnownRun, known_candidates
 from etchscope.run.experts import SHIPPED

@@ -36,6 +36,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils.class_weight import compute_sample_weight
 
+from etchscope.draw.efficiency import roc
+from etchscope.draw.style import RC
 from etchscope.ensemble import (
     ExpertKind,
     Labelled,
@@ -47,8 +49,6 @@ from etchscope.ensemble import (
 from etchscope.ensemble.combine import FAR
 from etchscope.evaluate.tiles import expanded_interval, times_drawn
 from etchscope.learn import Training, features_of, folds, set_threads
-from etchscope.report.efficiency import roc
-from etchscope.report.style import RC
 from learn import MIX, drawn, labelled_foil, mix_foil
 
 SIGNAL = "hip"

@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import balanced_accuracy_score
 
+from etchscope.draw.style import RC
 from etchscope.ensemble import Labelled, default_kinds
 from etchscope.evaluate import proportion
 from etchscope.learn import (
@@ -35,10 +36,9 @@ from etchscope.learn import (
     set_threads,
     train_expert,
 )
-from etchscope.report.learning import ablation, label_efficiency
-from etchscope.report.style import RC
 from etchscope.simulate import preset, with_parameters
 from learn import MIX, drawn, labelled_foil, mix_foil
+from learning_figures import ablation, label_efficiency
 
 COMPARED = {
     "plain": Training(network="plain", augmentation="none"),

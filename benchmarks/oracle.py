@@ -41,6 +41,8 @@ from matplotlib.axes import Axes
 from scipy.spatial import cKDTree
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from etchscope.draw.png import encode_figure
+from etchscope.draw.style import INK, RC, SERIES_COLOURS, figure
 from etchscope.evaluate import (
     Asked,
     Figure,
@@ -51,6 +53,7 @@ from etchscope.evaluate import (
 )
 from etchscope.foil import tile_to_stage
 from etchscope.foil.types import Bools, Floats, Ints
+from etchscope.pages.writing import write_picture
 from etchscope.preselect import FindSettings
 from etchscope.preselect.density import local_density
 from etchscope.preselect.likelihood import (
@@ -59,9 +62,6 @@ from etchscope.preselect.likelihood import (
 )
 from etchscope.preselect.openings import Shapes
 from etchscope.preselect.pairs import pair_openings
-from etchscope.report.png import encode_figure
-from etchscope.report.style import INK, RC, SERIES_COLOURS, figure
-from etchscope.report.writing import write_picture
 from etchscope.run.search import area_cm2
 from etchscope.simulate import SimulatedScan, once, preset, with_parameters
 

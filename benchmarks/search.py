@@ -23,6 +23,11 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
+from etchscope.draw.calibration import reliability
+from etchscope.draw.confusion import confusion
+from etchscope.draw.efficiency import froc
+from etchscope.draw.style import RC
+from etchscope.draw.ternary import ternary
 from etchscope.ensemble import Model, candidate_table, measured_working_point, places_px
 from etchscope.evaluate import (
     Asked,
@@ -38,11 +43,6 @@ from etchscope.evaluate import (
 )
 from etchscope.foil import as_labels, parent
 from etchscope.learn import Training, set_threads
-from etchscope.report.calibration import reliability
-from etchscope.report.confusion import confusion
-from etchscope.report.decisions import ternary
-from etchscope.report.efficiency import froc
-from etchscope.report.style import RC
 from etchscope.run import find, simulate
 from etchscope.run.score import score
 from etchscope.run.search import search_of_run

@@ -9,7 +9,7 @@ import pytest
 from etchscope.ensemble import Model
 from etchscope.foil import BadInput, Foil
 from etchscope.learn import Lights, set_threads
-from etchscope.report.candidates import candidate_views
+from etchscope.pages.views import candidate_views
 from etchscope.run import find
 from etchscope.run.find import latest_find
 from etchscope.run.labelled import PLANES_RECIPE, cut_scan, scale_of

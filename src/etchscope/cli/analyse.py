@@ -311,7 +311,7 @@ def _tell(store: Store, done: FindReport) -> None:
 
 def _report(store: Store, run: str, directory: Path) -> None:
     # Here, so that no other command waits for Matplotlib.
-    from etchscope.report import content_of_run, write_report
+    from etchscope.pages import content_of_run, write_report
 
     content = content_of_run(store, run)
     with progress_bar("Drawing tiles", len(content.scan.included)) as bar:

@@ -88,7 +88,7 @@ def demo(
     typer.echo(f"Look at the best: {page}")
 
     # Here, so that no other command waits for Matplotlib.
-    from etchscope.report import content_of_run, write_report
+    from etchscope.pages import content_of_run, write_report
 
     content = content_of_run(
         store,

@@ -118,7 +118,7 @@ def report_command(
     Example: etchscope report plate7 --scan F1-front -o report
     """
     # Here, so that no other command waits for Matplotlib.
-    from etchscope.report import content_of_run, write_report
+    from etchscope.pages import content_of_run, write_report
 
     opened = Store.open(store)
     content = content_of_run(opened, _chosen_run(opened, scan, run))

@@ -340,10 +340,10 @@ def _draw(
     point: "WorkingPoint",
 ) -> None:
     """Draw efficiency against false candidates: of all tiles, and of thirds of them by density."""
+    from etchscope.draw.efficiency import froc
+    from etchscope.draw.png import encode_figure
     from etchscope.evaluate import free_response
-    from etchscope.report.efficiency import froc
-    from etchscope.report.png import encode_figure
-    from etchscope.report.writing import write_picture
+    from etchscope.pages.writing import write_picture
     from etchscope.run.search import tiles_by_density
 
     curves = {f"all {search.tiles:g} tiles": free_response(search)}

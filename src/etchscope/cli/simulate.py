@@ -110,9 +110,9 @@ def simulate_command(
 def _look(scan: SimulatedScan, directory: Path) -> Path:
     """Write all pictures of the scan's middle tile and its truth as one; return the file."""
     # Here, so that no other command waits for Matplotlib.
-    from etchscope.report.channels import channel_sheet
-    from etchscope.report.png import encode_figure
-    from etchscope.report.writing import write_picture
+    from etchscope.draw.channels import channel_sheet
+    from etchscope.draw.png import encode_figure
+    from etchscope.pages.writing import write_picture
 
     tiles = scan.scan.tiles
     tile = tiles[len(tiles) // 2].number

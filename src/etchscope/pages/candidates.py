@@ -1,0 +1,251 @@
+"""Ranked candidates for the eye: a page with one strip of cut-outs, figures and votes each."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from html import escape
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from etchscope.draw.png import encode_figure, encode_rgba
+from etchscope.draw.strips import strip
+from etchscope.draw.style import CLASS_COLOURS
+from etchscope.draw.tables import counted
+from etchscope.draw.ternary import is_ternary, ternary
+from etchscope.foil import BadInput, parent
+from etchscope.foil.types import FloatStack
+from etchscope.pages.page import Card, page
+from etchscope.pages.writing import make_page_folder, write_page, write_picture
+
+__all__ = ["CandidateView", "contact_sheet"]
+
+_SHOWN_PX = (74, 116)
+"""Least and greatest side of a cut-out on the page."""
+_FULL_LOGIT = 6.0
+"""The margin of a bar that is full: a probability of 0.9975."""
+_TRIANGLE = "ternary.png"
+_PLACES = ("foil", "scan", "tile")
+
+_CSS = """
+.candidate { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
+  padding: 12px 14px; margin: 0 0 16px; break-inside: avoid; }
+.candidate h3 { margin: 0 0 8px; font-size: 16px; } .candidate h3 small { color: var(--dim);
+  font-weight: 400; margin-left: 8px; }
+.candidate .said { float: right; color: var(--dim); font-size: 13px;
+  font-weight: 400; }
+.strip { overflow-x: auto; }
+.strip img { display: block; width: 100%; height: auto; }
+.names { display: grid; color: var(--dim); font-size: 12px; line-height: 1.25; text-align: center;
+  margin-top: 3px; }
+.names span { overflow-wrap: anywhere; padding: 0 2px; }
+.two { display: grid; gap: 8px 28px; grid-template-columns: repeat(auto-fit, minmax(340px, 1fr));
+  margin-top: 10px; font-size: 14px; }
+.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(118px, 1fr));
+  gap: 4px 14px; margin: 0; align-content: start; font-variant-numeric: tabular-nums; }
+.facts dt { color: var(--dim); font-size: 12px; } .facts dd { margin: 0; overflow-wrap: anywhere; }
+.votes { display: grid; grid-template-columns: auto auto minmax(80px, 1fr) auto; gap: 3px 10px;
+  align-items: center; align-content: start; font-variant-numeric: tabular-nums; }
+.votes .bar { background: var(--line); height: 9px; border-radius: 2px; }
+.votes .bar i { display: block; height: 9px; border-radius: 2px; }
+.votes .n { text-align: right; }
+.triangle { max-width: 760px; }
+"""
+
+
+@dataclass(frozen=True)
+class CandidateView:
+    """All that the contact sheet shows of one candidate.
+
+    Parameters
+    ----------
+    rank : place in the list, 1 the best; at least 0, each once.
+    row : of the candidates: ``foil, scan, tile, x_px, y_px, x_mm, y_mm, score, anomaly, selected,
+        valid`` and the probabilities ``p_…``; what is absent, None or NaN is shown as "–".
+    cutouts : (channel, y, x) float32, square, normalised, the bulk at 0; NaN is shown as bulk.
+    channel_names : of the cut-outs, in their order.
+    votes : expert → the class it votes for, and its margin as a logit.
+    saliency : (y, x) float of the size of a cut-out, or None; its size counts, not its sign.
+    """
+
+    rank: int
+    row: Mapping[str, Any]
+    cutouts: FloatStack
+    channel_names: tuple[str, ...]
+    votes: Mapping[str, tuple[str, float]]
+    saliency: NDArray[Any] | None = None
+
+
+def contact_sheet(
+    entries: Iterable[CandidateView],
+    directory: Path,
+    *,
+    title: str = "Candidates",
+    pits: pd.DataFrame | None = None,
+) -> Path:
+    """Write ``index.html`` and a picture a candidate into a folder, and return the page's path.
+
+    The folder stands alone: no script, no network. A picture, ``candidate_<rank>.png``, holds the
+    cut-outs side by side and what the saliency marks; a browser loads it when it comes into
+    sight. The same entries give the same bytes.
+
+    Parameters
+    ----------
+    entries : in any order; shown by rank. Without any the page says so.
+    directory : made if absent; files of the same names are replaced.
+    pits : all of the runs, candidates or not: ``class`` and the probabilities ``p_…``, drawn as a
+        ternary plot, ``ternary.png``. The page says so where they have no place in one.
+
+    Raises
+    ------
+    BadInput : an entry's arrays do not fit, two have one rank, or the directory is a file.
+    MachineFailed : the disk is full.
+    """
+    ranked = sorted(entries, key=lambda e: e.rank)
+    _check(ranked)
+    folder = make_page_folder(directory, what="contact sheet")
+    articles = []
+    for entry in ranked:
+        picture, names = strip(entry.cutouts, entry.channel_names, entry.saliency)
+        name = f"candidate_{entry.rank:04d}.png"
+        write_picture(encode_rgba(picture), folder / name)
+        articles.append(_article(entry, name, names, picture.shape))
+    triangle = None if pits is None else _triangle(pits, folder)
+    return write_page(_page(ranked, articles, triangle, title), folder / "index.html")
+
+
+def _triangle(pits: pd.DataFrame, folder: Path) -> str:
+    """Draw the ternary plot of pits into a folder, and return what the page shows of it."""
+    told = [c for c in pits if str(c).startswith("p_") and pits[c].notna().any()]
+    if not is_ternary(pits[told]):
+        return (
+            "<p>There is no ternary plot: it takes pits with probabilities of hip, top and bottom, "
+            "and of no other class but misc.</p>"
+        )
+    title = "Every pit, coloured by what was decided of it"
+    made = ternary(pits[told], pits["class"], title=title)
+    write_picture(encode_figure(made), folder / _TRIANGLE)
+    return (
+        f'<figure class="triangle"><img src="{_TRIANGLE}" alt="Ternary plot of all pits">'
+        "<figcaption>All pits, candidates or not, where the ensemble puts them among hip, top and "
+        "bottom, with misc left out of the shares. No label says which of them are right."
+        "</figcaption></figure>"
+    )
+
+
+def _check(ranked: list[CandidateView]) -> None:
+    ranks = [e.rank for e in ranked]
+    twice = {rank for rank, after in pairwise(ranks) if rank == after}
+    if twice or any(rank < 0 for rank in ranks):
+        found = f"{sorted(twice) or min(ranks)}"
+        raise BadInput("entries: rank", "each rank once, at least 0", found)
+    for e in ranked:
+        where, shape = f"candidate {e.rank}", e.cutouts.shape
+        if e.cutouts.ndim != 3 or shape[1] != shape[2] or not e.cutouts.size:
+            raise BadInput(f"{where}: cutouts", "(channel, size, size)", f"shape {shape}")
+        if len(e.channel_names) != shape[0]:
+            expected = f"a name for each of {shape[0]} channels"
+            raise BadInput(f"{where}: channel_names", expected, f"{len(e.channel_names)}")
+        if e.saliency is not None and e.saliency.shape != shape[1:]:
+            raise BadInput(f"{where}: saliency", f"shape {shape[1:]}", f"{e.saliency.shape}")
+
+
+def _article(entry: CandidateView, name: str, names: list[str], shape: tuple[int, ...]) -> str:
+    row = entry.row
+    where = ", ".join(f"{key} {_said(row.get(key))}" for key in _PLACES)
+    alt = f"Candidate {entry.rank} on {where}: {', '.join(names)}"
+    image = (
+        f'<img loading="lazy" src="{name}" alt="{escape(alt)}" '
+        f'width="{shape[1]}" height="{shape[0]}">'
+    )
+    captions = "".join(f"<span>{escape(n)}</span>" for n in names)
+    least, most = (len(names) * px for px in _SHOWN_PX)
+    columns = f"grid-template-columns: repeat({len(names)}, 1fr)"
+    head = f"{_state(row)}#{entry.rank}<small>{escape(where)}</small>"
+    return (
+        f'<article class="candidate" id="c{entry.rank}"><h3>{head}</h3><div class="strip">'
+        f'<div style="min-width: {least}px; max-width: {most}px">'
+        f'{image}<div class="names" style="{columns}">{captions}</div></div></div>'
+        f'<div class="two">{_facts(row)}{_votes(entry.votes)}</div></article>'
+    )
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    """Return what was decided of a candidate: it may be flagged, but is never dropped."""
+    said = {True: "yes", False: "no"}
+    words = []
+    for key in ("selected", "valid"):
+        value = said.get(bool(row[key])) if _is_known(row.get(key)) else "–"
+        text = f"{key}: {value}"
+        words.append(
+            f'<span class="bad">{text}</span>' if (key, value) == ("valid", "no") else text
+        )
+    return f'<span class="said">{" · ".join(words)}</span>'
+
+
+def _facts(row: Mapping[str, Any]) -> str:
+    def two(a: str, b: str, digits: int) -> str:
+        return ", ".join(_said(row.get(key), f".{digits}f") for key in (a, b))
+
+    facts = [
+        ("score", _said(row.get("score"), ".4g")),
+        ("anomaly", _said(row.get("anomaly"), ".4g")),
+        ("x, y (px)", two("x_px", "y_px", 1)),
+        ("x, y (mm)", two("x_mm", "y_mm", 3)),
+        *((key, _said(row[key], ".3f")) for key in row if key.startswith("p_")),
+    ]
+    cells = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in facts)
+    return f'<dl class="facts">{cells}</dl>'
+
+
+def _votes(votes: Mapping[str, tuple[str, float]]) -> str:
+    if not votes:
+        return "<p>No expert voted.</p>"
+    cells = []
+    for expert, (voted, margin) in votes.items():
+        full = min(abs(margin) / _FULL_LOGIT, 1) if np.isfinite(margin) else 0
+        colour = CLASS_COLOURS.get(parent(voted), "#8A8A8A")
+        bar = f'<i style="width: {100 * full:.1f}%; background: {colour}"></i>'
+        cells.append(
+            f"<span>{escape(expert)}</span><b>{escape(voted)}</b>"
+            f'<div class="bar">{bar}</div><span class="n">{_said(margin, "+.2f")}</span>'
+        )
+    return f'<div class="votes">{"".join(cells)}</div>'
+
+
+def _is_known(value: Any) -> bool:
+    """Return whether a value of a table is there: not absent, not null, not NaN."""
+    return not pd.isna(value)
+
+
+def _said(value: Any, form: str = "") -> str:
+    return format(value, form) if _is_known(value) else "–"
+
+
+def _page(
+    ranked: list[CandidateView], articles: list[str], triangle: str | None, title: str
+) -> str:
+    number = len(ranked)
+    told = counted(number, "candidate")
+    selected = sum(bool(e.row["selected"]) for e in ranked if _is_known(e.row.get("selected")))
+    foils = {str(e.row["foil"]) for e in ranked if _is_known(e.row.get("foil"))}
+    cards = [Card(f"{number:,}", "candidates", "in the order of their rank")]
+    if number:
+        others = "the others are shown, too" if selected < number else ""
+        cards.append(Card(f"{selected:,}", "selected", others))
+        cards.append(Card(f"{len(foils):,}", "foil" if len(foils) == 1 else "foils", ""))
+    reading = (
+        "<p>Cut-outs are normalised: mid-grey is the bulk. Directional ones share one scale, so "
+        "lamps can be compared; backlit and halo have their own. Orange marks what the decision "
+        "rests on, by size, not sign. The anomaly is the distance from background alone, whatever "
+        "the experts say. A bar is an expert's margin as a logit, in the colour of the "
+        f"class it votes for; it is full from {_FULL_LOGIT:g} on.</p>"
+    )
+    sections = [("How to read it", reading)] if number else []
+    if triangle is not None:
+        sections.append(("All pits", triangle))
+    sections.append(("Candidates", "".join(articles) or "<p>No candidate to show.</p>"))
+    return page(title, told if number else "No candidate", cards, sections, "Etchscope", css=_CSS)

@@ -1,0 +1,151 @@
+"""The report of a training: what the experts and their ensemble say of labels held out."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from etchscope.draw.calibration import reliability
+from etchscope.draw.confusion import confusion
+from etchscope.draw.efficiency import roc
+from etchscope.draw.learning import learning_curves
+from etchscope.draw.png import encode_figure
+from etchscope.draw.ternary import is_ternary, ternary
+from etchscope.ensemble import TrainedModel
+from etchscope.evaluate import proportion, roc_curve
+from etchscope.foil import BadInput
+from etchscope.foil.types import Ints
+from etchscope.learn import CrossValidation, efficiency_at
+from etchscope.pages.page import Card, figure_html, page, table
+from etchscope.pages.writing import make_page_folder, write_page, write_picture
+
+__all__ = ["write_training"]
+
+_CAPTIONS = {
+    "ternary": (
+        "Ternary plot",
+        "Each label where the ensemble puts it among pits, with misc left out of the shares, "
+        "coloured by what the label says.",
+    ),
+    "roc": (
+        "Experts",
+        "Each expert on the labels of its own classes: what share of the first class passes, "
+        "against what share of the second passes with it.",
+    ),
+    "ensemble_roc": ("Ensemble", "The signal against all other labels together."),
+    "learning": (
+        "Learning curves",
+        "Every training of every expert; a gap that widens would be over-fitting.",
+    ),
+    "reliability": (
+        "Calibration",
+        "Probability of signal at equal shares of all classes, of as many labels of each.",
+    ),
+    "confusion": (
+        "Confusion matrix",
+        "Rows: what the labels say. Columns: what the ensemble decides.",
+    ),
+}
+"""Figure → heading and caption."""
+
+
+def write_training(done: TrainedModel, directory: Path) -> Path:
+    """Write the figures of a training and ``index.html`` into a folder; return the page's path.
+
+    All of it is of labels held out: each was judged by experts, and an ensemble, of other folds.
+
+    Parameters
+    ----------
+    directory : made if absent; files of the same names are replaced.
+
+    Raises
+    ------
+    BadInput : the directory is a file.
+    MachineFailed : the disk is full.
+    """
+    folder = make_page_folder(directory, what="report")
+    model, said = done.model, pd.Series(done.labelled.said)
+    p = np.exp(done.log_probabilities)
+    told = pd.DataFrame(p, columns=[f"p_{c}" for c in model.classes])
+    is_signal = (said == model.signal).to_numpy()
+    figures = {}
+    if is_ternary(told):
+        figures["ternary"] = ternary(
+            told, said, title=f"{len(said)} labels, coloured by their class"
+        )
+    curves = {
+        name: roc_curve(v.scores[0], np.asarray(v.target, bool))
+        for name, v in done.validation.items()
+        if v.target.dtype == np.bool_
+    }
+    if curves:
+        figures["roc"] = roc(curves, title="Each expert on labels held out")
+    figures["ensemble_roc"] = roc(
+        {f"{model.signal}, ensemble": roc_curve(done.score, is_signal)},
+        title=f"{model.signal} against all other labels, held out",
+    )
+    history = [v.learning_curves.assign(expert=name) for name, v in done.validation.items()]
+    figures["learning"] = learning_curves(pd.concat(history, ignore_index=True))
+    each = _balanced_sample(said, np.random.default_rng(0))
+    k = model.classes.index(model.signal)
+    figures["reliability"] = reliability(p[each, k], is_signal[each])
+    decided = pd.Series(np.array(model.classes, object)[p.argmax(1)], name="decided")
+    counts = pd.crosstab(said.rename("label"), decided)
+    names = list(model.classes)
+    counts = counts.reindex(index=names, columns=names, fill_value=0)
+    same = int(np.diag(counts.to_numpy()).sum())
+    told_of = f"{same} of {len(said)} decided as they are labelled"
+    figures["confusion"] = confusion(counts, title=told_of)
+    sections = [("Figures of the experts", _expert_table(done))]
+    for name, figure in figures.items():
+        content = encode_figure(figure)
+        write_picture(content, folder / f"{name}.png")
+        heading, caption = _CAPTIONS[name]
+        sections.append((heading, figure_html(content, heading, caption)))
+    told_of = f"{len(said)} labels on {model.information['tiles']} tiles, each held out once"
+    footer = f"Etchscope {model.information['etchscope']}; intervals at 95 %."
+    text = page("Training", told_of, _cards(done), sections, footer)
+    return write_page(text, folder / "index.html")
+
+
+def _balanced_sample(said: "pd.Series[str]", rng: np.random.Generator) -> Ints:
+    """Return rows with as many of each class as the rarest one has."""
+    fewest = int(said.value_counts().min())
+    rows = [rng.permutation(np.flatnonzero(said == c))[:fewest] for c in sorted(said.unique())]
+    return np.asarray(np.concatenate(rows), np.int64)
+
+
+def _cards(done: TrainedModel) -> list[Card]:
+    point, labels = done.model.working_point, done.model.information["labels"]
+    value, low, high = (100 * v for v in point.efficiency)
+    right = done.model.information["decided_right"]
+    failed = sum(int(v.trainings["failed"].sum()) for v in done.validation.values())
+    trainings = sum(len(v.trainings) for v in done.validation.values())
+    return [
+        Card(str(sum(labels.values())), "labels", ", ".join(f"{n} {c}" for c, n in labels.items())),
+        Card(f"{100 * right['value']:.1f} %", "decided as labelled", "by the ensemble"),
+        Card(f"{value:.1f} %", "efficiency", f"[{low:.1f}, {high:.1f}] at the working point"),
+        Card(f"{failed} of {trainings}", "trainings failed", "and were started anew"),
+    ]
+
+
+def _expert_table(done: TrainedModel) -> str:
+    rows = []
+    for name, v in done.validation.items():
+        of_folds = 100 * v.trainings["balanced_accuracy"]
+        row: list[object] = [name, len(v.target), f"{100 * v.balanced_accuracy.mean():.2f} %"]
+        row += [f"{of_folds.min():.1f} – {of_folds.max():.1f} %"]
+        row += [int(v.trainings["failed"].sum())]
+        rows.append([*row, _at_one_percent(v)])
+    head = ["expert", "labels", "balanced accuracy", "of single folds", "failed"]
+    return table([*head, "efficiency at 1 % false positives"], rows, numbers_from=1)
+
+
+def _at_one_percent(v: CrossValidation) -> str:
+    if v.target.dtype != np.bool_:
+        return "–"
+    try:
+        passed, count = efficiency_at(v.scores[0], np.asarray(v.target, bool), 0.01)
+    except BadInput:  # fewer than a hundred labels of the second class
+        return "too few labels"
+    return str(proportion(passed, count))
