@@ -30,7 +30,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from etchscope.draw.png import encode_figure
-from etchscope.draw.style import INK, RC, SERIES_COLOURS, figure
+from etchscope.draw.style import INK, RC, SERIES_COLOURS, make_figure
 from etchscope.ensemble import (
     MEASURES,
     Calibration,
@@ -192,7 +192,7 @@ def tell(row: dict[str, Any]) -> None:
 
 def draw(rows: list[dict[str, Any]], cases: list[str], path: Path) -> None:
     with mpl.rc_context(RC):
-        made = figure(10.5, 4.8, "Signal kept by what is heard of each candidate")
+        made = make_figure(10.5, 4.8, "Signal kept by what is heard of each candidate")
         axes = made.subplots(1, len(RATES), sharey=True)
         for ax, rate in zip(axes, RATES, strict=True):
             for k, case in enumerate(cases):

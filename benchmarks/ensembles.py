@@ -36,7 +36,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils.class_weight import compute_sample_weight
 
-from etchscope.draw.efficiency import roc
+from etchscope.draw.efficiency import draw_roc
 from etchscope.draw.style import RC
 from etchscope.ensemble import (
     ExpertKind,
@@ -217,7 +217,7 @@ def write(
             f"{counts['signal']:,} hip against {counts['background']:,} others of another foil, "
             "band of the ensemble"
         )
-        roc(curves(told, test), title=title).savefig(folder / "ensembles.png", dpi=100)
+        draw_roc(curves(told, test), title=title).savefig(folder / "ensembles.png", dpi=100)
     return table
 
 

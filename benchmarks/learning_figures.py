@@ -9,18 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from etchscope.draw.style import RC, figure
-from etchscope.draw.tables import drawable, series
+from etchscope.draw.style import RC, make_figure
+from etchscope.draw.tables import require_columns, style_curves
 from etchscope.foil import BadInput
 
-__all__ = ["ablation", "label_efficiency"]
+__all__ = ["draw_ablation", "draw_label_efficiency"]
 
 _CHANCE = 0.5
 """Balanced accuracy of an expert that chooses between two classes by chance."""
 
 
 @mpl.rc_context(RC)
-def ablation(table: pd.DataFrame, *, title: str = "What each set of channels tells") -> Figure:
+def draw_ablation(table: pd.DataFrame, *, title: str = "What each set of channels tells") -> Figure:
     """Return the balanced accuracy of experts by the channels that they saw, as dots with bars.
 
     The set of channels with the highest mean over the experts is at the top.
@@ -37,7 +37,7 @@ def ablation(table: pd.DataFrame, *, title: str = "What each set of channels tel
         or a spread is below 0.
     """
     columns = ["channels", "expert", "balanced_accuracy", "spread"]
-    t = drawable(table, columns, "table")
+    t = require_columns(table, columns, "table")
     twice = t.duplicated(["channels", "expert"])
     if twice.any():
         channels, expert = t.loc[twice, ["channels", "expert"]].iloc[0]
@@ -48,10 +48,10 @@ def ablation(table: pd.DataFrame, *, title: str = "What each set of channels tel
     place = {name: y for y, name in enumerate(mean.sort_values(kind="stable").index)}
     experts = {str(name): rows for name, rows in t.groupby("expert", sort=False)}
     height = max(0.16 * len(experts) + 0.26, 0.42) * len(place) + 1.5
-    made = figure(8.2, height, title)
+    made = make_figure(8.2, height, title)
     ax = made.add_subplot()
     step = 0.7 / max(len(experts), 2)
-    for turn, (name, rows, colour, _) in enumerate(series(experts, columns, "table")):
+    for turn, (name, rows, colour, _) in enumerate(style_curves(experts, columns, "table")):
         y = rows["channels"].map(place).to_numpy(float) - (turn - (len(experts) - 1) / 2) * step
         x, bar = (rows[c].to_numpy(float) for c in ("balanced_accuracy", "spread"))
         style: dict[str, Any] = {"fmt": "o", "ms": 6, "lw": 1.8, "capsize": 0}
@@ -70,7 +70,9 @@ def ablation(table: pd.DataFrame, *, title: str = "What each set of channels tel
 
 
 @mpl.rc_context(RC)
-def label_efficiency(table: pd.DataFrame, *, title: str = "What more labels would bring") -> Figure:
+def draw_label_efficiency(
+    table: pd.DataFrame, *, title: str = "What more labels would bring"
+) -> Figure:
     """Return balanced accuracy and efficiency against the number of labels, a line a network.
 
     Lines are means over seeds, bars their sample standard deviation (none of one seed), small
@@ -86,16 +88,18 @@ def label_efficiency(table: pd.DataFrame, *, title: str = "What more labels woul
     BadInput : a column is missing, there is no row, or a number of labels is not above 0.
     """
     columns = ["network", "labels", "seed", "balanced_accuracy", "efficiency"]
-    t = drawable(table, columns, "table")
+    t = require_columns(table, columns, "table")
     if not (t["labels"] > 0).all():
         raise BadInput("table: labels", "numbers above 0", f"{t['labels'].min()}")
-    made = figure(11.0, 4.9, title)
+    made = make_figure(11.0, 4.9, title)
     panels = made.subplots(1, 2)
     networks = {str(name): rows for name, rows in t.groupby("network", sort=False)}
     for ax, measure, told in zip(
         panels, columns[3:], ("balanced accuracy", "signal efficiency"), strict=True
     ):
-        for turn, (name, rows, colour, dashes) in enumerate(series(networks, columns, "table")):
+        for turn, (name, rows, colour, dashes) in enumerate(
+            style_curves(networks, columns, "table")
+        ):
             # Networks are moved apart a little, so that their bars do not hide each other.
             apart = 1.03 ** (turn - (len(networks) - 1) / 2)
             by_labels = rows.groupby("labels")[measure]

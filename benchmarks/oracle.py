@@ -42,7 +42,7 @@ from scipy.spatial import cKDTree
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from etchscope.draw.png import encode_figure
-from etchscope.draw.style import INK, RC, SERIES_COLOURS, figure
+from etchscope.draw.style import INK, RC, SERIES_COLOURS, make_figure
 from etchscope.evaluate import (
     Asked,
     Figure,
@@ -490,7 +490,7 @@ def by_density(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def draw_by_density(rows: list[dict[str, Any]], path: Path) -> None:
     with mpl.rc_context(RC):
-        made = figure(10.5, 5.2, "Signal that a search could keep that is told every opening")
+        made = make_figure(10.5, 5.2, "Signal that a search could keep that is told every opening")
         axes = made.subplots(1, len(RATES), sharey=True)
         names = list(dict.fromkeys(row["case"] for row in rows))
         for ax, rate in zip(axes, RATES, strict=True):
@@ -568,7 +568,7 @@ def _of_bin(truth: Truth, found: Bools, own: Bools) -> dict[str, Any]:
 
 def draw_by_zenith(rows: list[dict[str, Any]], path: Path) -> None:
     with mpl.rc_context(RC):
-        made = figure(6.5, 4.4, "Signal from everywhere, at 1 false candidate a tile")
+        made = make_figure(6.5, 4.4, "Signal from everywhere, at 1 false candidate a tile")
         ax = made.subplots()
         names = list(dict.fromkeys((r["background_per_tile"], r["case"]) for r in rows))
         for k, (density, name) in enumerate(names):

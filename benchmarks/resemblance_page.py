@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from etchscope.draw.png import encode_figure
-from etchscope.draw.style import COLOURS, RC, figure
+from etchscope.draw.style import COLOURS, RC, make_figure
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, Floats
-from etchscope.pages.page import Card, figure_html, page, table
+from etchscope.pages.page import Card, render_figure, render_page, render_table
 from etchscope.pages.writing import make_page_folder, write_page, write_picture
 from etchscope.simulate.resemblance import (
     FREQUENCIES,
@@ -123,7 +123,7 @@ def _page(
     near = distances["distance"] <= distances["floor_high"]
     quiz = figures["quiz"][0]
     pieces = [
-        (heading, figure_html(png, heading, _CAPTIONS[name]))
+        (heading, render_figure(png, heading, _CAPTIONS[name]))
         for name, (heading, png) in figures.items()
     ]
     first = next(i for i, (heading, _) in enumerate(pieces) if heading == quiz)
@@ -146,7 +146,7 @@ def _page(
         Card(f"{distances['distance'].max():.2f}", "largest distance", _SHORT[str(worst)]),
         Card(f"{told:.2f}", "told apart", "AUC of a linear discriminant; 0.5 is a guess"),
     ]
-    return page(
+    return render_page(
         "Resemblance",
         "Simulated backlit cells beside real ones, measured in the same way",
         cards,
@@ -179,7 +179,7 @@ def _distances_html(distances: pd.DataFrame) -> str:
         "which adds noise of its own and so lies rather high. The floor is the distance of two "
         "random halves of the real cells: nothing can be told to be nearer than that.</p>"
     )
-    return note + table(head, rows, numbers_from=2)
+    return note + render_table(head, rows, numbers_from=2)
 
 
 def _solution_html(is_simulated: Bools) -> str:
@@ -189,7 +189,7 @@ def _solution_html(is_simulated: Bools) -> str:
         answers = ["simulated" if s else "real" for s in is_simulated[start : start + columns]]
         rows.append((f"Row {start // columns + 1}", *answers))
     head = ("", *(str(i + 1) for i in range(min(columns, len(is_simulated)))))
-    return f"<details><summary>Show which is which</summary>{table(head, rows)}</details>"
+    return f"<details><summary>Show which is which</summary>{render_table(head, rows)}</details>"
 
 
 def _shuffled(real: Cells, simulated: Cells, rng: np.random.Generator) -> tuple[Cells, Bools]:
@@ -218,7 +218,7 @@ def _show(axes: Axes, picture: Cells) -> None:
 
 def _sheet_figure(real: Cells, simulated: Cells) -> Figure:
     rows, columns = _SHEET
-    made = figure(13, 5.2, "Real cells and simulated ones at the same scale")
+    made = make_figure(13, 5.2, "Real cells and simulated ones at the same scale")
     for axes, cells, title, colour in zip(
         made.subplots(1, 2),
         (real, simulated),
@@ -233,7 +233,7 @@ def _sheet_figure(real: Cells, simulated: Cells) -> Figure:
 
 def _quiz_figure(cells: Cells) -> Figure:
     rows, columns = -(-len(cells) // _QUIZ[1]), min(_QUIZ[1], len(cells))
-    made = figure(13, 0.6 + 10.7 * rows / columns, "Which of these are simulated?")
+    made = make_figure(13, 0.6 + 10.7 * rows / columns, "Which of these are simulated?")
     _show(made.subplots(), _mosaic(cells, rows, columns))
     return made
 
@@ -257,7 +257,7 @@ def _both(axes: Axes, x: Floats, real: Floats, simulated: Floats, labels: tuple[
 
 
 def _profile_figure(real: CellMeasures, simulated: CellMeasures) -> Figure:
-    made = figure(8, 4.4, "The pit from its centre outwards")
+    made = make_figure(8, 4.4, "The pit from its centre outwards")
     labels = ("distance from the centre of the pit, px", "grey / ground")
     axes = made.subplots()
     _both(axes, RADII_PX, real.profile, simulated.profile, labels)
@@ -266,7 +266,7 @@ def _profile_figure(real: CellMeasures, simulated: CellMeasures) -> Figure:
 
 
 def _texture_figure(real: CellMeasures, simulated: CellMeasures) -> Figure:
-    made = figure(12, 4.4, "What lies between the pits")
+    made = make_figure(12, 4.4, "What lies between the pits")
     left, right = made.subplots(1, 2)
     middle = (FREQUENCIES[1:] + FREQUENCIES[:-1]) / 2
     labels = ("frequency, cycles / px", "log₁₀ of the power")
@@ -279,7 +279,7 @@ def _texture_figure(real: CellMeasures, simulated: CellMeasures) -> Figure:
 
 
 def _numbers_figure(real: CellMeasures, simulated: CellMeasures) -> Figure:
-    made = figure(13, 6.2, "One number a cell")
+    made = make_figure(13, 6.2, "One number a cell")
     panels = made.subplots(2, 4).ravel()
     for axes, name in zip(panels, SCALARS, strict=False):
         values = [m.table[name].dropna().to_numpy(float) for m in (real, simulated)]

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from benchmarks.learning_figures import ablation, label_efficiency
+from benchmarks.learning_figures import draw_ablation, draw_label_efficiency
 
 from etchscope.draw.png import encode_figure
 from etchscope.foil import BadInput
@@ -19,7 +19,7 @@ def _ablation():
 
 
 def test_an_ablation_ranks_the_channels_and_draws_their_spread():
-    figure = ablation(_ablation())
+    figure = draw_ablation(_ablation())
     ax = figure.axes[0]
     assert [t.get_text() for t in ax.get_yticklabels()] == ["backlit", "all"]
     first, second = ax.containers
@@ -37,7 +37,7 @@ def test_an_ablation_ranks_the_channels_and_draws_their_spread():
 def test_chance_is_marked_where_it_is_near():
     table = _ablation()
     table.loc[0, "balanced_accuracy"] = 0.52
-    texts = [t.get_text() for t in ablation(table).legends[0].get_texts()]
+    texts = [t.get_text() for t in draw_ablation(table).legends[0].get_texts()]
     assert "chance" in texts
 
 
@@ -46,11 +46,11 @@ def test_an_ablation_that_is_none_is_refused():
     with pytest.raises(
         BadInput, match="one row a set of channels and an expert, found backlit, one"
     ):
-        ablation(pd.concat([table, table.iloc[:1]]))
+        draw_ablation(pd.concat([table, table.iloc[:1]]))
     with pytest.raises(BadInput, match=r"table: spread: expected 0 or more, found -0\.1"):
-        ablation(table.assign(spread=-0.1))
+        draw_ablation(table.assign(spread=-0.1))
     with pytest.raises(BadInput, match="one row or more"):
-        ablation(table.iloc[:0])
+        draw_ablation(table.iloc[:0])
 
 
 def _labels():
@@ -65,7 +65,7 @@ def _labels():
 
 
 def test_more_labels_are_shown_as_means_over_seeds_with_their_spread():
-    figure = label_efficiency(_labels())
+    figure = draw_label_efficiency(_labels())
     accuracy, efficiency = figure.axes
     plain, equivariant = accuracy.containers
     assert plain.lines[0].get_ydata() == pytest.approx([0.75, 0.9])
@@ -85,6 +85,6 @@ def test_more_labels_are_shown_as_means_over_seeds_with_their_spread():
 
 def test_one_number_of_labels_is_drawn_and_zero_refused():
     table = _labels()
-    assert len(encode_figure(label_efficiency(table.iloc[:1]))) > 5000
+    assert len(encode_figure(draw_label_efficiency(table.iloc[:1]))) > 5000
     with pytest.raises(BadInput, match="table: labels: expected numbers above 0, found 0"):
-        label_efficiency(table.assign(labels=0))
+        draw_label_efficiency(table.assign(labels=0))

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from etchscope.draw.channels import channel_sheet
+from etchscope.draw.channels import draw_channels
 from etchscope.draw.png import encode_figure
 from etchscope.foil import Channel
 from etchscope.simulate import Optics, Population, SimulatedScan
@@ -20,8 +20,8 @@ def scan():
 
 def test_every_channel_and_the_truth_have_a_panel(scan):
     stack, truth = scan.read_tile(1), scan.truth()
-    plain = _decoded(channel_sheet(stack, scan.optics.channels, "tile 1"))
-    with_truth = _decoded(channel_sheet(stack, scan.optics.channels, "tile 1", truth))
+    plain = _decoded(draw_channels(stack, scan.optics.channels, "tile 1"))
+    with_truth = _decoded(draw_channels(stack, scan.optics.channels, "tile 1", truth))
     assert plain.shape == with_truth.shape  # ten or eleven panels in three rows of four
     changed = (plain != with_truth).any(axis=2)
     y, x = np.nonzero(changed)
@@ -31,12 +31,12 @@ def test_every_channel_and_the_truth_have_a_panel(scan):
     colours = {tuple(c) for c in with_truth[changed]}
     assert (178, 114, 0) in colours  # BGR of the top's blue
     assert (0, 94, 213) in colours
-    drawn = [channel_sheet(stack, scan.optics.channels, "tile 1", truth) for _ in range(2)]
+    drawn = [draw_channels(stack, scan.optics.channels, "tile 1", truth) for _ in range(2)]
     assert encode_figure(drawn[0]) == encode_figure(drawn[1])
 
 
 def test_one_channel_of_twelve_bits_is_seen(scan):
     channels = (Channel(step=1, role="backlit", focus_um=-20.0),)
     stack = scan.read_tile(1)[8:9].astype(np.uint16) * 16
-    picture = _decoded(channel_sheet(stack, channels, "one", columns=1))
+    picture = _decoded(draw_channels(stack, channels, "one", columns=1))
     assert np.ptp(picture) > 150

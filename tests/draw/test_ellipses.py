@@ -3,12 +3,12 @@ import pandas as pd
 import pytest
 
 from etchscope.draw.ellipses import (
-    contact_sheet,
+    cut_window,
     draw_pits,
+    draw_tile_sheet,
     ellipse_axes_px,
-    limits_of,
+    find_grey_limits,
     stretch,
-    window,
 )
 from etchscope.draw.style import rgb
 from etchscope.foil import as_pits
@@ -74,10 +74,10 @@ def test_surfaces_pairs_and_missed_truths_have_their_colours():
 
 def test_a_window_stays_inside_the_picture():
     picture = np.arange(48 * 64).reshape(48, 64)
-    part, x0, y0 = window(picture, 60, 2, (20, 30))
+    part, x0, y0 = cut_window(picture, 60, 2, (20, 30))
     assert (part.shape, x0, y0) == ((20, 30), 34, 0)
     assert part[0, 0] == picture[0, 34]
-    assert window(picture, 5, 5, (100, 100))[0].shape == (48, 64)
+    assert cut_window(picture, 5, 5, (100, 100))[0].shape == (48, 64)
 
 
 def test_stretch_takes_any_picture():
@@ -86,12 +86,12 @@ def test_stretch_takes_any_picture():
     assert stretch(np.array([[np.nan, 0.0, 1.0]]))[0, 0] == 128
     assert stretch(np.full((1, 2), np.nan)).tolist() == [[128, 128]]
     assert stretch(np.array([[0, 50, 100]]), (0, 200)).tolist() == [[0, 64, 128]]
-    assert limits_of(np.zeros((0, 2))) == (0.0, 0.0)
+    assert find_grey_limits(np.zeros((0, 2))) == (0.0, 0.0)
 
 
 def test_contact_sheet_shows_every_tile_and_its_pits(shown):
     content = shown
-    sheet = contact_sheet(content.scan, content.pits, content.thumbnails, columns=2)
+    sheet = draw_tile_sheet(content.scan, content.pits, content.thumbnails, columns=2)
     assert sheet.shape == (3 * (144 + 6) + 6, 2 * (192 + 6) + 6, 3)
     rows, columns = (_drawn(sheet, "top") // [150, 198]).T
     assert set(zip(rows.tolist(), columns.tolist(), strict=True)) == {
@@ -104,5 +104,5 @@ def test_an_excluded_tile_is_blank_and_not_read(shown):
     tiles = [t.model_copy(update={"excluded": t.number == 3}) for t in content.scan.tiles]
     scan = content.scan.model_copy(update={"tiles": tuple(tiles)})
     read = []
-    contact_sheet(scan, content.pits, lambda n: (read.append(n), content.thumbnails(n))[1])
+    draw_tile_sheet(scan, content.pits, lambda n: (read.append(n), content.thumbnails(n))[1])
     assert read == [1, 2, 4, 5, 6]

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from etchscope.draw.learning import learning_curves
+from etchscope.draw.learning import draw_learning_curves
 from etchscope.draw.png import encode_figure
 from etchscope.draw.style import SERIES_COLOURS
 from etchscope.foil import BadInput
@@ -28,7 +28,7 @@ def _histories(experts=("hip against top", "top against bottom"), epochs=(6, 6, 
 
 
 def test_every_training_is_a_thin_line_and_the_median_a_thick_one():
-    figure = learning_curves(_histories())
+    figure = draw_learning_curves(_histories())
     upper, lower = figure.axes[:2]
     thin = [line for line in upper.lines if line.get_linewidth() < 1]
     thick = [line for line in upper.lines if line.get_linewidth() > 2]
@@ -48,7 +48,7 @@ def test_every_training_is_a_thin_line_and_the_median_a_thick_one():
 
 
 def test_the_gap_between_the_medians_is_shaded():
-    upper = learning_curves(_histories(epochs=(6,))).axes[0]
+    upper = draw_learning_curves(_histories(epochs=(6,))).axes[0]
     shaded = upper.collections[0].get_paths()[0].vertices
     epoch = np.arange(1, 7)
     assert shaded[:, 1].max() == pytest.approx(1.01)
@@ -58,13 +58,13 @@ def test_the_gap_between_the_medians_is_shaded():
 
 
 def test_the_median_ends_where_most_trainings_have_stopped():
-    upper = learning_curves(_histories(epochs=(6, 3, 3))).axes[0]
+    upper = draw_learning_curves(_histories(epochs=(6, 3, 3))).axes[0]
     thick = [line for line in upper.lines if line.get_linewidth() > 2]
     assert thick[0].get_xdata() == pytest.approx([1, 2, 3])
 
 
 def test_more_than_four_experts_go_on_below():
-    figure = learning_curves(_histories([f"e{i}" for i in range(5)], (2,)))
+    figure = draw_learning_curves(_histories([f"e{i}" for i in range(5)], (2,)))
     assert len(figure.axes) == 10
     assert figure.axes[8].get_ylabel() == "loss"
     assert encode_figure(figure).startswith(b"\x89PNG")
@@ -72,16 +72,16 @@ def test_more_than_four_experts_go_on_below():
 
 def test_a_loss_that_explodes_is_shown_on_a_logarithmic_axis():
     histories = _histories(epochs=(6,))
-    assert learning_curves(histories).axes[0].get_yscale() == "linear"
+    assert draw_learning_curves(histories).axes[0].get_yscale() == "linear"
     histories.loc[2, "validation_loss"] = 1e4
-    assert learning_curves(histories).axes[0].get_yscale() == "log"
+    assert draw_learning_curves(histories).axes[0].get_yscale() == "log"
 
 
 def test_one_epoch_and_a_loss_that_is_nan_are_drawn():
     one = _histories(epochs=(1,))
-    assert len(encode_figure(learning_curves(one))) > 5000
-    assert len(encode_figure(learning_curves(one.assign(validation_loss=np.nan)))) > 5000
+    assert len(encode_figure(draw_learning_curves(one))) > 5000
+    assert len(encode_figure(draw_learning_curves(one.assign(validation_loss=np.nan)))) > 5000
     with pytest.raises(BadInput, match="histories: expected one row or more"):
-        learning_curves(one.iloc[:0])
+        draw_learning_curves(one.iloc[:0])
     with pytest.raises(BadInput, match="found no fold"):
-        learning_curves(one.drop(columns="fold"))
+        draw_learning_curves(one.drop(columns="fold"))

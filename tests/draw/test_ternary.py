@@ -4,12 +4,12 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from etchscope.draw.calibration import reliability
-from etchscope.draw.confusion import confusion
-from etchscope.draw.efficiency import froc, roc
+from etchscope.draw.calibration import draw_reliability
+from etchscope.draw.confusion import draw_confusion
+from etchscope.draw.efficiency import draw_froc, draw_roc
 from etchscope.draw.png import encode_figure
 from etchscope.draw.style import CLASS_COLOURS, SERIES_COLOURS
-from etchscope.draw.ternary import ternary
+from etchscope.draw.ternary import draw_ternary
 from etchscope.evaluate import proportion
 from etchscope.foil import BadInput
 
@@ -49,7 +49,7 @@ def _labels(figure):
 
 def test_points_are_renormalised_by_what_is_not_misc():
     p = _probabilities()
-    figure = ternary(p)
+    figure = draw_ternary(p)
     points = _points(figure)
     assert len(points[CLASS_COLOURS["hip"]]) == 1
     assert points[CLASS_COLOURS["hip"]][0] == pytest.approx([0.9, 0.05, 0.05])
@@ -66,7 +66,7 @@ def test_every_point_is_drawn_the_rarest_class_last():
     rng = np.random.default_rng(0)
     p = pd.DataFrame(rng.dirichlet([1, 1, 1], 10_000), columns=["p_hip", "p_top", "p_bottom"])
     truth = pd.Series(["top"] * 6000 + ["hip"] * 30 + ["bottom.spallation"] * 3970)
-    figure = ternary(p, truth)
+    figure = draw_ternary(p, truth)
     points = _points(figure)
     assert list(points) == [CLASS_COLOURS[name] for name in ("top", "bottom", "hip")]
     assert [len(v) for v in points.values()] == [6000, 3970, 30]
@@ -77,7 +77,7 @@ def test_every_point_is_drawn_the_rarest_class_last():
 
 
 def test_the_corners_are_named_in_the_colours_of_the_classes():
-    ax = ternary(_probabilities()).axes[0]
+    ax = draw_ternary(_probabilities()).axes[0]
     labels = [axis.get_label() for axis in (ax.taxis, ax.laxis, ax.raxis)]
     assert [label.get_text() for label in labels] == ["hip", "top", "bottom"]
     assert [label.get_color() for label in labels] == [
@@ -89,23 +89,23 @@ def test_a_truth_that_is_no_class_is_other():
     truth = pd.Series(
         ["hip", "maybe", None, "top", "top", "misc.dust", "misc", "hip"], range(10, 18)
     )
-    labels = _labels(ternary(_probabilities(), truth))
+    labels = _labels(draw_ternary(_probabilities(), truth))
     assert {"other (2)", "top (2)", "hip (1)", "misc (1)"} <= set(labels)
 
 
 def test_probabilities_that_are_none_are_refused():
     p = _probabilities()
     with pytest.raises(BadInput, match=r"add up to 1, found a row that is off by 0\.2"):
-        ternary(p.assign(p_misc=p["p_misc"] + 0.2 * (p.index == 10)))
-    ternary(p.assign(p_hip=p["p_hip"] + 0.0009 * (p.index == 11)))
+        draw_ternary(p.assign(p_misc=p["p_misc"] + 0.2 * (p.index == 10)))
+    draw_ternary(p.assign(p_hip=p["p_hip"] + 0.0009 * (p.index == 11)))
     with pytest.raises(BadInput, match=r"numbers in \[0, 1\]"):
-        ternary(p.assign(p_hip=-p["p_hip"]))
+        draw_ternary(p.assign(p_hip=-p["p_hip"]))
     with pytest.raises(BadInput, match="found no p_top"):
-        ternary(p.drop(columns="p_top"))
+        draw_ternary(p.drop(columns="p_top"))
     with pytest.raises(BadInput, match="one row or more with a place in the triangle, found none"):
-        ternary(p.loc[[16, 17]])
+        draw_ternary(p.loc[[16, 17]])
     with pytest.raises(BadInput, match="truth: expected the index of the probabilities"):
-        ternary(p, pd.Series(["hip"] * 8))
+        draw_ternary(p, pd.Series(["hip"] * 8))
 
 
 def _curve(rate, efficiency, name="false_positive_rate", **more):
@@ -120,7 +120,7 @@ def _curve(rate, efficiency, name="false_positive_rate", **more):
 
 
 def test_a_roc_starts_with_what_it_reaches_below_its_axis():
-    figure = roc({"ensemble": _curve([1, 0, 1e-5, 1e-2], [1, 0.2, 0.5, 0.8])})
+    figure = draw_roc({"ensemble": _curve([1, 0, 1e-5, 1e-2], [1, 0.2, 0.5, 0.8])})
     ax = figure.axes[0]
     assert ax.get_xscale() == "log"
     assert ax.get_xlim() == (1e-4, 1)
@@ -137,7 +137,7 @@ def test_a_roc_starts_with_what_it_reaches_below_its_axis():
 
 def test_a_froc_has_its_chance_level_and_working_point():
     table = _curve([0, 0.2, 4], [0.3, 0.7, 0.9], "false_per_tile", chance=[0, 0.01, 0.1])
-    figure = froc({"net": table}, tile_cm2=0.125, working_point=(0.5, 0.7))
+    figure = draw_froc({"net": table}, tile_cm2=0.125, working_point=(0.5, 0.7))
     ax = figure.axes[0]
     line, chance, _, point = ax.lines
     assert line.get_xdata() == pytest.approx([0.1, 0.2, 4])
@@ -151,33 +151,33 @@ def test_a_froc_has_its_chance_level_and_working_point():
     assert second.get_xlabel() == "false candidates per cm²"
     figure.draw_without_rendering()
     assert second.get_xlim() == pytest.approx(np.array(ax.get_xlim()) / 0.125)
-    assert not froc({"net": table}).axes[0].child_axes
+    assert not draw_froc({"net": table}).axes[0].child_axes
 
 
 def test_a_froc_without_any_false_candidate_is_drawn():
     table = _curve([0, 0], [0.3, 0.7], "false_per_tile", chance=[0, 0])
-    figure = froc({"net": table}, tile_cm2=1.0, working_point=(0, 0.7))
+    figure = draw_froc({"net": table}, tile_cm2=1.0, working_point=(0, 0.7))
     assert figure.axes[0].lines[0].get_ydata() == pytest.approx([0.7])
     assert encode_figure(figure).startswith(b"\x89PNG")
 
 
 def test_curves_that_are_none_are_refused():
     with pytest.raises(BadInput, match="curve: expected one curve or more"):
-        roc({})
+        draw_roc({})
     with pytest.raises(BadInput, match=r"curve a: expected the columns .* found no chance"):
-        froc({"a": _curve([1], [1], "false_per_tile")})
+        draw_froc({"a": _curve([1], [1], "false_per_tile")})
     with pytest.raises(BadInput, match="curve a: false_positive_rate: expected 0 to 1"):
-        roc({"a": _curve([2.0], [1])})
+        draw_roc({"a": _curve([2.0], [1])})
     with pytest.raises(BadInput, match="curve a: efficiency, low, high: expected 0 to 1"):
-        roc({"a": _curve([0.5], [93])})
+        draw_roc({"a": _curve([0.5], [93])})
     with pytest.raises(BadInput, match="tile_cm2: expected an area above 0"):
-        froc({"a": _curve([1], [1], "false_per_tile", chance=[0])}, tile_cm2=0)
+        draw_froc({"a": _curve([1], [1], "false_per_tile", chance=[0])}, tile_cm2=0)
 
 
 def test_reliability_shows_bins_with_their_exact_intervals():
     p = np.array([0.1, 0.2, 0.3, 0.6, 0.8, 0.9])
     came_true = np.array([False, False, True, True, False, True])
-    figure = reliability(p, came_true, bins=2)
+    figure = draw_reliability(p, came_true, bins=2)
     ax, below = figure.axes
     (container,) = ax.containers
     points, _, (bars,) = container.lines
@@ -193,7 +193,7 @@ def test_reliability_shows_bins_with_their_exact_intervals():
     outlines = [patch.get_xy()[1:-1:2, 1].sum() for patch in below.patches]
     assert outlines == [3, 3]
     with pytest.raises(BadInput, match="one case or more to draw"):
-        reliability(np.zeros(0), np.zeros(0, bool))
+        draw_reliability(np.zeros(0), np.zeros(0, bool))
 
 
 def test_a_confusion_matrix_tells_counts_and_shares_of_the_true_class():
@@ -202,7 +202,7 @@ def test_a_confusion_matrix_tells_counts_and_shares_of_the_true_class():
         ["hip", "top", "misc"],
         ["hip", "top", "undecided"],
     )
-    figure = confusion(counts)
+    figure = draw_confusion(counts)
     ax = figure.axes[0]
     texts = [t.get_text() for t in ax.texts]
     assert texts[:5] == ["8\n80.0 %", "2\n20.0 %", "0\n0.0 %", "1\n25.0 %", "3\n75.0 %"]
@@ -214,7 +214,7 @@ def test_a_confusion_matrix_tells_counts_and_shares_of_the_true_class():
 
 def test_counts_that_are_none_are_refused():
     good = pd.DataFrame({"a": [1]}, ["a"])
-    confusion(good)
+    draw_confusion(good)
     for bad, message in (
         (good * 0, "one case or more"),
         (good.iloc[:0], "one case or more"),
@@ -223,12 +223,12 @@ def test_counts_that_are_none_are_refused():
         (good * np.nan, "whole numbers of at least 0"),
     ):
         with pytest.raises(BadInput, match=message):
-            confusion(bad)
+            draw_confusion(bad)
 
 
 def test_the_same_figure_gives_the_same_bytes_and_changes_no_setting():
     before = dict(mpl.rcParams)
     p = _probabilities()
-    assert encode_figure(ternary(p)) == encode_figure(ternary(p))
+    assert encode_figure(draw_ternary(p)) == encode_figure(draw_ternary(p))
     assert dict(mpl.rcParams) == before
-    assert SERIES_COLOURS[0] == roc({"a": _curve([0.5], [1])}).axes[0].lines[0].get_color()
+    assert SERIES_COLOURS[0] == draw_roc({"a": _curve([0.5], [1])}).axes[0].lines[0].get_color()

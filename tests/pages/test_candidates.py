@@ -8,7 +8,7 @@ import pytest
 
 from etchscope.draw.style import CLASS_COLOURS
 from etchscope.foil import BadInput
-from etchscope.pages.candidates import CandidateView, contact_sheet
+from etchscope.pages.candidates import CandidateView, write_candidates
 
 NAMES = ("backlit", "directional 0°", "directional 90°", "halo")
 SIDE = 28
@@ -64,7 +64,7 @@ def _cells(page, rank, number):
 
 
 def test_a_strip_holds_the_directional_cutouts_first_on_one_scale(tmp_path):
-    page = contact_sheet([_entry()], tmp_path / "deep" / "sheet")
+    page = write_candidates([_entry()], tmp_path / "deep" / "sheet")
     assert page == tmp_path / "deep" / "sheet" / "index.html"
     assert {p.name for p in page.parent.iterdir()} == {"index.html", "candidate_0001.png"}
     one, two, backlit, halo = _cells(page, 1, 4)
@@ -81,18 +81,18 @@ def test_a_strip_holds_the_directional_cutouts_first_on_one_scale(tmp_path):
 def test_what_is_salient_is_coloured_over_the_backlit_cutout(tmp_path):
     saliency = np.zeros((SIDE, SIDE))
     saliency[:, 14:] = -2.0  # its size counts, not its sign
-    page = contact_sheet([_entry(saliency=saliency)], tmp_path)
+    page = write_candidates([_entry(saliency=saliency)], tmp_path)
     overlay = _cells(page, 1, 5)[4]
     assert (overlay[:, :20, :3] == 0).all()
     blue, green, red = overlay[30, -10, :3].tolist()
     assert (red, green, blue) == (184, 127, 0)  # 0.8 of #E69F00 over black
     assert "saliency over backlit" in _read(page)[0]
-    none = contact_sheet([_entry(saliency=np.zeros((SIDE, SIDE)))], tmp_path / "none")
+    none = write_candidates([_entry(saliency=np.zeros((SIDE, SIDE)))], tmp_path / "none")
     assert (_cells(none, 1, 5)[4][:, :, :3] == 0).all()
 
 
 def test_the_figures_and_votes_of_a_candidate_are_told(tmp_path):
-    text, images = _read(contact_sheet([_entry()], tmp_path))
+    text, images = _read(write_candidates([_entry()], tmp_path))
     for told in (
         "<dt>score</dt><dd>0.875</dd>",
         "<dt>x, y (px)</dt><dd>12.3, 56.8</dd>",
@@ -121,7 +121,7 @@ def test_a_name_cannot_break_the_page(tmp_path):
     evil = '<script>"&'
     row = _entry().row | {"foil": evil, "scan": evil, f"p_{evil}": 0.5}
     entry = _entry(row=row, channel_names=(evil,) * 4, votes={evil: (evil, 1.0)})
-    text, images = _read(contact_sheet([entry], tmp_path, title=evil))
+    text, images = _read(write_candidates([entry], tmp_path, title=evil))
     safe = "&lt;script&gt;&quot;&amp;"
     assert f"<title>{safe}</title>" in text
     assert f"<span>{safe}</span><b>{safe}</b>" in text
@@ -142,7 +142,7 @@ def _pits(**changes):
 
 
 def test_the_page_shows_a_ternary_plot_of_all_pits(tmp_path):
-    text, images = _read(contact_sheet([_entry()], tmp_path, pits=_pits()))
+    text, images = _read(write_candidates([_entry()], tmp_path, pits=_pits()))
     assert [i["src"] for i in images] == ["ternary.png", "candidate_0001.png"]
     picture = cv2.imread(str(tmp_path / "ternary.png"))
     colours = {tuple(c) for c in picture.reshape(-1, 3)[:, ::-1].tolist()}
@@ -162,7 +162,7 @@ def test_the_page_shows_a_ternary_plot_of_all_pits(tmp_path):
     ],
 )
 def test_the_page_says_where_pits_have_no_place_in_a_triangle(tmp_path, changes):
-    text, images = _read(contact_sheet([_entry()], tmp_path, pits=_pits(**changes)))
+    text, images = _read(write_candidates([_entry()], tmp_path, pits=_pits(**changes)))
     assert "There is no ternary plot: it takes pits with probabilities of hip, top" in text
     assert [i["src"] for i in images] == ["candidate_0001.png"]
     assert not (tmp_path / "ternary.png").exists()
@@ -170,12 +170,12 @@ def test_the_page_says_where_pits_have_no_place_in_a_triangle(tmp_path, changes)
 
 def test_a_class_that_no_pit_has_a_probability_of_does_not_count(tmp_path):
     pits = _pits(p_misc=[np.nan] * 4, p_fission=[np.nan] * 4, p_hip=[0.8, 0.06, 0.8, np.nan])
-    contact_sheet([], tmp_path, pits=pits)
+    write_candidates([], tmp_path, pits=pits)
     assert (tmp_path / "ternary.png").exists()
 
 
 def test_no_candidate(tmp_path):
-    page = contact_sheet([], tmp_path)
+    page = write_candidates([], tmp_path)
     text, images = _read(page)
     assert "No candidate to show." in text
     assert images == []
@@ -184,7 +184,7 @@ def test_no_candidate(tmp_path):
 
 def test_many_candidates_stand_in_the_order_of_their_rank(tmp_path):
     entries = [_entry(rank) for rank in range(200, 0, -1)]
-    text, images = _read(contact_sheet(iter(entries), tmp_path))
+    text, images = _read(write_candidates(iter(entries), tmp_path))
     assert [i["src"] for i in images] == [f"candidate_{n:04d}.png" for n in range(1, 201)]
     assert {i["loading"] for i in images} == {"lazy"}
     assert len(list(tmp_path.glob("candidate_*.png"))) == 200
@@ -194,7 +194,7 @@ def test_many_candidates_stand_in_the_order_of_their_rank(tmp_path):
 
 def test_the_same_entries_give_the_same_bytes(tmp_path):
     given = [_entry(1, saliency=np.eye(SIDE)), _entry(2)]
-    a, b = (contact_sheet(given, tmp_path / name, pits=_pits()).parent for name in "ab")
+    a, b = (write_candidates(given, tmp_path / name, pits=_pits()).parent for name in "ab")
     for file in a.iterdir():
         assert file.read_bytes() == (b / file.name).read_bytes(), file.name
 
@@ -202,7 +202,7 @@ def test_the_same_entries_give_the_same_bytes(tmp_path):
 def test_one_channel_with_nan_and_no_vote(tmp_path):
     cutouts = np.full((1, SIDE, SIDE), np.nan, np.float32)
     entry = _entry(cutouts=cutouts, channel_names=("transmitted",), votes={}, row={})
-    page = contact_sheet([entry], tmp_path)
+    page = write_candidates([entry], tmp_path)
     (cell,) = _cells(page, 1, 1)
     assert (cell[:, :, :3] == 128).all()
     text, _ = _read(page)
@@ -224,9 +224,9 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path):
         ([_entry(1), _entry(2, saliency=np.zeros((3, 3)))], "candidate 2: saliency"),
     ):
         with pytest.raises(BadInput, match=message):
-            contact_sheet(bad, out)
+            write_candidates(bad, out)
     assert not out.exists()
     out.write_text("mine")
     with pytest.raises(BadInput, match="a folder for the contact sheet, found a file"):
-        contact_sheet([], out)
+        write_candidates([], out)
     assert out.read_text() == "mine"

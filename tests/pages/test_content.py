@@ -1,13 +1,13 @@
 import numpy as np
 
-from etchscope.draw.tables import of_surface, pairs_of
+from etchscope.draw.tables import select_pairs, split_by_surface
 from etchscope.foil import as_pits
 from etchscope.pages.content import ledger
 
 
 def test_every_pit_has_one_surface():
     pits = as_pits({"x_px": [0.0] * 4, "surface": ["top", "bottom", None, "odd"]})
-    groups = of_surface(pits)
+    groups = split_by_surface(pits)
     assert {name: len(rows) for name, rows in groups.items()} == {
         "top": 1,
         "bottom": 1,
@@ -24,7 +24,7 @@ def test_pairs_are_entry_pits_with_a_partner_best_first():
             "pair_p": [0.5, np.nan, 0.5, np.nan, 0.1],
         }
     )
-    assert pairs_of(pits)["pit"].tolist() == [4, 0, 3]
+    assert select_pairs(pits)["pit"].tolist() == [4, 0, 3]
 
 
 def test_the_ledger_adds_up(make):

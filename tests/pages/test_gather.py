@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from etchscope.foil import BadInput, Foil, Tile
-from etchscope.pages.gather import content_of_run, thumbnail
+from etchscope.pages.gather import gather_content, make_thumbnail
 from etchscope.store import LeftOut, Store, TilePictures
 
 
@@ -22,7 +22,7 @@ def store(tmp_path, scan):
 def test_the_content_is_what_the_run_left(store, scan, pits_of):
     pits = pits_of(scan).assign(run="R1")
     store.commit_run("R1", scan.name, pits, {"counts": {"raw": 120}})
-    content = content_of_run(store, "R1")
+    content = gather_content(store, "R1")
     assert content.pits.equals(store.read_pits("R1"))
     assert content.scan == store.scan(scan.name)
     assert content.record == {"run": "R1", "counts": {"raw": 120}}
@@ -32,13 +32,13 @@ def test_the_content_is_what_the_run_left(store, scan, pits_of):
 
 def test_an_unknown_run_is_named(store):
     with pytest.raises(BadInput, match=r"run: expected one of .* \(none\), found 'R9'"):
-        content_of_run(store, "R9")
+        gather_content(store, "R9")
 
 
 def test_the_thumbnail_is_the_backlit_picture_or_the_mean(scan_of):
     stack = np.random.default_rng(0).integers(0, 255, (2, 48, 64)).astype(np.uint8)
     lamp = {"step": 1, "role": "directional", "azimuth_deg": 0.0}
     both = scan_of(channels=(lamp, {"step": 9, "role": "backlit"}), tiles=(Tile(number=1),))
-    np.testing.assert_array_equal(thumbnail(both, stack), stack[1])
+    np.testing.assert_array_equal(make_thumbnail(both, stack), stack[1])
     dark = scan_of(channels=(lamp, lamp | {"step": 2}))
-    np.testing.assert_allclose(thumbnail(dark, stack), stack.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(make_thumbnail(dark, stack), stack.mean(axis=0), rtol=1e-6)

@@ -8,8 +8,8 @@ import pytest
 from etchscope.ensemble import candidate_table
 from etchscope.foil import BadInput
 from etchscope.learn import Lights
-from etchscope.pages.candidates import contact_sheet
-from etchscope.pages.views import candidate_views
+from etchscope.pages.candidates import write_candidates
+from etchscope.pages.views import gather_views
 from etchscope.run import normalisation_of
 from etchscope.run.labelled import cut_scan
 from etchscope.run.score import score
@@ -34,7 +34,7 @@ def test_one_view_a_candidate_in_the_order_of_the_table(scored):
     store, table = scored
     some = table.iloc[[40, 3, 17, 0, 90, 5]]
     before, ticks = some.copy(), []
-    views = candidate_views(store, some, progress=ticks.append)
+    views = gather_views(store, some, progress=ticks.append)
     assert [v.rank for v in views] == [1, 2, 3, 4, 5, 6]
     assert [v.row["pit"] for v in views] == some["pit"].tolist()
     assert [v.row["score"] for v in views] == some["score"].tolist()
@@ -48,7 +48,7 @@ def test_a_view_has_the_pictures_that_the_experts_saw(scored):
     some = table.head(8)
     scan = store.scan(NAME)
     lights, _ = Lights.of_scan(scan)
-    views = candidate_views(store, some)
+    views = gather_views(store, some)
     names = (*(f"{a:g}°" for a in lights.azimuths_deg), "backlit", "halo")
     for rows, patches in cut_scan(store, scan, normalisation_of(store, scan), some, size=20):
         for row, pixels in zip(rows, patches.pixels, strict=True):
@@ -60,7 +60,7 @@ def test_votes_are_those_of_the_experts_with_their_margins(scored, learnt):
     store, table = scored
     # A pair has its row at the entry pit but its score from the better one: take single pits.
     some = table[table["partner"].isna()].iloc[[0, 10, -1]]
-    views = candidate_views(store, some)
+    views = gather_views(store, some)
     scan, model = store.scan(NAME), learnt.done.model
     for rows, patches in cut_scan(store, scan, normalisation_of(store, scan), some, size=20):
         said = model.votes(patches)
@@ -76,7 +76,7 @@ def test_votes_are_those_of_the_experts_with_their_margins(scored, learnt):
 
 def test_the_saliency_is_of_the_experts_that_know_the_signal(scored):
     store, table = scored
-    views = candidate_views(store, table.head(30))
+    views = gather_views(store, table.head(30))
     for view in views:
         assert view.saliency.shape == (20, 20)
         assert 0 < view.saliency.max() <= 1
@@ -89,7 +89,7 @@ def test_the_saliency_is_of_the_experts_that_know_the_signal(scored):
 
 def test_the_contact_sheet_shows_them(scored, tmp_path):
     store, table = scored
-    page = contact_sheet(candidate_views(store, table.head(4)), tmp_path)
+    page = write_candidates(gather_views(store, table.head(4)), tmp_path)
     text = page.read_text()
     assert len(list(tmp_path.glob("*.png"))) == 4
     for name in EXPERTS:
@@ -105,7 +105,7 @@ def test_one_network_for_all_votes_by_its_lead_and_has_no_saliency(own, learnt):
     report = score(own, NAME, "all", executor="inline")
     some = own.read_pits(report.run)
     some = some[some["partner"].isna()].head(5)
-    views = candidate_views(own, some)
+    views = gather_views(own, some)
     scan = own.scan(NAME)
     for rows, patches in cut_scan(own, scan, normalisation_of(own, scan), some, size=20):
         logits = done.model.votes(patches)["all"]
@@ -123,7 +123,7 @@ def test_candidates_of_several_runs_each_with_its_model(own, learnt, scored):
     own.save_model("all", *done.model.to_record())
     tables = [own.read_pits(score(own, NAME, m, executor="inline").run) for m in ("first", "all")]
     mixed = pd.concat([tables[0].iloc[[5]], tables[1].iloc[[5, 6]], tables[0].iloc[[9]]])
-    views = candidate_views(own, mixed)
+    views = gather_views(own, mixed)
     assert [len(v.votes) for v in views] == [4, 1, 1, 4]
     assert [v.row["pit"] for v in views] == [5, 5, 6, 9]
     np.testing.assert_array_equal(views[0].cutouts, views[1].cutouts)
@@ -131,15 +131,15 @@ def test_candidates_of_several_runs_each_with_its_model(own, learnt, scored):
 
 
 def test_no_candidate_is_no_view(scored):
-    assert candidate_views(scored[0], scored[1].head(0)) == []
+    assert gather_views(scored[0], scored[1].head(0)) == []
 
 
 def test_a_run_that_was_not_scored_or_whose_model_is_gone(own, learnt):
     found = own.read_pits(learnt.search).head(2)
     text = r"expected a scored run, found a search\. Start with `etchscope run`"
     with pytest.raises(BadInput, match=text):
-        candidate_views(own, found)
+        gather_views(own, found)
     report = score(own, NAME, "first", executor="inline")
     own.remove_model("first")
     with pytest.raises(BadInput, match=r"one of the store's models \(none yet\), found 'first'"):
-        candidate_views(own, own.read_pits(report.run).head(2))
+        gather_views(own, own.read_pits(report.run).head(2))

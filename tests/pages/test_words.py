@@ -5,20 +5,20 @@ import pytest
 from etchscope.evaluate import evaluate
 from etchscope.foil import as_pits
 from etchscope.pages.words import (
-    cards,
-    evaluation_html,
-    feature_title,
-    identity_html,
-    left_out_html,
-    mosaic_title,
-    pair_title,
-    shape_title,
-    surfaces_text,
+    describe_features,
+    describe_mosaic,
+    describe_pairs,
+    describe_shapes,
+    describe_surfaces,
+    make_cards,
+    render_evaluation,
+    render_identity,
+    render_left_out,
 )
 
 
 def _told(content, area):
-    return {card.label: (card.value, card.note) for card in cards(content, area)}
+    return {card.label: (card.value, card.note) for card in make_cards(content, area)}
 
 
 def test_headline_figures(make):
@@ -42,7 +42,7 @@ def test_efficiency_stands_beside_chance(make):
     assert "by chance (local shifts)" in told["efficiency"][1]
     assert told["purity"][1].endswith("false finds a tile: χ²/ndf undefined")  # no false find
     assert "scale unknown" in told["scanned"][1]
-    html = evaluation_html(e, ["surface"])
+    html = render_evaluation(e, ["surface"])
     assert "120 of 120" in html
     assert "Intervals are over 6 tiles (tile); false finds a tile: χ²/ndf undefined" in html
     assert "shifted by 10 and 20 tolerances in eight directions" in html
@@ -51,27 +51,27 @@ def test_efficiency_stands_beside_chance(make):
 
 def test_titles_say_the_message(make):
     content = make()
-    assert mosaic_title(content).startswith("120 pits on 6 tiles: 60 top · 60 bottom, 60 in–out")
-    assert feature_title(content.pits) == "The three responses of every pit"  # all are pairs
+    assert describe_mosaic(content).startswith("120 pits on 6 tiles: 60 top · 60 bottom, 60 in–out")
+    assert describe_features(content.pits) == "The three responses of every pit"  # all are pairs
     single = content.pits.assign(partner=pd.array([pd.NA] * len(content.pits), "Int64"))
-    assert feature_title(single) == (
+    assert describe_features(single) == (
         "100.0 % of single top pits answer more to entry; "
         "100.0 % of single bottom pits answer more to exit"
     )
     across = 2 * content.pits["radius_px"].median()
-    assert shape_title(content.pits, 10.0).startswith(
+    assert describe_shapes(content.pits, 10.0).startswith(
         f"Half of the openings are wider than {across:.1f} px ({10 * across:.0f} µm)"
     )
-    assert "unrelated pits would make 0.6" in pair_title(content.pits)
+    assert "unrelated pits would make 0.6" in describe_pairs(content.pits)
 
 
 def test_titles_without_pits(make):
     none = as_pits({})
-    assert mosaic_title(make(pits=none)) == "No pit on 6 tiles"
-    assert shape_title(none, None) == "No measured opening"
-    assert pair_title(none) == "No in–out pair"
-    assert feature_title(none) == "The three responses of every pit"
-    assert surfaces_text(none) == ""
+    assert describe_mosaic(make(pits=none)) == "No pit on 6 tiles"
+    assert describe_shapes(none, None) == "No measured opening"
+    assert describe_pairs(none) == "No in–out pair"
+    assert describe_features(none) == "The three responses of every pit"
+    assert describe_surfaces(none) == ""
 
 
 def test_what_was_left_out_is_listed_with_its_reason(make):
@@ -80,7 +80,7 @@ def test_what_was_left_out_is_listed_with_its_reason(make):
     tiles = (content.scan.tiles[0], tile, *content.scan.tiles[2:])
     scan = content.scan.model_copy(update={"tiles": tiles})
     bad = [{"tile": 9, "file": "R_9/Step_1_1.tga", "why": "truncated"}]
-    html = left_out_html(make(scan=scan, left_out=bad))
+    html = render_left_out(make(scan=scan, left_out=bad))
     assert "<h3>Tiles: 1 excluded, 1 left out when added</h3>" in html
     assert "blurred" in html
     assert "R_9/Step_1_1.tga: truncated" in html
@@ -88,20 +88,20 @@ def test_what_was_left_out_is_listed_with_its_reason(make):
 
 def test_a_long_list_of_tiles_is_cut_and_says_so(make):
     bad = [{"tile": n, "file": "f", "why": "w"} for n in range(250)]
-    assert "… and 50 more." in left_out_html(make(left_out=bad))
+    assert "… and 50 more." in render_left_out(make(left_out=bad))
 
 
 def test_regimes_are_counted_by_surface(make):
     pits = make().pits
     pits["regime"] = np.where(pits["pit"] < 60, "low", "high")
-    html = left_out_html(make(pits=pits))
+    html = render_left_out(make(pits=pits))
     assert "<td>high</td><td>0</td><td>60</td><td>0</td>" in html
 
 
 @pytest.mark.parametrize("counts", [{}, {"counts": {"raw": 5}}])
 def test_the_identity_shows_nested_keys_and_cuts_long_lists(make, counts):
     record = {"config": {"a": {"b": "<1>"}}, "tiles": list(range(20))} | counts
-    html = identity_html(make().scan, record)
+    html = render_identity(make().scan, record)
     assert "config.a.b" in html
     assert "<code>&lt;1&gt;</code>" in html
     assert "(20 in all)" in html
@@ -114,7 +114,7 @@ def test_pairs_split_from_one_find_do_not_count_beside_chance(make):
     pits = make().pits
     pairs = (pits["surface"] == "top") & (pits["pit"] % 2 == 0)
     known = pits["pair_p"].where(~(pairs | pits["partner"].isin(pits.loc[pairs, "pit"])))
-    told = pair_title(pits.assign(pair_p=known))
+    told = describe_pairs(pits.assign(pair_p=known))
     left = known[pits["surface"] == "top"].notna().sum()
     assert 0 < left < 60
     good = int((known[pits["surface"] == "top"] <= 0.01).sum())
@@ -125,11 +125,11 @@ def test_pairs_split_from_one_find_do_not_count_beside_chance(make):
 def test_a_find_split_in_two_makes_no_excess(make):
     """A foil whose only pairs are such has none with p ≤ 0.01, and chance makes none of them."""
     pits = make().pits.assign(pair_p=np.nan)
-    told = pair_title(pits)
+    told = describe_pairs(pits)
     assert told == "0 pairs have p ≤ 0.01, where unrelated pits would make 0 at most"
     note = _told(make(pits=pits), 200.0)["in–out pairs"][1]
     assert note == "0 with p ≤ 0.01; unrelated pits would make 0 at most"
     single = pits["partner"].isna() | (pits["pit"] % 2 == 0)
     partner = pits["partner"].where(~(single | pits["partner"].isin(pits.loc[single, "pit"])))
     alone = int((partner.isna() & (pits["surface"] == "top")).sum())
-    assert f"would make {0.01 * alone:.2g} at most" in pair_title(pits.assign(partner=partner))
+    assert f"would make {0.01 * alone:.2g} at most" in describe_pairs(pits.assign(partner=partner))

@@ -340,7 +340,7 @@ def _draw(
     point: "WorkingPoint",
 ) -> None:
     """Draw efficiency against false candidates: of all tiles, and of thirds of them by density."""
-    from etchscope.draw.efficiency import froc
+    from etchscope.draw.efficiency import draw_froc
     from etchscope.draw.png import encode_figure
     from etchscope.evaluate import free_response
     from etchscope.pages.writing import write_picture
@@ -353,7 +353,7 @@ def _draw(
         except BadInput:  # no signal, or nothing valid, on so dense tiles
             continue
     place = (point.false_per_tile[0], point.efficiency[0])
-    drawn = froc(
+    drawn = draw_froc(
         curves,
         tile_cm2=search.area_cm2 / search.tiles if search.area_cm2 > 0 else None,
         working_point=None if np.isnan(place).any() else place,

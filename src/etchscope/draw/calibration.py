@@ -7,16 +7,16 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from etchscope.draw.style import GUIDE, RC, SERIES_COLOURS, figure
-from etchscope.draw.tables import counted
+from etchscope.draw.style import GUIDE, RC, SERIES_COLOURS, make_figure
+from etchscope.draw.tables import format_count
 from etchscope.evaluate import calibration_table, expected_calibration_error
 from etchscope.foil import BadInput
 
-__all__ = ["reliability"]
+__all__ = ["draw_reliability"]
 
 
 @mpl.rc_context(RC)
-def reliability(
+def draw_reliability(
     probability: NDArray[Any], outcome: NDArray[Any], bins: int = 10, *, title: str = "Reliability"
 ) -> Figure:
     """Return how often claims came true against what was claimed, with the claims' histogram.
@@ -37,13 +37,14 @@ def reliability(
         raise BadInput("probability", "one case or more to draw", "none")
     error = expected_calibration_error(t)
     told = f"{title}: expected calibration error {error:.3f}"
-    made = figure(6.6, 7.0, told)
+    made = make_figure(6.6, 7.0, told)
     ax, below = made.subplots(2, 1, height_ratios=(3.4, 1), sharex=True)
     ax.plot([0, 1], [0, 1], ls="--", label="perfect", **GUIDE)
     mean, value, low, high = (t[c].to_numpy(float) for c in ("mean_p", "value", "low", "high"))
     ax.hlines(value, t["low_p"], t["high_p"], color=SERIES_COLOURS[0], lw=1, alpha=0.6)
     bars = [np.maximum(value - low, 0), np.maximum(high - value, 0)]
-    label = f"{counted(len(t), 'bin')} of {counted(int(t['trials'].sum()), 'case')}, 95 % interval"
+    cases = format_count(int(t["trials"].sum()), "case")
+    label = f"{format_count(len(t), 'bin')} of {cases}, 95 % interval"
     ax.errorbar(
         mean, value, bars, fmt="o", ms=6, color=SERIES_COLOURS[0], lw=1.6, capsize=2.5, label=label
     )

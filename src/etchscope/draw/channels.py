@@ -7,15 +7,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
 from etchscope.draw.ellipses import ellipse_axes_px
-from etchscope.draw.style import COLOURS, RC, figure
+from etchscope.draw.style import COLOURS, RC, make_figure
 from etchscope.foil import Channel
 from etchscope.foil.types import RawStack
 
-__all__ = ["channel_sheet"]
+__all__ = ["draw_channels"]
 
 
 @mpl.rc_context(RC)
-def channel_sheet(
+def draw_channels(
     stack: RawStack,
     channels: tuple[Channel, ...],
     title: str,
@@ -37,7 +37,7 @@ def channel_sheet(
     panels = len(channels) + (pits is not None)
     rows = -(-panels // columns)
     wide = 3.4
-    made = figure(wide * columns, rows * (wide * height / width + 0.3), title, dpi=110)
+    made = make_figure(wide * columns, rows * (wide * height / width + 0.3), title, dpi=110)
     axes = np.atleast_1d(made.subplots(rows, columns, squeeze=False)).ravel()
     for ax in axes:
         ax.set_axis_off()

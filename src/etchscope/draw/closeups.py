@@ -10,23 +10,23 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from etchscope.draw.ellipses import draw_pits, stretch, window
+from etchscope.draw.ellipses import cut_window, draw_pits, stretch
 from etchscope.draw.png import encode_rgb
-from etchscope.draw.style import COLOURS, RC, figure
-from etchscope.draw.tables import SURFACES, counted, pairs_of
+from etchscope.draw.style import COLOURS, RC, make_figure
+from etchscope.draw.tables import SURFACES, format_count, select_pairs
 from etchscope.evaluate import Evaluation
 from etchscope.foil.types import Floats
 
-__all__ = ["closeup_figure", "cutout", "cutouts", "telling_tiles"]
+__all__ = ["choose_tiles", "draw_closeups", "draw_cutout", "draw_cutouts"]
 
 _CLOSE_UP_PX = (360, 480)
 _PANEL_PX = 960
 _CUTOUT_PX = (48, 48)
 
 
-def telling_tiles(pits: pd.DataFrame, number: int = 4) -> list[int]:
+def choose_tiles(pits: pd.DataFrame, number: int = 4) -> list[int]:
     """Return the tiles to look at first: those of the best pairs, then the busiest, in turn."""
-    best = pairs_of(pits)["tile"].drop_duplicates().tolist()
+    best = select_pairs(pits)["tile"].drop_duplicates().tolist()
     counts = pits["tile"].value_counts(sort=False)
     busiest = sorted(counts.index.tolist(), key=lambda t: (-int(counts[t]), t))
     turns = [t for turn in zip(best, busiest, strict=False) for t in turn]
@@ -34,7 +34,7 @@ def telling_tiles(pits: pd.DataFrame, number: int = 4) -> list[int]:
 
 
 @mpl.rc_context(RC)
-def closeup_figure(
+def draw_closeups(
     pits: pd.DataFrame,
     thumbnails: Callable[[int], NDArray[Any]],
     title: str,
@@ -46,12 +46,12 @@ def closeup_figure(
 
     A tile larger than 480 × 360 px is shown around its best pair, or its middle.
     """
-    tiles = telling_tiles(pits)
+    tiles = choose_tiles(pits)
     across = 2 if len(tiles) > 1 else 1
     down = max(1, -(-len(tiles) // across))
-    made = figure(6.4 * across, 5.0 * down + 0.9, title, dpi=150)
+    made = make_figure(6.4 * across, 5.0 * down + 0.9, title, dpi=150)
     missed = _missed(evaluation)
-    pairs = pairs_of(pits)
+    pairs = select_pairs(pits)
     for place, number in enumerate(tiles, 1):
         own, own_pairs = pits[pits["tile"] == number], pairs[pairs["tile"] == number]
         whole = stretch(thumbnails(number))
@@ -59,7 +59,7 @@ def closeup_figure(
         x, y = (width / 2, height / 2)
         if len(own_pairs):
             x, y = (float(v) for v in own_pairs[["x_px", "y_px"]].iloc[0])
-        part, x0, y0 = window(whole, x, y, _CLOSE_UP_PX)
+        part, x0, y0 = cut_window(whole, x, y, _CLOSE_UP_PX)
         lost = missed.get(number)
         scale = int(np.clip(_PANEL_PX // part.shape[1], 2, 8))
         drawn = draw_pits(part, own, scale=scale, origin_px=(x0, y0), missed_xy_px=lost)
@@ -68,10 +68,10 @@ def closeup_figure(
         ax.imshow(drawn, extent=edges, interpolation="antialiased")
         if pixel_size_um is not None:
             _scale_bar(ax, edges, pixel_size_um)
-        told = f"tile {number}: {counted(len(own), 'pit')}"
+        told = f"tile {number}: {format_count(len(own), 'pit')}"
         if len(own_pairs):
             least = own_pairs["pair_p"].iloc[0]
-            told += f", {counted(len(own_pairs), 'pair')}" + (
+            told += f", {format_count(len(own_pairs), 'pair')}" + (
                 f", best p = {least:.2g}" if np.isfinite(least) else ""
             )
         ax.set(title=told, xlabel="x in the tile (px)", ylabel="y in the tile (px, down)")
@@ -83,7 +83,7 @@ def closeup_figure(
     return made
 
 
-def cutout(picture: NDArray[np.uint8], pits: pd.DataFrame, x_px: float, y_px: float) -> bytes:
+def draw_cutout(picture: NDArray[np.uint8], pits: pd.DataFrame, x_px: float, y_px: float) -> bytes:
     """Return a 48 × 48 px cut-out around a place, three times enlarged, as PNG.
 
     Parameters
@@ -91,13 +91,13 @@ def cutout(picture: NDArray[np.uint8], pits: pd.DataFrame, x_px: float, y_px: fl
     picture : (y, x) uint8 of the tile.
     pits : of the tile; they are drawn as ellipses.
     """
-    part, x0, y0 = window(picture, x_px, y_px, _CUTOUT_PX)
+    part, x0, y0 = cut_window(picture, x_px, y_px, _CUTOUT_PX)
     near = pits[pits["x_px"].between(x0 - 30, x0 + 78) & pits["y_px"].between(y0 - 30, y0 + 78)]
     drawn = draw_pits(np.ascontiguousarray(part), near, scale=3, origin_px=(x0, y0))
     return encode_rgb(drawn)
 
 
-def cutouts(
+def draw_cutouts(
     pairs: pd.DataFrame, pits: pd.DataFrame, thumbnails: Callable[[int], NDArray[Any]]
 ) -> list[bytes]:
     """Return one PNG a pair, in the order of ``pairs``, centred between entry and exit pit."""
@@ -108,7 +108,7 @@ def cutouts(
         for row in rows.to_dict("records"):
             dx, dy = (row[k] if np.isfinite(row[k]) else 0.0 for k in ("pair_dx_px", "pair_dy_px"))
             place = row["x_px"] + dx / 2, row["y_px"] + dy / 2
-            out[int(rows.index[rows["pit"] == row["pit"]][0])] = cutout(picture, own, *place)
+            out[int(rows.index[rows["pit"] == row["pit"]][0])] = draw_cutout(picture, own, *place)
     return [out[i] for i in range(len(pairs))]
 
 

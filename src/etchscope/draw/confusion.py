@@ -5,14 +5,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from etchscope.draw.style import RC, figure
+from etchscope.draw.style import RC, make_figure
 from etchscope.foil import BadInput
 
-__all__ = ["confusion"]
+__all__ = ["draw_confusion"]
 
 
 @mpl.rc_context(RC)
-def confusion(counts: pd.DataFrame, *, title: str = "") -> Figure:
+def draw_confusion(counts: pd.DataFrame, *, title: str = "") -> Figure:
     """Return the confusion matrix: each cell's count and its share of the true class.
 
     Parameters
@@ -35,7 +35,7 @@ def confusion(counts: pd.DataFrame, *, title: str = "") -> Figure:
     same = sum(float(counts.loc[c, c]) for c in counts.index if c in counts.columns)
     told = f"{same:,.0f} of {number.sum():,.0f} decided as they are true"
     down, across = values.shape
-    made = figure(max(1.25 * across + 2.4, 5.2), max(0.85 * down + 1.6, 3.0), title or told)
+    made = make_figure(max(1.25 * across + 2.4, 5.2), max(0.85 * down + 1.6, 3.0), title or told)
     ax = made.add_subplot()
     mesh = ax.imshow(share, cmap="Blues", vmin=0, vmax=100, aspect="auto")
     for (y, x), value in np.ndenumerate(values):

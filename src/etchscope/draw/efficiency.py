@@ -13,17 +13,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from etchscope.draw.style import GUIDE, RC, figure
-from etchscope.draw.tables import series
+from etchscope.draw.style import GUIDE, RC, make_figure
+from etchscope.draw.tables import style_curves
 from etchscope.foil import BadInput
 
-__all__ = ["froc", "roc"]
+__all__ = ["draw_froc", "draw_roc"]
 
 _LEAST_RATE = 1e-4
 
 
 @mpl.rc_context(RC)
-def roc(
+def draw_roc(
     curves: Mapping[str, pd.DataFrame], *, title: str = "Efficiency against false positives"
 ) -> Figure:
     """Return efficiency against the false-positive rate from 1e-4 on, each with its band.
@@ -40,10 +40,10 @@ def roc(
     ------
     BadInput : no curve, one without a row, a missing column, or values out of [0, 1].
     """
-    made = figure(7.6, 5.4, title)
+    made = make_figure(7.6, 5.4, title)
     ax = made.add_subplot()
     columns = ("false_positive_rate", "efficiency", "low", "high")
-    for name, table, colour, dashes in series(curves, columns, "curve"):
+    for name, table, colour, dashes in style_curves(curves, columns, "curve"):
         _in_range(table, f"curve {name}", 1.0)
         _step_band(ax, table, _LEAST_RATE, name, colour, dashes)
     rate = np.geomspace(_LEAST_RATE, 1, 200)
@@ -56,7 +56,7 @@ def roc(
 
 
 @mpl.rc_context(RC)
-def froc(
+def draw_froc(
     curves: Mapping[str, pd.DataFrame],
     *,
     tile_cm2: float | None = None,
@@ -65,8 +65,8 @@ def froc(
 ) -> Figure:
     """Return efficiency against false candidates a tile, each with its band and chance level.
 
-    Lines are steps as in ``roc``. Zero has no place on a logarithmic axis: what is reached without
-    a false candidate stands at the left edge, half of the least rate above zero.
+    Lines are steps as in ``draw_roc``. Zero has no place on a logarithmic axis: what is reached
+    without a false candidate stands at the left edge, half of the least rate above zero.
 
     Parameters
     ----------
@@ -78,18 +78,18 @@ def froc(
 
     Raises
     ------
-    BadInput : see ``roc``; or an area that is not above zero.
+    BadInput : see ``draw_roc``; or an area that is not above zero.
     """
     if tile_cm2 is not None and not (np.isfinite(tile_cm2) and tile_cm2 > 0):
         raise BadInput("tile_cm2", "an area above 0 cm²", f"{tile_cm2}")
     columns = ("false_per_tile", "efficiency", "low", "high", "chance")
-    drawn = list(series(curves, columns, "curve"))
+    drawn = list(style_curves(curves, columns, "curve"))
     for name, table, _, _ in drawn:
         _in_range(table, f"curve {name}", np.inf)
     rates = np.concatenate([t["false_per_tile"].to_numpy(float) for _, t, _, _ in drawn])
     above = rates[np.isfinite(rates) & (rates > 0)]
     least, most = (above.min() / 2, above.max() * 1.1) if above.size else (0.01, 1.0)
-    made = figure(7.6, 5.6, title)
+    made = make_figure(7.6, 5.6, title)
     ax = made.add_subplot()
     ax.set(xscale="log", xlim=(least, most), ylim=(0, 1.01))
     ax.set(xlabel="false candidates a tile", ylabel="signal efficiency")

@@ -10,11 +10,19 @@ from numpy.typing import NDArray
 
 from etchscope.draw.placement import grid_columns
 from etchscope.draw.style import rgb
-from etchscope.draw.tables import of_surface, pairs_of
+from etchscope.draw.tables import select_pairs, split_by_surface
 from etchscope.foil import Scan
 from etchscope.foil.types import Floats
 
-__all__ = ["Rgb", "contact_sheet", "draw_pits", "ellipse_axes_px", "limits_of", "stretch", "window"]
+__all__ = [
+    "Rgb",
+    "cut_window",
+    "draw_pits",
+    "draw_tile_sheet",
+    "ellipse_axes_px",
+    "find_grey_limits",
+    "stretch",
+]
 
 Rgb = NDArray[np.uint8]
 """(y, x, 3) uint8 red, green, blue, y down."""
@@ -26,7 +34,7 @@ _UNMEASURED_PX = 4.0
 """Radius at which a pit without a measured radius is drawn."""
 
 
-def limits_of(picture: NDArray[Any]) -> tuple[float, float]:
+def find_grey_limits(picture: NDArray[Any]) -> tuple[float, float]:
     """Return the 0.5 and 99.5 percentiles of what is finite; (0, 0) where nothing is."""
     values = np.asarray(picture, np.float32)
     finite = values[np.isfinite(values)]
@@ -41,10 +49,10 @@ def stretch(picture: NDArray[Any], limits: tuple[float, float] | None = None) ->
 
     Parameters
     ----------
-    limits : by default those of the picture, see ``limits_of``.
+    limits : by default those of the picture, see ``find_grey_limits``.
     """
     values = np.asarray(picture, np.float32)
-    low, high = limits_of(values) if limits is None else limits
+    low, high = find_grey_limits(values) if limits is None else limits
     if high <= low:
         return np.full(values.shape, 128, np.uint8)
     scaled = np.clip((values - low) / (high - low), 0, 1)
@@ -61,7 +69,7 @@ def ellipse_axes_px(pits: pd.DataFrame) -> tuple[Floats, Floats]:
     return 2 * radius / np.sqrt(ratio), 2 * radius * np.sqrt(ratio)
 
 
-def window(
+def cut_window(
     picture: NDArray[Any], x_px: float, y_px: float, size: tuple[int, int]
 ) -> tuple[NDArray[Any], int, int]:
     """Return the part of a picture around a place, and the (x, y) pixel of its first corner.
@@ -109,7 +117,7 @@ def draw_pits(
         return x, y
 
     thick = min(scale, 2)
-    for surface, rows in of_surface(pits).items():
+    for surface, rows in split_by_surface(pits).items():
         centres = rows[["x_px", "y_px"]].to_numpy(float)
         full = np.column_stack(ellipse_axes_px(rows))
         # OpenCV turns clockwise, y down; angle_deg is counter-clockwise, y up.
@@ -129,13 +137,13 @@ def draw_pits(
 
 
 def _links(pits: pd.DataFrame) -> list[tuple[Floats, Floats]]:
-    pairs = pairs_of(pits)
+    pairs = select_pairs(pits)
     starts = pairs[["x_px", "y_px"]].to_numpy(float)
     steps = pairs[["pair_dx_px", "pair_dy_px"]].to_numpy(float)
     return [(s, d) for s, d in zip(starts, steps, strict=True) if np.isfinite(d).all()]
 
 
-def contact_sheet(
+def draw_tile_sheet(
     scan: Scan,
     pits: pd.DataFrame,
     thumbnails: Callable[[int], NDArray[Any]],
@@ -163,7 +171,7 @@ def contact_sheet(
     of_tile = dict(list(pits.groupby("tile")))
     pictures = {t.number: np.asarray(thumbnails(t.number)) for t in scan.included}
     every = np.concatenate([np.zeros(0), *(p.ravel() for p in pictures.values())])
-    limits = limits_of(every)
+    limits = find_grey_limits(every)
     for cell, tile in enumerate(sorted(scan.tiles, key=lambda t: t.number)):
         row, column = divmod(cell, across)
         y, x = gap + row * (height + gap), gap + column * (width + gap)

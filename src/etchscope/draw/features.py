@@ -8,12 +8,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from etchscope.draw.style import COLOURS, RC, figure
-from etchscope.draw.surfaces import surface_legend
-from etchscope.draw.tables import evenly, of_surface
+from etchscope.draw.style import COLOURS, RC, make_figure
+from etchscope.draw.surfaces import add_surface_legend
+from etchscope.draw.tables import split_by_surface, thin_evenly
 from etchscope.foil.types import Floats
 
-__all__ = ["feature_figure"]
+__all__ = ["draw_features"]
 
 _POINTS = 20_000
 """At most so many pits of a surface are drawn as points; the figure says so."""
@@ -21,11 +21,11 @@ _RESPONSES = ("entry", "exit", "hip")
 
 
 @mpl.rc_context(RC)
-def feature_figure(pits: pd.DataFrame, title: str) -> Figure:
+def draw_features(pits: pd.DataFrame, title: str) -> Figure:
     """Return the 3-D feature space (entry, exit, hip) and its three projections."""
-    made = figure(12.5, 8.6, title)
-    groups = {name: rows for name, rows in of_surface(pits).items() if len(rows)}
-    drawn = {name: evenly(rows, _POINTS) for name, rows in groups.items()}
+    made = make_figure(12.5, 8.6, title)
+    groups = {name: rows for name, rows in split_by_surface(pits).items() if len(rows)}
+    drawn = {name: thin_evenly(rows, _POINTS) for name, rows in groups.items()}
     width = _linear_width(pits)
     grid = made.add_gridspec(2, 2)
     _space(made.add_subplot(grid[0, 0], projection="3d"), drawn, width)
@@ -46,7 +46,7 @@ def feature_figure(pits: pd.DataFrame, title: str) -> Figure:
         name: f"{name} ({len(rows):,}{'' if len(drawn[name]) == len(rows) else ', thinned'})"
         for name, rows in groups.items()
     }
-    surface_legend(made, labels)
+    add_surface_legend(made, labels)
     return made
 
 

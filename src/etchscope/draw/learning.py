@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from etchscope.draw.style import RC, SERIES_COLOURS, figure
-from etchscope.draw.tables import counted, drawable
+from etchscope.draw.style import RC, SERIES_COLOURS, make_figure
+from etchscope.draw.tables import format_count, require_columns
 
-__all__ = ["learning_curves"]
+__all__ = ["draw_learning_curves"]
 
 _TRAINING, _VALIDATION = SERIES_COLOURS[:2]
 _ACROSS = 4
@@ -28,7 +28,7 @@ _WIDE = 20.0
 
 
 @mpl.rc_context(RC)
-def learning_curves(histories: pd.DataFrame, *, title: str = "") -> Figure:
+def draw_learning_curves(histories: pd.DataFrame, *, title: str = "") -> Figure:
     """Return a panel an expert: the losses of each training and their medians, and the accuracy.
 
     Thin lines are single trainings, thick ones the median over those that still run, drawn while
@@ -47,13 +47,15 @@ def learning_curves(histories: pd.DataFrame, *, title: str = "") -> Figure:
     """
     losses = ["training_loss", "validation_loss"]
     columns = ["expert", "seed", "fold", "epoch", *losses, "validation_accuracy"]
-    t = drawable(histories, columns, "histories").sort_values(["seed", "fold", "epoch"])
+    t = require_columns(histories, columns, "histories").sort_values(["seed", "fold", "epoch"])
     experts = t["expert"].drop_duplicates().tolist()
     trainings = t.drop_duplicates(["expert", "seed", "fold"])
-    told = f"{counted(len(trainings), 'training')} of {counted(len(experts), 'expert')}"
+    told = f"{format_count(len(trainings), 'training')} of {format_count(len(experts), 'expert')}"
     across = min(len(experts), _ACROSS)
     bands = -(-len(experts) // across)
-    made = figure(max(3.4 * across, 5.0), 5.4 * bands + 0.5, title or f"Learning curves: {told}")
+    made = make_figure(
+        max(3.4 * across, 5.0), 5.4 * bands + 0.5, title or f"Learning curves: {told}"
+    )
     grid = made.add_gridspec(2 * bands, across, height_ratios=(2, 1) * bands)
     for place, expert in enumerate(experts):
         band, column = divmod(place, across)
@@ -67,7 +69,7 @@ def learning_curves(histories: pd.DataFrame, *, title: str = "") -> Figure:
         lower.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         upper.tick_params(labelbottom=False)
         number = int((trainings["expert"] == expert).sum())
-        upper.set_title(f"{expert} ({counted(number, 'training')})")
+        upper.set_title(f"{expert} ({format_count(number, 'training')})")
         if column == 0:
             upper.set_ylabel("loss")
             lower.set_ylabel("balanced accuracy")

@@ -17,12 +17,12 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from etchscope.draw.placement import Canvas, Placement
-from etchscope.draw.style import COLOURS, RC, figure
-from etchscope.draw.tables import of_surface, pairs_of
+from etchscope.draw.style import COLOURS, RC, make_figure
+from etchscope.draw.tables import select_pairs, split_by_surface
 from etchscope.foil import Scan
 from etchscope.foil.types import FloatImage, Floats
 
-__all__ = ["area_mm2", "density_figure", "mosaic_figure", "mosaic_picture"]
+__all__ = ["draw_density", "draw_mosaic", "measure_area_mm2", "paint_mosaic"]
 
 MOSAIC_PX = 2400
 """Longer side of the mosaic's raster."""
@@ -35,7 +35,7 @@ _LEVELS = 24
 """Grey levels of the mosaic's background: it stays behind the pits, and the file small."""
 
 
-def area_mm2(placement: Placement, scan: Scan) -> float | None:
+def measure_area_mm2(placement: Placement, scan: Scan) -> float | None:
     """Return the area of the included tiles, overlaps counted once; None without a scale.
 
     Measured on a raster, to about 0.1 %.
@@ -47,7 +47,7 @@ def area_mm2(placement: Placement, scan: Scan) -> float | None:
     return pixels * canvas.step**2 * placement.mm2_per_area
 
 
-def mosaic_picture(
+def paint_mosaic(
     canvas: Canvas,
     scan: Scan,
     thumbnails: Callable[[int], NDArray[Any]],
@@ -86,7 +86,7 @@ def mosaic_picture(
 
 
 @mpl.rc_context(RC)
-def mosaic_figure(
+def draw_mosaic(
     canvas: Canvas, picture: FloatImage, scan: Scan, pits: pd.DataFrame, title: str
 ) -> Figure:
     """Return the mosaic with every pit in its surface's colour and the pairs linked."""
@@ -102,7 +102,7 @@ def mosaic_figure(
     floor = 1.6 if len(pits) < _CROWDED else 1.0
     points = max(floor, diameter * shrink * _points_a_pixel(ax, canvas))
     handles = []
-    for surface, rows in of_surface(pits).items():
+    for surface, rows in split_by_surface(pits).items():
         if len(rows):
             x, y = canvas.placement.points(rows["tile"], rows["x_px"], rows["y_px"])
             face = COLOURS[surface] if points < 4 else "none"
@@ -115,7 +115,7 @@ def mosaic_figure(
             }
             ax.plot(x, y, ms=points, **style)
             handles.append(Line2D([], [], ms=6, label=f"{surface} ({len(rows):,})", **style))
-    pairs = pairs_of(pits)
+    pairs = select_pairs(pits)
     if len(pairs):
         links = _segments(canvas.placement, pairs)
         # A ring around each pair; where there are so many that rings would cover all, a dot.
@@ -131,7 +131,7 @@ def mosaic_figure(
 
 
 @mpl.rc_context(RC)
-def density_figure(
+def draw_density(
     placement: Placement, scan: Scan, pits: pd.DataFrame, *, title: Callable[[str], str]
 ) -> Figure:
     """Return the map of pits per area, colours logarithmic; what was not scanned is hatched.
@@ -226,7 +226,7 @@ def _map_axes(canvas: Canvas, title: str, *, dpi: int, fill: float = 0.92) -> tu
     rows, columns = canvas.shape
     width = 12.0
     height = min(max(width * fill * rows / columns + 1.3, 3.0), 16.0)
-    made = figure(width, height, title, dpi=dpi)
+    made = make_figure(width, height, title, dpi=dpi)
     ax = made.add_subplot()
     left, right, bottom, top = canvas.extent
     ax.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")

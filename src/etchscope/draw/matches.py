@@ -7,18 +7,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from etchscope.draw.style import COLOURS, RC, figure
-from etchscope.draw.tables import series
+from etchscope.draw.style import COLOURS, RC, make_figure
+from etchscope.draw.tables import style_curves
 from etchscope.foil import BadInput
 from etchscope.foil.types import Floats
 
-__all__ = ["match_map", "tolerance_figure"]
+__all__ = ["draw_matches", "draw_tolerance"]
 
 _MATCH_COLOURS = {"matched": "#BBBBBB", "first": COLOURS["top"], "second": COLOURS["bottom"]}
 
 
 @mpl.rc_context(RC)
-def match_map(
+def draw_matches(
     matched: Floats,
     only_first: Floats,
     only_second: Floats,
@@ -47,7 +47,7 @@ def match_map(
     if not len(every):
         raise BadInput("map", "one point or more to draw", "none")
     width, height = np.maximum(np.ptp(every, axis=0), 1e-6)
-    made = figure(8.4, 7.6 * float(np.clip(height / width, 0.4, 1.3)) + 1.3, title)
+    made = make_figure(8.4, 7.6 * float(np.clip(height / width, 0.4, 1.3)) + 1.3, title)
     ax = made.add_subplot()
     size = 3.4 if len(every) < 8000 else 1.8
     for place, (xy, colour, marker, label) in enumerate(parts):
@@ -59,7 +59,7 @@ def match_map(
 
 
 @mpl.rc_context(RC)
-def tolerance_figure(
+def draw_tolerance(
     curves: Mapping[str, pd.DataFrame], *, unit: str = "px", title: str = ""
 ) -> Figure:
     """Return efficiency and purity against the tolerance, and one against the other.
@@ -75,9 +75,9 @@ def tolerance_figure(
     columns = ["tolerance", "chance_efficiency", "chance_purity"]
     for name in ("efficiency", "purity"):
         columns += [name, f"{name}_low", f"{name}_high"]
-    made = figure(11.6, 4.6, title or "Efficiency and purity against the tolerance")
+    made = make_figure(11.6, 4.6, title or "Efficiency and purity against the tolerance")
     axes = made.subplots(1, 3)
-    for name, t, colour, dashes in series(curves, columns, "curve"):
+    for name, t, colour, dashes in style_curves(curves, columns, "curve"):
         ordered = t.sort_values("tolerance")
         x = ordered["tolerance"].to_numpy(float)
         for ax, what in zip(axes[:2], ("efficiency", "purity"), strict=True):

@@ -8,22 +8,22 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from etchscope.draw.style import COLOURS, RC, figure
-from etchscope.draw.tables import pairs_of
+from etchscope.draw.style import COLOURS, RC, make_figure
+from etchscope.draw.tables import select_pairs
 
-__all__ = ["pair_figure"]
+__all__ = ["draw_pairs"]
 
 
 @mpl.rc_context(RC)
-def pair_figure(pits: pd.DataFrame, title: str) -> Figure:
+def draw_pairs(pits: pd.DataFrame, title: str) -> Figure:
     """Return the pairs' displacements, and their ``pair_p`` beside what chance alone would give.
 
     Chance: an unrelated entry pit has a best partner with pair_p below c with probability c at
     most, so n entry pits give n·c accidental pairs.
     """
-    made = figure(12.5, 4.4, title)
+    made = make_figure(12.5, 4.4, title)
     where, low, cut = made.subplots(1, 3, width_ratios=(1.05, 1, 1))
-    pairs = pairs_of(pits)
+    pairs = select_pairs(pits)
     split = int(pairs["pair_p"].isna().sum())  # from one find: no pair_p
     entries = int((pits["surface"] == "top").sum()) - split
     _displacements(made, where, pairs)

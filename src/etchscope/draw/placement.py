@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from etchscope.foil import Scan, tile_to_foil
 from etchscope.foil.types import Bools, Floats
 
-__all__ = ["Canvas", "Placement", "grid_columns", "place"]
+__all__ = ["Canvas", "Placement", "grid_columns", "place_tiles"]
 
 _GAP = 0.04
 """Space between the cells of a grid, in tile widths."""
@@ -78,7 +78,7 @@ def grid_columns(scan: Scan) -> int:
     return min(len(scan.tiles), math.ceil(math.sqrt(len(scan.tiles) * 4 / 3 * height / width)))
 
 
-def place(scan: Scan) -> Placement:
+def place_tiles(scan: Scan) -> Placement:
     """Return the placement of a scan's tiles, the excluded ones among them."""
     numbers = sorted(t.number for t in scan.tiles)
     # Three corners of every tile give its affine: origin, one pixel right, one pixel down.

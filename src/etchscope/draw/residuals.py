@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import binned_statistic, binned_statistic_2d
 
-from etchscope.draw.style import RC, SERIES_COLOURS, figure
-from etchscope.draw.tables import drawable
+from etchscope.draw.style import RC, SERIES_COLOURS, make_figure
+from etchscope.draw.tables import require_columns
 from etchscope.foil import BadInput
 from etchscope.foil.types import Floats
 
-__all__ = ["residual_figure", "residual_map"]
+__all__ = ["draw_residual_map", "draw_residuals"]
 
 _BINS = 20
 _FEW = 3
@@ -23,7 +23,7 @@ _A_CELL = 6  # matches in a cell of the map
 
 
 @mpl.rc_context(RC)
-def residual_figure(pairs: pd.DataFrame, *, unit: str = "µm", title: str = "") -> Figure:
+def draw_residuals(pairs: pd.DataFrame, *, unit: str = "µm", title: str = "") -> Figure:
     """Return the residuals dx and dy against x and y, with the median and its spread in bins.
 
     Parameters
@@ -34,11 +34,11 @@ def residual_figure(pairs: pd.DataFrame, *, unit: str = "µm", title: str = "") 
     ------
     BadInput : a column is missing, or there is no match.
     """
-    shown = drawable(pairs, ["x_mm", "y_mm", "dx_mm", "dy_mm"], "matches")
+    shown = require_columns(pairs, ["x_mm", "y_mm", "dx_mm", "dy_mm"], "matches")
     um = shown[["dx_mm", "dy_mm"]].to_numpy(float) * 1000
     apart = np.hypot(um[:, 0], um[:, 1])
     told = f"{len(shown):,} matches, half of them nearer than {np.median(apart):.1f} {unit}"
-    made = figure(9.6, 6.6, title or told)
+    made = make_figure(9.6, 6.6, title or told)
     axes = made.subplots(2, 2, sharey=True, sharex="col")
     # What 98 % of the residuals need; cut openings would hide the rest.
     reach = float(np.clip(np.quantile(apart, 0.98) * 1.15, 2.0, None))
@@ -81,7 +81,7 @@ def _running(at: Floats, values: Floats) -> tuple[Any, Any, Any]:
 
 
 @mpl.rc_context(RC)
-def residual_map(pairs: pd.DataFrame, *, title: str = "") -> Figure:
+def draw_residual_map(pairs: pd.DataFrame, *, title: str = "") -> Figure:
     """Return the median residual over the foil as arrows, on a raster of up to 20 cells across.
 
     Cells hold six matches on average, or more; those with fewer than three are left empty.
@@ -90,7 +90,7 @@ def residual_map(pairs: pd.DataFrame, *, title: str = "") -> Figure:
     ------
     BadInput : a column is missing, or there are fewer than three matches in each cell.
     """
-    shown = drawable(pairs, ["x_mm", "y_mm", "dx_mm", "dy_mm"], "matches").astype(float)
+    shown = require_columns(pairs, ["x_mm", "y_mm", "dx_mm", "dy_mm"], "matches").astype(float)
     x, y = shown["x_mm"].to_numpy(), shown["y_mm"].to_numpy()
     width, height = max(np.ptp(x), 1e-6), max(np.ptp(y), 1e-6)
     across = int(np.clip(np.sqrt(len(x) / _A_CELL * width / height), 1, _BINS))
@@ -107,7 +107,7 @@ def residual_map(pairs: pd.DataFrame, *, title: str = "") -> Figure:
         raise BadInput("matches", f"{_FEW} or more in a cell of the map", "fewer in each")
     typical = float(np.median(length[known]))
     told = f"The mosaics agree within {typical:.1f} µm in the median cell"
-    made = figure(8.2, 6.6 * float(np.clip(height / width, 0.4, 1.3)) + 1.0, title or told)
+    made = make_figure(8.2, 6.6 * float(np.clip(height / width, 0.4, 1.3)) + 1.0, title or told)
     ax = made.add_subplot()
     mesh = ax.pcolormesh(ex, ey, length.T, cmap="Blues", vmin=0, vmax=np.nanquantile(length, 0.98))
     at_x, at_y = np.meshgrid((ex[:-1] + ex[1:]) / 2, (ey[:-1] + ey[1:]) / 2, indexing="ij")

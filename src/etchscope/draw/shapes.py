@@ -10,18 +10,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from etchscope.draw.style import COLOURS, RC, figure
-from etchscope.draw.surfaces import surface_legend
-from etchscope.draw.tables import of_surface
+from etchscope.draw.style import COLOURS, RC, make_figure
+from etchscope.draw.surfaces import add_surface_legend
+from etchscope.draw.tables import split_by_surface
 
-__all__ = ["shape_figure"]
+__all__ = ["draw_shapes"]
 
 
 @mpl.rc_context(RC)
-def shape_figure(pits: pd.DataFrame, pixel_size_um: float | None, title: str) -> Figure:
+def draw_shapes(pits: pd.DataFrame, pixel_size_um: float | None, title: str) -> Figure:
     """Return radius, ellipticity, orientation and contrast, each by surface."""
-    made = figure(12.5, 7.2, title)
-    groups = {name: rows for name, rows in of_surface(pits).items() if len(rows)}
+    made = make_figure(12.5, 7.2, title)
+    groups = {name: rows for name, rows in split_by_surface(pits).items() if len(rows)}
     grid = made.add_gridspec(2, 2)
     radius = made.add_subplot(grid[0, 0])
     _steps(radius, groups, "radius_px", "radius of the opening (px)")
@@ -30,7 +30,7 @@ def shape_figure(pits: pd.DataFrame, pixel_size_um: float | None, title: str) ->
     _steps(made.add_subplot(grid[0, 1]), groups, "ellipticity", "ellipticity 1 − b/a", (0, 1))
     _steps(made.add_subplot(grid[1, 0]), groups, "contrast", "contrast (opening over bulk)")
     _roses(made.add_subplot(grid[1, 1], projection="polar"), groups)
-    surface_legend(made, {name: f"{name} ({len(rows):,})" for name, rows in groups.items()})
+    add_surface_legend(made, {name: f"{name} ({len(rows):,})" for name, rows in groups.items()})
     return made
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from etchscope.draw.style import SERIES_COLOURS
 from etchscope.foil.types import FloatImage, FloatStack
 
-__all__ = ["strip"]
+__all__ = ["draw_strip"]
 
 _CELL_PX = 56
 """Side of a cut-out in the file; a browser enlarges it twice more, at a quarter of the bytes."""
@@ -19,7 +19,7 @@ _LAST = ("backlit", "halo")
 _SALIENT = np.array([int(SERIES_COLOURS[4][i : i + 2], 16) for i in (1, 3, 5)], float)
 
 
-def strip(
+def draw_strip(
     cutouts: FloatStack, channel_names: Sequence[str], saliency: NDArray[Any] | None = None
 ) -> tuple[NDArray[np.uint8], list[str]]:
     """Return the strip as (y, x, 4) red, green, blue, alpha, and the names of its cells.

@@ -11,7 +11,7 @@ __all__ = [
     "INK",
     "RC",
     "SERIES_COLOURS",
-    "figure",
+    "make_figure",
     "rgb",
 ]
 
@@ -63,7 +63,7 @@ RC: Any = {
 """For ``matplotlib.rc_context`` around the making of figures."""
 
 
-def figure(width_in: float, height_in: float, title: str = "", *, dpi: int = 130) -> Figure:
+def make_figure(width_in: float, height_in: float, title: str = "", *, dpi: int = 130) -> Figure:
     """Return an empty figure of the house style; its title, on the left, says the message."""
     made = Figure((width_in, height_in), dpi=dpi, layout="constrained", facecolor="white")
     if title:

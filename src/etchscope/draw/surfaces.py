@@ -5,10 +5,10 @@ from matplotlib.lines import Line2D
 
 from etchscope.draw.style import COLOURS
 
-__all__ = ["surface_legend"]
+__all__ = ["add_surface_legend"]
 
 
-def surface_legend(made: Figure, labels: dict[str, str]) -> None:
+def add_surface_legend(made: Figure, labels: dict[str, str]) -> None:
     """Put a legend of surfaces below a figure.
 
     Parameters

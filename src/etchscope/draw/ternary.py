@@ -13,12 +13,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from etchscope.draw.style import CLASS_COLOURS, GUIDE, RC, figure
-from etchscope.draw.tables import counted, drawable
+from etchscope.draw.style import CLASS_COLOURS, GUIDE, RC, make_figure
+from etchscope.draw.tables import format_count, require_columns
 from etchscope.foil import BadInput, parent
 from etchscope.foil.types import Floats
 
-__all__ = ["is_ternary", "ternary"]
+__all__ = ["draw_ternary", "is_ternary"]
 
 _CORNERS = ("hip", "top", "bottom")
 _COLUMNS = frozenset(f"p_{name}" for name in _CORNERS)
@@ -27,7 +27,7 @@ _OTHER = "#BBBBBB"
 
 
 def is_ternary(probabilities: pd.DataFrame) -> bool:
-    """Return whether ``ternary`` can draw a table of probabilities of some classes.
+    """Return whether ``draw_ternary`` can draw a table of probabilities of some classes.
 
     There must be hip, top, bottom and no other class but misc, and a row with a place.
 
@@ -42,7 +42,7 @@ def is_ternary(probabilities: pd.DataFrame) -> bool:
 
 
 @mpl.rc_context(RC)
-def ternary(
+def draw_ternary(
     probabilities: pd.DataFrame, truth: "pd.Series[Any] | None" = None, *, title: str = ""
 ) -> Figure:
     """Return the probabilities of hip, top and bottom as points in a triangle.
@@ -74,8 +74,8 @@ def ternary(
     classes = _classes(given.assign(p_misc=misc), truth)[shown]
     corners = given[shown].div(1 - misc[shown], axis=0)
     by = "decided" if truth is None else "true"
-    told = f"{counted(len(corners), 'candidate')} by {by} class, shares without misc"
-    made = figure(7.4, 6.9, title or told)
+    told = f"{format_count(len(corners), 'candidate')} by {by} class, shares without misc"
+    made = make_figure(7.4, 6.9, title or told)
     ax: Any = made.add_subplot(projection="ternary")
     _triangle(ax)
     handles = []
@@ -96,7 +96,7 @@ def ternary(
 def _shares(probabilities: pd.DataFrame) -> tuple[pd.DataFrame, "pd.Series[Any]"]:
     """Return p of the three corners, and p_misc, 0 where no such column is; both checked."""
     names = [f"p_{name}" for name in _CORNERS]
-    given = drawable(probabilities, names, "probabilities").astype(float)
+    given = require_columns(probabilities, names, "probabilities").astype(float)
     zero = pd.Series(0.0, given.index)
     misc = probabilities["p_misc"].astype(float) if "p_misc" in probabilities else zero
     every = np.column_stack([given.to_numpy(), misc.to_numpy()])

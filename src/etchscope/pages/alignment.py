@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from etchscope.align import AlignedStack, Member, Registration, TagAndProbe
-from etchscope.draw.matches import match_map
+from etchscope.draw.matches import draw_matches
 from etchscope.draw.png import encode_figure
-from etchscope.draw.residuals import residual_figure, residual_map
-from etchscope.pages.page import Card, figure_html, page, table
+from etchscope.draw.residuals import draw_residual_map, draw_residuals
+from etchscope.pages.page import Card, render_figure, render_page, render_table
 from etchscope.pages.writing import write_page, write_picture
 
 __all__ = ["write_alignment"]
@@ -31,8 +31,8 @@ def write_alignment(stack: AlignedStack, directory: Path) -> Path:
         pairs = found.pairs(stack.tolerance_mm)
         matches = _matches(found, stack.tolerance_mm, member)
         drawn = (
-            ("residuals", "Residuals", encode_figure(residual_figure(pairs))),
-            ("map", "Residual map", encode_figure(residual_map(pairs))),
+            ("residuals", "Residuals", encode_figure(draw_residuals(pairs))),
+            ("map", "Residual map", encode_figure(draw_residual_map(pairs))),
             ("matches", "Matches", matches),
         )
         for kind, heading, png in drawn:
@@ -49,7 +49,7 @@ def _matches(found: Registration, tolerance_mm: float, member: Member) -> bytes:
     chance = found.accidental(tolerance_mm)
     title = f"{m.true_pos:,} pits in both; unrelated lists would share {chance.expected:.0f}"
     parts = (fixed[m.truth_hit], fixed[~m.truth_hit], moved[~m.found_hit])
-    return encode_figure(match_map(*parts, names=names, title=title))
+    return encode_figure(draw_matches(*parts, names=names, title=title))
 
 
 def _page(stack: AlignedStack, figures: Mapping[str, tuple[str, bytes]]) -> str:
@@ -72,11 +72,11 @@ def _page(stack: AlignedStack, figures: Mapping[str, tuple[str, bytes]]) -> str:
         ("Coincidences", _coincidences(places)),
     ]
     sections += [
-        (heading, figure_html(png, heading, _CAPTIONS[name.split("-")[0]]))
+        (heading, render_figure(png, heading, _CAPTIONS[name.split("-")[0]]))
         for name, (heading, png) in figures.items()
     ]
     title = f"Alignment of {', '.join(m.source.name for m in stack.members)}"
-    return page(title, "All places in the frame of the first", cards, sections, "Etchscope")
+    return render_page(title, "All places in the frame of the first", cards, sections, "Etchscope")
 
 
 _CAPTIONS = {
@@ -108,7 +108,7 @@ def _registrations(stack: AlignedStack) -> str:
             ]
         )
     head = ["list", "against", "pits", "matches", "by chance", "rotation", "scale", "residual"]
-    return table(head, rows, numbers_from=2)
+    return render_table(head, rows, numbers_from=2)
 
 
 def _efficiencies(found: list[TagAndProbe]) -> str:
@@ -122,7 +122,7 @@ def _efficiencies(found: list[TagAndProbe]) -> str:
         for e in found
     ]
     head = ["surface", "tags that it shows", "by chance", "efficiency, 95 % interval"]
-    return table(head, rows, numbers_from=1)
+    return render_table(head, rows, numbers_from=1)
 
 
 def _coincidences(places: pd.DataFrame) -> str:
@@ -130,4 +130,6 @@ def _coincidences(places: pd.DataFrame) -> str:
         [f"{n}", f"{len(group):,}", f"{group['p_accidental'].sum():.2g}"]
         for n, group in places.groupby("surfaces")
     ]
-    return table(["surfaces", "places", "of them accidental, expected"], rows, numbers_from=0)
+    return render_table(
+        ["surfaces", "places", "of them accidental, expected"], rows, numbers_from=0
+    )

@@ -12,16 +12,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from etchscope.draw.png import encode_figure, encode_rgba
-from etchscope.draw.strips import strip
+from etchscope.draw.strips import draw_strip
 from etchscope.draw.style import CLASS_COLOURS
-from etchscope.draw.tables import counted
-from etchscope.draw.ternary import is_ternary, ternary
+from etchscope.draw.tables import format_count
+from etchscope.draw.ternary import draw_ternary, is_ternary
 from etchscope.foil import BadInput, parent
 from etchscope.foil.types import FloatStack
-from etchscope.pages.page import Card, page
+from etchscope.pages.page import Card, render_page
 from etchscope.pages.writing import make_page_folder, write_page, write_picture
 
-__all__ = ["CandidateView", "contact_sheet"]
+__all__ = ["CandidateView", "write_candidates"]
 
 _SHOWN_PX = (74, 116)
 """Least and greatest side of a cut-out on the page."""
@@ -79,7 +79,7 @@ class CandidateView:
     saliency: NDArray[Any] | None = None
 
 
-def contact_sheet(
+def write_candidates(
     entries: Iterable[CandidateView],
     directory: Path,
     *,
@@ -109,7 +109,7 @@ def contact_sheet(
     folder = make_page_folder(directory, what="contact sheet")
     articles = []
     for entry in ranked:
-        picture, names = strip(entry.cutouts, entry.channel_names, entry.saliency)
+        picture, names = draw_strip(entry.cutouts, entry.channel_names, entry.saliency)
         name = f"candidate_{entry.rank:04d}.png"
         write_picture(encode_rgba(picture), folder / name)
         articles.append(_article(entry, name, names, picture.shape))
@@ -126,7 +126,7 @@ def _triangle(pits: pd.DataFrame, folder: Path) -> str:
             "and of no other class but misc.</p>"
         )
     title = "Every pit, coloured by what was decided of it"
-    made = ternary(pits[told], pits["class"], title=title)
+    made = draw_ternary(pits[told], pits["class"], title=title)
     write_picture(encode_figure(made), folder / _TRIANGLE)
     return (
         f'<figure class="triangle"><img src="{_TRIANGLE}" alt="Ternary plot of all pits">'
@@ -229,7 +229,7 @@ def _page(
     ranked: list[CandidateView], articles: list[str], triangle: str | None, title: str
 ) -> str:
     number = len(ranked)
-    told = counted(number, "candidate")
+    told = format_count(number, "candidate")
     selected = sum(bool(e.row["selected"]) for e in ranked if _is_known(e.row.get("selected")))
     foils = {str(e.row["foil"]) for e in ranked if _is_known(e.row.get("foil"))}
     cards = [Card(f"{number:,}", "candidates", "in the order of their rank")]
@@ -248,4 +248,6 @@ def _page(
     if triangle is not None:
         sections.append(("All pits", triangle))
     sections.append(("Candidates", "".join(articles) or "<p>No candidate to show.</p>"))
-    return page(title, told if number else "No candidate", cards, sections, "Etchscope", css=_CSS)
+    return render_page(
+        title, told if number else "No candidate", cards, sections, "Etchscope", css=_CSS
+    )

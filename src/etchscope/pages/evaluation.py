@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from etchscope.draw.matches import match_map, tolerance_figure
+from etchscope.draw.matches import draw_matches, draw_tolerance
 from etchscope.draw.png import encode_figure
 from etchscope.evaluate import Evaluation
 from etchscope.pages.writing import write_picture
 from etchscope.store.files import made_folder
 
-__all__ = ["draw_verdict"]
+__all__ = ["write_evaluation"]
 
 
-def draw_verdict(e: Evaluation, curves: Mapping[str, pd.DataFrame], folder: Path) -> list[Path]:
+def write_evaluation(e: Evaluation, curves: Mapping[str, pd.DataFrame], folder: Path) -> list[Path]:
     """Write ``map.png`` and, where there are curves, ``curve.png``; return what was written.
 
     Parameters
@@ -33,9 +33,9 @@ def draw_verdict(e: Evaluation, curves: Mapping[str, pd.DataFrame], folder: Path
     hit = e.matching.truth_hit
     title = f"Efficiency {e.efficiency}, purity {e.purity}"
     parts = (truth[hit], truth[~hit], found[~e.matching.found_hit])
-    mapped = match_map(*parts, names=("missed", "false"), title=title, unit=e.unit)
+    mapped = draw_matches(*parts, names=("missed", "false"), title=title, unit=e.unit)
     figures = {"map": encode_figure(mapped)}
     if curves:
-        figures["curve"] = encode_figure(tolerance_figure(curves, unit=e.unit))
+        figures["curve"] = encode_figure(draw_tolerance(curves, unit=e.unit))
     made_folder(folder)
     return [write_picture(png, folder / f"{name}.png") for name, png in figures.items()]

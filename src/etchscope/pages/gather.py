@@ -14,10 +14,10 @@ from etchscope.foil.types import RawStack
 from etchscope.pages.content import ReportContent
 from etchscope.store import Store
 
-__all__ = ["content_of_run", "thumbnail"]
+__all__ = ["gather_content", "make_thumbnail"]
 
 
-def content_of_run(
+def gather_content(
     store: Store,
     run: str,
     *,
@@ -43,7 +43,7 @@ def content_of_run(
     scan = store.scan(str(of_run.iloc[0]))
 
     def picture(tile: int) -> NDArray[Any]:
-        return thumbnail(scan, store.read_tile(scan.name, tile))
+        return make_thumbnail(scan, store.read_tile(scan.name, tile))
 
     return ReportContent(
         pits=store.read_pits(run),
@@ -57,7 +57,7 @@ def content_of_run(
     )
 
 
-def thumbnail(scan: Scan, stack: RawStack) -> NDArray[Any]:
+def make_thumbnail(scan: Scan, stack: RawStack) -> NDArray[Any]:
     """Return the one picture, (y, x), that shows a tile: the backlit one, or the mean of all.
 
     Parameters

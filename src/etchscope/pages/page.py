@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-__all__ = ["Card", "Html", "figure_html", "image_html", "page", "table"]
+__all__ = ["Card", "Html", "render_figure", "render_image", "render_page", "render_table"]
 
 _CSS = """
 :root { color-scheme: light dark; --ink: #1d2733; --dim: #5b6877; --line: #dde3ea;
@@ -72,18 +72,22 @@ class Card:
         )
 
 
-def image_html(png: bytes, alt: str) -> Html:
+def render_image(png: bytes, alt: str) -> Html:
     """Return an inlined picture."""
     data = base64.b64encode(png).decode("ascii")
     return Html(f'<img alt="{escape(alt)}" src="data:image/png;base64,{data}">')
 
 
-def figure_html(png: bytes, alt: str, caption: str) -> str:
+def render_figure(png: bytes, alt: str, caption: str) -> str:
     """Return an inlined picture with its caption."""
-    return f"<figure>{image_html(png, alt).text}<figcaption>{escape(caption)}</figcaption></figure>"
+    return (
+        f"<figure>{render_image(png, alt).text}<figcaption>{escape(caption)}</figcaption></figure>"
+    )
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[object]], *, numbers_from: int = 99) -> str:
+def render_table(
+    head: Sequence[str], rows: Sequence[Sequence[object]], *, numbers_from: int = 99
+) -> str:
     """Return a table; columns from ``numbers_from`` on are set as numbers, to the right."""
 
     def cell(kind: str, place: int, value: object) -> str:
@@ -99,7 +103,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]], *, numbers_from
     return f'<div class="scroll"><table>{top}<tbody>{body}</tbody></table></div>'
 
 
-def page(
+def render_page(
     title: str,
     subtitle: str,
     cards: Sequence[Card],

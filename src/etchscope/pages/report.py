@@ -3,34 +3,34 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from etchscope.draw.closeups import closeup_figure, cutouts
-from etchscope.draw.ellipses import contact_sheet
-from etchscope.draw.features import feature_figure
+from etchscope.draw.closeups import draw_closeups, draw_cutouts
+from etchscope.draw.ellipses import draw_tile_sheet
+from etchscope.draw.features import draw_features
 from etchscope.draw.maps import (
     MOSAIC_PX,
-    area_mm2,
-    density_figure,
-    mosaic_figure,
-    mosaic_picture,
+    draw_density,
+    draw_mosaic,
+    measure_area_mm2,
+    paint_mosaic,
 )
-from etchscope.draw.pairs import pair_figure
-from etchscope.draw.placement import Canvas, Placement, grid_columns, place
+from etchscope.draw.pairs import draw_pairs
+from etchscope.draw.placement import Canvas, Placement, grid_columns, place_tiles
 from etchscope.draw.png import encode_figure, encode_rgb
-from etchscope.draw.shapes import shape_figure
-from etchscope.draw.tables import pairs_of
+from etchscope.draw.shapes import draw_shapes
+from etchscope.draw.tables import select_pairs
 from etchscope.pages.content import ReportContent
-from etchscope.pages.page import figure_html, page
+from etchscope.pages.page import render_figure, render_page
 from etchscope.pages.words import (
-    candidate_rows_html,
-    cards,
-    evaluation_html,
-    feature_title,
-    identity_html,
-    left_out_html,
-    mosaic_title,
-    pair_rows_html,
-    pair_title,
-    shape_title,
+    describe_features,
+    describe_mosaic,
+    describe_pairs,
+    describe_shapes,
+    make_cards,
+    render_candidates,
+    render_evaluation,
+    render_identity,
+    render_left_out,
+    render_pairs,
 )
 from etchscope.pages.writing import make_page_folder, write_page, write_picture
 
@@ -77,13 +77,13 @@ def write_report(
     MachineFailed : the disk is full.
     """
     folder = make_page_folder(directory, what="report")
-    placement = place(content.scan)
+    placement = place_tiles(content.scan)
     figures = _figures(content, placement, progress)
-    pairs = pairs_of(content.pits).head(_FIRST_PAIRS)
-    small = cutouts(pairs, content.pits, content.thumbnails)
+    pairs = select_pairs(content.pits).head(_FIRST_PAIRS)
+    small = draw_cutouts(pairs, content.pits, content.thumbnails)
     best = None if content.candidates is None else content.candidates.head(_FIRST_CANDIDATES)
-    shown = [] if best is None else cutouts(best, content.pits, content.thumbnails)
-    text = _page(content, area_mm2(placement, content.scan), figures, small, shown)
+    shown = [] if best is None else draw_cutouts(best, content.pits, content.thumbnails)
+    text = _page(content, measure_area_mm2(placement, content.scan), figures, small, shown)
     for name, (_, png) in figures.items():
         write_picture(png, folder / f"{name}.png")
     return write_page(text, folder / "report.html")
@@ -97,20 +97,20 @@ def _figures(
     out: dict[str, tuple[str, bytes]] = {}
     scale = _sheet_scale(content, placement)
     if scale is not None:
-        sheet = contact_sheet(scan, pits, content.thumbnails, scale=scale)
+        sheet = draw_tile_sheet(scan, pits, content.thumbnails, scale=scale)
         out["contact_sheet"] = ("Contact sheet", encode_rgb(sheet))
     else:
         canvas = Canvas.over(placement, MOSAIC_PX)
-        picture = mosaic_picture(canvas, scan, content.thumbnails, progress)
-        made = mosaic_figure(canvas, picture, scan, pits, mosaic_title(content))
+        picture = paint_mosaic(canvas, scan, content.thumbnails, progress)
+        made = draw_mosaic(canvas, picture, scan, pits, describe_mosaic(content))
         out["mosaic"] = ("Mosaic", encode_figure(made))
         del picture, made
-    made = density_figure(placement, scan, pits, title=lambda told: f"Density: {told}")
+    made = draw_density(placement, scan, pits, title=lambda told: f"Density: {told}")
     out["density"] = ("Density", encode_figure(made))
     if len(pits):
-        best = "the tiles of the best pairs, and " if len(pairs_of(pits)) else ""
+        best = "the tiles of the best pairs, and " if len(select_pairs(pits)) else ""
         title = f"A closer look: {best}the busiest tiles"
-        made = closeup_figure(
+        made = draw_closeups(
             pits,
             content.thumbnails,
             title,
@@ -120,12 +120,12 @@ def _figures(
         out["closeups"] = ("Close-ups", encode_figure(made))
         # With one channel a response may not exist; one axis alone is no space.
         if pits[["entry", "exit", "hip"]].notna().any().sum() > 1:
-            made = feature_figure(pits, feature_title(pits))
+            made = draw_features(pits, describe_features(pits))
             out["features"] = ("Feature space", encode_figure(made))
-        made = shape_figure(pits, scan.pixel_size_um, shape_title(pits, scan.pixel_size_um))
+        made = draw_shapes(pits, scan.pixel_size_um, describe_shapes(pits, scan.pixel_size_um))
         out["shapes"] = ("Shapes", encode_figure(made))
-    if len(pairs_of(pits)):
-        out["pairs"] = ("Pairs", encode_figure(pair_figure(pits, pair_title(pits))))
+    if len(select_pairs(pits)):
+        out["pairs"] = ("Pairs", encode_figure(draw_pairs(pits, describe_pairs(pits))))
     return out
 
 
@@ -148,27 +148,27 @@ def _page(
     best: list[bytes],
 ) -> str:
     scan = content.scan
-    sections = [("Identity", identity_html(scan, content.record))]
-    sections.append(("In and out", left_out_html(content)))
+    sections = [("Identity", render_identity(scan, content.record))]
+    sections.append(("In and out", render_left_out(content)))
     if content.evaluation is not None:
-        html = evaluation_html(content.evaluation, content.breakdowns)
+        html = render_evaluation(content.evaluation, content.breakdowns)
         sections.insert(0, ("Against the truth", html))
     if content.candidates is not None:
-        html = candidate_rows_html(content.candidates.head(_FIRST_CANDIDATES), best)
+        html = render_candidates(content.candidates.head(_FIRST_CANDIDATES), best)
         sections.insert(0, (f"The best {len(best)} candidates", html))
     sections += [
-        (heading, figure_html(png, heading, _CAPTIONS[name]))
+        (heading, render_figure(png, heading, _CAPTIONS[name]))
         for name, (heading, png) in figures.items()
     ]
     if small:
-        pairs = pairs_of(content.pits)
-        html = pair_rows_html(pairs.head(_FIRST_PAIRS), small, scan.pixel_size_um)
+        pairs = select_pairs(content.pits)
+        html = render_pairs(pairs.head(_FIRST_PAIRS), small, scan.pixel_size_um)
         sections.append((f"First {len(small)} of {len(pairs):,} pairs", html))
     version = content.record.get("version", "")
-    return page(
+    return render_page(
         f"Foil {scan.foil}, {scan.side} side",
-        mosaic_title(content),
-        cards(content, area),
+        describe_mosaic(content),
+        make_cards(content, area),
         sections,
         f"Etchscope {version}".strip(),
     )

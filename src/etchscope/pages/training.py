@@ -5,18 +5,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from etchscope.draw.calibration import reliability
-from etchscope.draw.confusion import confusion
-from etchscope.draw.efficiency import roc
-from etchscope.draw.learning import learning_curves
+from etchscope.draw.calibration import draw_reliability
+from etchscope.draw.confusion import draw_confusion
+from etchscope.draw.efficiency import draw_roc
+from etchscope.draw.learning import draw_learning_curves
 from etchscope.draw.png import encode_figure
-from etchscope.draw.ternary import is_ternary, ternary
+from etchscope.draw.ternary import draw_ternary, is_ternary
 from etchscope.ensemble import TrainedModel
 from etchscope.evaluate import proportion, roc_curve
 from etchscope.foil import BadInput
 from etchscope.foil.types import Ints
 from etchscope.learn import CrossValidation, efficiency_at
-from etchscope.pages.page import Card, figure_html, page, table
+from etchscope.pages.page import Card, render_figure, render_page, render_table
 from etchscope.pages.writing import make_page_folder, write_page, write_picture
 
 __all__ = ["write_training"]
@@ -70,7 +70,7 @@ def write_training(done: TrainedModel, directory: Path) -> Path:
     is_signal = (said == model.signal).to_numpy()
     figures = {}
     if is_ternary(told):
-        figures["ternary"] = ternary(
+        figures["ternary"] = draw_ternary(
             told, said, title=f"{len(said)} labels, coloured by their class"
         )
     curves = {
@@ -79,32 +79,32 @@ def write_training(done: TrainedModel, directory: Path) -> Path:
         if v.target.dtype == np.bool_
     }
     if curves:
-        figures["roc"] = roc(curves, title="Each expert on labels held out")
-    figures["ensemble_roc"] = roc(
+        figures["roc"] = draw_roc(curves, title="Each expert on labels held out")
+    figures["ensemble_roc"] = draw_roc(
         {f"{model.signal}, ensemble": roc_curve(done.score, is_signal)},
         title=f"{model.signal} against all other labels, held out",
     )
     history = [v.learning_curves.assign(expert=name) for name, v in done.validation.items()]
-    figures["learning"] = learning_curves(pd.concat(history, ignore_index=True))
+    figures["learning"] = draw_learning_curves(pd.concat(history, ignore_index=True))
     each = _balanced_sample(said, np.random.default_rng(0))
     k = model.classes.index(model.signal)
-    figures["reliability"] = reliability(p[each, k], is_signal[each])
+    figures["reliability"] = draw_reliability(p[each, k], is_signal[each])
     decided = pd.Series(np.array(model.classes, object)[p.argmax(1)], name="decided")
     counts = pd.crosstab(said.rename("label"), decided)
     names = list(model.classes)
     counts = counts.reindex(index=names, columns=names, fill_value=0)
     same = int(np.diag(counts.to_numpy()).sum())
     told_of = f"{same} of {len(said)} decided as they are labelled"
-    figures["confusion"] = confusion(counts, title=told_of)
+    figures["confusion"] = draw_confusion(counts, title=told_of)
     sections = [("Figures of the experts", _expert_table(done))]
     for name, figure in figures.items():
         content = encode_figure(figure)
         write_picture(content, folder / f"{name}.png")
         heading, caption = _CAPTIONS[name]
-        sections.append((heading, figure_html(content, heading, caption)))
+        sections.append((heading, render_figure(content, heading, caption)))
     told_of = f"{len(said)} labels on {model.information['tiles']} tiles, each held out once"
     footer = f"Etchscope {model.information['etchscope']}; intervals at 95 %."
-    text = page("Training", told_of, _cards(done), sections, footer)
+    text = render_page("Training", told_of, _cards(done), sections, footer)
     return write_page(text, folder / "index.html")
 
 
@@ -138,7 +138,7 @@ def _expert_table(done: TrainedModel) -> str:
         row += [int(v.trainings["failed"].sum())]
         rows.append([*row, _at_one_percent(v)])
     head = ["expert", "labels", "balanced accuracy", "of single folds", "failed"]
-    return table([*head, "efficiency at 1 % false positives"], rows, numbers_from=1)
+    return render_table([*head, "efficiency at 1 % false positives"], rows, numbers_from=1)
 
 
 def _at_one_percent(v: CrossValidation) -> str:

@@ -15,10 +15,10 @@ from etchscope.run import normalisation_of
 from etchscope.run.labelled import cut_scan
 from etchscope.store import Store
 
-__all__ = ["candidate_views"]
+__all__ = ["gather_views"]
 
 
-def candidate_views(
+def gather_views(
     store: Store, table: pd.DataFrame, *, progress: Callable[[int], None] | None = None
 ) -> list[CandidateView]:
     """Return the views of candidates of scored runs, ranked as they come in the table.

@@ -6,24 +6,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from etchscope.draw.tables import SURFACES, counted, of_surface, pairs_of
+from etchscope.draw.tables import SURFACES, format_count, select_pairs, split_by_surface
 from etchscope.evaluate import Evaluation, chi2_text
 from etchscope.foil import Scan, flag_legend
 from etchscope.pages.content import ReportContent, ledger
-from etchscope.pages.page import Card, Html, image_html, table
+from etchscope.pages.page import Card, Html, render_image, render_table
 
 __all__ = [
-    "candidate_rows_html",
-    "cards",
-    "evaluation_html",
-    "feature_title",
-    "identity_html",
-    "left_out_html",
-    "mosaic_title",
-    "pair_rows_html",
-    "pair_title",
-    "shape_title",
-    "surfaces_text",
+    "describe_features",
+    "describe_mosaic",
+    "describe_pairs",
+    "describe_shapes",
+    "describe_surfaces",
+    "make_cards",
+    "render_candidates",
+    "render_evaluation",
+    "render_identity",
+    "render_left_out",
+    "render_pairs",
 ]
 
 _P_CUT = 0.01
@@ -32,22 +32,22 @@ _ROWS = 200
 """A list of tiles longer than this is cut, and says so."""
 
 
-def surfaces_text(pits: pd.DataFrame) -> str:
+def describe_surfaces(pits: pd.DataFrame) -> str:
     """Return "12 top · 9 bottom", only the surfaces that occur."""
-    counts = {name: len(rows) for name, rows in of_surface(pits).items()}
+    counts = {name: len(rows) for name, rows in split_by_surface(pits).items()}
     return " · ".join(f"{n:,} {name}" for name, n in counts.items() if n)
 
 
-def cards(content: ReportContent, area_mm2: float | None) -> list[Card]:
+def make_cards(content: ReportContent, area_mm2: float | None) -> list[Card]:
     """Return the headline figures."""
     pits, scan = content.openings, content.scan
     used = len(scan.included)
-    out = [Card(f"{len(pits):,}", "pits", surfaces_text(pits))]
+    out = [Card(f"{len(pits):,}", "pits", describe_surfaces(pits))]
     if content.candidates is not None:
         chosen = int(content.candidates["selected"].fillna(value=False).sum())
         note = f"of {len(content.candidates):,} ranked, those above the working point"
         out.insert(0, Card(f"{chosen:,}", "candidates", note))
-    pairs = pairs_of(pits)
+    pairs = select_pairs(pits)
     good, chance = _below(pits, _P_CUT)
     out.append(
         Card(
@@ -84,22 +84,22 @@ def cards(content: ReportContent, area_mm2: float | None) -> list[Card]:
     return out
 
 
-def mosaic_title(content: ReportContent) -> str:
+def describe_mosaic(content: ReportContent) -> str:
     """Return the mosaic's message."""
-    pits, pairs = content.pits, len(pairs_of(content.pits))
+    pits, pairs = content.pits, len(select_pairs(content.pits))
     if not len(pits):
-        return f"No pit on {counted(len(content.scan.included), 'tile')}"
-    tiles = counted(len(content.scan.included), "tile")
-    told = f"{counted(len(pits), 'pit')} on {tiles}: {surfaces_text(pits)}"
-    return f"{told}, {counted(pairs, 'in–out pair')}" if pairs else told
+        return f"No pit on {format_count(len(content.scan.included), 'tile')}"
+    tiles = format_count(len(content.scan.included), "tile")
+    told = f"{format_count(len(pits), 'pit')} on {tiles}: {describe_surfaces(pits)}"
+    return f"{told}, {format_count(pairs, 'in–out pair')}" if pairs else told
 
 
-def feature_title(pits: pd.DataFrame) -> str:
+def describe_features(pits: pd.DataFrame) -> str:
     """Return the feature space's message: how well entry and exit response tell the surfaces.
 
     The two pits of a pair share their responses, so only single ones are counted.
     """
-    groups = of_surface(pits[pits["partner"].isna()])
+    groups = split_by_surface(pits[pits["partner"].isna()])
     told = [
         f"{_percent(float((rows[own] > rows[other]).mean()))} of single {name} pits "
         f"answer more to {own}"
@@ -109,7 +109,7 @@ def feature_title(pits: pd.DataFrame) -> str:
     return "; ".join(told) or "The three responses of every pit"
 
 
-def shape_title(pits: pd.DataFrame, pixel_size_um: float | None) -> str:
+def describe_shapes(pits: pd.DataFrame, pixel_size_um: float | None) -> str:
     """Return the shapes' message: how large and how round a typical opening is."""
     radius = pits["radius_px"].dropna()
     if not len(radius):
@@ -121,17 +121,17 @@ def shape_title(pits: pd.DataFrame, pixel_size_um: float | None) -> str:
     return f"{wide}, half rounder than {ratio:.2f} : 1" if np.isfinite(ratio) else wide
 
 
-def pair_title(pits: pd.DataFrame) -> str:
+def describe_pairs(pits: pd.DataFrame) -> str:
     """Return the pairs' message: those beyond what density alone would make."""
-    if not len(pairs_of(pits)):
+    if not len(select_pairs(pits)):
         return "No in–out pair"
     good, chance = _below(pits, _P_CUT)
     has = "has" if good == 1 else "have"
-    told = f"{counted(good, 'pair')} {has} p ≤ {_P_CUT}"
+    told = f"{format_count(good, 'pair')} {has} p ≤ {_P_CUT}"
     return f"{told}, where unrelated pits would make {chance:.2g} at most"
 
 
-def identity_html(scan: Scan, record: Mapping[str, Any]) -> str:
+def render_identity(scan: Scan, record: Mapping[str, Any]) -> str:
     """Return what was scanned, and the run's identity as recorded."""
     height, width = scan.image_size
     roles = [c.role for c in scan.channels]
@@ -144,14 +144,14 @@ def identity_html(scan: Scan, record: Mapping[str, Any]) -> str:
         ("channels", lights),
     ]
     run = [(k, Html(f"<code>{_escaped(v)}</code>")) for k, v in _flat(record) if k != "counts"]
-    left = table(("", ""), facts)
-    right = table(("", ""), run) if run else "<p>No run record.</p>"
+    left = render_table(("", ""), facts)
+    right = render_table(("", ""), run) if run else "<p>No run record.</p>"
     return (
         f'<div class="columns"><div><h3>Scan</h3>{left}</div><div><h3>Run</h3>{right}</div></div>'
     )
 
 
-def left_out_html(content: ReportContent) -> str:
+def render_left_out(content: ReportContent) -> str:
     """Return the book-keeping: detections in and out, flags, tiles not used and why."""
     lines = [
         (what, f"{n:,}", Html(f'<span class="bad">{remark}</span>') if "not" in remark else remark)
@@ -159,7 +159,7 @@ def left_out_html(content: ReportContent) -> str:
     ]
     parts = [
         '<div class="columns"><div><h3>Pits</h3>',
-        table(("", "count", ""), lines),
+        render_table(("", "count", ""), lines),
         "</div><div>",
     ]
     excluded = [
@@ -178,22 +178,25 @@ def left_out_html(content: ReportContent) -> str:
     rows = [*excluded, *bad]
     parts.append(f"<h3>Tiles: {len(excluded):,} excluded, {len(bad):,} left out when added</h3>")
     if rows:
-        parts.append(table(("tile", "what", "why"), rows[:_ROWS]))
+        parts.append(render_table(("tile", "what", "why"), rows[:_ROWS]))
     if len(rows) > _ROWS:
         parts.append(f"<p>… and {len(rows) - _ROWS:,} more.</p>")
     parts.append("</div></div>")
     regimes = content.pits["regime"].dropna()
     if len(regimes):
-        of = [of_surface(content.pits[content.pits["regime"] == r]) for r in sorted(set(regimes))]
+        of = [
+            split_by_surface(content.pits[content.pits["regime"] == r])
+            for r in sorted(set(regimes))
+        ]
         body = [
             (r, *(f"{len(groups[s]):,}" for s in SURFACES))
             for r, groups in zip(sorted(set(regimes)), of, strict=True)
         ]
-        parts += ["<h3>Pits by density regime</h3>", table(("regime", *SURFACES), body)]
+        parts += ["<h3>Pits by density regime</h3>", render_table(("regime", *SURFACES), body)]
     return "".join(parts)
 
 
-def evaluation_html(e: Evaluation, breakdowns: Any) -> str:
+def render_evaluation(e: Evaluation, breakdowns: Any) -> str:
     """Return efficiency and purity beside their chance level, and the breakdowns."""
     rows = [
         (what, str(p), f"{p.successes:,} of {p.trials:,}", str(chance))
@@ -211,17 +214,17 @@ def evaluation_html(e: Evaluation, breakdowns: Any) -> str:
         f"({e.tiles.of}); false finds a tile: {chi2_text(e.false_chi2_ndf)}, which is 1 where they "
         "are independent. Chance is the same list shifted by 10 and 20 tolerances in eight "
         "directions.</p>",
-        table(head, rows),
+        render_table(head, rows),
     ]
     for column in breakdowns:
         by = e.by(column)
         body = [tuple(_cell(v) for v in row) for row in by.itertuples(index=False, name=None)]
         names = [_HEADINGS.get(c, c) for c in by.columns]
-        parts += [f"<h3>By {_escaped(column)}</h3>", table(names, body, numbers_from=1)]
+        parts += [f"<h3>By {_escaped(column)}</h3>", render_table(names, body, numbers_from=1)]
     return "".join(parts)
 
 
-def pair_rows_html(pairs: pd.DataFrame, pictures: list[bytes], pixel_size_um: float | None) -> str:
+def render_pairs(pairs: pd.DataFrame, pictures: list[bytes], pixel_size_um: float | None) -> str:
     """Return the table of pairs with their cut-outs, one row a pair, at its entry pit."""
     in_um = pixel_size_um is not None
     names = {bit: name.replace("_", " ") for name, bit in flag_legend().items()}
@@ -234,7 +237,7 @@ def pair_rows_html(pairs: pd.DataFrame, pictures: list[bytes], pixel_size_um: fl
         known = np.isfinite(row["x_mm"])
         rows.append(
             (
-                image_html(png, f"pit {row['pit']}"),
+                render_image(png, f"pit {row['pit']}"),
                 row["tile"],
                 f"{row['pit']} → {row['partner']}",
                 f"{row['x_px']:.1f}, {row['y_px']:.1f}",
@@ -246,10 +249,10 @@ def pair_rows_html(pairs: pd.DataFrame, pictures: list[bytes], pixel_size_um: fl
                 ", ".join(name for bit, name in names.items() if int(row["flags"]) & bit),
             )
         )
-    return table(head, rows, numbers_from=1)
+    return render_table(head, rows, numbers_from=1)
 
 
-def candidate_rows_html(candidates: pd.DataFrame, pictures: list[bytes]) -> str:
+def render_candidates(candidates: pd.DataFrame, pictures: list[bytes]) -> str:
     """Return the table of the best candidates with their cut-outs, one row a candidate."""
     head = (
         "",
@@ -268,7 +271,7 @@ def candidate_rows_html(candidates: pd.DataFrame, pictures: list[bytes]) -> str:
         shift = np.isfinite(row["pair_dx_px"])
         rows.append(
             (
-                image_html(png, f"candidate {rank}"),
+                render_image(png, f"candidate {rank}"),
                 rank,
                 f"{row['score']:.2f}",
                 f"{row['p_hip']:.3f}" if np.isfinite(row.get("p_hip", np.nan)) else "–",
@@ -279,7 +282,7 @@ def candidate_rows_html(candidates: pd.DataFrame, pictures: list[bytes]) -> str:
                 f"{row['pair_dx_px']:+.1f}, {row['pair_dy_px']:+.1f}" if shift else "alone",
             )
         )
-    return table(head, rows, numbers_from=1)
+    return render_table(head, rows, numbers_from=1)
 
 
 def _below(pits: pd.DataFrame, cut: float) -> tuple[int, float]:
@@ -287,7 +290,7 @@ def _below(pits: pd.DataFrame, cut: float) -> tuple[int, float]:
 
     Pairs that were split from one find have no pair_p and do not count, nor do their entry pits.
     """
-    pairs = pairs_of(pits)
+    pairs = select_pairs(pits)
     entries = int((pits["surface"] == "top").sum()) - int(pairs["pair_p"].isna().sum())
     return int((pairs["pair_p"] <= cut).sum()), entries * cut
 
