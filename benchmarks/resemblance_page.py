@@ -13,7 +13,7 @@ from etchscope.draw.png import encode_figure
 from etchscope.draw.style import COLOURS, RC, make_figure
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, Floats
-from etchscope.pages.page import Card, render_figure, render_page, render_table
+from etchscope.pages.page import Card, Html, render_figure, render_page, render_table
 from etchscope.pages.writing import make_page_folder, write_page, write_picture
 from etchscope.simulate.resemblance import (
     FREQUENCIES,
@@ -155,7 +155,7 @@ def _page(
     )
 
 
-def _distances_html(distances: pd.DataFrame) -> str:
+def _distances_html(distances: pd.DataFrame) -> Html:
     def number(row: "pd.Series[float]", name: str, low: str, high: str) -> str:
         if not np.isfinite(row[name]):
             return "–"
@@ -179,17 +179,18 @@ def _distances_html(distances: pd.DataFrame) -> str:
         "which adds noise of its own and so lies rather high. The floor is the distance of two "
         "random halves of the real cells: nothing can be told to be nearer than that.</p>"
     )
-    return note + render_table(head, rows, numbers_from=2)
+    return Html(note + render_table(head, rows, numbers_from=2))
 
 
-def _solution_html(is_simulated: Bools) -> str:
+def _solution_html(is_simulated: Bools) -> Html:
     columns = _QUIZ[1]
     rows = []
     for start in range(0, len(is_simulated), columns):
         answers = ["simulated" if s else "real" for s in is_simulated[start : start + columns]]
         rows.append((f"Row {start // columns + 1}", *answers))
     head = ("", *(str(i + 1) for i in range(min(columns, len(is_simulated)))))
-    return f"<details><summary>Show which is which</summary>{render_table(head, rows)}</details>"
+    table = render_table(head, rows)
+    return Html(f"<details><summary>Show which is which</summary>{table}</details>")
 
 
 def _shuffled(real: Cells, simulated: Cells, rng: np.random.Generator) -> tuple[Cells, Bools]:

@@ -4,6 +4,7 @@ import pytest
 
 from etchscope.evaluate import evaluate
 from etchscope.foil import as_pits
+from etchscope.pages.sections import render_evaluation, render_identity, render_left_out
 from etchscope.pages.words import (
     describe_features,
     describe_mosaic,
@@ -11,9 +12,6 @@ from etchscope.pages.words import (
     describe_shapes,
     describe_surfaces,
     make_cards,
-    render_evaluation,
-    render_identity,
-    render_left_out,
 )
 
 

@@ -9,7 +9,7 @@ from etchscope.align import AlignedStack, Member, Registration, TagAndProbe
 from etchscope.draw.matches import draw_matches
 from etchscope.draw.png import encode_figure
 from etchscope.draw.residuals import draw_residual_map, draw_residuals
-from etchscope.pages.page import Card, render_figure, render_page, render_table
+from etchscope.pages.page import Card, Html, render_figure, render_page, render_table
 from etchscope.pages.writing import write_page, write_picture
 
 __all__ = ["write_alignment"]
@@ -87,7 +87,7 @@ _CAPTIONS = {
 }
 
 
-def _registrations(stack: AlignedStack) -> str:
+def _registrations(stack: AlignedStack) -> Html:
     rows = []
     for m in stack.members:
         if m.registration is None:
@@ -111,7 +111,7 @@ def _registrations(stack: AlignedStack) -> str:
     return render_table(head, rows, numbers_from=2)
 
 
-def _efficiencies(found: list[TagAndProbe]) -> str:
+def _efficiencies(found: list[TagAndProbe]) -> Html:
     rows = [
         [
             e.surface,
@@ -125,7 +125,7 @@ def _efficiencies(found: list[TagAndProbe]) -> str:
     return render_table(head, rows, numbers_from=1)
 
 
-def _coincidences(places: pd.DataFrame) -> str:
+def _coincidences(places: pd.DataFrame) -> Html:
     rows = [
         [f"{n}", f"{len(group):,}", f"{group['p_accidental'].sum():.2g}"]
         for n, group in places.groupby("surfaces")

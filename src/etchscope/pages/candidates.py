@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from html import escape
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from etchscope.draw.tables import format_count
 from etchscope.draw.ternary import draw_ternary, is_ternary
 from etchscope.foil import BadInput, parent
 from etchscope.foil.types import FloatStack
-from etchscope.pages.page import Card, render_page
+from etchscope.pages.page import Card, Html, render_page, render_template
 from etchscope.pages.writing import make_page_folder, write_page, write_picture
 
 __all__ = ["CandidateView", "write_candidates"]
@@ -29,31 +28,6 @@ _FULL_LOGIT = 6.0
 """The margin of a bar that is full: a probability of 0.9975."""
 _TRIANGLE = "ternary.png"
 _PLACES = ("foil", "scan", "tile")
-
-_CSS = """
-.candidate { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
-  padding: 12px 14px; margin: 0 0 16px; break-inside: avoid; }
-.candidate h3 { margin: 0 0 8px; font-size: 16px; } .candidate h3 small { color: var(--dim);
-  font-weight: 400; margin-left: 8px; }
-.candidate .said { float: right; color: var(--dim); font-size: 13px;
-  font-weight: 400; }
-.strip { overflow-x: auto; }
-.strip img { display: block; width: 100%; height: auto; }
-.names { display: grid; color: var(--dim); font-size: 12px; line-height: 1.25; text-align: center;
-  margin-top: 3px; }
-.names span { overflow-wrap: anywhere; padding: 0 2px; }
-.two { display: grid; gap: 8px 28px; grid-template-columns: repeat(auto-fit, minmax(340px, 1fr));
-  margin-top: 10px; font-size: 14px; }
-.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(118px, 1fr));
-  gap: 4px 14px; margin: 0; align-content: start; font-variant-numeric: tabular-nums; }
-.facts dt { color: var(--dim); font-size: 12px; } .facts dd { margin: 0; overflow-wrap: anywhere; }
-.votes { display: grid; grid-template-columns: auto auto minmax(80px, 1fr) auto; gap: 3px 10px;
-  align-items: center; align-content: start; font-variant-numeric: tabular-nums; }
-.votes .bar { background: var(--line); height: 9px; border-radius: 2px; }
-.votes .bar i { display: block; height: 9px; border-radius: 2px; }
-.votes .n { text-align: right; }
-.triangle { max-width: 760px; }
-"""
 
 
 @dataclass(frozen=True)
@@ -107,33 +81,25 @@ def write_candidates(
     ranked = sorted(entries, key=lambda e: e.rank)
     _check(ranked)
     folder = make_page_folder(directory, what="contact sheet")
-    articles = []
+    shown = []
     for entry in ranked:
         picture, names = draw_strip(entry.cutouts, entry.channel_names, entry.saliency)
         name = f"candidate_{entry.rank:04d}.png"
         write_picture(encode_rgba(picture), folder / name)
-        articles.append(_article(entry, name, names, picture.shape))
+        shown.append(_shown(entry, name, names, picture.shape))
     triangle = None if pits is None else _triangle(pits, folder)
-    return write_page(_page(ranked, articles, triangle, title), folder / "index.html")
+    return write_page(_page(ranked, shown, triangle, title), folder / "index.html")
 
 
-def _triangle(pits: pd.DataFrame, folder: Path) -> str:
+def _triangle(pits: pd.DataFrame, folder: Path) -> Html:
     """Draw the ternary plot of pits into a folder, and return what the page shows of it."""
     told = [c for c in pits if str(c).startswith("p_") and pits[c].notna().any()]
     if not is_ternary(pits[told]):
-        return (
-            "<p>There is no ternary plot: it takes pits with probabilities of hip, top and bottom, "
-            "and of no other class but misc.</p>"
-        )
+        return render_template("triangle.html", picture=None)
     title = "Every pit, coloured by what was decided of it"
     made = draw_ternary(pits[told], pits["class"], title=title)
     write_picture(encode_figure(made), folder / _TRIANGLE)
-    return (
-        f'<figure class="triangle"><img src="{_TRIANGLE}" alt="Ternary plot of all pits">'
-        "<figcaption>All pits, candidates or not, where the ensemble puts them among hip, top and "
-        "bottom, with misc left out of the shares. No label says which of them are right."
-        "</figcaption></figure>"
-    )
+    return render_template("triangle.html", picture=_TRIANGLE)
 
 
 def _check(ranked: list[CandidateView]) -> None:
@@ -153,67 +119,65 @@ def _check(ranked: list[CandidateView]) -> None:
             raise BadInput(f"{where}: saliency", f"shape {shape[1:]}", f"{e.saliency.shape}")
 
 
-def _article(entry: CandidateView, name: str, names: list[str], shape: tuple[int, ...]) -> str:
+def _shown(
+    entry: CandidateView, picture: str, names: list[str], shape: tuple[int, ...]
+) -> dict[str, Any]:
+    """Return what the page says of a candidate, see ``templates/candidates.html``."""
     row = entry.row
     where = ", ".join(f"{key} {_said(row.get(key))}" for key in _PLACES)
-    alt = f"Candidate {entry.rank} on {where}: {', '.join(names)}"
-    image = (
-        f'<img loading="lazy" src="{name}" alt="{escape(alt)}" '
-        f'width="{shape[1]}" height="{shape[0]}">'
-    )
-    captions = "".join(f"<span>{escape(n)}</span>" for n in names)
     least, most = (len(names) * px for px in _SHOWN_PX)
-    columns = f"grid-template-columns: repeat({len(names)}, 1fr)"
-    head = f"{_state(row)}#{entry.rank}<small>{escape(where)}</small>"
-    return (
-        f'<article class="candidate" id="c{entry.rank}"><h3>{head}</h3><div class="strip">'
-        f'<div style="min-width: {least}px; max-width: {most}px">'
-        f'{image}<div class="names" style="{columns}">{captions}</div></div></div>'
-        f'<div class="two">{_facts(row)}{_votes(entry.votes)}</div></article>'
-    )
+    return {
+        "rank": entry.rank,
+        "where": where,
+        "picture": picture,
+        "alt": f"Candidate {entry.rank} on {where}: {', '.join(names)}",
+        "size": shape[:2],
+        "names": names,
+        "least_px": least,
+        "most_px": most,
+        "states": _states(row),
+        "facts": _facts(row),
+        "votes": _votes(entry.votes),
+    }
 
 
-def _state(row: Mapping[str, Any]) -> str:
+def _states(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what was decided of a candidate: it may be flagged, but is never dropped."""
     said = {True: "yes", False: "no"}
-    words = []
+    states = []
     for key in ("selected", "valid"):
         value = said.get(bool(row[key])) if _is_known(row.get(key)) else "–"
-        text = f"{key}: {value}"
-        words.append(
-            f'<span class="bad">{text}</span>' if (key, value) == ("valid", "no") else text
-        )
-    return f'<span class="said">{" · ".join(words)}</span>'
+        states.append({"text": f"{key}: {value}", "is_bad": (key, value) == ("valid", "no")})
+    return states
 
 
-def _facts(row: Mapping[str, Any]) -> str:
+def _facts(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     def two(a: str, b: str, digits: int) -> str:
         return ", ".join(_said(row.get(key), f".{digits}f") for key in (a, b))
 
-    facts = [
+    return [
         ("score", _said(row.get("score"), ".4g")),
         ("anomaly", _said(row.get("anomaly"), ".4g")),
         ("x, y (px)", two("x_px", "y_px", 1)),
         ("x, y (mm)", two("x_mm", "y_mm", 3)),
         *((key, _said(row[key], ".3f")) for key in row if key.startswith("p_")),
     ]
-    cells = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in facts)
-    return f'<dl class="facts">{cells}</dl>'
 
 
-def _votes(votes: Mapping[str, tuple[str, float]]) -> str:
-    if not votes:
-        return "<p>No expert voted.</p>"
-    cells = []
+def _votes(votes: Mapping[str, tuple[str, float]]) -> list[dict[str, str]]:
+    shown = []
     for expert, (voted, margin) in votes.items():
         full = min(abs(margin) / _FULL_LOGIT, 1) if np.isfinite(margin) else 0
-        colour = CLASS_COLOURS.get(parent(voted), "#8A8A8A")
-        bar = f'<i style="width: {100 * full:.1f}%; background: {colour}"></i>'
-        cells.append(
-            f"<span>{escape(expert)}</span><b>{escape(voted)}</b>"
-            f'<div class="bar">{bar}</div><span class="n">{_said(margin, "+.2f")}</span>'
+        shown.append(
+            {
+                "expert": expert,
+                "voted": voted,
+                "percent": f"{100 * full:.1f}",
+                "colour": CLASS_COLOURS.get(parent(voted), "#8A8A8A"),
+                "margin": _said(margin, "+.2f"),
+            }
         )
-    return f'<div class="votes">{"".join(cells)}</div>'
+    return shown
 
 
 def _is_known(value: Any) -> bool:
@@ -226,7 +190,7 @@ def _said(value: Any, form: str = "") -> str:
 
 
 def _page(
-    ranked: list[CandidateView], articles: list[str], triangle: str | None, title: str
+    ranked: list[CandidateView], shown: list[dict[str, Any]], triangle: Html | None, title: str
 ) -> str:
     number = len(ranked)
     told = format_count(number, "candidate")
@@ -237,17 +201,12 @@ def _page(
         others = "the others are shown, too" if selected < number else ""
         cards.append(Card(f"{selected:,}", "selected", others))
         cards.append(Card(f"{len(foils):,}", "foil" if len(foils) == 1 else "foils", ""))
-    reading = (
-        "<p>Cut-outs are normalised: mid-grey is the bulk. Directional ones share one scale, so "
-        "lamps can be compared; backlit and halo have their own. Orange marks what the decision "
-        "rests on, by size, not sign. The anomaly is the distance from background alone, whatever "
-        "the experts say. A bar is an expert's margin as a logit, in the colour of the "
-        f"class it votes for; it is full from {_FULL_LOGIT:g} on.</p>"
-    )
-    sections = [("How to read it", reading)] if number else []
+    sections = []
+    if number:
+        reading = render_template("how_to_read_candidates.html", full_logit=f"{_FULL_LOGIT:g}")
+        sections.append(("How to read it", reading))
     if triangle is not None:
         sections.append(("All pits", triangle))
-    sections.append(("Candidates", "".join(articles) or "<p>No candidate to show.</p>"))
-    return render_page(
-        title, told if number else "No candidate", cards, sections, "Etchscope", css=_CSS
-    )
+    sections.append(("Candidates", render_template("candidates.html", candidates=shown)))
+    told = told if number else "No candidate"
+    return render_page(title, told, cards, sections, "Etchscope", styles=["candidates.css"])

@@ -20,17 +20,19 @@ from etchscope.draw.shapes import draw_shapes
 from etchscope.draw.tables import select_pairs
 from etchscope.pages.content import ReportContent
 from etchscope.pages.page import render_figure, render_page
+from etchscope.pages.sections import (
+    render_candidates,
+    render_evaluation,
+    render_identity,
+    render_left_out,
+    render_pairs,
+)
 from etchscope.pages.words import (
     describe_features,
     describe_mosaic,
     describe_pairs,
     describe_shapes,
     make_cards,
-    render_candidates,
-    render_evaluation,
-    render_identity,
-    render_left_out,
-    render_pairs,
 )
 from etchscope.pages.writing import make_page_folder, write_page, write_picture
 

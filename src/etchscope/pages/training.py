@@ -16,7 +16,7 @@ from etchscope.evaluate import proportion, roc_curve
 from etchscope.foil import BadInput
 from etchscope.foil.types import Ints
 from etchscope.learn import CrossValidation, efficiency_at
-from etchscope.pages.page import Card, render_figure, render_page, render_table
+from etchscope.pages.page import Card, Html, render_figure, render_page, render_table
 from etchscope.pages.writing import make_page_folder, write_page, write_picture
 
 __all__ = ["write_training"]
@@ -129,7 +129,7 @@ def _cards(done: TrainedModel) -> list[Card]:
     ]
 
 
-def _expert_table(done: TrainedModel) -> str:
+def _expert_table(done: TrainedModel) -> Html:
     rows = []
     for name, v in done.validation.items():
         of_folds = 100 * v.trainings["balanced_accuracy"]
