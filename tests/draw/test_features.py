@@ -42,31 +42,8 @@ def test_many_pits_are_thinned_and_the_legend_says_so():
     assert figure.legends[0].get_texts()[0].get_text() == "unknown (30,000, thinned)"
 
 
-def test_histograms_lose_no_pit(shown):
-    pits = shown.pits
-    figure = draw_shapes(pits, 6.4516, "t")
-    for ax in figure.axes[:3]:
-        # A step outline visits each bin's height twice, between its two ends on the axis.
-        assert [p.get_xy()[1:-1:2, 1].sum() for p in ax.patches] == [60, 60], ax.get_xlabel()
-
-
-def test_the_chance_line_is_entries_times_the_cut(shown):
-    pits = shown.pits
-    figure = draw_pairs(pits, "t")
-    dashed = figure.axes[2].lines[-1]
-    assert dashed.get_ydata() == pytest.approx(60 * dashed.get_xdata())
-    steps = figure.axes[2].lines[0].get_ydata()
-    assert steps[-1] == 60
-    assert sum(p.get_xy()[:, 1].max() for p in figure.axes[1].patches) == 60
-
-
 @pytest.mark.parametrize("column", ["radius_px", "ellipticity", "contrast", "entry"])
 def test_a_column_that_was_not_measured_is_left_empty(shown, column):
     pits = shown.pits.assign(**{column: np.nan})
     for figure in (draw_features(pits, "t"), draw_shapes(pits, None, "t")):
         assert len(encode_figure(figure)) > 5000
-
-
-def test_the_same_figure_gives_the_same_bytes(shown):
-    pits = shown.pits
-    assert encode_figure(draw_pairs(pits, "t")) == encode_figure(draw_pairs(pits, "t"))

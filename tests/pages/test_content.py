@@ -1,30 +1,6 @@
 import numpy as np
 
-from etchscope.draw.tables import select_pairs, split_by_surface
-from etchscope.foil import as_pits
 from etchscope.pages.content import ledger
-
-
-def test_every_pit_has_one_surface():
-    pits = as_pits({"x_px": [0.0] * 4, "surface": ["top", "bottom", None, "odd"]})
-    groups = split_by_surface(pits)
-    assert {name: len(rows) for name, rows in groups.items()} == {
-        "top": 1,
-        "bottom": 1,
-        "unknown": 2,
-    }
-
-
-def test_pairs_are_entry_pits_with_a_partner_best_first():
-    pits = as_pits(
-        {
-            "pit": [0, 1, 2, 3, 4],
-            "surface": ["top", "top", "bottom", "top", "top"],
-            "partner": [2, None, 0, 8, 9],
-            "pair_p": [0.5, np.nan, 0.5, np.nan, 0.1],
-        }
-    )
-    assert select_pairs(pits)["pit"].tolist() == [4, 0, 3]
 
 
 def test_the_ledger_adds_up(make):
