@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from etchscope.draw.png import encode_figure, encode_rgba
-from etchscope.draw.strips import draw_strip
+from etchscope.draw.candidates import draw_strip
 from etchscope.draw.style import CLASS_COLOURS
 from etchscope.draw.tables import format_count
 from etchscope.draw.ternary import draw_ternary, is_ternary
