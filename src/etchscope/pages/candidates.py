@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from etchscope.draw.png import encode_figure, encode_rgba
 from etchscope.draw.candidates import draw_strip
+from etchscope.draw.png import encode_figure, encode_rgba
 from etchscope.draw.style import CLASS_COLOURS
 from etchscope.draw.tables import format_count
 from etchscope.draw.ternary import draw_ternary, is_ternary

@@ -1,9 +1,11 @@
 """The report of a training: what the experts and their ensemble say of labels held out."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from etchscope.draw.calibration import draw_reliability
 from etchscope.draw.confusion import draw_confusion
@@ -64,15 +66,28 @@ def write_training(done: TrainedModel, directory: Path) -> Path:
     MachineFailed : the disk is full.
     """
     folder = make_page_folder(directory, what="report")
+    sections = [("Figures of the experts", _expert_table(done))]
+    for name, png in _figures(done).items():
+        write_picture(png, folder / f"{name}.png")
+        heading, caption = _CAPTIONS[name]
+        sections.append((heading, render_figure(png, heading, caption)))
+    number, information = len(done.labelled.said), done.model.information
+    told = f"{number} labels on {information['tiles']} tiles, each held out once"
+    footer = f"Etchscope {information['etchscope']}; intervals at 95 %."
+    text = render_page("Training", told, _cards(done), sections, footer)
+    return write_page(text, folder / "index.html")
+
+
+def _figures(done: TrainedModel) -> dict[str, bytes]:
+    """Return name → PNG in the order of the page."""
     model, said = done.model, pd.Series(done.labelled.said)
     p = np.exp(done.log_probabilities)
     told = pd.DataFrame(p, columns=[f"p_{c}" for c in model.classes])
     is_signal = (said == model.signal).to_numpy()
     figures = {}
     if is_ternary(told):
-        figures["ternary"] = draw_ternary(
-            told, said, title=f"{len(said)} labels, coloured by their class"
-        )
+        title = f"{len(said)} labels, coloured by their class"
+        figures["ternary"] = draw_ternary(told, said, title=title)
     curves = {
         name: roc_curve(v.scores[0], np.asarray(v.target, bool))
         for name, v in done.validation.items()
@@ -89,23 +104,17 @@ def write_training(done: TrainedModel, directory: Path) -> Path:
     each = _balanced_sample(said, np.random.default_rng(0))
     k = model.classes.index(model.signal)
     figures["reliability"] = draw_reliability(p[each, k], is_signal[each])
-    decided = pd.Series(np.array(model.classes, object)[p.argmax(1)], name="decided")
-    counts = pd.crosstab(said.rename("label"), decided)
-    names = list(model.classes)
-    counts = counts.reindex(index=names, columns=names, fill_value=0)
+    counts = _confusion(said, np.array(model.classes, object)[p.argmax(1)], list(model.classes))
     same = int(np.diag(counts.to_numpy()).sum())
-    told_of = f"{same} of {len(said)} decided as they are labelled"
-    figures["confusion"] = draw_confusion(counts, title=told_of)
-    sections = [("Figures of the experts", _expert_table(done))]
-    for name, figure in figures.items():
-        content = encode_figure(figure)
-        write_picture(content, folder / f"{name}.png")
-        heading, caption = _CAPTIONS[name]
-        sections.append((heading, render_figure(content, heading, caption)))
-    told_of = f"{len(said)} labels on {model.information['tiles']} tiles, each held out once"
-    footer = f"Etchscope {model.information['etchscope']}; intervals at 95 %."
-    text = render_page("Training", told_of, _cards(done), sections, footer)
-    return write_page(text, folder / "index.html")
+    title = f"{same} of {len(said)} decided as they are labelled"
+    figures["confusion"] = draw_confusion(counts, title=title)
+    return {name: encode_figure(figure) for name, figure in figures.items()}
+
+
+def _confusion(said: "pd.Series[str]", decided: NDArray[Any], names: list[str]) -> pd.DataFrame:
+    """Return how many labels of each class, a row, were decided as each, a column."""
+    counts = pd.crosstab(said.rename("label"), pd.Series(decided, name="decided"))
+    return counts.reindex(index=names, columns=names, fill_value=0)
 
 
 def _balanced_sample(said: "pd.Series[str]", rng: np.random.Generator) -> Ints:
