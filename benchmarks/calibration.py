@@ -29,6 +29,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from etchscope.draw.png import encode_figure
+from etchscope.draw.style import INK, RC, SERIES_COLOURS, make_figure
 from etchscope.ensemble import (
     MEASURES,
     Calibration,
@@ -43,7 +45,7 @@ from etchscope.evaluate import (
     efficiency_at_rate,
     expected_calibration_error,
 )
-from etchscope.report.style import INK, RC, SERIES_COLOURS, figure, write_png
+from etchscope.pages.writing import write_picture
 from etchscope.run import find, simulate
 from etchscope.run.calibrate import KnownRun, known_candidates
 from etchscope.run.experts import SHIPPED
@@ -190,7 +192,7 @@ def tell(row: dict[str, Any]) -> None:
 
 def draw(rows: list[dict[str, Any]], cases: list[str], path: Path) -> None:
     with mpl.rc_context(RC):
-        made = figure(10.5, 4.8, "Signal kept by what is heard of each candidate")
+        made = make_figure(10.5, 4.8, "Signal kept by what is heard of each candidate")
         axes = made.subplots(1, len(RATES), sharey=True)
         for ax, rate in zip(axes, RATES, strict=True):
             for k, case in enumerate(cases):
@@ -214,7 +216,7 @@ def draw(rows: list[dict[str, Any]], cases: list[str], path: Path) -> None:
             ax.set_title(f"at {rate:g} false candidate{'s' if rate != 1 else ''} a tile")
         axes[0].set_ylabel("signal efficiency (%)")
         made.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    write_png(made, path)
+    write_picture(encode_figure(made), path)
 
 
 def main() -> None:

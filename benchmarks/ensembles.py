@@ -36,6 +36,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils.class_weight import compute_sample_weight
 
+from etchscope.draw.efficiency import draw_roc
+from etchscope.draw.style import RC
 from etchscope.ensemble import (
     ExpertKind,
     Labelled,
@@ -47,8 +49,6 @@ from etchscope.ensemble import (
 from etchscope.ensemble.combine import FAR
 from etchscope.evaluate.tiles import expanded_interval, times_drawn
 from etchscope.learn import Training, features_of, folds, set_threads
-from etchscope.report.decisions import roc
-from etchscope.report.style import RC
 from learn import MIX, drawn, labelled_foil, mix_foil
 
 SIGNAL = "hip"
@@ -217,7 +217,7 @@ def write(
             f"{counts['signal']:,} hip against {counts['background']:,} others of another foil, "
             "band of the ensemble"
         )
-        roc(curves(told, test), title=title).savefig(folder / "ensembles.png", dpi=100)
+        draw_roc(curves(told, test), title=title).savefig(folder / "ensembles.png", dpi=100)
     return table
 
 

@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import balanced_accuracy_score
 
+from etchscope.draw.style import RC
 from etchscope.ensemble import Labelled, default_kinds
 from etchscope.evaluate import proportion
 from etchscope.learn import (
@@ -35,10 +36,9 @@ from etchscope.learn import (
     set_threads,
     train_expert,
 )
-from etchscope.report.learning import ablation, label_efficiency
-from etchscope.report.style import RC
 from etchscope.simulate import preset, with_parameters
 from learn import MIX, drawn, labelled_foil, mix_foil
+from learning_figures import draw_ablation, draw_label_efficiency
 
 COMPARED = {
     "plain": Training(network="plain", augmentation="none"),
@@ -134,7 +134,7 @@ def labels_table(taught: Path, test: Path, folder: Path) -> None:
         )
     with mpl.rc_context(RC):
         drawn_table = table[table["labels"] <= max(NUMBERS)]
-        label_efficiency(drawn_table).savefig(folder / "label-efficiency.png", dpi=100)
+        draw_label_efficiency(drawn_table).savefig(folder / "label-efficiency.png", dpi=100)
 
 
 def _ablated(taught: Path, channels: tuple[int, ...], expert: str) -> tuple[float, float]:
@@ -163,7 +163,7 @@ def ablation_table(taught: Path, folder: Path) -> None:
     table = pd.DataFrame(rows, columns=["channels", "expert", "balanced_accuracy", "spread"])
     print(table.round(4).to_string(index=False), flush=True)
     with mpl.rc_context(RC):
-        ablation(table).savefig(folder / "ablation.png", dpi=100)
+        draw_ablation(table).savefig(folder / "ablation.png", dpi=100)
 
 
 def _transferred(taught: Path, crowd: Path, tests: dict[str, Path], seed: int) -> pd.DataFrame:

@@ -41,6 +41,8 @@ from matplotlib.axes import Axes
 from scipy.spatial import cKDTree
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from etchscope.draw.png import encode_figure
+from etchscope.draw.style import INK, RC, SERIES_COLOURS, make_figure
 from etchscope.evaluate import (
     Asked,
     Figure,
@@ -51,6 +53,7 @@ from etchscope.evaluate import (
 )
 from etchscope.foil import tile_to_stage
 from etchscope.foil.types import Bools, Floats, Ints
+from etchscope.pages.writing import write_picture
 from etchscope.preselect import FindSettings
 from etchscope.preselect.density import local_density
 from etchscope.preselect.likelihood import (
@@ -59,7 +62,6 @@ from etchscope.preselect.likelihood import (
 )
 from etchscope.preselect.openings import Shapes
 from etchscope.preselect.pairs import pair_openings
-from etchscope.report.style import INK, RC, SERIES_COLOURS, figure, write_png
 from etchscope.run.search import area_cm2
 from etchscope.simulate import SimulatedScan, once, preset, with_parameters
 
@@ -488,7 +490,7 @@ def by_density(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def draw_by_density(rows: list[dict[str, Any]], path: Path) -> None:
     with mpl.rc_context(RC):
-        made = figure(10.5, 5.2, "Signal that a search could keep that is told every opening")
+        made = make_figure(10.5, 5.2, "Signal that a search could keep that is told every opening")
         axes = made.subplots(1, len(RATES), sharey=True)
         names = list(dict.fromkeys(row["case"] for row in rows))
         for ax, rate in zip(axes, RATES, strict=True):
@@ -513,7 +515,7 @@ def draw_by_density(rows: list[dict[str, Any]], path: Path) -> None:
         axes[0].set_ylabel("signal efficiency (%)")
         axes[0].plot([], [], "--", lw=0.9, color=INK, label="the same, judged by place")
         made.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    write_png(made, path)
+    write_picture(encode_figure(made), path)
 
 
 def _bars(ax: Axes, x: Floats, told: Floats, name: str, colour: str) -> None:
@@ -566,7 +568,7 @@ def _of_bin(truth: Truth, found: Bools, own: Bools) -> dict[str, Any]:
 
 def draw_by_zenith(rows: list[dict[str, Any]], path: Path) -> None:
     with mpl.rc_context(RC):
-        made = figure(6.5, 4.4, "Signal from everywhere, at 1 false candidate a tile")
+        made = make_figure(6.5, 4.4, "Signal from everywhere, at 1 false candidate a tile")
         ax = made.subplots()
         names = list(dict.fromkeys((r["background_per_tile"], r["case"]) for r in rows))
         for k, (density, name) in enumerate(names):
@@ -582,7 +584,7 @@ def draw_by_zenith(rows: list[dict[str, Any]], path: Path) -> None:
         ax.set(xlabel="zenith angle (°)", ylabel="signal efficiency (%)")
         ax.grid(axis="y")
         ax.legend(loc="best")
-    write_png(made, path)
+    write_picture(encode_figure(made), path)
 
 
 def main() -> None:

@@ -15,11 +15,11 @@ import pandas as pd
 
 from etchscope.foil import Channel
 from etchscope.ingest import Overrides, open_source
-from etchscope.report.resemblance import write_resemblance
 from etchscope.simulate import Optics, SimulatedScan, preset, randomised, with_parameters
 from etchscope.simulate.resemblance import SCALARS, barred, cut_cells, distinct, measure
 from etchscope.simulate.tasl import TUNED_ROWS, tasl
 from etchscope.simulate.thumbnails import PERCENTILES, hip_thumbnails, thumbnail_statistics
+from resemblance_page import write_resemblance
 
 WANDER_PX = 4.0
 """Rms per axis by which the real cells' pits lie off the centre; the cut repeats it."""

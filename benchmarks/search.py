@@ -23,6 +23,11 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
+from etchscope.draw.calibration import draw_reliability
+from etchscope.draw.confusion import draw_confusion
+from etchscope.draw.efficiency import draw_froc
+from etchscope.draw.style import RC
+from etchscope.draw.ternary import draw_ternary
 from etchscope.ensemble import Model, candidate_table, measured_working_point, places_px
 from etchscope.evaluate import (
     Asked,
@@ -38,8 +43,6 @@ from etchscope.evaluate import (
 )
 from etchscope.foil import as_labels, parent
 from etchscope.learn import Training, set_threads
-from etchscope.report.decisions import confusion, froc, reliability, ternary
-from etchscope.report.style import RC
 from etchscope.run import find, simulate
 from etchscope.run.score import score
 from etchscope.run.search import search_of_run
@@ -259,9 +262,9 @@ def report(density: int, frozen: Foil, done: Foil, folder: Path, size: float) ->
     counts = counts.reindex(index=list(CLASSES), columns=list(CLASSES), fill_value=0)
     print(counts.to_string(header=True))
     figures = {
-        "confusion": confusion(counts),
-        "reliability": reliability(p[some], outcome[some]),
-        "ternary": ternary(
+        "confusion": draw_confusion(counts),
+        "reliability": draw_reliability(p[some], outcome[some]),
+        "ternary": draw_ternary(
             pits.loc[known, [f"p_{c}" for c in CLASSES]],
             said[known],
             title=f"{known.sum():,} finds, coloured by true class",
@@ -310,7 +313,7 @@ def main() -> None:
                 store.scans.remove(f"scan = '{one}'")
             print(f"  after {time.perf_counter() - begin:.0f} s", flush=True)
     with mpl.rc_context(RC):
-        froc(curves, tile_cm2=0.128).savefig(options.output / "froc.png", dpi=100)
+        draw_froc(curves, tile_cm2=0.128).savefig(options.output / "froc.png", dpi=100)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ from PIL import Image
 
 from etchscope.cli.app import main
 from etchscope.cli.model import app
+from etchscope.draw.style import SERIES_COLOURS
 from etchscope.ensemble import Model, WorkingPoint
 from etchscope.evaluate import Asked, chi2_text, efficiency_at_rate, exchanged, thresholds_for
-from etchscope.report.style import SERIES_COLOURS
 from etchscope.run import find
 from etchscope.run.experts import SHIPPED
 from etchscope.run.score import score

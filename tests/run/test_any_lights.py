@@ -9,7 +9,7 @@ import pytest
 from etchscope.ensemble import Model
 from etchscope.foil import BadInput, Foil
 from etchscope.learn import Lights, set_threads
-from etchscope.report.candidates import candidate_views
+from etchscope.pages.views import gather_views
 from etchscope.run import find
 from etchscope.run.labelled import PLANES_RECIPE, cut_scan, scale_of
 from etchscope.run.score import ranked_candidates, require_fit, score
@@ -180,7 +180,7 @@ def test_marks_are_no_candidates(store, learnt, model):
 def test_the_contact_sheet_shows_the_planes_that_are_there(store, learnt):
     name = added_scan(store, learnt.foil, ["directional", "backlit"], "few")
     done = score(store, name, "planes", executor="inline")
-    views = candidate_views(store, ranked_candidates(store, done.run).head(3))
+    views = gather_views(store, ranked_candidates(store, done.run).head(3))
     names = ("mean", "a", "b", "a2", "b2", "residual", "backlit")
     assert [v.channel_names for v in views] == [names] * 3
     assert views[0].cutouts.shape == (7, 28, 28)

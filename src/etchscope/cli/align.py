@@ -94,7 +94,7 @@ def align_command(
         bar.advance()
         written = save_alignment(output, stack)
         # Here, so that no other command waits for Matplotlib.
-        from etchscope.report.alignment import write_alignment
+        from etchscope.pages.alignment import write_alignment
 
         page = write_alignment(stack, output)
         if opened is not None:

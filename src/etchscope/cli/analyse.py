@@ -313,9 +313,9 @@ def _tell(store: Store, done: FindReport) -> None:
 
 def _report(store: Store, run: str, directory: Path) -> None:
     # Here, so that no other command waits for Matplotlib.
-    from etchscope.report import content_of_run, write_report
+    from etchscope.pages import gather_content, write_report
 
-    content = content_of_run(store, run)
+    content = gather_content(store, run)
     with progress_bar("Drawing tiles", len(content.scan.included)) as bar:
         typer.echo(write_report(content, directory, progress=bar.advance))
 

@@ -88,9 +88,9 @@ def demo(
     typer.echo(f"Look at the best: {page}")
 
     # Here, so that no other command waits for Matplotlib.
-    from etchscope.report import content_of_run, write_report
+    from etchscope.pages import gather_content, write_report
 
-    content = content_of_run(
+    content = gather_content(
         store,
         scored.run,
         evaluation=found,

@@ -118,10 +118,10 @@ def report_command(
     Example: etchscope report plate7 --scan F1-front -o report
     """
     # Here, so that no other command waits for Matplotlib.
-    from etchscope.report import content_of_run, write_report
+    from etchscope.pages import gather_content, write_report
 
     opened = Store.open(store)
-    content = content_of_run(opened, _chosen_run(opened, scan, run))
+    content = gather_content(opened, _chosen_run(opened, scan, run))
     with progress_bar("drawing tiles", len(content.scan.included)) as bar:
         page = write_report(content, output, progress=bar.advance)
     typer.echo(page)

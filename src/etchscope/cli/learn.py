@@ -247,7 +247,7 @@ def train_command(
     if audit is not None:
         write_table(audit, audited(done))
     if report is not None:
-        from etchscope.report.training import write_training
+        from etchscope.pages.training import write_training
 
         write_training(done, report)
     if as_json:
@@ -579,13 +579,13 @@ def _scored_runs(store: Store, scan: str | None) -> list[str]:
 
 def draw_sheet(store: Store, table: pd.DataFrame, directory: Path, runs: Sequence[str]) -> Path:
     """Draw the contact sheet of candidates of some runs into a folder and return its page."""
-    from etchscope.report.candidates import candidate_views
-    from etchscope.report.contact import contact_sheet
+    from etchscope.pages.candidates import write_candidates
+    from etchscope.pages.views import gather_views
 
     pits = pd.concat([store.runs.pits(run) for run in runs], ignore_index=True)
     with progress_bar("Drawing candidates", len(table)) as bar:
-        views = candidate_views(store, table, progress=bar.advance)
-        return contact_sheet(views, directory, pits=pits)
+        views = gather_views(store, table, progress=bar.advance)
+        return write_candidates(views, directory, pits=pits)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

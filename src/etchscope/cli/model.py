@@ -340,9 +340,10 @@ def _draw(
     point: "WorkingPoint",
 ) -> None:
     """Draw efficiency against false candidates: of all tiles, and of thirds of them by density."""
+    from etchscope.draw.efficiency import draw_froc
+    from etchscope.draw.png import encode_figure
     from etchscope.evaluate import free_response
-    from etchscope.report.decisions import froc
-    from etchscope.report.style import write_png
+    from etchscope.pages.writing import write_picture
     from etchscope.run.search import tiles_by_density
 
     curves = {f"all {search.tiles:g} tiles": free_response(search)}
@@ -352,12 +353,12 @@ def _draw(
         except BadInput:  # no signal, or nothing valid, on so dense tiles
             continue
     place = (point.false_per_tile[0], point.efficiency[0])
-    drawn = froc(
+    drawn = draw_froc(
         curves,
         tile_cm2=search.area_cm2 / search.tiles if search.area_cm2 > 0 else None,
         working_point=None if np.isnan(place).any() else place,
     )
-    write_png(drawn, path)
+    write_picture(encode_figure(drawn), path)
 
 
 def _scored(store: Store, model: str, scan: str | None) -> str:

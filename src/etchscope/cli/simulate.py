@@ -110,14 +110,15 @@ def simulate_command(
 def _look(scan: SimulatedScan, directory: Path) -> Path:
     """Write all pictures of the scan's middle tile and its truth as one; return the file."""
     # Here, so that no other command waits for Matplotlib.
-    from etchscope.report import channel_sheet
+    from etchscope.draw.channels import draw_channels
+    from etchscope.draw.png import encode_figure
+    from etchscope.pages.writing import write_picture
 
     tiles = scan.scan.tiles
     tile = tiles[len(tiles) // 2].number
     title, truth = f"{scan.scan.name}, tile {tile}", scan.truth([tile])
-    path = directory / f"{scan.scan.name}-look.png"
-    path.write_bytes(channel_sheet(scan.read_tile(tile), scan.optics.channels, title, truth))
-    return path
+    drawn = draw_channels(scan.read_tile(tile), scan.optics.channels, title, truth)
+    return write_picture(encode_figure(drawn), directory / f"{scan.scan.name}-look.png")
 
 
 def _name(base: str, number: int | None, drawn: list[SimulatedScan], given: str | None) -> str:

@@ -195,10 +195,10 @@ def write_lists(e: Evaluation, second: Evaluation | None, folder: Path) -> None:
 def write_figures(e: Evaluation, second: Evaluation | None, parts: Parts, folder: Path) -> None:
     """Draw ``map.png`` and, with a curve, ``curve.png``."""
     # Here, so that no other command waits for Matplotlib.
-    from etchscope.report.verdict import draw_verdict
+    from etchscope.pages.evaluation import write_evaluation
 
     curves = {} if parts.curve is None else {"found": parts.curve}
     if parts.other_curve is not None:
         curves["other"] = parts.other_curve
-    for path in draw_verdict(e, curves, folder):
+    for path in write_evaluation(e, curves, folder):
         typer.echo(str(path), err=True)

@@ -1,0 +1,1 @@
+"""Figures from arrays and tables: no file is read or written here."""

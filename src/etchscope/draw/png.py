@@ -1,0 +1,31 @@
+"""The bytes of a PNG, of a figure or of a picture."""
+
+import io
+
+import cv2
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from etchscope.draw.style import RC
+
+__all__ = ["encode_figure", "encode_rgb", "encode_rgba"]
+
+
+def encode_figure(made: Figure) -> bytes:
+    """Return a figure as PNG; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    with mpl.rc_context(RC):  # some ticks are made only now
+        made.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def encode_rgb(picture: NDArray[np.uint8]) -> bytes:
+    """Return a (y, x, 3) red, green, blue picture as PNG."""
+    return cv2.imencode(".png", picture[:, :, ::-1])[1].tobytes()
+
+
+def encode_rgba(picture: NDArray[np.uint8]) -> bytes:
+    """Return a (y, x, 4) red, green, blue, alpha picture as PNG."""
+    return cv2.imencode(".png", picture[:, :, [2, 1, 0, 3]])[1].tobytes()

@@ -1,0 +1,41 @@
+"""The figures of an evaluation: where pits were found, missed and made up; curves of tolerance."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from etchscope.draw.matches import draw_matches, draw_tolerance
+from etchscope.draw.png import encode_figure
+from etchscope.evaluate import Evaluation
+from etchscope.pages.writing import write_picture
+from etchscope.store.files import made_folder
+
+__all__ = ["write_evaluation"]
+
+
+def write_evaluation(e: Evaluation, curves: Mapping[str, pd.DataFrame], folder: Path) -> list[Path]:
+    """Write ``map.png`` and, where there are curves, ``curve.png``; return what was written.
+
+    Parameters
+    ----------
+    curves : name → ``evaluate.tolerance_curve``.
+
+    Raises
+    ------
+    BadInput : nothing to draw, or the folder is a file.
+    MachineFailed : the disk is full.
+    """
+    truth, found = e.points_xy
+    if e.unit == "px":  # y down
+        truth, found = truth * np.array([1, -1]), found * np.array([1, -1])
+    hit = e.matching.truth_hit
+    title = f"Efficiency {e.efficiency}, purity {e.purity}"
+    parts = (truth[hit], truth[~hit], found[~e.matching.found_hit])
+    mapped = draw_matches(*parts, names=("missed", "false"), title=title, unit=e.unit)
+    figures = {"map": encode_figure(mapped)}
+    if curves:
+        figures["curve"] = encode_figure(draw_tolerance(curves, unit=e.unit))
+    made_folder(folder)
+    return [write_picture(png, folder / f"{name}.png") for name, png in figures.items()]

@@ -1,0 +1,72 @@
+"""Gather from a store what a report shows."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from etchscope.evaluate import Evaluation
+from etchscope.foil import BadInput, Scan
+from etchscope.foil.types import RawStack
+from etchscope.pages.content import ReportContent
+from etchscope.store import Store
+
+__all__ = ["gather_content", "make_thumbnail"]
+
+
+def gather_content(
+    store: Store,
+    run: str,
+    *,
+    evaluation: Evaluation | None = None,
+    breakdowns: Sequence[str] = (),
+    candidates: pd.DataFrame | None = None,
+) -> ReportContent:
+    """Return the content of the report of a finished run.
+
+    Parameters
+    ----------
+    evaluation, breakdowns, candidates : see ``ReportContent``.
+
+    Raises
+    ------
+    BadInput : no such run, or its files are damaged.
+    """
+    runs = store.runs.table()
+    of_run = runs.loc[runs["run"] == run, "scan"]
+    if not len(of_run):
+        listed = ", ".join(runs["run"]) or "none"
+        raise BadInput("run", f"one of the store's finished runs ({listed})", repr(run))
+    scan = store.scans.get(str(of_run.iloc[0]))
+
+    def picture(tile: int) -> NDArray[Any]:
+        return make_thumbnail(scan, store.scans.read_tile(scan.name, tile))
+
+    return ReportContent(
+        pits=store.runs.pits(run),
+        scan=scan,
+        record={"run": run, **store.runs.record(run)},
+        thumbnails=picture,
+        left_out=[asdict(one) for one in store.scans.left_out(scan.name)],
+        evaluation=evaluation,
+        breakdowns=breakdowns,
+        candidates=candidates,
+    )
+
+
+def make_thumbnail(scan: Scan, stack: RawStack) -> NDArray[Any]:
+    """Return the one picture, (y, x), that shows a tile: the backlit one, or the mean of all.
+
+    Parameters
+    ----------
+    stack : (channel, y, x), in the order of the scan's channels.
+    """
+    backlit = scan.indices("backlit")
+    if len(backlit):
+        picture: NDArray[Any] = stack[int(backlit[0])]
+        return picture
+    mean: NDArray[np.float32] = stack.mean(axis=0, dtype=np.float32)
+    return mean

@@ -1,0 +1,176 @@
+"""Write a report: its figures as PNG, and one HTML page that holds them all."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from etchscope.draw.closeups import draw_closeups, draw_cutouts
+from etchscope.draw.ellipses import draw_tile_sheet
+from etchscope.draw.features import draw_features
+from etchscope.draw.maps import (
+    MOSAIC_PX,
+    draw_density,
+    draw_mosaic,
+    measure_area_mm2,
+    paint_mosaic,
+)
+from etchscope.draw.pairs import draw_pairs
+from etchscope.draw.placement import Canvas, Placement, grid_columns, place_tiles
+from etchscope.draw.png import encode_figure, encode_rgb
+from etchscope.draw.shapes import draw_shapes
+from etchscope.draw.tables import select_pairs
+from etchscope.pages.content import ReportContent
+from etchscope.pages.page import render_figure, render_page
+from etchscope.pages.sections import (
+    render_candidates,
+    render_evaluation,
+    render_identity,
+    render_left_out,
+    render_pairs,
+)
+from etchscope.pages.words import (
+    describe_features,
+    describe_mosaic,
+    describe_pairs,
+    describe_shapes,
+    make_cards,
+)
+from etchscope.pages.writing import make_page_folder, write_page, write_picture
+
+__all__ = ["write_report"]
+
+_FIRST_PAIRS = 50
+_FIRST_CANDIDATES = 25
+_SHEET_PX = 3200
+"""A contact sheet is drawn only if it fits into so many pixels a side."""
+
+_CAPTIONS = {
+    "mosaic": "Every pit at its place, by surface; in–out pairs are ringed and linked. "
+    "Foil millimetres have y up; a grid of tiles without positions counts pixels, y down.",
+    "contact_sheet": "Every tile of the scan, numbered; ellipses are the measured openings.",
+    "density": "Pits over scanned area; overlaps count once, and no bin is shown of which less "
+    "than a fifth was scanned.",
+    "closeups": "Tiles of the best pairs and the busiest tiles, enlarged; ellipses are the "
+    "measured openings, pairs are linked from entry to exit pit.",
+    "features": "The three responses of the pre-selection. Top pits lie along entry, bottom pits "
+    "along exit, and pairs rise along hip.",
+    "shapes": "Values beyond the axes stand in the outermost bins.",
+    "pairs": "Left: displacement from entry to exit pit, as seen in the picture. Middle and right: "
+    "pair_p is the probability that density alone makes a pair at least as good; dashed, the most "
+    "that unrelated pits would make.",
+}
+
+
+def write_report(
+    content: ReportContent, directory: Path, *, progress: Callable[[int], None] | None = None
+) -> Path:
+    """Write the figures and ``report.html`` into a folder, and return the path of the page.
+
+    The page stands alone: pictures are inside, no script, no network. Tiles are read one at a
+    time, so memory does not grow with the scan. The same content gives the same bytes.
+
+    Parameters
+    ----------
+    directory : made if absent; files of the same names are replaced.
+    progress : called with the number of tiles just drawn into the mosaic.
+
+    Raises
+    ------
+    BadInput : the directory is a file.
+    MachineFailed : the disk is full.
+    """
+    folder = make_page_folder(directory, what="report")
+    placement = place_tiles(content.scan)
+    figures = _figures(content, placement, progress)
+    pairs = select_pairs(content.pits).head(_FIRST_PAIRS)
+    small = draw_cutouts(pairs, content.pits, content.thumbnails)
+    best = None if content.candidates is None else content.candidates.head(_FIRST_CANDIDATES)
+    shown = [] if best is None else draw_cutouts(best, content.pits, content.thumbnails)
+    text = _page(content, measure_area_mm2(placement, content.scan), figures, small, shown)
+    for name, (_, png) in figures.items():
+        write_picture(png, folder / f"{name}.png")
+    return write_page(text, folder / "report.html")
+
+
+def _figures(
+    content: ReportContent, placement: Placement, progress: Callable[[int], None] | None
+) -> dict[str, tuple[str, bytes]]:
+    """Return name → (heading, PNG) in the order of the page."""
+    scan, pits = content.scan, content.pits
+    out: dict[str, tuple[str, bytes]] = {}
+    scale = _sheet_scale(content, placement)
+    if scale is not None:
+        sheet = draw_tile_sheet(scan, pits, content.thumbnails, scale=scale)
+        out["contact_sheet"] = ("Contact sheet", encode_rgb(sheet))
+    else:
+        canvas = Canvas.over(placement, MOSAIC_PX)
+        picture = paint_mosaic(canvas, scan, content.thumbnails, progress)
+        made = draw_mosaic(canvas, picture, scan, pits, describe_mosaic(content))
+        out["mosaic"] = ("Mosaic", encode_figure(made))
+        del picture, made
+    made = draw_density(placement, scan, pits, title=lambda told: f"Density: {told}")
+    out["density"] = ("Density", encode_figure(made))
+    if len(pits):
+        best = "the tiles of the best pairs, and " if len(select_pairs(pits)) else ""
+        title = f"A closer look: {best}the busiest tiles"
+        made = draw_closeups(
+            pits,
+            content.thumbnails,
+            title,
+            evaluation=content.evaluation,
+            pixel_size_um=scan.pixel_size_um,
+        )
+        out["closeups"] = ("Close-ups", encode_figure(made))
+        # With one channel a response may not exist; one axis alone is no space.
+        if pits[["entry", "exit", "hip"]].notna().any().sum() > 1:
+            made = draw_features(pits, describe_features(pits))
+            out["features"] = ("Feature space", encode_figure(made))
+        made = draw_shapes(pits, scan.pixel_size_um, describe_shapes(pits, scan.pixel_size_um))
+        out["shapes"] = ("Shapes", encode_figure(made))
+    if len(select_pairs(pits)):
+        out["pairs"] = ("Pairs", encode_figure(draw_pairs(pits, describe_pairs(pits))))
+    return out
+
+
+def _sheet_scale(content: ReportContent, placement: Placement) -> int | None:
+    """Return the enlargement of the contact sheet, None where a mosaic is drawn instead."""
+    if placement.unit == "mm":
+        return None
+    height, width = content.scan.image_size
+    across = grid_columns(content.scan)
+    down = -(-len(content.scan.tiles) // across)
+    longest = max(across * (width + 3), down * (height + 3))
+    return next((scale for scale in (3, 2, 1) if scale * longest <= _SHEET_PX), None)
+
+
+def _page(
+    content: ReportContent,
+    area: float | None,
+    figures: dict[str, tuple[str, bytes]],
+    small: list[bytes],
+    best: list[bytes],
+) -> str:
+    scan = content.scan
+    sections = [("Identity", render_identity(scan, content.record))]
+    sections.append(("In and out", render_left_out(content)))
+    if content.evaluation is not None:
+        html = render_evaluation(content.evaluation, content.breakdowns)
+        sections.insert(0, ("Against the truth", html))
+    if content.candidates is not None:
+        html = render_candidates(content.candidates.head(_FIRST_CANDIDATES), best)
+        sections.insert(0, (f"The best {len(best)} candidates", html))
+    sections += [
+        (heading, render_figure(png, heading, _CAPTIONS[name]))
+        for name, (heading, png) in figures.items()
+    ]
+    if small:
+        pairs = select_pairs(content.pits)
+        html = render_pairs(pairs.head(_FIRST_PAIRS), small, scan.pixel_size_um)
+        sections.append((f"First {len(small)} of {len(pairs):,} pairs", html))
+    version = content.record.get("version", "")
+    return render_page(
+        f"Foil {scan.foil}, {scan.side} side",
+        describe_mosaic(content),
+        make_cards(content, area),
+        sections,
+        f"Etchscope {version}".strip(),
+    )

@@ -1,0 +1,57 @@
+"""How pages and pictures reach the disk: each file whole or not at all."""
+
+from pathlib import Path
+
+from etchscope.foil import BadInput
+from etchscope.store.files import machine_failures, written_aside
+
+__all__ = ["make_page_folder", "write_page", "write_picture"]
+
+
+def make_page_folder(folder: Path, *, what: str) -> Path:
+    """Make a folder for a page unless it is there, and return it.
+
+    Parameters
+    ----------
+    what : the page, in the words of the message: "report".
+
+    Raises
+    ------
+    BadInput : it is a file, or lies below one.
+    MachineFailed : the disk is full.
+    """
+    folder = Path(folder)
+    try:
+        with machine_failures(f"writing {folder}"):
+            folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise BadInput(folder, f"a folder for the {what}", "a file") from error
+    return folder
+
+
+def write_picture(picture: bytes, path: Path) -> Path:
+    """Write an encoded picture and return its path.
+
+    Parameters
+    ----------
+    picture : the bytes of a PNG, see ``draw.png``.
+
+    Raises
+    ------
+    MachineFailed : the disk is full.
+    """
+    with written_aside(path) as aside:
+        aside.write_bytes(picture)
+    return path
+
+
+def write_page(text: str, path: Path) -> Path:
+    """Write a page and return its path.
+
+    Raises
+    ------
+    MachineFailed : the disk is full.
+    """
+    with written_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+    return path

@@ -1,0 +1,9 @@
+from etchscope.draw.png import encode_figure
+from etchscope.draw.style import make_figure
+
+
+def test_a_png_says_nothing_of_time_or_software():
+    png = encode_figure(make_figure(2, 2, "title"))
+    assert png == encode_figure(make_figure(2, 2, "title"))
+    assert b"Software" not in png
+    assert b"tIME" not in png

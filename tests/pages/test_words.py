@@ -1,0 +1,97 @@
+import numpy as np
+import pandas as pd
+
+from etchscope.evaluate import evaluate
+from etchscope.foil import as_pits
+from etchscope.pages.sections import render_evaluation
+from etchscope.pages.words import (
+    describe_features,
+    describe_mosaic,
+    describe_pairs,
+    describe_shapes,
+    describe_surfaces,
+    make_cards,
+)
+
+
+def _told(content, area):
+    return {card.label: (card.value, card.note) for card in make_cards(content, area)}
+
+
+def test_headline_figures(make):
+    content = make()
+    told = _told(content, 200.0)
+    assert told["pits"] == ("120", "60 top · 60 bottom")
+    assert told["scanned"][0] == "2 cm²"
+    assert told["pits per mm²"] == ("0.6", "mean over the scanned area")
+    good = int((content.pits["pair_p"] <= 0.01).sum()) // 2
+    assert told["in–out pairs"] == (
+        "60",
+        f"{good} with p ≤ 0.01; unrelated pits would make 0.6 at most",
+    )
+
+
+def test_efficiency_stands_beside_chance(make):
+    pits = make().pits
+    e = evaluate(pits, pits, rule="one-to-one", tolerance_px=1, image_size=(48, 64))
+    told = _told(make(pits=pits, evaluation=e), None)
+    assert told["efficiency"][0] == "100.0 %"
+    assert "by chance (local shifts)" in told["efficiency"][1]
+    assert told["purity"][1].endswith("false finds a tile: χ²/ndf undefined")  # no false find
+    assert "scale unknown" in told["scanned"][1]
+    html = render_evaluation(e, ["surface"])
+    assert "120 of 120" in html
+    assert "Intervals are over 6 tiles (tile); false finds a tile: χ²/ndf undefined" in html
+    assert "shifted by 10 and 20 tolerances in eight directions" in html
+    assert "<h3>By surface</h3>" in html
+
+
+def test_titles_say_the_message(make):
+    content = make()
+    assert describe_mosaic(content).startswith("120 pits on 6 tiles: 60 top · 60 bottom, 60 in–out")
+    assert describe_features(content.pits) == "The three responses of every pit"  # all are pairs
+    single = content.pits.assign(partner=pd.array([pd.NA] * len(content.pits), "Int64"))
+    assert describe_features(single) == (
+        "100.0 % of single top pits answer more to entry; "
+        "100.0 % of single bottom pits answer more to exit"
+    )
+    across = 2 * content.pits["radius_px"].median()
+    assert describe_shapes(content.pits, 10.0).startswith(
+        f"Half of the openings are wider than {across:.1f} px ({10 * across:.0f} µm)"
+    )
+    assert "unrelated pits would make 0.6" in describe_pairs(content.pits)
+
+
+def test_titles_without_pits(make):
+    none = as_pits({})
+    assert describe_mosaic(make(pits=none)) == "No pit on 6 tiles"
+    assert describe_shapes(none, None) == "No measured opening"
+    assert describe_pairs(none) == "No in–out pair"
+    assert describe_features(none) == "The three responses of every pit"
+    assert describe_surfaces(none) == ""
+
+
+def test_pairs_split_from_one_find_do_not_count_beside_chance(make):
+    """They have no pair_p, which stood as 0 where chance made none of them."""
+    pits = make().pits
+    pairs = (pits["surface"] == "top") & (pits["pit"] % 2 == 0)
+    known = pits["pair_p"].where(~(pairs | pits["partner"].isin(pits.loc[pairs, "pit"])))
+    told = describe_pairs(pits.assign(pair_p=known))
+    left = known[pits["surface"] == "top"].notna().sum()
+    assert 0 < left < 60
+    good = int((known[pits["surface"] == "top"] <= 0.01).sum())
+    assert told.startswith(f"{good} pair")
+    assert f"would make {0.01 * left:.2g} at most" in told
+
+
+def test_a_find_split_in_two_makes_no_excess(make):
+    """A foil whose only pairs are such has none with p ≤ 0.01, and chance makes none of them."""
+    pits = make().pits.assign(pair_p=np.nan)
+    told = describe_pairs(pits)
+    assert told == "0 pairs have p ≤ 0.01, where unrelated pits would make 0 at most"
+    note = _told(make(pits=pits), 200.0)["in–out pairs"][1]
+    assert note == "0 with p ≤ 0.01; unrelated pits would make 0 at most"
+    single = pits["partner"].isna() | (pits["pit"] % 2 == 0)
+    partner = pits["partner"].where(~(single | pits["partner"].isin(pits.loc[single, "pit"])))
+    alone = int((partner.isna() & (pits["surface"] == "top")).sum())
+    assert f"would make {0.01 * alone:.2g} at most" in describe_pairs(pits.assign(partner=partner))
