@@ -26,7 +26,8 @@ from etchscope.evaluate import (
     poisson_interval,
     proportion,
 )
-from etchscope.foil import BadInput, PitList, Similarity, foil_to_tile, merge_copies
+from etchscope.foil import BadInput, PitList
+from etchscope.geometry import Similarity, foil_to_tile, merge_copies
 from etchscope.ingest import read_pit_list
 from etchscope.run import find
 from etchscope.run.align import label_from_coincidence, list_of_scan, save_alignment

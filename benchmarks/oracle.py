@@ -51,8 +51,8 @@ from etchscope.evaluate import (
     proportion_over_tiles,
     thresholds_for,
 )
-from etchscope.foil import tile_to_stage
 from etchscope.foil.types import Bools, Floats, Ints
+from etchscope.geometry import tile_to_stage
 from etchscope.pages.writing import write_picture
 from etchscope.preselect import FindSettings
 from etchscope.preselect.density import local_density

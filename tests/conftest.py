@@ -1,15 +1,17 @@
 """A small foil with labels and a model trained on them, made once for all folders that need it."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from etchscope.ensemble import Model, TrainedModel, WorkingPoint
-from etchscope.foil import Foil
+from etchscope.foil import Channel, Foil, Scan, Tile
 from etchscope.learn import Training, set_threads
 from etchscope.run import find
 from etchscope.run.train import Gathered, gather, train
@@ -57,6 +59,9 @@ def labels_of(foil: SimulatedScan, pits: pd.DataFrame) -> pd.DataFrame:
     misc = misc.assign(scan=foil.scan.name, **{"class": "misc.scratch"})
     columns = ["scan", "tile", "x_px", "y_px", "class"]
     return pd.concat([truth[columns], misc[columns]], ignore_index=True).assign(**WHO)
+
+
+_PIXEL_MM = 0.01
 
 
 @dataclass(frozen=True)
@@ -118,3 +123,26 @@ def at_threshold():
         return model.at(WorkingPoint.of_one(threshold, "by hand", "nothing"))
 
     return moved
+
+
+@pytest.fixture
+def make_scan() -> Callable[..., Scan]:
+    """A 2 × 2 grid of 40 × 60 px tiles, 0.5 mm and 0.3 mm apart, of 10 µm pixels."""
+
+    def make(**change: Any) -> Scan:
+        tiles = [
+            Tile(number=n, stage_x_mm=7 + 0.5 * (n // 2), stage_y_mm=3 - 0.3 * (n % 2))
+            for n in range(4)
+        ]
+        values: dict[str, Any] = {
+            "name": "s",
+            "foil": "f",
+            "layout": "smartscope",
+            "pixel_size_um": 1000 * _PIXEL_MM,
+            "image_size": (40, 60),
+            "channels": (Channel(step=9, role="backlit"),),
+            "tiles": tuple(tiles),
+        }
+        return Scan(**(values | change))
+
+    return make

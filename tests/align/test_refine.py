@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from etchscope.align.refine import refine
-from etchscope.foil import Similarity
+from etchscope.geometry import Similarity
 
 
 def test_a_rough_start_becomes_exact_and_the_spread_is_measured(rng, scattered):

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etchscope.align import register
-from etchscope.foil import BadInput, Similarity
+from etchscope.foil import BadInput
+from etchscope.geometry import Similarity
 
 
 def _error(found, way, points):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from etchscope.align.search import guesses
-from etchscope.foil import Similarity
+from etchscope.geometry import Similarity
 
 
 @pytest.mark.parametrize("window", [100, 1000])

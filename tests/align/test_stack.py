@@ -6,7 +6,8 @@ import pytest
 
 from etchscope.align import align_stack, once
 from etchscope.evaluate import accidental_matches, chance_matches, match_nearest
-from etchscope.foil import BadInput, PitList, Similarity
+from etchscope.foil import BadInput, PitList
+from etchscope.geometry import Similarity
 
 TOLERANCE_MM = 12 * 0.0064516
 

@@ -6,7 +6,15 @@ import pytest
 import typer
 
 from etchscope.cli.align import COMMANDS
-from etchscope.foil import BadInput, Channel, Foil, Scan, Similarity, Tile, as_pits
+from etchscope.foil import (
+    BadInput,
+    Channel,
+    Foil,
+    Scan,
+    Tile,
+    as_pits,
+)
+from etchscope.geometry import Similarity
 from etchscope.store import Store, TilePictures
 
 PLACES = np.random.default_rng(5).uniform(0, [6.0, 4.0], (120, 2))

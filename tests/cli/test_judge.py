@@ -8,7 +8,14 @@ import pytest
 import typer
 
 from etchscope.cli.judge import COMMANDS
-from etchscope.foil import BadInput, Channel, Foil, Scan, Tile, as_pits
+from etchscope.foil import (
+    BadInput,
+    Channel,
+    Foil,
+    Scan,
+    Tile,
+    as_pits,
+)
 from etchscope.store import Store, TilePictures
 
 TRUTH = "tile,x_px,y_px,surface\n1,10,10,top\n1,50,10,bottom\n2,10,10,top\n"

@@ -8,7 +8,14 @@ import typer.main
 
 from etchscope.cli.app import main
 from etchscope.cli.label import app
-from etchscope.foil import DEFAULT_TAXONOMY, Channel, Foil, Scan, Tile, tile_to_foil
+from etchscope.foil import (
+    DEFAULT_TAXONOMY,
+    Channel,
+    Foil,
+    Scan,
+    Tile,
+)
+from etchscope.geometry import tile_to_foil
 from etchscope.store import Store, TilePictures
 
 TABLE = (

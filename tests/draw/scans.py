@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from etchscope.foil import Channel, Scan, Tile, as_pits, tile_to_foil
+from etchscope.foil import (
+    Channel,
+    Scan,
+    Tile,
+    as_pits,
+)
+from etchscope.geometry import tile_to_foil
 
 SIZE = (48, 64)
 

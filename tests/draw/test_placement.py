@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from etchscope.draw.placement import Canvas, grid_columns, place_tiles
-from etchscope.foil import tile_to_foil
+from etchscope.geometry import tile_to_foil
 
 DATUM = ((1, 32.0, 24.0), (2, 40.0, 20.0), (5, 30.0, 40.0))
 

@@ -2,7 +2,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from etchscope.foil import COLUMNS, BadInput, PitFlag, as_pits, flag_legend, has_flag
+from etchscope.foil import (
+    COLUMNS,
+    BadInput,
+    PitFlag,
+    as_pits,
+    flag_legend,
+    has_flag,
+)
 
 
 def test_columns_order_and_dtypes():

@@ -1,7 +1,13 @@
 import pytest
 from pydantic import ValidationError
 
-from etchscope.foil import DEFAULT_TAXONOMY, WITHDRAWN, BadInput, Taxonomy, parent
+from etchscope.foil import (
+    DEFAULT_TAXONOMY,
+    WITHDRAWN,
+    BadInput,
+    Taxonomy,
+    parent,
+)
 
 
 def test_the_default_has_the_classes_of_the_field():

@@ -3,7 +3,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etchscope.foil import BadInput, Channel, Scan, Tile
+from etchscope.foil import (
+    BadInput,
+    Channel,
+    Scan,
+    Tile,
+)
 from etchscope.imaging import (
     D4,
     Symmetry,

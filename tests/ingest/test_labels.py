@@ -6,7 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from etchscope.foil import BadInput, NoLabeller, NoPicture, Taxonomy, as_pits
+from etchscope.foil import (
+    BadInput,
+    NoLabeller,
+    NoPicture,
+    Taxonomy,
+    as_pits,
+)
 from etchscope.ingest import LabelDefaults, Overrides, add, import_labels, read_class_map
 from etchscope.ingest.labels import read_label_table, read_yolo_boxes
 from etchscope.store import Store, write_labels, write_table

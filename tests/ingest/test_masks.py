@@ -5,8 +5,13 @@ import pytest
 import tifffile
 from PIL import Image
 
-from etchscope.foil import BadInput, Channel, Scan, Tile
-from etchscope.foil.masks import inside_polygon
+from etchscope.foil import (
+    BadInput,
+    Channel,
+    Scan,
+    Tile,
+)
+from etchscope.geometry.masks import inside_polygon
 from etchscope.ingest import Overrides, add, open_source, read_mask
 from etchscope.store import Store
 

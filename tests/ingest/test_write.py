@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from etchscope.foil import BadInput, Channel, Scan, Tile
+from etchscope.foil import (
+    BadInput,
+    Channel,
+    Scan,
+    Tile,
+)
 from etchscope.ingest import open_source
 from etchscope.ingest.write import write_smartscope
 from etchscope.simulate import Optics, Population, SimulatedScan

@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from etchscope.foil import BadInput, Channel, Scan, Tile
+from etchscope.foil import (
+    BadInput,
+    Channel,
+    Scan,
+    Tile,
+)
 from etchscope.imaging import Planes
 from etchscope.learn import Lights, Patches, cut_patches, cut_planes, plane_scale
 

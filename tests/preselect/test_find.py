@@ -3,7 +3,12 @@ import pytest
 from pydantic import ValidationError
 from scipy.optimize import linear_sum_assignment
 
-from etchscope.foil import COLUMNS, BadInput, PitFlag, has_flag
+from etchscope.foil import (
+    COLUMNS,
+    BadInput,
+    PitFlag,
+    has_flag,
+)
 from etchscope.imaging import D4
 from etchscope.preselect import FindSettings, find_pits
 from etchscope.simulate import Optics, Population, SimulatedScan

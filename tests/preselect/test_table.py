@@ -4,7 +4,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from etchscope.foil import COLUMNS, BadInput, PitFlag, Tile, as_pits, has_flag
+from etchscope.foil import (
+    COLUMNS,
+    BadInput,
+    PitFlag,
+    Tile,
+    as_pits,
+    has_flag,
+)
 from etchscope.preselect import FindSettings, PitCounts, complete
 
 SETTINGS = FindSettings()

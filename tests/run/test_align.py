@@ -9,10 +9,9 @@ from etchscope.foil import (
     Foil,
     PitList,
     Scan,
-    Similarity,
     Tile,
-    foil_frame,
 )
+from etchscope.geometry import Similarity, foil_frame
 from etchscope.run.align import (
     keep_alignment,
     label_from_coincidence,

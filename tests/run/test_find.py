@@ -14,8 +14,14 @@ from scipy.spatial import KDTree
 
 import etchscope
 from etchscope.evaluate import match
-from etchscope.foil import BadInput, MachineFailed, PitFlag, foil_frame, has_flag, in_polygon
-from etchscope.foil import stage_to_tile as to_tile
+from etchscope.foil import (
+    BadInput,
+    MachineFailed,
+    PitFlag,
+    has_flag,
+)
+from etchscope.geometry import foil_frame, in_polygon
+from etchscope.geometry import stage_to_tile as to_tile
 from etchscope.imaging import Normalisation
 from etchscope.preselect import FindSettings
 from etchscope.run import find, recipe_of

@@ -13,12 +13,14 @@ from etchscope.foil import (
     Channel,
     Foil,
     Scan,
-    Similarity,
     Tile,
     as_pits,
+    region_corners,
+)
+from etchscope.geometry import (
+    Similarity,
     foil_frame,
     foil_to_tile,
-    region_corners,
     tile_to_foil,
 )
 from etchscope.run.frames import joint_frames

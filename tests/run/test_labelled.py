@@ -15,8 +15,8 @@ from etchscope.foil import (
     Taxonomy,
     Tile,
     as_pits,
-    tile_to_foil,
 )
+from etchscope.geometry import tile_to_foil
 from etchscope.learn import Lights, cut_patches
 from etchscope.run import normalisation_of, recipe_of
 from etchscope.run.labelled import (

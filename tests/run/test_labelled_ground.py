@@ -6,7 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from etchscope.foil import Channel, Foil, Scan, Taxonomy, Tile, as_pits, tile_to_foil
+from etchscope.foil import (
+    Channel,
+    Foil,
+    Scan,
+    Taxonomy,
+    Tile,
+    as_pits,
+)
+from etchscope.geometry import tile_to_foil
 from etchscope.learn.finder_train import LightDraw, _example
 from etchscope.run.labelled_ground import labelled_samples
 from etchscope.run.school import Mixed

@@ -18,7 +18,8 @@ from etchscope.ensemble import (
     measures_of,
     particle_rows,
 )
-from etchscope.foil import BadInput, Taxonomy, in_polygon
+from etchscope.foil import BadInput, Taxonomy
+from etchscope.geometry import in_polygon
 from etchscope.run import find
 from etchscope.run.score import ranked_candidates, require_fit, score
 from etchscope.run.train import gather, train

@@ -4,7 +4,15 @@ import pytest
 
 from etchscope.ensemble import measured_working_point
 from etchscope.evaluate import Asked, density_edges
-from etchscope.foil import BadInput, Channel, Foil, Scan, Tile, as_pits, tile_to_foil
+from etchscope.foil import (
+    BadInput,
+    Channel,
+    Foil,
+    Scan,
+    Tile,
+    as_pits,
+)
+from etchscope.geometry import tile_to_foil
 from etchscope.run.search import area_cm2, search_of_run, tiles_by_density
 from etchscope.store import Store, TilePictures
 

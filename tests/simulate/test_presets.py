@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from etchscope.foil import BadInput, foil_frame
+from etchscope.foil import BadInput
+from etchscope.geometry import foil_frame
 from etchscope.simulate import PRESETS, preset
 
 

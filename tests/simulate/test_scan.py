@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from etchscope.foil import BadInput, Channel, tile_to_foil
+from etchscope.foil import BadInput, Channel
+from etchscope.geometry import tile_to_foil
 from etchscope.simulate import (
     TRUTH_COLUMNS,
     Hips,

@@ -7,7 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from etchscope.foil import BadInput, Channel, Foil, Scan, Tile
+from etchscope.foil import (
+    BadInput,
+    Channel,
+    Foil,
+    Scan,
+    Tile,
+)
 from etchscope.store import Store, TilePictures
 
 TIMES = ("added_at", "committed_at", "saved_at")

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
-from etchscope.foil import BadInput, FoilFrame, Similarity, UnknownAlignment
+from etchscope.foil import BadInput, UnknownAlignment
+from etchscope.geometry import FoilFrame, Similarity
 from etchscope.store import Store
 from etchscope.store.alignments import (
     AlignedScan,

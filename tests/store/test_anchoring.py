@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from etchscope.foil import DEFAULT_TAXONOMY, BadInput, tile_to_foil
+from etchscope.foil import DEFAULT_TAXONOMY, BadInput
+from etchscope.geometry import tile_to_foil
 from etchscope.store.anchoring import anchored, is_placed
 
 SAID = {"class": ["top"], "who": ["anna"], "source": ["person"], "when": ["2026-05-01"]}
@@ -38,11 +39,11 @@ def test_farther_out_than_an_opening_that_the_edge_cuts_is_no_place(store, x_px,
 
 
 def test_a_place_on_the_foil_is_in_a_tile_up_to_its_edge(store, made):
-    corner = [np.array([v]) for v in (15.9, 11.9)]  # of tile 2; the edge is at 16 and 12 there
+    corner = [np.array([v]) for v in (15.4, 11.4)]  # of tile 2, whose edge is at 15.5 and 11.5
     x, y = tile_to_foil(np.array([2]), *corner, made.scan)
     on_foil = {"foil": ["F1"], "side": ["front"]}
     assert anchor(store, **on_foil, x_mm=x, y_mm=y)["x_mm"].tolist() == x.tolist()
-    x, y = tile_to_foil(np.array([2]), np.array([15.9]), np.array([12.4]), made.scan)
+    x, y = tile_to_foil(np.array([2]), np.array([15.4]), np.array([11.6]), made.scan)
     with pytest.raises(BadInput, match="row 1: expected a place in a tile of scan F1-front"):
         anchor(store, **on_foil, x_mm=x, y_mm=y)
     anchor(store, foil=["F1"], side=["back"], x_mm=x, y_mm=y)  # no scan of that side to ask

@@ -1,7 +1,12 @@
 import pandas as pd
 import pytest
 
-from etchscope.foil import BadInput, as_labels, event_digests, with_ids
+from etchscope.foil import (
+    BadInput,
+    as_labels,
+    event_digests,
+    with_ids,
+)
 from etchscope.store.label_rows import (
     are_known,
     class_counts,

@@ -6,7 +6,14 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from etchscope.foil import COLUMNS, BadInput, MachineFailed, Mask, as_pits, flag_legend
+from etchscope.foil import (
+    COLUMNS,
+    BadInput,
+    MachineFailed,
+    as_pits,
+    flag_legend,
+)
+from etchscope.geometry import Mask
 from etchscope.store import Store, runs
 
 PITS = as_pits(

@@ -2,7 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from etchscope.foil import COLUMNS, LABEL_COLUMNS, BadInput, as_labels, as_pits
+from etchscope.foil import (
+    COLUMNS,
+    LABEL_COLUMNS,
+    BadInput,
+    as_labels,
+    as_pits,
+)
 from etchscope.store import read_columns, read_table, write_labels, write_table
 from etchscope.store.tables import read_record
 

@@ -13,8 +13,8 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from etchscope.evaluate import local_rate
-from etchscope.foil import Similarity, fit_similarity
 from etchscope.foil.types import Floats
+from etchscope.geometry import Similarity, fit_similarity
 
 __all__ = ["Fit", "refine"]
 

@@ -24,8 +24,9 @@ from etchscope.evaluate import (
     local_rate,
     match,
 )
-from etchscope.foil import BadInput, Similarity
+from etchscope.foil import BadInput
 from etchscope.foil.types import Floats
+from etchscope.geometry import Similarity
 
 __all__ = ["TOLERANCE_MM", "Evidence", "Registration", "register"]
 

@@ -12,8 +12,8 @@ import numpy as np
 from scipy.fft import irfft2, next_fast_len, rfft2
 from scipy.spatial import KDTree
 
-from etchscope.foil import Similarity
 from etchscope.foil.types import Floats, Ints
+from etchscope.geometry import Similarity
 
 __all__ = ["Guess", "apart", "guesses"]
 

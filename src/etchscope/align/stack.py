@@ -16,8 +16,9 @@ from etchscope.align.coincidence import (
 )
 from etchscope.align.mosaic import Mosaic, solve_mosaic, uncut
 from etchscope.align.register import TOLERANCE_MM, Registration, register
-from etchscope.foil import BadInput, PitList, Similarity, merge_copies
+from etchscope.foil import BadInput, PitList
 from etchscope.foil.types import Bools, Floats, Ints
+from etchscope.geometry import Similarity, merge_copies
 
 __all__ = ["AlignedStack", "Member", "align_stack", "once"]
 

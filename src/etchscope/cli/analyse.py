@@ -15,7 +15,12 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from etchscope.cli.progress import progress_bar
-from etchscope.foil import BadInput, NotSearched, PitFlag, has_flag
+from etchscope.foil import (
+    BadInput,
+    NotSearched,
+    PitFlag,
+    has_flag,
+)
 from etchscope.foil.records import Name
 from etchscope.foil.types import Floats
 from etchscope.ingest import Overrides, add, group_paths, read_mask

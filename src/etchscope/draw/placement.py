@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from etchscope.foil import Scan, tile_to_foil
+from etchscope.foil import Scan
 from etchscope.foil.types import Bools, Floats
+from etchscope.geometry import tile_to_foil
 
 __all__ = ["Canvas", "Placement", "grid_columns", "place_tiles"]
 

@@ -8,7 +8,13 @@ import numpy as np
 import pandas as pd
 
 from etchscope.evaluate.matching import match_one_to_one
-from etchscope.foil import DEFAULT_TAXONOMY, TOLERANCE_PX, Taxonomy, parent, succession
+from etchscope.foil import (
+    DEFAULT_TAXONOMY,
+    TOLERANCE_PX,
+    Taxonomy,
+    parent,
+    succession,
+)
 
 __all__ = ["CONFLICT_COLUMNS", "conflicts"]
 

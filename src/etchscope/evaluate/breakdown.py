@@ -12,8 +12,9 @@ from scipy.spatial import KDTree
 
 from etchscope.evaluate.chance import mean_known
 from etchscope.evaluate.compare import Evaluation, evaluate
-from etchscope.foil import BadInput, merge_copies
+from etchscope.foil import BadInput
 from etchscope.foil.types import Floats
+from etchscope.geometry import merge_copies
 
 __all__ = [
     "CURVE_COLUMNS",

@@ -1,8 +1,9 @@
 """Compare two pit tables: counts, efficiency and purity, each beside its chance level."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from etchscope.evaluate.matching import Matching, Rule, match
 from etchscope.evaluate.tiles import cells, overdispersion, proportion_over_tiles
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, Floats, Ints
+from etchscope.geometry import in_tile
 
 __all__ = ["Evaluation", "Tiles", "evaluate"]
 
@@ -85,10 +87,9 @@ class Evaluation:
         """
         truth_xy, found_xy = self.points_xy
         truth_group, found_group = _groups(self.truth, self.found, self.grouped_by)
-        inside = None
+        inside: Callable[[Floats], Bools] | None = None
         if self.unit == "px" and self.image_size is not None:
-            height, width = self.image_size
-            inside = in_box((-0.5, -0.5), (width - 0.5, height - 0.5))
+            inside = partial(_in_picture, image_size=self.image_size)
         elif self.grouped_by and len(truth_xy) + len(found_xy):
             every = np.concatenate([truth_xy, found_xy])
             inside = in_box(every.min(axis=0), every.max(axis=0))
@@ -367,3 +368,7 @@ def _codes(truth: pd.DataFrame, found: pd.DataFrame, columns: tuple[str, ...]) -
     both = pd.concat([truth[list(columns)], found[list(columns)]], ignore_index=True)
     codes = both.groupby(list(columns), sort=False).ngroup().to_numpy().astype(np.int64)
     return codes[: len(truth)], codes[len(truth) :]
+
+
+def _in_picture(xy: Floats, image_size: tuple[int, int]) -> Bools:
+    return in_tile(xy[:, 0], xy[:, 1], image_size)

@@ -18,17 +18,19 @@ from etchscope.foil import (
     COLUMNS,
     BadInput,
     Channel,
-    LengthUnit,
     NoPositions,
     PitList,
     Scan,
     Side,
     Tile,
+)
+from etchscope.foil.records import Name, Positive
+from etchscope.geometry import (
+    LengthUnit,
     holes_of,
     mm_per,
     tile_to_foil,
 )
-from etchscope.foil.records import Name, Positive
 from etchscope.ingest.scan_json import of_key, one_line, read_json, read_positions
 from etchscope.store import read_columns
 

@@ -6,8 +6,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from etchscope.foil import BadInput, Channel, Foil, LengthUnit, Role, Side, mm_per
+from etchscope.foil import (
+    BadInput,
+    Channel,
+    Foil,
+    Role,
+    Side,
+)
 from etchscope.foil.records import Finite, Name, Positive
+from etchscope.geometry import LengthUnit, mm_per
 
 __all__ = ["ScanJson", "of_key", "one_line", "read_json", "read_positions", "read_scan_json"]
 

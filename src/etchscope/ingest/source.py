@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from etchscope.foil import BadInput, Channel, Foil, Scan, Side, Tile
+from etchscope.foil import (
+    BadInput,
+    Channel,
+    Foil,
+    Scan,
+    Side,
+    Tile,
+)
 from etchscope.ingest.layouts import (
     Index,
     Problem,

@@ -7,7 +7,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from etchscope.foil import BadInput, Foil, Scan, Tile, usable_cores
+from etchscope.foil import (
+    BadInput,
+    Foil,
+    Scan,
+    Tile,
+    usable_cores,
+)
 from etchscope.foil.types import RawStack
 
 __all__ = ["write_smartscope"]

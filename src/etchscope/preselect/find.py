@@ -6,7 +6,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from etchscope.foil import BadInput, Channel, Foil, Scan, Tile
+from etchscope.foil import (
+    BadInput,
+    Channel,
+    Foil,
+    Scan,
+    Tile,
+)
 from etchscope.foil.records import Role
 from etchscope.foil.types import Bools, RawStack
 from etchscope.imaging.ground import foil_ground

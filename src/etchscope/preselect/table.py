@@ -5,9 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from etchscope.foil import Foil, PitFlag, Scan, as_pits, in_polygon, tile_to_foil, tile_to_stage
-from etchscope.foil.overlaps import better_seen, merge_copies
+from etchscope.foil import (
+    Foil,
+    PitFlag,
+    Scan,
+    as_pits,
+)
 from etchscope.foil.types import Bools, Floats, Ints
+from etchscope.geometry import edge_distance_px, in_polygon, tile_to_foil, tile_to_stage
+from etchscope.geometry.overlaps import better_seen, merge_copies
 from etchscope.preselect.density import (
     are_too_crowded,
     density_beyond,
@@ -105,8 +111,7 @@ def _edge_artefacts(
 def _merge(found: pd.DataFrame, scan: Scan, settings: FindSettings) -> pd.DataFrame:
     """Return one row a pit: the better copy, flagged, its ``mate`` now a row of this table."""
     x, y, tile = found["x_px"].to_numpy(), found["y_px"].to_numpy(), found["tile"].to_numpy()
-    height, width = scan.image_size
-    margin = np.minimum.reduce([x + 0.5, y + 0.5, width - 0.5 - x, height - 0.5 - y])
+    margin = edge_distance_px(x, y, scan.image_size)
     surface = pd.Categorical(found["surface"], categories=_SURFACES).codes.astype(np.int64)
     place = _places_px(tile, x, y, scan, settings)
     stands = merge_copies(place, tile, surface, margin, settings.merge_px)

@@ -10,17 +10,15 @@ import numpy as np
 import pandas as pd
 
 from etchscope.align import AlignedStack, Member, find_holes
-from etchscope.foil import (
-    BadInput,
-    NotSearched,
-    PitList,
+from etchscope.foil import BadInput, NotSearched, PitList
+from etchscope.foil.types import Bools
+from etchscope.geometry import (
     Similarity,
     foil_frame,
     foil_to_tile,
     holes_of,
     tile_to_foil,
 )
-from etchscope.foil.types import Bools
 from etchscope.ingest import OfSurface
 from etchscope.store import Store
 from etchscope.store.alignments import (

@@ -12,8 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from etchscope.foil import BadInput, Foil, Scan, foil_frame, in_polygon, usable_cores
+from etchscope.foil import (
+    BadInput,
+    Foil,
+    Scan,
+    usable_cores,
+)
 from etchscope.foil.types import Bools, Floats, RawStack
+from etchscope.geometry import foil_frame, in_polygon
 from etchscope.imaging import Normalisation, Recipe, fit_normalisation, foil_ground, light_faults
 from etchscope.learn.threads import set_threads
 from etchscope.preselect import (

@@ -9,13 +9,11 @@ import pandas as pd
 from etchscope.foil import (
     BadInput,
     Scan,
-    Similarity,
     UnknownAlignment,
-    foil_frame,
-    linked_frames,
     region_corners,
     region_text,
 )
+from etchscope.geometry import Similarity, foil_frame, linked_frames
 from etchscope.store import Store
 from etchscope.store.alignments import KeptAlignment
 from etchscope.store.anchoring import is_placed

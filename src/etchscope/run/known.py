@@ -10,6 +10,7 @@ from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegress
 from etchscope.evaluate import match_one_to_one
 from etchscope.foil.openings import SURFACES
 from etchscope.foil.types import Bools, Ints
+from etchscope.geometry import in_tile
 from etchscope.imaging import Lighting
 from etchscope.learn.finder_targets import Openings
 from etchscope.preselect.judge import Trees
@@ -57,8 +58,7 @@ def _may_be(true: Openings, surface: str) -> Bools:
 
 def inside(true: Openings, size: int) -> Bools:
     """Return which openings have their centre in a picture of so many pixels a side, (n,)."""
-    x, y = true.x_px, true.y_px
-    return np.asarray((x >= 0) & (x <= size - 1) & (y >= 0) & (y <= size - 1))
+    return in_tile(true.x_px, true.y_px, (size, size))
 
 
 def matched(said: Peaks, true: Openings, size: int) -> tuple[Bools, Ints, Ints]:

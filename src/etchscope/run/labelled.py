@@ -14,19 +14,22 @@ from etchscope.foil import (
     NotLabelled,
     NotSearched,
     Scan,
-    Similarity,
-    foil_frame,
-    in_polygon,
     latest,
     one_of_each_place,
     parent,
-    places_of,
     region_corners,
+)
+from etchscope.foil.types import Bools, Floats, Ints
+from etchscope.geometry import (
+    Similarity,
+    edge_distance_px,
+    foil_frame,
+    in_polygon,
+    places_of,
     regions_of,
     stage_to_tile,
     tile_to_foil,
 )
-from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.imaging import Lighting, Normalisation, light_planes
 from etchscope.learn import Lights, Patches, cut_patches, cut_planes, joined, plane_scale
 from etchscope.run.find import normalisation_of, recipe_of
@@ -215,14 +218,13 @@ def _in_tiles(labels: pd.DataFrame, scan: Scan) -> pd.DataFrame:
     An opening that its own tile's edge cuts may have its centre outside all of them.
     """
     x, y = foil_frame(scan).to_stage(labels["x_mm"].to_numpy(), labels["y_mm"].to_numpy())
-    height, width = scan.image_size
     best = np.full(len(labels), -np.inf)
     tile, x_px, y_px = np.zeros(len(labels), np.int64), np.zeros(len(x)), np.zeros(len(y))
     for one in scan.included:
         centre = np.array([one.stage_x_mm, one.stage_y_mm], float)
         u, v = stage_to_tile(x, y, centre[0], centre[1], scan)
-        margin = np.min([u, v, width - 1 - u, height - 1 - v], axis=0)
-        better = (margin > best) & (margin > -0.5)
+        margin = edge_distance_px(u, v, scan.image_size)
+        better = (margin > best) & (margin > 0)
         best[better], tile[better], x_px[better], y_px[better] = (
             margin[better],
             one.number,

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from etchscope.foil import Scan, Taxonomy, foil_frame, region_corners, stage_to_tile
-from etchscope.foil.masks import inside_polygon
+from etchscope.foil import Scan, Taxonomy, region_corners
 from etchscope.foil.openings import SURFACES
 from etchscope.foil.types import Bools, Floats
+from etchscope.geometry import foil_frame, stage_to_tile
+from etchscope.geometry.masks import inside_polygon
 from etchscope.imaging import Lighting
 from etchscope.learn.finder_targets import Openings
 from etchscope.learn.finder_train import Sample

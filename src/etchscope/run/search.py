@@ -7,18 +7,21 @@ import numpy as np
 import pandas as pd
 
 from etchscope.ensemble import candidate_table, places_px
-from etchscope.evaluate import Ground, Search, in_box, local_shifts, match_particles
+from etchscope.evaluate import Ground, Search, local_shifts, match_particles
 from etchscope.foil import (
     BadInput,
     NotScored,
     Scan,
+    parent,
+)
+from etchscope.foil.types import Bools, Floats, Ints
+from etchscope.geometry import (
     foil_frame,
     foil_to_tile,
     in_polygon,
-    parent,
+    in_tile,
     tile_to_foil,
 )
-from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.store import Store
 
 __all__ = ["area_cm2", "search_of_run", "tiles_by_density"]
@@ -224,9 +227,7 @@ def _shifted(candidates: pd.DataFrame, shift_px: Floats, scan: Scan) -> pd.DataF
 
 
 def _in_tile(candidates: pd.DataFrame, scan: Scan) -> Bools:
-    height, width = scan.image_size
-    inside = in_box((-0.5, -0.5), (width - 0.5, height - 0.5))
-    return inside(candidates[list(_PX)].to_numpy(np.float64))
+    return in_tile(candidates["x_px"], candidates["y_px"], scan.image_size)
 
 
 def _by_chance(

@@ -18,12 +18,10 @@ from etchscope.foil import (
     Side,
     Tile,
     as_pits,
-    foil_frame,
-    stage_to_tile,
-    tile_to_stage,
 )
 from etchscope.foil.bounds import check, numbers, within
 from etchscope.foil.types import Bools, Floats, RawStack
+from etchscope.geometry import edge_distance_px, foil_frame, in_tile, stage_to_tile, tile_to_stage
 from etchscope.physics.materials import material_named
 from etchscope.simulate.camera import Camera, check_camera, fixed_pattern
 from etchscope.simulate.cells import CELL_MM, Cell
@@ -208,14 +206,13 @@ class SimulatedScan:
     def _datum(self, record: Scan) -> tuple[tuple[int, float, float], ...]:
         """Return each datum hole where the tile that shows it best shows it."""
         out = []
-        height, width = record.image_size
         for hole in self.population.marks.holes_mm:
             stage = self._sheet_to_stage(*(np.array(v) for v in hole))
             best = None
             for tile in record.tiles:
                 at_x, at_y = self._true_place(tile)
                 x, y = (float(v) for v in stage_to_tile(*stage, at_x, at_y, record))
-                inside = min(x + 0.5, width - 0.5 - x, y + 0.5, height - 0.5 - y)
+                inside = float(edge_distance_px(x, y, record.image_size))
                 if inside > 0 and (best is None or inside > best[0]):
                     best = (inside, (tile.number, round(x, 3), round(y, 3)))
             if best is not None:
@@ -410,14 +407,12 @@ class SimulatedScan:
     def _table(
         self, rows_of: Callable[[Tile], pd.DataFrame], tiles: Collection[int] | None
     ) -> pd.DataFrame:
-        height, width = self.optics.image_size
         parts = []
         for tile in self.scan.tiles:
             if tiles is not None and tile.number not in tiles:
                 continue
             part = rows_of(tile)
-            inside = part["x_px"].between(-0.5, width - 0.5, inclusive="left")
-            inside &= part["y_px"].between(-0.5, height - 0.5, inclusive="left")
+            inside = in_tile(part["x_px"], part["y_px"], self.optics.image_size)
             parts.append(part[inside].assign(tile=tile.number))
         rows = pd.concat(parts, ignore_index=True)
         stage = self._sheet_to_stage(rows.pop("x_mm").to_numpy(), rows.pop("y_mm").to_numpy())

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from etchscope.foil import BadInput, Foil, NameTaken, Scan
+from etchscope.foil import (
+    BadInput,
+    Foil,
+    NameTaken,
+    Scan,
+)
 from etchscope.foil.types import RawStack
 from etchscope.store.catalogue import Catalogue
 from etchscope.store.files import delete, machine_failures, sha256_of, sync_path, sync_tree

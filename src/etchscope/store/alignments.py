@@ -12,8 +12,9 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from etchscope.foil import BadInput, FoilFrame, Similarity, UnknownAlignment
+from etchscope.foil import BadInput, UnknownAlignment
 from etchscope.foil.records import Name
+from etchscope.geometry import FoilFrame, Similarity
 from etchscope.store.files import made_folder, written_aside
 from etchscope.store.tables import read_parquet, write_parquet
 

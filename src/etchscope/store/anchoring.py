@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import KDTree
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -15,12 +14,11 @@ from etchscope.foil import (
     Scan,
     Taxonomy,
     as_labels,
-    foil_frame,
     region_corners,
     region_text,
-    tile_to_foil,
 )
-from etchscope.foil.types import Bools, Floats
+from etchscope.foil.types import Floats
+from etchscope.geometry import foil_to_tile, tile_to_foil
 from etchscope.store.catalogue import FoilRow, ScanRow
 from etchscope.store.label_rows import are_known
 from etchscope.store.rows import get_scan
@@ -182,7 +180,8 @@ def _require_inside(
             continue
         inside = np.zeros(len(group), bool)
         for scan in placed:
-            inside |= _in_tiles(group["x_mm"].to_numpy(), group["y_mm"].to_numpy(), scan)
+            at = foil_to_tile(group["x_mm"].to_numpy(), group["y_mm"].to_numpy(), scan)
+            inside |= at["tile"].notna().to_numpy()
         if not inside.all():
             first = group.iloc[int(np.flatnonzero(~inside)[0])]
             raise BadInput(
@@ -197,13 +196,3 @@ def _scans_of(session: Session, group: pd.DataFrame) -> list[Scan]:
     here = (ScanRow.foil == foil) & (ScanRow.side == side)
     names = session.scalars(select(ScanRow.name).where(here).order_by(ScanRow.name)).all()
     return [get_scan(session, name) for name in names]
-
-
-def _in_tiles(x_mm: Floats, y_mm: Floats, scan: Scan) -> Bools:
-    height, width = scan.image_size
-    half = np.array([width, height]) / 2 * (scan.pixel_size_um or np.nan) / 1000
-    centres = np.array([[t.stage_x_mm, t.stage_y_mm] for t in scan.tiles], float)
-    stage = np.column_stack(foil_frame(scan).to_stage(x_mm, y_mm))
-    # In halves of a tile, a tile is all that is no farther than 1 in x and in y.
-    distance, _ = KDTree(centres / half).query(stage / half, p=np.inf)
-    return np.asarray(distance <= 1 + 1e-6)

@@ -8,7 +8,12 @@ import pandas as pd
 from sqlalchemy import func, insert, inspect, select
 from sqlalchemy.orm import Session
 
-from etchscope.foil import LABEL_COLUMNS, BadInput, as_labels, event_digests
+from etchscope.foil import (
+    LABEL_COLUMNS,
+    BadInput,
+    as_labels,
+    event_digests,
+)
 from etchscope.foil.types import Bools
 from etchscope.store.catalogue import LabelRow
 

@@ -10,7 +10,15 @@ from pydantic import ValidationError
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from etchscope.foil import BadInput, Channel, Foil, Scan, Stack, Tile, UnknownScan
+from etchscope.foil import (
+    BadInput,
+    Channel,
+    Foil,
+    Scan,
+    Stack,
+    Tile,
+    UnknownScan,
+)
 from etchscope.store.catalogue import (
     ChannelRow,
     FoilRow,

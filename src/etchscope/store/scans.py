@@ -9,7 +9,14 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import select, update
 
-from etchscope.foil import BadInput, Foil, MachineFailed, Scan, Stack, usable_cores
+from etchscope.foil import (
+    BadInput,
+    Foil,
+    MachineFailed,
+    Scan,
+    Stack,
+    usable_cores,
+)
 from etchscope.foil.types import RawStack
 from etchscope.store.adding import Added, TilePictures, TileReader, add_scan, compare_scan
 from etchscope.store.catalogue import (

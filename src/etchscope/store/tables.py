@@ -10,7 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv
 
-from etchscope.foil import COLUMNS, LABEL_COLUMNS, BadInput, as_labels, as_pits, flag_legend
+from etchscope.foil import (
+    COLUMNS,
+    LABEL_COLUMNS,
+    BadInput,
+    as_labels,
+    as_pits,
+    flag_legend,
+)
 from etchscope.store.files import canonical_json, made_folder, written_aside
 from etchscope.store.root_files import read_root, write_root
 

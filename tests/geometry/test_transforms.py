@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etchscope.foil import BadInput, Similarity, fit_similarity, mm_per
+from etchscope.foil import BadInput
+from etchscope.geometry import Similarity, fit_similarity, mm_per
 
 number = st.floats(-200, 200, allow_nan=False)
 similarity = st.builds(

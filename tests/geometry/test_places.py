@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from etchscope.foil import places_of, regions_of
+from etchscope.geometry import places_of, regions_of
 
 REACH, CELL = 0.04, (4.1, 3.1)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from etchscope.foil.transforms import Similarity
+from etchscope.geometry.transforms import Similarity
 
 __all__ = ["linked_frames"]
 

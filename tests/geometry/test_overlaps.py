@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etchscope.foil.overlaps import better_seen, merge_copies
+from etchscope.geometry.overlaps import better_seen, merge_copies
 
 REACH = 6.0
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from etchscope.foil import Similarity, linked_frames
+from etchscope.geometry import Similarity, linked_frames
 
 AT = [[1.0, 2.0], [-3.0, 0.5]]
 

@@ -12,8 +12,8 @@ from scipy.spatial import KDTree
 
 from etchscope.foil.errors import BadInput
 from etchscope.foil.records import Scan
-from etchscope.foil.transforms import Similarity
 from etchscope.foil.types import Bools, Floats
+from etchscope.geometry.transforms import Similarity
 
 __all__ = [
     "FoilFrame",

@@ -1,8 +1,19 @@
 import numpy as np
 import pytest
 
-from etchscope.foil import BadInput, Channel, Mask, Scan, Tile, in_polygon, mask_unit, tile_to_foil
-from etchscope.foil.masks import inside_polygon
+from etchscope.foil import (
+    BadInput,
+    Channel,
+    Scan,
+    Tile,
+)
+from etchscope.geometry import (
+    Mask,
+    in_polygon,
+    mask_unit,
+    tile_to_foil,
+)
+from etchscope.geometry.masks import inside_polygon
 
 LIGHT = (Channel(step=1, role="backlit"),)
 rng = np.random.default_rng(0)

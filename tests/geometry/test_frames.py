@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from etchscope.foil import (
     BadInput,
     Channel,
-    FoilFrame,
     Scan,
     Tile,
+)
+from etchscope.geometry import (
+    FoilFrame,
     foil_frame,
     foil_to_tile,
     in_polygon,

@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 
 from etchscope.foil.errors import BadInput
-from etchscope.foil.frames import foil_frame, stage_to_tile
 from etchscope.foil.records import Scan
 from etchscope.foil.types import Bools, Floats
+from etchscope.geometry.frames import foil_frame, stage_to_tile
 
 __all__ = ["Mask", "inside_polygon", "mask_unit"]
 

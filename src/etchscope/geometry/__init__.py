@@ -1,0 +1,58 @@
+"""Where things are: frames and their transforms, tiles, overlaps, masks, places on the foil."""
+
+from etchscope.geometry.frames import (
+    FoilFrame,
+    foil_frame,
+    foil_to_tile,
+    holes_of,
+    in_polygon,
+    stage_to_tile,
+    tile_to_foil,
+    tile_to_stage,
+    tile_transform,
+)
+from etchscope.geometry.links import (
+    linked_frames,
+)
+from etchscope.geometry.masks import (
+    Mask,
+    mask_unit,
+)
+from etchscope.geometry.overlaps import (
+    merge_copies,
+)
+from etchscope.geometry.places import (
+    places_of,
+    regions_of,
+)
+from etchscope.geometry.tiles import edge_distance_px, in_tile
+from etchscope.geometry.transforms import (
+    LengthUnit,
+    Similarity,
+    fit_similarity,
+    mm_per,
+)
+
+__all__ = [
+    "FoilFrame",
+    "LengthUnit",
+    "Mask",
+    "Similarity",
+    "edge_distance_px",
+    "fit_similarity",
+    "foil_frame",
+    "foil_to_tile",
+    "holes_of",
+    "in_polygon",
+    "in_tile",
+    "linked_frames",
+    "mask_unit",
+    "merge_copies",
+    "mm_per",
+    "places_of",
+    "regions_of",
+    "stage_to_tile",
+    "tile_to_foil",
+    "tile_to_stage",
+    "tile_transform",
+]
