@@ -15,6 +15,8 @@ from etchscope.cli.app import app, main
 from etchscope.ensemble import WorkingPoint
 from etchscope.foil import Taxonomy
 from etchscope.ingest.write import write_smartscope
+from etchscope.run.experts import ExpertsPlan
+from etchscope.run.finder import FinderPlan
 from etchscope.run.score import ranked_candidates, score
 from etchscope.store import Store, read_table
 
@@ -588,3 +590,9 @@ def test_another_signal_than_hip(own, learnt, capsys):
 def test_a_training_on_drawn_foils_says_what_it_lacks(capsys, options, expected):
     assert main(["train", *options]) == 2
     assert expected in capsys.readouterr().err
+
+
+def test_the_help_states_the_numbers_of_random_foils(capsys):
+    assert main(["train", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"[{ExpertsPlan().pictures}, for the finder {FinderPlan().pictures}]" in said

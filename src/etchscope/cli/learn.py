@@ -160,7 +160,7 @@ def train_command(
     ] = None,
     pictures: Annotated[
         int | None,
-        typer.Option(min=32, help="Random foils to draw [1024, for the finder 5824]."),
+        typer.Option(min=32, help="Random foils to draw [2560, for the finder 12000]."),
     ] = None,
     as_json: Json = False,
 ) -> None:
