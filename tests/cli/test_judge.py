@@ -136,7 +136,7 @@ def test_report_shows_the_run_that_is_asked_for(store, tmp_path):
             ("--run", "R7"),
             "--run: expected a finished run of the store, found 'R7', there is R1, R2",
         ),
-        (("--scan", "F1-back"), r"scan F1-back: expected a finished run, found none\. Start"),
+        (("--scan", "F1-back"), r"scan F1-back: expected a finished run, found none"),
         (("--scan", "F1-back", "--run", "R1"), "--run: expected a finished run of scan F1-back"),
         (("--scan", "F9"), "F9"),
     ],

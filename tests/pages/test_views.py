@@ -136,7 +136,7 @@ def test_no_candidate_is_no_view(scored):
 
 def test_a_run_that_was_not_scored_or_whose_model_is_gone(own, learnt):
     found = own.runs.pits(learnt.search).head(2)
-    text = r"expected a scored run, found a search\. Start with `etchscope run`"
+    text = r"expected a scored run, found a search"
     with pytest.raises(BadInput, match=text):
         gather_views(own, found)
     report = score(own, NAME, "first", executor="inline")

@@ -227,7 +227,7 @@ def test_two_searches_of_a_scan_at_once_agree(small, calm, take_snapshot, monkey
     def write(store, run, index, *rest):
         if index == part:  # meanwhile another process does all of it
             monkeypatch.setattr(Runs, "write_part", real)
-            assert not find(Store.open(store.path), NAME, executor="inline").was_done
+            assert not find(Store.open(small.path), NAME, executor="inline").was_done
         real(store, run, index, *rest)
 
     monkeypatch.setattr(Runs, "write_part", write)

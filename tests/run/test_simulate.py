@@ -72,7 +72,7 @@ def test_straight_into_a_store_is_the_same_as_by_way_of_files(tmp_path):
         np.testing.assert_array_equal(
             direct.scans.read_tile(name, 2), store.scans.read_tile(name, 2)
         )
-    assert direct.foils() == store.scans.foils()
+    assert direct.scans.foils() == store.scans.foils()
     assert not (tmp_path / "truth" / "F7-front").exists()
     assert direct.check() == []
 
