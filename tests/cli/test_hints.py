@@ -1,6 +1,10 @@
-import pytest
+import re
 
-from etchscope.cli.app import main
+import pytest
+import typer.main
+
+from etchscope.cli import hints
+from etchscope.cli.app import app, main
 from etchscope.cli.hints import hint_of
 from etchscope.foil import BadInput, NotAStore, NotSearched
 
@@ -23,3 +27,15 @@ def test_only_named_errors_have_a_hint():
     assert hint_of(NotSearched("scan a", "a search", "none")) == "Start with `etchscope find`."
     assert hint_of(BadInput("a", "b", "c")) == ""
     assert hint_of(ValueError("x")) == ""
+
+
+@pytest.mark.parametrize("text", hints._HINTS.values())
+def test_a_hint_is_a_sentence_whose_commands_there_are(text):
+    assert text[0].isupper()
+    assert text.endswith(".")
+    for words in re.findall(r"`etchscope ([^`]+)`", text):
+        group = typer.main.get_command(app)
+        for word in words.split():
+            group = getattr(group, "commands", {}).get(word, group)
+        assert group.name in words.split()
+    assert "`" not in re.sub(r"`(etchscope |--)[^`]+`", "", text)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from etchscope.ensemble import candidate_table
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, NotScored
 from etchscope.learn import Lights
 from etchscope.pages.candidates import write_candidates
 from etchscope.pages.views import gather_views
@@ -137,7 +137,7 @@ def test_no_candidate_is_no_view(scored):
 def test_a_run_that_was_not_scored_or_whose_model_is_gone(own, learnt):
     found = own.runs.pits(learnt.search).head(2)
     text = r"expected a scored run, found a search"
-    with pytest.raises(BadInput, match=text):
+    with pytest.raises(NotScored, match=text):
         gather_views(own, found)
     report = score(own, NAME, "first", executor="inline")
     own.models.remove("first")

@@ -11,6 +11,7 @@ from etchscope.foil import (
     Channel,
     Foil,
     NotLabelled,
+    NotSearched,
     Scan,
     Taxonomy,
     Tile,
@@ -340,7 +341,7 @@ def test_a_label_s_region_gives_no_find_outside_the_region_of_training(make):
 
 def test_a_scan_with_labels_that_was_never_searched(make):
     text = r"scan F1-front: expected a search before training, found none"
-    with pytest.raises(BadInput, match=text):
+    with pytest.raises(NotSearched, match=text):
         labelled_pits(make([("hip", 1, 20, 20)], finds=None))
 
 

@@ -18,7 +18,7 @@ from etchscope.ensemble import (
     measures_of,
     particle_rows,
 )
-from etchscope.foil import BadInput, Taxonomy
+from etchscope.foil import BadInput, ClassMissing, Taxonomy
 from etchscope.geometry import in_polygon
 from etchscope.run import find
 from etchscope.run.score import ranked_candidates, require_fit, score
@@ -340,9 +340,9 @@ def test_a_region_without_a_find(own):
 # Models that do not fit ---------------------------------------------------------------------
 
 
-def _refused(store, take_snapshot, text, *words, **given):
+def _refused(store, take_snapshot, text, *words, error=BadInput, **given):
     before = take_snapshot(store.path)
-    with pytest.raises(BadInput, match=text):
+    with pytest.raises(error, match=text):
         score(store, *words, executor="inline", **given)
     assert take_snapshot(store.path) == before
 
@@ -384,7 +384,7 @@ def test_a_class_that_the_taxonomy_lacks(tmp_path, learnt, add_foil, take_snapsh
     store.labels.set_taxonomy(Taxonomy(classes={"hip": "", "top": "", "bottom": ""}))
     store.models.save("first", *learnt.done.model.to_record())
     text = r"taxonomy: expected the model's class 'misc', found it is missing"
-    _refused(store, take_snapshot, text, NAME, "first")
+    _refused(store, take_snapshot, text, NAME, "first", error=ClassMissing)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from etchscope.foil import (
     BadInput,
     Channel,
     Foil,
+    NotScored,
     Scan,
     Tile,
     as_pits,
@@ -335,7 +336,7 @@ def test_a_truth_by_foil_is_no_help_without_a_scale(scored):
 def test_a_run_that_was_not_scored_or_is_not_valid(scored):
     store = scored(record={"stage": "find"})
     text = r"run run-1: expected a scored run, found a search"
-    with pytest.raises(BadInput, match=text):
+    with pytest.raises(NotScored, match=text):
         searched(store, truth_of())
     with pytest.raises(BadInput, match="'run-2'"):
         search_of_run(store, "run-2", truth_of(), signal="hip")

@@ -68,7 +68,7 @@ _COMMANDS = {
 class _Commands(MutableMapping[str, Any]):
     """The commands, each imported when it is asked for."""
 
-    def __init__(self, *_: object) -> None:
+    def __init__(self) -> None:
         self._loaded: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:

@@ -19,7 +19,7 @@ from etchscope.foil import (
     parent,
     with_ids,
 )
-from etchscope.store.anchoring import anchored as anchor
+from etchscope.store.anchoring import anchored
 from etchscope.store.catalogue import Catalogue, FoilRow, ScanRow
 from etchscope.store.files import written_aside
 from etchscope.store.label_rows import class_counts, get_labels, put_labels
@@ -110,7 +110,7 @@ class Labels:
             class that the store does not know, a place outside every tile.
         """
         with self._catalogue.reading() as session:
-            return anchor(session, table, taxonomy or self.taxonomy(), where)
+            return anchored(session, table, taxonomy or self.taxonomy(), where)
 
     def add(
         self, table: pd.DataFrame, *, taxonomy: Taxonomy | None = None, where: str = "labels"
@@ -132,7 +132,7 @@ class Labels:
         """
         with self._catalogue.writing() as session:
             known = taxonomy or self.taxonomy()
-            labels = with_ids(anchor(session, table, known, where))
+            labels = with_ids(anchored(session, table, known, where))
             added = 0
             if len(labels):
                 self._catalogue.bring_up_to_date(session)
