@@ -45,6 +45,7 @@ from etchscope.evaluate import (
     efficiency_at_rate,
     expected_calibration_error,
 )
+from etchscope.files import read_table
 from etchscope.pages.writing import write_picture
 from etchscope.run import find, simulate
 from etchscope.run.calibrate import KnownRun, known_candidates
@@ -52,7 +53,7 @@ from etchscope.run.experts import SHIPPED
 from etchscope.run.score import score
 from etchscope.run.search import search_of_run
 from etchscope.simulate import SimulatedScan, preset, with_parameters
-from etchscope.store import Store, read_model, read_table
+from etchscope.store import Store, read_model
 
 RATES = (1.0, 0.1)
 CLAIMED = 0.01

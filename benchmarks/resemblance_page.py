@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from etchscope.draw.png import encode_figure
 from etchscope.draw.style import COLOURS, RC, make_figure
+from etchscope.files.atomic import written_aside
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, Floats
 from etchscope.pages.page import Card, Html, render_figure, render_page, render_table
@@ -27,7 +28,6 @@ from etchscope.simulate.resemblance import (
     discriminate,
     measure,
 )
-from etchscope.store.files import written_aside
 
 __all__ = ["write_resemblance"]
 

@@ -41,6 +41,7 @@ from etchscope.evaluate import (
     match_particles,
     proportion,
 )
+from etchscope.files import read_table
 from etchscope.foil import as_labels, parent
 from etchscope.learn import Training, set_threads
 from etchscope.run import find, simulate
@@ -48,7 +49,7 @@ from etchscope.run.score import score
 from etchscope.run.search import search_of_run
 from etchscope.run.train import gather, train
 from etchscope.simulate import SimulatedScan, preset, with_parameters
-from etchscope.store import Store, read_table
+from etchscope.store import Store
 
 CLASSES = ("hip", "top", "bottom", "misc")
 LABELS = {10: (60, 30, 30, 50), 100: (259, 199, 811, 80), 300: (80, 100, 300, 80)}

@@ -26,10 +26,11 @@ from scipy.spatial import cKDTree
 
 from etchscope import find_pits
 from etchscope.evaluate import proportion
+from etchscope.files import read_table
 from etchscope.foil import Foil
 from etchscope.run import find, simulate
 from etchscope.simulate import SimulatedScan, preset, randomised, with_parameters
-from etchscope.store import Store, TilePictures, read_table
+from etchscope.store import Store, TilePictures
 
 NEAR_PX = 6.0
 CHARGE_OVER_BETA = 82 / 0.99998

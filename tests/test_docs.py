@@ -15,13 +15,13 @@ import typer.main
 from PIL import Image
 
 from etchscope.cli.app import app, main
+from etchscope.files.tables import write_table
 from etchscope.foil import COLUMNS, flag_legend
 from etchscope.ingest.scan_json import read_scan_json
 from etchscope.ingest.write import write_smartscope
 from etchscope.run.experts import SHIPPED
 from etchscope.simulate import once, preset, with_parameters
 from etchscope.store import Store
-from etchscope.store.tables import write_table
 
 ROOT = Path(__file__).parents[1]
 FILES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

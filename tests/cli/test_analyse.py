@@ -10,10 +10,10 @@ from PIL import Image
 
 from etchscope.cli import analyse
 from etchscope.cli.app import main
+from etchscope.files.tables import read_record, read_table
 from etchscope.ingest.write import write_smartscope
 from etchscope.simulate import Optics, Population, SimulatedScan, Stage
 from etchscope.store import Store
-from etchscope.store.tables import read_record, read_table
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 TASL = DATA / "tasl" / "00000.bmp"

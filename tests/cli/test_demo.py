@@ -7,9 +7,9 @@ import pytest
 from etchscope import simulate
 from etchscope.cli import demo
 from etchscope.cli.app import main
+from etchscope.files.tables import read_table
 from etchscope.simulate import Optics
 from etchscope.store import Store
-from etchscope.store.tables import read_table
 
 
 def _fewer(monkeypatch, **given):

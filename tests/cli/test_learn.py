@@ -13,12 +13,13 @@ import typer.main
 from etchscope.cli import learn
 from etchscope.cli.app import app, main
 from etchscope.ensemble import WorkingPoint
+from etchscope.files import read_table
 from etchscope.foil import Taxonomy
 from etchscope.ingest.write import write_smartscope
 from etchscope.run.experts import ExpertsPlan
 from etchscope.run.finder import FinderPlan
 from etchscope.run.score import ranked_candidates, score
-from etchscope.store import Store, read_table
+from etchscope.store import Store
 
 NAME = "simulated-front"
 QUICK = ["--network", "plain", "--epochs", "2", "--folds", "2", "--size", "16", "--rate", "0.008"]

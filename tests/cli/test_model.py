@@ -13,12 +13,13 @@ from etchscope.cli.model import app
 from etchscope.draw.style import SERIES_COLOURS
 from etchscope.ensemble import Model, WorkingPoint
 from etchscope.evaluate import Asked, chi2_text, efficiency_at_rate, exchanged, thresholds_for
+from etchscope.files import read_table
+from etchscope.files.tables import write_table
 from etchscope.run import find
 from etchscope.run.experts import SHIPPED
 from etchscope.run.score import score
 from etchscope.run.search import search_of_run
-from etchscope.store import Store, read_model, read_table
-from etchscope.store.tables import write_table
+from etchscope.store import Store, read_model
 
 onnxruntime = pytest.importorskip("onnxruntime")
 

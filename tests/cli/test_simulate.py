@@ -3,9 +3,9 @@ import json
 import pytest
 
 from etchscope.cli.app import main
+from etchscope.files.tables import read_table
 from etchscope.simulate import RANGES
 from etchscope.store import Store
-from etchscope.store.tables import read_table
 
 TINY = ["--columns", "2", "--rows", "1", "--set", "optics.image_size=[96,128]"]
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from etchscope.files import write_labels, write_table
 from etchscope.foil import (
     BadInput,
     NoLabeller,
@@ -15,7 +16,7 @@ from etchscope.foil import (
 )
 from etchscope.ingest import LabelDefaults, Overrides, add, import_labels, read_class_map
 from etchscope.ingest.labels import read_label_table, read_yolo_boxes
-from etchscope.store import Store, write_labels, write_table
+from etchscope.store import Store
 
 APATITE = Path(__file__).parents[3] / "shared/data/apatite"
 ANNA = LabelDefaults(who="anna")

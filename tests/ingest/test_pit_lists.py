@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from etchscope.files import write_table
+from etchscope.files.root_files import write_root
 from etchscope.foil import BadInput
 from etchscope.ingest import read_pit_list
-from etchscope.store import write_table
-from etchscope.store.root_files import write_root
 
 PB = Path(__file__).parents[3] / "shared" / "data" / "moedal_pb"
 POINTS = pd.DataFrame({"x_mm": [1.0, 2.5], "y_mm": [3.0, -4.0], "foil": "007", "side": "back"})

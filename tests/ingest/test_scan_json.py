@@ -3,8 +3,9 @@ import re
 
 import pytest
 
+from etchscope.files.strict_json import read_json
 from etchscope.foil import BadInput
-from etchscope.ingest.scan_json import read_json, read_positions, read_scan_json
+from etchscope.ingest.scan_json import read_positions, read_scan_json
 
 
 @pytest.fixture

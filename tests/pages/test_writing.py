@@ -25,7 +25,7 @@ def test_a_file_is_written_whole_or_stays_as_it_was(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("etchscope.store.files.sync_path", full)
+    monkeypatch.setattr("etchscope.files.atomic.sync_path", full)
     with pytest.raises(MachineFailed, match=r"writing .*a\.png"):
         write_picture(b"new", picture)
     with pytest.raises(MachineFailed, match=r"writing .*a\.html"):

@@ -14,6 +14,7 @@ from scipy.spatial import KDTree
 
 import etchscope
 from etchscope.evaluate import match
+from etchscope.files.tables import read_record
 from etchscope.foil import (
     BadInput,
     MachineFailed,
@@ -28,7 +29,6 @@ from etchscope.run import find, recipe_of
 from etchscope.run import find as run_find
 from etchscope.store import Store
 from etchscope.store.runs import Runs
-from etchscope.store.tables import read_record
 
 find_module = sys.modules[run_find.__module__]
 MM = 6.4516e-3

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from etchscope.files.tables import read_table
 from etchscope.foil import BadInput
 from etchscope.ingest import add, open_source
 from etchscope.run import simulate
 from etchscope.simulate import Optics, Population, SimulatedScan, parameters_of, preset
 from etchscope.store import Store
-from etchscope.store.tables import read_table
 
 FOIL = SimulatedScan(
     seed=2,

@@ -15,6 +15,8 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from etchscope.cli.progress import progress_bar
+from etchscope.files.strict_json import read_json
+from etchscope.files.tables import write_table
 from etchscope.foil import (
     BadInput,
     NotSearched,
@@ -24,11 +26,9 @@ from etchscope.foil import (
 from etchscope.foil.records import Name
 from etchscope.foil.types import Floats
 from etchscope.ingest import Overrides, add, group_paths, read_mask
-from etchscope.ingest.scan_json import read_json
 from etchscope.preselect import FindSettings
 from etchscope.run import Executor, FindReport, find
 from etchscope.store import Store
-from etchscope.store.tables import write_table
 
 _MISFITS = 0.2
 """Share of pits at the limits of size from which these are said to be wrong."""

@@ -11,13 +11,13 @@ import typer
 
 from etchscope.cli.progress import progress_bar
 from etchscope.evaluate import Evaluation, evaluate
+from etchscope.files.tables import write_table
 from etchscope.foil import BadInput
 from etchscope.ingest import add
 from etchscope.ingest.write import write_smartscope
 from etchscope.run import find
 from etchscope.simulate import isolated, once, preset, with_parameters
 from etchscope.store import Store
-from etchscope.store.tables import write_table
 
 __all__ = ["COMMANDS"]
 

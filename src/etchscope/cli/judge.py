@@ -10,8 +10,9 @@ import typer
 from etchscope.cli.progress import progress_bar
 from etchscope.cli.verdict import parts_of, tell, write_figures, write_lists
 from etchscope.evaluate import Evaluation, evaluate, without_copies
+from etchscope.files import read_table
 from etchscope.foil import BadInput, NotSearched
-from etchscope.store import Store, read_table
+from etchscope.store import Store
 
 __all__ = ["COMMANDS"]
 

@@ -8,10 +8,11 @@ import pandas as pd
 import typer
 
 from etchscope.evaluate import conflicts
+from etchscope.files import write_labels
 from etchscope.foil import BadInput, Taxonomy, parent
 from etchscope.ingest import LabelDefaults, import_labels, read_class_map
 from etchscope.run.align import label_from_coincidence
-from etchscope.store import Store, read_taxonomy, write_labels
+from etchscope.store import Store, read_taxonomy
 
 __all__ = ["app"]
 

@@ -22,12 +22,12 @@ from etchscope.cli.analyse import (
 )
 from etchscope.cli.progress import progress_bar
 from etchscope.cli.shipped import train_experts, train_finder
+from etchscope.files.strict_json import read_json
+from etchscope.files.tables import write_table
 from etchscope.foil import BadInput, NotScored, Taxonomy
 from etchscope.ingest import Overrides
-from etchscope.ingest.scan_json import read_json
 from etchscope.run import Executor
 from etchscope.store import Store, read_model
-from etchscope.store.tables import write_table
 
 if TYPE_CHECKING:
     from etchscope.ensemble import ExpertKind, Model, TrainedModel

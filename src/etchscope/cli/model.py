@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
+from etchscope.files import read_table
 from etchscope.foil import BadInput
-from etchscope.store import Store, read_table
+from etchscope.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -25,7 +25,7 @@ from etchscope.evaluate import (
     regions,
     tolerance_curve,
 )
-from etchscope.store import write_rows
+from etchscope.files import write_rows
 
 __all__ = ["Parts", "parts_of", "tell", "write_figures", "write_lists"]
 

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
+from etchscope.files import read_columns
+from etchscope.files.strict_json import read_json
 from etchscope.foil import (
     LABEL_COLUMNS,
     BadInput,
@@ -23,8 +25,8 @@ from etchscope.foil import (
     parent,
     region_text,
 )
-from etchscope.ingest.scan_json import one_line, read_json
-from etchscope.store import Store, read_columns
+from etchscope.ingest.scan_json import one_line
+from etchscope.store import Store
 
 __all__ = [
     "ImportedLabels",

@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from etchscope.files import read_columns
+from etchscope.files.strict_json import read_json
 from etchscope.foil import (
     COLUMNS,
     BadInput,
@@ -31,8 +33,7 @@ from etchscope.geometry import (
     mm_per,
     tile_to_foil,
 )
-from etchscope.ingest.scan_json import of_key, one_line, read_json, read_positions
-from etchscope.store import read_columns
+from etchscope.ingest.scan_json import of_key, one_line, read_positions
 
 __all__ = ["OfSurface", "read_pit_list"]
 

@@ -1,11 +1,11 @@
 """``scan.json`` and its positions file as typed, checked records."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from etchscope.files.strict_json import read_json
 from etchscope.foil import (
     BadInput,
     Channel,
@@ -16,7 +16,7 @@ from etchscope.foil import (
 from etchscope.foil.records import Finite, Name, Positive
 from etchscope.geometry import LengthUnit, mm_per
 
-__all__ = ["ScanJson", "of_key", "one_line", "read_json", "read_positions", "read_scan_json"]
+__all__ = ["ScanJson", "of_key", "one_line", "read_positions", "read_scan_json"]
 
 _Pixels = Annotated[int, Field(gt=0)]
 _TileNumber = Annotated[int, Field(ge=0, strict=True)]
@@ -80,40 +80,6 @@ class ScanJson(BaseModel):
         if any(channels.values()):
             unknown["channels"] = {step: keys for step, keys in channels.items() if keys}
         return unknown
-
-
-def read_json(path: Path) -> Any:
-    """Return a JSON file's value; a key may stand once, and NaN is no number.
-
-    Raises
-    ------
-    BadInput : absent, not JSON (with line and column), a double key, NaN or Infinity.
-    """
-
-    def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        out: dict[str, Any] = {}
-        for key, value in pairs:
-            if key in out:
-                raise BadInput(path, "every key once", f"{key!r} twice")
-            out[key] = value
-        return out
-
-    def refuse(constant: str) -> float:
-        raise BadInput(path, "numbers", constant)
-
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInput(path, "JSON in UTF-8", f"byte {error.start} is not UTF-8") from error
-    except OSError as error:
-        raise BadInput(path, "a readable file", error.strerror or str(error)) from error
-    try:
-        return json.loads(text, object_pairs_hook=object_of, parse_constant=refuse)
-    except json.JSONDecodeError as error:
-        where = f"{path}: line {error.lineno}, column {error.colno}"
-        raise BadInput(where, "JSON", error.msg) from error
-    except RecursionError as error:
-        raise BadInput(path, "JSON", "brackets nested too deep") from error
 
 
 def of_key(path: Path, key: str) -> Any:

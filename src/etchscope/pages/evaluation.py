@@ -9,8 +9,8 @@ import pandas as pd
 from etchscope.draw.matches import draw_matches, draw_tolerance
 from etchscope.draw.png import encode_figure
 from etchscope.evaluate import Evaluation
+from etchscope.files.atomic import made_folder
 from etchscope.pages.writing import write_picture
-from etchscope.store.files import made_folder
 
 __all__ = ["write_evaluation"]
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from etchscope.files.atomic import machine_failures, written_aside
 from etchscope.foil import BadInput
-from etchscope.store.files import machine_failures, written_aside
 
 __all__ = ["make_page_folder", "write_page", "write_picture"]
 

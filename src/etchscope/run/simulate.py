@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from etchscope.files.tables import write_table
 from etchscope.foil import BadInput
 from etchscope.ingest.write import write_smartscope
 from etchscope.run.threads import one_opencv_thread
 from etchscope.simulate import SimulatedScan, once, parameters_of
 from etchscope.store import Store, TilePictures
-from etchscope.store.tables import write_table
 
 __all__ = ["simulate"]
 

@@ -1,4 +1,4 @@
-"""The only door to disk: pictures, catalogue, runs, fits, labels and table files."""
+"""The only door to disk: pictures, catalogue, runs, fits, labels and models."""
 
 from etchscope.store.adding import Added, TilePictures
 from etchscope.store.check import Finding
@@ -7,7 +7,6 @@ from etchscope.store.models import read_model, write_model
 from etchscope.store.removal import Removal
 from etchscope.store.rows import LeftOut
 from etchscope.store.store import Store
-from etchscope.store.tables import read_columns, read_table, write_labels, write_rows, write_table
 
 __all__ = [
     "Added",
@@ -16,12 +15,7 @@ __all__ = [
     "Removal",
     "Store",
     "TilePictures",
-    "read_columns",
     "read_model",
-    "read_table",
     "read_taxonomy",
-    "write_labels",
     "write_model",
-    "write_rows",
-    "write_table",
 ]

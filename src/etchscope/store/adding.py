@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from etchscope.files.atomic import delete, machine_failures, sync_path, sync_tree
+from etchscope.files.digests import sha256_of
 from etchscope.foil import (
     BadInput,
     Foil,
@@ -16,7 +18,6 @@ from etchscope.foil import (
 )
 from etchscope.foil.types import RawStack
 from etchscope.store.catalogue import Catalogue
-from etchscope.store.files import delete, machine_failures, sha256_of, sync_path, sync_tree
 from etchscope.store.pictures import PictureArray, pixel_digest
 from etchscope.store.rows import (
     LeftOut,

@@ -12,11 +12,11 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from etchscope.files.atomic import made_folder, written_aside
+from etchscope.files.tables import read_parquet, write_parquet
 from etchscope.foil import BadInput, UnknownAlignment
 from etchscope.foil.records import Name
 from etchscope.geometry import FoilFrame, Similarity
-from etchscope.store.files import made_folder, written_aside
-from etchscope.store.tables import read_parquet, write_parquet
 
 __all__ = [
     "ALIGNMENTS_FOLDER",

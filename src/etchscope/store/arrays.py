@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
+from etchscope.files.atomic import written_aside
 from etchscope.foil import BadInput
-from etchscope.store.files import written_aside
 
 __all__ = ["read_arrays", "read_rows", "write_arrays"]
 

@@ -8,10 +8,10 @@ from typing import Literal
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from etchscope.files.digests import sha256_of
 from etchscope.foil import BadInput, Scan
 from etchscope.store.alignments import ALIGNMENTS_FOLDER, read_kept_alignment
 from etchscope.store.catalogue import Catalogue, ErasureRow, FitRow, RunRow, ScanRow, TileRow
-from etchscope.store.files import sha256_of
 from etchscope.store.label_rows import damaged_labels
 from etchscope.store.labels import TAXONOMY_FILE, read_taxonomy
 from etchscope.store.models import MODELS_FOLDER, read_model

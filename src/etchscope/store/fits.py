@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from sqlalchemy import select
 
+from etchscope.files.atomic import delete, written_aside
 from etchscope.foil import BadInput, DamagedFile
 from etchscope.geometry import Mask
 from etchscope.store.catalogue import Catalogue, FitRow
-from etchscope.store.files import delete, written_aside
 from etchscope.store.rows import now, require_scan
 
 __all__ = ["Fits", "arrays_from_npz", "arrays_to_npz"]

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from etchscope.files.atomic import written_aside
 from etchscope.foil import (
     DEFAULT_TAXONOMY,
     TOLERANCE_PX,
@@ -21,7 +22,6 @@ from etchscope.foil import (
 )
 from etchscope.store.anchoring import anchored
 from etchscope.store.catalogue import Catalogue, FoilRow, ScanRow
-from etchscope.store.files import written_aside
 from etchscope.store.label_rows import class_counts, get_labels, put_labels
 
 __all__ = ["TAXONOMY_FILE", "Labels", "read_taxonomy"]

@@ -18,9 +18,10 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from etchscope.files.atomic import delete, machine_failures, sync_path, sync_tree
+from etchscope.files.strict_json import canonical_json
 from etchscope.foil import BadInput, MachineFailed, UnknownModel
 from etchscope.foil.records import Name
-from etchscope.store.files import canonical_json, delete, machine_failures, sync_path, sync_tree
 
 __all__ = ["MODELS_FOLDER", "Models", "read_model", "write_model"]
 

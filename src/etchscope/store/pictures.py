@@ -9,9 +9,9 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec
 
+from etchscope.files.atomic import delete, sync_path
 from etchscope.foil import BadInput, DamagedFile, Scan
 from etchscope.foil.types import RawStack
-from etchscope.store.files import delete, sync_path
 
 __all__ = ["SHARD_TILES", "PictureArray", "pixel_digest"]
 

@@ -8,9 +8,9 @@ import pyarrow as pa
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from etchscope.files.strict_json import canonical_json
 from etchscope.foil import BadInput
 from etchscope.store.catalogue import FoilRow, ScanRow, TileRow
-from etchscope.store.files import canonical_json
 
 __all__ = ["TILE_COLUMNS", "rows_where", "tile_table"]
 

@@ -10,6 +10,7 @@ from sqlalchemy import delete as delete_rows
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from etchscope.files.atomic import delete
 from etchscope.foil import BadInput
 from etchscope.store.catalogue import (
     Catalogue,
@@ -22,7 +23,6 @@ from etchscope.store.catalogue import (
     StackRow,
     TileRow,
 )
-from etchscope.store.files import delete
 from etchscope.store.label_rows import label_counts
 from etchscope.store.pictures import PictureArray
 from etchscope.store.rows import get_scan, pictures_of, scan_digest, with_tiles

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from etchscope.files.strict_json import canonical_json
 from etchscope.foil import (
     BadInput,
     Channel,
@@ -28,7 +29,6 @@ from etchscope.store.catalogue import (
     StackRow,
     TileRow,
 )
-from etchscope.store.files import canonical_json
 
 __all__ = [
     "LeftOut",

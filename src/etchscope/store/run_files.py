@@ -16,17 +16,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from etchscope.files.atomic import delete, machine_failures, sync_path, sync_tree, written_aside
+from etchscope.files.digests import sha256_of
+from etchscope.files.strict_json import canonical_json
+from etchscope.files.tables import pits_to_arrow, read_parquet, write_parquet
 from etchscope.foil import BadInput
-from etchscope.store.files import (
-    canonical_json,
-    delete,
-    machine_failures,
-    sha256_of,
-    sync_path,
-    sync_tree,
-    written_aside,
-)
-from etchscope.store.tables import pits_to_arrow, read_parquet, write_parquet
 
 __all__ = [
     "JUDGED_FILE",

@@ -11,13 +11,13 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import select, text
 
+from etchscope.files.atomic import delete, machine_failures
+from etchscope.files.tables import read_parquet, read_pits_file
 from etchscope.foil import BadInput, UnknownRun
 from etchscope.foil.records import Name
 from etchscope.store import run_files
 from etchscope.store.catalogue import Catalogue, RunRow
-from etchscope.store.files import delete, machine_failures
 from etchscope.store.rows import now, require_scan
-from etchscope.store.tables import read_parquet, read_pits_file
 
 __all__ = ["Runs", "Stage"]
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import select, update
 
+from etchscope.files.atomic import delete, machine_failures
 from etchscope.foil import (
     BadInput,
     Foil,
@@ -28,7 +29,6 @@ from etchscope.store.catalogue import (
     StackRow,
     TileRow,
 )
-from etchscope.store.files import delete, machine_failures
 from etchscope.store.pictures import PictureArray
 from etchscope.store.query import rows_where, tile_table
 from etchscope.store.removal import Removal, erase_unreachable, plan_removal, remove_rows

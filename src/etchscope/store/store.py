@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from etchscope.files.atomic import delete, machine_failures, sync_path, sync_tree
 from etchscope.foil import BadInput, NotAStore
 from etchscope.store.alignments import Alignments
 from etchscope.store.catalogue import CATALOGUE_FILE, Catalogue
 from etchscope.store.check import Finding, check_store
-from etchscope.store.files import delete, machine_failures, sync_path, sync_tree
 from etchscope.store.fits import Fits
 from etchscope.store.labels import Labels
 from etchscope.store.models import Models

@@ -10,6 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv
 
+from etchscope.files.atomic import made_folder, written_aside
+from etchscope.files.root_files import read_root, write_root
+from etchscope.files.strict_json import canonical_json
 from etchscope.foil import (
     COLUMNS,
     LABEL_COLUMNS,
@@ -18,8 +21,6 @@ from etchscope.foil import (
     as_pits,
     flag_legend,
 )
-from etchscope.store.files import canonical_json, made_folder, written_aside
-from etchscope.store.root_files import read_root, write_root
 
 __all__ = [
     "pits_to_arrow",

@@ -3,8 +3,10 @@ import hashlib
 
 import pytest
 
+from etchscope.files.atomic import machine_failures, written_aside
+from etchscope.files.digests import sha256_of
+from etchscope.files.strict_json import canonical_json
 from etchscope.foil import MachineFailed
-from etchscope.store.files import canonical_json, machine_failures, sha256_of, written_aside
 
 
 def test_a_file_is_whole_or_as_it_was(tmp_path):

@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 import uproot
 
+from etchscope.files import read_table, write_table
+from etchscope.files.root_files import read_root, write_root
 from etchscope.foil import BadInput, as_pits
-from etchscope.store import read_table, write_table
-from etchscope.store.root_files import read_root, write_root
 
 
 def test_a_pit_table_comes_back(tmp_path):

@@ -1,24 +1,19 @@
 """Files that are either whole or absent: write aside, fsync, replace."""
 
 import errno
-import hashlib
-import json
 import os
 import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from etchscope.foil import BadInput, MachineFailed
 
 __all__ = [
-    "canonical_json",
     "delete",
     "machine_failures",
     "made_folder",
-    "sha256_of",
     "sync_path",
     "sync_tree",
     "written_aside",
@@ -108,20 +103,3 @@ def delete(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def canonical_json(value: Any) -> str:
-    """Return the one JSON text of a value: sorted keys, no spaces, no NaN.
-
-    >>> canonical_json({"b": 1, "a": [1.5, None]})
-    '{"a":[1.5,null],"b":1}'
-    """
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )

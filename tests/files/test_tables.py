@@ -2,6 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from etchscope.files import read_columns, read_table, write_labels, write_table
+from etchscope.files.tables import read_record
 from etchscope.foil import (
     COLUMNS,
     LABEL_COLUMNS,
@@ -9,8 +11,6 @@ from etchscope.foil import (
     as_labels,
     as_pits,
 )
-from etchscope.store import read_columns, read_table, write_labels, write_table
-from etchscope.store.tables import read_record
 
 PITS = as_pits(
     {

@@ -1,0 +1,54 @@
+"""JSON read strictly, and written as the one text of its value."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from etchscope.foil import BadInput
+
+__all__ = ["canonical_json", "read_json"]
+
+
+def read_json(path: Path) -> Any:
+    """Return a JSON file's value; a key may stand once, and NaN is no number.
+
+    Raises
+    ------
+    BadInput : absent, not JSON (with line and column), a double key, NaN or Infinity.
+    """
+
+    def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in out:
+                raise BadInput(path, "every key once", f"{key!r} twice")
+            out[key] = value
+        return out
+
+    def refuse(constant: str) -> float:
+        raise BadInput(path, "numbers", constant)
+
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput(path, "JSON in UTF-8", f"byte {error.start} is not UTF-8") from error
+    except OSError as error:
+        raise BadInput(path, "a readable file", error.strerror or str(error)) from error
+    try:
+        return json.loads(text, object_pairs_hook=object_of, parse_constant=refuse)
+    except json.JSONDecodeError as error:
+        where = f"{path}: line {error.lineno}, column {error.colno}"
+        raise BadInput(where, "JSON", error.msg) from error
+    except RecursionError as error:
+        raise BadInput(path, "JSON", "brackets nested too deep") from error
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one JSON text of a value: sorted keys, no spaces, no NaN.
+
+    >>> canonical_json({"b": 1, "a": [1.5, None]})
+    '{"a":[1.5,null],"b":1}'
+    """
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
