@@ -30,7 +30,7 @@ from etchscope.foil import BadInput, PitList
 from etchscope.geometry import Similarity, foil_to_tile, merge_copies
 from etchscope.ingest import read_pit_list
 from etchscope.run import find
-from etchscope.run.align import label_from_coincidence, list_of_scan, save_alignment
+from etchscope.run.stages.align import label_from_coincidence, list_of_scan, save_alignment
 from etchscope.simulate import preset, with_parameters
 from etchscope.store import Store, TilePictures
 

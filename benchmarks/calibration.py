@@ -50,8 +50,8 @@ from etchscope.pages.writing import write_picture
 from etchscope.run import find, simulate
 from etchscope.run.calibrate import KnownRun, known_candidates
 from etchscope.run.experts import SHIPPED
-from etchscope.run.score import score
 from etchscope.run.search import search_of_run
+from etchscope.run.stages.score import score
 from etchscope.simulate import SimulatedScan, preset, with_parameters
 from etchscope.store import Store, read_model
 

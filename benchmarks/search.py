@@ -45,9 +45,9 @@ from etchscope.files import read_table
 from etchscope.foil import as_labels, parent
 from etchscope.learn import Training, set_threads
 from etchscope.run import find, simulate
-from etchscope.run.score import score
 from etchscope.run.search import search_of_run
-from etchscope.run.train import gather, train
+from etchscope.run.stages.score import score
+from etchscope.run.stages.train import gather, train
 from etchscope.simulate import SimulatedScan, preset, with_parameters
 from etchscope.store import Store
 

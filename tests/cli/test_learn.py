@@ -18,7 +18,7 @@ from etchscope.foil import Taxonomy
 from etchscope.ingest.write import write_smartscope
 from etchscope.run.experts import ExpertsPlan
 from etchscope.run.finder import FinderPlan
-from etchscope.run.score import ranked_candidates, score
+from etchscope.run.stages.score import ranked_candidates, score
 from etchscope.store import Store
 
 NAME = "simulated-front"
@@ -57,7 +57,9 @@ def directory(learnt, tmp_path_factory):
 
 @pytest.fixture
 def no_training(monkeypatch):
-    monkeypatch.setattr("etchscope.run.train.train_model", lambda *_, **__: pytest.fail("trained"))
+    monkeypatch.setattr(
+        "etchscope.run.stages.train.train_model", lambda *_, **__: pytest.fail("trained")
+    )
 
 
 def run(*words):

@@ -12,8 +12,8 @@ from etchscope.learn import Lights, set_threads
 from etchscope.pages.views import gather_views
 from etchscope.run import find
 from etchscope.run.labelled import PLANES_RECIPE, cut_scan, scale_of
-from etchscope.run.score import ranked_candidates, require_fit, score
-from etchscope.run.train import gather, train
+from etchscope.run.stages.score import ranked_candidates, require_fit, score
+from etchscope.run.stages.train import gather, train
 from etchscope.simulate import Optics
 from etchscope.store import TilePictures
 

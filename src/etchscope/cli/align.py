@@ -15,7 +15,7 @@ from etchscope.cli.analyse import require_name
 from etchscope.cli.progress import progress_bar
 from etchscope.foil import BadInput, PitList
 from etchscope.ingest import OfSurface, read_pit_list
-from etchscope.run.align import keep_alignment, list_of_scan, save_alignment
+from etchscope.run.stages.align import keep_alignment, list_of_scan, save_alignment
 from etchscope.store import Store
 
 __all__ = ["COMMANDS"]

@@ -60,7 +60,7 @@ def demo(
     with progress_bar("Searching it for pits", tiles) as bar:
         find(store, name, progress=bar.advance)
     from etchscope.cli.learn import draw_sheet, registered_model
-    from etchscope.run.score import ranked_candidates, score
+    from etchscope.run.stages.score import ranked_candidates, score
 
     model = registered_model(store, None, [name], is_temporary=False)
     with progress_bar("Judging the pits", tiles) as bar:

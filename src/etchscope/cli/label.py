@@ -11,7 +11,7 @@ from etchscope.evaluate import conflicts
 from etchscope.files import write_labels
 from etchscope.foil import BadInput, Taxonomy, parent
 from etchscope.ingest import LabelDefaults, import_labels, read_class_map
-from etchscope.run.align import label_from_coincidence
+from etchscope.run.stages.align import label_from_coincidence
 from etchscope.store import Store, read_taxonomy
 
 __all__ = ["app"]

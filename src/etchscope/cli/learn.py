@@ -180,7 +180,7 @@ def train_command(
     Example: etchscope train plate7 --finder -o finder --work foils
     """
     from etchscope.learn import Training
-    from etchscope.run.train import audited, gather, train
+    from etchscope.run.stages.train import audited, gather, train
 
     if finder or random_foils:
         folders = _folders(output, work)
@@ -400,7 +400,7 @@ def run_command(
 
     Example: etchscope run scan-directory --model exported-model -o pits.csv
     """
-    from etchscope.run.score import ranked_candidates, score
+    from etchscope.run.stages.score import ranked_candidates, score
 
     require_output(output)
     require_output(candidates)
@@ -461,7 +461,7 @@ def registered_model(
     """
     from etchscope.ensemble import Model
     from etchscope.run.experts import SHIPPED
-    from etchscope.run.score import require_fit
+    from etchscope.run.stages.score import require_fit
 
     if model is not None and model in store.models.names():
         return model
@@ -536,7 +536,7 @@ def candidates_command(
 
     Example: etchscope candidates plate7 -o candidates.csv --sheet candidates
     """
-    from etchscope.run.score import ranked_candidates
+    from etchscope.run.stages.score import ranked_candidates
 
     require_output(output)
     opened = Store.open(store)

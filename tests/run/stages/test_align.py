@@ -12,7 +12,7 @@ from etchscope.foil import (
     Tile,
 )
 from etchscope.geometry import Similarity, foil_frame
-from etchscope.run.align import (
+from etchscope.run.stages.align import (
     keep_alignment,
     label_from_coincidence,
     load_alignment,

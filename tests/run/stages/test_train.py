@@ -11,7 +11,7 @@ from etchscope.ensemble import Model
 from etchscope.evaluate import proportion
 from etchscope.foil import BadInput
 from etchscope.run import recipe_of
-from etchscope.run.train import audited, gather, train
+from etchscope.run.stages.train import audited, gather, train
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def refuse_training(monkeypatch):
     def train_model(*_, **__):
         pytest.fail("trained")
 
-    monkeypatch.setattr("etchscope.run.train.train_model", train_model)
+    monkeypatch.setattr("etchscope.run.stages.train.train_model", train_model)
 
 
 # Gathering ----------------------------------------------------------------------------------

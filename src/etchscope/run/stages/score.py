@@ -40,8 +40,8 @@ from etchscope.foil.types import Bools, Floats
 from etchscope.imaging import Lighting, Normalisation
 from etchscope.learn import Lights, set_threads
 from etchscope.run.execute import Executor, execute
-from etchscope.run.find import find, normalisation_of, recipe_of
 from etchscope.run.labelled import cut_scan, scale_of
+from etchscope.run.stages.find import find, normalisation_of, recipe_of
 from etchscope.store import Store
 from etchscope.store.run_files import drop_partial
 

@@ -212,7 +212,7 @@ def test_kill_and_repeat_is_as_if_undisturbed(small, calm, take_snapshot, moment
 
 @pytest.mark.slow
 def test_kills_at_random_moments():
-    script = Path(__file__).parents[2] / "benchmarks" / "kill.py"
+    script = Path(__file__).parents[3] / "benchmarks" / "kill.py"
     words = ["--kills", "3", "--only", "find", "--columns", "3", "--rows", "2"]
     done = subprocess.run([sys.executable, script, *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

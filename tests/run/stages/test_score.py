@@ -21,8 +21,8 @@ from etchscope.ensemble import (
 from etchscope.foil import BadInput, ClassMissing, Taxonomy
 from etchscope.geometry import in_polygon
 from etchscope.run import find
-from etchscope.run.score import ranked_candidates, require_fit, score
-from etchscope.run.train import gather, train
+from etchscope.run.stages.score import ranked_candidates, require_fit, score
+from etchscope.run.stages.train import gather, train
 from etchscope.store import Store, read_model
 from etchscope.store.runs import Runs
 

@@ -1,0 +1,1 @@
+"""The stages of the pipeline: each fetches, calls pure functions, and stores."""
