@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import typer
 
-from etchscope.cli.align import COMMANDS
+from etchscope.cli import align
 from etchscope.foil import (
     BadInput,
     Channel,
@@ -22,7 +22,7 @@ PLACES = np.random.default_rng(5).uniform(0, [6.0, 4.0], (120, 2))
 
 def run(*arguments):
     app = typer.Typer()
-    app.command(name="align")(COMMANDS["align"])
+    app.command(name="align")(align.command)
     app([str(a) for a in arguments], standalone_mode=False)
 
 

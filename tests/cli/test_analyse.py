@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from etchscope.cli import analyse
+from etchscope.cli import find
 from etchscope.cli.app import main
 from etchscope.files.tables import read_record, read_table
 from etchscope.ingest.write import write_smartscope
@@ -241,7 +241,7 @@ def test_a_report_is_written_beside(scans, tmp_path, capsys):
 
 def test_a_report_of_one_scan_is_the_folder_itself(scans, tmp_path, monkeypatch):
     written = []
-    monkeypatch.setattr(analyse, "_report", lambda store, run, folder: written.append(folder))
+    monkeypatch.setattr(find, "_report", lambda store, run, folder: written.append(folder))
     assert run("find", scans / "front", "--report", tmp_path / "out") == 0
     assert written == [tmp_path / "out"]
 
@@ -345,7 +345,7 @@ def test_wrong_usage_names_the_option(store, capsys, words):
 def test_an_output_that_cannot_be_written_is_refused_before_the_search(
     store, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setattr(analyse, "find", lambda *_, **__: pytest.fail("searched"))
+    monkeypatch.setattr(find, "find", lambda *_, **__: pytest.fail("searched"))
     told = refused(capsys, "find", store, "-o", tmp_path / "pits.txt")
     assert "pits.txt: expected a name that ends in .csv, .parquet or .root, found '.txt'" in told
     told = refused(capsys, "find", store, "-o", tmp_path / "none" / "pits.csv")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import typer
 
-from etchscope.cli.judge import COMMANDS
+from etchscope.cli import evaluate, report
 from etchscope.foil import (
     BadInput,
     Channel,
@@ -24,8 +24,8 @@ FOUND = "tile,x_px,y_px,surface\n1,12,10,top\n2,10,13,bottom\n2,40,40,top\n"
 
 def run(*arguments):
     app = typer.Typer()
-    for name, command in COMMANDS.items():
-        app.command(name=name)(command)
+    for name, module in (("evaluate", evaluate), ("report", report)):
+        app.command(name=name)(module.command)
     app([str(a) for a in arguments], standalone_mode=False)
 
 

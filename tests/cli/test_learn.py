@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 import typer.main
 
-from etchscope.cli import learn
 from etchscope.cli.app import app, main
 from etchscope.ensemble import WorkingPoint
 from etchscope.files import read_table
@@ -78,8 +77,7 @@ def refused(capsys, *words):
 
 def test_every_command_has_an_example_that_is_understood(capsys):
     commands = typer.main.get_command(app).commands
-    assert list(learn.COMMANDS) == ["train", "run", "candidates"]
-    for name in learn.COMMANDS:
+    for name in ("train", "run", "candidates"):
         assert run(name, "--help") == 0
         assert f"Example: etchscope {name} " in capsys.readouterr().out
         examples = [s for s in commands[name].help.splitlines() if s.startswith("Example: ")]

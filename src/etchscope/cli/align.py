@@ -1,7 +1,6 @@
 """The command that brings lists of pits into one frame."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,19 +10,19 @@ from rich.console import Console
 from rich.table import Table
 
 from etchscope.align import HOLE_MM, MERGE_MM, TOLERANCE_MM, AlignedStack, align_stack
-from etchscope.cli.analyse import require_name
+from etchscope.cli.inputs import require_name
 from etchscope.cli.progress import progress_bar
 from etchscope.foil import BadInput, PitList
 from etchscope.ingest import OfSurface, read_pit_list
 from etchscope.run.stages.align import keep_alignment, list_of_scan, save_alignment
 from etchscope.store import Store
 
-__all__ = ["COMMANDS"]
+__all__ = ["command"]
 
 _MIRRORED = {"no": False, "yes": True, "find": None}
 
 
-def align_command(
+def command(
     lists: Annotated[
         list[str],
         typer.Argument(
@@ -162,7 +161,3 @@ def _efficiencies(stack: AlignedStack) -> Table:
         shown = f"{e.passed.successes:,} of {e.passed.trials:,}"
         out.add_row(e.surface, shown, f"{100 * e.by_chance:.2f} %", f"{value} % [{low}, {high}]")
     return out
-
-
-COMMANDS: dict[str, Callable[..., None]] = {"align": align_command}
-"""Name on the command line → function, in the order of the help."""

@@ -24,14 +24,14 @@ _COMMANDS = {
         "demo",
         "Draw a foil with known signal, scan it, rank its candidates and report how well it went.",
     ),
-    "init": ("data", "Make an empty store."),
-    "add": ("data", "Add scans to a store, each of them whole or not at all."),
-    "ls": ("data", "List the scans of a store, or their tiles."),
-    "rm": ("data", "Remove tiles, or whole scans, with all runs and fits that came from them."),
-    "exclude": ("data", "Exclude tiles from what comes after; nothing is copied or deleted."),
-    "include": ("data", "Take excluded tiles in again."),
+    "init": ("init", "Make an empty store."),
+    "add": ("add", "Add scans to a store, each of them whole or not at all."),
+    "ls": ("ls", "List the scans of a store, or their tiles."),
+    "rm": ("rm", "Remove tiles, or whole scans, with all runs and fits that came from them."),
+    "exclude": ("exclude", "Exclude tiles from what comes after; nothing is copied or deleted."),
+    "include": ("include", "Take excluded tiles in again."),
     "check": (
-        "data",
+        "check",
         "Read all of a store and list what is damaged or left over; exit status 2 if damaged.",
     ),
     "simulate": (
@@ -39,22 +39,22 @@ _COMMANDS = {
         "Draw foils with known pits and photograph them as the microscope would.",
     ),
     "find": (
-        "analyse",
+        "find",
         "Find the pits of a store's scans, or directly of a scan directory or of pictures.",
     ),
-    "export": ("analyse", "Write the pit table of a store's latest runs to a file."),
-    "train": ("learn", "Train a model on the store's labels and keep it in the store."),
-    "run": ("learn", "Find the pits, score them with a model, and decide."),
+    "export": ("export", "Write the pit table of a store's latest runs to a file."),
+    "train": ("train", "Train a model on the store's labels and keep it in the store."),
+    "run": ("run", "Find the pits, score them with a model, and decide."),
     "candidates": (
-        "learn",
+        "candidates",
         "List the candidates of scored runs, the best first, with pictures if asked for.",
     ),
     "align": ("align", "Bring sides and foils of a stack into one frame, from their pits alone."),
     "evaluate": (
-        "judge",
+        "evaluate",
         "Compare found pits with true ones: efficiency and purity, beside their chance level.",
     ),
-    "report": ("judge", "Write figures and one HTML page of a run."),
+    "report": ("report", "Write figures and one HTML page of a run."),
     "label": (
         "label",
         "Labels: import, export, count, compare (see `etchscope label import --help`).",
@@ -74,7 +74,7 @@ class _Commands(MutableMapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name not in self._loaded:
             module = import_module(f"etchscope.cli.{_COMMANDS[name][0]}")
-            one = getattr(module, "app", None) or _app_of(name, module.COMMANDS[name])
+            one = getattr(module, "app", None) or _app_of(name, module.command)
             self._loaded[name] = typer.main.get_command(one)
             self._loaded[name].name = name
         return self._loaded[name]

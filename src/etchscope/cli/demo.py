@@ -1,6 +1,5 @@
 """The command that shows all of it on a foil that never existed."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +18,7 @@ from etchscope.run import find
 from etchscope.simulate import isolated, once, preset, with_parameters
 from etchscope.store import Store
 
-__all__ = ["COMMANDS"]
+__all__ = ["command"]
 
 _TOLERANCE_PX = 6.0
 _LEAST_PX = 3.0
@@ -27,7 +26,7 @@ _SHEET = 100
 """Candidates on the contact sheet."""
 
 
-def demo(
+def command(
     directory: Annotated[
         Path, typer.Argument(metavar="DIR", help="Folder for the demonstration, new or empty.")
     ],
@@ -59,7 +58,8 @@ def demo(
         name = add(store, directory / "scan", progress=bar.advance).scan
     with progress_bar("Searching it for pits", tiles) as bar:
         find(store, name, progress=bar.advance)
-    from etchscope.cli.learn import draw_sheet, registered_model
+    from etchscope.cli.run import registered_model
+    from etchscope.cli.sheet import draw_sheet
     from etchscope.run.stages.score import ranked_candidates, score
 
     model = registered_model(store, None, [name], is_temporary=False)
@@ -113,6 +113,3 @@ def evaluated(truth: pd.DataFrame, pits: pd.DataFrame, pixel_size_um: float) -> 
         rule="one-to-one",
         tolerance_mm=mm,
     )
-
-
-COMMANDS: dict[str, Callable[..., None]] = {"demo": demo}

@@ -1,7 +1,6 @@
 """The command that draws foils which never existed, with their truth."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,7 +13,7 @@ from etchscope.run import simulate
 from etchscope.simulate import PRESETS, SimulatedScan, preset, randomised, with_parameters
 from etchscope.store import Store
 
-__all__ = ["COMMANDS"]
+__all__ = ["command"]
 
 _SIDES: dict[str, tuple[Side, ...]] = {
     "front": ("front",),
@@ -34,7 +33,7 @@ def _parameter(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def simulate_command(
+def command(
     directory: Annotated[
         Path, typer.Argument(metavar="DIR", help="Folder for scans, truths and parameters.")
     ],
@@ -130,6 +129,3 @@ def _name(base: str, number: int | None, drawn: list[SimulatedScan], given: str 
 
 def _opened(path: Path) -> Store:
     return Store.open(path) if (path / "catalogue.sqlite").is_file() else Store.create(path)
-
-
-COMMANDS: dict[str, Callable[..., None]] = {"simulate": simulate_command}

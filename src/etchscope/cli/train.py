@@ -1,8 +1,6 @@
-"""Commands that learn and decide: train, run, candidates."""
+"""The command `train`."""
 
-import hashlib
 import json
-from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -10,64 +8,28 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import pandas as pd
 import typer
-from pydantic import ValidationError
 
-from etchscope.cli.analyse import (
-    MaskFile,
-    NoMask,
-    opened_paths,
-    polygon_of,
-    require_name,
-    require_output,
-)
 from etchscope.cli.progress import progress_bar
 from etchscope.cli.shipped import train_experts, train_finder
 from etchscope.files.strict_json import read_json
 from etchscope.files.tables import write_table
-from etchscope.foil import BadInput, NotScored, Taxonomy
-from etchscope.ingest import Overrides
-from etchscope.run import Executor
-from etchscope.store import Store, read_model
+from etchscope.foil import BadInput
+from etchscope.store import Store
 
 if TYPE_CHECKING:
     from etchscope.ensemble import ExpertKind, Model, TrainedModel
     from etchscope.learn import Training
     from etchscope.run.labelled import LeftOut
+from etchscope.cli.inputs import polygon_of, require_name, require_output
+from etchscope.cli.options import (
+    Json,
+    Region,
+)
 
-# PyTorch takes a second to load: only these commands wait for it.
-
-__all__ = ["COMMANDS", "draw_sheet", "registered_model"]
-
-StorePath = Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
-Region = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="JSON polygon [[x, y], …] in foil mm.")
-]
+__all__ = ["command"]
 
 
-def _prior(text: str | None) -> dict[str, float] | None:
-    """Return the shares of ``hip=0.01,top=0.4,…``."""
-    if text is None:
-        return None
-    shares = {}
-    for part in text.split(","):
-        name, equals, value = part.partition("=")
-        try:
-            shares[name.strip()] = float(value)
-        except ValueError as error:
-            raise BadInput("--prior", "hip=0.01,top=0.4,…", repr(part)) from error
-        if not equals:
-            raise BadInput("--prior", "hip=0.01,top=0.4,…", repr(part))
-    return shares
-
-
-def _kinds(path: Path | None) -> "tuple[ExpertKind, ...] | None":
-    from etchscope.ensemble import kinds_of
-
-    return None if path is None else kinds_of(read_json(path), where=str(path))
-
-
-def train_command(
+def command(
     store: Annotated[
         Path | None, typer.Argument(metavar="STORE", help="The store's folder.")
     ] = None,
@@ -262,6 +224,28 @@ def train_command(
         typer.echo(report / "index.html")
 
 
+def _prior(text: str | None) -> dict[str, float] | None:
+    """Return the shares of ``hip=0.01,top=0.4,…``."""
+    if text is None:
+        return None
+    shares = {}
+    for part in text.split(","):
+        name, equals, value = part.partition("=")
+        try:
+            shares[name.strip()] = float(value)
+        except ValueError as error:
+            raise BadInput("--prior", "hip=0.01,top=0.4,…", repr(part)) from error
+        if not equals:
+            raise BadInput("--prior", "hip=0.01,top=0.4,…", repr(part))
+    return shares
+
+
+def _kinds(path: Path | None) -> "tuple[ExpertKind, ...] | None":
+    from etchscope.ensemble import kinds_of
+
+    return None if path is None else kinds_of(read_json(path), where=str(path))
+
+
 def _folders(output: Path | None, work: Path | None) -> tuple[Path, Path]:
     """Return the folders for weights and pictures of a training that draws foils."""
     if output is None or work is None:
@@ -353,244 +337,3 @@ def _model(store: Store, name: str) -> "Model":
     from etchscope.ensemble import Model
 
     return Model.from_record(*store.models.load(name))
-
-
-def run_command(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(metavar="PATH...", help="A store, a scan directory, or pictures."),
-    ],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="Name of a model of the store, or folder of an exported one [the package's own]."
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Pit table, .csv, .parquet or .root."),
-    ] = None,
-    candidates: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Candidates, the best first, .csv, .parquet or .root."),
-    ] = None,
-    sheet: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Contact sheet of the best 100 candidates.")
-    ] = None,
-    scan: Annotated[str | None, typer.Option(help="Scan of the store [all of them].")] = None,
-    region: Region = None,
-    mask: MaskFile = None,
-    no_mask: NoMask = False,
-    prior: Annotated[
-        str, typer.Option(help="Shares that probabilities assume: foil, model, or hip=0.01,….")
-    ] = "foil",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads or processes [all cores].")
-    ] = None,
-    executor: Annotated[Executor, typer.Option(help="How the tiles are shared out.")] = "threads",
-    as_json: Json = False,
-) -> None:
-    """Find the pits, score them with a model, and decide.
-
-    The model that comes with the package takes any lights and pits of any size.
-
-    Example: etchscope run scan-directory -o pits.csv --sheet candidates
-
-    Example: etchscope run plate7 --model first -o pits.parquet --candidates candidates.csv
-
-    Example: etchscope run scan-directory --model exported-model -o pits.csv
-    """
-    from etchscope.run.stages.score import ranked_candidates, score
-
-    require_output(output)
-    require_output(candidates)
-    shares = prior if prior in ("foil", "model") else _prior(prior)
-    reports, tables, ranked = [], [], []
-    overrides = Overrides(scan=scan)
-    with opened_paths(paths, overrides, skip_bad=False, mask=mask, no_mask=no_mask) as store:
-        chosen = store.scans.names() if scan is None else [scan]
-        if not chosen:
-            raise BadInput(paths[0], "a store with scans", "an empty store", hint="Add a scan.")
-        polygon = polygon_of(region)
-        is_temporary = store.path.absolute() != paths[0].absolute()
-        name = registered_model(store, model, chosen, is_temporary=is_temporary)
-        for one in chosen:
-            with progress_bar(f"Scoring {one}") as bar:
-                done = score(
-                    store,
-                    one,
-                    name,
-                    region=polygon,
-                    prior=shares,  # type: ignore[arg-type]
-                    workers=workers,
-                    executor=executor,
-                    progress=bar.advance,
-                    total=bar.total,
-                )
-            reports.append(done)
-            tables.append(store.runs.pits(done.run))
-            ranked.append(ranked_candidates(store, done.run))
-            if not as_json:
-                _tell_run(done, int(ranked[-1]["selected"].sum()))
-        record = {"runs": [store.runs.record(r.run) for r in reports]}
-        best = pd.concat(ranked, ignore_index=True)
-        best = best.sort_values("score", ascending=False, kind="stable", ignore_index=True)
-        if sheet is not None:
-            chosen_few = best[best["selected"].fillna(value=False).astype(bool)].head(_SHEET)
-            page = draw_sheet(store, chosen_few, sheet, [r.run for r in reports])
-            if not as_json:
-                typer.echo(page)
-    if output is not None:
-        write_table(output, pd.concat(tables, ignore_index=True), record=record)
-    if candidates is not None:
-        write_table(candidates, best, record=record)
-    if as_json:
-        typer.echo(json.dumps([asdict(r) for r in reports]))
-
-
-_SHEET = 100
-"""Candidates on a contact sheet."""
-
-
-def registered_model(
-    store: Store, model: str | None, scans: list[str], *, is_temporary: bool
-) -> str:
-    """Return the name of a model in the store; one in a folder is imported under its digest.
-
-    A model that cannot read the scans is not imported.
-    """
-    from etchscope.ensemble import Model
-    from etchscope.run.experts import SHIPPED
-    from etchscope.run.stages.score import require_fit
-
-    if model is not None and model in store.models.names():
-        return model
-    folder = SHIPPED if model is None else Path(model)
-    if model is None and not folder.is_dir():
-        hint = "Give --model, or train one with `etchscope train --random-foils`."
-        raise BadInput(folder, "the experts that come with the package", "none", hint)
-    if not folder.is_dir():
-        listed = ", ".join(store.models.names()) or "none yet"
-        hint = "Train one with `etchscope train`."
-        raise BadInput("--model", f"a model of the store ({listed}) or a folder", repr(model), hint)
-    arrays, card = read_model(folder)
-    loaded = Model.from_record(arrays, card)
-    if is_temporary:  # nobody could have told it other classes
-        known = store.labels.taxonomy().classes
-        try:
-            taxonomy = Taxonomy(classes={**known, **dict.fromkeys(loaded.classes, "")})
-        except ValidationError as error:
-            found = ", ".join(loaded.classes)
-            raise BadInput(folder, "a model of classes that have a name", found) from error
-        store.labels.set_taxonomy(taxonomy)
-    for name in scans:
-        require_fit(loaded, store.scans.get(name), store.labels.taxonomy().classes)
-    # Of the card too: the same weights may have another working point.
-    digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()
-    return store.models.save(f"imported-{digest[:12]}", arrays, card)
-
-
-def _tell_run(done: Any, candidates: int) -> None:
-    again = ", done before" if done.was_done else ""
-    selected = done.counts["selected"]
-    typer.echo(
-        f"{done.scan}: {done.pits} pits on {done.tiles} tiles, {selected} selected as "
-        f"{candidates} candidates, {done.run}{again}"
-    )
-    if done.expected is not None:
-        value, low, high = (f"{v:,.0f}" if v >= 10 else f"{v:.2g}" for v in done.expected)
-        typer.echo(
-            f"{done.scan}: all candidates together speak for {value} [{low}, {high}] signal "
-            "particles, if the scan is of the kind that the model was calibrated on"
-        )
-    if done.counts["foreign_scan"]:
-        typer.echo(
-            f"{done.scan}: unlike what {done.model} was trained on, so nothing of it is valid; "
-            "train on labels of such a scan"
-        )
-    elif done.counts["not_valid"]:
-        typer.echo(
-            f"{done.scan}: {done.counts['not_valid']} pits lie outside what {done.model} was "
-            "trained on; it says nothing of them"
-        )
-
-
-def candidates_command(
-    store: StorePath,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Candidates, .csv, .parquet or .root."),
-    ] = None,
-    sheet: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Contact sheet: a page with cut-outs.")
-    ] = None,
-    scan: Annotated[str | None, typer.Option(help="Scan [all that were scored].")] = None,
-    run: Annotated[str | None, typer.Option(help="Run [the latest of each scan].")] = None,
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="At most so many.")] = 100,
-    every: Annotated[
-        bool, typer.Option("--all", help="Also those below the working point or not valid.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """List the candidates of scored runs, the best first, with pictures if asked for.
-
-    Example: etchscope candidates plate7 -o candidates.csv --sheet candidates
-    """
-    from etchscope.run.stages.score import ranked_candidates
-
-    require_output(output)
-    opened = Store.open(store)
-    runs = [run] if run is not None else _scored_runs(opened, scan)
-    tables = [ranked_candidates(opened, name) for name in runs]
-    table = pd.concat(tables, ignore_index=True)
-    if not every:
-        table = table[table["selected"].fillna(value=False).astype(bool)]
-    table = table.sort_values("score", ascending=False, kind="stable", ignore_index=True)
-    total = len(table)
-    table = table.head(count)
-    if output is not None:
-        write_table(output, table, record={"runs": [opened.runs.record(name) for name in runs]})
-    if sheet is not None:
-        page = draw_sheet(opened, table, sheet, runs)
-        if not as_json:
-            typer.echo(page)
-    if as_json:
-        typer.echo(table.to_json(orient="records", double_precision=10))
-        return
-    if len(table):
-        told = [c for c in table.columns if c.startswith("p_")]
-        shown = ["scan", "tile", "pit", "x_px", "y_px", "score", "anomaly", *told, "class", "valid"]
-        shown = [c for c in shown if c in table and table[c].notna().any()]
-        typer.echo(table[shown].round(3).to_string(index=False))
-    few, more = (f" of {total:,}", "; --count shows more") if total > len(table) else ("", "")
-    typer.echo(f"{len(table)}{few} candidates of {', '.join(runs)}{more}")
-
-
-def _scored_runs(store: Store, scan: str | None) -> list[str]:
-    out = []
-    for name in store.scans.names() if scan is None else [store.scans.get(scan).name]:
-        run = store.runs.latest(name, stage="score")
-        if run is not None:
-            out.append(run)
-    if not out:
-        raise NotScored(store.path, "a scored run", "none")
-    return out
-
-
-def draw_sheet(store: Store, table: pd.DataFrame, directory: Path, runs: Sequence[str]) -> Path:
-    """Draw the contact sheet of candidates of some runs into a folder and return its page."""
-    from etchscope.pages.candidates import write_candidates
-    from etchscope.pages.views import gather_views
-
-    pits = pd.concat([store.runs.pits(run) for run in runs], ignore_index=True)
-    with progress_bar("Drawing candidates", len(table)) as bar:
-        views = gather_views(store, table, progress=bar.advance)
-        return write_candidates(views, directory, pits=pits)
-
-
-COMMANDS: dict[str, Callable[..., None]] = {
-    "train": train_command,
-    "run": run_command,
-    "candidates": candidates_command,
-}
-"""Name on the command line → function, in the order of the help."""

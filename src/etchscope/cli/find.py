@@ -1,166 +1,37 @@
-"""Commands that look for pits and hand them on: find, export."""
+"""The command `find`."""
 
 import json
-import os
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
-import pandas as pd
 import typer
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
+from etchscope.cli.export import export_runs
+from etchscope.cli.inputs import opened_paths, polygon_of, require_output
+from etchscope.cli.options import (
+    MaskFile,
+    NoMask,
+)
 from etchscope.cli.progress import progress_bar
-from etchscope.files.strict_json import read_json
-from etchscope.files.tables import write_table
 from etchscope.foil import (
     BadInput,
-    NotSearched,
     PitFlag,
     has_flag,
 )
-from etchscope.foil.records import Name
-from etchscope.foil.types import Floats
-from etchscope.ingest import Overrides, add, group_paths, read_mask
+from etchscope.ingest import Overrides
 from etchscope.preselect import FindSettings
 from etchscope.run import Executor, FindReport, find
 from etchscope.store import Store
 
+__all__ = ["command"]
+
 _MISFITS = 0.2
 """Share of pits at the limits of size from which these are said to be wrong."""
 
-__all__ = [
-    "COMMANDS",
-    "MaskFile",
-    "NoMask",
-    "opened_paths",
-    "polygon_of",
-    "require_name",
-    "require_output",
-]
 
-MaskFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--mask",
-        metavar="FILE",
-        help="JSON polygons, in foil mm or without a scale in px, or a picture (white: search), "
-        "of where to search; kept with the scan.",
-    ),
-]
-NoMask = Annotated[
-    bool, typer.Option("--no-mask", help="Forget the scan's mask and search all of it.")
-]
-
-
-def _settings(values: dict[str, Any]) -> FindSettings:
-    given = {name: value for name, value in values.items() if value is not None}
-    try:
-        return FindSettings.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        told = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-        # An error of several options at once has no place, but begins with the name of one.
-        name = str(first["loc"][0]) if first["loc"] else told.split()[0]
-        told = told.replace(f"{name} must ", "it to ")
-        found = repr(given[name]) if name in given else "its default"
-        raise BadInput("--" + name.replace("_", "-"), told, found) from error
-
-
-def polygon_of(path: Path | None) -> Floats | None:
-    """Return the polygon, (m, 2) foil mm, of a JSON file [[x, y], …]."""
-    if path is None:
-        return None
-    expected = "[[x_mm, y_mm], …] with at least three corners"
-    value = read_json(path)
-    try:
-        corners = np.array(value, np.float64)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise BadInput(path, expected, str(error)) from error
-    if corners.ndim != 2 or len(corners) < 3 or corners.shape[1] != 2:
-        raise BadInput(path, expected, f"an array of shape {corners.shape}")
-    if not np.isfinite(corners).all():
-        raise BadInput(path, expected, "a corner that is no number")
-    return corners
-
-
-def require_output(path: Path | None) -> None:
-    """Refuse a table that could not be written, before the search and not after it."""
-    if path is None:
-        return
-    if path.suffix.lower() not in (".csv", ".parquet", ".root"):
-        raise BadInput(path, "a name that ends in .csv, .parquet or .root", repr(path.suffix))
-    if path.is_dir():
-        raise BadInput(path, "a file to write", "a folder")
-    if not os.access(path.parent, os.W_OK):
-        raise BadInput(path, "an existing folder that can be written to", str(path.parent))
-
-
-def require_name(name: str) -> None:
-    """Refuse a name that is not safe as a folder's or a file's, before the work and not after."""
-    try:
-        TypeAdapter(Name).validate_python(name)
-    except ValidationError as error:
-        expected = "letters, digits, dot, dash, underscore"
-        raise BadInput("--name", expected, repr(name)) from error
-
-
-@contextmanager
-def opened_paths(
-    paths: list[Path],
-    overrides: Overrides,
-    *,
-    skip_bad: bool,
-    mask: Path | None = None,
-    no_mask: bool = False,
-) -> Iterator[Store]:
-    """Yield the store given, or one for this search only, made of the pictures given.
-
-    A mask becomes that of the scan to be searched, or of all scans.
-    """
-    if mask is not None and no_mask:
-        raise BadInput("--no-mask", "no --mask beside it", str(mask))
-    if len(paths) == 1 and (paths[0] / "catalogue.sqlite").is_file():
-        if overrides != Overrides(scan=overrides.scan) or skip_bad:
-            what = "no option about pictures"
-            raise BadInput(paths[0], what, "a store", hint="Give those options to `add`.")
-        opened = Store.open(paths[0])
-        _set_masks(opened, overrides.scan, mask, no_mask=no_mask)
-        yield opened
-        return
-    with tempfile.TemporaryDirectory(prefix="etchscope-") as folder:
-        store = Store.create(Path(folder) / "store")
-        for group in group_paths(paths):
-            with progress_bar("Reading pictures") as bar:
-                added = add(
-                    store,
-                    group,
-                    overrides=overrides,
-                    skip_bad=skip_bad,
-                    mask=mask,
-                    progress=bar.advance,
-                    total=bar.total,
-                )
-            for bad in added.left_out:
-                typer.echo(f"left out tile {bad.tile}: {bad.file}: {bad.why}", err=True)
-        yield store
-
-
-def _set_masks(store: Store, scan: str | None, mask: Path | None, *, no_mask: bool) -> None:
-    if mask is None and not no_mask:
-        return
-    names = store.scans.names() if scan is None else [scan]
-    # All of them are checked before any is changed.
-    masks = [None if mask is None else read_mask(mask, store.scans.get(name)) for name in names]
-    for name, one in zip(names, masks, strict=True):
-        store.fits.set_mask(name, one)
-
-
-def find_command(
+def command(
     paths: Annotated[
         list[Path],
         typer.Argument(metavar="PATH...", help="A store, a scan directory, or pictures."),
@@ -261,12 +132,26 @@ def find_command(
             if not as_json:
                 _tell(store, done)
         if output is not None:
-            _export(store, [r.run for r in reports], output)
+            export_runs(store, [r.run for r in reports], output)
         if report is not None:
             for done in reports:
                 _report(store, done.run, report / done.scan if len(reports) > 1 else report)
     if as_json:
         typer.echo(json.dumps([asdict(r) for r in reports]))
+
+
+def _settings(values: dict[str, Any]) -> FindSettings:
+    given = {name: value for name, value in values.items() if value is not None}
+    try:
+        return FindSettings.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        told = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+        # An error of several options at once has no place, but begins with the name of one.
+        name = str(first["loc"][0]) if first["loc"] else told.split()[0]
+        told = told.replace(f"{name} must ", "it to ")
+        found = repr(given[name]) if name in given else "its default"
+        raise BadInput("--" + name.replace("_", "-"), told, found) from error
 
 
 def _weights(
@@ -323,45 +208,3 @@ def _report(store: Store, run: str, directory: Path) -> None:
     content = gather_content(store, run)
     with progress_bar("Drawing tiles", len(content.scan.included)) as bar:
         typer.echo(write_report(content, directory, progress=bar.advance))
-
-
-def _export(store: Store, runs: list[str], path: Path) -> None:
-    tables = [store.runs.pits(run) for run in runs]
-    record = {"runs": [store.runs.record(run) for run in runs]}
-    write_table(path, pd.concat(tables, ignore_index=True), record=record)
-
-
-def export(
-    store: Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="Table: .csv, .parquet or .root.")
-    ],
-    scan: Annotated[str | None, typer.Option(help="Scan [all that were searched].")] = None,
-    run: Annotated[str | None, typer.Option(help="Run [the latest of each scan].")] = None,
-) -> None:
-    """Write the pit table of a store's latest runs to a file.
-
-    Example: etchscope export plate7 --scan F1-front -o pits.csv
-    """
-    opened = Store.open(store)
-    if run is not None:
-        of_scan = opened.runs.record(run)["scan"]
-        if scan not in (None, of_scan):
-            raise BadInput("--run", f"a run of scan {scan}", f"{run} of scan {of_scan}")
-        runs = [run]
-    else:
-        names = opened.scans.names() if scan is None else [scan]
-        for name in names:
-            opened.scans.get(name)
-        runs = [latest for name in names if (latest := opened.runs.latest(name)) is not None]
-    if not runs:
-        raise NotSearched(store, "a finished run", "none")
-    _export(opened, runs, output)
-    for name in runs:
-        record = opened.runs.record(name)
-        region = " in a region" if record.get("region_mm") else ""
-        tiles = f"{len(record.get('tiles', []))} tiles{region}"
-        typer.echo(f"{output}: {len(opened.runs.pits(name))} pits on {tiles}, {name}")
-
-
-COMMANDS: dict[str, Callable[..., None]] = {"find": find_command, "export": export}

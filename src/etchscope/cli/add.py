@@ -1,0 +1,95 @@
+"""The command `add`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from etchscope.cli.messages import echo_json
+from etchscope.cli.options import (
+    Json,
+    StorePath,
+)
+from etchscope.cli.progress import progress_bar
+from etchscope.foil import BadInput
+from etchscope.ingest import Overrides, add, group_paths
+from etchscope.store import Added, Store
+
+__all__ = ["command"]
+
+
+def command(
+    store: StorePath,
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Scan directories, or pictures that make a scan."),
+    ],
+    scan: Annotated[str | None, typer.Option(help="Name of the scan [{foil}-{side}].")] = None,
+    foil: Annotated[str | None, typer.Option(help="Name of the foil.")] = None,
+    side: Annotated[
+        Literal["front", "back"] | None, typer.Option(help="Side that faced the camera.")
+    ] = None,
+    pixel_size_um: Annotated[
+        float | None, typer.Option(help="Size of a pixel, micrometres.")
+    ] = None,
+    layout: Annotated[
+        Literal["smartscope", "pictures", "montage", "plain"] | None,
+        typer.Option(help="How the pictures lie in their files."),
+    ] = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="Rows of a montage.")] = None,
+    columns: Annotated[int | None, typer.Option(min=1, help="Columns of a montage.")] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave bad tiles out and list them.")
+    ] = False,
+    mask: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="JSON polygons, in foil mm or without a scale in px, or a picture (white: "
+            "search), of where to search; kept with the scans.",
+        ),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads [all cores].")] = None,
+    as_json: Json = False,
+) -> None:
+    """Add scans to a store, each of them whole or not at all.
+
+    Example: etchscope add plate7 scans/F1-front scans/F1-back
+
+    Example: etchscope add plate7 sheet.bmp --layout montage --rows 9 --columns 12
+    """
+    opened = Store.open(store)
+    groups = group_paths(paths)
+    if scan is not None and len(groups) > 1:
+        raise BadInput("--scan", "one scan to name", f"{len(groups)} scans")
+    overrides = Overrides(layout, rows, columns, foil, side, pixel_size_um, scan)
+    done = []
+    for group in groups:
+        with progress_bar(f"Adding {group[0].name}") as bar:
+            added = add(
+                opened,
+                group,
+                overrides=overrides,
+                skip_bad=skip_bad,
+                mask=mask,
+                workers=workers,
+                progress=bar.advance,
+                total=bar.total,
+            )
+        done.append(added)
+        if not as_json:
+            _tell_added(added)
+            if mask is not None:
+                typer.echo(f"{added.scan}: searched where {mask} says")
+    if as_json:
+        echo_json([asdict(added) for added in done])
+
+
+def _tell_added(added: Added) -> None:
+    if added.is_new:
+        typer.echo(f"{added.scan}: {added.tiles} tiles added")
+    else:
+        typer.echo(f"{added.scan}: the store has this scan already, nothing changed")
+    for bad in added.left_out:
+        typer.echo(f"{added.scan}: left out tile {bad.tile}: {bad.file}: {bad.why}")

@@ -1,0 +1,35 @@
+"""The command `exclude`."""
+
+from typing import Annotated
+
+import typer
+
+from etchscope.cli.options import (
+    OfFoil,
+    OfScan,
+    OfTile,
+    StorePath,
+    Where,
+)
+from etchscope.cli.tiles import condition_of, required_condition, tell_marked
+from etchscope.store import Store
+
+__all__ = ["command"]
+
+
+def command(
+    store: StorePath,
+    why: Annotated[str, typer.Option(help="The reason, kept with each tile.")],
+    where: Where = None,
+    foil: OfFoil = None,
+    scan: OfScan = None,
+    tile: OfTile = None,
+) -> None:
+    """Exclude tiles from what comes after; nothing is copied or deleted.
+
+    Example: etchscope exclude plate7 --scan F1-front --tile 12 --why "a fibre"
+    """
+    condition = required_condition(condition_of(where, foil, scan, tile))
+    found = Store.open(store).scans.exclude(condition, why)
+    tell_marked("excluded", found, condition)
+    typer.echo("Tables made before keep their rows; `etchscope find` makes new ones.")

@@ -1,0 +1,46 @@
+"""The command `label conflicts`."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from etchscope.cli.label.options import All, OfFoil, OfSide
+from etchscope.cli.messages import echo_json
+from etchscope.cli.options import Json, StorePath
+from etchscope.evaluate import conflicts
+from etchscope.store import Store
+
+__all__ = ["command"]
+
+
+def command(
+    store: StorePath,
+    foil: OfFoil = None,
+    side: OfSide = None,
+    tolerance_mm: Annotated[
+        float | None,
+        typer.Option(min=1e-6, help="Closer than this is one place [3 px of the foil's scans]."),
+    ] = None,
+    every: All = False,
+    as_json: Json = False,
+) -> None:
+    """List the places where labels say different decidable classes.
+
+    With --all also where one person changed their mind.
+
+    Example: etchscope label conflicts plate7 --tolerance-mm 0.02
+    """
+    opened = Store.open(store)
+    labels = opened.labels.table(foil=foil, side=side, latest=not every, tolerance_mm=tolerance_mm)
+    tolerance = opened.labels.tolerances_mm() if tolerance_mm is None else tolerance_mm
+    table = conflicts(labels, tolerance, taxonomy=opened.labels.taxonomy())
+    if as_json:
+        columns = {c: table[c].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ") for c in ("when_1", "when_2")}
+        text = table.assign(**columns).to_json(orient="records", double_precision=15)
+        echo_json(json.loads(text))
+    elif len(table):
+        shown = table.drop(columns=["id_1", "id_2"]).dropna(axis="columns", how="all")
+        typer.echo(shown.to_string(index=False, na_rep="-"))
+    else:
+        typer.echo("no conflicts")

@@ -1,0 +1,58 @@
+"""The command `label from-coincidence`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from etchscope.cli.messages import echo_json
+from etchscope.cli.options import Json, StorePath
+from etchscope.run.stages.align import label_from_coincidence
+from etchscope.store import Store
+
+__all__ = ["command"]
+
+
+def command(
+    store: StorePath,
+    alignment: Annotated[Path, typer.Option(metavar="DIR", help="What `etchscope align` made.")],
+    target: Annotated[
+        str, typer.Option("--for", metavar="LIST", help="The list, or scan, that is labelled.")
+    ],
+    surfaces: Annotated[
+        int, typer.Option(min=2, help="So many surfaces of other foils must show a place.")
+    ] = 2,
+    foils: Annotated[int, typer.Option(min=1, help="Of so many foils.")] = 1,
+    most_p: Annotated[
+        float, typer.Option(min=0, max=1, help="No place that is accidental more probably.")
+    ] = 0.05,
+    name: Annotated[str, typer.Option("--class", help="Class of the labels.")] = "hip",
+    who: Annotated[str, typer.Option(help="Who says so.")] = "coincidence",
+    as_json: Json = False,
+) -> None:
+    """Label where the other foils of a stack agree that an ion went through.
+
+    Each label's note says which surfaces show it, and how probably it is accidental. Labels stand
+    in the frame of the list that is labelled, which must be that of the store's scan.
+
+    Example: etchscope label from-coincidence plate7 --alignment aligned --for d-front
+    """
+    done = label_from_coincidence(
+        Store.open(store),
+        alignment,
+        target,
+        surfaces=surfaces,
+        foils=foils,
+        most_p=most_p,
+        name=name,
+        who=who,
+    )
+    if as_json:
+        echo_json(vars(done))
+        return
+    typer.echo(
+        f"{done.added} labels added, {done.known} were there already; "
+        f"{done.expected_accidental:.2g} of them are accidental by expectation"
+    )
+    if done.outside:
+        typer.echo(f"{done.outside} of {done.places} places lie outside the scan")

@@ -1,0 +1,74 @@
+"""The command `label ls`."""
+
+from typing import Any
+
+import pandas as pd
+import typer
+
+from etchscope.cli.label.options import OfFoil, OfSide, OfWho
+from etchscope.cli.messages import echo_json
+from etchscope.cli.options import Json, StorePath
+from etchscope.foil import Taxonomy, parent
+from etchscope.store import Store
+
+__all__ = ["command"]
+
+_ENOUGH = 500
+"""Labels a class for smooth training, the experiment's rule of thumb."""
+
+
+def command(
+    store: StorePath,
+    foil: OfFoil = None,
+    side: OfSide = None,
+    who: OfWho = None,
+    as_json: Json = False,
+) -> None:
+    """Count the labels of each class, beside the 500 or so that training needs.
+
+    Example: etchscope label ls plate7 --who anna
+    """
+    opened = Store.open(store)
+    events = opened.labels.table(foil=foil, side=side, who=who, latest=False)
+    standing = opened.labels.table(foil=foil, side=side, who=who)
+    told = _counts(standing, opened.labels.taxonomy())
+    told |= {
+        "labels": len(standing),
+        "events": len(events),
+        "who": {str(k): int(v) for k, v in standing["who"].value_counts().sort_index().items()},
+    }
+    if as_json:
+        echo_json(told)
+    else:
+        _tell_counts(told)
+
+
+def _counts(labels: pd.DataFrame, taxonomy: Taxonomy) -> dict[str, Any]:
+    own = labels["class"].value_counts()
+    whole = labels["class"].map(parent).value_counts()
+    rows = [
+        {
+            "class": name,
+            "labels": int((whole if name == parent(name) else own).get(name, 0)),
+            "decidable": taxonomy.decidable(name),
+        }
+        for name in taxonomy.classes
+    ]
+    return {"enough": _ENOUGH, "classes": rows}
+
+
+def _tell_counts(told: dict[str, Any]) -> None:
+    enough = told["enough"]
+    for row in (r for r in told["classes"] if r["decidable"]):
+        is_sub = row["class"] != parent(row["class"])
+        short = "" if is_sub or row["labels"] >= enough else f"  {enough - row['labels']} short"
+        name = f"  {row['class']}" if is_sub else row["class"]
+        typer.echo(f"{name:<24}{row['labels']:>8}{short}")
+    for row in (r for r in told["classes"] if not r["decidable"]):
+        typer.echo(f"{row['class']:<24}{row['labels']:>8}  undecidable, not for training")
+    typer.echo(
+        f"{told['labels']} labels stand of {told['events']} events; a class with its subclasses "
+        f"needs about {enough}"
+    )
+    for who, count in told["who"].items():
+        typer.echo(f"  {who}: {count}")

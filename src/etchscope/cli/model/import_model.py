@@ -1,0 +1,38 @@
+"""The command `model import`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from etchscope.cli.options import (
+    StorePath,
+)
+from etchscope.store import Store
+
+__all__ = ["command"]
+
+
+def command(
+    store: StorePath,
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="DIR", help="Folder of an exported model [the experts of the package]."
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name in the store [the folder's].")] = None,
+) -> None:
+    """Take a model into a store, or the experts that come with the package.
+
+    Example: etchscope model import plate8 first-model --name first
+
+    Example: etchscope model import plate8 --name mine
+    """
+    from etchscope.ensemble import Model
+    from etchscope.run.experts import SHIPPED
+    from etchscope.store import read_model
+
+    folder = SHIPPED if folder is None else folder
+    Model.from_record(*read_model(folder))  # refuses what only looks like a model
+    typer.echo(Store.open(store).models.import_folder(folder, name))

@@ -1,0 +1,20 @@
+"""The command `model rm`."""
+
+import typer
+
+from etchscope.cli.model.options import Name
+from etchscope.cli.options import (
+    StorePath,
+)
+from etchscope.store import Store
+
+__all__ = ["command"]
+
+
+def command(store: StorePath, name: Name) -> None:
+    """Remove a model from a store; what was scored with it stays.
+
+    Example: etchscope model rm plate7 first
+    """
+    Store.open(store).models.remove(name)
+    typer.echo(f"{name} removed")

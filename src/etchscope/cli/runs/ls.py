@@ -1,0 +1,39 @@
+"""The command `runs ls`."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from etchscope.cli.options import (
+    StorePath,
+)
+from etchscope.store import Store
+
+__all__ = ["command"]
+
+
+def command(
+    store: StorePath,
+    scan: Annotated[str | None, typer.Option(help="Only runs of this scan.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program.")] = False,
+) -> None:
+    """List the finished runs of a store, the latest last.
+
+    Example: etchscope runs ls plate7
+    """
+    opened = Store.open(store)
+    if scan is not None:
+        opened.scans.get(scan)
+    table = opened.runs.table(scan)
+    records = [opened.runs.record(run) for run in table["run"]]
+    table["stage"] = [record.get("stage", "") for record in records]
+    table["tiles"] = [len(record.get("tiles", [])) for record in records]
+    table["model"] = [record.get("model", {}).get("name", "") for record in records]
+    table["search"] = [record.get("search", "") for record in records]
+    if as_json:
+        typer.echo(json.dumps(table.to_dict(orient="records"), indent=1))
+    elif len(table):
+        typer.echo(table.to_string(index=False))
+    else:
+        typer.echo("no runs; start with `etchscope find`")
