@@ -27,6 +27,7 @@ import pandas as pd
 from scipy.spatial import cKDTree
 from sklearn.metrics import balanced_accuracy_score
 
+from boosted import cross_validate_boosted
 from etchscope.ensemble import Labelled, default_kinds
 from etchscope.evaluate import proportion
 from etchscope.foil import BadInput
@@ -36,7 +37,6 @@ from etchscope.learn import (
     Patches,
     Training,
     cross_validate,
-    cross_validate_boosted,
     efficiency_at,
     set_threads,
     train_expert,

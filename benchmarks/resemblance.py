@@ -16,10 +16,13 @@ import pandas as pd
 from etchscope.foil import Channel
 from etchscope.ingest import Overrides, open_source
 from etchscope.simulate import Optics, SimulatedScan, preset, randomised, with_parameters
-from etchscope.simulate.resemblance import SCALARS, barred, cut_cells, distinct, measure
-from etchscope.simulate.tasl import TUNED_ROWS, tasl
-from etchscope.simulate.thumbnails import PERCENTILES, hip_thumbnails, thumbnail_statistics
+from etchscope.simulate.tasl import tasl
+from resemblance_cells import SCALARS, barred, cut_cells, distinct, measure
 from resemblance_page import write_resemblance
+from thumbnails import PERCENTILES, hip_patches, thumbnail_statistics, thumbnails_of
+
+TUNED_ROWS = 4
+"""The preset was tuned on the first rows of the real montage; the rest is for the check."""
 
 WANDER_PX = 4.0
 """Rms per axis by which the real cells' pits lie off the centre; the cut repeats it."""
@@ -54,7 +57,7 @@ LEAST = 10
 """Thumbnails or cells that a foil must have to count."""
 
 
-def told(thumbnails):
+def statistics_of(thumbnails):
     """Return the statistics of thumbnails as one row."""
     found = thumbnail_statistics(thumbnails)
     values = [*found.depth, found.correlation, found.bright_centres]
@@ -67,10 +70,11 @@ def of_foils(count, first_seed):
     for seed in range(first_seed, first_seed + count):
         scan = randomised(SimulatedScan(seed=seed, columns=1, rows=1))
         scan = with_parameters(scan, {"hips.per_tile": 40.0})
+        patches = hip_patches(scan)
         for name, channels in (("lamps", list(range(8))), ("backlit", [8])):
-            thumbnails = hip_thumbnails(scan, channels)
+            thumbnails = thumbnails_of(patches, channels)
             if len(thumbnails) >= LEAST:
-                tables[name].append(told(thumbnails))
+                tables[name].append(statistics_of(thumbnails))
         cells = cut_cells(scan.read_tile(1)[8])
         if len(cells) >= LEAST:
             tables["cells"].append(measure(cells).table[list(SCALARS)].median())
@@ -90,10 +94,11 @@ def print_enclosed(cells, thumbnails, count, first_seed):
     real = {"cells": measure(cells).table[list(SCALARS)].median()}
     if thumbnails is not None:
         pictures = np.load(thumbnails)
-        real |= dict.fromkeys(("lamps", "backlit"), told(pictures))
+        real |= dict.fromkeys(("lamps", "backlit"), statistics_of(pictures))
         (foil,) = preset("experiment", columns=4, rows=4)
+        patches = hip_patches(foil)
         for name, channels in (("lamps", list(range(8))), ("backlit", [8])):
-            row = told(hip_thumbnails(foil, channels))
+            row = statistics_of(thumbnails_of(patches, channels))
             print(f"preset experiment, {name}:", {k: round(v, 2) for k, v in row.items()})
     for name, values in real.items():
         print(f"\n{name}: {len(tables[name])} of {count} random foils")

@@ -16,7 +16,7 @@ from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, Floats
 from etchscope.pages.page import Card, Html, render_figure, render_page, render_table
 from etchscope.pages.writing import make_page_folder, write_page, write_picture
-from etchscope.simulate.resemblance import (
+from resemblance_cells import (
     FREQUENCIES,
     GREY_EDGES,
     MEASURES,
@@ -24,10 +24,9 @@ from etchscope.simulate.resemblance import (
     SCALARS,
     VISIBLE,
     CellMeasures,
-    compare,
-    discriminate,
     measure,
 )
+from resemblance_distances import compare, discriminate
 
 __all__ = ["write_resemblance"]
 

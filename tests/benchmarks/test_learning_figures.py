@@ -1,10 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from benchmarks.learning_figures import draw_ablation, draw_label_efficiency
 
 from etchscope.draw.png import encode_figure
 from etchscope.foil import BadInput
+from learning_figures import draw_ablation, draw_label_efficiency
 
 
 def _ablation():

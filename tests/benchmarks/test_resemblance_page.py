@@ -3,10 +3,10 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from benchmarks.resemblance_page import write_resemblance
 
 from etchscope.foil import BadInput
-from etchscope.simulate.resemblance import CELL_PX, MEASURES
+from resemblance_cells import CELL_PX, MEASURES
+from resemblance_page import write_resemblance
 
 
 def _cells(n, seed, radius_px=7.0):

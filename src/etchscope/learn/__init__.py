@@ -1,7 +1,6 @@
 """Experts: patches, networks that know the symmetries of the optics, and their training."""
 
 from etchscope.learn.audit import audit
-from etchscope.learn.boosted import cross_validate_boosted
 from etchscope.learn.features import feature_names, features_of
 from etchscope.learn.finder import FinderNetwork
 from etchscope.learn.finder_train import FinderTraining, Sample
@@ -45,7 +44,6 @@ __all__ = [
     "Training",
     "audit",
     "cross_validate",
-    "cross_validate_boosted",
     "cut_patches",
     "cut_planes",
     "efficiency_at",

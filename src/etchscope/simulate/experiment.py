@@ -12,9 +12,10 @@ def experiment(seed: int, columns: int, rows: int) -> SimulatedScan:
     """Return a scan of the reference microscope with real pits' depth over texture.
 
     The population is the reference foil's with more signal, whose V differs more from pit to pit.
-    Tuned on published thumbnails with ``etchscope.simulate.thumbnails``: the percentiles of depth
-    over texture, its correlation, and the share of bright centres, in the mean of the lamps and in
-    the backlit picture alike. What thumbnails do not tell (absolute levels, the halo) is assumed.
+    Tuned on published thumbnails, as ``benchmarks/thumbnails.py`` measures them: the percentiles
+    of depth over texture, its correlation, and the share of bright centres, in the mean of the
+    lamps and in the backlit picture alike. What thumbnails do not show (absolute levels, the halo)
+    is assumed.
 
     Parameters
     ----------

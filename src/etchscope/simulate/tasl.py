@@ -5,14 +5,11 @@ from etchscope.simulate.optics import Optics
 from etchscope.simulate.populations import Fragments, Hips, Population, Sheet, Stars
 from etchscope.simulate.scan import SimulatedScan
 
-__all__ = ["PIXEL_SIZE_UM", "TUNED_ROWS", "tasl"]
+__all__ = ["PIXEL_SIZE_UM", "tasl"]
 
 PIXEL_SIZE_UM = 10.0
 """Assumed: the scale of the real pictures is not known. Etching and optics have no scale of their
 own, so with every length in proportion the pictures stay the same."""
-
-TUNED_ROWS = 4
-"""The parameters were tuned on the first rows of the real montage; the rest is for the check."""
 
 
 def tasl(seed: int, columns: int = 2, rows: int = 1) -> SimulatedScan:
@@ -21,8 +18,8 @@ def tasl(seed: int, columns: int = 2, rows: int = 1) -> SimulatedScan:
     Dark discs are through-going particles. Thin rings are short prongs that began in the layer
     that etching took away, so that each was etched for a time of its own; the wiggly lines around
     them are the edges of many shallow, over-etched fragment pits on a rough surface. The lamp is
-    so bright that the ground is saturated. Tuned on cells of 63 × 63 px with
-    ``etchscope.simulate.resemblance``.
+    so bright that the ground is saturated. Tuned on cells of 63 × 63 px, as
+    ``benchmarks/resemblance.py`` measures them.
 
     Parameters
     ----------

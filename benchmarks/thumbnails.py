@@ -19,8 +19,9 @@ __all__ = [
     "PERCENTILES",
     "THUMBNAIL_PX",
     "ThumbnailStatistics",
-    "hip_thumbnails",
+    "hip_patches",
     "thumbnail_statistics",
+    "thumbnails_of",
 ]
 
 PERCENTILES = (10, 25, 50, 75, 90)
@@ -108,34 +109,50 @@ def _has_bright_centre(t: Floats, ground: float) -> bool:
     return bool(box[r < 1.6].max() - ring > max(_BRIGHT * (ground - ring), 0.0))
 
 
-def hip_thumbnails(scan: SimulatedScan, channels: list[int]) -> Thumbnails:
-    """Return the thumbnails of a scan's signal, from the mean of some of its channels.
+def hip_patches(scan: SimulatedScan) -> NDArray[np.uint8]:
+    """Return the pictures around the entry pits, the top ones, of a scan's signal.
 
-    28 × 28 px around the entry pit, the top one, made 16 px wide with Pillow's HAMMING filter, of
-    which 15 × 15 are kept and scaled to their range. Pits too near a tile's edge are left out.
-
-    Parameters
-    ----------
-    channels : numbers from 0 on.
+    Pits too near a tile's edge are left out.
 
     Returns
     -------
-    (n, 15, 15) uint8; there may be none.
+    (n, channel, 28, 28) grey levels; there may be none.
     """
     out = []
     half = _PATCH_PX // 2
+    height, width = scan.scan.image_size
     for tile in scan.scan.tiles:
         truth = scan.truth([tile.number])
         entry = truth[(truth["class"] == "hip") & (truth["surface"] == "top")]
         if not len(entry):
             continue
-        picture = scan.read_tile(tile.number)[channels].astype(np.float32).mean(axis=0)
-        height, width = picture.shape
+        picture = scan.read_tile(tile.number)
         for x, y in entry[["x_px", "y_px"]].to_numpy(float):
             left, top = round(x) - half, round(y) - half
             if 0 <= left <= width - _PATCH_PX and 0 <= top <= height - _PATCH_PX:
-                out.append(_small(picture[top : top + _PATCH_PX, left : left + _PATCH_PX]))
-    return np.stack(out) if out else np.zeros((0, THUMBNAIL_PX, THUMBNAIL_PX), np.uint8)
+                out.append(picture[:, top : top + _PATCH_PX, left : left + _PATCH_PX])
+    nothing = np.zeros((0, len(scan.scan.channels), _PATCH_PX, _PATCH_PX), np.uint8)
+    return np.stack(out) if out else nothing
+
+
+def thumbnails_of(patches: NDArray[np.uint8], channels: list[int]) -> Thumbnails:
+    """Return the thumbnails of patches, from the mean of some of their channels.
+
+    Made 16 px wide with Pillow's HAMMING filter, of which 15 × 15 are kept and scaled to their
+    range.
+
+    Parameters
+    ----------
+    patches : (n, channel, 28, 28) as ``hip_patches`` gives them.
+    channels : numbers from 0 on.
+
+    Returns
+    -------
+    (n, 15, 15) uint8.
+    """
+    light = patches[:, channels].astype(np.float32).mean(axis=1)
+    small = [_small(patch) for patch in light]
+    return np.stack(small) if small else np.zeros((0, THUMBNAIL_PX, THUMBNAIL_PX), np.uint8)
 
 
 def hamming_weights(before: int, after: int) -> Floats:

@@ -6,11 +6,12 @@ from PIL import Image
 
 from etchscope.foil import BadInput
 from etchscope.simulate import preset
-from etchscope.simulate.thumbnails import (
+from thumbnails import (
     THUMBNAIL_PX,
     hamming_weights,
-    hip_thumbnails,
+    hip_patches,
     thumbnail_statistics,
+    thumbnails_of,
 )
 
 REAL = Path(__file__).parents[3] / "shared/data/moedal_thumbnails/thumbnails.npy"
@@ -32,10 +33,10 @@ def test_depth_correlation_and_bright_centres_of_drawn_pits():
     rng = np.random.default_rng(1)
     discs = np.stack([_drawn(8, False, rng) for _ in range(60)])
     rings = np.stack([_drawn(8, True, rng) for _ in range(60)])
-    told = thumbnail_statistics(discs)
-    assert told.depth[2] == pytest.approx(8, rel=0.15)
-    assert abs(told.correlation) < 0.1
-    assert told.bright_centres < 0.1
+    found = thumbnail_statistics(discs)
+    assert found.depth[2] == pytest.approx(8, rel=0.15)
+    assert abs(found.correlation) < 0.1
+    assert found.bright_centres < 0.1
     assert thumbnail_statistics(rings).bright_centres > 0.8
     assert np.isnan(thumbnail_statistics(np.zeros((2, 3, 3), np.uint8)).correlation)
     with pytest.raises(BadInput, match="some square pictures"):
@@ -44,26 +45,26 @@ def test_depth_correlation_and_bright_centres_of_drawn_pits():
 
 @pytest.mark.skipif(not REAL.exists(), reason="the shared real data are not here")
 def test_the_real_thumbnails_give_the_published_figures():
-    told = thumbnail_statistics(np.load(REAL))
-    assert told.depth == pytest.approx(WANTED, rel=0.06)
-    assert told.correlation == pytest.approx(0.64, abs=0.01)
-    assert told.bright_centres == pytest.approx(0.52, abs=0.01)
+    found = thumbnail_statistics(np.load(REAL))
+    assert found.depth == pytest.approx(WANTED, rel=0.06)
+    assert found.correlation == pytest.approx(0.64, abs=0.01)
+    assert found.bright_centres == pytest.approx(0.52, abs=0.01)
 
 
 @pytest.fixture(scope="module")
-def foil():
+def patches():
     (scan,) = preset("experiment", seed=2, columns=4, rows=4)
-    return scan
+    return hip_patches(scan)
 
 
 @pytest.mark.parametrize("channels", [list(range(8)), [8], [2]])
-def test_the_experiment_s_preset_has_the_real_depth_over_texture(foil, channels):
-    thumbnails = hip_thumbnails(foil, channels)
+def test_the_experiment_s_preset_has_the_real_depth_over_texture(patches, channels):
+    thumbnails = thumbnails_of(patches, channels)
     assert len(thumbnails) > 150
-    told = thumbnail_statistics(thumbnails)
-    assert told.depth == pytest.approx(WANTED, rel=0.1)
-    assert told.correlation == pytest.approx(0.64, rel=0.1)
-    assert told.bright_centres == pytest.approx(0.5, abs=0.1)
+    found = thumbnail_statistics(thumbnails)
+    assert found.depth == pytest.approx(WANTED, rel=0.1)
+    assert found.correlation == pytest.approx(0.64, rel=0.1)
+    assert found.bright_centres == pytest.approx(0.5, abs=0.1)
 
 
 def test_thumbnails_are_made_small_as_pillow_does():
