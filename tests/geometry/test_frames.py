@@ -20,7 +20,6 @@ from etchscope.geometry import (
     stage_to_tile,
     tile_to_foil,
     tile_to_stage,
-    tile_transform,
 )
 
 PB = Path(__file__).parents[3] / "shared" / "data" / "moedal_pb"
@@ -220,17 +219,6 @@ def test_a_frames_transform_is_the_frame(angle_rad, mirrored, x, y):
     frame = FoilFrame(2.0, -3.0, angle_rad, mirrored)
     expected = np.column_stack(frame.from_stage(np.array([x]), np.array([y])))
     np.testing.assert_allclose(frame.transform.apply([[x, y]]), expected, atol=1e-9)
-
-
-def test_pixels_of_a_tile_go_to_the_foil_by_composition(make_scan):
-    for side in ("front", "back"):
-        scan = make_scan(side=side, datum=HOLES)
-        way = tile_transform(scan, 2).then(foil_frame(scan).transform)
-        expected = tile_to_foil(np.array([2, 2]), np.array([4.0, 50]), np.array([7.0, 11]), scan)
-        np.testing.assert_allclose(way.apply([[4, 7], [50, 11]]), np.column_stack(expected))
-        assert (way.source, way.target) == ("tile 2 px", "foil mm")
-    with pytest.raises(BadInput, match="one of its tiles, found tile 9"):
-        tile_transform(make_scan(), 9)
 
 
 @pytest.mark.parametrize("side", ["front", "back"])

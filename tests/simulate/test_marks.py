@@ -3,13 +3,17 @@ import pytest
 
 from etchscope.foil import BadInput
 from etchscope.simulate import Fragments, Hips, Marks, Optics, Population, SimulatedScan
-from etchscope.simulate.marks import MARK_COLUMNS, draw_marks
+from etchscope.simulate.marks import MARK_COLUMNS, as_marks, draw_strokes
 
 STILL = Optics(image_size=(200, 240), texture=0.0, read_noise=0.2, unevenness=0.0, vignetting=0.0)
 
 
 def _population(**marks):
     return Population(Hips(per_tile=0), Fragments(per_tile=0), marks=Marks(**marks))
+
+
+def _marks_of_cell(cell, population, **more):
+    return as_marks(draw_strokes(1, cell, population, **more))
 
 
 def _scan(optics=STILL, side="front", seed=3, **marks):
@@ -77,14 +81,14 @@ def test_a_datum_hole_is_where_the_scan_says_on_both_sides():
 
 def test_marks_are_numbered_apart():
     cells = [
-        draw_marks(1, (i, 0), _population(dust_per_tile=9, fibres_per_tile=9), back=back)
+        _marks_of_cell((i, 0), _population(dust_per_tile=9, fibres_per_tile=9), back=back)
         for i in (-1, 0, 1)
         for back in (False, True)
     ]
     numbers = [set(c["mark"]) for c in cells]
     assert sum(map(len, numbers)) == len(set().union(*numbers))
     assert list(cells[0].columns) == MARK_COLUMNS
-    assert len(draw_marks(1, (0, 0), _population())) == 0
+    assert len(_marks_of_cell((0, 0), _population())) == 0
 
 
 @pytest.mark.parametrize(
@@ -133,7 +137,7 @@ def test_later_kinds_lie_over_earlier_ones_and_nothing_is_nothing():
 
 def test_variety_makes_scratches_differ_in_width_and_depth():
     plain, varied = (
-        draw_marks(1, (0, 0), _population(scratches_per_tile=60, variety=v)) for v in (0.0, 1.0)
+        _marks_of_cell((0, 0), _population(scratches_per_tile=60, variety=v)) for v in (0.0, 1.0)
     )
     for name in ("radius_mm", "height_um"):
         spread = [np.log(t[name].abs()).std() for t in (plain, varied)]

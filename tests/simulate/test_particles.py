@@ -18,7 +18,7 @@ from etchscope.simulate import (
     material_named,
 )
 from etchscope.simulate.cells import CELL_MM
-from etchscope.simulate.particles import draw_pits, draw_tracks, etch, near, reach_mm
+from etchscope.simulate.particles import draw_tracks, etch, near, reach_mm
 from etchscope.simulate.populations import REFERENCE_TILE_MM2
 
 EVEN = Sheet(removed_spread=0.0)
@@ -26,8 +26,12 @@ NOTHING = Population.of(0, 0)
 PER_CELL = CELL_MM**2 / REFERENCE_TILE_MM2
 
 
+def _pits_of_cell(seed, cell, population, sheet, **more):
+    return etch([draw_tracks(seed, cell, population, sheet, **more)], sheet)
+
+
 def _draw(population, sheet=EVEN, seed=1, cells=9, **more):
-    parts = [draw_pits(seed, (k % 3, k // 3), population, sheet, **more) for k in range(cells)]
+    parts = [_pits_of_cell(seed, (k % 3, k // 3), population, sheet, **more) for k in range(cells)]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -39,7 +43,7 @@ def _pairs(pits):
 def test_a_cell_depends_on_seed_and_place_alone():
     one, again = _draw(Population.of(50, 5), cells=1), _draw(Population.of(50, 5), cells=1)
     pd.testing.assert_frame_equal(one, again)
-    other = draw_pits(1, (-3, 7), Population.of(50, 5), EVEN)
+    other = _pits_of_cell(1, (-3, 7), Population.of(50, 5), EVEN)
     singles = other[other["kind"] == "fragment"]
     assert singles["entered_x_mm"].between(-12, -8).all()
     assert singles["entered_y_mm"].between(28, 32).all()
@@ -167,7 +171,7 @@ def test_no_particle_reaches_farther_than_is_said():
     ):
         population = Population(hips, stars=stars)
         sheet = Sheet(thickness_um=1000, depth_mm=0.5)
-        pits = draw_pits(3, (0, 0), population, sheet)
+        pits = _pits_of_cell(3, (0, 0), population, sheet)
         reach = reach_mm(population, sheet)
         edge = pits[["x_mm", "y_mm"]].to_numpy()
         outside = np.maximum(-edge, edge - CELL_MM).max()

@@ -1,6 +1,5 @@
 """Alignment: registration of scans from their pits, coincidences, efficiencies from them."""
 
-from etchscope.align.beam import Beam, beam_direction
 from etchscope.align.coincidence import (
     Surface,
     TagAndProbe,
@@ -18,7 +17,6 @@ __all__ = [
     "MERGE_MM",
     "TOLERANCE_MM",
     "AlignedStack",
-    "Beam",
     "Evidence",
     "Member",
     "Mosaic",
@@ -26,7 +24,6 @@ __all__ = [
     "Surface",
     "TagAndProbe",
     "align_stack",
-    "beam_direction",
     "coincidences",
     "copies",
     "find_holes",

@@ -26,7 +26,6 @@ from etchscope.evaluate.calibration import (
 from etchscope.evaluate.chance import Chance, chance_matches, in_box, local_shifts
 from etchscope.evaluate.compare import Evaluation, Tiles, evaluate
 from etchscope.evaluate.intervals import (
-    CONFIDENCE_1_SIGMA,
     Proportion,
     poisson_interval,
     proportion,
@@ -68,7 +67,6 @@ from etchscope.evaluate.tiles import (
 
 __all__ = [
     "CALIBRATION_COLUMNS",
-    "CONFIDENCE_1_SIGMA",
     "CONFLICT_COLUMNS",
     "CURVE_COLUMNS",
     "Accidental",

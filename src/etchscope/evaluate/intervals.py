@@ -7,10 +7,7 @@ from scipy.stats import beta, chi2
 
 from etchscope.foil import BadInput
 
-__all__ = ["CONFIDENCE_1_SIGMA", "Proportion", "poisson_interval", "proportion"]
-
-CONFIDENCE_1_SIGMA = 0.6827
-"""The content of a normal distribution within one standard deviation."""
+__all__ = ["Proportion", "poisson_interval", "proportion"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ def proportion(successes: float, trials: float, *, confidence: float = 0.95) -> 
     Parameters
     ----------
     successes, trials : 0 ≤ successes ≤ trials.
-    confidence : in (0, 1); 0.95, or ``CONFIDENCE_1_SIGMA``.
+    confidence : in (0, 1); 0.6827 is that of one standard deviation.
 
     Raises
     ------

@@ -9,7 +9,6 @@ from etchscope.geometry.frames import (
     stage_to_tile,
     tile_to_foil,
     tile_to_stage,
-    tile_transform,
 )
 from etchscope.geometry.links import (
     linked_frames,
@@ -54,5 +53,4 @@ __all__ = [
     "stage_to_tile",
     "tile_to_foil",
     "tile_to_stage",
-    "tile_transform",
 ]

@@ -24,7 +24,6 @@ __all__ = [
     "stage_to_tile",
     "tile_to_foil",
     "tile_to_stage",
-    "tile_transform",
 ]
 
 
@@ -102,26 +101,6 @@ def stage_to_tile(
     height, width = scan.image_size
     mm = _scale_mm(scan)
     return (x_mm - tile_x_mm) / mm + width / 2, height / 2 - (y_mm - tile_y_mm) / mm
-
-
-def tile_transform(scan: Scan, tile: int) -> Similarity:
-    """Return the transform from the pixels of one tile, "tile N px", to "stage mm".
-
-    ``tile_transform(scan, n).then(foil_frame(scan).transform)`` goes on to the foil.
-
-    Raises
-    ------
-    BadInput : no such tile, or it has no position, or the scan no pixel size.
-    """
-    positions = _positions(scan)
-    if tile not in positions:
-        raise BadInput(f"scan {scan.name}", "one of its tiles", f"tile {tile}")
-    height, width = scan.image_size
-    mm = _scale_mm(scan)
-    # y turned down is x reversed, and half a turn.
-    flip = Similarity(np.pi, mm, mirrored=True)
-    x, y = positions[tile]
-    return flip.moved(x - width / 2 * mm, y + height / 2 * mm).named(f"tile {tile} px", "stage mm")
 
 
 def foil_frame(scan: Scan) -> FoilFrame:

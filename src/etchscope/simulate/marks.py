@@ -10,7 +10,7 @@ from etchscope.foil.types import Floats
 from etchscope.simulate.cells import CELL_MM, Cell, first_number, places, stream
 from etchscope.simulate.populations import Population
 
-__all__ = ["MARK_COLUMNS", "Stroke", "as_marks", "draw_marks", "draw_strokes", "marks_reach_mm"]
+__all__ = ["MARK_COLUMNS", "Stroke", "as_marks", "draw_strokes", "marks_reach_mm"]
 
 Stroke = tuple[Any, ...]
 """One row of ``MARK_COLUMNS``."""
@@ -141,13 +141,6 @@ def draw_strokes(
     # Apart from each other's numbers on the two sides, as from those of other cells.
     first = first_number(cell) + 2**19 * back
     return [(*stroke, first + n) for n, strokes in enumerate(marks) for stroke in strokes]
-
-
-def draw_marks(
-    seed: int, cell: Cell, population: Population, *, exposure: int = 0, back: bool = False
-) -> pd.DataFrame:
-    """Return ``draw_strokes`` as a table."""
-    return as_marks(draw_strokes(seed, cell, population, exposure=exposure, back=back))
 
 
 def as_marks(strokes: list[Stroke]) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from etchscope.physics.materials import etch_ratio, material_named
 from etchscope.simulate.cells import Cell, first_number, places, stream
 from etchscope.simulate.populations import Hips, Population, Sheet
 
-__all__ = ["draw_pits", "draw_tracks", "etch", "near", "reach_mm"]
+__all__ = ["draw_tracks", "etch", "near", "reach_mm"]
 
 _Tracks = dict[str, Floats]
 _KINDS = ("hip", "fragment", "maybe", "spallation")
@@ -158,11 +158,19 @@ def _draw_stars(
 
 
 def etch(cells: Sequence[_Tracks], sheet: Sheet) -> pd.DataFrame:
-    """Return the pits of straight tracks, one row a surface that the etchant let one open on.
+    """Return the pits of straight tracks: a row for each surface on which a track opens.
 
     Parameters
     ----------
     cells : the tracks of each cell, as ``draw_tracks`` gives them, or some of them.
+
+    Returns
+    -------
+    DataFrame with one row per opening, cell by cell: ``particle``, ``kind`` (hip, fragment, maybe,
+    spallation), ``front`` (bool: the surface), ``x_mm, y_mm`` of the opening's centre on the
+    sheet, ``entered_x_mm, entered_y_mm`` where the etchant entered the track, ``v``, ``dip_rad``,
+    ``azimuth_rad`` (of the track into the plastic), ``removed_um``, ``length_um``, ``major_um``,
+    ``minor_um``, ``depth_um``.
     """
     segments = {name: np.concatenate([c[name] for c in cells]) for name in cells[0]}
     of = np.repeat(np.arange(len(cells)), [len(c["x_mm"]) for c in cells])
@@ -226,28 +234,6 @@ def reach_mm(population: Population, sheet: Sheet) -> float:
     return float(max(ion, 2.0 if population.stars.per_tile else 0.0)) + _LARGEST_MM
 
 
-def draw_pits(
-    seed: int, cell: Cell, population: Population, sheet: Sheet, *, exposure: int = 0
-) -> pd.DataFrame:
-    """Return the pits of all particles that belong to one cell.
-
-    Parameters
-    ----------
-    seed : of the exposure; foils of one stack share it and their ions.
-    cell : (i, j), the square from (i, j) times ``CELL_MM`` on.
-    exposure : which foil of the stack; its background is its own.
-
-    Returns
-    -------
-    DataFrame, one row an opening: ``particle``, ``kind`` (hip, fragment, maybe, spallation),
-    ``front`` (bool: the surface), ``x_mm, y_mm`` of the opening's centre on the sheet,
-    ``entered_x_mm, entered_y_mm`` where the etchant entered the track, ``v``, ``dip_rad``,
-    ``azimuth_rad`` (of the track into the plastic), ``removed_um``, ``length_um``,
-    ``major_um``, ``minor_um``, ``depth_um``.
-    """
-    return etch([draw_tracks(seed, cell, population, sheet, exposure=exposure)], sheet)
-
-
 def draw_tracks(
     seed: int,
     cell: Cell,
@@ -257,6 +243,12 @@ def draw_tracks(
     exposure: int = 0,
 ) -> _Tracks:
     """Return the straight tracks of all particles that belong to one cell, for ``etch``.
+
+    Parameters
+    ----------
+    seed : of the exposure; foils of one stack share it and their ions.
+    cell : (i, j), the square from (i, j) times ``CELL_MM`` on.
+    exposure : which foil of the stack; its background is its own.
 
     Returns
     -------
