@@ -52,7 +52,7 @@ from etchscope.evaluate import (
     thresholds_for,
 )
 from etchscope.foil.types import Bools, Floats, Ints
-from etchscope.geometry import tile_to_stage
+from etchscope.geometry import area_cm2, tile_to_stage
 from etchscope.pages.writing import write_picture
 from etchscope.preselect import FindSettings
 from etchscope.preselect.density import local_density
@@ -62,7 +62,6 @@ from etchscope.preselect.likelihood import (
 )
 from etchscope.preselect.openings import Shapes
 from etchscope.preselect.pairs import pair_openings
-from etchscope.run.search import area_cm2
 from etchscope.simulate import SimulatedScan, once, preset, with_parameters
 
 RATES = (1.0, 0.1)

@@ -14,7 +14,7 @@ from etchscope.foil import (
     as_pits,
 )
 from etchscope.geometry import tile_to_foil
-from etchscope.run.search import area_cm2, search_of_run, tiles_by_density
+from etchscope.run.search import search_of_run, tiles_by_density
 from etchscope.store import Store, TilePictures
 
 SIZE = (480, 640)
@@ -200,8 +200,6 @@ def test_a_tile_that_a_region_cuts_counts_for_its_part(scored):
     search, _ = searched(store, truth_of(rows=[(1, 101, 101)]))
     assert search.exposure[0] / search.exposure[1] == pytest.approx(2, rel=0.06)
     assert search.exposure.sum() == search.tiles
-    unscaled = scan_of(((None, None),) * 2, pixel_size_um=None)
-    assert np.isnan(area_cm2(unscaled, [1, 2]))
 
 
 def test_without_a_scale_places_are_in_their_tile(scored):
@@ -270,32 +268,6 @@ def test_the_tiles_of_a_region_are_as_many_as_are_as_large(scored):
     search, _ = searched(store, truth_of(scan, rows=[(1, 500, 100)]))
     assert search.area_cm2 == pytest.approx(0.64 * 0.48, rel=0.03)
     assert search.tiles == 1
-
-
-@pytest.mark.parametrize(
-    ("centres", "tiles", "expected"),
-    [
-        ([(0, 0)], [1], 1.0),
-        ([(0, 0), (3.2, 0)], [1, 2], 1.5),
-        ([(0, 0), (3.2, 0)], [2], 1.0),
-        ([(0, 0), (0, 0)], [1, 2], 1.0),
-        ([(0, 0), (3.2, 2.4)], [1, 2], 1.75),
-        ([(0, 0), (3.2, 0), (0, 2.4), (3.2, 2.4)], [1, 2, 3, 4], 2.25),
-        ([(0, 0), (50, -30)], [1, 2], 2.0),
-    ],
-)
-def test_what_tiles_cover_together_counts_once(centres, tiles, expected):
-    assert area_cm2(scan_of(centres), tiles) == pytest.approx(expected * 0.64 * 0.48)
-
-
-def test_the_area_of_a_back_scan_and_of_nothing():
-    back = scan_of(((0, 0), (3.2, 0)), side="back")
-    assert area_cm2(back, [1, 2]) == pytest.approx(1.5 * 0.64 * 0.48)
-    # Foil x is −stage x there: tile 2 reaches to −6.4 mm.
-    left = np.array([[-6.4, -9], [-3.2, -9], [-3.2, 9], [-6.4, 9]])
-    assert area_cm2(back, [1, 2], left) == pytest.approx(0.5 * 0.64 * 0.48)
-    assert area_cm2(back, [1, 2], left + 100) == 0
-    assert np.isnan(area_cm2(back, []))
 
 
 # Refused ------------------------------------------------------------------------------------

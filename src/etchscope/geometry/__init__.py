@@ -1,5 +1,6 @@
-"""Where things are: frames and their transforms, tiles, overlaps, masks, places on the foil."""
+"""Where things are: frames, tiles and their areas, overlaps, masks, places on the foil."""
 
+from etchscope.geometry.areas import area_cm2, part_of_tile
 from etchscope.geometry.frames import (
     FoilFrame,
     foil_frame,
@@ -37,6 +38,7 @@ __all__ = [
     "LengthUnit",
     "Mask",
     "Similarity",
+    "area_cm2",
     "edge_distance_px",
     "fit_similarity",
     "foil_frame",
@@ -48,6 +50,7 @@ __all__ = [
     "mask_unit",
     "merge_copies",
     "mm_per",
+    "part_of_tile",
     "places_of",
     "regions_of",
     "stage_to_tile",

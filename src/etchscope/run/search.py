@@ -16,49 +16,21 @@ from etchscope.foil import (
 )
 from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.geometry import (
-    foil_frame,
+    area_cm2,
     foil_to_tile,
     in_polygon,
     in_tile,
+    part_of_tile,
     tile_to_foil,
 )
 from etchscope.store import Store
 
-__all__ = ["area_cm2", "search_of_run", "tiles_by_density"]
+__all__ = ["search_of_run", "tiles_by_density"]
 
 _TOLERANCE_PX = 6.0
 _PX = ("x_px", "y_px")
-_CELLS = 40
-"""Cells a tile's side for the area that overlapping tiles cover together."""
 _PARTS = 2
-"""Parts a tile's side that have a density of their own."""
-
-
-def area_cm2(
-    scan: Scan, tiles: "list[int] | tuple[int, ...]", region: Floats | None = None
-) -> float:
-    """Return the area that tiles cover together, in cm²; nan without a scale or positions.
-
-    Parameters
-    ----------
-    region : (m, 2) polygon in foil mm; only what lies inside it.
-    """
-    chosen = [t for t in scan.tiles if t.number in set(tiles)]
-    if scan.pixel_size_um is None or any(t.stage_x_mm is None for t in chosen) or not chosen:
-        return float("nan")
-    height, width = (n * scan.pixel_size_um / 1000 for n in scan.image_size)
-    cell = np.array([width, height]) / _CELLS
-    corner = np.array([(t.stage_x_mm, t.stage_y_mm) for t in chosen], float)
-    corner -= np.array([width, height]) / 2
-    first = np.rint((corner - corner.min(0)) / cell).astype(int)
-    covered = np.zeros(first.max(0) + _CELLS, bool)
-    for x, y in first.tolist():
-        covered[x : x + _CELLS, y : y + _CELLS] = True
-    if region is not None:
-        at = corner.min(0) + (np.argwhere(covered) + 0.5) * cell
-        x_mm, y_mm = foil_frame(scan).from_stage(at[:, 0], at[:, 1])
-        return float(in_polygon(x_mm, y_mm, region).sum() * cell.prod() / 100)
-    return float(covered.sum() * cell.prod() / 100)
+"""Parts along each side of a tile that have a density of their own."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +128,8 @@ def search_of_run(
         return match_particles(at, true.number, places_px(some, scale), tolerance_px)
 
     def searched(some: pd.DataFrame) -> Bools:
-        return _in_tile(some, scan) & _on_tiles(some, scan, tiles, region, on_foil=on_foil)
+        inside = in_tile(some["x_px"], some["y_px"], scan.image_size)
+        return inside & _on_tiles(some, scan, tiles, region, on_foil=on_foil)
 
     is_true, which = matched(candidates)
     numbers, first = np.unique(true.number, return_index=True)
@@ -226,10 +199,6 @@ def _shifted(candidates: pd.DataFrame, shift_px: Floats, scan: Scan) -> pd.DataF
     return candidates.assign(x_px=at[:, 0], y_px=at[:, 1], x_mm=x_mm, y_mm=y_mm)
 
 
-def _in_tile(candidates: pd.DataFrame, scan: Scan) -> Bools:
-    return in_tile(candidates["x_px"], candidates["y_px"], scan.image_size)
-
-
 def _by_chance(
     candidates: pd.DataFrame,
     scan: Scan,
@@ -275,12 +244,7 @@ def _in_tiles(openings: pd.DataFrame, scan: Scan) -> pd.DataFrame:
 
 
 def _parts(openings: pd.DataFrame, scan: Scan) -> Ints:
-    """Return the part of its tile in which each opening lies, from 0 on; 0 without a place."""
-    column, row = (
-        (_PARTS * (openings[c].to_numpy(np.float64) + 0.5) / size).clip(0, _PARTS - 1)
-        for c, size in zip(_PX, scan.image_size[::-1], strict=True)
-    )
-    return np.asarray(_PARTS * np.nan_to_num(row).astype(int) + np.nan_to_num(column).astype(int))
+    return part_of_tile(openings["x_px"], openings["y_px"], scan.image_size, _PARTS)
 
 
 def _densities(pits: pd.DataFrame, tiles: list[int], scan: Scan) -> Floats:
