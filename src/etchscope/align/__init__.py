@@ -9,7 +9,7 @@ from etchscope.align.coincidence import (
 )
 from etchscope.align.datum import find_holes
 from etchscope.align.mosaic import Mosaic, copies, solve_mosaic, uncut
-from etchscope.align.register import TOLERANCE_MM, Evidence, Registration, register
+from etchscope.align.registration import TOLERANCE_MM, Evidence, Registration, register
 from etchscope.align.stack import HOLE_MM, MERGE_MM, AlignedStack, Member, align_stack, once
 
 __all__ = [

@@ -15,7 +15,7 @@ from etchscope.align.coincidence import (
     tag_and_probe,
 )
 from etchscope.align.mosaic import Mosaic, solve_mosaic, uncut
-from etchscope.align.register import TOLERANCE_MM, Registration, register
+from etchscope.align.registration import TOLERANCE_MM, Registration, register
 from etchscope.foil import BadInput, PitList
 from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.geometry import Similarity, merge_copies

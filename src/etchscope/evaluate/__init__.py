@@ -8,7 +8,14 @@ from etchscope.evaluate.accidental import (
     local_rate,
 )
 from etchscope.evaluate.agreement import CONFLICT_COLUMNS, conflicts
-from etchscope.evaluate.breakdown import (
+from etchscope.evaluate.calibration import (
+    CALIBRATION_COLUMNS,
+    calibration_table,
+    expected_calibration_error,
+)
+from etchscope.evaluate.chance import Chance, chance_matches, in_box, local_shifts
+from etchscope.evaluate.compare import Evaluation, Tiles, evaluate
+from etchscope.evaluate.conditions import (
     CURVE_COLUMNS,
     Fragments,
     breakdown,
@@ -18,13 +25,6 @@ from etchscope.evaluate.breakdown import (
     tolerance_curve,
     without_copies,
 )
-from etchscope.evaluate.calibration import (
-    CALIBRATION_COLUMNS,
-    calibration_table,
-    expected_calibration_error,
-)
-from etchscope.evaluate.chance import Chance, chance_matches, in_box, local_shifts
-from etchscope.evaluate.compare import Evaluation, Tiles, evaluate
 from etchscope.evaluate.intervals import (
     Proportion,
     poisson_interval,

@@ -24,7 +24,7 @@ from etchscope.simulate.populations import (
 )
 from etchscope.simulate.presets import PRESETS, preset
 from etchscope.simulate.randomise import RANGES, Range, draw_parameters, randomised
-from etchscope.simulate.render import render
+from etchscope.simulate.rendering import render
 from etchscope.simulate.scan import TRUTH_COLUMNS, SimulatedScan, Stage, isolated, once
 from etchscope.simulate.surface import Surface
 

@@ -29,7 +29,7 @@ from etchscope.simulate.marks import Stroke, as_marks, draw_strokes, marks_reach
 from etchscope.simulate.optics import OVERSAMPLING, Optics, Plane, Scene
 from etchscope.simulate.particles import draw_tracks, etch, near, reach_mm
 from etchscope.simulate.populations import Population, Sheet
-from etchscope.simulate.render import render
+from etchscope.simulate.rendering import render
 from etchscope.simulate.scene import draw_marked, draw_scene
 from etchscope.simulate.surface import Surface
 
