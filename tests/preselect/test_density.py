@@ -8,7 +8,7 @@ from etchscope.preselect import (
     ClassicalDetector,
     FindSettings,
     Lighting,
-    calibrate,
+    calibrate_detector,
     complete,
     detect_tiles,
 )
@@ -185,7 +185,7 @@ def _found_density(pits):
     stacks = {t.number: foil.read_tile(t.number) for t in foil.scan.tiles}
     normalisation = fit_normalisation(list(stacks.values()), Recipe())
     lighting, settings = Lighting.of_scan(foil.scan), FindSettings()
-    calibration = calibrate(list(stacks.values())[:8], normalisation, lighting, settings)
+    calibration = calibrate_detector(list(stacks.values())[:8], normalisation, lighting, settings)
     detector = ClassicalDetector(normalisation, calibration, lighting, settings)
     found = detect_tiles(stacks.items(), detector).table
     table, _ = complete(found, foil.scan, settings)

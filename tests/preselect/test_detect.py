@@ -7,7 +7,7 @@ from scipy.optimize import linear_sum_assignment
 
 from etchscope.foil import BadInput, PitFlag
 from etchscope.imaging import D4, Normalisation, Recipe, fit_normalisation
-from etchscope.preselect import FindSettings, Lighting, calibrate, detect
+from etchscope.preselect import FindSettings, Lighting, calibrate_detector, detect_openings
 from etchscope.simulate import Optics, Population, SimulatedScan
 
 SIZE = (240, 320)
@@ -30,7 +30,7 @@ def _fit(foil):
     stacks = [foil.read_tile(n) for n in (1, 2, 3, 4)]
     lighting = Lighting.of_scan(foil.scan)
     normalisation = fit_normalisation(stacks, Recipe())
-    return normalisation, calibrate(stacks, normalisation, lighting, SETTINGS), lighting
+    return normalisation, calibrate_detector(stacks, normalisation, lighting, SETTINGS), lighting
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def fit(foil):
 
 @pytest.fixture(scope="module")
 def found(foil, fit):
-    return pd.DataFrame(detect(foil.read_tile(1), *fit, SETTINGS))
+    return pd.DataFrame(detect_openings(foil.read_tile(1), *fit, SETTINGS))
 
 
 def _matched(one, other):
@@ -72,7 +72,7 @@ def test_planted_pits_are_found(background, efficiency, purity, side):
     fit, truth = _fit(foil), foil.truth()
     planted = hits = right = made = claimed = 0
     for number in (1, 2, 3, 4):
-        pits = pd.DataFrame(detect(foil.read_tile(number), *fit, SETTINGS))
+        pits = pd.DataFrame(detect_openings(foil.read_tile(number), *fit, SETTINGS))
         true = truth[truth["tile"] == number]
         i, j, apart = _matched(_places(_inner(true)), _places(pits))
         planted, hits = planted + len(_inner(true)), hits + (apart < 4).sum()
@@ -100,7 +100,7 @@ def test_detection_moves_with_the_scene(foil, fit, found, symmetry):
         normalisation.limit,
     )
     raw = symmetry.pictures(foil.read_tile(1), azimuths, LAMPS)
-    there = pd.DataFrame(detect(raw, turned, calibration, lighting, SETTINGS))
+    there = pd.DataFrame(detect_openings(raw, turned, calibration, lighting, SETTINGS))
     assert len(there) == len(found) > 40
     x, y = symmetry.points(found["x_px"].to_numpy(), found["y_px"].to_numpy(), SIZE)
     i, j, apart = _matched(np.column_stack([x, y]), _places(there))
@@ -146,7 +146,7 @@ def test_steep_pairs_are_found():
     fit, truth = _fit(foil), foil.truth()
     pairs = seen = 0
     for number in (1, 2, 3, 4):
-        pits = pd.DataFrame(detect(foil.read_tile(number), *fit, SETTINGS))
+        pits = pd.DataFrame(detect_openings(foil.read_tile(number), *fit, SETTINGS))
         true = _inner(truth[(truth["tile"] == number) & (truth["class"] == "hip")])
         entries = true[true["surface"] == "top"]
         for _, entry in entries.iterrows():
@@ -159,7 +159,7 @@ def test_steep_pairs_are_found():
 def test_detection_is_repeatable_and_leaves_its_input(foil, fit, found):
     raw = foil.read_tile(1)
     before = raw.copy()
-    again = pd.DataFrame(detect(raw, *fit, SETTINGS))
+    again = pd.DataFrame(detect_openings(raw, *fit, SETTINGS))
     np.testing.assert_array_equal(raw, before)
     assert again.equals(found)
 
@@ -167,9 +167,9 @@ def test_detection_is_repeatable_and_leaves_its_input(foil, fit, found):
 def test_calibration_has_an_identity(foil, fit):
     normalisation, calibration, lighting = fit
     stacks = [foil.read_tile(n) for n in (1, 2, 3, 4)]
-    again = calibrate(stacks, normalisation, lighting, SETTINGS)
+    again = calibrate_detector(stacks, normalisation, lighting, SETTINGS)
     assert again.digest == calibration.digest
-    other = calibrate(stacks[:2], normalisation, lighting, SETTINGS)
+    other = calibrate_detector(stacks[:2], normalisation, lighting, SETTINGS)
     assert other.digest != calibration.digest
     assert (calibration.field_noise > 0).all()
     assert (calibration.presence_noise > 0).all()
@@ -182,7 +182,7 @@ def test_noise_does_not_grow_with_the_pits(fit):
 
 def test_a_stack_that_does_not_fit_is_refused(foil, fit):
     with pytest.raises(BadInput, match="tile: expected"):
-        detect(foil.read_tile(1)[:9], *fit, SETTINGS)
+        detect_openings(foil.read_tile(1)[:9], *fit, SETTINGS)
 
 
 def test_a_backlight_that_saturates_does_not_hide_the_noise():
@@ -193,5 +193,7 @@ def test_a_backlight_that_saturates_does_not_hide_the_noise():
     assert 0.25 < share < 0.8
     normalisation, calibration, lighting = _fit(foil)
     assert calibration.weights[0] < 5 * calibration.weights[2]
-    pits = pd.DataFrame(detect(foil.read_tile(1), normalisation, calibration, lighting, SETTINGS))
+    pits = pd.DataFrame(
+        detect_openings(foil.read_tile(1), normalisation, calibration, lighting, SETTINGS)
+    )
     assert len(pits) < 1.5 * len(foil.truth([1]))

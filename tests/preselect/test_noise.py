@@ -4,7 +4,7 @@ from scipy.ndimage import gaussian_filter
 
 from etchscope.imaging import Recipe, fit_normalisation
 from etchscope.imaging.harmonics import divergence
-from etchscope.preselect import FindSettings, Lighting, calibrate, find_pits
+from etchscope.preselect import FindSettings, Lighting, calibrate_detector, find_pits
 from etchscope.preselect.noise import Ground, find_ground, grey_step, response_noise, rounding_noise
 from etchscope.preselect.responses import Radii, cascade, laplacian
 from etchscope.simulate import Population, SimulatedScan
@@ -75,7 +75,7 @@ def _constants(pits, tiles=8):
     )
     stacks = [foil.read_tile(t.number) for t in foil.scan.tiles]
     normalisation = fit_normalisation(stacks, Recipe())
-    found = calibrate(stacks, normalisation, Lighting.of_scan(foil.scan), FindSettings())
+    found = calibrate_detector(stacks, normalisation, Lighting.of_scan(foil.scan), FindSettings())
     return found.field_noise * normalisation.gain[0]
 
 

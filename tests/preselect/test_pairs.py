@@ -13,7 +13,7 @@ from etchscope.preselect import (
     ClassicalDetector,
     FindSettings,
     Lighting,
-    calibrate,
+    calibrate_detector,
     complete,
     detect_tiles,
 )
@@ -161,7 +161,7 @@ def test_a_foil_without_signal_has_the_pairs_of_chance(pits, seed):
     stacks = {t.number: foil.read_tile(t.number) for t in foil.scan.tiles}
     normalisation = fit_normalisation(list(stacks.values()), Recipe())
     lighting, settings = Lighting.of_scan(foil.scan), FindSettings()
-    calibration = calibrate(list(stacks.values())[:8], normalisation, lighting, settings)
+    calibration = calibrate_detector(list(stacks.values())[:8], normalisation, lighting, settings)
     detector = ClassicalDetector(normalisation, calibration, lighting, settings)
     found = detect_tiles(stacks.items(), detector).table
     table, _ = complete(found, foil.scan, settings, foil=Foil(name="F", thickness_um=500.0))

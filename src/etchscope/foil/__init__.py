@@ -1,50 +1,55 @@
 """The data dictionary: records, pits, labels, units and errors."""
 
-from etchscope.foil.errors import (
-    BadInput,
-    ClassMissing,
-    DamagedFile,
-    EtchscopeError,
-    MachineFailed,
-    NameTaken,
-    NoClassMap,
-    NoLabeller,
-    NoPicture,
-    NoPositions,
-    NotAFinder,
-    NotAStore,
-    NotLabelled,
-    NotScored,
-    NotSearched,
-    OldFinder,
-    TwoPictures,
-    UnknownAlignment,
-    UnknownClass,
-    UnknownModel,
-    UnknownRun,
-    UnknownScan,
-    WrongLights,
-)
-from etchscope.foil.labels import (
-    BEYOND_PX,
-    LABEL_COLUMNS,
-    TOLERANCE_PX,
-    LabelColumn,
-    LabelSource,
-    as_labels,
-    event_digests,
-    latest,
-    one_of_each_place,
-    region_corners,
-    region_text,
-    succession,
-    with_ids,
-)
-from etchscope.foil.lists import PitList
-from etchscope.foil.machine import usable_cores
-from etchscope.foil.pits import COLUMNS, PitColumn, PitFlag, as_pits, flag_legend, has_flag
-from etchscope.foil.records import Channel, Foil, Layout, Role, Scan, Side, Stack, Tile
-from etchscope.foil.taxonomy import DEFAULT_TAXONOMY, WITHDRAWN, Taxonomy, parent
+from typing import TYPE_CHECKING
+
+from etchscope.lazy import load_on_use
+
+if TYPE_CHECKING:
+    from etchscope.foil.errors import (
+        BadInput,
+        ClassMissing,
+        DamagedFile,
+        EtchscopeError,
+        MachineFailed,
+        NameTaken,
+        NoClassMap,
+        NoLabeller,
+        NoPicture,
+        NoPositions,
+        NotAFinder,
+        NotAStore,
+        NotLabelled,
+        NotScored,
+        NotSearched,
+        OldFinder,
+        TwoPictures,
+        UnknownAlignment,
+        UnknownClass,
+        UnknownModel,
+        UnknownRun,
+        UnknownScan,
+        WrongLights,
+    )
+    from etchscope.foil.labels import (
+        BEYOND_PX,
+        LABEL_COLUMNS,
+        TOLERANCE_PX,
+        LabelColumn,
+        LabelSource,
+        as_labels,
+        event_digests,
+        latest,
+        one_of_each_place,
+        region_corners,
+        region_text,
+        succession,
+        with_ids,
+    )
+    from etchscope.foil.lists import PitList
+    from etchscope.foil.machine import usable_cores
+    from etchscope.foil.pits import COLUMNS, PitColumn, PitFlag, as_pits, flag_legend, has_flag
+    from etchscope.foil.records import Channel, Foil, Layout, Role, Scan, Side, Stack, Tile
+    from etchscope.foil.taxonomy import DEFAULT_TAXONOMY, WITHDRAWN, Taxonomy, parent
 
 __all__ = [
     "BEYOND_PX",
@@ -104,3 +109,7 @@ __all__ = [
     "usable_cores",
     "with_ids",
 ]
+
+__getattr__ = load_on_use(
+    __name__, ("errors", "machine", "taxonomy", "records", "pits", "lists", "labels")
+)

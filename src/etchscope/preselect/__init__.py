@@ -1,19 +1,24 @@
 """Where the pits are: responses, peaks, shapes, pairs and density."""
 
-from etchscope.preselect.calibrate import Calibration, calibrate
-from etchscope.preselect.detect import detect
-from etchscope.preselect.detector import (
-    ClassicalDetector,
-    Detector,
-    Ground,
-    LearnedDetector,
-    detect_tiles,
-)
-from etchscope.preselect.find import find_pits
-from etchscope.preselect.learned import Finder, LearnedConstants, fit_scale
-from etchscope.preselect.lighting import Lighting
-from etchscope.preselect.settings import FindSettings
-from etchscope.preselect.table import PitCounts, complete
+from typing import TYPE_CHECKING
+
+from etchscope.lazy import load_on_use
+
+if TYPE_CHECKING:
+    from etchscope.preselect.calibrate import Calibration, calibrate_detector
+    from etchscope.preselect.detect import detect_openings
+    from etchscope.preselect.detector import (
+        ClassicalDetector,
+        Detector,
+        Ground,
+        LearnedDetector,
+        detect_tiles,
+    )
+    from etchscope.preselect.find import find_pits
+    from etchscope.preselect.learned import Finder, LearnedConstants, fit_scale
+    from etchscope.preselect.lighting import Lighting
+    from etchscope.preselect.settings import FindSettings
+    from etchscope.preselect.table import PitCounts, complete
 
 __all__ = [
     "Calibration",
@@ -26,10 +31,15 @@ __all__ = [
     "LearnedDetector",
     "Lighting",
     "PitCounts",
-    "calibrate",
+    "calibrate_detector",
     "complete",
-    "detect",
+    "detect_openings",
     "detect_tiles",
     "find_pits",
     "fit_scale",
 ]
+
+__getattr__ = load_on_use(
+    __name__,
+    ("settings", "lighting", "calibrate", "table", "detect", "detector", "learned", "find"),
+)

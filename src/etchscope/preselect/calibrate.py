@@ -25,7 +25,7 @@ from etchscope.preselect.peaks import Cuts, Finds, near
 from etchscope.preselect.settings import FindSettings
 from etchscope.preselect.shapes import measure_discs
 
-__all__ = ["BESIDE", "Calibration", "calibrate"]
+__all__ = ["BESIDE", "Calibration", "calibrate_detector"]
 
 BESIDE = Cuts(threshold=6.0, residual_same=0.5, rounds=2)
 """Sign-free finds beside the signed ones: only what stands out, since discs are not cones."""
@@ -72,7 +72,7 @@ class Calibration:
         return sha.hexdigest()[:16]
 
 
-def calibrate(
+def calibrate_detector(
     stacks: Iterable[RawStack],
     normalisation: Normalisation,
     lighting: Lighting,

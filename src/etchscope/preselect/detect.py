@@ -20,7 +20,7 @@ from etchscope.preselect.remainders import are_remainders
 from etchscope.preselect.settings import FindSettings
 from etchscope.preselect.shapes import measure_discs, measure_fields
 
-__all__ = ["detect"]
+__all__ = ["detect_openings"]
 
 _CANCELLED = 2.5
 """A pit whose sign-free signal exceeds the usual one for its gradient by this factor is a pair."""
@@ -163,7 +163,7 @@ def _responses(
     return snr.max(axis=1).clip(0), (-snr.min(axis=1)).clip(0)
 
 
-def detect(
+def detect_openings(
     raw: RawStack,
     normalisation: Normalisation,
     calibration: Calibration,
@@ -237,7 +237,7 @@ def detect(
 def _regions(
     view: Views, finds: Finds, calibration: Calibration, settings: FindSettings
 ) -> dict[str, NDArray[Any]]:
-    """Return the dark regions that are no find already, in the columns of ``detect``."""
+    """Return the dark regions that are no find already, in the columns of ``detect_openings``."""
     picture = presence(view.signs, calibration.weights / calibration.weights.sum())
     shapes = find_regions(picture, calibration.level, finds, settings.largest_radius_px)
     edge = _is_cut(shapes, view.limit.shape)

@@ -14,7 +14,7 @@ from etchscope.imaging.lighting import Lighting
 from etchscope.imaging.lights import unsearchable
 from etchscope.imaging.normalise import Normalisation
 from etchscope.preselect.calibrate import Calibration
-from etchscope.preselect.detect import detect
+from etchscope.preselect.detect import detect_openings
 from etchscope.preselect.learned import Finder, LearnedConstants, find_openings
 from etchscope.preselect.settings import FindSettings
 
@@ -50,7 +50,7 @@ class Detector(Protocol):
 
 @dataclass(frozen=True)
 class ClassicalDetector:
-    """Responses, peaks and shapes: see ``detect``."""
+    """Responses, peaks and shapes: see ``detect_openings``."""
 
     normalisation: Normalisation = field(repr=False)
     calibration: Calibration = field(repr=False)
@@ -59,7 +59,9 @@ class ClassicalDetector:
 
     def __call__(self, raw: RawStack) -> Columns:
         """Return the finds of one tile."""
-        return detect(raw, self.normalisation, self.calibration, self.lighting, self.settings)
+        return detect_openings(
+            raw, self.normalisation, self.calibration, self.lighting, self.settings
+        )
 
 
 @dataclass(frozen=True)

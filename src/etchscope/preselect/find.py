@@ -18,7 +18,7 @@ from etchscope.foil.types import Bools, RawStack
 from etchscope.imaging.ground import foil_ground
 from etchscope.imaging.lights import as_native
 from etchscope.imaging.normalise import Recipe, fit_normalisation
-from etchscope.preselect.calibrate import calibrate
+from etchscope.preselect.calibrate import calibrate_detector
 from etchscope.preselect.detector import (
     ClassicalDetector,
     Detector,
@@ -152,7 +152,7 @@ def find_pits(
     normalisation = fit_normalisation([raw], Recipe())
     detector: Detector
     if finder is None:
-        calibration = calibrate([raw], normalisation, lighting, settings)
+        calibration = calibrate_detector([raw], normalisation, lighting, settings)
         detector = ClassicalDetector(normalisation, calibration, lighting, settings)
     else:
         constants = fit_scale([raw], normalisation, lighting, finder, settings)

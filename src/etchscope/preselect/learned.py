@@ -441,9 +441,10 @@ def find_openings(
 
     Returns
     -------
-    Columns as ``detect`` gives, with errors, ``depth_px`` and its error, ``length_px, width_px``
-    and ``class``: misc for marks, None for openings. ``entry``, ``exit`` are the log odds of an
-    opening of that surface; ``hip`` those of a pair at one place, or of any find without lamps.
+    Columns as ``detect_openings`` gives, with errors, ``depth_px`` and its error, ``length_px,
+    width_px`` and ``class``: misc for marks, None for openings. ``entry``, ``exit`` are the log
+    odds of an opening of that surface; ``hip`` those of a pair at one place, or of any find without
+    lamps.
 
     Raises
     ------

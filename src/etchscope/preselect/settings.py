@@ -1,11 +1,12 @@
 """What can be set in the pre-selection: one validated object, part of a run's identity."""
 
 import math
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from etchscope.preselect.peaks import Cuts
+if TYPE_CHECKING:
+    from etchscope.preselect.peaks import Cuts
 
 __all__ = ["FindSettings"]
 
@@ -65,8 +66,10 @@ class FindSettings(BaseModel):
         return math.log(self.least_probability / (1 - self.least_probability))
 
     @property
-    def cuts(self) -> Cuts:
+    def cuts(self) -> "Cuts":
         """What counts as a peak in a response."""
+        from etchscope.preselect.peaks import Cuts  # here: it compiles loops, settings are light
+
         return Cuts(threshold=self.threshold, residual=self.residual)
 
     @property

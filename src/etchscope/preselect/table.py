@@ -219,8 +219,8 @@ def complete(
 
     Parameters
     ----------
-    found : what ``detect`` gives of all tiles, one after the other, with ``tile``; ``mate`` counts
-        rows within the tile. Without ``covered`` pits are counted even in a crowd.
+    found : what ``detect_openings`` gives of all tiles, one after the other, with ``tile``;
+        ``mate`` counts rows within the tile. Without ``covered`` pits are counted even in a crowd.
     scan : the scan; the tiles that were searched are those that are not excluded.
     region : (m, 2) polygon in foil mm that restricts the table, or None.
     foil : what is known of it: the thickness says how far exit pits may lie, and with the bulk

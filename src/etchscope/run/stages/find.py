@@ -31,7 +31,7 @@ from etchscope.preselect import (
     LearnedConstants,
     LearnedDetector,
     Lighting,
-    calibrate,
+    calibrate_detector,
     complete,
     detect_tiles,
     fit_scale,
@@ -129,7 +129,7 @@ def _calibration(
     tiles = _spread_over([t.number for t in scan.included], _CALIBRATION_TILES)
     lighting = Lighting.of_scan(scan)
     stacks = (store.scans.read_tile(scan.name, n) for n in tiles)
-    found = calibrate(stacks, normalisation, lighting, settings)
+    found = calibrate_detector(stacks, normalisation, lighting, settings)
     arrays = {k: v for k, v in vars(found).items() if isinstance(v, np.ndarray)}
     # JSON has no infinity.
     finite = {k: v for k in ("ratio", "level") if np.isfinite(v := getattr(found, k))}
