@@ -16,6 +16,8 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 class FindSettings(BaseModel):
     """Settings of the pre-selection; the defaults work for pits about 14 px across.
 
+    Those that have a description are options of the command line, too.
+
     ``finder``: the network that comes with the package or was trained since (``learned``), or
     responses and thresholds (``classical``), to which alone ``threshold``, ``residual`` and
     ``binning`` belong. ``least_probability``: from which a find of the learned one counts; recall
@@ -37,15 +39,41 @@ class FindSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     finder: Literal["learned", "classical"] = "learned"
-    smallest_radius_px: Positive = 3.0
-    largest_radius_px: Positive = 12.0
-    least_probability: Annotated[float, Field(gt=0, lt=1)] = 0.4
-    threshold: Positive = 5.5
+    smallest_radius_px: Annotated[
+        Positive, Field(description="Radius of the smallest pit that is looked for, in px.")
+    ] = 3.0
+    largest_radius_px: Annotated[
+        Positive, Field(description="Radius of the largest pit that is looked for, in px.")
+    ] = 12.0
+    least_probability: Annotated[
+        float,
+        Field(
+            gt=0,
+            lt=1,
+            description="Learned finder: probability from which a find counts; less finds more.",
+        ),
+    ] = 0.4
+    threshold: Annotated[
+        Positive, Field(description="Classical finder: least response in units of the noise.")
+    ] = 5.5
     residual: Annotated[float, Field(ge=0, lt=1)] = 0.3
     max_zenith_deg: Annotated[float, Field(ge=1, le=80)] = 60.0
-    pair_reach_px: Positive = 20.0
+    pair_reach_px: Annotated[
+        Positive,
+        Field(
+            description="Largest displacement from entry to exit pit, in px, "
+            "where the thickness of the foil is not known."
+        ),
+    ] = 20.0
     merge_px: Positive = 6.0
-    binning: Annotated[int, Field(ge=1, le=8)] = 2
+    binning: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=8,
+            description="Classical finder: pixels per side that are binned; 1 is finer.",
+        ),
+    ] = 2
     density_mm: Positive = 0.5
     medium_per_mm2: Positive = 8.0
     high_per_mm2: Positive = 78.0

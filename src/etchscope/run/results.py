@@ -1,0 +1,155 @@
+"""What finished runs hold: which runs are meant, and their pits and candidates as one table."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from etchscope.foil import BadInput, NotScored, NotSearched
+from etchscope.store import Store
+
+__all__ = [
+    "choose_run",
+    "choose_runs",
+    "choose_scored_runs",
+    "find_run_of_model",
+    "gather_candidates",
+    "gather_pits",
+    "gather_records",
+    "select_candidates",
+]
+
+
+def choose_run(store: Store, *, scan: str | None = None, run: str | None = None) -> str:
+    """Return one finished run: ``run``, or the latest of the scan.
+
+    Parameters
+    ----------
+    scan : name of a scan; may be left out where only one scan has runs.
+
+    Raises
+    ------
+    UnknownScan : the store has no such scan.
+    BadInput : no such run of the scan, or runs of several scans and none named.
+    NotSearched : no run at all.
+    """
+    if scan is not None:
+        store.scans.get(scan)
+    runs = store.runs.table(scan)
+    if run is not None:
+        if run not in set(runs["run"]):
+            where = "the store" if scan is None else f"scan {scan}"
+            listed = ", ".join(runs["run"]) or "none"
+            raise BadInput("--run", f"a finished run of {where}", f"{run!r}, there is {listed}")
+        return run
+    scans = sorted(set(runs["scan"]))
+    if not scans:
+        where = str(store.path) if scan is None else f"scan {scan}"
+        raise NotSearched(where, "a finished run", "none")
+    if len(scans) > 1:
+        raise BadInput("--scan", f"one of {', '.join(scans)}", "none given")
+    return str(runs["run"].iloc[-1])
+
+
+def choose_runs(store: Store, *, scan: str | None = None, run: str | None = None) -> list[str]:
+    """Return ``run``, or the latest run of the scan, or of each scan.
+
+    Raises
+    ------
+    UnknownScan, UnknownRun : the store has no such scan or run.
+    BadInput : a run of another scan.
+    NotSearched : no run at all.
+    """
+    if run is not None:
+        of_scan = store.runs.record(run)["scan"]
+        if scan not in (None, of_scan):
+            raise BadInput("--run", f"a run of scan {scan}", f"{run} of scan {of_scan}")
+        return [run]
+    names = _scans(store, scan)
+    runs = [latest for name in names if (latest := store.runs.latest(name)) is not None]
+    if not runs:
+        raise NotSearched(store.path, "a finished run", "none")
+    return runs
+
+
+def choose_scored_runs(
+    store: Store, *, scan: str | None = None, run: str | None = None
+) -> list[str]:
+    """Return ``run``, or the latest scored run of the scan, or of each scan.
+
+    Raises
+    ------
+    UnknownScan : the store has no such scan.
+    NotScored : no scan was scored.
+    """
+    if run is not None:
+        return [run]
+    latest = [store.runs.latest(name, stage="score") for name in _scans(store, scan)]
+    runs = [one for one in latest if one is not None]
+    if not runs:
+        raise NotScored(store.path, "a scored run", "none")
+    return runs
+
+
+def find_run_of_model(store: Store, model: str, *, scan: str | None = None) -> str:
+    """Return the latest run that a model of the store scored.
+
+    Parameters
+    ----------
+    scan : name of a scan; may be left out where the model scored only one.
+
+    Raises
+    ------
+    UnknownModel, UnknownScan : the store has no such model or scan.
+    BadInput : the model scored no scan, or several and none is named.
+    """
+    weights = store.models.load(model)[1]["weights_sha256"]
+    found: dict[str, str] = {}
+    for name in _scans(store, scan):
+        run = store.runs.latest(name, weights_sha256=weights)
+        if run is not None:
+            found[name] = run
+    if not found:
+        hint = f"Start with `etchscope run STORE --model {model}`."
+        raise BadInput("--scan", f"a scan that was scored with {model}", "none", hint)
+    if len(found) > 1:
+        raise BadInput("--scan", f"one of {', '.join(found)}", "none given")
+    return next(iter(found.values()))
+
+
+def _scans(store: Store, scan: str | None) -> list[str]:
+    return store.scans.names() if scan is None else [store.scans.get(scan).name]
+
+
+def gather_pits(store: Store, runs: Sequence[str]) -> pd.DataFrame:
+    """Return the pit tables of runs as one, in the order of the runs.
+
+    Raises
+    ------
+    UnknownRun : the store has no such run.
+    """
+    return pd.concat([store.runs.pits(run) for run in runs], ignore_index=True)
+
+
+def gather_records(store: Store, runs: Sequence[str]) -> dict[str, Any]:
+    """Return what is written beside a table of several runs: the record of each."""
+    return {"runs": [store.runs.record(run) for run in runs]}
+
+
+def gather_candidates(store: Store, runs: Sequence[str]) -> pd.DataFrame:
+    """Return the candidates of scored runs as one table, sorted by score, highest first.
+
+    Raises
+    ------
+    NotScored : a run that was not scored.
+    """
+    from etchscope.run.stages.score import ranked_candidates  # it loads PyTorch
+
+    tables = [ranked_candidates(store, run) for run in runs]
+    table = pd.concat(tables, ignore_index=True)
+    return table.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+
+
+def select_candidates(candidates: pd.DataFrame) -> pd.DataFrame:
+    """Return the candidates that pass the working point."""
+    return candidates[candidates["selected"].fillna(value=False).astype(bool)]

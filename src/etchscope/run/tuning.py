@@ -1,0 +1,58 @@
+"""Look for a better training on the first expert, before all experts are trained."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from etchscope.ensemble import ExpertKind, default_kinds
+from etchscope.learn import Training, tune
+from etchscope.run.stages.train import Gathered
+
+__all__ = ["count_experts", "first_kind", "tune_training"]
+
+
+def count_experts(
+    classes: tuple[str, ...], kinds: tuple[ExpertKind, ...] | None, method: str
+) -> int:
+    """Return how many networks an ensemble trains per fold."""
+    return 1 if method == "multiclass" else len(kinds or default_kinds(classes))
+
+
+def first_kind(classes: tuple[str, ...]) -> ExpertKind:
+    """Return the first of the experts that classes have by default."""
+    return default_kinds(classes)[0]
+
+
+def tune_training(
+    gathered: Gathered,
+    training: Training,
+    *,
+    trials: int,
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[Training, pd.DataFrame]:
+    """Return the best training found on the first expert, and all that were tried.
+
+    Parameters
+    ----------
+    gathered : the labels' patches.
+    training : where to start; what is not tried stays as it is here.
+    trials : how many other trainings to try.
+    progress : called with 1 after each trial.
+
+    Raises
+    ------
+    BadInput : see ``learn.tune``.
+    """
+    kind, labelled = first_kind(gathered.classes), gathered.labelled
+    chosen = pd.Series(labelled.said).isin(kind.classes).to_numpy()
+    return tune(
+        labelled.patches.take(chosen),
+        np.asarray(kind.target(labelled.said[chosen]), bool),
+        training,
+        trials=trials,
+        seed=seed,
+        weight=labelled.weight[chosen],
+        progress=progress,
+    )

@@ -1,0 +1,143 @@
+"""The verdict on a list of found pits: figures, and what they are broken down by."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from etchscope.evaluate import (
+    Evaluation,
+    Fragments,
+    MethodComparison,
+    breakdown,
+    compare_methods,
+    density_classes,
+    evaluate,
+    fragments,
+    regions,
+    tolerance_curve,
+    without_copies,
+)
+from etchscope.files import write_rows
+
+__all__ = ["Comparison", "Verdict", "judge_pits", "write_lists"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How pits are compared: see ``evaluate.evaluate`` and ``evaluate.without_copies``.
+
+    ``merge_px, merge_mm``: rows of one list nearer than that are one pit.
+    """
+
+    rule: Literal["one-to-one", "nearest"] = "one-to-one"
+    tolerance_px: float | None = None
+    tolerance_mm: float | None = None
+    merge_px: float | None = None
+    merge_mm: float | None = None
+    image_size: tuple[int, int] | None = None
+    confidence: float = 0.95
+
+    def compare(self, truth: pd.DataFrame, found: pd.DataFrame) -> Evaluation:
+        """Return how well found pits agree with true ones; see ``evaluate.evaluate``."""
+        return evaluate(
+            self._merged(truth),
+            self._merged(found),
+            rule=self.rule,
+            tolerance_px=self.tolerance_px,
+            tolerance_mm=self.tolerance_mm,
+            image_size=self.image_size,
+            confidence=self.confidence,
+        )
+
+    def _merged(self, table: pd.DataFrame) -> pd.DataFrame:
+        if self.merge_px is not None:
+            table = without_copies(table, self.merge_px, "px")
+        if self.merge_mm is not None:
+            table = without_copies(table, self.merge_mm, "mm")
+        return table
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An evaluation and its parts; a part is None where it was not asked for.
+
+    ``other``: the evaluation of another search. ``by``: name of the column that ``table`` is broken
+    down by. ``curve, other_curve``: against the tolerance. ``methods``: which search finds what.
+    """
+
+    evaluation: Evaluation
+    other: Evaluation | None
+    fragments: Fragments
+    by: str | None
+    table: pd.DataFrame | None
+    curve: pd.DataFrame | None
+    other_curve: pd.DataFrame | None
+    methods: MethodComparison | None
+
+
+def judge_pits(
+    truth: pd.DataFrame,
+    found: pd.DataFrame,
+    comparison: Comparison,
+    *,
+    other: pd.DataFrame | None = None,
+    by: str | None = None,
+    tolerances: Sequence[float] = (),
+) -> Verdict:
+    """Return the verdict on found pits.
+
+    Parameters
+    ----------
+    other : the pits of another search.
+    by : a column of the truth; or region, a raster of 4 × 4 cells; or density, in quarters.
+    tolerances : of the curve; without any there is no curve.
+
+    Raises
+    ------
+    BadInput : see ``evaluate.evaluate``, or the truth has no such column.
+    """
+    one = comparison.compare(truth, found)
+    second = None if other is None else comparison.compare(truth, other)
+    return Verdict(
+        one,
+        second,
+        fragments(one),
+        by,
+        None if by is None else _broken_down(one, by),
+        tolerance_curve(one, tolerances) if tolerances else None,
+        tolerance_curve(second, tolerances) if tolerances and second is not None else None,
+        None if second is None else compare_methods(one, second),
+    )
+
+
+def _broken_down(one: Evaluation, by: str) -> pd.DataFrame:
+    if by in one.truth.columns or by not in ("region", "density"):
+        return one.by(by)
+    truth_xy, found_xy = one.points_xy
+    if by == "density":
+        values = [density_classes(xy, truth_xy, unit=one.unit) for xy in (truth_xy, found_xy)]
+    else:
+        every = np.concatenate([truth_xy, found_xy])
+        box = (every.min(axis=0), every.max(axis=0)) if len(every) else ([0, 0], [1, 1])
+        values = [regions(xy, *box) for xy in (truth_xy, found_xy)]
+    return breakdown(one, by, *values)
+
+
+def write_lists(verdict: Verdict, folder: Path) -> None:
+    """Write ``true_positives.csv``, ``false_negatives.csv`` and ``false_positives.csv``.
+
+    With another search also ``truths.csv``, with a column ``found_by``.
+
+    Raises
+    ------
+    BadInput : the folder is a file.
+    MachineFailed : the disk is full.
+    """
+    tables = verdict.evaluation.lists()
+    if verdict.methods is not None:
+        tables["truths"] = verdict.methods.truths(verdict.evaluation.truth)
+    write_rows(folder, tables)
