@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import typer
 
+from etchscope.align import HOLE_MM, MERGE_MM, TOLERANCE_MM
 from etchscope.cli import align
 from etchscope.foil import (
     BadInput,
@@ -112,3 +113,9 @@ def test_the_store_keeps_how_its_scans_lie(lists, tmp_path, capsys):
     with pytest.raises(BadInput, match="--name: expected letters, digits"):
         run(*words[:-1], tmp_path / "with a space")
     assert not (tmp_path / "with a space").exists()
+
+
+def test_the_defaults_are_those_of_the_library():
+    assert align._TOLERANCE_UM == 1000 * TOLERANCE_MM
+    assert align._MERGE_UM == 1000 * MERGE_MM
+    assert align._HOLE_UM == 1000 * HOLE_MM

@@ -75,7 +75,7 @@ def refused(capsys, *words):
 # Finding ------------------------------------------------------------------------------------
 
 
-def test_find_on_a_store_tells_what_it_found_and_that_it_was_done(store, capsys):
+def test_find_on_a_store_tells_what_it_found_and_that_it_was_done(store, capsys, beside_progress):
     assert run("find", store) == 0
     opened = Store.open(store)
     name = opened.runs.latest(NAME)
@@ -86,7 +86,7 @@ def test_find_on_a_store_tells_what_it_found_and_that_it_was_done(store, capsys)
     top = int((pits["surface"] == "top").sum())
     assert top > 0
     assert f"{top} top" in out
-    assert err == ""
+    assert beside_progress(err) == ""
     assert run("find", store) == 0
     assert capsys.readouterr().out == out.replace("\n", ", done before\n")
     assert len(opened.runs.table()) == 1
@@ -345,7 +345,7 @@ def test_wrong_usage_names_the_option(store, capsys, words):
 def test_an_output_that_cannot_be_written_is_refused_before_the_search(
     store, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setattr(find, "find", lambda *_, **__: pytest.fail("searched"))
+    monkeypatch.setattr("etchscope.run.find", lambda *_, **__: pytest.fail("searched"))
     told = refused(capsys, "find", store, "-o", tmp_path / "pits.txt")
     assert "pits.txt: expected a name that ends in .csv, .parquet or .root, found '.txt'" in told
     told = refused(capsys, "find", store, "-o", tmp_path / "none" / "pits.csv")

@@ -9,6 +9,7 @@ from etchscope.cli import app as app_module
 from etchscope.cli import entry
 from etchscope.cli.app import main
 from etchscope.foil import MachineFailed
+from etchscope.store import Store
 
 
 def test_help_lists_every_command_and_each_has_an_example(capsys):
@@ -78,7 +79,7 @@ def test_expected_errors_are_one_line_and_a_status(monkeypatch, capsys, error, s
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("etchscope.cli.init.Store.create", fail)
+    monkeypatch.setattr("etchscope.store.Store.create", fail)
     assert main(["init", "x"]) == status
     out, err = capsys.readouterr()
     assert out == ""
@@ -90,7 +91,7 @@ def test_unexpected_errors_keep_their_traceback(monkeypatch):
     def fail(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("etchscope.cli.init.Store.create", fail)
+    monkeypatch.setattr("etchscope.store.Store.create", fail)
     with pytest.raises(ZeroDivisionError, match="a bug"):
         main(["init", "x"])
 
@@ -106,3 +107,29 @@ def test_windows_is_refused_in_one_line(monkeypatch, capsys):
     monkeypatch.setattr(sys, "platform", "win32")
     assert entry.main() == 1
     assert capsys.readouterr().err == "Error: Etchscope needs Linux or macOS; on Windows use WSL\n"
+
+
+LIGHT = ["numpy", "pandas", "scipy", "sqlalchemy", "torch", "matplotlib", "rich"]
+
+
+@pytest.mark.parametrize(
+    ("words", "unused"),
+    [
+        *[([name, "--help"], LIGHT) for name in app_module._COMMANDS],
+        (["model", "working-point", "--help"], LIGHT),
+        (["ls", "STORE"], ["torch", "matplotlib", "dask", "numba", "cv2", "rich"]),
+        (["runs", "ls", "STORE"], ["torch", "matplotlib", "dask", "numba", "cv2", "rich"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_help_and_lists_load_no_heavy_package(words, unused, tmp_path):
+    Store.create(tmp_path / "store")
+    words = [str(tmp_path / "store") if word == "STORE" else word for word in words]
+    code = (
+        "import sys; from etchscope.cli.app import main; status = main(sys.argv[2:]); "
+        "heavy = set(sys.argv[1].split()) & set(sys.modules); "
+        "sys.exit(status or ', '.join(heavy) or 0)"
+    )
+    line = [sys.executable, "-c", code, " ".join(unused), *words]
+    done = subprocess.run(line, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

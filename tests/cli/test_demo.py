@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from etchscope import simulate
-from etchscope.cli import demo
 from etchscope.cli.app import main
 from etchscope.files.tables import read_table
 from etchscope.simulate import Optics
@@ -17,7 +16,7 @@ def _fewer(monkeypatch, **given):
         (drawn,) = simulate.preset(name, seed=seed, columns=2, rows=1)
         return [replace(drawn, **given)]
 
-    monkeypatch.setattr(demo, "preset", preset)
+    monkeypatch.setattr("etchscope.run.demonstration.preset", preset)
 
 
 @pytest.fixture
@@ -32,11 +31,13 @@ def two_small_tiles(monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_demo_leaves_a_scan_a_store_tables_and_a_report(tmp_path, capsys, two_tiles):
+def test_the_demo_leaves_a_scan_a_store_tables_and_a_report(
+    tmp_path, capsys, two_tiles, beside_progress
+):
     folder = tmp_path / "new" / "demo"
     assert main(["demo", str(folder), "--background", "40", "--seed", "3"]) == 0
     out, err = capsys.readouterr()
-    assert err == ""
+    assert beside_progress(err) == ""
     assert {p.name for p in folder.iterdir()} == {
         "scan",
         "store",

@@ -2,7 +2,7 @@ import json
 import re
 import shlex
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from etchscope.ensemble import WorkingPoint
 from etchscope.files import read_table
 from etchscope.foil import Taxonomy
 from etchscope.ingest.write import write_smartscope
+from etchscope.learn import LOSSES, NETWORKS, Training
 from etchscope.run.experts import ExpertsPlan
 from etchscope.run.finder import FinderPlan
 from etchscope.run.stages.score import ranked_candidates, score
@@ -89,11 +90,11 @@ def test_every_command_has_an_example_that_is_understood(capsys):
 # train --------------------------------------------------------------------------------------
 
 
-def test_train_keeps_a_model_and_tells_its_figures(own, tmp_path, capsys):
+def test_train_keeps_a_model_and_tells_its_figures(own, tmp_path, capsys, beside_progress):
     words = ["--audit", tmp_path / "doubtful.csv", "--report", tmp_path / "report", "--seed", "3"]
     assert run("train", own.path, "--name", "second", *QUICK, *words) == 0
     out, err = capsys.readouterr()
-    assert err == ""
+    assert beside_progress(err) == ""
     information = own.models.load("second")[1]["information"]
     count = information["labels"]
     lines = out.splitlines()
@@ -181,7 +182,7 @@ def test_train_can_try_other_trainings_first(own, capsys, monkeypatch):
         progress(trials)
         return replace(training, width=0.5), pd.DataFrame({"width": [0.5], "loss": [0.125]})
 
-    monkeypatch.setattr("etchscope.learn.tune", tune)
+    monkeypatch.setattr("etchscope.run.tuning.tune", tune)
     words = ["--class", "hip", "--class", "top", "--tune", "2", "--seed", "4"]
     assert run("train", own.path, "--name", "tuned", *QUICK, *words, "--json") == 0
     out, err = capsys.readouterr()
@@ -244,7 +245,7 @@ def test_train_refuses_experts_that_know_too_little(own, tmp_path, capsys):
 
 
 def test_an_interrupted_training_leaves_the_registry_as_it_was(
-    own, take_bytes, capsys, monkeypatch
+    own, take_bytes, capsys, monkeypatch, beside_progress
 ):
     before = take_bytes(own.path)
 
@@ -254,7 +255,7 @@ def test_an_interrupted_training_leaves_the_registry_as_it_was(
     monkeypatch.setattr("etchscope.ensemble.train.fit_combiner", stop)
     assert run("train", own.path, "--name", "first", "--replace", *QUICK) == 130
     out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
+    assert (out, beside_progress(err).count("\n")) == ("", 1)
     assert "interrupted" in err
     assert take_bytes(own.path) == before
 
@@ -355,7 +356,7 @@ def test_run_without_a_model_takes_the_package_s_own(
 
 def test_run_without_a_model_where_none_came_with_the_package(own, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("etchscope.run.experts.SHIPPED", tmp_path / "none")
-    text = "expected the experts that come with the package, found none. Give --model"
+    text = "expected the experts that come with the package, found none. Train one with"
     assert text in refused(capsys, "run", own.path)
 
 
@@ -462,7 +463,9 @@ def test_run_refuses_a_model_that_does_not_fit_and_keeps_none_of_it(
 def test_run_refuses_bad_input(own, tmp_path, capsys):
     words = ("run", own.path, "--model")
     told = refused(capsys, *words, "odd")
-    assert "--model: expected a model of the store (first) or a folder, found 'odd'" in told
+    assert (
+        "model: expected a model of the store (first) or a folder, found 'odd'. Train one" in told
+    )
     assert "'F9'" in refused(capsys, *words, "first", "--scan", "F9")
     assert "--prior: expected hip=" in refused(capsys, *words, "first", "--prior", "fail")
     assert "'.txt'" in refused(capsys, *words, "first", "-o", tmp_path / "a.txt")
@@ -597,3 +600,14 @@ def test_the_help_states_the_numbers_of_random_foils(capsys):
     assert main(["train", "--help"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert f"[{ExpertsPlan().pictures}, for the finder {FinderPlan().pictures}]" in said
+
+
+def test_the_options_of_a_training_are_those_of_the_library(capsys):
+    params = {p.name: p for p in typer.main.get_command(app).commands["train"].params}
+    for one in fields(Training):
+        if one.name in params and one.name != "lights":  # any, since such a model takes any scan
+            assert params[one.name].default == one.default
+    assert main(["train", "--help"]) == 0
+    said = capsys.readouterr().out
+    for known in (NETWORKS, LOSSES):
+        assert f"<{'|'.join(known)}>" in said

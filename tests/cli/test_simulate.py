@@ -2,9 +2,10 @@ import json
 
 import pytest
 
+from etchscope.cli import simulate
 from etchscope.cli.app import main
 from etchscope.files.tables import read_table
-from etchscope.simulate import RANGES
+from etchscope.simulate import PRESETS, RANGES
 from etchscope.store import Store
 
 TINY = ["--columns", "2", "--rows", "1", "--set", "optics.image_size=[96,128]"]
@@ -18,12 +19,12 @@ def told(folder, name):
     return json.loads((folder / f"{name}-parameters.json").read_text())
 
 
-def test_options_and_parameters_reach_the_foil(tmp_path, capsys):
+def test_options_and_parameters_reach_the_foil(tmp_path, capsys, beside_progress):
     words = ["--background", 300, "--signal", 40, "--sides", "both", "--seed", 9, "--foil", "A-1"]
     more = ["--set", "sheet.material=cr39", "--set", "hips.rel_mev_cm2_g=2000"]
     assert run(tmp_path, *TINY, *words, *more) == 0
     out, err = capsys.readouterr()
-    assert err == ""
+    assert beside_progress(err) == ""
     assert (
         f"{tmp_path / 'A-1-back'}: 2 tiles; truth in {tmp_path / 'A-1-back-truth.parquet'}" in out
     )
@@ -94,3 +95,7 @@ def test_help_names_the_presets_and_has_an_example(capsys):
     out = capsys.readouterr().out
     assert "reference, label-mix, pb-stack, experiment, tasl" in " ".join(out.split())
     assert "Example: etchscope simulate" in " ".join(out.split())
+
+
+def test_the_help_lists_all_presets():
+    assert list(simulate._PRESETS) == list(PRESETS)

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,8 +13,9 @@ from etchscope.cli.options import (
 )
 from etchscope.cli.progress import progress_bar
 from etchscope.foil import BadInput
-from etchscope.ingest import Overrides, add, group_paths
-from etchscope.store import Added, Store
+
+if TYPE_CHECKING:
+    from etchscope.store import Added
 
 __all__ = ["command"]
 
@@ -59,6 +60,9 @@ def command(
 
     Example: etchscope add plate7 sheet.bmp --layout montage --rows 9 --columns 12
     """
+    from etchscope.ingest import Overrides, add, group_paths
+    from etchscope.store import Store
+
     opened = Store.open(store)
     groups = group_paths(paths)
     if scan is not None and len(groups) > 1:
@@ -86,7 +90,7 @@ def command(
         echo_json([asdict(added) for added in done])
 
 
-def _tell_added(added: Added) -> None:
+def _tell_added(added: "Added") -> None:
     if added.is_new:
         typer.echo(f"{added.scan}: {added.tiles} tiles added")
     else:

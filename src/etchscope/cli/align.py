@@ -1,24 +1,27 @@
 """The command that brings lists of pits into one frame."""
 
 import json
+import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from etchscope.align import HOLE_MM, MERGE_MM, TOLERANCE_MM, AlignedStack, align_stack
 from etchscope.cli.inputs import require_name
+from etchscope.cli.messages import echo_rich
 from etchscope.cli.progress import progress_bar
-from etchscope.foil import BadInput, PitList
-from etchscope.ingest import OfSurface, read_pit_list
-from etchscope.run.stages.align import keep_alignment, list_of_scan, save_alignment
-from etchscope.store import Store
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from etchscope.align import AlignedStack
 
 __all__ = ["command"]
 
+# Of ``etchscope.align``, here once more so that the help need not import it; a test compares them.
+_TOLERANCE_UM = 1000 * (12 * 0.0064516)
+_MERGE_UM = 1000 * (10 * 0.0064516)
+_HOLE_UM = 1500.0
 _MIRRORED = {"no": False, "yes": True, "find": None}
 
 
@@ -41,13 +44,13 @@ def command(
     ] = None,
     tolerance_um: Annotated[
         float, typer.Option(min=0.001, help="Pits of two surfaces nearer than that match.")
-    ] = 1000 * TOLERANCE_MM,
+    ] = _TOLERANCE_UM,
     merge_um: Annotated[
         float, typer.Option(min=0.001, help="Copies in overlapping tiles are nearer than that.")
-    ] = 1000 * MERGE_MM,
+    ] = _MERGE_UM,
     hole_um: Annotated[
         float, typer.Option(min=0, help="Pits nearer than that to a datum hole are left out.")
-    ] = 1000 * HOLE_MM,
+    ] = _HOLE_UM,
     look_for_holes: Annotated[
         bool, typer.Option("--find-holes", help="Look for datum holes that a scan does not state.")
     ] = False,
@@ -76,11 +79,17 @@ def command(
 
     Example: etchscope align c1-front c1-back --store plate7 -o aligned
     """
+    from etchscope.align import align_stack
+    from etchscope.pages.alignment import write_alignment
+    from etchscope.run.pit_lists import gather_pit_lists, scans_among
+    from etchscope.run.stages.align import keep_alignment, save_alignment
+    from etchscope.store import Store
+
     opened = None if store is None else Store.open(store)
     kept_as = output.absolute().name if name is None else name
     if opened is not None:
         require_name(kept_as)
-    given = [_list(name, opened, surface, look_for_holes) for name in lists]
+    given = gather_pit_lists(lists, opened, surface=surface, look_for_holes=look_for_holes)
     with progress_bar("Aligning", 2) as bar:
         stack = align_stack(
             given,
@@ -88,44 +97,24 @@ def command(
             merge_mm=merge_um / 1000,
             hole_mm=hole_um / 1000,
             mirrored=_MIRRORED[mirror],
-            max_angle_rad=float(np.radians(max_rotation_deg)),
+            max_angle_rad=math.radians(max_rotation_deg),
         )
         bar.advance()
         written = save_alignment(output, stack)
-        # Here, so that no other command waits for Matplotlib.
-        from etchscope.pages.alignment import write_alignment
-
         page = write_alignment(stack, output)
         if opened is not None:
-            keep_alignment(opened, kept_as, stack, _scans(lists))
+            keep_alignment(opened, kept_as, stack, scans_among(lists))
         bar.advance()
     if as_json:
         typer.echo(json.dumps(stack.to_dict(), ensure_ascii=False, indent=1, allow_nan=False))
         return
-    console = Console()
-    console.print(_registrations(stack))
-    console.print(_efficiencies(stack))
+    echo_rich(_registrations(stack), _efficiencies(stack))
     typer.echo(f"{written}\n{page}")
 
 
-def _list(name: str, store: Store | None, surface: OfSurface, look_for_holes: bool) -> PitList:
-    path = Path(name)
-    if path.is_file():
-        return read_pit_list(path, surface=surface)
-    if store is not None and name in store.scans.names():
-        return list_of_scan(store, name, surface=surface, look_for_holes=look_for_holes)
-    known = (
-        "" if store is None else f", or a scan of {store.path} ({', '.join(store.scans.names())})"
-    )
-    raise BadInput("align", f"a file of pits{known}", repr(name))
+def _registrations(stack: "AlignedStack") -> "Table":
+    from rich.table import Table
 
-
-def _scans(lists: list[str]) -> list[str]:
-    """Return the names that are scans of the store."""
-    return [name for name in lists if not Path(name).is_file()]
-
-
-def _registrations(stack: AlignedStack) -> Table:
     out = Table(title=f"matches within {1000 * stack.tolerance_mm:.4g} µm, one to one")
     out.add_column("list", no_wrap=True)
     out.add_column("with", no_wrap=True)
@@ -151,7 +140,9 @@ def _registrations(stack: AlignedStack) -> Table:
     return out
 
 
-def _efficiencies(stack: AlignedStack) -> Table:
+def _efficiencies(stack: "AlignedStack") -> "Table":
+    from rich.table import Table
+
     out = Table(title="efficiency of each surface, from what the others show")
     out.add_column("list", no_wrap=True)
     for name in ("tags shown", "by chance", "efficiency"):

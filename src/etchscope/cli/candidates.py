@@ -1,20 +1,20 @@
 """The command `candidates`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 
 from etchscope.cli.inputs import require_output
+from etchscope.cli.messages import echo_table
 from etchscope.cli.options import (
     Json,
     StorePath,
 )
 from etchscope.cli.sheet import draw_sheet
-from etchscope.files.tables import write_table
-from etchscope.foil import NotScored
-from etchscope.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["command"]
 
@@ -40,20 +40,23 @@ def command(
 
     Example: etchscope candidates plate7 -o candidates.csv --sheet candidates
     """
-    from etchscope.run.stages.score import ranked_candidates
+    from etchscope.files.tables import write_table
+    from etchscope.run.results import (
+        choose_scored_runs,
+        gather_candidates,
+        gather_records,
+        select_candidates,
+    )
+    from etchscope.store import Store
 
     require_output(output)
     opened = Store.open(store)
-    runs = [run] if run is not None else _scored_runs(opened, scan)
-    tables = [ranked_candidates(opened, name) for name in runs]
-    table = pd.concat(tables, ignore_index=True)
-    if not every:
-        table = table[table["selected"].fillna(value=False).astype(bool)]
-    table = table.sort_values("score", ascending=False, kind="stable", ignore_index=True)
-    total = len(table)
-    table = table.head(count)
+    runs = choose_scored_runs(opened, scan=scan, run=run)
+    table = gather_candidates(opened, runs)
+    table = table if every else select_candidates(table)
+    total, table = len(table), table.head(count)
     if output is not None:
-        write_table(output, table, record={"runs": [opened.runs.record(name) for name in runs]})
+        write_table(output, table, record=gather_records(opened, runs))
     if sheet is not None:
         page = draw_sheet(opened, table, sheet, runs)
         if not as_json:
@@ -62,20 +65,14 @@ def command(
         typer.echo(table.to_json(orient="records", double_precision=10))
         return
     if len(table):
-        told = [c for c in table.columns if c.startswith("p_")]
-        shown = ["scan", "tile", "pit", "x_px", "y_px", "score", "anomaly", *told, "class", "valid"]
-        shown = [c for c in shown if c in table and table[c].notna().any()]
-        typer.echo(table[shown].round(3).to_string(index=False))
+        echo_table(table[_shown_columns(table)].round(3))
     few, more = (f" of {total:,}", "; --count shows more") if total > len(table) else ("", "")
     typer.echo(f"{len(table)}{few} candidates of {', '.join(runs)}{more}")
 
 
-def _scored_runs(store: Store, scan: str | None) -> list[str]:
-    out = []
-    for name in store.scans.names() if scan is None else [store.scans.get(scan).name]:
-        run = store.runs.latest(name, stage="score")
-        if run is not None:
-            out.append(run)
-    if not out:
-        raise NotScored(store.path, "a scored run", "none")
-    return out
+def _shown_columns(candidates: "pd.DataFrame") -> list[str]:
+    """Return the columns that are printed: those with a value in any row."""
+    probabilities = [c for c in candidates.columns if c.startswith("p_")]
+    shown = ["scan", "tile", "pit", "x_px", "y_px", "score", "anomaly"]
+    shown += [*probabilities, "class", "valid"]
+    return [c for c in shown if c in candidates and candidates[c].notna().any()]

@@ -10,7 +10,6 @@ from etchscope.cli.options import (
     StorePath,
 )
 from etchscope.cli.progress import progress_bar
-from etchscope.store import Store
 
 __all__ = ["command"]
 
@@ -20,6 +19,8 @@ def command(store: StorePath, as_json: Json = False) -> None:
 
     Example: etchscope check plate7
     """
+    from etchscope.store import Store
+
     opened = Store.open(store)
     with progress_bar("Checking", total=len(opened.scans.tiles())) as bar:
         findings = opened.check(progress=bar.advance)

@@ -3,12 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-import pandas as pd
 import typer
 
-from etchscope.cli.verdict import parts_of, tell, write_figures, write_lists
-from etchscope.evaluate import Evaluation, evaluate, without_copies
-from etchscope.files import read_table
+from etchscope.cli.verdict import tell, write_figures
 from etchscope.foil import BadInput
 
 __all__ = ["command"]
@@ -65,35 +62,33 @@ def command(
 
     Example: etchscope evaluate --truth truth.csv --found pits.csv --tolerance-px 6
     """
+    from etchscope.files import read_table
+    from etchscope.run.verdict import Comparison, judge_pits, write_lists
+
     if tolerance_px is None and tolerance_mm is None:
         raise BadInput("tolerance", "--tolerance-px or --tolerance-mm", "neither")
-    unit: Literal["px", "mm"] = "px" if tolerance_mm is None else "mm"
-
-    def judged(found_pits: pd.DataFrame) -> Evaluation:
-        return evaluate(
-            once(read_table(truth)),
-            once(found_pits),
-            rule=rule,
-            tolerance_px=tolerance_px,
-            tolerance_mm=tolerance_mm,
-            image_size=image_size,
-            confidence=confidence,
-        )
-
-    def once(table: pd.DataFrame) -> pd.DataFrame:
-        for reach, of in ((merge_px, "px"), (merge_mm, "mm")):
-            if reach is not None:
-                table = without_copies(table, reach, "px" if of == "px" else "mm")
-        return table
-
-    e = judged(read_table(found))
-    second = None if other is None else judged(read_table(other))
-    parts = parts_of(e, by=by, second=second, tolerances=_tolerances(curve, unit))
+    comparison = Comparison(
+        rule=rule,
+        tolerance_px=tolerance_px,
+        tolerance_mm=tolerance_mm,
+        merge_px=merge_px,
+        merge_mm=merge_mm,
+        image_size=image_size,
+        confidence=confidence,
+    )
+    verdict = judge_pits(
+        read_table(truth),
+        read_table(found),
+        comparison,
+        other=None if other is None else read_table(other),
+        by=by,
+        tolerances=_tolerances(curve, "px" if tolerance_mm is None else "mm"),
+    )
     if lists is not None:
-        write_lists(e, second, lists)
+        write_lists(verdict, lists)
     if figures is not None:
-        write_figures(e, second, parts, figures)
-    tell(e, parts, as_json=as_json)
+        write_figures(verdict, figures)
+    tell(verdict, as_json=as_json)
 
 
 def _tolerances(text: str | None, unit: str) -> list[float]:

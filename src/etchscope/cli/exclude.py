@@ -12,7 +12,6 @@ from etchscope.cli.options import (
     Where,
 )
 from etchscope.cli.tiles import condition_of, required_condition, tell_marked
-from etchscope.store import Store
 
 __all__ = ["command"]
 
@@ -29,6 +28,8 @@ def command(
 
     Example: etchscope exclude plate7 --scan F1-front --tile 12 --why "a fibre"
     """
+    from etchscope.store import Store
+
     condition = required_condition(condition_of(where, foil, scan, tile))
     found = Store.open(store).scans.exclude(condition, why)
     tell_marked("excluded", found, condition)

@@ -3,17 +3,9 @@
 from pathlib import Path
 from typing import Annotated
 
-import pandas as pd
 import typer
 
-from etchscope.files.tables import write_table
-from etchscope.foil import (
-    BadInput,
-    NotSearched,
-)
-from etchscope.store import Store
-
-__all__ = ["command", "export_runs"]
+__all__ = ["command"]
 
 
 def command(
@@ -28,29 +20,15 @@ def command(
 
     Example: etchscope export plate7 --scan F1-front -o pits.csv
     """
+    from etchscope.files.tables import write_table
+    from etchscope.run.results import choose_runs, gather_pits, gather_records
+    from etchscope.store import Store
+
     opened = Store.open(store)
-    if run is not None:
-        of_scan = opened.runs.record(run)["scan"]
-        if scan not in (None, of_scan):
-            raise BadInput("--run", f"a run of scan {scan}", f"{run} of scan {of_scan}")
-        runs = [run]
-    else:
-        names = opened.scans.names() if scan is None else [scan]
-        for name in names:
-            opened.scans.get(name)
-        runs = [latest for name in names if (latest := opened.runs.latest(name)) is not None]
-    if not runs:
-        raise NotSearched(store, "a finished run", "none")
-    export_runs(opened, runs, output)
-    for name in runs:
-        record = opened.runs.record(name)
-        region = " in a region" if record.get("region_mm") else ""
-        tiles = f"{len(record.get('tiles', []))} tiles{region}"
+    runs = choose_runs(opened, scan=scan, run=run)
+    record = gather_records(opened, runs)
+    write_table(output, gather_pits(opened, runs), record=record)
+    for name, of_run in zip(runs, record["runs"], strict=True):
+        region = " in a region" if of_run.get("region_mm") else ""
+        tiles = f"{len(of_run.get('tiles', []))} tiles{region}"
         typer.echo(f"{output}: {len(opened.runs.pits(name))} pits on {tiles}, {name}")
-
-
-def export_runs(store: Store, runs: list[str], path: Path) -> None:
-    """Write the pit tables of runs as one, with their records."""
-    tables = [store.runs.pits(run) for run in runs]
-    record = {"runs": [store.runs.record(run) for run in runs]}
-    write_table(path, pd.concat(tables, ignore_index=True), record=record)

@@ -1,29 +1,29 @@
 """The command `find`."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from pydantic import ValidationError
 
-from etchscope.cli.export import export_runs
-from etchscope.cli.inputs import opened_paths, polygon_of, require_output
+from etchscope.cli.inputs import opened_paths, polygon_of, require_output, require_scans
 from etchscope.cli.options import (
+    ExecutorName,
     MaskFile,
     NoMask,
+    make_settings,
+    settings_options,
 )
 from etchscope.cli.progress import progress_bar
-from etchscope.foil import (
-    BadInput,
-    PitFlag,
-    has_flag,
-)
-from etchscope.ingest import Overrides
+from etchscope.foil import BadInput
 from etchscope.preselect import FindSettings
-from etchscope.run import Executor, FindReport, find
-from etchscope.store import Store
+
+if TYPE_CHECKING:
+    from etchscope.run import FindReport
+    from etchscope.store import Store
 
 __all__ = ["command"]
 
@@ -31,6 +31,7 @@ _MISFITS = 0.2
 """Share of pits at the limits of size from which these are said to be wrong."""
 
 
+@settings_options("settings", FindSettings)
 def command(
     paths: Annotated[
         list[Path],
@@ -58,33 +59,17 @@ def command(
     ] = None,
     mask: MaskFile = None,
     no_mask: NoMask = False,
-    smallest_radius_px: Annotated[float | None, typer.Option(help="Smallest pit [3].")] = None,
-    largest_radius_px: Annotated[float | None, typer.Option(help="Largest pit [12].")] = None,
     finder: Annotated[
         str,
         typer.Option(
             metavar="NAME", help="learned, classical, or the folder of a learned one's weights."
         ),
     ] = "learned",
-    least_probability: Annotated[
-        float | None,
-        typer.Option(help="Learned finder: from which a find counts; less finds more [0.4]."),
-    ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(help="Classical finder: least response in units of the noise [5.5]."),
-    ] = None,
-    pair_reach_px: Annotated[
-        float | None, typer.Option(help="Largest displacement from entry to exit pit [20].")
-    ] = None,
-    binning: Annotated[
-        int | None,
-        typer.Option(help="Classical finder: pixels a side that are binned; 1 is finer [2]."),
-    ] = None,
+    settings: Mapping[str, Any] = MappingProxyType({}),
     workers: Annotated[
         int | None, typer.Option(min=1, help="Threads or processes [all cores].")
     ] = None,
-    executor: Annotated[Executor, typer.Option(help="How the tiles are shared out.")] = "threads",
+    executor: ExecutorName = "threads",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program.")] = False,
 ) -> None:
     """Find the pits of a store's scans, or directly of a scan directory or of pictures.
@@ -93,18 +78,14 @@ def command(
 
     Example: etchscope find sheet.bmp --layout montage --rows 9 --columns 12 -o pits.csv
     """
-    weights = _weights(finder, least_probability, threshold=threshold, binning=binning)
-    settings = _settings(
-        {
-            "finder": "classical" if finder == "classical" else "learned",
-            "smallest_radius_px": smallest_radius_px,
-            "largest_radius_px": largest_radius_px,
-            "least_probability": least_probability,
-            "threshold": threshold,
-            "pair_reach_px": pair_reach_px,
-            "binning": binning,
-        }
-    )
+    from etchscope.files.tables import write_table
+    from etchscope.ingest import Overrides
+    from etchscope.run import find
+    from etchscope.run.results import gather_pits, gather_records
+
+    weights = _weights(finder, settings)
+    kind = "classical" if finder == "classical" else "learned"
+    chosen = make_settings(FindSettings, {"finder": kind, **settings})
     polygon = polygon_of(region)
     require_output(output)
     overrides = Overrides(
@@ -112,15 +93,12 @@ def command(
     )
     reports = []
     with opened_paths(paths, overrides, skip_bad=skip_bad, mask=mask, no_mask=no_mask) as store:
-        names = store.scans.names() if scan is None else [scan]
-        if not names:
-            raise BadInput(store.path, "a store with scans", "an empty store", hint="Add a scan.")
-        for name in names:
+        for name in require_scans(store, scan, store.path):
             with progress_bar(f"Searching {name}") as bar:
                 done = find(
                     store,
                     name,
-                    settings=settings,
+                    settings=chosen,
                     weights=weights,
                     region=polygon,
                     workers=workers,
@@ -132,7 +110,8 @@ def command(
             if not as_json:
                 _tell(store, done)
         if output is not None:
-            export_runs(store, [r.run for r in reports], output)
+            runs = [r.run for r in reports]
+            write_table(output, gather_pits(store, runs), record=gather_records(store, runs))
         if report is not None:
             for done in reports:
                 _report(store, done.run, report / done.scan if len(reports) > 1 else report)
@@ -140,32 +119,16 @@ def command(
         typer.echo(json.dumps([asdict(r) for r in reports]))
 
 
-def _settings(values: dict[str, Any]) -> FindSettings:
-    given = {name: value for name, value in values.items() if value is not None}
-    try:
-        return FindSettings.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        told = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-        # An error of several options at once has no place, but begins with the name of one.
-        name = str(first["loc"][0]) if first["loc"] else told.split()[0]
-        told = told.replace(f"{name} must ", "it to ")
-        found = repr(given[name]) if name in given else "its default"
-        raise BadInput("--" + name.replace("_", "-"), told, found) from error
-
-
-def _weights(
-    finder: str, least_probability: float | None, **classical: float | None
-) -> Path | None:
+def _weights(finder: str, settings: Mapping[str, Any]) -> Path | None:
     """Return the folder of a learned finder that is not the package's own.
 
     Raises
     ------
     BadInput : no such folder, or options of one finder beside the other.
     """
-    if finder == "classical" and least_probability is not None:
+    if finder == "classical" and "least_probability" in settings:
         raise BadInput("--least-probability", "a learned finder beside it", "--finder classical")
-    given = [name for name, value in classical.items() if value is not None]
+    given = [name for name in ("threshold", "binning") if name in settings]
     if finder != "classical" and given:
         raise BadInput(f"--{given[0]}", "--finder classical beside it", f"--finder {finder}")
     if finder in ("learned", "classical"):
@@ -176,7 +139,9 @@ def _weights(
     return Path(finder)
 
 
-def _tell(store: Store, done: FindReport) -> None:
+def _tell(store: "Store", done: "FindReport") -> None:
+    from etchscope.foil import PitFlag, has_flag
+
     table, record = store.runs.pits(done.run), store.runs.record(done.run)
     is_mark = (table["class"] == "misc").fillna(value=False).astype(bool)
     pits = table[~is_mark]
@@ -201,7 +166,7 @@ def _tell(store: Store, done: FindReport) -> None:
         typer.echo(f"{done.scan}: {left_out} tiles were left out when it was added")
 
 
-def _report(store: Store, run: str, directory: Path) -> None:
+def _report(store: "Store", run: str, directory: Path) -> None:
     # Here, so that no other command waits for Matplotlib.
     from etchscope.pages import gather_content, write_report
 

@@ -8,7 +8,6 @@ from etchscope.cli.options import (
     Where,
 )
 from etchscope.cli.tiles import condition_of, required_condition, tell_marked
-from etchscope.store import Store
 
 __all__ = ["command"]
 
@@ -24,5 +23,7 @@ def command(
 
     Example: etchscope include plate7 --where "excluded_why = 'a fibre'"
     """
+    from etchscope.store import Store
+
     condition = required_condition(condition_of(where, foil, scan, tile))
     tell_marked("included", Store.open(store).scans.include(condition), condition)

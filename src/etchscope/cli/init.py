@@ -3,7 +3,6 @@
 from etchscope.cli.options import (
     StorePath,
 )
-from etchscope.store import Store
 
 __all__ = ["command"]
 
@@ -13,4 +12,6 @@ def command(store: StorePath) -> None:
 
     Example: etchscope init plate7
     """
+    from etchscope.store import Store
+
     Store.create(store)

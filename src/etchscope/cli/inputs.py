@@ -1,30 +1,39 @@
 """What commands are given: stores or pictures, polygons, names, files to write."""
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import typer
-from pydantic import TypeAdapter, ValidationError
 
 from etchscope.cli.progress import progress_bar
-from etchscope.files.strict_json import read_json
 from etchscope.foil import (
     BadInput,
 )
-from etchscope.foil.records import Name
-from etchscope.foil.types import Floats
-from etchscope.ingest import Overrides, add, group_paths, read_mask
-from etchscope.store import Store
 
-__all__ = ["opened_paths", "polygon_of", "require_name", "require_output"]
+if TYPE_CHECKING:
+    from etchscope.foil.types import Floats
+    from etchscope.ingest import Overrides
+    from etchscope.store import Store
+
+__all__ = [
+    "opened_paths",
+    "parse_prior",
+    "polygon_of",
+    "require_name",
+    "require_output",
+    "require_scans",
+]
 
 
-def polygon_of(path: Path | None) -> Floats | None:
+def polygon_of(path: Path | None) -> "Floats | None":
     """Return the polygon, (m, 2) foil mm, of a JSON file [[x, y], …]."""
+    import numpy as np
+
+    from etchscope.files.strict_json import read_json
+
     if path is None:
         return None
     expected = "[[x_mm, y_mm], …] with at least three corners"
@@ -54,6 +63,10 @@ def require_output(path: Path | None) -> None:
 
 def require_name(name: str) -> None:
     """Refuse a name that is not safe as a folder's or a file's, before the work and not after."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from etchscope.foil.records import Name
+
     try:
         TypeAdapter(Name).validate_python(name)
     except ValidationError as error:
@@ -64,16 +77,21 @@ def require_name(name: str) -> None:
 @contextmanager
 def opened_paths(
     paths: list[Path],
-    overrides: Overrides,
+    overrides: "Overrides",
     *,
     skip_bad: bool,
     mask: Path | None = None,
     no_mask: bool = False,
-) -> Iterator[Store]:
+) -> "Iterator[Store]":
     """Yield the store given, or one for this search only, made of the pictures given.
 
     A mask becomes that of the scan to be searched, or of all scans.
     """
+    import tempfile
+
+    from etchscope.ingest import Overrides, add, group_paths
+    from etchscope.store import Store
+
     if mask is not None and no_mask:
         raise BadInput("--no-mask", "no --mask beside it", str(mask))
     if len(paths) == 1 and (paths[0] / "catalogue.sqlite").is_file():
@@ -102,7 +120,9 @@ def opened_paths(
         yield store
 
 
-def _set_masks(store: Store, scan: str | None, mask: Path | None, *, no_mask: bool) -> None:
+def _set_masks(store: "Store", scan: str | None, mask: Path | None, *, no_mask: bool) -> None:
+    from etchscope.ingest import read_mask
+
     if mask is None and not no_mask:
         return
     names = store.scans.names() if scan is None else [scan]
@@ -110,3 +130,27 @@ def _set_masks(store: Store, scan: str | None, mask: Path | None, *, no_mask: bo
     masks = [None if mask is None else read_mask(mask, store.scans.get(name)) for name in names]
     for name, one in zip(names, masks, strict=True):
         store.fits.set_mask(name, one)
+
+
+def parse_prior(text: str | None) -> dict[str, float] | None:
+    """Return the shares of ``hip=0.01,top=0.4,…``."""
+    if text is None:
+        return None
+    shares = {}
+    for part in text.split(","):
+        name, equals, value = part.partition("=")
+        try:
+            shares[name.strip()] = float(value)
+        except ValueError as error:
+            raise BadInput("--prior", "hip=0.01,top=0.4,…", repr(part)) from error
+        if not equals:
+            raise BadInput("--prior", "hip=0.01,top=0.4,…", repr(part))
+    return shares
+
+
+def require_scans(store: "Store", scan: str | None, where: Path) -> list[str]:
+    """Return the scan that is named, or all scans of a store; refuse a store without any."""
+    names = store.scans.names() if scan is None else [scan]
+    if not names:
+        raise BadInput(where, "a store with scans", "an empty store", hint="Add a scan.")
+    return names

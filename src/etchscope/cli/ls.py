@@ -1,9 +1,8 @@
 """The command `ls`."""
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 
 from etchscope.cli.messages import echo_json
@@ -16,7 +15,11 @@ from etchscope.cli.options import (
     Where,
 )
 from etchscope.cli.tiles import condition_of
-from etchscope.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from etchscope.store import Store
 
 __all__ = ["command"]
 
@@ -36,6 +39,8 @@ def command(
 
     Example: etchscope ls plate7 --tiles --where "foil = 'F1' and not excluded"
     """
+    from etchscope.store import Store
+
     opened = Store.open(store)
     found = opened.scans.tiles(condition_of(where, foil, scan, tile))
     table = found if tiles else _scan_table(opened, found)
@@ -47,7 +52,9 @@ def command(
         typer.echo("no tiles")
 
 
-def _scan_table(store: Store, tiles: pd.DataFrame) -> pd.DataFrame:
+def _scan_table(store: "Store", tiles: "pd.DataFrame") -> "pd.DataFrame":
+    import pandas as pd
+
     rows = []
     for name, of_scan in tiles.groupby("scan", sort=False):
         scan = store.scans.get(str(name))

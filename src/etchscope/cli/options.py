@@ -1,11 +1,17 @@
-"""Options that several commands have."""
+"""Options that several commands have, and options that are made from settings."""
 
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import typer
 
+from etchscope.foil import BadInput
+
 __all__ = [
+    "ExecutorName",
     "Json",
     "MaskFile",
     "NoMask",
@@ -15,7 +21,11 @@ __all__ = [
     "Region",
     "StorePath",
     "Where",
+    "make_settings",
+    "settings_options",
 ]
+
+_Settings = TypeVar("_Settings")
 
 StorePath = Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder.")]
 
@@ -23,6 +33,10 @@ StorePath = Annotated[Path, typer.Argument(metavar="STORE", help="The store's fo
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 
 
+ExecutorName = Annotated[
+    Literal["threads", "processes", "inline"],
+    typer.Option(help="How the tiles are shared out."),
+]
 Where = Annotated[
     str | None,
     typer.Option(metavar="SQL", help="Condition on the columns of `ls --tiles`."),
@@ -57,3 +71,89 @@ MaskFile = Annotated[
 NoMask = Annotated[
     bool, typer.Option("--no-mask", help="Forget the scan's mask and search all of it.")
 ]
+
+
+def settings_options(parameter: str, settings: type) -> Callable[[Callable[..., None]], Any]:
+    """Return a decorator that puts one option per setting in the place of a command's parameter.
+
+    A setting is an option if it has a description: ``Field(description=…)`` of a pydantic model,
+    ``field(metadata={"description": …})`` of a dataclass. The description with the default is the
+    help. The command gets, as ``parameter``, the settings that were given, by name.
+
+    Parameters
+    ----------
+    parameter : name of the command's parameter.
+    settings : a pydantic model or a dataclass.
+    """
+    options = _options_of(settings)
+
+    def decorated(command: Callable[..., None]) -> Any:
+        signature = inspect.signature(command)
+        place = list(signature.parameters).index(parameter)
+        shown = [p for name, p in signature.parameters.items() if name != parameter]
+        shown[place:place] = options
+
+        def with_options(**given: Any) -> None:
+            values = {o.name: given.pop(o.name) for o in options}
+            chosen = {name: value for name, value in values.items() if value is not None}
+            command(**given, **{parameter: chosen})
+
+        with_options.__doc__ = command.__doc__
+        with_options.__name__ = command.__name__
+        with_options.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
+        with_options.__annotations__ = {p.name: p.annotation for p in shown}
+        return with_options
+
+    return decorated
+
+
+def _options_of(settings: type) -> list[inspect.Parameter]:
+    """Return the options of a class of settings, in the order of its fields."""
+    out = []
+    for name, kind, default, description in _described(settings):
+        shown = f"{default:g}" if isinstance(default, float) else str(default)
+        text = f"{description.removesuffix('.')} [{shown}]."
+        annotation = Annotated[kind | None, typer.Option(help=text)]  # type: ignore[valid-type]
+        out.append(
+            inspect.Parameter(
+                name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=annotation
+            )
+        )
+    return out
+
+
+def _described(settings: type) -> list[tuple[str, Any, Any, str]]:
+    """Return name, type, default and description of the settings that have a description."""
+    if is_dataclass(settings):
+        hints = get_type_hints(settings)
+        return [
+            (f.name, hints[f.name], f.default, f.metadata["description"])
+            for f in fields(settings)
+            if f.default is not MISSING and "description" in f.metadata
+        ]
+    return [
+        (name, field.annotation, field.default, field.description)
+        for name, field in settings.model_fields.items()  # type: ignore[attr-defined]
+        if field.description is not None
+    ]
+
+
+def make_settings(settings: type[_Settings], values: Mapping[str, Any]) -> _Settings:
+    """Return validated settings, a pydantic model's.
+
+    Raises
+    ------
+    BadInput : names the option whose value cannot be.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return settings(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+        # An error of several options at once has no place, but begins with the name of one.
+        name = str(first["loc"][0]) if first["loc"] else expected.split()[0]
+        expected = expected.replace(f"{name} must ", "it to ")
+        found = repr(values[name]) if name in values else "its default"
+        raise BadInput("--" + name.replace("_", "-"), expected, found) from error

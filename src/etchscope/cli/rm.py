@@ -1,7 +1,7 @@
 """The command `rm`."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +14,9 @@ from etchscope.cli.options import (
 )
 from etchscope.cli.tiles import condition_of, required_condition
 from etchscope.foil import BadInput
-from etchscope.store import Removal, Store
+
+if TYPE_CHECKING:
+    from etchscope.store import Removal
 
 __all__ = ["command"]
 
@@ -35,6 +37,8 @@ def command(
 
     Example: etchscope rm plate7 --where "foil = 'F1' and tile between 3 and 9" --yes
     """
+    from etchscope.store import Store
+
     opened = Store.open(store)
     condition = required_condition(condition_of(where, foil, scan, tile))
     _tell_removal(opened.scans.dependants(condition))
@@ -45,7 +49,7 @@ def command(
     opened.scans.remove(condition)
 
 
-def _tell_removal(removal: Removal) -> None:
+def _tell_removal(removal: "Removal") -> None:
     lines = [f"scan {name}, all tiles" for name in removal.scans]
     for scan, numbers in removal.tiles:
         lines.append(f"scan {scan}, {len(numbers)} tiles: {', '.join(map(str, numbers))}")

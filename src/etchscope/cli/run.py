@@ -1,31 +1,34 @@
 """The command `run`."""
 
-import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 import typer
-from pydantic import ValidationError
 
-from etchscope.cli.inputs import opened_paths, polygon_of, require_output
+from etchscope.cli.inputs import (
+    opened_paths,
+    parse_prior,
+    polygon_of,
+    require_output,
+    require_scans,
+)
 from etchscope.cli.options import (
+    ExecutorName,
     Json,
     MaskFile,
     NoMask,
     Region,
 )
 from etchscope.cli.progress import progress_bar
-from etchscope.cli.sheet import draw_sheet
-from etchscope.files.tables import write_table
-from etchscope.foil import BadInput, Taxonomy
-from etchscope.ingest import Overrides
-from etchscope.run import Executor
-from etchscope.store import Store, read_model
+from etchscope.cli.sheet import SHEET, draw_sheet
 
-__all__ = ["command", "registered_model"]
+if TYPE_CHECKING:
+    from etchscope.run.stages.score import ScoreReport
+    from etchscope.store import Store
+
+__all__ = ["command"]
 
 
 def command(
@@ -60,7 +63,7 @@ def command(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Threads or processes [all cores].")
     ] = None,
-    executor: Annotated[Executor, typer.Option(help="How the tiles are shared out.")] = "threads",
+    executor: ExecutorName = "threads",
     as_json: Json = False,
 ) -> None:
     """Find the pits, score them with a model, and decide.
@@ -73,97 +76,53 @@ def command(
 
     Example: etchscope run scan-directory --model exported-model -o pits.csv
     """
-    from etchscope.run.stages.score import ranked_candidates, score
+    from etchscope.files.tables import write_table
+    from etchscope.ingest import Overrides
+    from etchscope.run.models import register_model
+    from etchscope.run.results import (
+        gather_candidates,
+        gather_pits,
+        gather_records,
+        select_candidates,
+    )
 
     require_output(output)
     require_output(candidates)
-    shares = prior if prior in ("foil", "model") else _prior(prior)
-    reports, tables, ranked = [], [], []
-    overrides = Overrides(scan=scan)
-    with opened_paths(paths, overrides, skip_bad=False, mask=mask, no_mask=no_mask) as store:
-        chosen = store.scans.names() if scan is None else [scan]
-        if not chosen:
-            raise BadInput(paths[0], "a store with scans", "an empty store", hint="Add a scan.")
-        polygon = polygon_of(region)
+    shares = prior if prior in ("foil", "model") else parse_prior(prior)
+    given = Overrides(scan=scan)
+    with opened_paths(paths, given, skip_bad=False, mask=mask, no_mask=no_mask) as store:
+        scans = require_scans(store, scan, paths[0])
         is_temporary = store.path.absolute() != paths[0].absolute()
-        name = registered_model(store, model, chosen, is_temporary=is_temporary)
-        for one in chosen:
-            with progress_bar(f"Scoring {one}") as bar:
-                done = score(
-                    store,
-                    one,
-                    name,
-                    region=polygon,
-                    prior=shares,  # type: ignore[arg-type]
-                    workers=workers,
-                    executor=executor,
-                    progress=bar.advance,
-                    total=bar.total,
-                )
-            reports.append(done)
-            tables.append(store.runs.pits(done.run))
-            ranked.append(ranked_candidates(store, done.run))
+        name = register_model(store, model, scans, is_temporary=is_temporary)
+        plan = {"region": polygon_of(region), "prior": shares, "workers": workers}
+        reports = []
+        for one in scans:
+            reports.append(_score(store, one, name, **plan, executor=executor))
             if not as_json:
-                _tell_run(done, int(ranked[-1]["selected"].sum()))
-        record = {"runs": [store.runs.record(r.run) for r in reports]}
-        best = pd.concat(ranked, ignore_index=True)
-        best = best.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+                found = gather_candidates(store, [reports[-1].run])
+                _tell(reports[-1], len(select_candidates(found)))
+        runs = [done.run for done in reports]
+        best, record = gather_candidates(store, runs), gather_records(store, runs)
         if sheet is not None:
-            chosen_few = best[best["selected"].fillna(value=False).astype(bool)].head(_SHEET)
-            page = draw_sheet(store, chosen_few, sheet, [r.run for r in reports])
+            page = draw_sheet(store, select_candidates(best).head(SHEET), sheet, runs)
             if not as_json:
                 typer.echo(page)
-    if output is not None:
-        write_table(output, pd.concat(tables, ignore_index=True), record=record)
-    if candidates is not None:
-        write_table(candidates, best, record=record)
+        if output is not None:
+            write_table(output, gather_pits(store, runs), record=record)
+        if candidates is not None:
+            write_table(candidates, best, record=record)
     if as_json:
         typer.echo(json.dumps([asdict(r) for r in reports]))
 
 
-_SHEET = 100
-"""Candidates on a contact sheet."""
+def _score(store: "Store", scan: str, model: str, **plan: Any) -> "ScoreReport":
+    from etchscope.run.stages.score import score
+
+    with progress_bar(f"Scoring {scan}") as bar:
+        return score(store, scan, model, **plan, progress=bar.advance, total=bar.total)
 
 
-def registered_model(
-    store: Store, model: str | None, scans: list[str], *, is_temporary: bool
-) -> str:
-    """Return the name of a model in the store; one in a folder is imported under its digest.
-
-    A model that cannot read the scans is not imported.
-    """
-    from etchscope.ensemble import Model
-    from etchscope.run.experts import SHIPPED
-    from etchscope.run.stages.score import require_fit
-
-    if model is not None and model in store.models.names():
-        return model
-    folder = SHIPPED if model is None else Path(model)
-    if model is None and not folder.is_dir():
-        hint = "Give --model, or train one with `etchscope train --random-foils`."
-        raise BadInput(folder, "the experts that come with the package", "none", hint)
-    if not folder.is_dir():
-        listed = ", ".join(store.models.names()) or "none yet"
-        hint = "Train one with `etchscope train`."
-        raise BadInput("--model", f"a model of the store ({listed}) or a folder", repr(model), hint)
-    arrays, card = read_model(folder)
-    loaded = Model.from_record(arrays, card)
-    if is_temporary:  # nobody could have told it other classes
-        known = store.labels.taxonomy().classes
-        try:
-            taxonomy = Taxonomy(classes={**known, **dict.fromkeys(loaded.classes, "")})
-        except ValidationError as error:
-            found = ", ".join(loaded.classes)
-            raise BadInput(folder, "a model of classes that have a name", found) from error
-        store.labels.set_taxonomy(taxonomy)
-    for name in scans:
-        require_fit(loaded, store.scans.get(name), store.labels.taxonomy().classes)
-    # Of the card too: the same weights may have another working point.
-    digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()
-    return store.models.save(f"imported-{digest[:12]}", arrays, card)
-
-
-def _tell_run(done: Any, candidates: int) -> None:
+def _tell(done: "ScoreReport", candidates: int) -> None:
     again = ", done before" if done.was_done else ""
     selected = done.counts["selected"]
     typer.echo(
@@ -186,19 +145,3 @@ def _tell_run(done: Any, candidates: int) -> None:
             f"{done.scan}: {done.counts['not_valid']} pits lie outside what {done.model} was "
             "trained on; it says nothing of them"
         )
-
-
-def _prior(text: str | None) -> dict[str, float] | None:
-    """Return the shares of ``hip=0.01,top=0.4,…``."""
-    if text is None:
-        return None
-    shares = {}
-    for part in text.split(","):
-        name, equals, value = part.partition("=")
-        try:
-            shares[name.strip()] = float(value)
-        except ValueError as error:
-            raise BadInput("--prior", "hip=0.01,top=0.4,…", repr(part)) from error
-        if not equals:
-            raise BadInput("--prior", "hip=0.01,top=0.4,…", repr(part))
-    return shares

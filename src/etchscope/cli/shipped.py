@@ -1,38 +1,13 @@
 """Training what comes with the package, from drawn foils alone: finder and experts."""
 
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import typer
 
-from etchscope.cli.progress import Bar, progress_bar
-from etchscope.store import Store
+from etchscope.cli.progress import ProgressBars
 
-__all__ = ["Bars", "train_experts", "train_finder"]
-
-
-class Bars:
-    """One progress bar after the other, each with its own words."""
-
-    def __init__(self) -> None:
-        self._stack = ExitStack()
-        self._what = ""
-        self._bar: Bar | None = None
-
-    def __enter__(self) -> "Bars":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stack.close()
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        """Say that so much more of something is done."""
-        if what != self._what or self._bar is None:
-            self._stack.close()
-            self._bar = self._stack.enter_context(progress_bar(what, total))
-            self._what = what
-        self._bar.advance(done)
+__all__ = ["train_experts", "train_finder"]
 
 
 def train_experts(output: Path, work: Path, *, pictures: int | None, seed: int) -> None:
@@ -43,7 +18,7 @@ def train_experts(output: Path, work: Path, *, pictures: int | None, seed: int) 
     plan = ExpertsPlan()
     if pictures is not None:
         plan = replace(plan, pictures=pictures, judged=max(pictures // 4, 1))
-    with Bars() as progress:
+    with ProgressBars() as progress:
         card = trained_experts(work, output, plan, seed=seed, progress=progress)
     information, point = card["information"], WorkingPoint.from_record(card["working_point"])
     typer.echo(", ".join(f"{n} {c}" for c, n in information["labels"].items()))
@@ -72,6 +47,7 @@ def train_finder(
     """
     from etchscope.run.finder import SHIPPED, TUNING, FinderPlan, trained_finder
     from etchscope.run.labelled_ground import labelled_samples
+    from etchscope.store import Store
 
     plan, labelled = FinderPlan(), []
     if store is not None:
@@ -80,7 +56,7 @@ def train_finder(
     plan = replace(plan, training=replace(plan.training, seed=seed))
     if pictures is not None:
         plan = replace(plan, pictures=pictures, judged=max(pictures // 8, 1))
-    with Bars() as progress:
+    with ProgressBars() as progress:
         card = trained_finder(work, output, plan, start=start, labelled=labelled, progress=progress)
     for lights, told in card["information"]["figures"].items():
         recall, precision = (

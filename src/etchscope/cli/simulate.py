@@ -1,21 +1,24 @@
 """The command that draws foils which never existed, with their truth."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from etchscope.cli.progress import progress_bar
-from etchscope.foil import BadInput, Side
-from etchscope.run import simulate
-from etchscope.simulate import PRESETS, SimulatedScan, preset, randomised, with_parameters
-from etchscope.store import Store
+from etchscope.foil import BadInput
+
+if TYPE_CHECKING:
+    from etchscope.foil import Side
+    from etchscope.simulate import SimulatedScan
+    from etchscope.store import Store
 
 __all__ = ["command"]
 
-_SIDES: dict[str, tuple[Side, ...]] = {
+_PRESETS = ("reference", "label-mix", "pb-stack", "experiment", "tasl")
+"""Those of ``etchscope.simulate``, which the help need not import; a test compares them."""
+_SIDES: "dict[str, tuple[Side, ...]]" = {
     "front": ("front",),
     "back": ("back",),
     "both": ("front", "back"),
@@ -38,7 +41,7 @@ def command(
         Path, typer.Argument(metavar="DIR", help="Folder for scans, truths and parameters.")
     ],
     name: Annotated[
-        str, typer.Option("--preset", help=f"What to draw: {', '.join(PRESETS)}.")
+        str, typer.Option("--preset", help=f"What to draw: {', '.join(_PRESETS)}.")
     ] = "reference",
     columns: Annotated[int, typer.Option(min=1, max=1000, help="Columns of tiles.")] = 5,
     rows: Annotated[int, typer.Option(min=1, max=1000, help="Rows of tiles.")] = 4,
@@ -76,26 +79,25 @@ def command(
 
     Example: etchscope simulate twin --background 300 --sides both --set optics.blur_um=8
     """
+    from etchscope.run import simulate
+    from etchscope.run.drawn import draw_foils
+
     given = dict(_parameter(text) for text in parameters or [])
     if background is not None:
         given["fragments.per_tile"] = background
     if signal is not None:
         given["hips.per_tile"] = signal
-    scans: list[SimulatedScan] = []
-    for number in range(foils):
-        drawn = preset(name, seed=seed + number, columns=columns, rows=rows, sides=_SIDES[sides])
-        scans += [
-            replace(
-                scan,
-                foil=_name(
-                    scan.foil if foil is None else foil, number if foils > 1 else None, drawn, foil
-                ),
-            )
-            for scan in drawn
-        ]
-    if randomise:
-        scans = [randomised(scan) for scan in scans]
-    scans = [with_parameters(scan, given) for scan in scans]
+    scans = draw_foils(
+        name,
+        columns=columns,
+        rows=rows,
+        sides=_SIDES[sides],
+        foils=foils,
+        foil=foil,
+        seed=seed,
+        parameters=given,
+        randomise=randomise,
+    )
     opened = None if store is None else _opened(store)
     tiles = sum(len(scan.scan.tiles) for scan in scans)
     with progress_bar("Photographing simulated foils", tiles) as bar:
@@ -106,7 +108,7 @@ def command(
         typer.echo(f"{where}: {len(scan.scan.tiles)} tiles; truth in {truth}; look at {look}")
 
 
-def _look(scan: SimulatedScan, directory: Path) -> Path:
+def _look(scan: "SimulatedScan", directory: Path) -> Path:
     """Write all pictures of the scan's middle tile and its truth as one; return the file."""
     # Here, so that no other command waits for Matplotlib.
     from etchscope.draw.channels import draw_channels
@@ -120,12 +122,7 @@ def _look(scan: SimulatedScan, directory: Path) -> Path:
     return write_picture(encode_figure(drawn), directory / f"{scan.scan.name}-look.png")
 
 
-def _name(base: str, number: int | None, drawn: list[SimulatedScan], given: str | None) -> str:
-    """Return a foil's name: numbered where there are several draws of it."""
-    if given is not None and len({scan.foil for scan in drawn}) > 1:
-        raise BadInput("--foil", "a preset of one foil", "one of several")
-    return base if number is None else f"{base}-{number + 1:03d}"
+def _opened(path: Path) -> "Store":
+    from etchscope.store import Store
 
-
-def _opened(path: Path) -> Store:
     return Store.open(path) if (path / "catalogue.sqlite").is_file() else Store.create(path)

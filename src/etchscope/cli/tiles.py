@@ -1,9 +1,13 @@
 """Which tiles are meant, and what became of them."""
 
-import pandas as pd
+from typing import TYPE_CHECKING
+
 import typer
 
 from etchscope.foil import BadInput
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["condition_of", "required_condition", "tell_marked"]
 
@@ -29,7 +33,7 @@ def required_condition(condition: str | None) -> str:
     return condition
 
 
-def tell_marked(what: str, found: pd.DataFrame, condition: str) -> None:
+def tell_marked(what: str, found: "pd.DataFrame", condition: str) -> None:
     """Print the tiles that were excluded or included."""
     if not len(found):
         raise BadInput(condition, "tiles that match", "none", hint="See `ls --tiles`.")

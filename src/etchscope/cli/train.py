@@ -5,26 +5,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
-import pandas as pd
 import typer
 
-from etchscope.cli.progress import progress_bar
-from etchscope.cli.shipped import train_experts, train_finder
-from etchscope.files.strict_json import read_json
-from etchscope.files.tables import write_table
-from etchscope.foil import BadInput
-from etchscope.store import Store
-
-if TYPE_CHECKING:
-    from etchscope.ensemble import ExpertKind, Model, TrainedModel
-    from etchscope.learn import Training
-    from etchscope.run.labelled import LeftOut
-from etchscope.cli.inputs import polygon_of, require_name, require_output
+from etchscope.cli.inputs import parse_prior, polygon_of, require_name, require_output
 from etchscope.cli.options import (
     Json,
     Region,
 )
+from etchscope.cli.progress import progress_bar
+from etchscope.cli.shipped import train_experts, train_finder
+from etchscope.foil import BadInput
+
+if TYPE_CHECKING:
+    from etchscope.ensemble import ExpertKind, TrainedModel
+    from etchscope.learn import Training
+    from etchscope.run.labelled import LeftOut
+    from etchscope.run.stages.train import Gathered
+    from etchscope.store import Store
 
 __all__ = ["command"]
 
@@ -141,23 +138,74 @@ def command(
 
     Example: etchscope train plate7 --finder -o finder --work foils
     """
+    from etchscope.ensemble import Model
     from etchscope.learn import Training
-    from etchscope.run.stages.train import audited, gather, train
+    from etchscope.store import Store
 
     if finder or random_foils:
-        folders = _folders(output, work)
-        if random_foils:
-            _require_no_store(store)
-            train_experts(*folders, pictures=pictures, seed=seed)
-        else:
-            begin = _finder_folder(start)
-            train_finder(*folders, store=store, pictures=pictures, seed=seed, start=begin)
+        _train_shipped(store, output, work, pictures, seed, start, random_foils=random_foils)
         return
     store, name = _required_of_store(store, name)
     opened = Store.open(store)
-    # What must not fail after hours of training.
+    _require_writable(opened, name, audit, report, replace=replace)
+    kinds, shares = _kinds(experts), parse_prior(prior)
+    before = None if start is None else Model.from_record(*opened.models.load(start))
+    kind: dict[str, Any] = {"network": network, "lights": lights, "augmentation": augmentation}
+    training = Training(**kind, loss=loss, epochs=epochs, rate=rate)
+    labels: dict[str, Any] = {
+        "scans": scan,
+        "region": polygon_of(region),
+        "classes": classes,
+        "who": who,
+    }
+    labels |= {"sources": source, "alignment": alignment, "size": size}
+    gathered = _gather(opened, planes=lights == "any", **labels)
+    if tune:
+        training = _tune(gathered, training, tune, seed)
+    plan: dict[str, Any] = {"signal": signal, "kinds": kinds, "method": method, "prior": shares}
+    plan |= {"efficiency": efficiency, "folds": folds, "seed": seed, "start": before}
+    done = _train(gathered, training, plan)
+    opened.models.save(name, *done.model.to_record(), replace=replace)
+    wrong = _write(done, audit, report)
+    if as_json:
+        _tell_json(opened, name, gathered.left_out)
+        return
+    _tell(name, done, gathered.left_out)
+    if audit is not None:
+        typer.echo(f"{audit}: {wrong} labels are probably wrong")
+    if report is not None:
+        typer.echo(report / "index.html")
+
+
+def _train_shipped(
+    store: Path | None,
+    output: Path | None,
+    work: Path | None,
+    pictures: int | None,
+    seed: int,
+    start: str | None,
+    *,
+    random_foils: bool,
+) -> None:
+    """Train experts, or a finder, on simulated foils."""
+    output, work = _folders(output, work)
+    if random_foils:
+        if store is not None:
+            raise BadInput(store, "no store with --random-foils", "a store")
+        train_experts(output, work, pictures=pictures, seed=seed)
+        return
+    if start is not None and not Path(start).is_dir():
+        raise BadInput("--start", "the folder of a finder's weights", repr(start))
+    begin = None if start is None else Path(start)
+    train_finder(output, work, store=store, pictures=pictures, seed=seed, start=begin)
+
+
+def _require_writable(
+    store: "Store", name: str, audit: Path | None, report: Path | None, *, replace: bool
+) -> None:
+    """Refuse what would otherwise fail after hours of training."""
     require_name(name)
-    if name in opened.models.names() and not replace:
+    if name in store.models.names() and not replace:
         hint = "Choose another name, or give --replace."
         raise BadInput("--name", "a model that is not there yet", repr(name), hint)
     if audit is not None and audit.suffix.lower() != ".csv":
@@ -165,83 +213,48 @@ def command(
     require_output(audit)
     if report is not None and report.exists() and not report.is_dir():
         raise BadInput(report, "a folder for the report", "a file")
-    kinds, shares = _kinds(experts), _prior(prior)
-    before = None if start is None else _model(opened, start)
-    training = Training(
-        network=network,
-        lights=lights,
-        augmentation=augmentation,
-        loss=loss,
-        epochs=epochs,
-        rate=rate,
-    )
+
+
+def _gather(store: "Store", **choice: Any) -> "Gathered":
+    from etchscope.run.stages.train import gather
+
     with progress_bar("Cutting patches") as bar:
-        gathered = gather(
-            opened,
-            scans=scan,
-            region=polygon_of(region),
-            classes=classes,
-            who=who,
-            sources=source,
-            alignment=alignment,
-            size=size,
-            planes=lights == "any",
-            total=bar.total,
-            progress=bar.advance,
-        )
-    if tune:
-        training = _tuned(gathered, training, tune, seed)
-    with progress_bar("Training", folds * _experts(gathered.classes, kinds, method)) as bar:
-        done = train(
-            gathered,
-            training,
-            signal=signal,
-            kinds=kinds,
-            method=method,
-            prior=shares,
-            efficiency=efficiency,
-            folds=folds,
-            seed=seed,
-            start=before,
-            progress=bar.advance,
-        )
-    opened.models.save(name, *done.model.to_record(), replace=replace)
-    if audit is not None:
-        write_table(audit, audited(done))
+        return gather(store, **choice, total=bar.total, progress=bar.advance)
+
+
+def _train(gathered: "Gathered", training: "Training", plan: dict[str, Any]) -> "TrainedModel":
+    from etchscope.run.stages.train import train
+    from etchscope.run.tuning import count_experts
+
+    networks = plan["folds"] * count_experts(gathered.classes, plan["kinds"], plan["method"])
+    with progress_bar("Training", networks) as bar:
+        return train(gathered, training, **plan, progress=bar.advance)
+
+
+def _write(done: "TrainedModel", audit: Path | None, report: Path | None) -> int:
+    """Write the labels that are probably wrong, and the report; return how many such labels."""
+    from etchscope.files.tables import write_table
+    from etchscope.run.stages.train import audited
+
+    wrong = audited(done) if audit is not None else None
+    if audit is not None and wrong is not None:
+        write_table(audit, wrong)
     if report is not None:
         from etchscope.pages.training import write_training
 
         write_training(done, report)
-    if as_json:
-        _, card = opened.models.load(name)
-        short = {k: card[k] for k in ("information", "working_point", "domain")}
-        typer.echo(json.dumps({"model": name, **asdict(gathered.left_out), **short}, indent=1))
-        return
-    _tell(name, done, gathered.left_out)
-    if audit is not None:
-        typer.echo(f"{audit}: {len(audited(done))} labels are probably wrong")
-    if report is not None:
-        typer.echo(report / "index.html")
+    return 0 if wrong is None else len(wrong)
 
 
-def _prior(text: str | None) -> dict[str, float] | None:
-    """Return the shares of ``hip=0.01,top=0.4,…``."""
-    if text is None:
-        return None
-    shares = {}
-    for part in text.split(","):
-        name, equals, value = part.partition("=")
-        try:
-            shares[name.strip()] = float(value)
-        except ValueError as error:
-            raise BadInput("--prior", "hip=0.01,top=0.4,…", repr(part)) from error
-        if not equals:
-            raise BadInput("--prior", "hip=0.01,top=0.4,…", repr(part))
-    return shares
+def _tell_json(store: "Store", name: str, left_out: "LeftOut") -> None:
+    _, card = store.models.load(name)
+    short = {k: card[k] for k in ("information", "working_point", "domain")}
+    typer.echo(json.dumps({"model": name, **asdict(left_out), **short}, indent=1))
 
 
 def _kinds(path: Path | None) -> "tuple[ExpertKind, ...] | None":
     from etchscope.ensemble import kinds_of
+    from etchscope.files.strict_json import read_json
 
     return None if path is None else kinds_of(read_json(path), where=str(path))
 
@@ -254,17 +267,6 @@ def _folders(output: Path | None, work: Path | None) -> tuple[Path, Path]:
     return output, work
 
 
-def _require_no_store(store: Path | None) -> None:
-    if store is not None:
-        raise BadInput(store, "no store with --random-foils", "a store")
-
-
-def _finder_folder(start: str | None) -> Path | None:
-    if start is not None and not Path(start).is_dir():
-        raise BadInput("--start", "the folder of a finder's weights", repr(start))
-    return None if start is None else Path(start)
-
-
 def _required_of_store(store: Path | None, name: str | None) -> tuple[Path, str]:
     """Refuse a training on labels without a store, or without a name for the model."""
     if store is None:
@@ -274,29 +276,13 @@ def _required_of_store(store: Path | None, name: str | None) -> tuple[Path, str]
     return store, name
 
 
-def _experts(classes: tuple[str, ...], kinds: Any, method: str) -> int:
-    from etchscope.ensemble import default_kinds
+def _tune(gathered: "Gathered", training: "Training", trials: int, seed: int) -> "Training":
+    from etchscope.run.tuning import first_kind, tune_training
 
-    return 1 if method == "multiclass" else len(kinds or default_kinds(classes))
-
-
-def _tuned(gathered: Any, training: "Training", trials: int, seed: int) -> "Training":
-    from etchscope.ensemble import default_kinds
-    from etchscope.learn import tune
-
-    kind = default_kinds(gathered.classes)[0]
-    labelled = gathered.labelled
-    some = pd.Series(labelled.said).isin(kind.classes).to_numpy()
-    target = np.asarray(kind.target(labelled.said[some]), bool)
+    kind = first_kind(gathered.classes)
     with progress_bar(f"Trying on {kind.name}", trials) as bar:
-        best, table = tune(
-            labelled.patches.take(some),
-            target,
-            training,
-            trials=trials,
-            seed=seed,
-            weight=labelled.weight[some],
-            progress=bar.advance,
+        best, table = tune_training(
+            gathered, training, trials=trials, seed=seed, progress=bar.advance
         )
     typer.echo(table.head(5).to_string(index=False), err=True)
     return best
@@ -331,9 +317,3 @@ def _tell(name: str, done: "TrainedModel", left_out: "LeftOut") -> None:
         f"  working point: {point.in_words}, efficiency {value:.1f} % "
         f"[{low:.1f}, {high:.1f}] on {point.measured_on}"
     )
-
-
-def _model(store: Store, name: str) -> "Model":
-    from etchscope.ensemble import Model
-
-    return Model.from_record(*store.models.load(name))

@@ -1,123 +1,72 @@
 """What `etchscope evaluate` says: the parts of a verdict, as text, JSON, lists and figures."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from etchscope.evaluate import (
-    Evaluation,
-    Fragments,
-    MethodComparison,
-    Proportion,
-    breakdown,
-    chi2_text,
-    compare_methods,
-    density_classes,
-    fragments,
-    regions,
-    tolerance_curve,
-)
-from etchscope.files import write_rows
+from etchscope.cli.messages import echo_rich
 
-__all__ = ["Parts", "parts_of", "tell", "write_figures", "write_lists"]
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+    from etchscope.evaluate import Evaluation, MethodComparison
+    from etchscope.run.verdict import Verdict
+
+__all__ = ["tell", "write_figures"]
 
 
-@dataclass(frozen=True)
-class Parts:
-    """What is told beside efficiency and purity; None where it was not asked for."""
-
-    fragments: Fragments
-    by: str | None
-    table: pd.DataFrame | None
-    curve: pd.DataFrame | None
-    other_curve: pd.DataFrame | None
-    methods: MethodComparison | None
-
-
-def parts_of(
-    e: Evaluation, *, by: str | None, second: Evaluation | None, tolerances: Sequence[float]
-) -> Parts:
-    """Return the parts of a verdict.
-
-    Parameters
-    ----------
-    by : a column of the truth; or region, a raster of 4 × 4 cells, or density, in quarters.
-    second : of another search.
-    tolerances : of the curve, none without one.
-
-    Raises
-    ------
-    BadInput : the truth has no such column.
-    """
-    return Parts(
-        fragments(e),
-        by,
-        None if by is None else _broken_down(e, by),
-        tolerance_curve(e, tolerances) if tolerances else None,
-        tolerance_curve(second, tolerances) if tolerances and second is not None else None,
-        None if second is None else compare_methods(e, second),
-    )
-
-
-def _broken_down(e: Evaluation, by: str) -> pd.DataFrame:
-    if by in e.truth.columns or by not in ("region", "density"):
-        return e.by(by)
-    truth_xy, found_xy = e.points_xy
-    if by == "density":
-        values = [density_classes(xy, truth_xy, unit=e.unit) for xy in (truth_xy, found_xy)]
-    else:
-        every = np.concatenate([truth_xy, found_xy])
-        box = (every.min(axis=0), every.max(axis=0)) if len(every) else ([0, 0], [1, 1])
-        values = [regions(xy, *box) for xy in (truth_xy, found_xy)]
-    return breakdown(e, by, *values)
-
-
-def tell(e: Evaluation, parts: Parts, *, as_json: bool) -> None:
+def tell(verdict: "Verdict", *, as_json: bool) -> None:
     """Print a verdict."""
     if as_json:
-        told = e.to_dict() | {"fragments": parts.fragments.to_dict()}
-        if parts.by is not None:
-            told["by"] = {"column": parts.by, "rows": _records(parts.table)}
-        if parts.curve is not None:
-            told["curve"] = _records(parts.curve)
-        if parts.methods is not None:
-            told["other"] = parts.methods.to_dict()
-        if parts.other_curve is not None:
-            told["other"]["curve"] = _records(parts.other_curve)
-        typer.echo(json.dumps(told, ensure_ascii=False, indent=1, allow_nan=False))
-        return
-    console = Console()
-    console.print(_figures(e))
-    torn = parts.fragments
+        _tell_json(verdict)
+    else:
+        _tell_text(verdict)
+
+
+def _tell_json(verdict: "Verdict") -> None:
+    record = verdict.evaluation.to_dict() | {"fragments": verdict.fragments.to_dict()}
+    if verdict.by is not None:
+        record["by"] = {"column": verdict.by, "rows": _records(verdict.table)}
+    if verdict.curve is not None:
+        record["curve"] = _records(verdict.curve)
+    if verdict.methods is not None:
+        record["other"] = verdict.methods.to_dict()
+    if verdict.other_curve is not None:
+        record["other"]["curve"] = _records(verdict.other_curve)
+    typer.echo(json.dumps(record, ensure_ascii=False, indent=1, allow_nan=False))
+
+
+def _tell_text(verdict: "Verdict") -> None:
+    unit, torn = verdict.evaluation.unit, verdict.fragments
+    echo_rich(_figures(verdict.evaluation))
     typer.echo(
         f"{torn.torn:,} found pits are pieces of one that is found already, {torn.joined:,} "
         f"missed ones lie within the tolerance of a pit found for another"
     )
     for title, table in (
-        ("", parts.table),
-        (f"against the tolerance in {e.unit}", parts.curve),
-        ("the other search", parts.other_curve),
+        ("", verdict.table),
+        (f"against the tolerance in {unit}", verdict.curve),
+        ("the other search", verdict.other_curve),
     ):
         if table is not None:
-            console.print(_rows(table, title))
-    if parts.methods is not None:
-        _tell_methods(parts.methods)
+            echo_rich(_rows(table, title))
+    if verdict.methods is not None:
+        _tell_methods(verdict.methods)
 
 
-def _records(table: pd.DataFrame | None) -> Any:
+def _records(table: "pd.DataFrame | None") -> Any:
     text = "[]" if table is None else table.to_json(orient="records", double_precision=15)
     return json.loads(text)
 
 
-def _figures(e: Evaluation) -> Table:
+def _figures(e: "Evaluation") -> "Table":
+    from rich.table import Table
+
+    from etchscope.evaluate import Proportion, chi2_text
+
     within = f", within {' and '.join(e.grouped_by)}" if e.grouped_by else ""
     by_density, tiles = e.accidental(), e.tiles
     expected = "" if by_density is None else f"; local densities would match {by_density} by chance"
@@ -146,8 +95,10 @@ _BOUNDS = {
 }
 
 
-def _rows(table: pd.DataFrame, title: str) -> Table:
+def _rows(table: "pd.DataFrame", title: str) -> "Table":
     """Return a table to print; an interval stands in the cell of its value."""
+    from rich.table import Table
+
     out = Table(title=title or None)
     bounds = {
         name: pair
@@ -172,7 +123,7 @@ def _rows(table: pd.DataFrame, title: str) -> Table:
     return out
 
 
-def _tell_methods(methods: MethodComparison) -> None:
+def _tell_methods(methods: "MethodComparison") -> None:
     n = methods.counts
     typer.echo(
         f"both searches find {n['both']:,}, only the first {n['only_first']:,}, only the other "
@@ -181,24 +132,12 @@ def _tell_methods(methods: MethodComparison) -> None:
     )
 
 
-def write_lists(e: Evaluation, second: Evaluation | None, folder: Path) -> None:
-    """Write ``true_positives.csv``, ``false_negatives.csv`` and ``false_positives.csv``.
-
-    With another search also ``truths.csv``, with a column ``found_by``.
-    """
-    tables = e.lists()
-    if second is not None:
-        tables["truths"] = compare_methods(e, second).truths(e.truth)
-    write_rows(folder, tables)
-
-
-def write_figures(e: Evaluation, second: Evaluation | None, parts: Parts, folder: Path) -> None:
+def write_figures(verdict: "Verdict", folder: Path) -> None:
     """Draw ``map.png`` and, with a curve, ``curve.png``."""
-    # Here, so that no other command waits for Matplotlib.
     from etchscope.pages.evaluation import write_evaluation
 
-    curves = {} if parts.curve is None else {"found": parts.curve}
-    if parts.other_curve is not None:
-        curves["other"] = parts.other_curve
-    for path in write_evaluation(e, curves, folder):
+    curves = {} if verdict.curve is None else {"found": verdict.curve}
+    if verdict.other_curve is not None:
+        curves["other"] = verdict.other_curve
+    for path in write_evaluation(verdict.evaluation, curves, folder):
         typer.echo(str(path), err=True)

@@ -8,8 +8,6 @@ import typer
 from etchscope.cli.label.options import All, OfFoil, OfSide
 from etchscope.cli.messages import echo_json
 from etchscope.cli.options import Json, StorePath
-from etchscope.evaluate import conflicts
-from etchscope.store import Store
 
 __all__ = ["command"]
 
@@ -31,6 +29,9 @@ def command(
 
     Example: etchscope label conflicts plate7 --tolerance-mm 0.02
     """
+    from etchscope.evaluate import conflicts
+    from etchscope.store import Store
+
     opened = Store.open(store)
     labels = opened.labels.table(foil=foil, side=side, latest=not every, tolerance_mm=tolerance_mm)
     tolerance = opened.labels.tolerances_mm() if tolerance_mm is None else tolerance_mm

@@ -7,8 +7,6 @@ import typer
 
 from etchscope.cli.label.options import All, OfFoil, OfSide, OfWho
 from etchscope.cli.options import StorePath
-from etchscope.files import write_labels
-from etchscope.store import Store
 
 __all__ = ["command"]
 
@@ -31,6 +29,9 @@ def command(
 
     Example: etchscope label export plate7 -o labels.parquet
     """
+    from etchscope.files import write_labels
+    from etchscope.store import Store
+
     opened = Store.open(store)
     for name in classes or []:
         opened.labels.taxonomy().require("--class", name)

@@ -7,8 +7,6 @@ import typer
 
 from etchscope.cli.messages import echo_json
 from etchscope.cli.options import Json, StorePath
-from etchscope.run.stages.align import label_from_coincidence
-from etchscope.store import Store
 
 __all__ = ["command"]
 
@@ -37,6 +35,9 @@ def command(
 
     Example: etchscope label from-coincidence plate7 --alignment aligned --for d-front
     """
+    from etchscope.run.stages.align import label_from_coincidence
+    from etchscope.store import Store
+
     done = label_from_coincidence(
         Store.open(store),
         alignment,

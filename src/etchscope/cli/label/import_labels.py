@@ -8,8 +8,6 @@ import typer
 from etchscope.cli.messages import echo_json
 from etchscope.cli.options import Json, StorePath
 from etchscope.foil import BadInput
-from etchscope.ingest import LabelDefaults, import_labels, read_class_map
-from etchscope.store import Store, read_taxonomy
 
 __all__ = ["command"]
 
@@ -61,6 +59,9 @@ def command(
 
     Example: etchscope label import plate7 boxes --who anna --class-map classes.json
     """
+    from etchscope.ingest import LabelDefaults, import_labels, read_class_map
+    from etchscope.store import Store, read_taxonomy
+
     opened = Store.open(store)
     if not paths and taxonomy is None:
         raise BadInput("label import", "files of labels, or --taxonomy FILE", "neither")

@@ -1,15 +1,17 @@
 """The command `label ls`."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import typer
 
 from etchscope.cli.label.options import OfFoil, OfSide, OfWho
 from etchscope.cli.messages import echo_json
 from etchscope.cli.options import Json, StorePath
-from etchscope.foil import Taxonomy, parent
-from etchscope.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from etchscope.foil import Taxonomy
 
 __all__ = ["command"]
 
@@ -28,6 +30,8 @@ def command(
 
     Example: etchscope label ls plate7 --who anna
     """
+    from etchscope.store import Store
+
     opened = Store.open(store)
     events = opened.labels.table(foil=foil, side=side, who=who, latest=False)
     standing = opened.labels.table(foil=foil, side=side, who=who)
@@ -43,7 +47,9 @@ def command(
         _tell_counts(told)
 
 
-def _counts(labels: pd.DataFrame, taxonomy: Taxonomy) -> dict[str, Any]:
+def _counts(labels: "pd.DataFrame", taxonomy: "Taxonomy") -> dict[str, Any]:
+    from etchscope.foil import parent
+
     own = labels["class"].value_counts()
     whole = labels["class"].map(parent).value_counts()
     rows = [
@@ -58,6 +64,8 @@ def _counts(labels: pd.DataFrame, taxonomy: Taxonomy) -> dict[str, Any]:
 
 
 def _tell_counts(told: dict[str, Any]) -> None:
+    from etchscope.foil import parent
+
     enough = told["enough"]
     for row in (r for r in told["classes"] if r["decidable"]):
         is_sub = row["class"] != parent(row["class"])

@@ -7,14 +7,11 @@ from typing import Annotated
 import typer
 
 from etchscope.cli.model.options import Name
-from etchscope.cli.model.scored import scored_run
 from etchscope.cli.options import (
     Json,
     StorePath,
 )
-from etchscope.files import read_table
 from etchscope.foil import BadInput
-from etchscope.store import Store
 
 __all__ = ["command"]
 
@@ -49,7 +46,10 @@ def command(
     Example: etchscope model calibrate plate7 first --scan twin-front --truth twin-truth.parquet
     """
     from etchscope.ensemble import Model
+    from etchscope.files import read_table
     from etchscope.run.calibrate import KnownRun, calibrated
+    from etchscope.run.results import find_run_of_model
+    from etchscope.store import Store
 
     scans: list[str | None] = list(scan or [])
     if len(truth) == 1 and not scans:
@@ -59,7 +59,7 @@ def command(
     opened = Store.open(store)
     model = Model.from_record(*opened.models.load(name))
     known = [
-        KnownRun(scored_run(opened, name, one), read_table(table), str(table))
+        KnownRun(find_run_of_model(opened, name, scan=one), read_table(table), str(table))
         for one, table in zip(scans, truth, strict=True)
     ]
     done = calibrated(opened, model, known, tolerance_px=tolerance_px)

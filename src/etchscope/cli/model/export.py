@@ -10,7 +10,6 @@ from etchscope.cli.options import (
     StorePath,
 )
 from etchscope.foil import BadInput
-from etchscope.store import Store
 
 __all__ = ["command"]
 
@@ -31,6 +30,8 @@ def command(
 
     Example: etchscope model export plate7 first -o first.onnx
     """
+    from etchscope.store import Store
+
     opened = Store.open(store)
     if output.suffix.lower() == ".onnx":
         from etchscope.ensemble import Model, to_onnx

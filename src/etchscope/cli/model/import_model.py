@@ -8,7 +8,6 @@ import typer
 from etchscope.cli.options import (
     StorePath,
 )
-from etchscope.store import Store
 
 __all__ = ["command"]
 
@@ -31,7 +30,7 @@ def command(
     """
     from etchscope.ensemble import Model
     from etchscope.run.experts import SHIPPED
-    from etchscope.store import read_model
+    from etchscope.store import Store, read_model
 
     folder = SHIPPED if folder is None else folder
     Model.from_record(*read_model(folder))  # refuses what only looks like a model

@@ -9,7 +9,6 @@ from etchscope.cli.options import (
     Json,
     StorePath,
 )
-from etchscope.store import Store
 
 __all__ = ["command"]
 
@@ -19,6 +18,8 @@ def command(store: StorePath, as_json: Json = False) -> None:
 
     Example: etchscope model ls plate7
     """
+    from etchscope.store import Store
+
     opened = Store.open(store)
     rows = [_short(name, opened.models.load(name)[1]) for name in opened.models.names()]
     if as_json:

@@ -6,7 +6,6 @@ from etchscope.cli.model.options import Name
 from etchscope.cli.options import (
     StorePath,
 )
-from etchscope.store import Store
 
 __all__ = ["command"]
 
@@ -16,5 +15,7 @@ def command(store: StorePath, name: Name) -> None:
 
     Example: etchscope model rm plate7 first
     """
+    from etchscope.store import Store
+
     Store.open(store).models.remove(name)
     typer.echo(f"{name} removed")

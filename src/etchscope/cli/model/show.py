@@ -8,7 +8,6 @@ from etchscope.cli.model.options import Name
 from etchscope.cli.options import (
     StorePath,
 )
-from etchscope.store import Store
 
 __all__ = ["command"]
 
@@ -18,6 +17,8 @@ def command(store: StorePath, name: Name) -> None:
 
     Example: etchscope model show plate7 first
     """
+    from etchscope.store import Store
+
     _, card = Store.open(store).models.load(name)
     for records in card.get("experts", {}).values():
         for record in records:

@@ -2,29 +2,22 @@
 
 import json
 import math
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
-from etchscope.files import read_table
-from etchscope.foil import BadInput
-from etchscope.store import Store
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from etchscope.ensemble import WorkingPoint
-    from etchscope.evaluate import Figure, Search
 from etchscope.cli.model.options import Name
-from etchscope.cli.model.scored import scored_run
 from etchscope.cli.options import (
     Json,
     StorePath,
 )
+from etchscope.foil import BadInput
+
+if TYPE_CHECKING:
+    from etchscope.ensemble import WorkingPoint
+    from etchscope.evaluate import Figure, Search
+    from etchscope.run.working_point import ChosenPoint
 
 __all__ = ["command"]
 
@@ -70,9 +63,9 @@ def command(
 
     Example: etchscope model working-point plate7 first --truth truth.parquet --false-per-tile 0.1
     """
-    from etchscope.ensemble import Model, measured_working_point
     from etchscope.evaluate import Asked
-    from etchscope.run.search import search_of_run
+    from etchscope.run.working_point import KnownScan, choose_working_point
+    from etchscope.store import Store
 
     if figure is not None and figure.suffix.lower() != ".png":
         raise BadInput("--figure", "a name that ends in .png", str(figure))
@@ -80,37 +73,23 @@ def command(
         raise BadInput(figure, "an existing folder", f"no {figure.parent}")
     if (measure_on is None) != (measure_scan is None):
         raise BadInput("--measure-on", "a table together with --measure-scan", "one of them")
-    asked = Asked(efficiency, false_per_tile)
-    opened = Store.open(store)
-    model = Model.from_record(*opened.models.load(name))
-    searching = partial(search_of_run, opened, signal=model.signal, tolerance_px=tolerance_px)
-    run = scored_run(opened, name, scan)
-    search_of = partial(searching, run, read_table(truth), where=str(truth))
-    search, _ = search_of()
-    judged, where = search, _words(search, model.signal, run)
-    how = f"{where}, chosen on one half of the tiles and measured on the other"
-    if measure_on is not None:
-        there = scored_run(opened, name, measure_scan)
-        if there == run:
-            raise BadInput("--measure-scan", "another scan than the one to choose on", there)
-        judged, _ = searching(there, read_table(measure_on), where=str(measure_on))
-        how = f"{_words(judged, model.signal, there)}; chosen on {where}"
-    other = None if measure_on is None else judged
-    point = measured_working_point(
-        search, asked, chosen_by=str(asked), measured_on=how, other=other
+    done = choose_working_point(
+        Store.open(store),
+        name,
+        Asked(efficiency, false_per_tile),
+        KnownScan(truth, scan),
+        measure_on=None if measure_on is None else KnownScan(measure_on, measure_scan),
+        tolerance_px=tolerance_px,
     )
-    opened.models.save(name, *model.at(point).to_record(), replace=True)
     if figure is not None:
-        _draw(figure, opened, run, search, search_of, point)
-    _tell_point(point, judged, as_json=as_json)
-
-
-def _words(search: "Search", signal: str, run: str) -> str:
-    return f"{search.particles} true {signal} on {search.tiles:g} tiles, {run}"
+        _draw(figure, done)
+    _tell_point(done.point, done.measured, as_json=as_json)
 
 
 def _tell_point(point: "WorkingPoint", search: "Search", *, as_json: bool) -> None:
     """Print a working point, and what a search has by chance at it."""
+    import numpy as np
+
     from etchscope.evaluate import chi2_text
 
     density = np.full(len(search.score), np.nan)
@@ -147,39 +126,32 @@ def _between(start: float, end: float | None) -> str:
 
 
 def _percent(figure: "Figure") -> str:
+    import numpy as np
+
     value, low, high = (100 * v for v in figure)
     return "unknown" if np.isnan(value) else f"{value:.1f} % [{low:.1f}, {high:.1f}]"
 
 
 def _rate(figure: "Figure") -> str:
+    import numpy as np
+
     value, low, high = figure
     return "unknown" if np.isnan(value) else f"{value:.3g} [{low:.3g}, {high:.3g}]"
 
 
-def _draw(
-    path: Path,
-    store: Store,
-    run: str,
-    search: "Search",
-    search_of: "Callable[..., tuple[Search, pd.DataFrame]]",
-    point: "WorkingPoint",
-) -> None:
+def _draw(path: Path, done: "ChosenPoint") -> None:
     """Draw efficiency against false candidates: of all tiles, and of thirds of them by density."""
+    import numpy as np
+
     from etchscope.draw.efficiency import draw_froc
     from etchscope.draw.png import encode_figure
     from etchscope.evaluate import free_response
     from etchscope.pages.writing import write_picture
-    from etchscope.run.search import tiles_by_density
 
-    curves = {f"all {search.tiles:g} tiles": free_response(search)}
-    for name, tiles in tiles_by_density(store, run).items():
-        try:
-            curves[name] = free_response(search_of(only_tiles=tiles)[0])
-        except BadInput:  # no signal, or nothing valid, on so dense tiles
-            continue
+    search, point = done.search, done.point
     place = (point.false_per_tile[0], point.efficiency[0])
     drawn = draw_froc(
-        curves,
+        {name: free_response(one) for name, one in done.searches_by_density().items()},
         tile_cm2=search.area_cm2 / search.tiles if search.area_cm2 > 0 else None,
         working_point=None if np.isnan(place).any() else place,
     )

@@ -8,7 +8,6 @@ import typer
 from etchscope.cli.options import (
     StorePath,
 )
-from etchscope.store import Store
 
 __all__ = ["command"]
 
@@ -22,6 +21,8 @@ def command(
 
     Example: etchscope runs ls plate7
     """
+    from etchscope.store import Store
+
     opened = Store.open(store)
     if scan is not None:
         opened.scans.get(scan)

@@ -9,7 +9,6 @@ from etchscope.cli.options import (
     StorePath,
 )
 from etchscope.foil import BadInput
-from etchscope.store import Store
 
 __all__ = ["command"]
 
@@ -25,6 +24,8 @@ def command(
 
     Example: etchscope runs rm plate7 find-F1-front-0a1b2c3d4e --yes
     """
+    from etchscope.store import Store
+
     opened = Store.open(store)
     opened.runs.require_removable(run)
     for name in run:
