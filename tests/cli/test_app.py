@@ -109,6 +109,7 @@ def test_windows_is_refused_in_one_line(monkeypatch, capsys):
     assert capsys.readouterr().err == "Error: Etchscope needs Linux or macOS; on Windows use WSL\n"
 
 
+UNLISTED = ["torch", "matplotlib", "dask", "numba", "cv2", "rich", "scipy", "zarr"]
 LIGHT = ["numpy", "pandas", "scipy", "sqlalchemy", "torch", "matplotlib", "rich"]
 
 
@@ -117,8 +118,13 @@ LIGHT = ["numpy", "pandas", "scipy", "sqlalchemy", "torch", "matplotlib", "rich"
     [
         *[([name, "--help"], LIGHT) for name in app_module._COMMANDS],
         (["model", "working-point", "--help"], LIGHT),
-        (["ls", "STORE"], ["torch", "matplotlib", "dask", "numba", "cv2", "rich"]),
-        (["runs", "ls", "STORE"], ["torch", "matplotlib", "dask", "numba", "cv2", "rich"]),
+        *[
+            (
+                [*words, "STORE"],
+                UNLISTED,
+            )
+            for words in (["ls"], ["runs", "ls"], ["model", "ls"], ["label", "ls"])
+        ],
     ],
     ids=lambda value: " ".join(value),
 )

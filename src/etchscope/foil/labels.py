@@ -13,7 +13,6 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import cKDTree
 
 from etchscope.foil.errors import BadInput
 from etchscope.foil.records import Side
@@ -383,6 +382,8 @@ def one_of_each_place(
 
 def _near_rows(places: Floats, reach: float) -> list[list[int]]:
     """Return of each place those within reach and before it, the nearest first."""
+    from scipy.spatial import cKDTree  # here: most commands do without SciPy
+
     out = []
     for row, near in enumerate(cKDTree(places).query_ball_point(places, reach)):
         before = [k for k in near if k < row]

@@ -1,37 +1,42 @@
 """Where things are: frames, tiles and their areas, overlaps, masks, places on the foil."""
 
-from etchscope.geometry.areas import area_cm2, part_of_tile
-from etchscope.geometry.frames import (
-    FoilFrame,
-    foil_frame,
-    foil_to_tile,
-    holes_of,
-    in_polygon,
-    stage_to_tile,
-    tile_to_foil,
-    tile_to_stage,
-)
-from etchscope.geometry.links import (
-    linked_frames,
-)
-from etchscope.geometry.masks import (
-    Mask,
-    mask_unit,
-)
-from etchscope.geometry.overlaps import (
-    merge_copies,
-)
-from etchscope.geometry.places import (
-    places_of,
-    regions_of,
-)
-from etchscope.geometry.tiles import edge_distance_px, in_tile
-from etchscope.geometry.transforms import (
-    LengthUnit,
-    Similarity,
-    fit_similarity,
-    mm_per,
-)
+from typing import TYPE_CHECKING
+
+from etchscope.lazy import load_on_use
+
+if TYPE_CHECKING:
+    from etchscope.geometry.areas import area_cm2, part_of_tile
+    from etchscope.geometry.frames import (
+        FoilFrame,
+        foil_frame,
+        foil_to_tile,
+        holes_of,
+        in_polygon,
+        stage_to_tile,
+        tile_to_foil,
+        tile_to_stage,
+    )
+    from etchscope.geometry.links import (
+        linked_frames,
+    )
+    from etchscope.geometry.masks import (
+        Mask,
+        mask_unit,
+    )
+    from etchscope.geometry.overlaps import (
+        merge_copies,
+    )
+    from etchscope.geometry.places import (
+        places_of,
+        regions_of,
+    )
+    from etchscope.geometry.tiles import edge_distance_px, in_tile
+    from etchscope.geometry.transforms import (
+        LengthUnit,
+        Similarity,
+        fit_similarity,
+        mm_per,
+    )
 
 __all__ = [
     "FoilFrame",
@@ -57,3 +62,7 @@ __all__ = [
     "tile_to_foil",
     "tile_to_stage",
 ]
+
+__getattr__ = load_on_use(
+    __name__, ("transforms", "tiles", "frames", "masks", "links", "overlaps", "places", "areas")
+)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import KDTree
 
 from etchscope.foil.errors import BadInput
 from etchscope.foil.records import Scan
@@ -193,6 +192,8 @@ def foil_to_tile(x_mm: Floats, y_mm: Floats, scan: Scan) -> pd.DataFrame:
     ------
     BadInput : a tile has no position, or the scan no pixel size.
     """
+    from scipy.spatial import KDTree  # here: most commands do without SciPy
+
     height, width = scan.image_size
     mm = _scale_mm(scan)
     positions = _positions(scan)

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
-from zarr.codecs import BloscCodec, Crc32cCodec
 
 from etchscope.files.atomic import delete, sync_path
 from etchscope.foil import BadInput, DamagedFile, Scan
@@ -55,6 +53,8 @@ class PictureArray:
     """
 
     def __init__(self, path: Path) -> None:
+        import zarr  # here: lists of scans and labels do without
+
         self.path = path
         try:
             opened = zarr.open_array(str(path), mode="r+", zarr_format=3)
@@ -65,6 +65,9 @@ class PictureArray:
     @classmethod
     def create(cls, path: Path, scan: Scan) -> "PictureArray":
         """Make an array for all tiles of a scan; every chunk is still to be written."""
+        import zarr
+        from zarr.codecs import BloscCodec, Crc32cCodec
+
         shape = (len(scan.tiles), len(scan.channels), *scan.image_size)
         tile_bytes = int(np.prod(shape[1:])) * np.dtype(scan.dtype).itemsize
         batch = max(1, min(SHARD_TILES, _SHARD_BYTES // tile_bytes))
