@@ -66,7 +66,7 @@ def test_evaluate_prints_a_table(tables, capsys):
     assert "by chance (local shifts)" in out
     told = " ".join(out.split())
     assert "2 found, 1 missed, 1 false" in told
-    assert "over 2 tiles (tile), false finds a tile: χ²/ndf 1" in told
+    assert "over 2 tiles (tile), false finds per tile: χ²/ndf 1" in told
     assert re.search(r"bottom.*0\.000", out)
 
 

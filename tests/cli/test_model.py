@@ -304,13 +304,13 @@ def test_a_working_point_by_false_candidates(scored, truth, capsys):
     assert lines == [
         "chosen by 0.5 false candidates a tile",
         f"at all densities: score {threshold:.3f}, efficiency {percent(whole.efficiency)}, false "
-        f"candidates a tile {rate(whole.false_per_tile)}",
+        f"candidates per tile {rate(whole.false_per_tile)}",
         f"efficiency {percent(whole.efficiency)}",
         f"efficiency at exactly that rate {percent(at_rate)}",
         f"by chance (local shifts) {search.chance(threshold)}; purity {percent(whole.purity)}",
-        f"false candidates a tile: {rate(whole.false_per_tile)}",
-        f"false candidates a cm²: {rate(point['false_per_cm2'])}",
-        f"intervals over tiles; false candidates a tile: {gathered}",
+        f"false candidates per tile: {rate(whole.false_per_tile)}",
+        f"false candidates per cm²: {rate(point['false_per_cm2'])}",
+        f"intervals over tiles; false candidates per tile: {gathered}",
         f"measured on {point['measured_on']}",
     ]
 
@@ -322,8 +322,10 @@ def test_a_working_point_has_a_line_for_each_density(scored, truth, capsys):
     classes = scored.models.load("first")[1]["working_point"]["classes"]
     starts = [f"{c['from_per_mm2']:.3g}" for c in classes]
     assert len(classes) > 1
-    assert lines[1].startswith(f"0 to {starts[1]} pits a mm²: score {classes[0]['threshold']:.3f}")
-    last = f"from {starts[-1]} pits a mm² on: score {classes[-1]['threshold']:.3f}, efficiency "
+    assert lines[1].startswith(
+        f"0 to {starts[1]} pits per mm²: score {classes[0]['threshold']:.3f}"
+    )
+    last = f"from {starts[-1]} pits per mm² on: score {classes[-1]['threshold']:.3f}, efficiency "
     assert lines[len(classes)].startswith(last)
     assert lines[len(classes) + 1].startswith("efficiency ")
     pits = scored.runs.pits(score(scored, NAME, "first", executor="inline").run)

@@ -32,26 +32,30 @@ def command(
         Literal["front", "back"] | None, typer.Option(help="Side that faced the camera.")
     ] = None,
     pixel_size_um: Annotated[
-        float | None, typer.Option(help="Size of a pixel, micrometres.")
+        float | None, typer.Option(help="Size of a pixel in micrometres.")
     ] = None,
     layout: Annotated[
         Literal["smartscope", "pictures", "montage", "plain"] | None,
         typer.Option(help="How the pictures lie in their files."),
     ] = None,
-    rows: Annotated[int | None, typer.Option(min=1, help="Rows of a montage.")] = None,
-    columns: Annotated[int | None, typer.Option(min=1, help="Columns of a montage.")] = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="Number of rows of a montage.")] = None,
+    columns: Annotated[
+        int | None, typer.Option(min=1, help="Number of columns of a montage.")
+    ] = None,
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave bad tiles out and list them.")
+        bool, typer.Option("--skip-bad", help="Leave out tiles that cannot be read, and list them.")
     ] = False,
     mask: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="JSON polygons, in foil mm or without a scale in px, or a picture (white: "
-            "search), of where to search; kept with the scans.",
+            help="Where to search: JSON polygons, in foil mm or without a scale in px, or a "
+            "picture (white: search). It is kept with the scans.",
         ),
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads [all cores].")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Number of threads [all cores].")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Add scans to a store, each of them whole or not at all.

@@ -30,26 +30,33 @@ def command(
         list[str],
         typer.Argument(
             metavar="LIST...",
-            help="Pit lists (.csv, .json, .parquet, .root), the first gives the frame; or scans.",
+            help="Pit lists (.csv, .json, .parquet, .root) or scans; the first gives the frame.",
         ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the alignment.")
     ],
     store: Annotated[
-        Path | None, typer.Option(metavar="STORE", help="Names that are no files are its scans.")
+        Path | None,
+        typer.Option(
+            metavar="STORE", help="Store whose scans are meant by names that are no files."
+        ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Name under which STORE keeps it [that of DIR].")
+        str | None, typer.Option(help="Name under which STORE keeps the alignment [that of DIR].")
     ] = None,
     tolerance_um: Annotated[
-        float, typer.Option(min=0.001, help="Pits of two surfaces nearer than that match.")
+        float, typer.Option(min=0.001, help="Pits of two surfaces that are closer than this match.")
     ] = _TOLERANCE_UM,
     merge_um: Annotated[
-        float, typer.Option(min=0.001, help="Copies in overlapping tiles are nearer than that.")
+        float,
+        typer.Option(
+            min=0.001, help="Pits of overlapping tiles that are closer than this are one pit."
+        ),
     ] = _MERGE_UM,
     hole_um: Annotated[
-        float, typer.Option(min=0, help="Pits nearer than that to a datum hole are left out.")
+        float,
+        typer.Option(min=0, help="Pits that are closer than this to a datum hole are left out."),
     ] = _HOLE_UM,
     look_for_holes: Annotated[
         bool, typer.Option("--find-holes", help="Look for datum holes that a scan does not state.")
@@ -59,11 +66,11 @@ def command(
         typer.Option(help="Whether lists are mirrored against the first."),
     ] = "no",
     max_rotation_deg: Annotated[
-        float, typer.Option(min=0.01, max=180, help="Rotations up to that are looked at.")
+        float, typer.Option(min=0.01, max=180, help="Largest rotation that is tried.")
     ] = 10.0,
     surface: Annotated[
         Literal["top", "bottom", "any"],
-        typer.Option(help="Which openings of pit tables: top faces the camera."),
+        typer.Option(help="Which openings of pit tables are used; top faces the camera."),
     ] = "top",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program.")] = False,
 ) -> None:
@@ -121,11 +128,11 @@ def _registrations(stack: "AlignedStack") -> "Table":
     for name in ("pits", "matches", "by chance", "rotation (deg)", "scale", "residual (µm)"):
         out.add_column(name, justify="right")
     for m in stack.members:
-        told = None if m.registration is None else m.registration.to_dict(stack.tolerance_mm)
-        if told is None:
+        record = None if m.registration is None else m.registration.to_dict(stack.tolerance_mm)
+        if record is None:
             out.add_row(m.source.name, "", f"{len(m.row):,}")
             continue
-        one = told["matches"]["one-to-one"]
+        one = record["matches"]["one-to-one"]
         chance = one["by_chance"]
         out.add_row(
             m.source.name,
@@ -133,9 +140,9 @@ def _registrations(stack: "AlignedStack") -> "Table":
             f"{len(m.row):,}",
             f"{one['counted']:,}",
             f"{chance['expected']:.1f} [{chance['low']:.0f}, {chance['high']:.0f}]",
-            f"{told['rotation_deg']:+.4f}",
-            f"{told['transform']['scale']:.5f}",
-            f"{told['median_residual_um']:.1f}",
+            f"{record['rotation_deg']:+.4f}",
+            f"{record['transform']['scale']:.5f}",
+            f"{record['median_residual_um']:.1f}",
         )
     return out
 

@@ -47,7 +47,7 @@ _COMMANDS = {
     "run": ("run", "Find the pits, score them with a model, and decide."),
     "candidates": (
         "candidates",
-        "List the candidates of scored runs, the best first, with pictures if asked for.",
+        "List the candidates of scored runs, sorted by score, with pictures on request.",
     ),
     "align": ("align", "Bring sides and foils of a stack into one frame, from their pits alone."),
     "evaluate": (

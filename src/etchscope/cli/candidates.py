@@ -23,20 +23,33 @@ def command(
     store: StorePath,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Candidates, .csv, .parquet or .root."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Table of candidates to write: .csv, .parquet or .root.",
+        ),
     ] = None,
     sheet: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Contact sheet: a page with cut-outs.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for a page with cut-outs of the candidates."),
     ] = None,
-    scan: Annotated[str | None, typer.Option(help="Scan [all that were scored].")] = None,
-    run: Annotated[str | None, typer.Option(help="Run [the latest of each scan].")] = None,
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="At most so many.")] = 100,
+    scan: Annotated[
+        str | None, typer.Option(help="Scan whose candidates to list [all that were scored].")
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option(help="Run whose candidates to list [the latest of each scan].")
+    ] = None,
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=1, help="Largest number of candidates to list.")
+    ] = 100,
     every: Annotated[
-        bool, typer.Option("--all", help="Also those below the working point or not valid.")
+        bool,
+        typer.Option("--all", help="List also candidates below the working point or not valid."),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List the candidates of scored runs, the best first, with pictures if asked for.
+    """List the candidates of scored runs, sorted by score, with pictures on request.
 
     Example: etchscope candidates plate7 -o candidates.csv --sheet candidates
     """

@@ -1,4 +1,4 @@
-"""The command that shows all of it on a foil that never existed."""
+"""The command `demo`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,9 +19,9 @@ def command(
         Path, typer.Argument(metavar="DIR", help="Folder for the demonstration, new or empty.")
     ],
     background: Annotated[
-        float, typer.Option(min=0, max=20000, help="Background pits a tile, on average.")
+        float, typer.Option(min=0, max=20000, help="Background pits per tile, on average.")
     ] = 100.0,
-    seed: Annotated[int, typer.Option(min=0, help="Which foil is drawn.")] = 7,
+    seed: Annotated[int, typer.Option(min=0, help="Seed, which decides which foil is drawn.")] = 7,
 ) -> None:
     """Draw a foil with known signal, scan it, rank its candidates and report how well it went.
 

@@ -15,39 +15,46 @@ def command(
     truth: Annotated[
         Path, typer.Option(metavar="TABLE", help="True pits: .csv, .parquet, .root, .json.")
     ],
-    found: Annotated[Path, typer.Option(metavar="TABLE", help="Found pits, likewise.")],
+    found: Annotated[
+        Path, typer.Option(metavar="TABLE", help="Found pits: .csv, .parquet, .root, .json.")
+    ],
     rule: Annotated[
-        Literal["one-to-one", "nearest"], typer.Option(help="How points are matched.")
+        Literal["one-to-one", "nearest"], typer.Option(help="How found and true pits are matched.")
     ] = "one-to-one",
     tolerance_px: Annotated[
-        float | None, typer.Option(help="Closer than this matches, by x_px, y_px.")
+        float | None, typer.Option(help="Pits that are closer than this, by x_px and y_px, match.")
     ] = None,
     tolerance_mm: Annotated[
-        float | None, typer.Option(help="Closer than this matches, by x_mm, y_mm.")
+        float | None, typer.Option(help="Pits that are closer than this, by x_mm and y_mm, match.")
     ] = None,
     by: Annotated[
         str | None,
         typer.Option(
-            metavar="COLUMN", help="Break down by a column of the truth; or by region, density."
+            metavar="COLUMN", help="Break down by a column of the truth, or by region or density."
         ),
     ] = None,
     merge_px: Annotated[
-        float | None, typer.Option(help="Rows of one list nearer than that are one pit.")
+        float | None, typer.Option(help="Rows of one list that are closer than this are one pit.")
     ] = None,
     merge_mm: Annotated[
-        float | None, typer.Option(help="The same by x_mm, y_mm, of different tiles.")
+        float | None, typer.Option(help="The same by x_mm and y_mm, for rows of different tiles.")
     ] = None,
     other: Annotated[
-        Path | None, typer.Option(metavar="TABLE", help="Another search, for who finds what.")
+        Path | None,
+        typer.Option(
+            metavar="TABLE",
+            help="Found pits of another search, to compare which search finds what.",
+        ),
     ] = None,
     curve: Annotated[
-        str | None, typer.Option(metavar="T,T,...", help="Also at these tolerances.")
+        str | None, typer.Option(metavar="T,T,...", help="Evaluate also at these tolerances.")
     ] = None,
     lists: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write true, missed and false pits there.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for tables of true, missed and false pits."),
     ] = None,
     figures: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Draw a map and curves there.")
+        Path | None, typer.Option(metavar="DIR", help="Folder for a map and curves.")
     ] = None,
     image_size: Annotated[
         tuple[int, int] | None,

@@ -18,7 +18,7 @@ __all__ = ["command"]
 
 def command(
     store: StorePath,
-    why: Annotated[str, typer.Option(help="The reason, kept with each tile.")],
+    why: Annotated[str, typer.Option(help="The reason, which is kept with each tile.")],
     where: Where = None,
     foil: OfFoil = None,
     scan: OfScan = None,

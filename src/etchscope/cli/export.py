@@ -11,10 +11,17 @@ __all__ = ["command"]
 def command(
     store: Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="Table: .csv, .parquet or .root.")
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Table to write: .csv, .parquet or .root."
+        ),
     ],
-    scan: Annotated[str | None, typer.Option(help="Scan [all that were searched].")] = None,
-    run: Annotated[str | None, typer.Option(help="Run [the latest of each scan].")] = None,
+    scan: Annotated[
+        str | None, typer.Option(help="Scan whose pits to write [all that were searched].")
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option(help="Run whose pits to write [the latest of each scan].")
+    ] = None,
 ) -> None:
     """Write the pit table of a store's latest runs to a file.
 

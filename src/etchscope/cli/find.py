@@ -39,35 +39,49 @@ def command(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Pit table: .csv, .parquet or .root."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Pit table to write: .csv, .parquet or .root."
+        ),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Also write a report of each run.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Also write a report of each run into this folder."),
     ] = None,
-    scan: Annotated[str | None, typer.Option(help="Scan of the store [all of them].")] = None,
+    scan: Annotated[
+        str | None, typer.Option(help="Scan of the store to search [all of them].")
+    ] = None,
     layout: Annotated[
         Literal["smartscope", "pictures", "montage", "plain"] | None,
-        typer.Option(help="How pictures lie in their files."),
+        typer.Option(help="How the pictures lie in their files."),
     ] = None,
-    rows: Annotated[int | None, typer.Option(min=1, help="Rows of a montage.")] = None,
-    columns: Annotated[int | None, typer.Option(min=1, help="Columns of a montage.")] = None,
-    pixel_size_um: Annotated[float | None, typer.Option(help="Size of a pixel.")] = None,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave bad tiles out.")] = False,
+    rows: Annotated[int | None, typer.Option(min=1, help="Number of rows of a montage.")] = None,
+    columns: Annotated[
+        int | None, typer.Option(min=1, help="Number of columns of a montage.")
+    ] = None,
+    pixel_size_um: Annotated[
+        float | None, typer.Option(help="Size of a pixel in micrometres.")
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out tiles that cannot be read, and list them.")
+    ] = False,
     region: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="JSON polygon [[x, y], …] in foil mm to search."),
+        typer.Option(
+            metavar="FILE", help="JSON polygon [[x, y], …] in foil mm: search only inside it."
+        ),
     ] = None,
     mask: MaskFile = None,
     no_mask: NoMask = False,
     finder: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="learned, classical, or the folder of a learned one's weights."
+            metavar="NAME",
+            help="Finder: learned, classical, or the folder of a learned one's weights.",
         ),
     ] = "learned",
     settings: Mapping[str, Any] = MappingProxyType({}),
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads or processes [all cores].")
+        int | None, typer.Option(min=1, help="Number of threads or processes [all cores].")
     ] = None,
     executor: ExecutorName = "threads",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program.")] = False,
@@ -158,7 +172,7 @@ def _tell(store: "Store", done: "FindReport") -> None:
         typer.echo(f"{done.scan}: tile {tile} was not searched: {why}")
     if has_flag(pits, PitFlag.SIZE_LIMIT).sum() > _MISFITS * max(len(pits), 1):
         typer.echo(
-            f"{done.scan}: many of the pits are smaller or larger than is looked for; set "
+            f"{done.scan}: many of the pits are smaller or larger than those looked for; set "
             "--smallest-radius-px and --largest-radius-px to what the picture shows"
         )
     left_out = len(store.scans.left_out(done.scan))

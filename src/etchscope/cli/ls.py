@@ -30,7 +30,9 @@ def command(
     foil: OfFoil = None,
     scan: OfScan = None,
     tile: OfTile = None,
-    tiles: Annotated[bool, typer.Option("--tiles", help="One line a tile.")] = False,
+    tiles: Annotated[
+        bool, typer.Option("--tiles", help="One line per tile instead of one per scan.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List the scans of a store, or their tiles.

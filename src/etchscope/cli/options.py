@@ -30,16 +30,16 @@ _Settings = TypeVar("_Settings")
 StorePath = Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder.")]
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program.")]
 
 
 ExecutorName = Annotated[
     Literal["threads", "processes", "inline"],
-    typer.Option(help="How the tiles are shared out."),
+    typer.Option(help="What searches the tiles in parallel; inline searches one after the other."),
 ]
 Where = Annotated[
     str | None,
-    typer.Option(metavar="SQL", help="Condition on the columns of `ls --tiles`."),
+    typer.Option(metavar="SQL", help="SQL condition on the columns of `ls --tiles`."),
 ]
 
 
@@ -53,7 +53,10 @@ OfTile = Annotated[int | None, typer.Option("--tile", help="Only tiles of this n
 
 
 Region = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="JSON polygon [[x, y], …] in foil mm.")
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="JSON polygon [[x, y], …] in foil mm: use only what lies inside."
+    ),
 ]
 
 
@@ -62,8 +65,8 @@ MaskFile = Annotated[
     typer.Option(
         "--mask",
         metavar="FILE",
-        help="JSON polygons, in foil mm or without a scale in px, or a picture (white: search), "
-        "of where to search; kept with the scan.",
+        help="Where to search: JSON polygons, in foil mm or without a scale in px, or a picture "
+        "(white: search). It is kept with the scan.",
     ),
 ]
 

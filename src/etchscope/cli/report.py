@@ -15,8 +15,8 @@ def command(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the report.")
     ],
-    scan: Annotated[str | None, typer.Option(help="Of this scan's latest run.")] = None,
-    run: Annotated[str | None, typer.Option(help="Of this run [the latest].")] = None,
+    scan: Annotated[str | None, typer.Option(help="Report the latest run of this scan.")] = None,
+    run: Annotated[str | None, typer.Option(help="Report this run [the latest].")] = None,
 ) -> None:
     """Write figures and one HTML page of a run.
 
@@ -28,6 +28,6 @@ def command(
 
     opened = Store.open(store)
     content = gather_content(opened, choose_run(opened, scan=scan, run=run))
-    with progress_bar("drawing tiles", len(content.scan.included)) as bar:
+    with progress_bar("Drawing tiles", len(content.scan.included)) as bar:
         page = write_report(content, output, progress=bar.advance)
     typer.echo(page)

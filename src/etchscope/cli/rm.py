@@ -27,11 +27,11 @@ def command(
     foil: OfFoil = None,
     scan: OfScan = None,
     tile: OfTile = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
 ) -> None:
     """Remove tiles, or whole scans, with all runs and fits that came from them.
 
-    Says first what goes, and asks.
+    The command first says what it removes, and asks.
 
     Example: etchscope rm plate7 --scan F1-front
 

@@ -44,24 +44,37 @@ def command(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Pit table, .csv, .parquet or .root."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Pit table to write: .csv, .parquet or .root."
+        ),
     ] = None,
     candidates: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Candidates, the best first, .csv, .parquet or .root."),
+        typer.Option(
+            metavar="FILE",
+            help="Table of candidates to write, sorted by score: .csv, .parquet or .root.",
+        ),
     ] = None,
     sheet: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Contact sheet of the best 100 candidates.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Folder for a page with cut-outs of the best 100 candidates."
+        ),
     ] = None,
-    scan: Annotated[str | None, typer.Option(help="Scan of the store [all of them].")] = None,
+    scan: Annotated[
+        str | None, typer.Option(help="Scan of the store to search [all of them].")
+    ] = None,
     region: Region = None,
     mask: MaskFile = None,
     no_mask: NoMask = False,
     prior: Annotated[
-        str, typer.Option(help="Shares that probabilities assume: foil, model, or hip=0.01,….")
+        str,
+        typer.Option(
+            help="Shares of the classes that probabilities assume: foil, model, or hip=0.01,…."
+        ),
     ] = "foil",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads or processes [all cores].")
+        int | None, typer.Option(min=1, help="Number of threads or processes [all cores].")
     ] = None,
     executor: ExecutorName = "threads",
     as_json: Json = False,

@@ -22,8 +22,8 @@ def train_experts(output: Path, work: Path, *, pictures: int | None, seed: int) 
         card = trained_experts(work, output, plan, seed=seed, progress=progress)
     information, point = card["information"], WorkingPoint.from_record(card["working_point"])
     typer.echo(", ".join(f"{n} {c}" for c, n in information["labels"].items()))
-    for expert, told in information["experts"].items():
-        typer.echo(f"  {expert:<14} balanced accuracy {100 * told['balanced_accuracy']:.2f} %")
+    for expert, figures in information["experts"].items():
+        typer.echo(f"  {expert:<14} balanced accuracy {100 * figures['balanced_accuracy']:.2f} %")
     value, low, high = (100 * v for v in point.efficiency)
     typer.echo(
         f"  working point: {point.in_words} at {point.chosen_by}, "
@@ -58,9 +58,9 @@ def train_finder(
         plan = replace(plan, pictures=pictures, judged=max(pictures // 8, 1))
     with ProgressBars() as progress:
         card = trained_finder(work, output, plan, start=start, labelled=labelled, progress=progress)
-    for lights, told in card["information"]["figures"].items():
+    for lights, figures in card["information"]["figures"].items():
         recall, precision = (
-            "{:.1f} % [{:.1f}, {:.1f}]".format(*(100 * v for v in told[k]))
+            "{:.1f} % [{:.1f}, {:.1f}]".format(*(100 * v for v in figures[k]))
             for k in ("recall", "precision")
         )
         typer.echo(f"{lights}: recall {recall}, precision {precision} on other foils")

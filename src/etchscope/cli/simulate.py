@@ -1,4 +1,4 @@
-"""The command that draws foils which never existed, with their truth."""
+"""The command `simulate`."""
 
 import json
 from pathlib import Path
@@ -43,34 +43,40 @@ def command(
     name: Annotated[
         str, typer.Option("--preset", help=f"What to draw: {', '.join(_PRESETS)}.")
     ] = "reference",
-    columns: Annotated[int, typer.Option(min=1, max=1000, help="Columns of tiles.")] = 5,
-    rows: Annotated[int, typer.Option(min=1, max=1000, help="Rows of tiles.")] = 4,
+    columns: Annotated[int, typer.Option(min=1, max=1000, help="Number of columns of tiles.")] = 5,
+    rows: Annotated[int, typer.Option(min=1, max=1000, help="Number of rows of tiles.")] = 4,
     sides: Annotated[
         Literal["front", "back", "both"], typer.Option(help="Sides of the foil to photograph.")
     ] = "front",
     background: Annotated[
-        float | None, typer.Option(help="Single background pits a tile [the preset's].")
+        float | None, typer.Option(help="Single background pits per tile [the preset's].")
     ] = None,
     signal: Annotated[
-        float | None, typer.Option(help="Through-going particles a tile [the preset's].")
+        float | None, typer.Option(help="Through-going particles per tile [the preset's].")
     ] = None,
     parameters: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Any other parameter; may be repeated."),
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Set any other parameter; may be repeated."
+        ),
     ] = None,
     randomise: Annotated[
-        bool, typer.Option("--randomise", help="Draw foil, optics and populations anew.")
+        bool, typer.Option("--randomise", help="Draw foil, optics and populations at random.")
     ] = False,
     foils: Annotated[
-        int, typer.Option(min=1, max=10000, help="How many foils, each with the next seed.")
+        int, typer.Option(min=1, max=10000, help="Number of foils; each has the next seed.")
     ] = 1,
     foil: Annotated[str | None, typer.Option(help="Name of the foil [the preset's].")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Which foil is drawn.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed, which decides which foil is drawn.")] = 1,
     store: Annotated[
         Path | None,
-        typer.Option(metavar="STORE", help="Add the pictures to this store, made if absent."),
+        typer.Option(
+            metavar="STORE", help="Add the pictures to this store, which is made if absent."
+        ),
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads [one a core].")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Number of threads [one per core].")
+    ] = None,
 ) -> None:
     """Draw foils with known pits and photograph them as the microscope would.
 

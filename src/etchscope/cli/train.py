@@ -37,7 +37,9 @@ def command(
     region: Region = None,
     classes: Annotated[
         list[str] | None,
-        typer.Option("--class", help="Classes to tell apart [all decidable]; may be repeated."),
+        typer.Option(
+            "--class", help="Classes that the model distinguishes [all decidable]; may be repeated."
+        ),
     ] = None,
     who: Annotated[
         list[str] | None, typer.Option(help="Whose labels to use [all]; may be repeated.")
@@ -49,70 +51,103 @@ def command(
     alignment: Annotated[
         str | None,
         typer.Option(
-            help="How scans lie to each other [all the store's alignments, newest first]."
+            help="Alignment that says how scans lie to each other [all of the store, newest first]."
         ),
     ] = None,
     signal: Annotated[str | None, typer.Option(help="The class to search for [hip].")] = None,
     experts: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help='Experts as JSON, {"hip-top": [["hip"], ["top"]]} [each two].'
+            metavar="FILE",
+            help='Experts as JSON, {"hip-top": [["hip"], ["top"]]} [one for each two classes].',
         ),
     ] = None,
     method: Annotated[
-        Literal["stacked", "highest", "multiclass"], typer.Option(help="What makes the ensemble.")
+        Literal["stacked", "highest", "multiclass"],
+        typer.Option(help="How votes of the experts are combined."),
     ] = "stacked",
     network: Annotated[
-        Literal["plain", "each-lamp", "azimuth", "equivariant"], typer.Option(help="The network.")
+        Literal["plain", "each-lamp", "azimuth", "equivariant"],
+        typer.Option(help="Kind of the network."),
     ] = "equivariant",
     lights: Annotated[
         Literal["any", "all", "lamps", "one"],
-        typer.Option(help="What the network sees: any lights as planes, or lights as they are."),
+        typer.Option(
+            help="Lights that the network sees: any as planes, or all, lamps or one as they are."
+        ),
     ] = "any",
     augmentation: Annotated[
-        Literal["none", "C4", "D4", "C8"], typer.Option(help="How patches are turned in training.")
+        Literal["none", "C4", "D4", "C8"],
+        typer.Option(help="How patches are turned and mirrored at random in training."),
     ] = "D4",
     loss: Annotated[
-        Literal["balanced", "focal", "partial-auc"], typer.Option(help="What training minimises.")
+        Literal["balanced", "focal", "partial-auc"],
+        typer.Option(help="Loss that the training minimises."),
     ] = "balanced",
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the labels at most.")] = 16,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Largest number of passes over the labels.")
+    ] = 16,
     rate: Annotated[float, typer.Option(help="Learning rate.")] = 4e-3,
-    size: Annotated[int, typer.Option(min=4, help="Pixels a side of a patch.")] = 28,
-    folds: Annotated[int, typer.Option(min=2, help="Folds of whole tiles.")] = 5,
-    seed: Annotated[int, typer.Option(help="Of weights, order and folds.")] = 0,
+    size: Annotated[int, typer.Option(min=4, help="Pixels per side of a patch.")] = 28,
+    folds: Annotated[int, typer.Option(min=2, help="Number of folds; each holds whole tiles.")] = 5,
+    seed: Annotated[
+        int,
+        typer.Option(help="Seed of the network weights, the order of the labels and the folds."),
+    ] = 0,
     prior: Annotated[
-        str | None, typer.Option(metavar="SHARES", help="hip=0.01,top=0.4,… [equal shares].")
+        str | None,
+        typer.Option(
+            metavar="SHARES", help="Shares of the classes: hip=0.01,top=0.4,… [equal shares]."
+        ),
     ] = None,
     efficiency: Annotated[
-        float, typer.Option(help="Of the labelled signal, at the first working point.")
+        float, typer.Option(help="Efficiency for labelled signal at the first working point.")
     ] = 0.99,
     start: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Go on from this model of the store.")
+        str | None,
+        typer.Option(
+            metavar="MODEL", help="Begin with this model of the store, or this folder of a finder."
+        ),
     ] = None,
     tune: Annotated[
-        int, typer.Option(min=0, help="Try so many other trainings on the first expert first.")
+        int,
+        typer.Option(
+            min=0, help="Number of other trainings to try on the first expert beforehand."
+        ),
     ] = 0,
     audit: Annotated[
         Path | None,
-        typer.Option(metavar="TABLE", help="Write labels that are probably wrong, .csv."),
+        typer.Option(
+            metavar="TABLE", help="Write the labels that are probably wrong to this table, .csv."
+        ),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Also write figures of the training.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Also write a page with figures of the training."),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Take the place of the model of that name.")
+        bool, typer.Option("--replace", help="Replace the model of that name.")
     ] = False,
     finder: Annotated[
         bool,
-        typer.Option("--finder", help="Train the finder: on simulated foils, and STORE's labels."),
+        typer.Option(
+            "--finder", help="Train a finder, on simulated foils and the labels of STORE."
+        ),
     ] = False,
     random_foils: Annotated[
         bool,
-        typer.Option("--random-foils", help="Train on simulated foils of every kind: no store."),
+        typer.Option(
+            "--random-foils", help="Train on simulated foils of every kind, without a store."
+        ),
     ] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", help="New folder for such weights."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="New folder for the weights that --finder or --random-foils train.",
+        ),
     ] = None,
     work: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for the pictures of random foils.")
@@ -125,12 +160,13 @@ def command(
 ) -> None:
     """Train a model on the store's labels and keep it in the store.
 
-    Every expert is trained once a fold, so each label is judged by experts that never saw it; all
-    figures, the ensemble and the working point come from that.
+    Every expert is trained once per fold, so that each label is judged by experts that never saw
+    it. All figures, the ensemble and the working point come from these judgements.
 
-    Of several labels of one place one counts: a person's before that of a model or a coincidence,
-    of two people's the later one. Places where labels of the same time disagree are left out.
-    Folds are places: scans that `align` or datum holes bring into one frame share them.
+    Of several labels of one place only one counts: a person's before that of a model or a
+    coincidence, and the later one of two people's. Places where labels of the same time disagree
+    are left out. Folds are places: scans that `align` or datum holes bring into one frame share
+    them.
 
     Example: etchscope train plate7 --name first --report training
 

@@ -74,7 +74,7 @@ def _figures(e: "Evaluation") -> "Table":
         title=f"{e.rule}, closer than {e.tolerance:g} {e.unit}{within}",
         caption=f"{e.matching.true_pos:,} found, {e.matching.false_neg:,} missed, "
         f"{e.matching.false_pos:,} false; intervals at {100 * e.confidence:g} % over "
-        f"{tiles.number:,} tiles ({tiles.of}), false finds a tile: "
+        f"{tiles.number:,} tiles ({tiles.of}), false finds per tile: "
         f"{chi2_text(e.false_chi2_ndf)}{expected}",
     )
     out.add_column("")

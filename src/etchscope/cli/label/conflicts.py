@@ -18,14 +18,17 @@ def command(
     side: OfSide = None,
     tolerance_mm: Annotated[
         float | None,
-        typer.Option(min=1e-6, help="Closer than this is one place [3 px of the foil's scans]."),
+        typer.Option(
+            min=1e-6,
+            help="Labels that are closer than this are of one place [3 px of the foil's scans].",
+        ),
     ] = None,
     every: All = False,
     as_json: Json = False,
 ) -> None:
     """List the places where labels say different decidable classes.
 
-    With --all also where one person changed their mind.
+    With --all, places where one person changed their mind are listed, too.
 
     Example: etchscope label conflicts plate7 --tolerance-mm 0.02
     """

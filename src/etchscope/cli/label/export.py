@@ -14,7 +14,8 @@ __all__ = ["command"]
 def command(
     store: StorePath,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="TABLE", help=".csv or .parquet to write.")
+        Path,
+        typer.Option("--output", "-o", metavar="TABLE", help="Table to write: .csv or .parquet."),
     ],
     foil: OfFoil = None,
     side: OfSide = None,

@@ -13,19 +13,24 @@ __all__ = ["command"]
 
 def command(
     store: StorePath,
-    alignment: Annotated[Path, typer.Option(metavar="DIR", help="What `etchscope align` made.")],
+    alignment: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder that `etchscope align` wrote.")
+    ],
     target: Annotated[
-        str, typer.Option("--for", metavar="LIST", help="The list, or scan, that is labelled.")
+        str, typer.Option("--for", metavar="LIST", help="List or scan that is labelled.")
     ],
     surfaces: Annotated[
-        int, typer.Option(min=2, help="So many surfaces of other foils must show a place.")
+        int,
+        typer.Option(min=2, help="Least number of surfaces of other foils that show the place."),
     ] = 2,
-    foils: Annotated[int, typer.Option(min=1, help="Of so many foils.")] = 1,
+    foils: Annotated[
+        int, typer.Option(min=1, help="Least number of other foils that show the place.")
+    ] = 1,
     most_p: Annotated[
-        float, typer.Option(min=0, max=1, help="No place that is accidental more probably.")
+        float, typer.Option(min=0, max=1, help="Largest probability that the place is accidental.")
     ] = 0.05,
     name: Annotated[str, typer.Option("--class", help="Class of the labels.")] = "hip",
-    who: Annotated[str, typer.Option(help="Who says so.")] = "coincidence",
+    who: Annotated[str, typer.Option(help="Name under which the labels are kept.")] = "coincidence",
     as_json: Json = False,
 ) -> None:
     """Label where the other foils of a stack agree that an ion went through.

@@ -20,23 +20,29 @@ def command(
             metavar="PATH...", help="Tables (.csv, .parquet), YOLO boxes (.txt), folders of boxes."
         ),
     ] = None,
-    who: Annotated[str | None, typer.Option(help="Who says so, where the file does not.")] = None,
+    who: Annotated[
+        str | None, typer.Option(help="Name of who labelled, where the file does not say.")
+    ] = None,
     source: Annotated[
-        Literal["person", "model", "coincidence"], typer.Option(help="What says so.")
+        Literal["person", "model", "coincidence"], typer.Option(help="What the labels come from.")
     ] = "person",
     when: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="When, UTC [the time the file was changed]."),
+        typer.Option(
+            metavar="TIME",
+            help="When the labels were made, in UTC [the time the file was changed].",
+        ),
     ] = None,
     scan: Annotated[
-        str | None, typer.Option(help="Scan of labels in tile pixels, or of YOLO's pictures.")
+        str | None,
+        typer.Option(help="Scan that labels in tile pixels, or YOLO's pictures, belong to."),
     ] = None,
     class_map: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help='YOLO\'s classes, JSON: {"15": "top"}.'),
+        typer.Option(metavar="FILE", help='Classes of YOLO\'s numbers, JSON: {"15": "top"}.'),
     ] = None,
     exit_pits: Annotated[
-        bool, typer.Option("--exit-pits", help="Of pit tables, also the exit pits of hip.")
+        bool, typer.Option("--exit-pits", help="Import also the exit pits of hip from pit tables.")
     ] = False,
     taxonomy: Annotated[
         Path | None,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _ENOUGH = 500
-"""Labels a class for smooth training, the experiment's rule of thumb."""
+"""Labels per class for a smooth training, the experiment's rule of thumb."""
 
 
 def command(
@@ -35,16 +35,16 @@ def command(
     opened = Store.open(store)
     events = opened.labels.table(foil=foil, side=side, who=who, latest=False)
     standing = opened.labels.table(foil=foil, side=side, who=who)
-    told = _counts(standing, opened.labels.taxonomy())
-    told |= {
+    counts = _counts(standing, opened.labels.taxonomy())
+    counts |= {
         "labels": len(standing),
         "events": len(events),
         "who": {str(k): int(v) for k, v in standing["who"].value_counts().sort_index().items()},
     }
     if as_json:
-        echo_json(told)
+        echo_json(counts)
     else:
-        _tell_counts(told)
+        _tell_counts(counts)
 
 
 def _counts(labels: "pd.DataFrame", taxonomy: "Taxonomy") -> dict[str, Any]:
@@ -63,20 +63,20 @@ def _counts(labels: "pd.DataFrame", taxonomy: "Taxonomy") -> dict[str, Any]:
     return {"enough": _ENOUGH, "classes": rows}
 
 
-def _tell_counts(told: dict[str, Any]) -> None:
+def _tell_counts(counts: dict[str, Any]) -> None:
     from etchscope.foil import parent
 
-    enough = told["enough"]
-    for row in (r for r in told["classes"] if r["decidable"]):
+    enough = counts["enough"]
+    for row in (r for r in counts["classes"] if r["decidable"]):
         is_sub = row["class"] != parent(row["class"])
         short = "" if is_sub or row["labels"] >= enough else f"  {enough - row['labels']} short"
         name = f"  {row['class']}" if is_sub else row["class"]
         typer.echo(f"{name:<24}{row['labels']:>8}{short}")
-    for row in (r for r in told["classes"] if not r["decidable"]):
+    for row in (r for r in counts["classes"] if not r["decidable"]):
         typer.echo(f"{row['class']:<24}{row['labels']:>8}  undecidable, not for training")
     typer.echo(
-        f"{told['labels']} labels stand of {told['events']} events; a class with its subclasses "
-        f"needs about {enough}"
+        f"{counts['labels']} labels stand of {counts['events']} events; a class with its "
+        f"subclasses needs about {enough}"
     )
-    for who, count in told["who"].items():
+    for who, count in counts["who"].items():
         typer.echo(f"  {who}: {count}")

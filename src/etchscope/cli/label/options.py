@@ -14,7 +14,7 @@ OfSide = Annotated[
 ]
 
 
-OfWho = Annotated[str | None, typer.Option("--who", help="Only what this one says.")]
+OfWho = Annotated[str | None, typer.Option("--who", help="Only labels of this person.")]
 
 
-All = Annotated[bool, typer.Option("--all", help="Every event, with those replaced and withdrawn.")]
+All = Annotated[bool, typer.Option("--all", help="Every event, also replaced and withdrawn ones.")]

@@ -22,7 +22,8 @@ def command(
     truth: Annotated[
         list[Path],
         typer.Option(
-            metavar="TABLE", help="All true signal of a scan, .csv or .parquet; may be repeated."
+            metavar="TABLE",
+            help="Table of all true signal of a scan, .csv or .parquet; may be repeated.",
         ),
     ],
     scan: Annotated[
@@ -30,18 +31,21 @@ def command(
         typer.Option(help="Scan of each table, in the same order [the only one that was scored]."),
     ] = None,
     tolerance_px: Annotated[
-        float, typer.Option(min=0.1, help="A candidate closer to a true opening is true.")
+        float,
+        typer.Option(
+            min=0.1, help="A candidate that is closer than this to a true opening is true."
+        ),
     ] = 6.0,
     as_json: Json = False,
 ) -> None:
-    """Teach a model what all measures of a candidate are worth on one kind of foil.
+    """Fit how much each measure of a candidate says about signal on one kind of foil.
 
-    Experts see a small picture of each pit. Here their votes are weighed with how well entry and
+    Experts see a small picture of each pit. Here their votes are combined with how well entry and
     exit pit fit each other, how sure the search is of both, size, contrast and the local density,
     by logistic regression on the candidates of scored scans whose signal is known: simulated twins
     of your own scans, best of several densities. Then probabilities come true on such foils, and
-    `etchscope run` says how much signal a scan holds, with an interval. The working point is that
-    of other scores: run again, and choose a new one.
+    `etchscope run` says how much signal a scan holds, with an interval. The working point of the
+    model belongs to the earlier scores: run again, and choose a new one.
 
     Example: etchscope model calibrate plate7 first --scan twin-front --truth twin-truth.parquet
     """
@@ -69,7 +73,7 @@ def command(
         return
     typer.echo(
         f"{name} calibrated on {done.calibration.fitted_on}. Weight of each measure at 1 opening "
-        "a mm², and its change if the density is e times as high:"
+        "per mm², and its change if the density is e times as high:"
     )
     for measure, weight in done.calibration.weights.items():
         slope = done.calibration.slopes.get(measure, 0.0)

@@ -20,9 +20,11 @@ def command(
             metavar="DIR", help="Folder of an exported model [the experts of the package]."
         ),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Name in the store [the folder's].")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the model in the store [that of the folder].")
+    ] = None,
 ) -> None:
-    """Take a model into a store, or the experts that come with the package.
+    """Import a model into a store, or the experts that come with the package.
 
     Example: etchscope model import plate8 first-model --name first
 

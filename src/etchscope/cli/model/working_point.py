@@ -26,35 +26,45 @@ def command(
     store: StorePath,
     name: Name,
     truth: Annotated[
-        Path, typer.Option(metavar="TABLE", help="All true signal of the scan, .csv or .parquet.")
+        Path,
+        typer.Option(
+            metavar="TABLE", help="Table of all true signal of the scan, .csv or .parquet."
+        ),
     ],
-    scan: Annotated[str | None, typer.Option(help="Scan that was scored [the only one].")] = None,
+    scan: Annotated[
+        str | None, typer.Option(help="Scan that the model scored [the only one].")
+    ] = None,
     efficiency: Annotated[float | None, typer.Option(help="Efficiency to reach.")] = None,
     false_per_tile: Annotated[
-        float | None, typer.Option(help="False candidates a tile to allow.")
+        float | None, typer.Option(help="False candidates per tile to allow.")
     ] = None,
     tolerance_px: Annotated[
-        float, typer.Option(min=0.1, help="A candidate closer to a true opening is true.")
+        float,
+        typer.Option(
+            min=0.1, help="A candidate that is closer than this to a true opening is true."
+        ),
     ] = 6.0,
     measure_on: Annotated[
         Path | None,
         typer.Option(
             metavar="TABLE",
-            help="All true signal of another scored scan, to measure on [the other half of tiles].",
+            help="Table of all true signal of another scored scan, on which the figures are "
+            "measured [the other half of the tiles].",
         ),
     ] = None,
     measure_scan: Annotated[
-        str | None, typer.Option(help="The other scan, with --measure-on.")
+        str | None, typer.Option(help="Name of the other scan, with --measure-on.")
     ] = None,
     figure: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.png", help="Efficiency against false candidates, by density of pits."
+            metavar="FILE.png",
+            help="Draw efficiency against false candidates, by density of pits, into this file.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Choose where a model draws the line, on a scored scan whose signal is known.
+    """Choose a model's working point on a scored scan whose signal is known.
 
     The scan must have been scored with this model (`etchscope run`). There is a threshold for each
     class of local density of pits, with as many false candidates by area in each. A threshold
@@ -98,31 +108,31 @@ def _tell_point(point: "WorkingPoint", search: "Search", *, as_json: bool) -> No
     thresholds = point.threshold_at(density)
     chance, gathered = search.chance(thresholds), search.false_chi2_ndf(thresholds)
     if as_json:
-        told = {**point.to_record(), "chance": chance.to_dict()}
-        told["false_chi2_ndf"] = None if math.isnan(gathered) else gathered
-        typer.echo(json.dumps(told, indent=1))
+        record = {**point.to_record(), "chance": chance.to_dict()}
+        record["false_chi2_ndf"] = None if math.isnan(gathered) else gathered
+        typer.echo(json.dumps(record, indent=1))
         return
     typer.echo(f"chosen by {point.chosen_by}")
     starts = [c.from_per_mm2 for c in point.classes]
     for one, end in zip(point.classes, [*starts[1:], None], strict=True):
         typer.echo(
             f"{_between(one.from_per_mm2, end)}: score {one.threshold:.3f}, efficiency "
-            f"{_percent(one.efficiency)}, false candidates a tile {_rate(one.false_per_tile)}"
+            f"{_percent(one.efficiency)}, false candidates per tile {_rate(one.false_per_tile)}"
         )
     typer.echo(f"efficiency {_percent(point.efficiency)}")
     if not np.isnan(point.efficiency_at_rate[0]):
         typer.echo(f"efficiency at exactly that rate {_percent(point.efficiency_at_rate)}")
     typer.echo(f"by chance (local shifts) {chance}; purity {_percent(point.purity)}")
-    typer.echo(f"false candidates a tile: {_rate(point.false_per_tile)}")
-    typer.echo(f"false candidates a cm²: {_rate(point.false_per_cm2)}")
-    typer.echo(f"intervals over tiles; false candidates a tile: {chi2_text(gathered)}")
+    typer.echo(f"false candidates per tile: {_rate(point.false_per_tile)}")
+    typer.echo(f"false candidates per cm²: {_rate(point.false_per_cm2)}")
+    typer.echo(f"intervals over tiles; false candidates per tile: {chi2_text(gathered)}")
     typer.echo(f"measured on {point.measured_on}")
 
 
 def _between(start: float, end: float | None) -> str:
     if end is None:
-        return "at all densities" if start == 0 else f"from {start:.3g} pits a mm² on"
-    return f"{start:.3g} to {end:.3g} pits a mm²"
+        return "at all densities" if start == 0 else f"from {start:.3g} pits per mm² on"
+    return f"{start:.3g} to {end:.3g} pits per mm²"
 
 
 def _percent(figure: "Figure") -> str:
