@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from etchscope.cli.messages import echo_json
-from etchscope.cli.options import (
-    Json,
-    StorePath,
-)
+from etchscope.cli.options import Json, MaskFile, StorePath
 from etchscope.cli.progress import progress_bar
 from etchscope.foil import BadInput
 
@@ -45,14 +42,7 @@ def command(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out tiles that cannot be read, and list them.")
     ] = False,
-    mask: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Where to search: JSON polygons, in foil mm or without a scale in px, or a "
-            "picture (white: search). It is kept with the scans.",
-        ),
-    ] = None,
+    mask: MaskFile = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Number of threads [all cores].")
     ] = None,

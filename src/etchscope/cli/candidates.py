@@ -7,10 +7,7 @@ import typer
 
 from etchscope.cli.inputs import require_output
 from etchscope.cli.messages import echo_table
-from etchscope.cli.options import (
-    Json,
-    StorePath,
-)
+from etchscope.cli.options import Json, StorePath
 from etchscope.cli.sheet import draw_sheet
 
 if TYPE_CHECKING:

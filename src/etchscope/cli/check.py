@@ -5,10 +5,7 @@ from dataclasses import asdict
 import typer
 
 from etchscope.cli.messages import echo_json
-from etchscope.cli.options import (
-    Json,
-    StorePath,
-)
+from etchscope.cli.options import Json, StorePath
 from etchscope.cli.progress import progress_bar
 
 __all__ = ["command"]

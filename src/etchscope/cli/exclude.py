@@ -4,13 +4,7 @@ from typing import Annotated
 
 import typer
 
-from etchscope.cli.options import (
-    OfFoil,
-    OfScan,
-    OfTile,
-    StorePath,
-    Where,
-)
+from etchscope.cli.options import OfFoil, OfScan, OfTile, StorePath, Where
 from etchscope.cli.tiles import condition_of, required_condition, tell_marked
 
 __all__ = ["command"]

@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from etchscope.cli.inputs import opened_paths, polygon_of, require_output, require_scans
-from etchscope.cli.options import (
-    ExecutorName,
-    MaskFile,
-    NoMask,
-    make_settings,
-    settings_options,
-)
+from etchscope.cli.options import ExecutorName, MaskFile, NoMask, make_settings, settings_options
 from etchscope.cli.progress import progress_bar
 from etchscope.foil import BadInput
 from etchscope.preselect import FindSettings

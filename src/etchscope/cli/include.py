@@ -1,12 +1,6 @@
 """The command `include`."""
 
-from etchscope.cli.options import (
-    OfFoil,
-    OfScan,
-    OfTile,
-    StorePath,
-    Where,
-)
+from etchscope.cli.options import OfFoil, OfScan, OfTile, StorePath, Where
 from etchscope.cli.tiles import condition_of, required_condition, tell_marked
 
 __all__ = ["command"]

@@ -1,8 +1,6 @@
 """The command `init`."""
 
-from etchscope.cli.options import (
-    StorePath,
-)
+from etchscope.cli.options import StorePath
 
 __all__ = ["command"]
 

@@ -6,14 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from etchscope.cli.messages import echo_json
-from etchscope.cli.options import (
-    Json,
-    OfFoil,
-    OfScan,
-    OfTile,
-    StorePath,
-    Where,
-)
+from etchscope.cli.options import Json, OfFoil, OfScan, OfTile, StorePath, Where
 from etchscope.cli.tiles import condition_of
 
 if TYPE_CHECKING:

@@ -5,13 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etchscope.cli.options import (
-    OfFoil,
-    OfScan,
-    OfTile,
-    StorePath,
-    Where,
-)
+from etchscope.cli.options import OfFoil, OfScan, OfTile, StorePath, Where
 from etchscope.cli.tiles import condition_of, required_condition
 from etchscope.foil import BadInput
 

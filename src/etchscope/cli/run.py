@@ -14,13 +14,7 @@ from etchscope.cli.inputs import (
     require_output,
     require_scans,
 )
-from etchscope.cli.options import (
-    ExecutorName,
-    Json,
-    MaskFile,
-    NoMask,
-    Region,
-)
+from etchscope.cli.options import ExecutorName, Json, MaskFile, NoMask, Region
 from etchscope.cli.progress import progress_bar
 from etchscope.cli.sheet import SHEET, draw_sheet
 

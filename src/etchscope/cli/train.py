@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from etchscope.cli.inputs import parse_prior, polygon_of, require_name, require_output
-from etchscope.cli.options import (
-    Json,
-    Region,
-)
+from etchscope.cli.options import Json, Region
 from etchscope.cli.progress import progress_bar
 from etchscope.cli.shipped import train_experts, train_finder
 from etchscope.foil import BadInput

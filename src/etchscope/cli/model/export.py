@@ -6,9 +6,7 @@ from typing import Annotated
 import typer
 
 from etchscope.cli.model.options import Name
-from etchscope.cli.options import (
-    StorePath,
-)
+from etchscope.cli.options import StorePath
 from etchscope.foil import BadInput
 
 __all__ = ["command"]

@@ -5,9 +5,7 @@ from typing import Annotated
 
 import typer
 
-from etchscope.cli.options import (
-    StorePath,
-)
+from etchscope.cli.options import StorePath
 
 __all__ = ["command"]
 

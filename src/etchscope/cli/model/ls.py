@@ -5,10 +5,7 @@ from typing import Any
 
 import typer
 
-from etchscope.cli.options import (
-    Json,
-    StorePath,
-)
+from etchscope.cli.options import Json, StorePath
 
 __all__ = ["command"]
 

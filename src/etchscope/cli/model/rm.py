@@ -3,9 +3,7 @@
 import typer
 
 from etchscope.cli.model.options import Name
-from etchscope.cli.options import (
-    StorePath,
-)
+from etchscope.cli.options import StorePath
 
 __all__ = ["command"]
 

@@ -5,9 +5,7 @@ import json
 import typer
 
 from etchscope.cli.model.options import Name
-from etchscope.cli.options import (
-    StorePath,
-)
+from etchscope.cli.options import StorePath
 
 __all__ = ["command"]
 

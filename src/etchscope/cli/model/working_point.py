@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from etchscope.cli.model.options import Name
-from etchscope.cli.options import (
-    Json,
-    StorePath,
-)
+from etchscope.cli.options import Json, StorePath
 from etchscope.foil import BadInput
 
 if TYPE_CHECKING:

@@ -5,9 +5,7 @@ from typing import Annotated
 
 import typer
 
-from etchscope.cli.options import (
-    StorePath,
-)
+from etchscope.cli.options import StorePath
 from etchscope.foil import BadInput
 
 __all__ = ["command"]

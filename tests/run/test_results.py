@@ -1,0 +1,80 @@
+import pandas as pd
+import pytest
+
+from etchscope.foil import BadInput, NotScored, NotSearched, UnknownModel, UnknownRun, UnknownScan
+from etchscope.run.models import register_model
+from etchscope.run.results import (
+    choose_run,
+    choose_runs,
+    choose_scored_runs,
+    find_run_of_model,
+    gather_candidates,
+    gather_pits,
+    gather_records,
+    select_candidates,
+)
+from etchscope.run.stages.score import ranked_candidates, score
+from etchscope.store import Store
+
+NAME = "simulated-front"
+
+
+@pytest.fixture
+def scored(own):
+    """The name of a scored run."""
+    return score(own, NAME, "first", executor="inline").run
+
+
+def test_the_latest_run_is_chosen_unless_one_is_named(own, scored, learnt):
+    search = learnt.search
+    assert choose_run(own) == choose_run(own, scan=NAME) == scored
+    assert choose_run(own, run=search) == search
+    assert choose_runs(own) == choose_scored_runs(own, scan=NAME) == [scored]
+    assert choose_runs(own, scan=NAME, run=search) == [search]
+    assert find_run_of_model(own, "first") == find_run_of_model(own, "first", scan=NAME) == scored
+
+
+def test_what_is_not_there_is_named(own):
+    with pytest.raises(UnknownScan, match="odd"):
+        choose_run(own, scan="odd")
+    with pytest.raises(BadInput, match="--run: expected a finished run of the store, found 'odd'"):
+        choose_run(own, run="odd")
+    with pytest.raises(UnknownRun, match="odd"):
+        choose_runs(own, run="odd")
+    with pytest.raises(NotScored, match="expected a scored run, found none"):
+        choose_scored_runs(own)
+    with pytest.raises(BadInput, match="expected a scan that was scored with first, found none"):
+        find_run_of_model(own, "first")
+    with pytest.raises(UnknownModel, match="odd"):
+        find_run_of_model(own, "odd")
+
+
+def test_a_store_without_runs_says_so(tmp_path):
+    store = Store.create(tmp_path / "empty")
+    for choose in (choose_run, choose_runs):
+        with pytest.raises(NotSearched, match="expected a finished run, found none"):
+            choose(store)
+
+
+def test_tables_of_runs_are_gathered(own, scored):
+    pits = own.runs.pits(scored)
+    pd.testing.assert_frame_equal(gather_pits(own, [scored]), pits)
+    assert len(gather_pits(own, [scored, scored])) == 2 * len(pits)
+    assert gather_records(own, [scored]) == {"runs": [own.runs.record(scored)]}
+    candidates = gather_candidates(own, [scored])
+    assert len(candidates) == len(ranked_candidates(own, scored))
+    assert candidates["score"].dropna().is_monotonic_decreasing
+    selected = select_candidates(candidates)
+    assert 0 < len(selected) < len(candidates)
+    assert selected["selected"].all()
+
+
+def test_a_model_of_a_folder_is_registered_once_under_its_digest(own, tmp_path):
+    assert register_model(own, "first", [NAME]) == "first"
+    own.models.export("first", tmp_path / "exported")
+    name = register_model(own, tmp_path / "exported", [NAME])
+    assert name.startswith("imported-")
+    assert register_model(own, str(tmp_path / "exported"), [NAME]) == name
+    assert sorted(own.models.names()) == ["first", name]
+    with pytest.raises(UnknownModel, match=r"a model of the store \(first, .*\) or a folder"):
+        register_model(own, "odd", [NAME])
