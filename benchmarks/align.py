@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from etchscope.align import HOLE_MM, TOLERANCE_MM, align_stack, register
-from etchscope.evaluate import (
+from etchscope.evaluation import (
     Accidental,
     accidental_matches,
     chance_matches,
@@ -31,7 +31,7 @@ from etchscope.geometry import Similarity, foil_to_tile, merge_copies
 from etchscope.ingest import read_pit_list
 from etchscope.run import find
 from etchscope.run.stages.align import label_from_coincidence, list_of_scan, save_alignment
-from etchscope.simulate import preset, with_parameters
+from etchscope.simulation import preset, with_parameters
 from etchscope.store import Store, TilePictures
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "moedal_pb"

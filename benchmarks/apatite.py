@@ -39,7 +39,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from etchscope.ensemble import Labelled, best_of_each_place
-from etchscope.evaluate import Proportion, in_box, local_shifts, proportion
+from etchscope.evaluation import Proportion, in_box, local_shifts, proportion
 from etchscope.foil import Taxonomy, region_corners
 from etchscope.ingest import LabelDefaults, Overrides, add, import_labels
 from etchscope.ingest.labels import read_yolo_boxes

@@ -38,7 +38,7 @@ from etchscope.ensemble import (
     fit_calibration,
     measured_working_point,
 )
-from etchscope.evaluate import (
+from etchscope.evaluation import (
     Asked,
     Search,
     calibration_table,
@@ -52,7 +52,7 @@ from etchscope.run.calibrate import KnownRun, known_candidates
 from etchscope.run.experts import SHIPPED
 from etchscope.run.search import search_of_run
 from etchscope.run.stages.score import score
-from etchscope.simulate import SimulatedScan, preset, with_parameters
+from etchscope.simulation import SimulatedScan, preset, with_parameters
 from etchscope.store import Store, read_model
 
 RATES = (1.0, 0.1)

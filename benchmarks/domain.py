@@ -21,11 +21,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from etchscope.evaluate import Search, proportion
+from etchscope.evaluation import Search, proportion
 from etchscope.foil import BadInput
 from etchscope.run.search import search_of_run
 from etchscope.run.stages.score import score
-from etchscope.simulate import SimulatedScan, preset, randomised, with_parameters
+from etchscope.simulation import SimulatedScan, preset, randomised, with_parameters
 from etchscope.store import Store
 from search import label_some, photographed, trained
 

@@ -47,7 +47,7 @@ from etchscope.ensemble import (
     train_model,
 )
 from etchscope.ensemble.combine import FAR
-from etchscope.evaluate.tiles import expanded_interval, times_drawn
+from etchscope.evaluation.tiles import expanded_interval, times_drawn
 from etchscope.learn import Training, features_of, folds, set_threads
 from learn import MIX, drawn, labelled_foil, mix_foil
 

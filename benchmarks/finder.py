@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from etchscope.evaluate import (
+from etchscope.evaluation import (
     chance_matches,
     chi2_text,
     in_box,
@@ -30,8 +30,8 @@ from etchscope.evaluate import (
 from etchscope.foil import Foil
 from etchscope.preselect import FindSettings
 from etchscope.run import find
-from etchscope.simulate import SimulatedScan, preset, with_parameters
-from etchscope.simulate.populations import REFERENCE_TILE_MM2
+from etchscope.simulation import SimulatedScan, preset, with_parameters
+from etchscope.simulation.populations import REFERENCE_TILE_MM2
 from etchscope.store import Store, TilePictures
 
 TOLERANCE_PX, LEAST_PX, LEAST_DEPTH_PX, MARGIN_PX = 6.0, 3.0, 0.5, 14.0

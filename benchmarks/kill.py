@@ -29,7 +29,7 @@ import numpy as np
 
 from etchscope.cli.app import main as etchscope_main
 from etchscope.ingest.write import write_smartscope
-from etchscope.simulate import Population, SimulatedScan
+from etchscope.simulation import Population, SimulatedScan
 from etchscope.store import Store
 
 _TIMES = ("added_at", "committed_at", "saved_at")

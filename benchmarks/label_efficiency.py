@@ -25,7 +25,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from etchscope.draw.style import RC
 from etchscope.ensemble import Labelled, default_kinds
-from etchscope.evaluate import proportion
+from etchscope.evaluation import proportion
 from etchscope.learn import (
     Expert,
     Lights,
@@ -36,7 +36,7 @@ from etchscope.learn import (
     set_threads,
     train_expert,
 )
-from etchscope.simulate import preset, with_parameters
+from etchscope.simulation import preset, with_parameters
 from learn import MIX, drawn, labelled_foil, mix_foil
 from learning_figures import draw_ablation, draw_label_efficiency
 

@@ -29,7 +29,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from boosted import cross_validate_boosted
 from etchscope.ensemble import Labelled, default_kinds
-from etchscope.evaluate import proportion
+from etchscope.evaluation import proportion
 from etchscope.foil import BadInput
 from etchscope.ingest import LabelDefaults, import_labels
 from etchscope.learn import (
@@ -43,7 +43,7 @@ from etchscope.learn import (
 )
 from etchscope.run import find, simulate
 from etchscope.run.labelled import labelled_patches, labelled_pits
-from etchscope.simulate import SimulatedScan, preset
+from etchscope.simulation import SimulatedScan, preset
 from etchscope.store import Store
 
 TOLERANCE_PX = 6.0

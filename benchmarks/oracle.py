@@ -43,7 +43,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from etchscope.draw.png import encode_figure
 from etchscope.draw.style import INK, RC, SERIES_COLOURS, make_figure
-from etchscope.evaluate import (
+from etchscope.evaluation import (
     Asked,
     Figure,
     Search,
@@ -62,7 +62,7 @@ from etchscope.preselect.likelihood import (
 )
 from etchscope.preselect.openings import Shapes
 from etchscope.preselect.pairs import pair_openings
-from etchscope.simulate import SimulatedScan, once, preset, with_parameters
+from etchscope.simulation import SimulatedScan, once, preset, with_parameters
 
 RATES = (1.0, 0.1)
 """False candidates a tile."""

@@ -23,12 +23,12 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from etchscope.evaluate import match_one_to_one
+from etchscope.evaluation import match_one_to_one
 from etchscope.foil import Foil
 from etchscope.imaging import Recipe, fit_normalisation
 from etchscope.preselect import FindSettings
 from etchscope.run import find
-from etchscope.simulate import Optics, Population, SimulatedScan, reference_channels
+from etchscope.simulation import Optics, Population, SimulatedScan, reference_channels
 from etchscope.store import Store, TilePictures
 
 TOLERANCE_PX = 6.0

@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from etchscope.evaluate import evaluate
+from etchscope.evaluation import evaluate
 from etchscope.preselect import FindSettings
 from etchscope.run import find, simulate
-from etchscope.simulate import RANGES, SimulatedScan, preset, randomised, with_parameters
+from etchscope.simulation import RANGES, SimulatedScan, preset, randomised, with_parameters
 from etchscope.store import Store
 
 TOLERANCE_PX = 6.0

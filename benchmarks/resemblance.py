@@ -15,8 +15,8 @@ import pandas as pd
 
 from etchscope.foil import Channel
 from etchscope.ingest import Overrides, open_source
-from etchscope.simulate import Optics, SimulatedScan, preset, randomised, with_parameters
-from etchscope.simulate.tasl import tasl
+from etchscope.simulation import Optics, SimulatedScan, preset, randomised, with_parameters
+from etchscope.simulation.tasl import tasl
 from resemblance_cells import SCALARS, barred, cut_cells, distinct, measure
 from resemblance_page import write_resemblance
 from thumbnails import PERCENTILES, hip_patches, thumbnail_statistics, thumbnails_of

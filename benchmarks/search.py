@@ -29,7 +29,7 @@ from etchscope.draw.efficiency import draw_froc
 from etchscope.draw.style import RC
 from etchscope.draw.ternary import draw_ternary
 from etchscope.ensemble import Model, candidate_table, measured_working_point, places_px
-from etchscope.evaluate import (
+from etchscope.evaluation import (
     Asked,
     Figure,
     Search,
@@ -48,7 +48,7 @@ from etchscope.run import find, simulate
 from etchscope.run.search import search_of_run
 from etchscope.run.stages.score import score
 from etchscope.run.stages.train import gather, train
-from etchscope.simulate import SimulatedScan, preset, with_parameters
+from etchscope.simulation import SimulatedScan, preset, with_parameters
 from etchscope.store import Store
 
 CLASSES = ("hip", "top", "bottom", "misc")

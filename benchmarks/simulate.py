@@ -21,11 +21,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from etchscope.evaluate import evaluate
+from etchscope.evaluation import evaluate
 from etchscope.ingest import add
 from etchscope.run import find, simulate
-from etchscope.simulate import Population, SimulatedScan, isolated, preset
-from etchscope.simulate.optics import OVERSAMPLING
+from etchscope.simulation import Population, SimulatedScan, isolated, preset
+from etchscope.simulation.optics import OVERSAMPLING
 from etchscope.store import Store
 
 WORKERS = 2

@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 
 from etchscope.foil import BadInput
 from etchscope.foil.types import FloatImage, Floats
-from etchscope.simulate.scan import SimulatedScan
+from etchscope.simulation.scan import SimulatedScan
 
 __all__ = [
     "PERCENTILES",

@@ -25,11 +25,11 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from etchscope import find_pits
-from etchscope.evaluate import proportion
+from etchscope.evaluation import proportion
 from etchscope.files import read_table
 from etchscope.foil import Foil
 from etchscope.run import find, simulate
-from etchscope.simulate import SimulatedScan, preset, randomised, with_parameters
+from etchscope.simulation import SimulatedScan, preset, randomised, with_parameters
 from etchscope.store import Store, TilePictures
 
 NEAR_PX = 6.0

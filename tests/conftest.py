@@ -15,7 +15,7 @@ from etchscope.foil import Channel, Foil, Scan, Tile
 from etchscope.learn import Training, set_threads
 from etchscope.run import find
 from etchscope.run.stages.train import Gathered, gather, train
-from etchscope.simulate import Optics, Population, SimulatedScan, Stage
+from etchscope.simulation import Optics, Population, SimulatedScan, Stage
 from etchscope.store import Store, TilePictures
 
 WHO = {"who": "anna", "source": "person", "when": "2026-05-01"}

@@ -20,7 +20,7 @@ from etchscope.foil import COLUMNS, flag_legend
 from etchscope.ingest.scan_json import read_scan_json
 from etchscope.ingest.write import write_smartscope
 from etchscope.run.experts import SHIPPED
-from etchscope.simulate import once, preset, with_parameters
+from etchscope.simulation import once, preset, with_parameters
 from etchscope.store import Store
 
 ROOT = Path(__file__).parents[1]

@@ -50,7 +50,7 @@ def find_pits(
 
     Examples
     --------
-    >>> from etchscope.simulate import Population, SimulatedScan
+    >>> from etchscope.simulation import Population, SimulatedScan
     >>> foil = SimulatedScan(seed=3, columns=1, rows=1, population=Population.of(20, 2))
     >>> pits = find_pits(foil.read_tile(1), azimuths_deg=foil.scan.azimuths_deg)
     >>> {"top", "bottom"} <= set(pits["surface"])

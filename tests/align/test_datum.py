@@ -3,7 +3,7 @@ import pytest
 
 from etchscope.align import find_holes
 from etchscope.foil import BadInput
-from etchscope.simulate import preset
+from etchscope.simulation import preset
 
 
 def _picture(holes, level=230, seed=1, size=(480, 640)):

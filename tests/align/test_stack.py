@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from etchscope.align import align_stack, once
-from etchscope.evaluate import accidental_matches, chance_matches, match_nearest
+from etchscope.evaluation import accidental_matches, chance_matches, match_nearest
 from etchscope.foil import BadInput, PitList
 from etchscope.geometry import Similarity
 

@@ -6,8 +6,8 @@ import pytest
 
 from etchscope.foil import Channel
 from etchscope.ingest import Overrides, open_source
-from etchscope.simulate import Optics, SimulatedScan
-from etchscope.simulate.tasl import tasl
+from etchscope.simulation import Optics, SimulatedScan
+from etchscope.simulation.tasl import tasl
 from resemblance import TUNED_ROWS
 from resemblance_cells import MEASURES, barred, cut_cells, distinct, measure
 from resemblance_distances import distances, split_distances

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from etchscope.foil import BadInput
-from etchscope.simulate import preset
+from etchscope.simulation import preset
 from thumbnails import (
     THUMBNAIL_PX,
     hamming_weights,

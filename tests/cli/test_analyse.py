@@ -12,7 +12,7 @@ from etchscope.cli import find
 from etchscope.cli.app import main
 from etchscope.files.tables import read_record, read_table
 from etchscope.ingest.write import write_smartscope
-from etchscope.simulate import Optics, Population, SimulatedScan, Stage
+from etchscope.simulation import Optics, Population, SimulatedScan, Stage
 from etchscope.store import Store
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

@@ -4,16 +4,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from etchscope import simulate
+from etchscope import simulation
 from etchscope.cli.app import main
 from etchscope.files.tables import read_table
-from etchscope.simulate import Optics
+from etchscope.simulation import Optics
 from etchscope.store import Store
 
 
 def _fewer(monkeypatch, **given):
     def preset(name, *, seed, columns, rows):
-        (drawn,) = simulate.preset(name, seed=seed, columns=2, rows=1)
+        (drawn,) = simulation.preset(name, seed=seed, columns=2, rows=1)
         return [replace(drawn, **given)]
 
     monkeypatch.setattr("etchscope.run.demonstration.preset", preset)

@@ -12,7 +12,7 @@ from etchscope.cli.app import main
 from etchscope.cli.model import app
 from etchscope.draw.style import SERIES_COLOURS
 from etchscope.ensemble import Model, WorkingPoint
-from etchscope.evaluate import Asked, chi2_text, efficiency_at_rate, exchanged, thresholds_for
+from etchscope.evaluation import Asked, chi2_text, efficiency_at_rate, exchanged, thresholds_for
 from etchscope.files import read_table
 from etchscope.files.tables import write_table
 from etchscope.run import find

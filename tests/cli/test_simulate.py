@@ -5,7 +5,7 @@ import pytest
 from etchscope.cli import simulate
 from etchscope.cli.app import main
 from etchscope.files.tables import read_table
-from etchscope.simulate import PRESETS, RANGES
+from etchscope.simulation import PRESETS, RANGES
 from etchscope.store import Store
 
 TINY = ["--columns", "2", "--rows", "1", "--set", "optics.image_size=[96,128]"]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from etchscope.draw.calibration import draw_reliability
-from etchscope.evaluate import proportion
+from etchscope.evaluation import proportion
 from etchscope.foil import BadInput
 
 

@@ -5,7 +5,7 @@ import pytest
 from etchscope.draw.channels import draw_channels
 from etchscope.draw.png import encode_figure
 from etchscope.foil import Channel
-from etchscope.simulate import Optics, Population, SimulatedScan
+from etchscope.simulation import Optics, Population, SimulatedScan
 
 
 def _decoded(figure):

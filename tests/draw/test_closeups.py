@@ -4,7 +4,7 @@ import numpy as np
 from etchscope.draw.closeups import choose_tiles, draw_closeups, draw_cutouts
 from etchscope.draw.style import rgb
 from etchscope.draw.tables import select_pairs
-from etchscope.evaluate import evaluate
+from etchscope.evaluation import evaluate
 from etchscope.foil import as_pits
 
 

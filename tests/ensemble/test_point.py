@@ -7,7 +7,14 @@ import pytest
 
 import etchscope
 from etchscope.ensemble import DensityClass, Model, WorkingPoint, measured_working_point
-from etchscope.evaluate import Asked, Ground, Search, efficiency_at_rate, exchanged, thresholds_for
+from etchscope.evaluation import (
+    Asked,
+    Ground,
+    Search,
+    efficiency_at_rate,
+    exchanged,
+    thresholds_for,
+)
 from etchscope.foil import BadInput
 from etchscope.store import read_model
 

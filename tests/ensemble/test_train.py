@@ -6,7 +6,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from etchscope.ensemble import ExpertKind, kinds_of
 from etchscope.ensemble import train as module
-from etchscope.evaluate import proportion
+from etchscope.evaluation import proportion
 from etchscope.foil import BadInput
 from etchscope.learn import folds
 

@@ -6,7 +6,7 @@ import pytest
 
 from etchscope.imaging import foil_ground
 from etchscope.imaging.graphics import burnt_in
-from etchscope.simulate import Optics, Population, SimulatedScan, preset
+from etchscope.simulation import Optics, Population, SimulatedScan, preset
 
 ROLES = ["directional"] * 8 + ["backlit", "halo"]
 

@@ -14,7 +14,7 @@ from etchscope.foil import BadInput
 from etchscope.imaging import foil_ground, usable_area_px
 from etchscope.ingest.montage import find_cells
 from etchscope.ingest.pictures import read_picture
-from etchscope.simulate import (
+from etchscope.simulation import (
     Fragments,
     Hips,
     Optics,

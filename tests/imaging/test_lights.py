@@ -5,7 +5,7 @@ import pytest
 
 from etchscope.foil import BadInput, Channel
 from etchscope.imaging import as_native, light_faults, unsearchable
-from etchscope.simulate import Optics, Population, SimulatedScan, reference_channels
+from etchscope.simulation import Optics, Population, SimulatedScan, reference_channels
 
 CHANNELS = reference_channels()
 rng = np.random.default_rng(0)

@@ -7,7 +7,7 @@ import pytest
 
 from etchscope.imaging import D4, GIVEN, PLANES, Lighting, Recipe, fit_normalisation, light_planes
 from etchscope.imaging.planes import compressed, harmonic_planes, moved
-from etchscope.simulate import Population, SimulatedScan, with_parameters
+from etchscope.simulation import Population, SimulatedScan, with_parameters
 
 FOIL = with_parameters(
     SimulatedScan(seed=3, columns=1, rows=1, population=Population.of(300, 10)),

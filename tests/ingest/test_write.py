@@ -9,7 +9,7 @@ from etchscope.foil import (
 )
 from etchscope.ingest import open_source
 from etchscope.ingest.write import write_smartscope
-from etchscope.simulate import Optics, Population, SimulatedScan
+from etchscope.simulation import Optics, Population, SimulatedScan
 
 
 def read_back(directory):

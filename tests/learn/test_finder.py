@@ -12,7 +12,7 @@ from etchscope.learn.finder import FinderNetwork, maps_moved
 from etchscope.learn.finder_loss import finder_loss
 from etchscope.learn.finder_targets import Openings, targets
 from etchscope.learn.finder_train import FinderTraining, Sample, draw_lights, train_finder
-from etchscope.simulate import Population, SimulatedScan, with_parameters
+from etchscope.simulation import Population, SimulatedScan, with_parameters
 
 SMALL = (1, 2, 2, 2, 3)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 
 from etchscope.draw.matches import draw_tolerance
-from etchscope.evaluate import evaluate, tolerance_curve
+from etchscope.evaluation import evaluate, tolerance_curve
 from etchscope.pages.evaluation import write_evaluation
 
 

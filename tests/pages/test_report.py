@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from etchscope.evaluate import evaluate
+from etchscope.evaluation import evaluate
 from etchscope.foil import BadInput, as_pits
 from etchscope.pages.report import write_report
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from etchscope.evaluate import proportion
+from etchscope.evaluation import proportion
 from etchscope.foil import BadInput, Taxonomy
 from etchscope.pages.training import write_training
 from etchscope.run.stages.train import gather, train

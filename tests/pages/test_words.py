@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from etchscope.evaluate import evaluate
+from etchscope.evaluation import evaluate
 from etchscope.foil import as_pits
 from etchscope.pages.sections import render_evaluation
 from etchscope.pages.words import (

@@ -3,7 +3,7 @@ import pytest
 
 from etchscope.foil import BadInput
 from etchscope.physics.materials import Material
-from etchscope.simulate import MATERIALS, etch_ratio, material_named, restricted_energy_loss
+from etchscope.simulation import MATERIALS, etch_ratio, material_named, restricted_energy_loss
 
 RELATIVISTIC = 0.99998  # the calibration beams of 158 GeV a nucleon
 

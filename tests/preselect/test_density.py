@@ -13,7 +13,7 @@ from etchscope.preselect import (
     detect_tiles,
 )
 from etchscope.preselect.density import are_too_crowded, density_beyond, local_density, pit_density
-from etchscope.simulate import Population, SimulatedScan
+from etchscope.simulation import Population, SimulatedScan
 
 # A grid of 4 × 3 tiles of 400 × 300 that overlap by 20, one of them missing.
 TILES = np.array(

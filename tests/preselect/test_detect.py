@@ -8,7 +8,7 @@ from scipy.optimize import linear_sum_assignment
 from etchscope.foil import BadInput, PitFlag
 from etchscope.imaging import D4, Normalisation, Recipe, fit_normalisation
 from etchscope.preselect import FindSettings, Lighting, calibrate_detector, detect_openings
-from etchscope.simulate import Optics, Population, SimulatedScan
+from etchscope.simulation import Optics, Population, SimulatedScan
 
 SIZE = (240, 320)
 LAMPS = np.arange(8)

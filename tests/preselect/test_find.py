@@ -11,7 +11,7 @@ from etchscope.foil import (
 )
 from etchscope.imaging import D4
 from etchscope.preselect import FindSettings, find_pits
-from etchscope.simulate import Optics, Population, SimulatedScan
+from etchscope.simulation import Optics, Population, SimulatedScan
 
 SIZE = (240, 320)
 LAMPS = np.arange(8)

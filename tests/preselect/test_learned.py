@@ -19,7 +19,7 @@ from etchscope.preselect.learned import (
     fit_scale,
     read_openings,
 )
-from etchscope.simulate import Population, SimulatedScan, with_parameters
+from etchscope.simulation import Population, SimulatedScan, with_parameters
 
 FOIL = with_parameters(
     SimulatedScan(seed=3, columns=1, rows=1, population=Population.of(50, 2)),

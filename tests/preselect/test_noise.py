@@ -7,7 +7,7 @@ from etchscope.imaging.harmonics import divergence
 from etchscope.preselect import FindSettings, Lighting, calibrate_detector, find_pits
 from etchscope.preselect.noise import Ground, find_ground, grey_step, response_noise, rounding_noise
 from etchscope.preselect.responses import Radii, cascade, laplacian
-from etchscope.simulate import Population, SimulatedScan
+from etchscope.simulation import Population, SimulatedScan
 
 RADII = Radii(3.0, 12.0)
 SHAPE = (400, 500)

@@ -18,7 +18,7 @@ from etchscope.preselect import (
     detect_tiles,
 )
 from etchscope.preselect.pairs import pair_openings
-from etchscope.simulate import Population, SimulatedScan
+from etchscope.simulation import Population, SimulatedScan
 
 NONE = np.empty((0, 2), np.int64)
 SIDE = 1200.0

@@ -4,7 +4,7 @@ import pytest
 from etchscope.preselect import find_pits
 from etchscope.preselect.peaks import Finds
 from etchscope.preselect.remainders import are_remainders
-from etchscope.simulate import Population, SimulatedScan
+from etchscope.simulation import Population, SimulatedScan
 
 
 def _finds(*rows):

@@ -9,7 +9,7 @@ import pytest
 
 from etchscope.foil import Foil, Scan
 from etchscope.run import FindReport, find
-from etchscope.simulate import Optics, Population, SimulatedScan, Stage
+from etchscope.simulation import Optics, Population, SimulatedScan, Stage
 from etchscope.store import Store, TilePictures
 
 FULL = SimulatedScan(seed=4, columns=2, rows=2, population=Population.of(50, 3))

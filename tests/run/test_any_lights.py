@@ -14,7 +14,7 @@ from etchscope.run import find
 from etchscope.run.labelled import PLANES_RECIPE, cut_scan, scale_of
 from etchscope.run.stages.score import ranked_candidates, require_fit, score
 from etchscope.run.stages.train import gather, train
-from etchscope.simulate import Optics
+from etchscope.simulation import Optics
 from etchscope.store import TilePictures
 
 NAME = "simulated-front"

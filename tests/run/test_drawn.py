@@ -2,7 +2,7 @@ import pytest
 
 from etchscope.foil import BadInput
 from etchscope.run.drawn import draw_foils
-from etchscope.simulate import parameters_of, preset
+from etchscope.simulation import parameters_of, preset
 
 
 def test_one_foil_is_that_of_the_preset():

@@ -14,7 +14,7 @@ from etchscope.preselect.learned import JUDGED
 from etchscope.run.experts import ExpertsPlan, decided_on, labelled_finds, taught, trained_experts
 from etchscope.run.finder import finder_of
 from etchscope.run.lessons import Finds, Lesson
-from etchscope.simulate import Optics, Population, SimulatedScan
+from etchscope.simulation import Optics, Population, SimulatedScan
 
 experts_module = sys.modules[decided_on.__module__]
 

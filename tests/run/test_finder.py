@@ -12,7 +12,7 @@ from etchscope.preselect import find_pits
 from etchscope.preselect.judge import FEATURES
 from etchscope.run.finder import FinderPlan, finder_of, trained_finder
 from etchscope.run.school import School, draw_school, openings_of, random_crop
-from etchscope.simulate import preset, with_parameters
+from etchscope.simulation import preset, with_parameters
 from etchscope.store.arrays import read_rows
 
 PLAN = FinderPlan(

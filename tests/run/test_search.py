@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from etchscope.ensemble import measured_working_point
-from etchscope.evaluate import Asked, density_edges
+from etchscope.evaluation import Asked, density_edges
 from etchscope.foil import (
     BadInput,
     Channel,

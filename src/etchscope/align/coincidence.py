@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from etchscope.evaluate import Proportion, hull, in_hull, local_rate, match_one_to_one, proportion
+from etchscope.evaluation import Proportion, hull, in_hull, local_rate, match_one_to_one, proportion
 from etchscope.foil import BadInput, Side
 from etchscope.foil.types import Floats, Ints
 

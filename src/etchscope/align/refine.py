@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import KDTree
 
-from etchscope.evaluate import local_rate
+from etchscope.evaluation import local_rate
 from etchscope.foil.types import Floats
 from etchscope.geometry import Similarity, fit_similarity
 

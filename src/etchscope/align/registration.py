@@ -14,7 +14,7 @@ from scipy.special import betainc
 
 from etchscope.align.refine import Fit, refine
 from etchscope.align.search import Guess, apart, guesses
-from etchscope.evaluate import (
+from etchscope.evaluation import (
     Accidental,
     Matching,
     Rule,

@@ -11,13 +11,13 @@ from etchscope.foil import BadInput
 
 if TYPE_CHECKING:
     from etchscope.foil import Side
-    from etchscope.simulate import SimulatedScan
+    from etchscope.simulation import SimulatedScan
     from etchscope.store import Store
 
 __all__ = ["command"]
 
 _PRESETS = ("reference", "label-mix", "pb-stack", "experiment", "tasl")
-"""Those of ``etchscope.simulate``, which the help need not import; a test compares them."""
+"""Those of ``etchscope.simulation``, which the help need not import; a test compares them."""
 _SIDES: "dict[str, tuple[Side, ...]]" = {
     "front": ("front",),
     "back": ("back",),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
-    from etchscope.evaluate import Evaluation, MethodComparison
+    from etchscope.evaluation import Evaluation, MethodComparison
     from etchscope.run.verdict import Verdict
 
 __all__ = ["tell", "write_figures"]
@@ -65,7 +65,7 @@ def _records(table: "pd.DataFrame | None") -> Any:
 def _figures(e: "Evaluation") -> "Table":
     from rich.table import Table
 
-    from etchscope.evaluate import Proportion, chi2_text
+    from etchscope.evaluation import Proportion, chi2_text
 
     within = f", within {' and '.join(e.grouped_by)}" if e.grouped_by else ""
     by_density, tiles = e.accidental(), e.tiles

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from etchscope.draw.style import GUIDE, RC, SERIES_COLOURS, make_figure
 from etchscope.draw.tables import format_count
-from etchscope.evaluate import calibration_table, expected_calibration_error
+from etchscope.evaluation import calibration_table, expected_calibration_error
 from etchscope.foil import BadInput
 
 __all__ = ["draw_reliability"]
@@ -26,11 +26,11 @@ def draw_reliability(
 
     Parameters
     ----------
-    probability, outcome, bins : see ``evaluate.calibration_table``.
+    probability, outcome, bins : see ``evaluation.calibration_table``.
 
     Raises
     ------
-    BadInput : see ``evaluate.calibration_table``; or no case.
+    BadInput : see ``evaluation.calibration_table``; or no case.
     """
     t = calibration_table(probability, outcome, bins)
     if not len(t):

@@ -14,7 +14,7 @@ from etchscope.draw.ellipses import cut_window, draw_pits, stretch
 from etchscope.draw.png import encode_rgb
 from etchscope.draw.style import COLOURS, RC, make_figure
 from etchscope.draw.tables import SURFACES, format_count, select_pairs
-from etchscope.evaluate import Evaluation
+from etchscope.evaluation import Evaluation
 from etchscope.foil.types import Floats
 
 __all__ = ["choose_tiles", "draw_closeups", "draw_cutout", "draw_cutouts"]

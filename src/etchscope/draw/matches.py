@@ -66,7 +66,7 @@ def draw_tolerance(
 
     Parameters
     ----------
-    curves : name of a list → ``evaluate.tolerance_curve``.
+    curves : name of a list → ``evaluation.tolerance_curve``.
 
     Raises
     ------

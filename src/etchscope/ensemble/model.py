@@ -14,7 +14,7 @@ from etchscope.ensemble.gaussians import Gaussians
 from etchscope.ensemble.kinds import ExpertKind, kinds_of, require_known
 from etchscope.ensemble.point import WorkingPoint
 from etchscope.ensemble.prior import at_prior, checked_prior
-from etchscope.evaluate import proportion
+from etchscope.evaluation import proportion
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, Floats
 from etchscope.imaging import Lighting, given_by

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from etchscope.evaluate import (
+from etchscope.evaluation import (
     Asked,
     Figure,
     Measured,
@@ -144,9 +144,9 @@ def measured_working_point(
     """Return the working point of a search that does what is asked, and how it does elsewhere.
 
     A rate of false candidates is that of each class of local density, see
-    ``evaluate.density_edges``; an efficiency is reached in all, with one threshold. The thresholds
-    are those of all tiles; the figures are those of thresholds chosen on one half of the tiles and
-    measured on the other, see ``evaluate.exchanged``.
+    ``evaluation.density_edges``; an efficiency is reached in all, with one threshold. The
+    thresholds are those of all tiles; the figures are those of thresholds chosen on one half of the
+    tiles and measured on the other, see ``evaluation.exchanged``.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from etchscope.ensemble.kinds import ExpertKind, default_kinds, multiclass_kind,
 from etchscope.ensemble.model import FOREIGN, LEAST_FINDS, Domain, Model
 from etchscope.ensemble.point import WorkingPoint
 from etchscope.ensemble.prior import checked_prior
-from etchscope.evaluate import Proportion, proportion
+from etchscope.evaluation import Proportion, proportion
 from etchscope.foil import BadInput
 from etchscope.foil.types import Floats, Ints
 from etchscope.learn import (

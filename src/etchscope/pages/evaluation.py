@@ -8,7 +8,7 @@ import pandas as pd
 
 from etchscope.draw.matches import draw_matches, draw_tolerance
 from etchscope.draw.png import encode_figure
-from etchscope.evaluate import Evaluation
+from etchscope.evaluation import Evaluation
 from etchscope.files.atomic import made_folder
 from etchscope.pages.writing import write_picture
 
@@ -20,7 +20,7 @@ def write_evaluation(e: Evaluation, curves: Mapping[str, pd.DataFrame], folder: 
 
     Parameters
     ----------
-    curves : name → ``evaluate.tolerance_curve``.
+    curves : name → ``evaluation.tolerance_curve``.
 
     Raises
     ------

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from etchscope.evaluate import Evaluation
+from etchscope.evaluation import Evaluation
 from etchscope.foil import BadInput, Scan
 from etchscope.foil.types import RawStack
 from etchscope.pages.content import ReportContent

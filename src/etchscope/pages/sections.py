@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from etchscope.draw.tables import SURFACES, split_by_surface
-from etchscope.evaluate import Evaluation, chi2_text
+from etchscope.evaluation import Evaluation, chi2_text
 from etchscope.foil import Scan, flag_legend
 from etchscope.pages.content import ReportContent, ledger
 from etchscope.pages.page import Html, render_image, render_table, render_template

@@ -14,7 +14,7 @@ from etchscope.draw.learning import draw_learning_curves
 from etchscope.draw.png import encode_figure
 from etchscope.draw.ternary import draw_ternary, is_ternary
 from etchscope.ensemble import TrainedModel
-from etchscope.evaluate import proportion, roc_curve
+from etchscope.evaluation import proportion, roc_curve
 from etchscope.foil import BadInput
 from etchscope.foil.types import Ints
 from etchscope.learn import CrossValidation, efficiency_at

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from etchscope.draw.tables import format_count, select_pairs, split_by_surface
-from etchscope.evaluate import chi2_text
+from etchscope.evaluation import chi2_text
 from etchscope.pages.content import ReportContent
 from etchscope.pages.page import Card
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from etchscope.evaluate import Evaluation, evaluate
+from etchscope.evaluation import Evaluation, evaluate
 from etchscope.files.tables import write_table
 from etchscope.foil import BadInput
 from etchscope.ingest import add
@@ -15,7 +15,7 @@ from etchscope.ingest.write import write_smartscope
 from etchscope.run.models import register_model
 from etchscope.run.stages.find import find
 from etchscope.run.stages.score import ranked_candidates, score
-from etchscope.simulate import SimulatedScan, isolated, once, preset, with_parameters
+from etchscope.simulation import SimulatedScan, isolated, once, preset, with_parameters
 from etchscope.store import Store
 
 __all__ = ["LEAST_PX", "TOLERANCE_PX", "Demonstration", "demonstrate", "draw_demo_foil"]

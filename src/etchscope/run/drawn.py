@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from etchscope.foil import BadInput, Side
-from etchscope.simulate import SimulatedScan, preset, randomised, with_parameters
+from etchscope.simulation import SimulatedScan, preset, randomised, with_parameters
 
 __all__ = ["draw_foils"]
 

@@ -23,8 +23,8 @@ from etchscope.ensemble import (
     measures_of,
     train_model,
 )
-from etchscope.evaluate import Asked, Ground
-from etchscope.evaluate import Search as Ranked
+from etchscope.evaluation import Asked, Ground
+from etchscope.evaluation import Search as Ranked
 from etchscope.foil import BadInput
 from etchscope.foil.types import Floats
 from etchscope.learn import (
@@ -55,7 +55,7 @@ from etchscope.run.lessons import (
     draw_lessons,
     search_with,
 )
-from etchscope.simulate.populations import REFERENCE_TILE_MM2
+from etchscope.simulation.populations import REFERENCE_TILE_MM2
 from etchscope.store import write_model
 
 __all__ = ["SHIPPED", "ExpertsPlan", "decided_on", "labelled_finds", "trained_experts"]

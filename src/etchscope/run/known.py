@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 
-from etchscope.evaluate import match_one_to_one
+from etchscope.evaluation import match_one_to_one
 from etchscope.foil.openings import SURFACES
 from etchscope.foil.types import Bools, Ints
 from etchscope.geometry import in_tile

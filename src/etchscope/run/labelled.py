@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from etchscope.ensemble import MISC, Labelled, pair_evidence, places_px
-from etchscope.evaluate import match_one_to_one
+from etchscope.evaluation import match_one_to_one
 from etchscope.foil import (
     BadInput,
     NotLabelled,

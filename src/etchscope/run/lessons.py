@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from etchscope.evaluate import match_one_to_one
+from etchscope.evaluation import match_one_to_one
 from etchscope.foil import parent
 from etchscope.foil.types import Bools, Floats, Ints, RawStack
 from etchscope.imaging import Lighting, Planes
 from etchscope.preselect.learned import Finder, look
 from etchscope.run.school import SHARD, SIZE_PX, draw_shards, grey_levels, random_crop
-from etchscope.simulate import SimulatedScan, with_parameters
-from etchscope.simulate.populations import REFERENCE_TILE_MM2
+from etchscope.simulation import SimulatedScan, with_parameters
+from etchscope.simulation.populations import REFERENCE_TILE_MM2
 from etchscope.store.arrays import read_rows, write_arrays
 
 __all__ = ["Finds", "Lesson", "Lessons", "Search", "classes_of", "draw_lessons", "search_with"]

@@ -14,7 +14,7 @@ from etchscope.foil.types import Floats, RawStack
 from etchscope.imaging import Lighting
 from etchscope.learn.finder_targets import Openings
 from etchscope.learn.finder_train import Sample, Samples
-from etchscope.simulate import SimulatedScan, randomised, with_parameters
+from etchscope.simulation import SimulatedScan, randomised, with_parameters
 from etchscope.store.arrays import read_rows, write_arrays
 
 __all__ = [

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from etchscope.ensemble import candidate_table, places_px
-from etchscope.evaluate import Ground, Search, local_shifts, match_particles
+from etchscope.evaluation import Ground, Search, local_shifts, match_particles
 from etchscope.foil import (
     BadInput,
     NotScored,

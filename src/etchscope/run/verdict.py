@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from etchscope.evaluate import (
+from etchscope.evaluation import (
     Evaluation,
     Fragments,
     MethodComparison,
@@ -28,7 +28,7 @@ __all__ = ["Comparison", "Verdict", "judge_pits", "write_lists"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """How pits are compared: see ``evaluate.evaluate`` and ``evaluate.without_copies``.
+    """How pits are compared: see ``evaluation.evaluate`` and ``evaluation.without_copies``.
 
     ``merge_px, merge_mm``: rows of one list nearer than that are one pit.
     """
@@ -42,7 +42,7 @@ class Comparison:
     confidence: float = 0.95
 
     def compare(self, truth: pd.DataFrame, found: pd.DataFrame) -> Evaluation:
-        """Return how well found pits agree with true ones; see ``evaluate.evaluate``."""
+        """Return how well found pits agree with true ones; see ``evaluation.evaluate``."""
         return evaluate(
             self._merged(truth),
             self._merged(found),
@@ -98,7 +98,7 @@ def judge_pits(
 
     Raises
     ------
-    BadInput : see ``evaluate.evaluate``, or the truth has no such column.
+    BadInput : see ``evaluation.evaluate``, or the truth has no such column.
     """
     one = comparison.compare(truth, found)
     second = None if other is None else comparison.compare(truth, other)

@@ -13,7 +13,7 @@ import pytest
 from scipy.spatial import KDTree
 
 import etchscope
-from etchscope.evaluate import match
+from etchscope.evaluation import match
 from etchscope.files.tables import read_record
 from etchscope.foil import (
     BadInput,

@@ -9,7 +9,7 @@ from etchscope.files.tables import read_table
 from etchscope.foil import BadInput
 from etchscope.ingest import add, open_source
 from etchscope.run import simulate
-from etchscope.simulate import Optics, Population, SimulatedScan, parameters_of, preset
+from etchscope.simulation import Optics, Population, SimulatedScan, parameters_of, preset
 from etchscope.store import Store
 
 FOIL = SimulatedScan(

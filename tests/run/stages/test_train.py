@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from etchscope.ensemble import Model
-from etchscope.evaluate import proportion
+from etchscope.evaluation import proportion
 from etchscope.foil import BadInput
 from etchscope.run import recipe_of
 from etchscope.run.stages.train import audited, gather, train

@@ -32,7 +32,7 @@ def command(
 
     Example: etchscope label conflicts plate7 --tolerance-mm 0.02
     """
-    from etchscope.evaluate import conflicts
+    from etchscope.evaluation import conflicts
     from etchscope.store import Store
 
     opened = Store.open(store)

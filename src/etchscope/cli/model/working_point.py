@@ -13,7 +13,7 @@ from etchscope.foil import BadInput
 
 if TYPE_CHECKING:
     from etchscope.ensemble import WorkingPoint
-    from etchscope.evaluate import Figure, Search
+    from etchscope.evaluation import Figure, Search
     from etchscope.run.working_point import ChosenPoint
 
 __all__ = ["command"]
@@ -70,7 +70,7 @@ def command(
 
     Example: etchscope model working-point plate7 first --truth truth.parquet --false-per-tile 0.1
     """
-    from etchscope.evaluate import Asked
+    from etchscope.evaluation import Asked
     from etchscope.run.working_point import KnownScan, choose_working_point
     from etchscope.store import Store
 
@@ -97,7 +97,7 @@ def _tell_point(point: "WorkingPoint", search: "Search", *, as_json: bool) -> No
     """Print a working point, and what a search has by chance at it."""
     import numpy as np
 
-    from etchscope.evaluate import chi2_text
+    from etchscope.evaluation import chi2_text
 
     density = np.full(len(search.score), np.nan)
     if search.ground is not None:
@@ -152,7 +152,7 @@ def _draw(path: Path, done: "ChosenPoint") -> None:
 
     from etchscope.draw.efficiency import draw_froc
     from etchscope.draw.png import encode_figure
-    from etchscope.evaluate import free_response
+    from etchscope.evaluation import free_response
     from etchscope.pages.writing import write_picture
 
     search, point = done.search, done.point

@@ -25,7 +25,7 @@ from etchscope.ensemble import (
     measures_of,
     particle_rows,
 )
-from etchscope.evaluate import Figure
+from etchscope.evaluation import Figure
 from etchscope.foil import (
     BadInput,
     ClassMissing,

@@ -10,7 +10,7 @@ from etchscope.files.tables import write_table
 from etchscope.foil import BadInput
 from etchscope.ingest.write import write_smartscope
 from etchscope.run.threads import one_opencv_thread
-from etchscope.simulate import SimulatedScan, once, parameters_of
+from etchscope.simulation import SimulatedScan, once, parameters_of
 from etchscope.store import Store, TilePictures
 
 __all__ = ["simulate"]

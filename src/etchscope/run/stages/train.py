@@ -20,7 +20,7 @@ from etchscope.ensemble import (
     multiclass_kind,
     train_model,
 )
-from etchscope.evaluate import proportion
+from etchscope.evaluation import proportion
 from etchscope.foil import BadInput, Taxonomy
 from etchscope.foil.types import Floats
 from etchscope.learn import Patches, Training, audit

@@ -1,0 +1,113 @@
+"""What a list would score by chance: the same list shifted by 10 and 20 tolerances, eight ways.
+
+A shift keeps the number of points, their clustering and the density around each of them, and
+destroys their relation to the truth; see conventions.md, density and chance. A turn of a whole
+foil takes one list's hot spot off the other's and says that unrelated lists do not agree. Spots as
+narrow as the shifts smear, and chance comes out low there: ``accidental_matches`` is its check.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from etchscope.evaluation.accidental import hull, in_hull
+from etchscope.evaluation.matching import Rule, match
+from etchscope.foil.types import Bools, Floats
+
+__all__ = ["Chance", "chance_matches", "in_box", "local_shifts", "mean_known"]
+
+_DISTANCES = (10.0, 20.0)  # in tolerances
+_DIRECTIONS = 8
+
+
+def local_shifts(tolerance: float) -> Floats:
+    """Return the (16, 2) shifts that chance is the mean of, in the tolerance's unit.
+
+    >>> local_shifts(6)[[0, 2, 15]].round(1).tolist()
+    [[60.0, 0.0], [0.0, 60.0], [84.9, -84.9]]
+    """
+    phi = 2 * np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS
+    around = np.column_stack([np.cos(phi), np.sin(phi)])
+    return np.concatenate([distance * tolerance * around for distance in _DISTANCES])
+
+
+@dataclass(frozen=True)
+class Chance:
+    """How often each point has a match when the found list is shifted.
+
+    ``truth``: (n,) and ``found``: (m,), the share of the shifts that count for the point, in
+    [0, 1]; NaN where none does, as in a list that is smaller than a shift.
+    """
+
+    truth: Floats
+    found: Floats
+
+
+def chance_matches(
+    truth_xy: ArrayLike,
+    found_xy: ArrayLike,
+    tolerance: float,
+    *,
+    rule: Rule,
+    inside: Callable[[Floats], Bools] | None = None,
+    truth_group: ArrayLike | None = None,
+    found_group: ArrayLike | None = None,
+) -> Chance:
+    """Return how often points match unrelated ones of the same local density.
+
+    Shifted off the searched area a point would match nothing. So a shift counts for a found point
+    only where it stays inside, and for a truth where what is brought there comes from inside.
+
+    Parameters
+    ----------
+    truth_xy, found_xy, tolerance, rule, truth_group, found_group : see ``matching.match``.
+    inside : tells which of (k, 2) points lie in the searched area; by default those in the convex
+        hull of both lists.
+
+    Raises
+    ------
+    BadInput : see ``matching.match``.
+
+    Examples
+    --------
+    >>> xy = np.random.default_rng(1).uniform(0, 100, (2000, 2))
+    >>> density = 2000 / 100**2
+    >>> chance = chance_matches(xy, xy, 0.5, rule="nearest")
+    >>> round(density * np.pi * 0.5**2, 2), round(float(chance.truth.mean()), 2)
+    (0.16, 0.15)
+    """
+    truth, found = (np.asarray(xy, np.float64).reshape(-1, 2) for xy in (truth_xy, found_xy))
+    if inside is None:
+        outline = hull(np.concatenate([truth, found]))
+
+        def inside(xy: Floats) -> Bools:
+            return in_hull(xy, outline)
+
+    hits = [np.zeros(len(truth)), np.zeros(len(found))]
+    counted = [np.zeros(len(truth)), np.zeros(len(found))]
+    groups = {"truth_group": truth_group, "found_group": found_group}
+    for shift in local_shifts(tolerance):
+        m = match(truth, found + shift, tolerance, rule=rule, **groups)
+        for n, (hit, at) in enumerate(((m.truth_hit, truth - shift), (m.found_hit, found + shift))):
+            counts = inside(at)
+            hits[n] += hit & counts
+            counted[n] += counts
+    shares = (
+        np.divide(h, c, where=c > 0, out=np.full(len(h), np.nan))
+        for h, c in zip(hits, counted, strict=True)
+    )
+    return Chance(*shares)
+
+
+def in_box(low: ArrayLike, high: ArrayLike) -> Callable[[Floats], Bools]:
+    """Return what tells which of (k, 2) points lie in a box between two corners, both included."""
+    least, most = np.asarray(low, np.float64), np.asarray(high, np.float64)
+    return lambda xy: np.asarray(((xy >= least) & (xy <= most)).all(axis=1))
+
+
+def mean_known(shares: Floats) -> float:
+    """Return the mean of those that are no NaN; NaN without any."""
+    known = shares[np.isfinite(shares)]
+    return float(known.mean()) if len(known) else float("nan")

@@ -1,0 +1,68 @@
+"""A digital twin of an etched foil: particles, etching, optics, and the truth about them."""
+
+from etchscope.physics.cone import Opening, opening
+from etchscope.physics.materials import (
+    MATERIALS,
+    Material,
+    etch_ratio,
+    material_named,
+    restricted_energy_loss,
+)
+from etchscope.simulation.camera import Camera
+from etchscope.simulation.etching import height_map
+from etchscope.simulation.optics import Optics, Plane, Scene, reference_channels
+from etchscope.simulation.parameters import parameters_of, with_parameters
+from etchscope.simulation.populations import (
+    Density,
+    Fragments,
+    Hips,
+    HotSpot,
+    Marks,
+    Population,
+    Sheet,
+    Stars,
+)
+from etchscope.simulation.presets import PRESETS, preset
+from etchscope.simulation.randomise import RANGES, Range, draw_parameters, randomised
+from etchscope.simulation.rendering import render
+from etchscope.simulation.scan import TRUTH_COLUMNS, SimulatedScan, Stage, isolated, once
+from etchscope.simulation.surface import Surface
+
+__all__ = [
+    "MATERIALS",
+    "PRESETS",
+    "RANGES",
+    "TRUTH_COLUMNS",
+    "Camera",
+    "Density",
+    "Fragments",
+    "Hips",
+    "HotSpot",
+    "Marks",
+    "Material",
+    "Opening",
+    "Optics",
+    "Plane",
+    "Population",
+    "Range",
+    "Scene",
+    "Sheet",
+    "SimulatedScan",
+    "Stage",
+    "Stars",
+    "Surface",
+    "draw_parameters",
+    "etch_ratio",
+    "height_map",
+    "isolated",
+    "material_named",
+    "once",
+    "opening",
+    "parameters_of",
+    "preset",
+    "randomised",
+    "reference_channels",
+    "render",
+    "restricted_energy_loss",
+    "with_parameters",
+]

@@ -1,0 +1,291 @@
+"""From the scene of a tile to its pictures: what the camera sees of an etched foil."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from etchscope.foil import BadInput, Role
+from etchscope.foil.types import Bools, FloatImage, FloatStack, RawStack
+from etchscope.simulation.camera import Camera, FixedPattern, check_camera, photographed
+from etchscope.simulation.fields import correlated
+from etchscope.simulation.optics import Optics, Plane, Scene
+from etchscope.simulation.shading import (
+    binned,
+    blurred,
+    casting,
+    shaded_far,
+    shaded_near,
+    texture,
+    transmitted,
+)
+from etchscope.simulation.surface import Surface, patches, relief
+
+__all__ = ["render"]
+
+_EMPTY: dict[Role, float] = {"directional": 0.1, "backlit": 1.1, "halo": 0.1}
+"""How bright a hole is, beside the bulk."""
+
+
+def _stray(rng: np.random.Generator | None, optics: Optics) -> FloatImage:
+    """Return the stray light of the backlit picture, of mean ``stray``, at most 1."""
+    if rng is None or optics.glint == 0:
+        return np.full(optics.image_size, optics.stray, np.float32)
+    sigma = optics.glint_um / optics.pixel_size_um
+    raw = blurred(rng.standard_normal(optics.image_size, np.float32), sigma)
+    logarithm = np.float32(optics.glint) * raw / np.float32(max(float(raw.std()), 1e-9))
+    spots = np.exp(logarithm - np.float32(optics.glint**2 / 2))
+    return np.asarray(np.minimum(np.float32(optics.stray) * spots, 1), np.float32)
+
+
+def _field(optics: Optics, azimuth_rad: float | None) -> FloatImage:
+    """Return how bright the empty field is: vignetting, and the lamp's side brighter."""
+    rows, columns = optics.image_size
+    half = np.float32(np.hypot(rows, columns) / 2)
+    x = (np.arange(columns, dtype=np.float32) - (columns - 1) / 2)[None] / half
+    y = ((rows - 1) / 2 - np.arange(rows, dtype=np.float32))[:, None] / half
+    out = 1 - optics.vignetting * (x**2 + y**2)
+    if azimuth_rad is not None:
+        tilt = x * np.cos(azimuth_rad) + y * np.sin(azimuth_rad)
+        out = out + optics.unevenness * tilt
+    return np.asarray(out, np.float32)
+
+
+@dataclass(frozen=True)
+class _Blur:
+    """How far out of focus a picture is: evenly, or between two sigmas by a weight, (y, x)."""
+
+    low_px: float
+    high_px: float
+    weight: FloatImage | None = None
+
+    @classmethod
+    def of(cls, optics: Optics, depth_um: float, plane: Plane) -> "_Blur":
+        """Return the blur of a surface that lies ``depth_um`` off the focal plane.
+
+        Over a tilted foil the sigma varies from place to place. Two pictures are blended so that
+        the variance of the blur is right everywhere, as variances of blurs in a row add up.
+        """
+        off = depth_um - plane.offset_um
+        if plane.slope_x == plane.slope_y == 0:
+            sigma = float(np.hypot(optics.blur_um, optics.aperture * off)) / optics.pixel_size_um
+            return cls(sigma, sigma)
+        rows, columns = optics.image_size
+        x = (np.arange(columns, dtype=np.float32) - (columns - 1) / 2) * optics.pixel_size_um
+        y = ((rows - 1) / 2 - np.arange(rows, dtype=np.float32)) * optics.pixel_size_um
+        away = off - plane.slope_x * x[None] - plane.slope_y * y[:, None]
+        square = (optics.blur_um**2 + (optics.aperture * away) ** 2) / optics.pixel_size_um**2
+        low, high = float(square.min()), float(square.max())
+        if np.sqrt(high) - np.sqrt(low) < 0.05:
+            return cls(float(np.sqrt((low + high) / 2)), float(np.sqrt((low + high) / 2)))
+        weight = np.asarray((square - low) / (high - low), np.float32)
+        return cls(float(np.sqrt(low)), float(np.sqrt(high)), weight)
+
+    def __call__(self, picture: FloatImage) -> FloatImage:
+        """Return a picture out of focus."""
+        low = blurred(picture, self.low_px)
+        if self.weight is None:
+            return low
+        return np.asarray(low + self.weight * (blurred(picture, self.high_px) - low), np.float32)
+
+
+@dataclass(frozen=True)
+class _Light:
+    """What each surface does to light in focus, (y, x) or (lamp, y, x) at the camera's pixels."""
+
+    near: FloatStack
+    far: FloatStack
+    through: FloatImage
+    far_through: FloatImage
+    halo: FloatImage
+    far_halo: FloatImage
+    clear: FloatImage | None
+    hole: FloatImage | None
+    spots: FloatImage | None
+    far_spots: FloatImage | None
+
+    @classmethod
+    def of(cls, scene: Scene, march: Bools, optics: Optics) -> "_Light":
+        azimuths = optics.lit_from_rad
+        lamps = np.stack([np.cos(azimuths), np.sin(azimuths)], axis=1).astype(np.float32)
+        through, halo = transmitted(scene.top_um, scene.refractive_index, optics)
+        far_through, far_halo = transmitted(scene.bottom_um, scene.refractive_index, optics)
+        return cls(
+            shaded_near(scene, march, optics, lamps),
+            shaded_far(scene, optics, lamps),
+            through,
+            far_through,
+            halo,
+            far_halo,
+            None if scene.opacity is None else 1 - binned(scene.opacity),
+            None if scene.hole is None else binned(scene.hole),
+            scene.near_spots,
+            scene.far_spots,
+        )
+
+    def out_of_focus(self, sharp: _Blur, blunt: _Blur) -> "_Seen":
+        """Return what all channels of one focus share; ``sharp`` near surface, ``blunt`` far."""
+        spots = None
+        if self.spots is not None and self.far_spots is not None:
+            spots = sharp(self.spots) + np.float32(0.5) * blunt(self.far_spots)
+        clear = None if self.clear is None else sharp(self.clear)
+        hole = None if self.hole is None else sharp(self.hole)
+        return _Seen(self, sharp, blunt, sharp(self.through), clear, hole, spots)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Light out of focus, with what is the same for all lamps worked out once."""
+
+    light: _Light
+    sharp: _Blur
+    blunt: _Blur
+    through: FloatImage
+    clear: FloatImage | None
+    hole: FloatImage | None
+    spots: FloatImage | None
+
+    def picture(self, role: Role, lamp: int, optics: Optics, stray: FloatImage) -> FloatImage:
+        """Return one channel's picture, the bulk at 1."""
+        light, of = self.light, {"directional": optics.centre_lamps}
+        if role == "directional":
+            beyond = self.blunt(light.far[lamp]) - 1
+            seen = np.float32(optics.far_weight) * (
+                1 - np.float32(optics.hiding) * (1 - self.through)
+            )
+            out = self.sharp(light.near[lamp]) * (1 + seen * beyond)
+            if self.clear is not None:
+                out *= (1 + self.clear) / 2
+        elif role == "backlit":
+            out = self.through * self.blunt(light.far_through)
+            if self.clear is not None:
+                out *= self.clear
+            out = stray + (1 - stray) * out
+        else:
+            bright = self.sharp(light.halo)
+            bright += np.float32(0.7) * self.through * self.blunt(light.far_halo)
+            if self.clear is not None:
+                bright += 1 - self.clear
+            out = 1 + np.float32(optics.halo_gain) * bright
+        if self.spots is not None:
+            out += np.float32(of.get(role, optics.centre)) * self.spots
+        if self.hole is not None:
+            out += self.hole * (np.float32(_EMPTY[role]) - out)
+        return out
+
+
+@dataclass(frozen=True)
+class _Haze:
+    """The clouds inside a sheet, (y, x) logarithms of light, and their strength."""
+
+    surface: Surface
+    clouds: FloatImage | None
+    strength: FloatImage | None
+    sigma_px: float
+
+    @classmethod
+    def of(cls, rng: np.random.Generator | None, surface: Surface, optics: Optics) -> "_Haze":
+        size, px = optics.image_size, optics.pixel_size_um
+        sigma = surface.haze_um / px
+        if rng is None or surface.haze == surface.albedo == surface.grain == 0:
+            return cls(surface, None, None, sigma)
+        return cls(surface, correlated(rng, size, sigma), patches(rng, size, px, surface), sigma)
+
+    def before(self, picture: FloatImage, role: Role, rng: np.random.Generator) -> FloatImage:
+        """Return a picture with the clouds in its way."""
+        if self.clouds is None:
+            return picture
+        backlit = role == "backlit"
+        share = self.surface.albedo if role == "directional" else self.surface.haze
+        exponent = self.clouds * np.float32(-share if backlit else share)
+        if self.surface.grain > 0:
+            grain = correlated(rng, picture.shape, self.sigma_px / 3)
+            exponent += np.float32(self.surface.grain) * grain
+        if self.strength is not None:
+            exponent *= self.strength
+        return np.asarray(picture * np.exp(exponent), np.float32)
+
+
+def _textured(scene: Scene, top: FloatImage, bottom: FloatImage) -> Scene:
+    """Return a scene with relief added to its surfaces."""
+    return replace(scene, top_um=scene.top_um + top, bottom_um=scene.bottom_um + bottom)
+
+
+def _check(scene: Scene, optics: Optics, camera: Camera) -> None:
+    """Raise ``BadInput`` for a map of another size, or a camera that cannot be."""
+    check_camera(camera, optics)
+    for name in ("top_um", "bottom_um", "opacity", "hole", "near_spots", "far_spots"):
+        given = getattr(scene, name)
+        size = optics.image_size if name.endswith("spots") else optics.fine_size
+        if given is not None and given.shape != size:
+            raise BadInput(f"simulation: scene.{name}", str(size), str(given.shape))
+
+
+def render(
+    scene: Scene,
+    optics: Optics,
+    rng: np.random.Generator | None = None,
+    *,
+    surface: Surface | None = None,
+    camera: Camera | None = None,
+    plane: Plane | None = None,
+    pattern: FixedPattern | None = None,
+) -> RawStack:
+    """Return the pictures of one tile as the camera saw it.
+
+    Parameters
+    ----------
+    scene : the foil; its maps have ``optics.fine_size``.
+    optics : the microscope.
+    rng : source of texture and noise; None renders without either.
+    surface : texture beyond ``optics.texture``; none unless given.
+    camera : what the sensor adds; nothing unless given.
+    plane : how the foil lies in the focus; flat and at its nominal height unless given.
+    pattern : the camera's fixed pattern; none unless given.
+
+    Returns
+    -------
+    (channel, y, x) uint8, or uint16 for more than 8 bits.
+
+    Raises
+    ------
+    BadInput : a map of another size, or a JPEG of more than 8 bits.
+    """
+    surface, camera, plane = surface or Surface(), camera or Camera(), plane or Plane()
+    _check(scene, optics, camera)
+    # Streams of their own: a foil with relief has the noise of the same foil without.
+    relief_rng, haze_rng, camera_rng = (None,) * 3 if rng is None else rng.spawn(3)
+    if rng is not None and optics.texture > 0:
+        scene = _textured(scene, texture(rng, optics), texture(rng, optics))
+    march = casting(scene, optics)
+    if relief_rng is not None:
+        added = relief(relief_rng, optics.fine_size, optics.fine_um, surface)
+        scene = scene if added is None else _textured(scene, *added)
+    stray = _stray(rng, optics)
+    light = _Light.of(scene, march, optics)
+    clouds = _Haze.of(haze_rng, surface, optics)
+    levels: dict[Role, float] = {
+        "directional": optics.level,
+        "backlit": optics.backlit_level,
+        "halo": optics.halo_level,
+    }
+    pictures, lamp = [], 0
+    seen: dict[float, _Seen] = {}
+    for index, channel in enumerate(optics.channels):
+        focus = optics.focus_um if channel.focus_um is None else channel.focus_um
+        if focus not in seen:
+            depth = focus + scene.thickness_um / scene.refractive_index
+            blurs = [_Blur.of(optics, off, plane) for off in (focus, depth)]
+            seen[focus] = light.out_of_focus(*blurs)
+        picture = seen[focus].picture(channel.role, lamp, optics, stray)
+        if haze_rng is not None:
+            picture = clouds.before(picture, channel.role, haze_rng)
+        if optics.flare > 0:
+            wide = blurred(picture, optics.flare_um / optics.pixel_size_um)
+            picture = picture + np.float32(optics.flare) * (wide - picture)
+        azimuth = None
+        if channel.role == "directional":
+            azimuth, lamp = float(optics.lit_from_rad[lamp]), lamp + 1
+        gain = levels[channel.role] * (optics.gains[index] if optics.gains else 1.0)
+        picture = picture * _field(optics, azimuth)
+        pictures.append(photographed(picture, gain, optics, rng, camera, pattern, camera_rng))
+    return np.stack(pictures)
