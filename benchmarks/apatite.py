@@ -38,7 +38,8 @@ from scipy import ndimage
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from etchscope.ensemble import Labelled, best_of_each_place
+from etchscope.candidates import best_of_each_place
+from etchscope.ensemble import Labelled
 from etchscope.evaluation import Proportion, in_box, local_shifts, proportion
 from etchscope.foil import Taxonomy, region_corners
 from etchscope.ingest import LabelDefaults, Overrides, add, import_labels

@@ -23,12 +23,13 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
+from etchscope.candidates import candidate_table, places_px
 from etchscope.draw.calibration import draw_reliability
 from etchscope.draw.confusion import draw_confusion
 from etchscope.draw.efficiency import draw_froc
 from etchscope.draw.style import RC
 from etchscope.draw.ternary import draw_ternary
-from etchscope.ensemble import Model, candidate_table, measured_working_point, places_px
+from etchscope.ensemble import Model, measured_working_point
 from etchscope.evaluation import (
     Asked,
     Figure,

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from etchscope.ensemble import candidate_table
+from etchscope.candidates import candidate_table
 from etchscope.foil import BadInput, NotScored
 from etchscope.learn import Lights
 from etchscope.pages.candidates import write_candidates

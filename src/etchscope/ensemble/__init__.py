@@ -1,4 +1,4 @@
-"""The ensemble: from experts to calibrated probabilities, a working point and candidates."""
+"""The ensemble: from experts to calibrated probabilities and a working point."""
 
 from etchscope.ensemble.calibration import (
     AS_TAUGHT,
@@ -9,14 +9,6 @@ from etchscope.ensemble.calibration import (
     fit_calibration,
     measures_of,
     pair_evidence,
-)
-from etchscope.ensemble.candidates import (
-    best_of_each_place,
-    better_rows,
-    candidate_table,
-    particle_rows,
-    partner_rows,
-    places_px,
 )
 from etchscope.ensemble.combine import Combiner, Method, fit_combiner, log_votes
 from etchscope.ensemble.gaussians import Gaussians, fit_gaussians
@@ -29,6 +21,7 @@ from etchscope.ensemble.kinds import (
 )
 from etchscope.ensemble.model import Domain, Model
 from etchscope.ensemble.onnx import to_onnx
+from etchscope.ensemble.particles import better_rows, particle_rows, partner_rows
 from etchscope.ensemble.point import DensityClass, WorkingPoint, measured_working_point
 from etchscope.ensemble.prior import at_prior, checked_prior, estimated_prior
 from etchscope.ensemble.train import Labelled, TrainedModel, train_model
@@ -51,9 +44,7 @@ __all__ = [
     "WorkingPoint",
     "abundance_of",
     "at_prior",
-    "best_of_each_place",
     "better_rows",
-    "candidate_table",
     "checked_prior",
     "default_kinds",
     "estimated_prior",
@@ -68,7 +59,6 @@ __all__ = [
     "pair_evidence",
     "particle_rows",
     "partner_rows",
-    "places_px",
     "to_onnx",
     "train_model",
 ]

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from etchscope.ensemble.candidates import particle_rows
+from etchscope.ensemble.particles import particle_rows
 from etchscope.foil import BadInput, PitFlag, has_flag
 from etchscope.foil.types import Bools, Floats
 

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from etchscope.candidates import candidate_table
 from etchscope.ensemble import (
     Calibration,
     Labelled,
     Model,
     WorkingPoint,
     abundance_of,
-    candidate_table,
     fit_calibration,
     measured_working_point,
     measures_of,

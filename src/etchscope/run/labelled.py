@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from etchscope.ensemble import MISC, Labelled, pair_evidence, places_px
+from etchscope.candidates import places_px
+from etchscope.ensemble import MISC, Labelled, pair_evidence
 from etchscope.evaluation import match_one_to_one
 from etchscope.foil import (
     BadInput,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from etchscope.ensemble import candidate_table, places_px
+from etchscope.candidates import candidate_table, places_px
 from etchscope.evaluation import Ground, Search, local_shifts, match_particles
 from etchscope.foil import (
     BadInput,

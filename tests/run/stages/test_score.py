@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from etchscope.candidates import candidate_table
 from etchscope.ensemble import (
     AS_TAUGHT,
     DensityClass,
     Model,
     WorkingPoint,
     at_prior,
-    candidate_table,
     measures_of,
     particle_rows,
 )

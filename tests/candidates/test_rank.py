@@ -2,13 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etchscope.ensemble import (
-    best_of_each_place,
-    better_rows,
-    candidate_table,
-    partner_rows,
-    places_px,
-)
+from etchscope.candidates import best_of_each_place, candidate_table, places_px
 from etchscope.foil import as_pits
 
 coordinate = st.integers(0, 20)
@@ -52,22 +46,6 @@ def test_places_are_in_pixels_of_the_foil_or_each_tile_by_itself():
         place = places_px(table, scale)
         assert np.hypot(*(place[1] - place[0])) > 1e5
         np.testing.assert_allclose(place[0] % 1e6, [3, 4])
-
-
-def test_partners_are_found_by_their_number_whatever_the_rows_order():
-    pits = as_pits({"pit": [7, 3, 5, 9], "partner": [3, 7, None, 1]})
-    assert partner_rows(pits).tolist() == [1, 0, -1, -1]  # the last one's is in no row
-    assert partner_rows(as_pits({})).shape == (0,)
-
-
-def test_the_better_opening_of_a_pair_is_the_one_with_the_higher_score():
-    score = np.array([5.0, -1, 2, 2, 1, 4, 9, np.nan, 0, 3, np.nan])
-    partner = np.array([1, 0, 3, 2, 5, 4, -1, 8, 7, 10, 9])
-    before = score.copy()
-    # Equal ones are both their own; what has no score, as a mark, neither gives nor takes one.
-    assert better_rows(score, partner).tolist() == [0, 0, 2, 3, 5, 5, 6, 7, 8, 9, 10]
-    np.testing.assert_array_equal(score, before)
-    assert better_rows(np.empty(0), np.empty(0, int)).shape == (0,)
 
 
 def _scored(**columns):

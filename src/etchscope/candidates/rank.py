@@ -1,22 +1,14 @@
-"""From scored openings to candidates: one a place, the best first."""
+"""From scored openings to candidates: one per place, the best first."""
 
 import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from etchscope.foil.types import Bools, Floats, Ints
+from etchscope.ensemble import particle_rows
+from etchscope.foil.types import Bools, Floats
 
-__all__ = [
-    "best_of_each_place",
-    "better_rows",
-    "candidate_table",
-    "particle_rows",
-    "partner_rows",
-    "places_px",
-]
+__all__ = ["best_of_each_place", "candidate_table", "places_px"]
 
-_SEEN_TOGETHER_PX = 20.0
-"""Displacement up to which experts are taught that two openings are one particle's."""
 _SAME_PLACE_PX = 7.0
 """Openings closer than a pit's radius speak of one particle."""
 
@@ -60,39 +52,6 @@ def best_of_each_place(place_px: Floats, score: Floats, reach_px: float = _SAME_
         left &= ~kept
         left[worse[kept[better]]] = False
     return best
-
-
-def partner_rows(pits: pd.DataFrame) -> Ints:
-    """Return, per row, the row of its partner; −1 without one."""
-    row = pd.Series(np.arange(len(pits)), index=pits["pit"])
-    return np.asarray(row.reindex(pits["partner"]).fillna(-1).to_numpy(np.int64))
-
-
-def particle_rows(pits: pd.DataFrame) -> Ints:
-    """Return, per row, the row of the other opening of its particle; −1 without one.
-
-    Partners are one candidate, and share a score, where they are so near that the picture of either
-    shows both: what experts say of a far exit pit says nothing of its entry pit.
-
-    Parameters
-    ----------
-    pits : rows of a pit table.
-    """
-    apart = np.hypot(pits["pair_dx_px"].to_numpy(), pits["pair_dy_px"].to_numpy())
-    return np.where(apart > _SEEN_TOGETHER_PX, -1, partner_rows(pits))
-
-
-def better_rows(score: Floats, partner: Ints) -> Ints:
-    """Return, per row, the row of the better opening of its pair; its own without one better.
-
-    Parameters
-    ----------
-    score : (n,); nan, of what is no candidate, is neither better nor worse than another.
-    partner : (n,), see ``partner_rows``.
-    """
-    rows = np.arange(len(score))
-    other = np.where(partner < 0, rows, partner)
-    return np.asarray(np.where(score[other] > score, other, rows))
 
 
 def candidate_table(pits: pd.DataFrame, *, pixel_size_um: float | None) -> pd.DataFrame:
