@@ -14,6 +14,7 @@ import pytest
 import typer.main
 from PIL import Image
 
+from etchscope.candidates import EXPERT_COLUMNS, VOTE_COLUMNS
 from etchscope.cli.app import app, main
 from etchscope.files.tables import write_table
 from etchscope.foil import COLUMNS, flag_legend
@@ -109,6 +110,12 @@ def test_the_pit_table_is_the_data_dictionarys():
     assert [n for row in rows for n in re.findall(r"`(\w+)`", row)] == [c.name for c in COLUMNS]
     bits = re.search(r"bits: (.*?) \|", table)
     assert [int(n) for n in re.findall(r"\b(\d+) ", bits[1])] == list(flag_legend().values())
+
+
+def test_the_columns_of_candidates_are_the_declared_ones():
+    table = PAGES["docs/pit-table.md"].split("## Candidates")[1].split("##")[0]
+    names = re.findall(r"^\| `(\w+)…?` \|", table, re.MULTILINE)
+    assert names == [c.name for c in (*VOTE_COLUMNS, EXPERT_COLUMNS)]
 
 
 def test_the_table_of_folders_and_the_places_in_it_are_what_there_is():

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from etchscope.candidates import decide
 from etchscope.ensemble import Model
 from etchscope.foil import BadInput, Foil
 from etchscope.learn import Lights, set_threads
@@ -166,7 +167,7 @@ def test_marks_are_no_candidates(store, learnt, model):
     is_mark = (np.arange(len(pits)) % 3 == 0) & pits["partner"].isna().to_numpy()
     assert is_mark.sum() > 3
     marked = pits.assign(length_px=np.where(is_mark, 40.0, np.nan))
-    decision = score_module.decide(model, marked, told, learnt.foil.scan, "foil")
+    decision = decide(model, marked, told, learnt.foil.scan, "foil")
     table, shares = decision.table, decision.shares
     assert (table["class"][is_mark] == "misc").all()
     assert table["score"][is_mark].isna().all()

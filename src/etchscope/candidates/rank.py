@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
+from etchscope.candidates.columns import is_voted
 from etchscope.ensemble import particle_rows
 from etchscope.foil.types import Bools, Floats
 
-__all__ = ["best_of_each_place", "candidate_table", "places_px"]
+__all__ = ["best_of_each_place", "candidate_table", "places_px", "with_votes"]
 
 _SAME_PLACE_PX = 7.0
 """Openings closer than a pit's radius speak of one particle."""
@@ -71,3 +72,15 @@ def candidate_table(pits: pd.DataFrame, *, pixel_size_um: float | None) -> pd.Da
     best = best_of_each_place(places_px(scored, pixel_size_um), score[is_scored])
     kept = scored[best].sort_values("score", ascending=False, kind="stable")
     return kept.reset_index(drop=True)
+
+
+def with_votes(candidates: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
+    """Return candidates with what the model said of each opening's own picture.
+
+    Parameters
+    ----------
+    candidates : of ``candidate_table``.
+    judged : of ``Model.judge``, and ``pit``: one row per opening, in any order.
+    """
+    voted = [name for name in judged.columns if is_voted(name)]
+    return candidates.join(judged.set_index("pit")[voted], on="pit")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from etchscope.candidates import candidate_table
+from etchscope.candidates import candidate_table, decide
 from etchscope.ensemble import (
     AS_TAUGHT,
     DensityClass,
@@ -543,7 +543,7 @@ def test_a_prior_that_falls_to_nothing_still_selects_pairs(calm, learnt, at_thre
     none = {"hip": 1e-12, "top": 0.5, "bottom": 0.4, "misc": 0.1 - 1e-12}
     model = at_threshold(learnt.done.model, 1.0)
     tables = [
-        score_module.decide(model, searched, told, learnt.foil.scan, prior).table
+        decide(model, searched, told, learnt.foil.scan, prior).table
         for prior in (none, dict.fromkeys(none, 0.25))
     ]
     rare, common = tables
@@ -567,7 +567,7 @@ def test_the_threshold_is_that_of_the_candidate_s_own_density(calm, learnt):
     middle = float(searched["density_per_mm2"].median())
     classes = (DensityClass(0.0, -1.0), DensityClass(middle, 1.5))
     model = learnt.done.model.at(WorkingPoint(classes, "by hand", "nothing"))
-    table = score_module.decide(model, searched, told, learnt.foil.scan, "foil").table
+    table = decide(model, searched, told, learnt.foil.scan, "foil").table
     best = candidate_table(table, pixel_size_um=size)
     dense = best["density_per_mm2"] >= middle
     assert 20 < dense.sum() < len(best) - 20

@@ -8,23 +8,19 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from etchscope.ensemble import (
-    MISC,
-    Abundance,
-    Model,
-    abundance_of,
-    better_rows,
+from etchscope.candidates import (
+    PriorChoice,
+    as_candidates,
     candidate_table,
-    checked_prior,
-    estimated_prior,
-    measures_of,
-    particle_rows,
+    decide,
+    with_votes,
 )
+from etchscope.ensemble import Model, checked_prior
 from etchscope.evaluation import Figure
 from etchscope.foil import (
     BadInput,
@@ -33,11 +29,10 @@ from etchscope.foil import (
     NotSearched,
     Scan,
     WrongLights,
-    as_pits,
     usable_cores,
 )
-from etchscope.foil.types import Bools, Floats
-from etchscope.imaging import Lighting, Normalisation
+from etchscope.foil.types import Floats
+from etchscope.imaging import Normalisation
 from etchscope.learn import Lights, set_threads
 from etchscope.run.execute import Executor, execute
 from etchscope.run.labelled import cut_scan, scale_of
@@ -46,7 +41,6 @@ from etchscope.store import Store
 from etchscope.store.run_files import drop_partial
 
 __all__ = [
-    "PriorChoice",
     "ScoreReport",
     "ranked_candidates",
     "require_fit",
@@ -61,9 +55,6 @@ _AFTERWARDS = ("working_point", "calibration", "prior", "information")
 """Parts of a card that do not change what a model says of a patch."""
 _DECIMALS = 4
 """Of logarithms: what differs beyond is the order in which a machine adds."""
-
-PriorChoice = Literal["foil", "model"]
-"""foil: the shares of the classes that explain the scan's own scores best; model: the model's."""
 
 
 @dataclass(frozen=True)
@@ -318,12 +309,7 @@ def _commit(
     pits = pits[pits["tile"].isin(record["tiles"])].reset_index(drop=True)
     judged = judged.set_index("pit").loc[pits["pit"]].reset_index()
     decision = decide(model, pits, judged, scan, record["prior"])
-    table, expected = decision.table, decision.expected
-    counts = {
-        "selected": int(table["selected"].sum()),
-        "not_valid": int((~table["valid"].astype(bool)).sum()),
-        "foreign_scan": int(decision.is_foreign),
-    }
+    table, expected, counts = decision.table, decision.expected, decision.counts
     prior = {c: round(float(s), 6) for c, s in zip(model.classes, decision.shares, strict=True)}
     searched = store.runs.record(record["search"])
     kept = {**searched, **record, "prior_used": prior, "counts": counts}
@@ -333,131 +319,11 @@ def _commit(
     return ScoreReport(run, scan.name, name, tiles, len(table), False, counts, expected)
 
 
-@dataclass(frozen=True)
-class Decision:
-    """The pit table of a scored scan.
-
-    ``shares``: (k,) of the classes, as assumed. ``expected``: how many candidates are signal; None
-    where the model cannot tell. ``is_foreign``: whether the scan is unlike what the model knows.
-    """
-
-    table: pd.DataFrame
-    shares: Floats
-    expected: Figure | None
-    is_foreign: bool
-
-
-def decide(
-    model: Model,
-    pits: pd.DataFrame,
-    told: pd.DataFrame,
-    scan: Scan,
-    prior: PriorChoice | Mapping[str, float],
-) -> Decision:
-    """Return the pit table with probabilities and verdicts, and what was assumed and found.
-
-    Both openings of a pair have one score. What is selected is decided by the score alone, at the
-    local density of the candidate, and is signal whatever the prior says; all else is of the
-    likeliest class. The openings of a pair that is signal share all of the better one's figures;
-    those of another pair stay a top and a bottom pit.
-
-    Parameters
-    ----------
-    pits : of a search.
-    told : of ``Model.judge``, row by row.
-    """
-    is_mark = pits["length_px"].notna().to_numpy()
-    experts = np.where(is_mark, np.nan, told["score"].to_numpy(np.float64))
-    measures = measures_of(pits, experts)
-    told = model.calibrated(told, measures)
-    best = candidate_table(
-        pits.assign(score=told["score"].to_numpy()), pixel_size_um=scan.pixel_size_um
-    )
-    is_best = pits["pit"].isin(best["pit"]).to_numpy(bool)
-    decided, shares, expected = _decided(model, told, measures, is_best, prior)
-    distance = told["distance"].to_numpy(np.float64)
-    domain = model.domain.under(Lighting.of_scan(scan)) if model.lights.are_planes else model.domain
-    is_foreign = domain.is_foreign(distance[~is_mark])
-    inside = domain.holds(distance, pits["density_per_mm2"].to_numpy(np.float64))
-    inside &= domain.knows_scale(scan.pixel_size_um) and not is_foreign
-    inside &= pits["valid"].fillna(value=True).to_numpy(bool)  # the search's own doubts stand
-    decided = _without_marks(decided.assign(score=told["score"], valid=inside), is_mark)
-    better = better_rows(experts, particle_rows(pits))
-    decided = decided.assign(valid=decided["valid"].to_numpy()[better])
-    table = pits.assign(**{str(c): decided[c].to_numpy() for c in decided})
-    selected = _selected(model, table, scan)
-    decided["class"] = decided["class"].mask(selected, model.signal)
-    is_signal = (decided["class"] == model.signal).to_numpy()[better]
-    decided = decided.iloc[np.where(is_signal, better, np.arange(len(better)))]
-    table = pits.assign(**{str(c): decided[c].to_numpy() for c in decided}, selected=selected)
-    return Decision(as_pits(table), shares, expected, is_foreign)
-
-
-def _decided(
-    model: Model,
-    told: pd.DataFrame,
-    measures: pd.DataFrame,
-    is_best: Bools,
-    prior: PriorChoice | Mapping[str, float],
-) -> tuple[pd.DataFrame, Floats, Figure | None]:
-    """Return probabilities and the likeliest class, shares of classes, and the signal expected.
-
-    With a model that was calibrated on foils whose truth is known signal is as abundant as there,
-    or as this foil's candidates say; without, the shares are the model's, or those that explain all
-    openings best.
-
-    Parameters
-    ----------
-    told : of ``Model.calibrated``, nan for marks. is_best : (n,) which openings are candidates.
-    """
-    is_known = model.calibration.abundance is not None
-    if not isinstance(prior, str) or (prior == "model" and not is_known):
-        shares = checked_prior(model.prior if isinstance(prior, str) else prior, model.classes)
-        return model.decided(told, shares), shares, None
-    score = told["score"].to_numpy(np.float64)
-    log_p = told[[f"log_p_{c}" for c in model.classes]].to_numpy(np.float64)
-    shares = estimated_prior(log_p[np.isfinite(score)])
-    if not is_known:
-        return model.decided(told, shares), shares, None
-    usual = model.calibration.log_abundance(measures)
-    if prior == "foil":
-        abundance = abundance_of(score[is_best], usual[is_best], model.calibration.spread)
-    else:
-        abundance = Abundance.usual(score[is_best], usual[is_best])
-    signal = model.classes.index(model.signal)
-    share = abundance.expected[0] / max(int(is_best.sum()), 1)
-    shares = shares * (1 - share) / max(1 - shares[signal], 1e-12)
-    shares[signal] = share
-    p = abundance.probability(score + usual)
-    return model.decided(told, shares, signal_is=p), shares, abundance.expected
-
-
-def _selected(model: Model, table: pd.DataFrame, scan: Scan) -> Bools:
-    """Return which openings are of a candidate that passes the working point, (n,)."""
-    best = candidate_table(table, pixel_size_um=scan.pixel_size_um)
-    least = model.working_point.threshold_at(best["density_per_mm2"].to_numpy(np.float64))
-    passed = best["valid"].to_numpy(bool) & (best["score"].to_numpy(np.float64) >= least)
-    is_candidate = table["pit"].isin(best.loc[passed, "pit"]).to_numpy(bool)
-    partner, score = particle_rows(table), table["score"].to_numpy(np.float64)
-    is_pair = (partner >= 0) & (score[partner] == score)
-    return np.asarray(is_candidate | (is_pair & is_candidate[partner]))
-
-
-def _without_marks(decided: pd.DataFrame, is_mark: Bools) -> pd.DataFrame:
-    """Return decided rows in which marks are misc, and no candidates.
-
-    The search has seen the whole of a scratch, of which a patch is a piece.
-    """
-    valid = decided["valid"].to_numpy(bool) | is_mark
-    out = decided.mask(np.broadcast_to(is_mark[:, None], decided.shape))
-    return out.assign(**{"class": out["class"].mask(is_mark, MISC)}).assign(valid=valid)
-
-
 def ranked_candidates(store: Store, run: str) -> pd.DataFrame:
     """Return the candidates of a scored run, the best first.
 
-    Rows of the pit table, and what the model said of each opening's own picture: ``anomaly``,
-    ``distance`` and the experts' ``logit_…``, see ``Model.judge``.
+    Its columns are those of ``candidates.as_candidates``; a run of an earlier version lacks what
+    the model said of each opening's own picture.
 
     Raises
     ------
@@ -469,7 +335,4 @@ def ranked_candidates(store: Store, run: str) -> pd.DataFrame:
     size = store.scans.get(record["scan"]).pixel_size_um
     table = candidate_table(store.runs.pits(run), pixel_size_um=size)
     judged = store.runs.judged(run)
-    if judged is None:  # scored by an earlier version
-        return table
-    more = [c for c in judged.columns if c in ("anomaly", "distance") or c.startswith("logit_")]
-    return table.join(judged.set_index("pit")[more], on="pit")
+    return as_candidates(table if judged is None else with_votes(table, judged))
