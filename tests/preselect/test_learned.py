@@ -1,69 +1,14 @@
-"""Reading openings and marks from maps that are known."""
+"""From maps that are known to the columns of openings and marks."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.preselect.maps import LIGHTING, NORMALISATION, RAW, columns, empty, finder, put
 
 from etchscope.foil import PitFlag
-from etchscope.foil.openings import MAPS, map_index
-from etchscope.imaging import Lighting, Recipe, fit_normalisation
 from etchscope.preselect import FindSettings
-from etchscope.preselect.gauge import Gauge
-from etchscope.preselect.judge import Trees
-from etchscope.preselect.learned import (
-    JUDGED,
-    Finder,
-    LearnedConstants,
-    find_openings,
-    fit_scale,
-    read_openings,
-)
-from etchscope.simulation import Population, SimulatedScan, with_parameters
-
-FOIL = with_parameters(
-    SimulatedScan(seed=3, columns=1, rows=1, population=Population.of(50, 2)),
-    {"optics.image_size": (128, 128)},
-)
-RAW = FOIL.read_tile(1)
-LIGHTING = Lighting.of_scan(FOIL.scan)
-NORMALISATION = fit_normalisation([RAW], Recipe())
-
-
-def empty():
-    maps = np.zeros((len(MAPS), 64, 64), np.float32)
-    for k, name in enumerate(MAPS):
-        if name.endswith("heat") or name == "mark":
-            maps[k] = -9
-    return maps
-
-
-def put(maps, surface, y, x, heat=3.0, **values):
-    maps[map_index(surface, "heat"), y, x] = heat
-    told = {"log_radius": np.log(6), "log_depth": np.log(4), "s_depth": -1.0} | values
-    for name, value in told.items():
-        maps[map_index(surface, name), y, x] = value
-
-
-def hotter_than(least):
-    """Return a judge that looks at the heat alone."""
-    leaf = [[1, -1, -1], [2, -1, -1]]
-    left, right = (np.array([row], np.int32) for row in leaf)
-    values = np.array([[0, -9, 3]], np.float32)
-    return Trees(
-        np.array([[0, -1, -1]], np.int32), np.array([[least, 0.0, 0]]), left, right, values
-    )
-
-
-def finder(maps, **least):
-    judges = {k: hotter_than(least.get(k, 0.0)) for k in JUDGED}
-    return Finder(lambda planes: maps, judges, least.get("mark", 0.0), Gauge.plain(), "test")
-
-
-def columns(maps, scale=1.0, lighting=LIGHTING, raw=RAW):
-    return find_openings(
-        raw, NORMALISATION, lighting, finder(maps), LearnedConstants(scale), FindSettings()
-    )
+from etchscope.preselect.learned import fit_scale
 
 
 def test_an_opening_is_read_with_its_shape_and_errors():
@@ -92,62 +37,6 @@ def test_a_scale_enlarges_places_and_sizes():
     assert got["x_px_err"][0] == pytest.approx(2)
 
 
-def test_two_peaks_of_one_opening_are_one_and_of_two_surfaces_two():
-    maps = empty()
-    put(maps, "top", 20, 20, heat=3.0)
-    put(maps, "top", 20, 21, heat=2.0, dx=-1.0)  # a plateau: no peak of its own
-    put(maps, "top", 22, 20, heat=2.5, dy=3.0)  # points at the same place
-    put(maps, "bottom", 20, 20)
-    got = columns(maps)
-    assert sorted(got["surface"].tolist()) == ["bottom", "top"]
-    assert np.nanmax(got["entry"]) == pytest.approx(3)
-
-
-def test_a_second_opening_at_one_place_must_be_likelier_than_not():
-    doubtful = Trees(  # heat up to 0 none, up to 1 doubtful, above sure
-        np.array([[0, -1, 0, -1, -1]], np.int32),
-        np.array([[0.0, 0, 1, 0, 0]]),
-        np.array([[1, -1, 3, -1, -1]], np.int32),
-        np.array([[2, -1, 4, -1, -1]], np.int32),
-        np.array([[0, -9, 0, -0.2, 3]], np.float32),
-    )
-    maps = empty()
-    put(maps, "top", 20, 20, heat=2.0)
-    put(maps, "bottom", 20, 21, heat=0.5)  # the top one's other answer
-    put(maps, "bottom", 40, 40, heat=0.5)  # as doubtful, alone
-    judged = replace(finder(maps), judges=dict.fromkeys(JUDGED, doubtful))
-    said = read_openings(maps, judged, has_lamps=True)
-    assert said["surface"].tolist() == ["top", "bottom"]
-    assert said["x"][1] == pytest.approx(80.5)
-    put(maps, "bottom", 20, 21, heat=2.0)  # a pair, seen on both
-    assert len(read_openings(maps, judged, has_lamps=True)["x"]) == 3
-    surer = FindSettings(least_probability=0.6).least_log_odds
-    said = read_openings(maps, judged, has_lamps=True, least=surer)
-    assert said["x"] == pytest.approx([40.5, 42.5])
-
-
-def test_what_openings_explain_is_no_mark():
-    maps = empty()
-    for k in range(8):
-        maps[-1, 20, 16 + k] = maps[-1, 21, 16 + k] = 4
-    assert columns(maps)["class"].tolist() == ["misc"]
-    put(maps, "top", 20, 20, log_radius=np.log(10))
-    assert columns(maps)["class"].tolist() == [None]
-
-
-def test_what_either_surface_says_counts_where_no_surface_explains_it():
-    maps = empty()
-    put(maps, "top", 20, 20)
-    put(maps, "unknown", 20, 21)
-    put(maps, "unknown", 40, 40)
-    said = read_openings(maps, finder(maps, beside=1.0), has_lamps=True)
-    assert said["surface"].tolist() == ["top", "unknown"]
-    assert said["x"][1] == pytest.approx(80.5)
-    put(maps, "unknown", 40, 40, heat=0.5)
-    said = read_openings(maps, finder(maps, beside=1.0), has_lamps=True)
-    assert said["surface"].tolist() == ["top"]
-
-
 def test_one_light_leaves_the_surface_open():
     maps = empty()
     put(maps, "top", 20, 20)
@@ -157,18 +46,6 @@ def test_one_light_leaves_the_surface_open():
     got = columns(maps, lighting=backlit)
     assert got["surface"].tolist() == ["unknown"]
     assert got["hip"][0] == pytest.approx(3)
-
-
-def test_a_long_thing_is_one_row_with_its_extent():
-    maps = empty()
-    for k in range(40):
-        maps[-1, 10 + k // 2, 5 + k] = 4
-    got = columns(maps)
-    assert got["class"].tolist() == ["misc"]
-    assert got["length_px"][0] == pytest.approx(2 * np.hypot(39, 19.5), rel=0.08)
-    assert 1 <= got["width_px"][0] <= 5
-    assert got["angle_deg"][0] == pytest.approx(180 - np.rad2deg(np.arctan(0.5)), abs=3)
-    assert np.isnan(got["hip"][0])
 
 
 def test_flags_tell_edges_neighbours_and_sizes():

@@ -9,8 +9,8 @@ import pytest
 from etchscope.ensemble import Model
 from etchscope.foil import BadInput
 from etchscope.learn import Lights, Training
+from etchscope.preselect.finder import JUDGED
 from etchscope.preselect.judge import Trees
-from etchscope.preselect.learned import JUDGED
 from etchscope.run.experts import ExpertsPlan, decided_on, labelled_finds, taught, trained_experts
 from etchscope.run.finder import finder_of
 from etchscope.run.lessons import Finds, Lesson

@@ -6,9 +6,9 @@ import torch
 
 from etchscope.imaging import Planes
 from etchscope.learn.finder import FinderNetwork
+from etchscope.preselect.finder import JUDGED, Finder
 from etchscope.preselect.gauge import Gauge
 from etchscope.preselect.judge import Trees
-from etchscope.preselect.learned import JUDGED, Finder
 from etchscope.run.lessons import Finds, Lesson, Lessons, classes_of, draw_lessons, search_with
 
 NONE = np.zeros((100, 100), bool)

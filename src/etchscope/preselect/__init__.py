@@ -15,7 +15,8 @@ if TYPE_CHECKING:
         detect_tiles,
     )
     from etchscope.preselect.find import find_pits
-    from etchscope.preselect.learned import Finder, LearnedConstants, fit_scale
+    from etchscope.preselect.finder import Finder
+    from etchscope.preselect.learned import LearnedConstants, fit_scale
     from etchscope.preselect.lighting import Lighting
     from etchscope.preselect.settings import FindSettings
     from etchscope.preselect.table import PitCounts, complete
@@ -41,5 +42,15 @@ __all__ = [
 
 __getattr__ = load_on_use(
     __name__,
-    ("settings", "lighting", "calibrate", "table", "detect", "detector", "learned", "find"),
+    (
+        "settings",
+        "lighting",
+        "calibrate",
+        "table",
+        "detect",
+        "finder",
+        "detector",
+        "learned",
+        "find",
+    ),
 )

@@ -15,7 +15,8 @@ from etchscope.imaging.lights import unsearchable
 from etchscope.imaging.normalise import Normalisation
 from etchscope.preselect.calibrate import Calibration
 from etchscope.preselect.detect import detect_openings
-from etchscope.preselect.learned import Finder, LearnedConstants, find_openings
+from etchscope.preselect.finder import Finder
+from etchscope.preselect.learned import LearnedConstants, find_openings
 from etchscope.preselect.settings import FindSettings
 
 __all__ = [

@@ -25,7 +25,8 @@ from etchscope.preselect.detector import (
     LearnedDetector,
     detect_tiles,
 )
-from etchscope.preselect.learned import Finder, fit_scale
+from etchscope.preselect.finder import Finder
+from etchscope.preselect.learned import fit_scale
 from etchscope.preselect.lighting import Lighting
 from etchscope.preselect.settings import FindSettings
 from etchscope.preselect.table import complete

@@ -3,8 +3,8 @@
 The network comes as a callable, so that this is arrays in and columns out.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -14,42 +14,29 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from etchscope.foil import PitFlag
-from etchscope.foil.openings import MAPS, SURFACES, VALUES
-from etchscope.foil.types import Bools, FloatImage, Floats, FloatStack, Ints, RawStack
+from etchscope.foil.openings import MAPS, SURFACES
+from etchscope.foil.types import FloatImage, Floats, FloatStack, Ints, RawStack
 from etchscope.imaging.lighting import Lighting
 from etchscope.imaging.normalise import Normalisation
 from etchscope.imaging.planes import Planes, compressed, harmonic_planes
 from etchscope.preselect.coverage import CELL_PX, covered_near, reach_px
-from etchscope.preselect.gauge import Gauge, measure_surroundings
-from etchscope.preselect.judge import LOWEST_HEAT, Trees, measure_finds
+from etchscope.preselect.finder import Finder
+from etchscope.preselect.gauge import measure_surroundings
+from etchscope.preselect.heat import Peaks, read_openings
+from etchscope.preselect.marks import find_marks
 from etchscope.preselect.settings import FindSettings
 
 __all__ = [
-    "JUDGED",
-    "Finder",
     "LearnedConstants",
-    "Peaks",
     "find_openings",
     "fit_scale",
     "look",
-    "read_openings",
     "surroundings",
 ]
 
-JUDGED = ("lamps", "beside", "alone")
-"""Finds that are judged by themselves, see ``Finder``."""
-_STRIDE = 2
-_SAME = (0.4, 1.5)
-"""Two finds of one surface are one opening nearer than this share of the radius, or pixels."""
-_EXPLAINED = 0.7
-"""Share of the radius within which a find is another one's opening."""
-_LEAST_REACH_PX = 3.0
-"""Nearer than this, it is so whatever the radius."""
 _SPLIT = 1.0
 """Openings of the two surfaces that are nearer, in the network's pixels, are at one place: on
 random foils less than half of the less likely ones are there then, eight in ten farther away."""
-_LEAST_MARK_CELLS = 8
-"""Smaller marks are noise."""
 _SATURATED = 0.1
 """Fraction of an opening at the camera's limit from which it counts as saturated."""
 _SMALLER = 0.75
@@ -57,36 +44,9 @@ _SMALLER = 0.75
 the radius of a find has an error of its own."""
 _WORKING_PX = (2.0, 16.0)
 """Radii, in the network's pixels, that it was taught."""
-
-
 _LARGE_PX, _LARGE = 5.0, 0.5
 """Radius on halved pictures, and share of the pits above it, from which a scan is looked at on
 these: larger pits than it mostly learnt from come out too small at full size."""
-
-
-@dataclass(frozen=True)
-class Finder:
-    """A network with what was found on foils that it had not seen.
-
-    Attributes
-    ----------
-    maps : (13, y, x) planes → maps of ``MAPS`` at half the size.
-    judges : ``JUDGED`` → how likely finds are: of a known surface, of either surface beside them,
-        and of either surface without lamps.
-    least_mark : heat from which a cell is dust, scratch and the like.
-    gauge : what corrects the shapes that the network states, and their errors.
-    digest : of the weights and these constants.
-    """
-
-    maps: Callable[[FloatStack], FloatStack] = field(repr=False)
-    judges: Mapping[str, Trees] = field(repr=False)
-    least_mark: float
-    gauge: Gauge = field(repr=False)
-    digest: str
-
-
-Peaks = dict[str, NDArray[Any]]
-"""Peaks of the heat of one tile, a column a name, each (n, …)."""
 
 
 @dataclass(frozen=True)
@@ -94,46 +54,6 @@ class LearnedConstants:
     """What a scan's own tiles say: ``scale``, picture pixels a pixel of the network's."""
 
     scale: float = 1.0
-
-
-@numba.njit(nogil=True, cache=True)
-def _peaks(heat: FloatImage, least: float) -> Ints:  # pragma: no cover
-    """Return (n, 2) cells y, x that are at least ``least`` and above all eight neighbours."""
-    rows, columns = heat.shape
-    found = []
-    for y in range(rows):
-        for x in range(columns):
-            value = heat[y, x]
-            if value < least:
-                continue
-            is_peak = True
-            for v in range(max(y - 1, 0), min(y + 2, rows)):
-                for u in range(max(x - 1, 0), min(x + 2, columns)):
-                    other = heat[v, u]
-                    if other > value or (other == value and (v, u) < (y, x)):
-                        is_peak = False
-            if is_peak:
-                found.append((y, x))
-    out = np.empty((len(found), 2), np.int64)
-    for i in range(len(found)):
-        out[i, 0], out[i, 1] = found[i]
-    return out
-
-
-@numba.njit(nogil=True, cache=True)
-def _first_of(
-    x: Floats, y: Floats, radius: Floats, share: float, least: float
-) -> Bools:  # pragma: no cover
-    """Return which finds, the best first, have no better one within a share of the radius."""
-    keep = np.ones(len(x), np.bool_)
-    for i in range(len(x)):
-        for j in range(i):
-            if keep[j]:
-                reach = max(share * max(radius[i], radius[j]), least)
-                if (x[i] - x[j]) ** 2 + (y[i] - y[j]) ** 2 < reach * reach:
-                    keep[i] = False
-                    break
-    return keep
 
 
 @numba.njit(nogil=True, cache=True)
@@ -152,109 +72,6 @@ def _disc_means(picture: FloatImage, x: Floats, y: Floats, radius: Floats) -> Fl
                     count += 1
         out[i] = total / max(count, 1)
     return out
-
-
-def _of_surface(maps: FloatStack, surface: str) -> dict[str, NDArray[Any]]:
-    """Return the peaks of one surface, the hottest first, in the network's pixels."""
-    first = SURFACES.index(surface) * len(VALUES)
-    cells = _peaks(maps[first], LOWEST_HEAT)
-    at = maps[first : first + len(VALUES), cells[:, 0], cells[:, 1]].astype(np.float64)
-    said: dict[str, NDArray[Any]] = dict(zip([v.name for v in VALUES], at, strict=True))
-    centre = (_STRIDE - 1) / 2
-    said["row"], said["column"] = cells.T
-    said["x"] = said["column"] * _STRIDE + centre + said.pop("dx")
-    said["y"] = said["row"] * _STRIDE + centre - said.pop("dy")
-    order = np.argsort(-said["heat"], kind="stable")
-    said = {k: v[order] for k, v in said.items()}
-    radius = np.exp(said["log_radius"].clip(-1, 5))
-    keep = _first_of(said["x"], said["y"], radius, *_SAME)
-    return {k: v[keep] for k, v in said.items()}
-
-
-@numba.njit(nogil=True, cache=True)
-def _outdone(said: Floats, others: Floats) -> Bools:  # pragma: no cover
-    """Return which finds have a likelier one of others at the same place; rows x, y, radius, odds.
-
-    One pass without a table of distances, which in a crowd would be most of the work.
-    """
-    out = np.zeros(len(said), np.bool_)
-    for i in range(len(said)):
-        x, y, radius, odds = said[i]
-        for j in range(len(others)):
-            if others[j, 3] > odds:
-                reach = max(_EXPLAINED * max(radius, others[j, 2]), _LEAST_REACH_PX)
-                if (x - others[j, 0]) ** 2 + (y - others[j, 1]) ** 2 < reach * reach:
-                    out[i] = True
-                    break
-    return out
-
-
-def _explained(said: Peaks, known: Peaks) -> Bools:
-    """Return which peaks a known find explains, likelier or not."""
-    return np.asarray(_outdone(_rows(said, -np.inf), _rows(known, known["log_odds"])))
-
-
-def _second(said: Peaks) -> Bools:
-    """Return which peaks have a likelier one of the other surface at the same place."""
-    rows, is_top = _rows(said, said["log_odds"]), said["surface"] == "top"
-    out = np.zeros(len(rows), bool)
-    for mine in (is_top, ~is_top):
-        out[mine] = _outdone(rows[mine], rows[~mine])
-    return out
-
-
-def _rows(said: Peaks, odds: Floats | float) -> Floats:
-    """Return x, y, radius and log odds of peaks, (n, 4)."""
-    table = np.empty((len(said["x"]), 4))
-    table[:, 0], table[:, 1], table[:, 3] = said["x"], said["y"], odds
-    table[:, 2] = np.exp(said["log_radius"])
-    return table
-
-
-def _judged(maps: FloatStack, surfaces: Sequence[str], judge: Trees) -> Peaks:
-    """Return the peaks of some surfaces with what is known of them and their log odds."""
-    parts = [_of_surface(maps, s) for s in surfaces]
-    said = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
-    said["surface"] = np.repeat(np.array(surfaces), [len(p["x"]) for p in parts])
-    cells = (said["row"], said["column"])
-    said["features"] = measure_finds(maps, said["heat"], said["surface"], *cells)
-    said["log_odds"] = judge(said["features"])
-    return said
-
-
-def read_openings(
-    maps: FloatStack,
-    finder: Finder,
-    *,
-    has_lamps: bool,
-    least: float = FindSettings().least_log_odds,
-) -> Peaks:
-    """Return what the maps say of each opening, in the network's pixels.
-
-    Parameters
-    ----------
-    maps : (map, y, x) of one tile.
-    has_lamps : whether the lights can tell the surfaces apart.
-    least : log odds from which a find counts.
-
-    Returns
-    -------
-    ``VALUES`` but the offsets, ``x``, ``y``, ``surface``, ``features`` of ``FEATURES`` and
-    ``log_odds``, each (n, …).
-    """
-    if not has_lamps:
-        said = _judged(maps, SURFACES[2:], finder.judges["alone"])
-        keep = said["log_odds"] >= least
-        return {k: v[keep] for k, v in said.items()}
-    said = _judged(maps, SURFACES[:2], finder.judges["lamps"])
-    keep = said["log_odds"] >= least
-    known = {k: v[keep] for k, v in said.items()}
-    # Where one opening is seen, that there are two must be likelier than not.
-    keep = (known["log_odds"] > 0) | ~_second(known)
-    known = {k: v[keep] for k, v in known.items()}
-    either = _judged(maps, SURFACES[2:], finder.judges["beside"])
-    keep = (either["log_odds"] >= least) & ~_explained(either, known)
-    return {k: np.concatenate([known[k], either[k][keep]]) for k in known}
 
 
 def look(
@@ -381,50 +198,6 @@ def _covered(shapes: dict[str, Floats], image_size: tuple[int, int]) -> Floats:
     return np.asarray(share, np.float64)
 
 
-def _marks(maps: FloatStack, openings: Peaks, least: float, scale: float) -> dict[str, Floats]:
-    """Return one row a mark: middle, extent and direction, in the picture's pixels.
-
-    What the openings explain for the most part is no mark.
-    """
-    above = (maps[-1] > least).astype(np.uint8)
-    explained = np.zeros_like(above)
-    radii = np.exp(openings["log_radius"].clip(-1, 5))
-    for x, y, r in zip(openings["x"], openings["y"], radii, strict=True):
-        cv2.circle(explained, (round(x / _STRIDE), round(y / _STRIDE)), round(r / _STRIDE), 1, -1)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
-    out = []
-    for label in range(1, count):
-        left, top, wide, high, area = stats[label]
-        if area < _LEAST_MARK_CELLS:
-            continue
-        box = np.s_[top : top + high, left : left + wide]
-        part = labels[box] == label
-        if explained[box][part].mean() > 0.5:
-            continue
-        points = np.argwhere(part)[:, ::-1].astype(np.float32)
-        (u, v), (one, other), _ = cv2.minAreaRect(points)
-        along = np.linalg.eigh(np.cov(points.T))[1][:, 1]
-        angle = np.rad2deg(np.arctan2(-along[1], along[0])) % 180
-        length = max(one, other) + 1
-        out.append((u + left, v + top, length, area / length, area, angle))
-    table = np.array(out, np.float64).reshape(-1, 6)
-    cell = _STRIDE * scale
-    height, width = (n * cell for n in maps.shape[1:])
-    x, y = (
-        ((table[:, k] + 0.5) * cell - 0.5).clip(-0.5, n - 0.5) for k, n in ((0, width), (1, height))
-    )
-    lengths, widths = table[:, 2] * cell, table[:, 3] * cell
-    return {
-        "x_px": x,
-        "y_px": y,
-        "radius_px": np.sqrt(table[:, 4] / np.pi) * cell,
-        "ellipticity": 1 - np.minimum(widths / lengths, 1),
-        "angle_deg": table[:, 5],
-        "length_px": lengths,
-        "width_px": widths,
-    }
-
-
 def find_openings(
     raw: RawStack,
     normalisation: Normalisation,
@@ -465,7 +238,7 @@ def find_openings(
     if normalisation.limit:
         limit = (raw.max(axis=0) >= normalisation.limit).astype(np.float32)
     odds = said["log_odds"]
-    marks = _marks(maps, said, finder.least_mark, constants.scale)
+    marks = find_marks(maps, said, finder.least_mark, constants.scale)
     mate = _mates(said, shapes, constants.scale)
     # What a pair at one place says for itself is that both are openings.
     excess = np.where(mate >= 0, np.minimum(odds, odds[mate]), 0.0) if has_lamps else odds

@@ -39,7 +39,7 @@ from etchscope.learn import (
 )
 from etchscope.learn.finder_targets import Openings
 from etchscope.learn.finder_train import LightDraw, Sample, draw_lights, planes_of
-from etchscope.preselect.learned import Finder
+from etchscope.preselect.finder import Finder
 from etchscope.run.finder import SHIPPED as SHIPPED_FINDER
 from etchscope.run.finder import finder_of
 from etchscope.run.judged import judged_finds

@@ -22,12 +22,9 @@ from etchscope.learn.finder_train import (
     Samples,
     train_finder,
 )
+from etchscope.preselect.finder import JUDGED, Finder
 from etchscope.preselect.gauge import Gauge
 from etchscope.preselect.judge import Trees
-from etchscope.preselect.learned import (
-    JUDGED,
-    Finder,
-)
 from etchscope.run.judges import Progress, judged_finder, silent
 from etchscope.run.school import Mixed, draw_school
 from etchscope.store import read_model, write_model

@@ -8,8 +8,9 @@ from sklearn.ensemble import GradientBoostingRegressor
 
 from etchscope.foil.types import Floats, Ints
 from etchscope.learn.finder_train import LightDraw, Samples, planes_of
+from etchscope.preselect.finder import Finder
 from etchscope.preselect.gauge import ERROR_OF, GAUGED, Gauge
-from etchscope.preselect.learned import Finder, look, surroundings
+from etchscope.preselect.learned import look, surroundings
 from etchscope.run.known import (
     ENOUGH,
     MEASURED,

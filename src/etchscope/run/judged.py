@@ -9,7 +9,7 @@ from etchscope.foil.types import Floats, Ints
 from etchscope.imaging import Recipe, fit_normalisation, light_planes
 from etchscope.learn import Lights, Patches, cut_planes, plane_scale
 from etchscope.preselect import find_pits
-from etchscope.preselect.learned import Finder
+from etchscope.preselect.finder import Finder
 from etchscope.run.lessons import LIGHTING, Lesson
 
 __all__ = ["judged_finds"]

@@ -13,9 +13,10 @@ from sklearn.linear_model import LogisticRegression
 from etchscope.foil.types import Bools, Floats, FloatStack, Ints
 from etchscope.learn.finder_train import LightDraw, Sample, Samples, planes_of
 from etchscope.learn.threads import set_threads
+from etchscope.preselect.finder import JUDGED, Finder
 from etchscope.preselect.gauge import Gauge
+from etchscope.preselect.heat import read_openings
 from etchscope.preselect.judge import Trees
-from etchscope.preselect.learned import JUDGED, Finder, read_openings
 from etchscope.preselect.settings import FindSettings
 from etchscope.run.gauge import fitted_gauge
 from etchscope.run.known import (

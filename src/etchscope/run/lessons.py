@@ -12,7 +12,8 @@ from etchscope.evaluation import match_one_to_one
 from etchscope.foil import parent
 from etchscope.foil.types import Bools, Floats, Ints, RawStack
 from etchscope.imaging import Lighting, Planes
-from etchscope.preselect.learned import Finder, look
+from etchscope.preselect.finder import Finder
+from etchscope.preselect.learned import look
 from etchscope.run.school import SHARD, SIZE_PX, draw_shards, grey_levels, random_crop
 from etchscope.simulation import SimulatedScan, with_parameters
 from etchscope.simulation.populations import REFERENCE_TILE_MM2
