@@ -56,12 +56,10 @@ from etchscope.geometry import area_cm2, tile_to_stage
 from etchscope.pages.writing import write_picture
 from etchscope.preselect import FindSettings
 from etchscope.preselect.density import local_density
-from etchscope.preselect.likelihood import (
-    expected_tracks,
-    log_ratios,
-)
+from etchscope.preselect.likelihood import log_ratios
 from etchscope.preselect.openings import Shapes
 from etchscope.preselect.pairs import pair_openings
+from etchscope.preselect.track_model import expected_tracks
 from etchscope.simulation import SimulatedScan, once, preset, with_parameters
 
 RATES = (1.0, 0.1)

@@ -4,10 +4,13 @@ import numpy as np
 
 from etchscope.physics.cone import opening
 from etchscope.preselect.openings import Shapes
+from etchscope.preselect.track_model import expected_tracks
 
 THICKNESS, REMOVED = 77.5, 9.0
 ERRORS = (0.06, 0.04, 0.1, 0.15)
 """Of log radius, ellipse, place and log depth."""
+TRACKS = expected_tracks(np.array([THICKNESS]), REMOVED, 134.0, 60.0)
+SIDE = 1500.0
 
 
 def _shapes(rng, x, y, v, zenith, azimuth):
@@ -49,3 +52,29 @@ def unrelated(rng, count, side):
     v = 1.05 / np.cos(zenith) + rng.exponential(1.2, count)
     x, y = rng.uniform(0, side, (2, count))
     return _shapes(rng, x, y, v, zenith, rng.uniform(0, 2 * np.pi, count))[0]
+
+
+def foil(seed, signal, background, *, zenith_deg=3.0, spread_deg=1.5):
+    """Return shapes, entry rows, exit rows, and how many of the first are particles."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.uniform(0, SIDE, (2, signal))
+    u, v = rng.normal(0, np.tan(np.deg2rad(spread_deg)), (2, signal))
+    u = u + np.tan(np.deg2rad(zenith_deg))
+    hips = particles(rng, x, y, np.arctan(np.hypot(u, v)), np.arctan2(v, u))
+    shapes = joined(hips, unrelated(rng, background, SIDE), unrelated(rng, background, SIDE))
+    n = 2 * signal
+    entries = np.r_[np.arange(signal), n + np.arange(background)]
+    exits = np.r_[signal + np.arange(signal), n + background + np.arange(background)]
+    return shapes, entries, exits
+
+
+def as_finder_states(rng, e, angle, *, spread, noise):
+    """Means and standard deviations of ellipses that a normal prior and noise leave possible."""
+    heard = spread**2 / (spread**2 + noise**2)
+    seen = [e * f(2 * np.deg2rad(angle)) + rng.normal(0, noise, len(e)) for f in (np.cos, np.sin)]
+    mean = heard * np.array(seen)
+    return heard, {
+        "ellipticity": np.hypot(*mean),
+        "angle_deg": np.rad2deg(np.arctan2(mean[1], mean[0])) / 2 % 180,
+        "ellipticity_err": np.sqrt(heard) * noise,
+    }

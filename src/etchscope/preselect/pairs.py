@@ -6,15 +6,11 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from etchscope.foil.types import Floats, Ints
-from etchscope.preselect.likelihood import (
-    Tracks,
-    background_of,
-    expected_tracks,
-    log_ratios,
-    pairs_above,
-)
+from etchscope.preselect.background import background_of
+from etchscope.preselect.likelihood import log_ratios, pairs_above
 from etchscope.preselect.openings import Shapes, removed_bulk
 from etchscope.preselect.population import with_population
+from etchscope.preselect.track_model import Tracks, expected_tracks
 
 __all__ = ["Pairs", "pair_openings"]
 

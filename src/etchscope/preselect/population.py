@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from etchscope.foil.types import Floats, Ints
-from etchscope.preselect.likelihood import LOG_RATIOS, Tracks, terms_of
+from etchscope.preselect.likelihood import terms_of
 from etchscope.preselect.openings import Shapes
+from etchscope.preselect.track_model import LOG_RATIOS, Tracks
 
 __all__ = ["with_population"]
 
