@@ -33,22 +33,24 @@ if TYPE_CHECKING:
     from etchscope.foil.labels import (
         BEYOND_PX,
         LABEL_COLUMNS,
-        TOLERANCE_PX,
         LabelColumn,
         LabelSource,
         as_labels,
         event_digests,
-        latest,
-        one_of_each_place,
         region_corners,
         region_text,
-        succession,
         with_ids,
     )
     from etchscope.foil.lists import PitList
     from etchscope.foil.machine import usable_cores
     from etchscope.foil.pits import COLUMNS, PitColumn, PitFlag, as_pits, flag_legend, has_flag
     from etchscope.foil.records import Channel, Foil, Layout, Role, Scan, Side, Stack, Tile
+    from etchscope.foil.standing_labels import (
+        TOLERANCE_PX,
+        latest,
+        one_of_each_place,
+        succession,
+    )
     from etchscope.foil.taxonomy import DEFAULT_TAXONOMY, WITHDRAWN, Taxonomy, parent
 
 __all__ = [
@@ -111,5 +113,6 @@ __all__ = [
 ]
 
 __getattr__ = load_on_use(
-    __name__, ("errors", "machine", "taxonomy", "records", "pits", "lists", "labels")
+    __name__,
+    ("errors", "machine", "taxonomy", "records", "pits", "lists", "labels", "standing_labels"),
 )
