@@ -8,8 +8,8 @@ import typer
 
 from etchscope.cli.messages import echo_json
 from etchscope.cli.options import Json, MaskFile, StorePath
-from etchscope.cli.progress import progress_bar
 from etchscope.foil import BadInput
+from etchscope.progress import progress_bar
 
 if TYPE_CHECKING:
     from etchscope.store import Added

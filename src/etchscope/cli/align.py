@@ -9,7 +9,7 @@ import typer
 
 from etchscope.cli.inputs import require_name
 from etchscope.cli.messages import echo_rich
-from etchscope.cli.progress import progress_bar
+from etchscope.progress import progress_bar
 
 if TYPE_CHECKING:
     from rich.table import Table

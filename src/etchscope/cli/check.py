@@ -6,7 +6,7 @@ import typer
 
 from etchscope.cli.messages import echo_json
 from etchscope.cli.options import Json, StorePath
-from etchscope.cli.progress import progress_bar
+from etchscope.progress import progress_bar
 
 __all__ = ["command"]
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etchscope.cli.progress import ProgressBars, progress_bar
 from etchscope.cli.sheet import SHEET, draw_sheet
+from etchscope.progress import ProgressBars, progress_bar
 
 if TYPE_CHECKING:
     from etchscope.run.demonstration import Demonstration

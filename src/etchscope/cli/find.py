@@ -11,9 +11,9 @@ import typer
 
 from etchscope.cli.inputs import opened_paths, polygon_of, require_output, require_scans
 from etchscope.cli.options import ExecutorName, MaskFile, NoMask, make_settings, settings_options
-from etchscope.cli.progress import progress_bar
 from etchscope.foil import BadInput
 from etchscope.preselect import FindSettings
+from etchscope.progress import progress_bar
 
 if TYPE_CHECKING:
     from etchscope.run import FindReport

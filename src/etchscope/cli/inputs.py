@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from etchscope.cli.progress import progress_bar
 from etchscope.foil import (
     BadInput,
 )
+from etchscope.progress import progress_bar
 
 if TYPE_CHECKING:
     from etchscope.foil.types import Floats

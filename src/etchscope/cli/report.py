@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from etchscope.cli.progress import progress_bar
+from etchscope.progress import progress_bar
 
 __all__ = ["command"]
 

@@ -15,8 +15,8 @@ from etchscope.cli.inputs import (
     require_scans,
 )
 from etchscope.cli.options import ExecutorName, Json, MaskFile, NoMask, Region
-from etchscope.cli.progress import progress_bar
 from etchscope.cli.sheet import SHEET, draw_sheet
+from etchscope.progress import progress_bar
 
 if TYPE_CHECKING:
     from etchscope.run.stages.score import ScoreReport

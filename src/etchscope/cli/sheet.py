@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from etchscope.cli.progress import progress_bar
+from etchscope.progress import progress_bar
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import typer
 
-from etchscope.cli.progress import ProgressBars
+from etchscope.progress import ProgressBars
 
 __all__ = ["train_experts", "train_finder"]
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from etchscope.cli.progress import progress_bar
 from etchscope.foil import BadInput
+from etchscope.progress import progress_bar
 
 if TYPE_CHECKING:
     from etchscope.foil import Side

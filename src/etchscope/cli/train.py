@@ -9,9 +9,9 @@ import typer
 
 from etchscope.cli.inputs import parse_prior, polygon_of, require_name, require_output
 from etchscope.cli.options import Json, Region
-from etchscope.cli.progress import progress_bar
 from etchscope.cli.shipped import train_experts, train_finder
 from etchscope.foil import BadInput
+from etchscope.progress import progress_bar
 
 if TYPE_CHECKING:
     from etchscope.ensemble import ExpertKind, TrainedModel

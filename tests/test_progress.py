@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from etchscope.cli.progress import ProgressBars, progress_bar
+from etchscope.progress import ProgressBars, progress_bar
 
 
 class Terminal:

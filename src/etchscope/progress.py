@@ -1,4 +1,4 @@
-"""How far a command is: a bar where a person looks at stderr, otherwise a line now and then."""
+"""How far long work is: a bar where a person looks at stderr, otherwise a line now and then."""
 
 import sys
 import time
