@@ -1,6 +1,6 @@
 import torch
 
-from etchscope.learn import set_threads
+from etchscope.learn.threads import one_torch_thread, set_threads
 
 
 def test_the_number_of_threads_is_set_and_the_one_before_told():
@@ -12,3 +12,13 @@ def test_the_number_of_threads_is_set_and_the_one_before_told():
     finally:
         set_threads(before)
     assert torch.get_num_threads() == before
+
+
+def test_one_thread_for_a_while():
+    before = set_threads(3)
+    try:
+        with one_torch_thread():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 3
+    finally:
+        set_threads(before)

@@ -20,6 +20,7 @@ _HINTS: dict[type[errors.BadInput], str] = {
     errors.UnknownAlignment: "Make one with `etchscope align`.",
     errors.UnknownClass: "New classes come from a taxonomy file, see "
     "`etchscope label import --help`.",
+    errors.UnknownExecutor: "Choose another with `--executor NAME`.",
     errors.ClassMissing: "Set it with `etchscope label import STORE --taxonomy FILE`.",
     errors.DamagedFile: "Run `etchscope check`.",
     errors.NotAFinder: "A model of experts is given by --model.",

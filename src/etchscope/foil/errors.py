@@ -22,6 +22,7 @@ __all__ = [
     "TwoPictures",
     "UnknownAlignment",
     "UnknownClass",
+    "UnknownExecutor",
     "UnknownModel",
     "UnknownRun",
     "UnknownScan",
@@ -83,6 +84,10 @@ class UnknownAlignment(BadInput):
 
 class UnknownClass(BadInput):
     """A class that is not in the taxonomy."""
+
+
+class UnknownExecutor(BadInput):
+    """No installed package has an executor of that name."""
 
 
 class ClassMissing(BadInput):

@@ -1,8 +1,11 @@
 """How many threads a network is evaluated with."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
-__all__ = ["set_threads"]
+__all__ = ["one_torch_thread", "set_threads"]
 
 
 def set_threads(count: int) -> int:
@@ -13,3 +16,13 @@ def set_threads(count: int) -> int:
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     return before
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Let PyTorch use the calling thread only, as where workers share the cores."""
+    before = set_threads(1)
+    try:
+        yield
+    finally:
+        set_threads(before)

@@ -1,0 +1,35 @@
+"""Do tasks one after the other: the reference that every other executor must agree with."""
+
+import os
+import pickle
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from etchscope.run.threads import one_opencv_thread
+
+__all__ = ["DEBUG", "run_inline"]
+
+DEBUG = "ETCHSCOPE_DEBUG"
+"""Environment variable; with 1, tasks and results are pickled as on their way to a process."""
+
+Result = TypeVar("Result")
+Item = TypeVar("Item")
+
+
+def run_inline(
+    tasks: Sequence[Callable[[], Result]],
+    *,
+    workers: int = 1,
+    done: Callable[[Result], None],
+) -> None:
+    """Call the tasks in their order in this thread; see ``Executor``."""
+    is_debug = os.environ.get(DEBUG) == "1"
+    with one_opencv_thread():
+        for task in tasks:
+            done(_pickled(_pickled(task)()) if is_debug else task())
+
+
+def _pickled(item: Item) -> Item:
+    """Return a copy by way of pickle, whose error names what does not pickle."""
+    copy: Item = pickle.loads(pickle.dumps(item))
+    return copy

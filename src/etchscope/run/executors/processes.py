@@ -1,0 +1,39 @@
+"""Do tasks in processes of their own, which suits work that Python itself does."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import TypeVar
+
+import cv2
+from dask.multiprocessing import RemoteException
+
+from etchscope.foil import MachineFailed
+from etchscope.run.executors.scheduling import schedule
+
+__all__ = ["run_in_processes"]
+
+Result = TypeVar("Result")
+
+
+def run_in_processes(
+    tasks: Sequence[Callable[[], Result]], *, workers: int, done: Callable[[Result], None]
+) -> None:
+    """Call the tasks in so many processes; see ``Executor``.
+
+    Raises
+    ------
+    MachineFailed : a process was lost.
+    """
+    # Not by fork: a thread of ours may hold a lock that the copy would wait for.
+    pool = ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)
+    )
+    try:
+        schedule(tasks, "processes", pool, done)
+    except BrokenProcessPool as error:
+        text = "a worker process was lost, perhaps for want of memory"
+        raise MachineFailed(f"{text}; repeat, and the work goes on.") from error
+    except RemoteException as error:  # the worker's own error, with its traceback in the text
+        raise error.exception from error

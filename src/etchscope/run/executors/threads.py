@@ -1,0 +1,19 @@
+"""Do tasks in threads of this process, which suits work that NumPy and OpenCV do."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from etchscope.run.executors.scheduling import schedule
+
+__all__ = ["run_in_threads"]
+
+Result = TypeVar("Result")
+
+
+def run_in_threads(
+    tasks: Sequence[Callable[[], Result]], *, workers: int, done: Callable[[Result], None]
+) -> None:
+    """Call the tasks in so many threads; see ``Executor``."""
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="etchscope")
+    schedule(tasks, "threads", pool, done)
