@@ -1,6 +1,5 @@
 """A model on planes: taught on a scan of all lights, used on scans of others."""
 
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +10,7 @@ from etchscope.ensemble import Model
 from etchscope.foil import BadInput, Foil
 from etchscope.learn import Lights, set_threads
 from etchscope.pages.views import gather_views
-from etchscope.run import find
+from etchscope.run import find, normalisation_of
 from etchscope.run.labelled import PLANES_RECIPE, cut_scan, scale_of
 from etchscope.run.stages.score import ranked_candidates, require_fit, score
 from etchscope.run.stages.train import gather, train
@@ -19,7 +18,6 @@ from etchscope.simulation import Optics
 from etchscope.store import TilePictures
 
 NAME = "simulated-front"
-score_module = sys.modules[score.__module__]
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +148,7 @@ def test_twice_as_large_pits_look_the_same(store, learnt, model, simulated_foil,
         cut = cut_scan(
             store,
             store.scans.get("fine-front"),
-            score_module.normalisation_of(store, store.scans.get("fine-front")),
+            normalisation_of(store, store.scans.get("fine-front")),
             pits,
             size=20,
             scale=scale,

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
@@ -34,8 +34,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program.")
 
 
 ExecutorName = Annotated[
-    Literal["threads", "processes", "inline"],
-    typer.Option(help="What searches the tiles in parallel; inline searches one after the other."),
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="What does the work in parallel: threads, processes, inline (one after the other), or "
+        "that of an installed package.",
+    ),
 ]
 Where = Annotated[
     str | None,

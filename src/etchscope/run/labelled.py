@@ -33,8 +33,8 @@ from etchscope.geometry import (
 )
 from etchscope.imaging import Lighting, Normalisation, light_planes
 from etchscope.learn import Lights, Patches, cut_patches, cut_planes, joined, plane_scale
+from etchscope.run.constants import normalisation_of, recipe_of
 from etchscope.run.frames import JointFrames, joint_frames
-from etchscope.run.stages.find import normalisation_of, recipe_of
 from etchscope.store import Store
 
 __all__ = [

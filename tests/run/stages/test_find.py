@@ -25,7 +25,7 @@ from etchscope.geometry import foil_frame, in_polygon
 from etchscope.geometry import stage_to_tile as to_tile
 from etchscope.imaging import Normalisation
 from etchscope.preselect import FindSettings
-from etchscope.run import find, recipe_of
+from etchscope.run import find, recipe_of, stage
 from etchscope.run import find as run_find
 from etchscope.store import Store
 from etchscope.store.runs import Runs
@@ -37,7 +37,7 @@ NAME = "simulated-front"
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch):
-    monkeypatch.setattr(find_module, "_BATCH", 3)
+    monkeypatch.setattr(stage, "_BATCH", 3)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def calm(_small, take_snapshot, tmp_path_factory):
     """The undisturbed search of the small scan: its report and what the store then is."""
     store = Store.open(shutil.copytree(_small.path, tmp_path_factory.mktemp("calm") / "store"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(find_module, "_BATCH", 3)
+        patch.setattr(stage, "_BATCH", 3)
         report = find(store, NAME, executor="inline")
     assert report.pits > 0
     return report, take_snapshot(store.path)
@@ -75,7 +75,7 @@ def test_any_executor_gives_the_same_bytes(small, calm, take_snapshot, executor,
 
 
 def test_the_size_of_a_batch_does_not_show(small, calm, take_snapshot, monkeypatch):
-    monkeypatch.setattr(find_module, "_BATCH", 16)
+    monkeypatch.setattr(stage, "_BATCH", 16)
     find(small, NAME, executor="inline")
     assert take_snapshot(small.path) == calm[1]
 
@@ -130,7 +130,7 @@ def test_parts_written_before_are_reused(small, calm, take_snapshot, monkeypatch
     left = sum(len(r["tiles"]) for r in small.runs.parts(calm[0].run).values())
     assert 4 <= left <= 7
     monkeypatch.undo()
-    monkeypatch.setattr(find_module, "_BATCH", 3)
+    monkeypatch.setattr(stage, "_BATCH", 3)
     done = _stop_after(monkeypatch, 99)
     told: list[int] = []
     report = find(small, NAME, executor="inline", progress=told.append)
@@ -172,10 +172,10 @@ _KILLED = """
 import itertools, os, shutil, signal, sys
 from etchscope.run import find
 from etchscope.files import atomic
+from etchscope.run import constants, stage
 from etchscope.store import Store, run_files
 from etchscope.store.runs import Runs
-module = sys.modules[find.__module__]
-module._BATCH = 3
+stage._BATCH = 3
 moment, calls = {moment!r}, itertools.count(1)
 def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
 def after(real, count):
@@ -188,7 +188,7 @@ def at(real, place):
 if moment == "parts": Runs.write_part = after(Runs.write_part, 2)
 if moment == "half a part": atomic.os.replace = at(os.replace, "part-00001")
 if moment == "half a fit": atomic.os.replace = at(os.replace, "/fits/")
-if moment == "a fit": module.fit_scale = die
+if moment == "a fit": constants.fit_scale = die
 if moment == "published": run_files.publish_run = after(run_files.publish_run, 1)
 if moment == "committed": run_files.drop_partial = die
 if moment == "dropping": shutil.rmtree = lambda p: (next(p.iterdir()).unlink(), die())
@@ -246,8 +246,8 @@ def test_two_searches_of_a_scan_at_once_agree(small, calm, take_snapshot, monkey
 _LIMITED = """
 import resource, sys
 from etchscope.cli.app import main
-from etchscope.run import find
-sys.modules[find.__module__]._BATCH = 3
+from etchscope.run import stage
+stage._BATCH = 3
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, resource.RLIM_INFINITY))
     sys.exit(main(["find", {path!r}, "--executor", {executor!r}]))
@@ -359,7 +359,7 @@ def test_the_run_s_name_is_made_of_all_that_decides_its_bytes(
 def test_the_record_is_read_back_from_a_worker_s_part_and_from_the_disk(
     small, calm, small_foil, monkeypatch
 ):
-    def stop(*_):
+    def stop(*_, **__):
         raise InterruptedError("stopped")
 
     monkeypatch.setattr(Runs, "commit", stop)

@@ -1,7 +1,6 @@
 import functools
 import json
 import shutil
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -20,20 +19,20 @@ from etchscope.ensemble import (
 )
 from etchscope.foil import BadInput, ClassMissing, Taxonomy
 from etchscope.geometry import in_polygon
-from etchscope.run import find
+from etchscope.learn.threads import set_threads
+from etchscope.run import find, stage
 from etchscope.run.stages.score import ranked_candidates, require_fit, score
 from etchscope.run.stages.train import gather, train
 from etchscope.store import Store, read_model
 from etchscope.store.runs import Runs
 
-score_module = sys.modules[score.__module__]
 NAME = "simulated-front"
 P = ["p_hip", "p_top", "p_bottom", "p_misc"]
 
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch):
-    monkeypatch.setattr(score_module, "_BATCH", 3)
+    monkeypatch.setattr(stage, "_BATCH", 3)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +40,7 @@ def calm(learnt, take_snapshot, tmp_path_factory):
     """The undisturbed scoring: its report, its store, and what that then is."""
     store = Store.open(shutil.copytree(learnt.store.path, tmp_path_factory.mktemp("calm") / "s"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(score_module, "_BATCH", 3)
+        patch.setattr(stage, "_BATCH", 3)
         report = score(store, NAME, "first", executor="inline")
     return report, store, take_snapshot(store.path)
 
@@ -85,7 +84,7 @@ def test_any_executor_gives_the_same_bytes(own, calm, take_snapshot, executor, w
 
 
 def test_the_size_of_a_part_does_not_show(own, calm, take_snapshot, monkeypatch):
-    monkeypatch.setattr(score_module, "_BATCH", 16)
+    monkeypatch.setattr(stage, "_BATCH", 16)
     score(own, NAME, "first", executor="inline")
     assert take_snapshot(own.path) == calm[2]
 
@@ -210,12 +209,12 @@ def test_two_scorings_of_a_scan_at_once_agree(own, calm, take_snapshot, monkeypa
 
 
 def test_the_number_of_threads_is_as_before(own):
-    before = score_module.set_threads(2)
+    before = set_threads(2)
     try:
         score(own, NAME, "first", executor="inline")
-        assert score_module.set_threads(2) == 2
+        assert set_threads(2) == 2
     finally:
-        score_module.set_threads(before)
+        set_threads(before)
 
 
 # The table ----------------------------------------------------------------------------------

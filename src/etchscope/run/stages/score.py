@@ -1,11 +1,9 @@
-"""Score the pits of a scan with a model and decide: plan, execute in batches, resume, commit."""
+"""Score the pits of a scan with a model, decide, and commit the run."""
 
-import hashlib
-import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from etchscope.candidates import (
 )
 from etchscope.ensemble import Model, checked_prior
 from etchscope.evaluation import Figure
+from etchscope.files.digests import digest_of
 from etchscope.foil import (
     BadInput,
     ClassMissing,
@@ -29,16 +28,18 @@ from etchscope.foil import (
     NotSearched,
     Scan,
     WrongLights,
-    usable_cores,
 )
 from etchscope.foil.types import Floats
 from etchscope.imaging import Normalisation
-from etchscope.learn import Lights, set_threads
-from etchscope.run.execute import Executor, execute
+from etchscope.learn import Lights
+from etchscope.learn.threads import one_torch_thread, set_threads
+from etchscope.run.constants import normalisation_of, recipe_of
+from etchscope.run.executors import executor_named
 from etchscope.run.labelled import cut_scan, scale_of
-from etchscope.run.stages.find import find, normalisation_of, recipe_of
+from etchscope.run.run_stage import RunStage
+from etchscope.run.stage import Piece, Progress, carry_out
+from etchscope.run.stages.find import find
 from etchscope.store import Store
-from etchscope.store.run_files import drop_partial
 
 __all__ = [
     "ScoreReport",
@@ -49,8 +50,6 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-_BATCH = 16
-"""Tiles a part, as in a search."""
 _AFTERWARDS = ("working_point", "calibration", "prior", "information")
 """Parts of a card that do not change what a model says of a patch."""
 _DECIMALS = 4
@@ -107,38 +106,6 @@ def _words(lights: Lights) -> str:
     return " and ".join(part for part in (f"lamps at {lamps}" if lamps else "", others) if part)
 
 
-@lru_cache(maxsize=2)
-def _constants(path: Path, scan: str, model: str, _run: str) -> tuple[Model, Normalisation]:
-    """Return what every tile of a run needs, loaded once a worker."""
-    set_threads(1)  # of this process, if it is a worker of its own
-    store = Store.open(path)
-    loaded = Model.from_record(*store.models.load(model))
-    return loaded, normalisation_of(store, store.scans.get(scan))
-
-
-def _score_batch(
-    path: Path, run: str, scan: str, model: str, searched: str, index: int, tiles: tuple[int, ...]
-) -> int:
-    """Judge the pits of some tiles and write the part; return how many tiles that were."""
-    loaded, normalisation = _constants(path, scan, model, run)
-    store = Store.open(path)
-    pits = store.runs.pits(searched)
-    scale = scale_of(pits) if loaded.lights.are_planes else None
-    here = pits[pits["tile"].isin(tiles)].reset_index(drop=True)
-    parts = [
-        loaded.judge(patches).assign(pit=here["pit"].to_numpy()[rows])
-        for rows, patches in cut_scan(
-            store, store.scans.get(scan), normalisation, here, size=loaded.size, scale=scale
-        )
-    ]
-    columns = loaded.judged_columns
-    empty = pd.DataFrame(columns=columns, dtype=np.float64).assign(pit=np.empty(0, np.int64))
-    told = pd.concat(parts, ignore_index=True) if parts else empty
-    told[columns] = told[columns].round(_DECIMALS)
-    store.runs.write_part(run, index, told, {"scan": scan, "tiles": list(tiles)})
-    return len(tiles)
-
-
 def score(
     store: Store,
     scan: str,
@@ -147,9 +114,9 @@ def score(
     region: Floats | None = None,
     prior: PriorChoice | Mapping[str, float] = "foil",
     workers: int | None = None,
-    executor: Executor = "threads",
-    progress: Callable[[int], None] | None = None,
-    total: Callable[[int], None] | None = None,
+    executor: str = "threads",
+    progress: Progress | None = None,
+    total: Progress | None = None,
 ) -> ScoreReport:
     """Score every pit of a scan's latest search and decide; searched now if it never was.
 
@@ -162,37 +129,38 @@ def score(
     model : name in the store's registry.
     region : (m, 2) polygon in foil mm: search this region anew and score what is there.
     prior : what ``p_…`` assume; the ranking score assumes none.
+    executor : name of what does the pieces, see ``run.executors``.
     progress : called with the number of tiles just done.
     total : called once with the number of tiles, before the first.
 
     Raises
     ------
-    BadInput : no such scan or model, a scan that the model cannot read, no included tile that was
-        searched, or one that was included again since the search.
+    BadInput : no such scan, model or executor, a scan that the model cannot read, no included tile
+        that was searched, or one that was included again since the search.
     MachineFailed : the disk is full, or a worker process was lost.
     """
+    chosen = executor_named(executor)
     arrays, card = store.models.load(model)
     loaded = Model.from_record(arrays, card)
-    record_of = store.scans.get(scan)
-    require_fit(loaded, record_of, store.labels.taxonomy().classes)
+    described = store.scans.get(scan)
+    require_fit(loaded, described, store.labels.taxonomy().classes)
     if not isinstance(prior, str):
         checked_prior(prior, loaded.classes)
     searched = store.runs.latest(scan, stage="find", whole=True)
     if searched is None or region is not None:
         searched = find(store, scan, region=region, workers=workers, executor=executor).run
-    tiles = _tiles_of(store, record_of, searched, is_whole=region is None)
     record: dict[str, Any] = {
         "stage": "score",
         "version": version("etchscope"),
         "scan": scan,
         "search": searched,
-        "tiles": list(tiles),
+        "tiles": _tiles_of(store, described, searched, is_whole=region is None),
         "model": {
             "name": model,
             "signal": loaded.signal,
             "weights_sha256": card["weights_sha256"],
             "judgement_sha256": _judgement(card),
-            "card_sha256": hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest(),
+            "card_sha256": digest_of(card),
             "working_point": card["working_point"],
             "calibration": loaded.calibration.to_record(),
             "prior": card["prior"],
@@ -201,31 +169,68 @@ def score(
     }
     if loaded.lights.are_planes:
         record["planes_scale"] = scale_of(store.runs.pits(searched))
-    text = json.dumps(record, sort_keys=True)
-    run = "run-" + hashlib.sha256(text.encode()).hexdigest()[:16]
-    if total is not None:
-        total(len(tiles))
-    if run in store.runs:
-        return _done(store, scan, model, run, tiles)
-    tell = progress or (lambda _: None)
-    judged = _judged_before(store, scan, record)
-    try:
+    stage = _Scoring(store, described, "run", record, loaded)
+    with one_torch_thread():  # workers share the cores
+        return carry_out(stage, chosen, workers=workers, progress=progress, total=total)
+
+
+@dataclass(frozen=True)
+class _Scoring(RunStage[ScoreReport]):
+    """A scoring: its pieces are tiles, its parts what the model said of their openings."""
+
+    model: Model
+
+    @property
+    def work(self) -> partial[None]:
+        """What judges the openings of some tiles."""
+        names = (self.scan.name, self.record["model"]["name"], self.record["search"])
+        return partial(_score_piece, self.store.path.absolute(), self.run, *names)
+
+    @cached_property
+    def judged_before(self) -> pd.DataFrame | None:
+        """What an earlier run keeps of the same model and openings, which makes all parts."""
+        return _judged_before(self.store, self.record)
+
+    def parts(self) -> dict[int, Any]:
+        """Return index → tiles of the parts that are kept, here or in an earlier run."""
+        if self.judged_before is not None:
+            return {piece.index: piece.covers for piece in self.pieces}
+        return super().parts()
+
+    def joined(self) -> tuple[pd.DataFrame, dict[str, Any], pd.DataFrame]:
+        """Return the openings in the order of the search with what is decided of them."""
+        record, store, model = self.record, self.store, self.model
+        judged = self.judged_before
         if judged is None:
-            judged = _judged_now(store, run, record, tell, workers or usable_cores(), executor)
-        else:
-            tell(len(tiles))
-        return _commit(store, record_of, loaded, run, record, judged)
-    except (BadInput, OSError):
-        # Another process may have done the same, and dropped the parts under this one.
-        if run not in store.runs:
-            raise
-    return _done(store, scan, model, run, tiles)
+            judged = pd.concat([store.runs.read_part(self.run, p.index) for p in self.pieces])
+        pits = store.runs.pits(record["search"])
+        pits = pits[pits["tile"].isin(record["tiles"])].reset_index(drop=True)
+        judged = judged.set_index("pit").loc[pits["pit"]].reset_index()
+        decision = decide(model, pits, judged, self.scan, record["prior"])
+        expected = decision.expected
+        shares = zip(model.classes, decision.shares, strict=True)
+        kept = {
+            **store.runs.record(record["search"]),
+            **record,
+            "prior_used": {name: round(float(share), 6) for name, share in shares},
+            "counts": decision.counts,
+            "signal_expected": None if expected is None else [round(v, 3) for v in expected],
+        }
+        return decision.table, kept, judged
+
+    def report(self, record: Mapping[str, Any], *, pits: int, was_done: bool) -> ScoreReport:
+        """Return the report of the finished run."""
+        found = record.get("signal_expected")
+        expected = None if found is None else (found[0], found[1], found[2])
+        counts, model = dict(record["counts"]), record["model"]["name"]
+        tiles = len(self.tiles)
+        return ScoreReport(self.run, self.scan.name, model, tiles, pits, was_done, counts, expected)
 
 
-def _tiles_of(store: Store, scan: Scan, searched: str, *, is_whole: bool) -> tuple[int, ...]:
+def _tiles_of(store: Store, scan: Scan, searched: str, *, is_whole: bool) -> list[int]:
     """Return the included tiles that were searched; all of them if the whole scan is asked for."""
     included = {t.number for t in scan.included}
-    tiles = tuple(n for n in store.runs.record(searched)["tiles"] if n in included)
+    tiles = [n for n in store.runs.record(searched)["tiles"] if n in included]
     if not tiles:
         raise BadInput(f"scan {scan.name}", "an included tile that was searched", "none")
     missed = sorted(included - set(tiles))
@@ -235,42 +240,44 @@ def _tiles_of(store: Store, scan: Scan, searched: str, *, is_whole: bool) -> tup
     return tiles
 
 
-def _judged_now(
-    store: Store,
-    run: str,
-    record: Mapping[str, Any],
-    tell: Callable[[int], None],
-    workers: int,
-    executor: Executor,
-) -> pd.DataFrame:
-    """Judge the pits of a run's tiles in parts, those that are there already left as they are."""
-    tiles, path = tuple(record["tiles"]), store.path.absolute()
-    batches = [tiles[i : i + _BATCH] for i in range(0, len(tiles), _BATCH)]
-    names = (record["scan"], record["model"]["name"], record["search"])
-    done = store.runs.parts(run)
-    todo = []
-    for index, some in enumerate(batches):
-        if done.get(index, {}).get("tiles") == list(some):
-            tell(len(some))
-        else:
-            todo.append(partial(_score_batch, path, run, *names, index, some))
-    threads = set_threads(1)
-    try:
-        execute(todo, executor=executor, workers=workers, progress=tell)
-    finally:
-        set_threads(threads)
-    return pd.concat([store.runs.read_part(run, i) for i in range(len(batches))])
+@lru_cache(maxsize=2)
+def _constants(path: Path, scan: str, model: str, _run: str) -> tuple[Model, Normalisation]:
+    """Return what every tile of a run needs, loaded once a worker."""
+    set_threads(1)  # of this process, if it is a worker of its own
+    store = Store.open(path)
+    loaded = Model.from_record(*store.models.load(model))
+    return loaded, normalisation_of(store, store.scans.get(scan))
+
+
+def _score_piece(path: Path, run: str, scan: str, model: str, searched: str, piece: Piece) -> None:
+    """Judge the openings of the tiles of one piece and write its part."""
+    loaded, normalisation = _constants(path, scan, model, run)
+    store = Store.open(path)
+    pits = store.runs.pits(searched)
+    scale = scale_of(pits) if loaded.lights.are_planes else None
+    here = pits[pits["tile"].isin(piece.covers)].reset_index(drop=True)
+    parts = [
+        loaded.judge(patches).assign(pit=here["pit"].to_numpy()[rows])
+        for rows, patches in cut_scan(
+            store, store.scans.get(scan), normalisation, here, size=loaded.size, scale=scale
+        )
+    ]
+    columns = loaded.judged_columns
+    empty = pd.DataFrame(columns=columns, dtype=np.float64).assign(pit=np.empty(0, np.int64))
+    judged = pd.concat(parts, ignore_index=True) if parts else empty
+    judged[columns] = judged[columns].round(_DECIMALS)
+    store.runs.write_part(run, piece.index, judged, {"scan": scan, "tiles": piece.covers})
 
 
 def _judgement(card: Mapping[str, Any]) -> str:
     """Return a digest of all that what a model says before a prior depends on."""
     rest = {k: v for k, v in card.items() if k not in _AFTERWARDS}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+    return digest_of(rest)
 
 
-def _judged_before(store: Store, scan: str, record: Mapping[str, Any]) -> pd.DataFrame | None:
+def _judged_before(store: Store, record: Mapping[str, Any]) -> pd.DataFrame | None:
     """Return what the same model said of the same pits in an earlier run, if there is one."""
-    for run in store.runs.names(scan):
+    for run in store.runs.names(record["scan"]):
         old = store.runs.record(run)
         is_same = (
             old.get("stage") == "score"
@@ -287,36 +294,6 @@ def _judged_before(store: Store, scan: str, record: Mapping[str, Any]) -> pd.Dat
         if judged is not None:
             return judged
     return None
-
-
-def _done(store: Store, scan: str, model: str, run: str, tiles: tuple[int, ...]) -> ScoreReport:
-    """Return the report of a run that is finished already."""
-    drop_partial(store.path / "runs", run)  # left by a kill right after the commit
-    if store.runs.latest(scan) != run:
-        store.runs.renew(run)
-    record = store.runs.record(run)
-    counts, told = dict(record["counts"]), record.get("signal_expected")
-    expected = None if told is None else (told[0], told[1], told[2])
-    pits = len(store.runs.pits(run))
-    return ScoreReport(run, scan, model, len(tiles), pits, True, counts, expected)
-
-
-def _commit(
-    store: Store, scan: Scan, model: Model, run: str, record: dict[str, Any], judged: pd.DataFrame
-) -> ScoreReport:
-    """Bring what was judged into the order of the search, decide, and commit the run."""
-    pits = store.runs.pits(record["search"])
-    pits = pits[pits["tile"].isin(record["tiles"])].reset_index(drop=True)
-    judged = judged.set_index("pit").loc[pits["pit"]].reset_index()
-    decision = decide(model, pits, judged, scan, record["prior"])
-    table, expected, counts = decision.table, decision.expected, decision.counts
-    prior = {c: round(float(s), 6) for c, s in zip(model.classes, decision.shares, strict=True)}
-    searched = store.runs.record(record["search"])
-    kept = {**searched, **record, "prior_used": prior, "counts": counts}
-    kept["signal_expected"] = None if expected is None else [round(v, 3) for v in expected]
-    store.runs.commit(run, scan.name, table.assign(run=run), kept, judged=judged)
-    name, tiles = record["model"]["name"], len(record["tiles"])
-    return ScoreReport(run, scan.name, name, tiles, len(table), False, counts, expected)
 
 
 def ranked_candidates(store: Store, run: str) -> pd.DataFrame:

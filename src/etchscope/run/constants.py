@@ -1,0 +1,138 @@
+"""Constants of a scan that a search needs: fitted the first time only, and kept in the store."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from etchscope.files.digests import digest_of
+from etchscope.foil import Scan
+from etchscope.imaging import Normalisation, Recipe, fit_normalisation, light_faults
+from etchscope.preselect import (
+    Calibration,
+    ClassicalDetector,
+    Detector,
+    FindSettings,
+    LearnedConstants,
+    LearnedDetector,
+    Lighting,
+    calibrate_detector,
+    fit_scale,
+)
+from etchscope.run.finder import finder_of
+from etchscope.store import Store
+
+__all__ = ["detector_of", "normalisation_of", "recipe_of"]
+
+_CALIBRATION_TILES = 8
+_SCALE_TILES = 3
+_LIGHT_TILES = 4
+
+
+def recipe_of(scan: Scan) -> Recipe:
+    """Return how a scan is normalised: cut-outs share no place on the camera, tiles do."""
+    return Recipe(method="level" if scan.layout == "montage" else "average")
+
+
+def _spread_over(tiles: Sequence[int], count: int) -> list[int]:
+    """Return at most ``count`` tiles, evenly spread."""
+    at = np.unique(np.linspace(0, len(tiles) - 1, min(count, len(tiles))).round().astype(int))
+    return [tiles[i] for i in at.tolist()]
+
+
+def normalisation_of(store: Store, scan: Scan) -> Normalisation:
+    """Return the scan's normalisation; fitted on its included tiles the first time only."""
+    recipe = recipe_of(scan)
+    known = store.fits.load(scan.name, recipe.digest)
+    if known is not None:
+        arrays, record = known
+        return Normalisation(
+            recipe, arrays["average"], arrays["gain"], arrays["offset"], int(record["limit"])
+        )
+    tiles = _spread_over([t.number for t in scan.included], recipe.tiles)
+    fit = fit_normalisation((store.scans.read_tile(scan.name, n) for n in tiles), recipe)
+    arrays = {"average": fit.average, "gain": fit.gain, "offset": fit.offset}
+    record = {"limit": fit.limit, "tiles": tiles, "recipe": asdict(recipe)}
+    store.fits.save(scan.name, recipe.digest, arrays, record)
+    return fit
+
+
+def _calibration(
+    store: Store, scan: Scan, normalisation: Normalisation, settings: FindSettings
+) -> Calibration:
+    """Return the constants of the scan for these settings; found the first time only."""
+    key = digest_of([normalisation.digest, settings.model_dump(), version("etchscope")])[:16]
+    known = store.fits.load(scan.name, f"calibration-{key}")
+    if known is not None:
+        arrays, record = known
+        ratio, level = (np.inf if (v := record[k]) is None else v for k in ("ratio", "level"))
+        return Calibration(**arrays, ratio=ratio, level=level, recipe=str(record["recipe"]))
+    tiles = _spread_over([t.number for t in scan.included], _CALIBRATION_TILES)
+    lighting = Lighting.of_scan(scan)
+    stacks = (store.scans.read_tile(scan.name, n) for n in tiles)
+    found = calibrate_detector(stacks, normalisation, lighting, settings)
+    arrays = {k: v for k, v in vars(found).items() if isinstance(v, np.ndarray)}
+    # JSON has no infinity.
+    finite = {k: v for k in ("ratio", "level") if np.isfinite(v := getattr(found, k))}
+    record = {"ratio": None, "level": None, **finite, "recipe": found.recipe, "tiles": tiles}
+    store.fits.save(scan.name, f"calibration-{key}", arrays, record)
+    return found
+
+
+def _lighting(store: Store, scan: Scan) -> tuple[Lighting, list[str]]:
+    """Return the lights that are used, and in words what is wrong with others or with these."""
+    name = f"lights-{version('etchscope')}"
+    known = store.fits.load(scan.name, name)
+    if known is None:
+        tiles = _spread_over([t.number for t in scan.included], _LIGHT_TILES)
+        faults = light_faults([store.scans.read_tile(scan.name, n) for n in tiles], scan.channels)
+        left_out = [f.channel for f in faults if f.is_left_out]
+        record: dict[str, Any] = {
+            "left_out": left_out,
+            "faults": [f.words for f in faults],
+            "tiles": tiles,
+        }
+        store.fits.save(scan.name, name, {}, record)
+    else:
+        record = known[1]
+    return Lighting.of_scan(scan).without(record["left_out"]), record["faults"]
+
+
+def _constants_of(
+    store: Store, scan: Scan, normalisation: Normalisation, settings: FindSettings, weights: Path
+) -> LearnedConstants:
+    """Return what the learned finder needs to know of the scan; found the first time only."""
+    finder = finder_of(weights)
+    key = [normalisation.digest, settings.model_dump(), finder.digest, version("etchscope")]
+    name = f"learned-{digest_of(key)[:16]}"
+    known = store.fits.load(scan.name, name)
+    if known is not None:
+        return LearnedConstants(float(known[1]["scale"]))
+    tiles = _spread_over([t.number for t in scan.included], _SCALE_TILES)
+    stacks = (store.scans.read_tile(scan.name, n) for n in tiles)
+    found = fit_scale(stacks, normalisation, _lighting(store, scan)[0], finder, settings)
+    store.fits.save(scan.name, name, {}, {**asdict(found), "tiles": tiles})
+    return found
+
+
+def detector_of(
+    store: Store, scan: Scan, settings: FindSettings, weights: Path
+) -> tuple[Detector, dict[str, Any]]:
+    """Return what searches the tiles of a scan, and the record of its constants."""
+    normalisation = normalisation_of(store, scan)
+    lighting, faults = _lighting(store, scan)
+    fit = {"recipe": normalisation.recipe.digest, "fit": normalisation.digest}
+    record: dict[str, Any] = {"normalisation": fit, "light_faults": faults}
+    if settings.finder == "classical":
+        calibration = _calibration(store, scan, normalisation, settings)
+        classical = ClassicalDetector(normalisation, calibration, lighting, settings)
+        return classical, {**record, "calibration": calibration.digest}
+    finder = finder_of(weights)
+    constants = _constants_of(store, scan, normalisation, settings, weights)
+    learned = LearnedDetector(
+        normalisation, lighting, finder, constants, settings, scan.pixel_size_um
+    )
+    return learned, {**record, "finder": digest_of(finder.digest)[:16], "scale": constants.scale}

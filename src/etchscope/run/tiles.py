@@ -1,0 +1,77 @@
+"""The tiles of a scan that a search looks at, and where on each of them."""
+
+import numpy as np
+
+from etchscope.foil import BadInput, Scan
+from etchscope.foil.types import Bools, Floats, RawStack
+from etchscope.geometry import Mask, foil_frame, in_polygon
+from etchscope.imaging import Normalisation, foil_ground
+from etchscope.preselect import FindSettings, Ground
+
+__all__ = ["choose_tiles", "ground_of"]
+
+_LARGEST_PX = 30.0
+"""Dark discs up to this radius may be pits, whatever is looked for."""
+
+
+def choose_tiles(scan: Scan, region: Floats | None, mask: Mask | None) -> tuple[int, ...]:
+    """Return the numbers of the included tiles that a region and a mask may touch.
+
+    Parameters
+    ----------
+    region : (m, 2) polygon in foil mm, or None.
+
+    Raises
+    ------
+    BadInput : no tile is left, or the scan has no positions that a region could refer to.
+    """
+    tiles = _near(scan, region)
+    if mask is not None:
+        touched = set(mask.touched(scan))
+        tiles = tuple(n for n in tiles if n in touched)
+        if not tiles:
+            raise BadInput(f"scan {scan.name}: mask", "a tile to search in it", "none")
+    return tiles
+
+
+def _near(scan: Scan, region: Floats | None) -> tuple[int, ...]:
+    """Return the included tiles that the region may touch."""
+    tiles, hint = scan.included, "Include some tiles."
+    if region is not None:
+        if scan.pixel_size_um is None or any(t.stage_x_mm is None for t in scan.tiles):
+            raise BadInput("region of interest", "a scan with positions and a scale", scan.name)
+        if not np.isfinite(region).all():
+            raise BadInput("region of interest", "corners in mm", "one that is no number")
+        in_polygon(np.zeros(1), np.zeros(1), region)
+        height, width = (n * scan.pixel_size_um / 1000 for n in scan.image_size)
+        place = np.array([(t.stage_x_mm, t.stage_y_mm) for t in tiles], float).reshape(-1, 2)
+        x, y = foil_frame(scan).from_stage(place[:, 0], place[:, 1])
+        reach = np.hypot(height, width) / 2
+        low, high = region.min(axis=0) - reach, region.max(axis=0) + reach
+        near = (x >= low[0]) & (x <= high[0]) & (y >= low[1]) & (y <= high[1])
+        tiles = tuple(t for t, is_near in zip(tiles, near.tolist(), strict=True) if is_near)
+        hint = "Include some tiles, or choose another region."
+    if not tiles:
+        raise BadInput(f"scan {scan.name}", "at least one tile to search", "none", hint=hint)
+    return tuple(t.number for t in tiles)
+
+
+def ground_of(
+    scan: Scan, normalisation: Normalisation, settings: FindSettings, mask: Mask | None
+) -> Ground:
+    """Return what says where a tile of the scan is to be searched: on foil, and in the mask."""
+    levels = normalisation.gain
+    roles = [c.role for c in scan.channels]
+    largest = max(_LARGEST_PX, settings.largest_radius_px)
+
+    def where(number: int, raw: RawStack) -> Bools:
+        ground = foil_ground(
+            raw,
+            roles,
+            largest_radius_px=largest,
+            margin_px=settings.largest_radius_px,
+            levels=levels,
+        )
+        return ground if mask is None else ground & mask.of_tile(scan, number)
+
+    return where
