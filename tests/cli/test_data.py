@@ -1,4 +1,6 @@
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ from PIL import Image
 from etchscope.cli.app import main
 from etchscope.foil import as_pits
 from etchscope.store import Store
+from etchscope.store.catalogue import VERSION
 
 
 @pytest.fixture
@@ -137,6 +140,29 @@ def test_check_tells_sound_from_damaged(store, capsys):
     told = json.loads(capsys.readouterr().out)
     assert told["is_damaged"] is True
     assert told["findings"][0]["what"] == "scan F1-front, tile 1"
+
+
+def make_old(store):
+    """Make of a store what Etchscope made before the version stood in Alembic's table."""
+    with closing(sqlite3.connect(store / "catalogue.sqlite")) as connection, connection:
+        connection.execute("DROP TABLE alembic_version")
+        connection.execute("CREATE TABLE schema_version (version INTEGER PRIMARY KEY NOT NULL)")
+        connection.execute("INSERT INTO schema_version VALUES (2)")
+
+
+def test_an_old_store_is_refused_in_one_line_and_migrated(store, capsys):
+    make_old(store)
+    assert main(["ls", str(store)]) == 2
+    err = capsys.readouterr().err
+    assert "found version 0002, which can be migrated. Migrate it with `etchscope migrate" in err
+    assert err.count("\n") == 1
+    assert main(["migrate", str(store)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"Migrated from version 0002 to {VERSION}."
+    assert said[1].endswith(f"is kept in {store / 'catalogue-0002.sqlite'}.")
+    assert main(["migrate", str(store)]) == 0
+    assert capsys.readouterr().out.startswith("Nothing is to be done: the store is of version 0")
+    assert main(["check", str(store)]) == 0
 
 
 def test_a_montage_by_options(tmp_path, store, capsys):

@@ -6,7 +6,7 @@ from sqlalchemy.exc import IntegrityError
 
 from etchscope.foil import BadInput, MachineFailed
 from etchscope.store import catalogue as catalogue_module
-from etchscope.store.catalogue import SCHEMA_VERSION, Catalogue, SchemaRow, StackRow, TileRow
+from etchscope.store.catalogue import VERSION, Catalogue, StackRow, TileRow, VersionRow
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def catalogue(tmp_path):
 
 def test_a_new_catalogue_has_its_version_in_one_place(catalogue):
     with catalogue.reading() as session:
-        assert session.scalars(select(SchemaRow.version)).all() == [SCHEMA_VERSION]
+        assert session.scalars(select(VersionRow.version)).all() == [VERSION]
     catalogue.require_version()
 
 
@@ -59,6 +59,13 @@ def test_another_database_is_no_catalogue(tmp_path):
         Catalogue(path).require_version()
 
 
+def test_a_catalogue_without_its_version_is_not_intact(catalogue):
+    with catalogue.writing() as session:
+        session.execute(text("DELETE FROM alembic_version"))
+    with pytest.raises(BadInput, match="intact Etchscope catalogue, found one without a version"):
+        catalogue.require_version()
+
+
 def test_opening_never_makes_a_file(tmp_path):
     with pytest.raises(BadInput, match="unable to open"):
         Catalogue(tmp_path / "none.sqlite").require_version()
@@ -78,5 +85,5 @@ def test_a_writer_that_waits_too_long_says_so(tmp_path, monkeypatch):
         with pytest.raises(MachineFailed, match="another process is writing"):
             write()
         with second.reading() as session:  # readers go on
-            assert session.scalar(select(SchemaRow.version)) == SCHEMA_VERSION
+            assert session.scalar(select(VersionRow.version)) == VERSION
     write()

@@ -1,5 +1,4 @@
 import json
-import sqlite3
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,6 @@ from etchscope.foil import (
     BadInput,
     Channel,
     Foil,
-    MachineFailed,
     Scan,
     Taxonomy,
     Tile,
@@ -262,50 +260,6 @@ def test_labels_stay_when_their_scans_go(foil):
 
 def test_a_store_without_labels_loses_its_foils_as_before(foil):
     assert foil.scans.remove("true").foils == ("F1",)
-
-
-def as_version_1(store):
-    with sqlite3.connect(store.path / "catalogue.sqlite") as connection:
-        connection.execute("DROP TABLE label")
-        connection.execute("UPDATE schema_version SET version = 1")
-    connection.close()
-    return Store.open(store.path)
-
-
-def version_of(store):
-    with sqlite3.connect(store.path / "catalogue.sqlite") as connection:
-        (found,) = connection.execute("SELECT version FROM schema_version").fetchone()
-    connection.close()
-    return found
-
-
-def test_an_old_store_opens_and_is_brought_up_to_date_by_its_first_label(foil, take_snapshot):
-    old = as_version_1(foil)
-    before = take_snapshot(old.path)
-    assert len(old.labels.table()) == 0
-    assert old.check() == []
-    assert old.scans.dependants("scan = 'F1-back'").labels_kept == ()
-    with pytest.raises(BadInput, match="tile 99"):
-        old.labels.add(in_tile(tile=[99]))
-    assert take_snapshot(old.path) == before
-    assert old.labels.add(in_tile()) == 1
-    assert version_of(old) == 2
-    assert len(Store.open(old.path).labels.table()) == 1
-    assert old.scans.remove("scan = 'F1-back'").scans == ("F1-back",)
-    assert old.check() == []
-
-
-def test_an_upgrade_that_fails_leaves_the_old_store(foil, take_snapshot, monkeypatch):
-    old = as_version_1(foil)
-    before = take_snapshot(old.path)
-
-    def stop(*_: object) -> None:
-        raise MachineFailed("stopped")
-
-    monkeypatch.setattr("etchscope.store.labels.put_labels", stop)
-    with pytest.raises(MachineFailed, match="stopped"):
-        old.labels.add(in_tile())
-    assert take_snapshot(old.path) == before
 
 
 def test_the_taxonomy_is_the_stores(foil):

@@ -34,6 +34,10 @@ _COMMANDS = {
         "check",
         "Read all of a store and list what is damaged or left over; exit status 2 if damaged.",
     ),
+    "migrate": (
+        "migrate",
+        "Bring a store of an earlier version up to date; its old catalogue is kept.",
+    ),
     "simulate": (
         "simulate",
         "Draw foils with known pits and photograph them as the microscope would.",

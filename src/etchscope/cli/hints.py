@@ -6,6 +6,7 @@ __all__ = ["hint_of"]
 
 _HINTS: dict[type[errors.BadInput], str] = {
     errors.NotAStore: "Make one with `etchscope init`.",
+    errors.OldStore: "Migrate it with `etchscope migrate STORE`.",
     errors.NameTaken: "Choose another name with `--scan NAME`, or remove the scan first.",
     errors.UnknownModel: "Train one with `etchscope train`.",
     errors.NotSearched: "Start with `etchscope find`.",

@@ -19,6 +19,7 @@ __all__ = [
     "NotScored",
     "NotSearched",
     "OldFinder",
+    "OldStore",
     "TwoPictures",
     "UnknownAlignment",
     "UnknownClass",
@@ -64,6 +65,10 @@ class BadInput(EtchscopeError, ValueError):
 
 class NotAStore(BadInput):
     """A folder that is no store."""
+
+
+class OldStore(BadInput):
+    """A store of an earlier version, which can be migrated."""
 
 
 class UnknownScan(BadInput):

@@ -6,22 +6,35 @@ nothing has to be repaired, and reading writes no file.
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from sqlalchemy import JSON, Connection, Engine, ForeignKey, create_engine, event, select, update
+from sqlalchemy import (
+    JSON,
+    Connection,
+    Double,
+    Engine,
+    ForeignKey,
+    PrimaryKeyConstraint,
+    String,
+    create_engine,
+    event,
+    inspect,
+    select,
+    text,
+)
 from sqlalchemy.exc import DatabaseError, IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.pool import NullPool
 
-from etchscope.foil import BadInput, MachineFailed
+from etchscope.foil import BadInput, MachineFailed, OldStore
 
 __all__ = [
     "CATALOGUE_FILE",
-    "SCHEMA_VERSION",
+    "VERSION",
     "Catalogue",
     "ChannelRow",
     "ErasureRow",
@@ -32,27 +45,34 @@ __all__ = [
     "PictureRow",
     "RunRow",
     "ScanRow",
-    "SchemaRow",
     "StackRow",
     "TileRow",
+    "VersionRow",
+    "is_stamped",
+    "version_of",
 ]
 
 CATALOGUE_FILE = "catalogue.sqlite"
-SCHEMA_VERSION = 2
-_OLDEST_VERSION = 1
+VERSION = "0003"
+"""Version of the schema below, the last of ``store/migrations/versions``."""
 _BUSY_S = 30.0
 _INTACT = "an intact Etchscope catalogue"
 
 
 class _Base(DeclarativeBase):
-    type_annotation_map: ClassVar[dict[Any, Any]] = {dict[str, Any]: JSON, list[Any]: JSON}
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        dict[str, Any]: JSON,
+        list[Any]: JSON,
+        float: Double,
+    }
 
 
-class SchemaRow(_Base):
-    """The one place that says which version of the schema a store has."""
+class VersionRow(_Base):
+    """The one place that says which version of the schema a store has; Alembic's own table."""
 
-    __tablename__ = "schema_version"
-    version: Mapped[int] = mapped_column(primary_key=True)
+    __tablename__ = "alembic_version"
+    __table_args__ = (PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),)
+    version: Mapped[str] = mapped_column("version_num", String(32))
 
 
 class StackRow(_Base):
@@ -202,12 +222,16 @@ class LabelRow(_Base):
     region_px: Mapped[str | None]
 
 
-def _add_labels(session: Session) -> None:
-    _Base.metadata.tables["label"].create(session.connection())
+def is_stamped(connection: Connection) -> bool:
+    """Return whether the catalogue has its version in Alembic's table; the first two had not."""
+    return inspect(connection).has_table(VersionRow.__tablename__)
 
 
-_STEPS: dict[int, Callable[[Session], None]] = {1: _add_labels}
-"""Version → what makes the next one of it."""
+def version_of(session: Session) -> str:
+    """Return the version of the catalogue's schema; empty where none is stated."""
+    if is_stamped(session.connection()):
+        return session.scalar(select(VersionRow.version)) or ""
+    return session.scalar(text("SELECT printf('%04d', version) FROM schema_version")) or ""
 
 
 class Catalogue:
@@ -225,36 +249,38 @@ class Catalogue:
         catalogue = cls(path)
         with catalogue.writing() as session:
             _Base.metadata.create_all(session.connection())
-            session.add(SchemaRow(version=SCHEMA_VERSION))
+            session.add(VersionRow(version=VERSION))
         return catalogue
 
     def require_version(self) -> None:
         """Refuse a catalogue that this version cannot read, before anything is touched.
 
-        An older one is read as it is, and brought up to date by ``bring_up_to_date`` only.
+        Raises
+        ------
+        OldStore : of an earlier version of the schema.
+        BadInput : not a catalogue, or of a later version.
+        """
+        found = self.known_version()
+        if found != VERSION:
+            expected = f"a catalogue of version {VERSION}"
+            raise OldStore(self.path, expected, f"version {found}, which can be migrated")
+
+    def known_version(self) -> str:
+        """Return the version of the catalogue, this one or an earlier one.
 
         Raises
         ------
-        BadInput : not a catalogue, or of another schema version.
+        BadInput : not a catalogue, or of a later version.
         """
         with self.reading() as session:
-            found = session.scalar(select(SchemaRow.version))
-        if found is None or not _OLDEST_VERSION <= found <= SCHEMA_VERSION:
-            raise BadInput(
-                self.path,
-                f"schema version {_OLDEST_VERSION} to {SCHEMA_VERSION}",
-                f"version {found}",
-                hint="Open the store with the version of Etchscope that made it, or a later one.",
-            )
-
-    @staticmethod
-    def bring_up_to_date(session: Session) -> None:
-        """Give an older catalogue what later versions added, within a session that writes."""
-        found = session.scalars(select(SchemaRow.version)).one()
-        for version in range(found, SCHEMA_VERSION):
-            _STEPS[version](session)
-        if found != SCHEMA_VERSION:
-            session.execute(update(SchemaRow).values(version=SCHEMA_VERSION))
+            found = version_of(session)
+        if not found:
+            raise BadInput(self.path, _INTACT, "one without a version")
+        if found > VERSION:
+            expected = f"a catalogue of version {VERSION} or earlier"
+            hint = "Open it with a later version of Etchscope."
+            raise BadInput(self.path, expected, f"version {found}", hint)
+        return found
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import func, insert, inspect, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from etchscope.foil import (
@@ -30,14 +30,8 @@ _FIELDS = {c.name: "kind" if c.name == "class" else c.name for c in LABEL_COLUMN
 _AT_ONCE = 500  # ids in one query
 
 
-def _has_labels(session: Session) -> bool:
-    return inspect(session.connection()).has_table(LabelRow.__tablename__)  # none in version 1
-
-
 def label_counts(session: Session, foils: Sequence[str]) -> dict[str, int]:
     """Return foil → number of events, of these foils that have any."""
-    if not _has_labels(session):
-        return {}
     query = select(LabelRow.foil, func.count()).where(LabelRow.foil.in_(foils))
     rows = session.execute(query.group_by(LabelRow.foil).order_by(LabelRow.foil)).all()
     return {foil: int(count) for foil, count in rows}
@@ -45,8 +39,6 @@ def label_counts(session: Session, foils: Sequence[str]) -> dict[str, int]:
 
 def class_counts(session: Session) -> dict[str, int]:
     """Return class → number of events that name it."""
-    if not _has_labels(session):
-        return {}
     rows = session.execute(select(LabelRow.kind, func.count()).group_by(LabelRow.kind)).all()
     return {kind: int(count) for kind, count in rows}
 
@@ -58,8 +50,6 @@ def get_labels(session: Session, **wanted: str | None) -> pd.DataFrame:
     ------
     BadInput : a row is damaged.
     """
-    if not _has_labels(session):
-        return as_labels({})
     query = select(*(getattr(LabelRow, f) for f in _FIELDS.values())).order_by(LabelRow.number)
     for field, value in wanted.items():
         if value is not None:
@@ -71,7 +61,7 @@ def get_labels(session: Session, **wanted: str | None) -> pd.DataFrame:
 
 def are_known(session: Session, labels: pd.DataFrame) -> Bools:
     """Return, per label, whether the catalogue has the event already, whatever its id."""
-    if not _has_labels(session) or labels.empty:
+    if labels.empty:
         return np.zeros(len(labels), bool)
     digests = event_digests(labels)
     events = set(_known(session, [], digests).values())
@@ -124,8 +114,6 @@ def _known(session: Session, ids: list[str], events: list[str]) -> dict[str, str
 
 def damaged_labels(session: Session) -> list[str]:
     """Return the ids of events whose rows are not what was added."""
-    if not _has_labels(session):
-        return []
     labels = get_labels(session)
     stored = session.scalars(select(LabelRow.event).order_by(LabelRow.number)).all()
     pairs = zip(labels["id"], event_digests(labels), stored, strict=True)

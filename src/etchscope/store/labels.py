@@ -133,10 +133,7 @@ class Labels:
         with self._catalogue.writing() as session:
             known = taxonomy or self.taxonomy()
             labels = with_ids(anchored(session, table, known, where))
-            added = 0
-            if len(labels):
-                self._catalogue.bring_up_to_date(session)
-                added = put_labels(session, labels, where)
+            added = put_labels(session, labels, where)
             if taxonomy is not None:
                 self._write_taxonomy(session, taxonomy)
             return added

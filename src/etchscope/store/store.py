@@ -12,6 +12,7 @@ from etchscope.store.catalogue import CATALOGUE_FILE, Catalogue
 from etchscope.store.check import Finding, check_store
 from etchscope.store.fits import Fits
 from etchscope.store.labels import Labels
+from etchscope.store.migration import Migration, migrate_catalogue
 from etchscope.store.models import Models
 from etchscope.store.runs import Runs
 from etchscope.store.scans import Scans
@@ -81,14 +82,24 @@ class Store:
         Raises
         ------
         NotAStore : there is no store.
-        BadInput : a store of another schema version.
+        OldStore : a store of an earlier version, which ``migrate`` brings up to date.
+        BadInput : a store of a later version, or a damaged one.
         """
-        root = Path(path).absolute()
-        if not (root / CATALOGUE_FILE).is_file():
-            raise NotAStore(root, "a store", f"no {CATALOGUE_FILE} there")
-        catalogue = Catalogue(root / CATALOGUE_FILE)
+        catalogue = _catalogue_of(path)
         catalogue.require_version()
-        return cls(root, catalogue)
+        return cls(catalogue.path.parent, catalogue)
+
+    @staticmethod
+    def migrate(path: str | os.PathLike[str]) -> Migration:
+        """Bring a store of an earlier version up to date; keep its catalogue as it was beside it.
+
+        Raises
+        ------
+        NotAStore : there is no store.
+        BadInput : a store of a later version, or a damaged one.
+        MachineFailed : the disk is full, or another process writes for too long.
+        """
+        return migrate_catalogue(_catalogue_of(path))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Store.open, (str(self.path),))
@@ -104,3 +115,10 @@ class Store:
         progress : called with the number of tiles just checked.
         """
         return check_store(self._catalogue, self.path, progress)
+
+
+def _catalogue_of(path: str | os.PathLike[str]) -> Catalogue:
+    root = Path(path).absolute()
+    if not (root / CATALOGUE_FILE).is_file():
+        raise NotAStore(root, "a store", f"no {CATALOGUE_FILE} there")
+    return Catalogue(root / CATALOGUE_FILE)

@@ -1,0 +1,183 @@
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sqlalchemy import Engine, event
+
+from etchscope.foil import MachineFailed, NotAStore, OldStore
+from etchscope.store import Store
+from etchscope.store.catalogue import VERSION, Catalogue
+
+OLD_SCHEMA = Path(__file__).with_name("catalogue_0002.sql").read_text()
+LABEL = {
+    "id": ["one"],
+    "scan": ["F1-front"],
+    "tile": [1],
+    "x_px": [8.0],
+    "y_px": [6.0],
+    "class": ["hip"],
+    "who": ["anna"],
+    "source": ["person"],
+    "when": ["2026-05-01"],
+}
+
+
+def make_old(store: Store, version: int) -> Path:
+    """Give a store the catalogue that an earlier version made, with the same rows."""
+    path = store.path / "catalogue.sqlite"
+    new = path.rename(store.path.with_name("new.sqlite"))
+    with closing(sqlite3.connect(path)) as old, old:
+        old.executescript(OLD_SCHEMA)
+        old.execute("ATTACH ? AS new", (str(new),))
+        names = old.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall()
+        for (name,) in names:
+            if name != "schema_version":
+                old.execute(f"INSERT INTO main.{name} SELECT * FROM new.{name}")
+        if version == 1:
+            old.execute("DROP TABLE main.label")
+        old.execute("UPDATE schema_version SET version = ?", (version,))
+    new.unlink()
+    return store.path
+
+
+@pytest.fixture
+def old(store):
+    store.labels.add(pd.DataFrame(LABEL))
+    return make_old(store, 2)
+
+
+def schema_of(path: Path) -> dict[str, str]:
+    query = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"
+    with closing(sqlite3.connect(path)) as connection:
+        return {name: " ".join(sql.split()) for name, sql in connection.execute(query)}
+
+
+def test_migrations_from_nothing_make_what_a_new_store_has(tmp_path):
+    from alembic.script import ScriptDirectory
+
+    from etchscope.store import migration
+
+    scripts = ScriptDirectory(str(migration._SCRIPTS))
+    assert scripts.get_current_head() == VERSION
+    Catalogue.create(tmp_path / "new.sqlite")
+    (tmp_path / "migrated.sqlite").touch()
+    with Catalogue(tmp_path / "migrated.sqlite").writing() as session:
+        migration._upgrade(session.connection(), "base", VERSION)
+    new = schema_of(tmp_path / "new.sqlite")
+    assert len(new) > 12
+    assert schema_of(tmp_path / "migrated.sqlite") == new
+
+
+def test_an_old_store_is_refused_with_both_versions_until_it_is_migrated(old, made):
+    found = f"expected a catalogue of version {VERSION}, found version 0002, which can be migrated"
+    with pytest.raises(OldStore, match=found):
+        Store.open(old)
+    done = Store.migrate(old)
+    assert (done.before, done.after) == ("0002", VERSION)
+    store = Store.open(old)
+    assert store.check() == []
+    assert store.scans.get("F1-front") == made.scan
+    assert store.labels.table()["id"].tolist() == ["one"]
+    assert schema_of(old / "catalogue.sqlite") == schema_of(
+        Store.create(old.with_name("fresh")).path / "catalogue.sqlite"
+    )
+
+
+def test_the_catalogue_as_it_was_is_kept_beside_it(old, take_snapshot):
+    before = take_snapshot(old)
+    backup = Store.migrate(old).backup
+    assert backup == old / "catalogue-0002.sqlite"
+    assert take_snapshot(old) != before
+    shutil.move(backup, old / "catalogue.sqlite")
+    assert take_snapshot(old) == before
+
+
+def test_a_store_without_labels_comes_from_the_first_version(store):
+    path = make_old(store, 1)
+    with pytest.raises(OldStore, match="found version 0001"):
+        Store.open(path)
+    assert Store.migrate(path).before == "0001"
+    assert Store.open(path).labels.add(pd.DataFrame(LABEL)) == 1
+
+
+def test_a_store_that_is_up_to_date_is_left_alone(store, take_snapshot):
+    before = take_snapshot(store.path)
+    done = Store.migrate(store.path)
+    assert (done.before, done.after, done.backup) == (VERSION, VERSION, None)
+    assert take_snapshot(store.path) == before
+    with pytest.raises(NotAStore):
+        Store.migrate(store.path / "images")
+
+
+@pytest.fixture
+def failing_at_the_end():
+    def fail(_connection, _cursor, statement, *_):
+        if statement.startswith("UPDATE alembic_version"):
+            raise MachineFailed("stopped")
+
+    event.listen(Engine, "before_cursor_execute", fail)
+    yield
+    event.remove(Engine, "before_cursor_execute", fail)
+
+
+def test_a_migration_that_fails_leaves_the_old_catalogue(old, take_snapshot, failing_at_the_end):
+    before = take_snapshot(old)
+    with pytest.raises(MachineFailed, match="stopped"):
+        Store.migrate(old)
+    (old / "catalogue-0002.sqlite").unlink()
+    assert take_snapshot(old) == before
+
+
+def test_a_copy_that_fails_leaves_all_as_it_was(old, take_snapshot):
+    before = take_snapshot(old)
+    (old / "catalogue-0002.sqlite").mkdir()
+    with pytest.raises(IsADirectoryError):
+        Store.migrate(old)
+    (old / "catalogue-0002.sqlite").rmdir()
+    assert take_snapshot(old) == before
+
+
+KILLED = """
+import os, signal, sys
+from sqlalchemy import Engine, event
+from etchscope.store import Store
+
+def stop(_connection, _cursor, statement, *_):
+    if statement.strip().startswith(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+event.listen(Engine, "before_cursor_execute", stop)
+Store.migrate(sys.argv[1])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "at", ["CREATE TABLE alembic_version", "DROP TABLE", "UPDATE alembic_version"]
+)
+def test_a_kill_leaves_the_old_catalogue_and_the_next_try_succeeds(old, take_snapshot, at):
+    before = take_snapshot(old)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(old), at], check=False)
+    assert done.returncode == -signal.SIGKILL
+    with pytest.raises(OldStore, match="found version 0002"):
+        Store.open(old)
+    backup = old / "catalogue-0002.sqlite"
+    assert backup.exists()
+    backup.unlink()
+    (old / "catalogue.sqlite-journal").unlink(missing_ok=True)  # SQLite passes it over
+    assert take_snapshot(old) == before
+    assert Store.migrate(old).after == VERSION
+    assert Store.open(old).check() == []
+
+
+def test_a_store_is_made_and_opened_without_alembic(tmp_path):
+    code = "import sys; from etchscope.store import Store; Store.create(sys.argv[1]); "
+    code += "Store.open(sys.argv[1]); sys.exit('alembic' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "store")], check=False)
+    assert done.returncode == 0
