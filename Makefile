@@ -15,6 +15,8 @@ demo: .venv/.ready
 	@rm -rf demo
 	@$(BIN)/etchscope demo demo
 
+# Two test processes on two cores: threads of PyTorch that wait for each other would take most of the time.
+test: export OMP_NUM_THREADS = 1
 test: .venv/.ready
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
