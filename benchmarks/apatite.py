@@ -41,7 +41,7 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 from etchscope.candidates import best_of_each_place
 from etchscope.ensemble import Labelled
 from etchscope.evaluation import Proportion, in_box, local_shifts, proportion
-from etchscope.foil import Taxonomy, region_corners
+from etchscope.foil import Taxonomy, parse_region
 from etchscope.ingest import LabelDefaults, Overrides, add, import_labels
 from etchscope.ingest.labels import read_yolo_boxes
 from etchscope.learn import Expert, Patches, Training, folds, joined, set_threads, train_expert
@@ -89,7 +89,7 @@ def boxes_of(pictures: Sequence[Path]) -> Boxes:
     out = {}
     for path in pictures:
         table = read_yolo_boxes(path.with_suffix(".txt"), CLASSES, IMAGE_SIZE)
-        corners = np.array([region_corners(text) for text in table["region_px"]])
+        corners = np.array([parse_region(text) for text in table["region_px"]])
         out[path.stem] = np.concatenate([corners.min(1), corners.max(1)], axis=1)
     return out
 

@@ -43,7 +43,7 @@ from etchscope.evaluation import (
     proportion,
 )
 from etchscope.files import read_table
-from etchscope.foil import as_labels, parent
+from etchscope.foil import as_labels, parent_class
 from etchscope.learn import Training, set_threads
 from etchscope.run import find, simulate
 from etchscope.run.search import search_of_run
@@ -94,7 +94,7 @@ def said_of_finds(
     matched = evaluate(truth, found, rule="one-to-one", tolerance_mm=mm).matching
     true = truth.iloc[matched.truth_index]
     kinds = np.where(
-        (true["class"] == "hip") & (true["surface"] != "top"), "", true["class"].map(parent)
+        (true["class"] == "hip") & (true["surface"] != "top"), "", true["class"].map(parent_class)
     )
     said.iloc[matched.found_index] = np.where(np.isin(kinds, CLASSES), kinds, "")
     return said

@@ -109,7 +109,7 @@ def test_the_taxonomy_alone(store, tmp_path, capsys):
     path = tmp_path / "own.json"
     path.write_text('{"classes": {"hip": "", "odd": ""}, "undecidable": ["odd"]}')
     assert main(["label", "import", str(store.path), "--taxonomy", str(path)]) == 0
-    assert not store.labels.taxonomy().decidable("odd")
+    assert not store.labels.taxonomy().is_decidable("odd")
     assert main(["label", "import", str(store.path)]) == 2
     assert "expected files of labels, or --taxonomy FILE" in capsys.readouterr().err
 

@@ -5,7 +5,7 @@ from etchscope.foil import as_labels
 DAY = "2026-05-0{}"
 
 
-def said(*events, foil="F1"):
+def events_of(*events, foil="F1"):
     """Events as (who, day, x_mm, class)."""
     return as_labels(
         {

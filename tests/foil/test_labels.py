@@ -1,21 +1,21 @@
 import numpy as np
 import pandas as pd
 import pytest
-from tests.foil.events import said
+from tests.foil.events import events_of
 
 from etchscope.foil import (
     LABEL_COLUMNS,
     BadInput,
     as_labels,
-    event_digests,
-    region_corners,
-    region_text,
-    with_ids,
+    digest_events,
+    fill_ids,
+    format_region,
+    parse_region,
 )
 
 
 def test_all_columns_in_order_and_dtype():
-    for labels in (as_labels({}), said(("anna", 1, 0.0, "hip"))):
+    for labels in (as_labels({}), events_of(("anna", 1, 0.0, "hip"))):
         assert list(labels.columns) == [c.name for c in LABEL_COLUMNS]
         assert [str(d) for d in labels.dtypes] == [c.dtype for c in LABEL_COLUMNS]
 
@@ -55,7 +55,7 @@ def test_what_is_no_label_is_named(columns, message):
 
 def test_regions_come_back():
     corners = np.array([[0, 0], [1.5, 0], [0.25, -3]])
-    np.testing.assert_array_equal(region_corners(region_text(corners)), corners)
+    np.testing.assert_array_equal(parse_region(format_region(corners)), corners)
 
 
 def test_the_input_is_not_changed():
@@ -66,17 +66,17 @@ def test_the_input_is_not_changed():
 
 
 def test_an_event_is_the_same_whatever_its_id_and_note():
-    labels = said(("anna", 1, 0.0, "hip"), ("anna", 1, 0.0, "top"), ("ben", 1, 0.0, "hip"))
-    digests = event_digests(labels)
+    labels = events_of(("anna", 1, 0.0, "hip"), ("anna", 1, 0.0, "top"), ("ben", 1, 0.0, "hip"))
+    digests = digest_events(labels)
     assert len(set(digests)) == 3
-    assert event_digests(labels.assign(id="x", note="y", scan="S", tile=4)) == digests
-    assert event_digests(labels.assign(x_mm=1e-9)) == digests
+    assert digest_events(labels.assign(id="x", note="y", scan="S", tile=4)) == digests
+    assert digest_events(labels.assign(x_mm=1e-9)) == digests
     for changed in ({"foil": "F2"}, {"side": "back"}, {"x_mm": 1e-5}):
-        assert not set(event_digests(labels.assign(**changed))) & set(digests)
+        assert not set(digest_events(labels.assign(**changed))) & set(digests)
 
 
 def test_ids_that_are_given_stay():
-    labels = said(("anna", 1, 0.0, "hip"), ("anna", 1, 1.0, "hip"))
+    labels = events_of(("anna", 1, 0.0, "hip"), ("anna", 1, 1.0, "hip"))
     labels["id"] = pd.Series(["mine", None], dtype="str")
-    ids = with_ids(labels)["id"].tolist()
-    assert ids == ["mine", event_digests(labels)[1]]
+    ids = fill_ids(labels)["id"].tolist()
+    assert ids == ["mine", digest_events(labels)[1]]

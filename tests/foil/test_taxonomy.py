@@ -6,31 +6,31 @@ from etchscope.foil import (
     WITHDRAWN,
     BadInput,
     Taxonomy,
-    parent,
+    parent_class,
 )
 
 
 def test_the_default_has_the_classes_of_the_field():
-    roots = [c for c in DEFAULT_TAXONOMY.classes if parent(c) == c]
+    roots = [c for c in DEFAULT_TAXONOMY.classes if parent_class(c) == c]
     assert roots == ["hip", "top", "bottom", "misc", "maybe"]
     assert {"top.spallation", "misc.scratch", "misc.dust"} <= set(DEFAULT_TAXONOMY.classes)
 
 
 def test_parents():
-    assert parent("top.spallation") == "top"
-    assert parent("top") == "top"
+    assert parent_class("top.spallation") == "top"
+    assert parent_class("top") == "top"
 
 
 def test_only_maybe_and_what_was_withdrawn_cannot_be_decided():
-    assert not DEFAULT_TAXONOMY.decidable("maybe")
-    assert not DEFAULT_TAXONOMY.decidable(WITHDRAWN)
-    assert all(DEFAULT_TAXONOMY.decidable(c) for c in DEFAULT_TAXONOMY.classes if c != "maybe")
+    assert not DEFAULT_TAXONOMY.is_decidable("maybe")
+    assert not DEFAULT_TAXONOMY.is_decidable(WITHDRAWN)
+    assert all(DEFAULT_TAXONOMY.is_decidable(c) for c in DEFAULT_TAXONOMY.classes if c != "maybe")
 
 
 def test_a_subclass_of_what_is_undecidable_is_undecidable():
     own = Taxonomy(classes={"hip": "", "odd": "", "odd.blur": ""}, undecidable=("odd",))
-    assert not own.decidable("odd.blur")
-    assert own.decidable("hip")
+    assert not own.is_decidable("odd.blur")
+    assert own.is_decidable("hip")
 
 
 @pytest.mark.parametrize("name", ["top.fission", "Hip", "", "withdrawn"])
@@ -41,7 +41,7 @@ def test_an_unknown_class_is_named_with_the_known_ones(name):
 
 
 @pytest.mark.parametrize(
-    ("told", "message"),
+    ("values", "message"),
     [
         ({"classes": {"top.a": "", "hip": ""}}, "'top.a' is a subclass of 'top'"),
         ({"classes": {"a b": ""}}, "'a b' cannot be the name"),
@@ -55,13 +55,13 @@ def test_an_unknown_class_is_named_with_the_known_ones(name):
         ({"classes": {"hip": ""}, "colour": 1}, "colour"),
     ],
 )
-def test_what_is_no_taxonomy_is_refused(told, message):
+def test_what_is_no_taxonomy_is_refused(values, message):
     with pytest.raises(ValidationError, match=message):
-        Taxonomy.model_validate(told)
+        Taxonomy.model_validate(values)
 
 
 @pytest.mark.parametrize("classes", [{"hip": ""}, {"hip": "", "maybe": ""}])
-def test_maybe_is_undecidable_unless_said_otherwise(classes):
+def test_maybe_is_undecidable_unless_stated_otherwise(classes):
     assert Taxonomy(classes=classes).undecidable == tuple(c for c in classes if c == "maybe")
     assert Taxonomy(classes=classes, undecidable=()).undecidable == ()
 
@@ -78,7 +78,7 @@ def test_it_comes_back_from_json(taxonomy):
     assert Taxonomy.model_validate_json(taxonomy.model_dump_json()) == taxonomy
 
 
-def test_misc_is_no_pit_unless_said_otherwise():
+def test_misc_is_no_pit_unless_stated_otherwise():
     classes = {"hip": "", "misc": "", "misc.dust": "", "ground": ""}
     usual = Taxonomy(classes=classes)
     assert [usual.is_pit(name) for name in classes] == [True, False, False, True]

@@ -15,7 +15,7 @@ from etchscope.foil import (
     Scan,
     Tile,
     as_pits,
-    region_corners,
+    parse_region,
 )
 from etchscope.geometry import (
     Similarity,
@@ -267,7 +267,7 @@ def test_labels_go_from_frame_to_frame(made):
     np.testing.assert_array_equal(xy[1:3], [[0.2, 0.5], [0.3, 0.6]])
     assert np.isnan(xy[3]).all()
     np.testing.assert_allclose(
-        region_corners(there["region_mm"][0]), WAY.inverse().apply(box), atol=1e-6
+        parse_region(there["region_mm"][0]), WAY.inverse().apply(box), atol=1e-6
     )
     joined = frames.joined(given)[["x_mm", "y_mm"]].to_numpy()
     way = frames.ways["again"].then(frames.ways["first"].inverse())

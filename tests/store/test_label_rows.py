@@ -4,8 +4,8 @@ import pytest
 from etchscope.foil import (
     BadInput,
     as_labels,
-    event_digests,
-    with_ids,
+    digest_events,
+    fill_ids,
 )
 from etchscope.store.label_rows import (
     are_known,
@@ -31,7 +31,7 @@ def events(*kinds, x_mm=1.0):
         "when": ["2026-05-01T10:00:00.123456Z"] * n,
         "tile": [4] + [None] * (n - 1),
     }
-    return with_ids(as_labels(columns))
+    return fill_ids(as_labels(columns))
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_what_is_known_is_not_added_again(session):
     put_labels(session, labels.iloc[:1], "here")
     assert are_known(session, labels).tolist() == [True, False]
     assert put_labels(session, labels.assign(id=["new", "other"]), "here") == 1
-    assert get_labels(session)["id"].tolist() == [event_digests(labels)[0], "other"]
+    assert get_labels(session)["id"].tolist() == [digest_events(labels)[0], "other"]
 
 
 def test_one_id_has_one_event(session):
@@ -66,7 +66,7 @@ def test_one_id_has_one_event(session):
 
 
 def test_more_events_than_one_query_takes(session):
-    labels = with_ids(
+    labels = fill_ids(
         pd.concat([events("top", x_mm=float(i)) for i in range(1201)]).assign(id=None)
     )
     assert put_labels(session, labels, "here") == 1201

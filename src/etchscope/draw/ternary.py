@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 
 from etchscope.draw.style import CLASS_COLOURS, GUIDE, RC, make_figure
 from etchscope.draw.tables import format_count, require_columns
-from etchscope.foil import BadInput, parent
+from etchscope.foil import BadInput, parent_class
 from etchscope.foil.types import Floats
 
 __all__ = ["draw_ternary", "is_ternary"]
@@ -118,7 +118,7 @@ def _classes(given: pd.DataFrame, truth: "pd.Series[Any] | None") -> "pd.Series[
     if truth is None:
         best = given.fillna(-1).to_numpy().argmax(axis=1)
         return pd.Series(np.array(given.columns)[best], given.index).str.removeprefix("p_")
-    named = [parent(str(name)) for name in truth]
+    named = [parent_class(str(name)) for name in truth]
     known = [name if name in CLASS_COLOURS else "other" for name in named]
     return pd.Series(known, given.index)
 

@@ -12,8 +12,8 @@ from etchscope.foil import (
     DEFAULT_TAXONOMY,
     TOLERANCE_PX,
     Taxonomy,
-    parent,
-    succession,
+    find_replacements,
+    parent_class,
 )
 
 __all__ = ["CONFLICT_COLUMNS", "conflicts"]
@@ -59,7 +59,7 @@ def conflicts(
     0     hip  anna     top   ben
     """
     labels = labels.reset_index(drop=True)
-    replaced = succession(labels, tolerance_mm=tolerance_mm, tolerance_px=tolerance_px)
+    replaced = find_replacements(labels, tolerance_mm=tolerance_mm, tolerance_px=tolerance_px)
     old = np.flatnonzero(replaced.notna())
     pairs = list(zip(old.tolist(), replaced.iloc[old].tolist(), strict=True))
     standing = labels[replaced.isna()]
@@ -97,6 +97,6 @@ def _matched(group: pd.DataFrame, reach: float) -> list[tuple[int, int]]:
 
 
 def _disagree(one: Any, two: Any, taxonomy: Taxonomy) -> bool:
-    if one == two or not (taxonomy.decidable(one) and taxonomy.decidable(two)):
+    if one == two or not (taxonomy.is_decidable(one) and taxonomy.is_decidable(two)):
         return False
-    return bool(one != parent(two) and two != parent(one))
+    return bool(one != parent_class(two) and two != parent_class(one))

@@ -37,22 +37,22 @@ if TYPE_CHECKING:
         LabelColumn,
         LabelSource,
         as_labels,
-        event_digests,
-        region_corners,
-        region_text,
-        with_ids,
+        digest_events,
+        fill_ids,
+        format_region,
+        parse_region,
     )
     from etchscope.foil.lists import PitList
-    from etchscope.foil.machine import usable_cores
+    from etchscope.foil.machine import count_usable_cores
     from etchscope.foil.pits import COLUMNS, PitColumn, PitFlag, as_pits, flag_legend, has_flag
     from etchscope.foil.records import Channel, Foil, Layout, Role, Scan, Side, Stack, Tile
     from etchscope.foil.standing_labels import (
         TOLERANCE_PX,
-        latest,
-        one_of_each_place,
-        succession,
+        find_replacements,
+        reconcile_labels,
+        select_standing,
     )
-    from etchscope.foil.taxonomy import DEFAULT_TAXONOMY, WITHDRAWN, Taxonomy, parent
+    from etchscope.foil.taxonomy import DEFAULT_TAXONOMY, WITHDRAWN, Taxonomy, parent_class
 
 __all__ = [
     "BEYOND_PX",
@@ -101,17 +101,17 @@ __all__ = [
     "WrongLights",
     "as_labels",
     "as_pits",
-    "event_digests",
+    "count_usable_cores",
+    "digest_events",
+    "fill_ids",
+    "find_replacements",
     "flag_legend",
+    "format_region",
     "has_flag",
-    "latest",
-    "one_of_each_place",
-    "parent",
-    "region_corners",
-    "region_text",
-    "succession",
-    "usable_cores",
-    "with_ids",
+    "parent_class",
+    "parse_region",
+    "reconcile_labels",
+    "select_standing",
 ]
 
 __getattr__ = load_on_use(

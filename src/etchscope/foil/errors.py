@@ -1,4 +1,4 @@
-"""The errors a user can meet, in one place; the command line turns them into exit statuses."""
+"""The errors that users can meet. Each has the exit status of a program that it ends."""
 
 from pathlib import Path
 
@@ -38,13 +38,13 @@ class EtchscopeError(Exception):
 
 
 class BadInput(EtchscopeError, ValueError):
-    """What the user gave cannot be used; says where, what was expected and what was found.
+    """An input that cannot be used; the error says where, what was expected and what was found.
 
     Parameters
     ----------
     where : the file, table, column or parameter that is wrong.
-    expected, found : what it should have been, and what it is.
-    hint : what to do next, a full sentence.
+    expected, found : what was expected there, and what was found.
+    hint : what to do next, a whole sentence.
 
     Examples
     --------
@@ -64,7 +64,7 @@ class BadInput(EtchscopeError, ValueError):
 
 
 class NotAStore(BadInput):
-    """A folder that is no store."""
+    """The folder is no store."""
 
 
 class OldStore(BadInput):
@@ -88,7 +88,7 @@ class UnknownAlignment(BadInput):
 
 
 class UnknownClass(BadInput):
-    """A class that is not in the taxonomy."""
+    """The taxonomy has no such class."""
 
 
 class UnknownExecutor(BadInput):
@@ -96,7 +96,7 @@ class UnknownExecutor(BadInput):
 
 
 class ClassMissing(BadInput):
-    """A class of a model that the store's taxonomy does not have."""
+    """The model has a class that the taxonomy of the store lacks."""
 
 
 class NameTaken(BadInput):
@@ -104,54 +104,54 @@ class NameTaken(BadInput):
 
 
 class NotSearched(BadInput):
-    """A scan that was never searched, or not everywhere."""
+    """The scan was never searched, or only a part of it was."""
 
 
 class NotScored(BadInput):
-    """A run that no model has judged."""
+    """No model has scored the run."""
 
 
 class NotLabelled(BadInput):
-    """There are no labels that could teach."""
+    """There are no labels to train on."""
 
 
 class NoLabeller(BadInput):
-    """Labels without the name of who gave them."""
+    """The labels lack the name of the person who gave them."""
 
 
 class NoClassMap(BadInput):
-    """Boxes whose numbers have no meaning."""
+    """No table says which class each number of the boxes means."""
 
 
 class NoPicture(BadInput):
-    """Boxes whose picture is not in the store."""
+    """The boxes belong to a picture that the store does not have."""
 
 
 class TwoPictures(BadInput):
-    """Boxes whose picture is several times in the store."""
+    """The boxes belong to a picture that the store has more than once."""
 
 
 class NoPositions(BadInput):
-    """Places in pixels of tiles, without the positions of the tiles."""
+    """Places are stated in pixels of tiles, and the positions of the tiles are not known."""
 
 
 class DamagedFile(BadInput):
-    """A file of the store that is absent, or not what was written."""
+    """A file of the store is absent, or it differs from what was written."""
 
 
 class WrongLights(BadInput):
-    """A scan of other lights or another normalisation than the model's."""
+    """The scan has other lights or another normalisation than the model."""
 
 
 class NotAFinder(BadInput):
-    """A model of another kind, where a finder is needed."""
+    """The model is no finder."""
 
 
 class OldFinder(BadInput):
-    """A finder of another version."""
+    """The finder has another version than this program reads."""
 
 
 class MachineFailed(EtchscopeError):
-    """The machine failed, not the input: a full disk, a lost worker."""
+    """The machine failed, not the input: the disk is full, or a worker was lost."""
 
     exit_status = 1

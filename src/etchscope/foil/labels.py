@@ -1,8 +1,8 @@
-"""Labels: events that say what is at a place on a foil. None is ever overwritten.
+"""Labels: events that state what is at a place on a foil. No event is ever overwritten.
 
-Another opinion, a second thought and a withdrawal are events of their own; which of them stand is
-a question to ``latest``. A label is anchored to the foil, so it outlives any run of the detection
-and any scan; where the scale is unknown it is anchored to a scan's tile.
+A second opinion, a correction and a withdrawal are further events; ``select_standing`` selects the
+events that stand. A label has its place on the foil, so it remains valid for any later scan or
+search; where the scale is unknown it has its place in a tile of a scan.
 """
 
 import hashlib
@@ -25,15 +25,15 @@ __all__ = [
     "LabelColumn",
     "LabelSource",
     "as_labels",
-    "event_digests",
-    "region_corners",
-    "region_text",
-    "with_ids",
+    "digest_events",
+    "fill_ids",
+    "format_region",
+    "parse_region",
 ]
 
 LabelSource = Literal["person", "model", "coincidence"]
 BEYOND_PX = 14.0
-"""An opening that a tile's edge cuts may have its centre so far outside: half a patch."""
+"""The centre of an opening that a tile's edge cuts may lie this far outside: half a patch."""
 _DECIMALS = 6  # of mm: a nanometre
 _TIME = "datetime64[us, UTC]"
 
@@ -79,14 +79,14 @@ def as_labels(columns: pd.DataFrame | Mapping[str, Any], *, where: str = "labels
 
     Parameters
     ----------
-    columns : the columns that are known, each one value a label.
-    where : what an error names: the file, for example.
+    columns : the columns that are known, one value per label.
+    where : name of the table for errors, for example the file.
 
     Raises
     ------
-    BadInput : a column is none of a label's or cannot be read as its dtype; an unknown side or
-        source, a place that is not finite, a region with fewer than three corners, a time that
-        is none.
+    BadInput : labels have no such column, or it cannot be read as its dtype; the side or source is
+        unknown, a place is not finite, a region has fewer than three corners, or a time cannot be
+        read.
 
     Examples
     --------
@@ -149,8 +149,8 @@ def _check(labels: pd.DataFrame, where: str) -> None:
     for name in ("region_mm", "region_px"):
         for row in np.flatnonzero(labels[name].notna()):
             text = str(labels[name].iloc[row])
-            labels.loc[row, name] = region_text(
-                region_corners(text, where=f"{where}: column {name}, row {row + 1}")
+            labels.loc[row, name] = format_region(
+                parse_region(text, where=f"{where}: column {name}, row {row + 1}")
             )
 
 
@@ -162,22 +162,27 @@ def _refuse(where: str, name: str, values: Any, wrong: Any, expected: str) -> No
         raise BadInput(f"{where}: column {name}, row {rows[0] + 1}", expected, found)
 
 
-def region_text(corners: Floats) -> str:
-    """Return a region as it stands in a table: JSON, rounded to a millionth.
+def format_region(corners: Floats) -> str:
+    """Return a region as text for a table: JSON, rounded to a millionth.
 
-    >>> region_text(np.array([[0, 0], [1, 0], [0, 0.5]]))
+    Parameters
+    ----------
+    corners : (n, 2) x and y in the unit of the column, finite.
+
+    >>> format_region(np.array([[0, 0], [1, 0], [0, 0.5]]))
     '[[0.0,0.0],[1.0,0.0],[0.0,0.5]]'
     """
     rounded = np.round(np.asarray(corners, float), _DECIMALS) + 0.0  # no -0.0
     return json.dumps(rounded.tolist(), separators=(",", ":"), allow_nan=False)
 
 
-def region_corners(text: str, *, where: str = "region") -> Floats:
-    """Return the corners of a region, (n, 2) x and y in the unit of its column.
+def parse_region(text: str, *, where: str = "region") -> Floats:
+    """Return the corners of a region from its text, (n, 2) float64 x and y in its column's unit.
 
     Raises
     ------
-    BadInput : not JSON, fewer than three corners, or a corner that is not two finite numbers.
+    BadInput : the text is no JSON, has fewer than three corners, or a corner is not two finite
+        numbers.
     """
     try:
         corners = np.array(json.loads(text), dtype=np.float64)
@@ -190,14 +195,18 @@ def region_corners(text: str, *, where: str = "region") -> Floats:
     return corners
 
 
-def event_digests(labels: pd.DataFrame) -> list[str]:
-    """Return the identity of each event, whatever its id.
+def digest_events(labels: pd.DataFrame) -> list[str]:
+    """Return a digest of each event that identifies it whatever its id, 32 hexadecimal digits.
 
-    It is equal for the same foil, side, place, class, who and when. A place on the foil counts to
-    the nanometre; where there is none, the place in the tile.
+    Events of the same foil, side, place, class, who and when have the same digest. The place is
+    that on the foil, to the nanometre; where it is unknown, the place in the tile.
+
+    Parameters
+    ----------
+    labels : n events, see ``as_labels``.
     """
     times = labels["when"].dt.strftime("%Y-%m-%dT%H:%M:%S.%f")
-    told = [_plain(labels[c]) for c in ("foil", "side", "class", "who")] + [_plain(times)]
+    stated = [_plain(labels[c]) for c in ("foil", "side", "class", "who")] + [_plain(times)]
     x_mm, y_mm, x_px, y_px = (
         (labels[c].round(_DECIMALS) + 0.0).tolist() for c in ("x_mm", "y_mm", "x_px", "y_px")
     )
@@ -206,20 +215,20 @@ def event_digests(labels: pd.DataFrame) -> list[str]:
     in_tile = zip(*at, x_px, y_px, _plain(labels["region_px"]), strict=True)
     has_mm = labels["x_mm"].notna().tolist()
     out = []
-    for said, is_mm, foil, tile in zip(
-        zip(*told, strict=True), has_mm, on_foil, in_tile, strict=True
+    for of_event, is_mm, foil, tile in zip(
+        zip(*stated, strict=True), has_mm, on_foil, in_tile, strict=True
     ):
-        text = json.dumps([*said, foil if is_mm else tile], ensure_ascii=False)
+        text = json.dumps([*of_event, foil if is_mm else tile], ensure_ascii=False)
         out.append(hashlib.sha256(text.encode()).hexdigest()[:32])
     return out
 
 
 def _plain(values: "pd.Series[Any]") -> list[Any]:
-    """Return the values of a column as Python's own, None for null."""
+    """Return the values of a column as Python objects, None for null."""
     return [None if n else v for v, n in zip(values.tolist(), values.isna(), strict=True)]
 
 
-def with_ids(labels: pd.DataFrame) -> pd.DataFrame:
-    """Return the labels with an id each: the given one, or else the event's digest."""
-    digests = pd.Series(event_digests(labels), index=labels.index, dtype="str")
+def fill_ids(labels: pd.DataFrame) -> pd.DataFrame:
+    """Return the labels with an id for each: its own, or else the digest of the event."""
+    digests = pd.Series(digest_events(labels), index=labels.index, dtype="str")
     return labels.assign(id=labels["id"].fillna(digests).astype("str"))

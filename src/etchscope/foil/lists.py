@@ -13,20 +13,20 @@ __all__ = ["PitList"]
 
 @dataclass(frozen=True)
 class PitList:
-    """One side of a foil, by the places of its pits.
+    """One side of a foil, described by the places of its pits.
 
     Parameters
     ----------
-    name : of the list, unique in a stack.
-    foil, side : which surface it shows.
-    pits : with finite ``x_mm, y_mm`` in the list's own frame, seen from the front, y up; ``tile``,
-        ``x_px, y_px`` where it knows them.
+    name : name of the list, unique in a stack.
+    foil, side : the surface that it shows.
+    pits : table with finite ``x_mm, y_mm`` in the list's own frame, seen from the front, y up; also
+        ``tile, x_px, y_px`` where they are known.
     image_size : (height, width) of a tile in px; None where there are no tiles.
-    holes_mm : places of datum holes in the list's frame, where they are known.
+    holes_mm : (x, y) of the datum holes in the list's frame; empty where they are not known.
 
     Raises
     ------
-    BadInput : a place that is absent or not finite; names the row.
+    BadInput : a place is absent or not finite; the error names the row.
     """
 
     name: str
@@ -49,10 +49,10 @@ class PitList:
 
     @property
     def frame(self) -> str:
-        """The name of its frame."""
+        """The name of the list's frame."""
         return f"{self.name} mm"
 
     @property
     def has_tiles(self) -> bool:
-        """Whether it says where in which tile each pit was seen."""
+        """Whether the list states the tile of each pit and the place in that tile."""
         return self.image_size is not None and {"tile", "x_px", "y_px"} <= set(self.pits.columns)

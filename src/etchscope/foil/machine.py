@@ -1,14 +1,14 @@
-"""What the machine gives a process."""
+"""The resources that the machine offers a process."""
 
 import os
 
-__all__ = ["usable_cores"]
+__all__ = ["count_usable_cores"]
 
 
-def usable_cores() -> int:
+def count_usable_cores() -> int:
     """Return how many cores this process may use, at least 1.
 
-    Linux says which ones; elsewhere all cores of the machine count.
+    On Linux these are the cores that the process is bound to; elsewhere all cores count.
     """
     affinity = getattr(os, "sched_getaffinity", None)  # macOS has none
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1

@@ -1,6 +1,6 @@
-"""The maps in which a learned finder states what it sees: their names, order and meaning.
+"""The maps that the network of a learned finder returns: their names, order and meaning.
 
-The network that makes them and the code that reads openings from them both come here.
+The network that makes the maps and the code that reads openings from them share this list.
 """
 
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 __all__ = ["FINDER_VERSION", "MAPS", "SURFACES", "VALUES", "map_index"]
 
 FINDER_VERSION = 4
-"""Of planes, network, maps, judges and gauge together: weights of another version are refused."""
+"""Version of planes, network, maps, judges and gauge together; weights of another are refused."""
 
 SURFACES = ("top", "bottom", "unknown")
-"""Whose openings a group of maps states; ``unknown`` those of either surface, for lights that
-cannot tell the surfaces apart."""
+"""The surface whose openings a group of maps describes; ``unknown`` stands for either surface, for
+lights that cannot distinguish the two."""
 
 
 @dataclass(frozen=True)
 class _Value:
-    """What a map holds: its name and its meaning."""
+    """One map: its name and its meaning."""
 
     name: str
     meaning: str
@@ -46,7 +46,7 @@ MAPS: tuple[str, ...] = (
 
 
 def map_index(surface: str, value: str) -> int:
-    """Return a map's place among ``MAPS``.
+    """Return the index of a map in ``MAPS``.
 
     >>> map_index("top", "heat"), map_index("bottom", "heat")
     (0, 11)

@@ -1,7 +1,7 @@
 """The pit table: its columns, its flags, and how to make one.
 
-One row a pit opening. A through-going particle is two rows, its entry and its exit pit, that
-name each other in ``partner``.
+The table has one row per opening. A through-going particle has two rows, its entry and its exit
+pit, which name each other in ``partner``.
 """
 
 from collections.abc import Mapping
@@ -23,31 +23,31 @@ class PitFlag(IntFlag):
     EDGE = 1
     """The opening reaches the edge of its tile."""
     SATURATED = 2
-    """Grey levels at the camera's limit inside the opening."""
+    """Grey levels inside the opening are at the camera's limit."""
     MERGED_DUPLICATE = 4
-    """Seen in two or more tiles; this is the copy farthest from its tile's edge."""
+    """The pit is in two or more tiles; this is the copy farthest from its tile's edge."""
     TOO_CLOSE = 8
     """Another pit of the same surface lies within its radius."""
     STEEP_PAIR = 16
-    """Entry and exit gradients cancel here; the pair was found by its sign-free signal."""
+    """Gradients of entry and exit pit cancel here; the pair was found in the sign-free pictures."""
     SCRATCH = 32
-    """Lies on a line that the clean-up took for a scratch."""
+    """The pit lies on a line that was taken for a scratch."""
     INJECTED = 64
-    """Put into the picture on purpose; never used in a calibration."""
+    """The pit was put into the picture on purpose; it is never used in a calibration."""
     REGION = 128
-    """A dark region as a whole: a long opening, or several that one light cannot tell apart."""
+    """A dark region as a whole: a long opening, or several that one light cannot separate."""
     SIZE_LIMIT = 256
     """The fit ended at the smallest or largest radius that is looked for."""
     TOO_CROWDED = 512
-    """What was found here cannot explain how much of the picture is covered by pits."""
+    """The pits found here cannot explain how much of the picture pits cover."""
     UNLIKELY_PAIR = 1024
-    """Its partner is likelier an unrelated pit: the two have no track in common."""
+    """The partner is more likely an unrelated pit, so the two have no common track."""
     NO_THICKNESS = 2048
     """The foil's thickness or the scale is not known, so a pair has no direction and no V."""
     NO_TRACK = 4096
-    """No track makes the openings of this pair: an opening is cut, or its etch ratio has no end."""
+    """No track fits the openings of this pair: one is cut, or its etch ratio has no upper limit."""
     POOR_TRACK = 8192
-    """The openings of this pair fit no track well (p < 0.001); is the thickness right?"""
+    """The openings of this pair fit no track well (p < 0.001); the thickness may be wrong."""
     NO_RESPONSE = 16384
     """The material is not known or has no response curve, so V gives no energy loss."""
 
@@ -129,7 +129,7 @@ COLUMNS: tuple[PitColumn, ...] = (
 
 
 def flag_legend() -> dict[str, int]:
-    """Return flag name → bit, as it is written into a table's metadata.
+    """Return flag name → bit, as the metadata of a table hold it.
 
     >>> flag_legend()["edge"]
     1
@@ -138,7 +138,12 @@ def flag_legend() -> dict[str, int]:
 
 
 def has_flag(pits: pd.DataFrame, flag: PitFlag) -> "pd.Series[bool]":
-    """Return, per row, whether a flag is set."""
+    """Return for each row whether a flag is set, (n,) bool.
+
+    Parameters
+    ----------
+    pits : n rows with ``flags``.
+    """
     return (pits["flags"].astype("int64") & int(flag)) != 0
 
 
@@ -149,7 +154,7 @@ def _absent(dtype: str) -> Any:
 
 
 def _with_probabilities(names: list[str]) -> list[PitColumn]:
-    """Return the columns with those of further classes after ``p_misc``."""
+    """Return the columns of the pit table with those of further classes after ``p_misc``."""
     place = [c.name for c in COLUMNS].index("p_misc") + 1
     further = [PitColumn(n, "float64", "", f"calibrated probability: {n[2:]}") for n in names]
     return [*COLUMNS[:place], *further, *COLUMNS[place:]]
@@ -158,16 +163,16 @@ def _with_probabilities(names: list[str]) -> list[PitColumn]:
 def as_pits(columns: pd.DataFrame | Mapping[str, Any]) -> pd.DataFrame:
     """Return a table with exactly the pit table's columns, in order and dtype.
 
-    Columns that are not given are filled: null, or 0 for ``tile``, ``pit`` and ``flags``. Classes
-    of another taxonomy have columns ``p_{class}`` too, after ``p_misc``.
+    Columns that are absent are filled with null, or with 0 for ``tile``, ``pit`` and ``flags``.
+    Further columns ``p_{class}``, of classes of another taxonomy, stand after ``p_misc``.
 
     Parameters
     ----------
-    columns : the columns that are known, each one value a pit.
+    columns : the columns that are known, one value per pit.
 
     Raises
     ------
-    BadInput : a column is not one of the pit table's, or cannot be read as its dtype.
+    BadInput : the pit table has no such column, or it cannot be read as its dtype.
 
     Examples
     --------

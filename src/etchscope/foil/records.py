@@ -1,4 +1,4 @@
-"""The data dictionary above the pit: foil, stack, scan, channel and tile as validated records."""
+"""Foil, stack, scan, channel and tile as validated records."""
 
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -20,7 +20,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class _Record(BaseModel):
-    """Frozen, strict about what it knows; ``extra`` keeps the keys it does not."""
+    """A frozen record that refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,10 +33,10 @@ class Stack(_Record):
 
 
 class Foil(_Record):
-    """One sheet of plastic; thickness before etching in micrometres.
+    """One sheet of plastic; its thickness is that before etching, in micrometres.
 
-    ``etch`` is in the laboratory's own words; of a dictionary's keys, ``removed_um`` is the bulk
-    removed on each side.
+    ``etch`` describes the etching in the laboratory's own words. Where it is a dictionary, its key
+    ``removed_um`` is the bulk removed on each side, in micrometres.
     """
 
     name: Name
@@ -48,17 +48,18 @@ class Foil(_Record):
 
     @property
     def removed_um(self) -> float | None:
-        """Bulk that etching removed on each side, None where ``etch`` does not say it."""
-        said = self.etch.get("removed_um") if isinstance(self.etch, dict) else None
-        if isinstance(said, bool) or not isinstance(said, int | float):
+        """Bulk removed on each side, µm; None where ``etch`` does not state it."""
+        removed = self.etch.get("removed_um") if isinstance(self.etch, dict) else None
+        if isinstance(removed, bool) or not isinstance(removed, int | float):
             return None
-        return float(said) if 0 < said < np.inf else None
+        return float(removed) if 0 < removed < np.inf else None
 
 
 class Channel(_Record):
-    """One picture of a tile: how it was lit.
+    """The light of one picture of each tile.
 
-    ``azimuth_deg`` (directional only) is as the microscope states it; see ``Scan.azimuths_deg``.
+    ``azimuth_deg`` (directional lights only) is as the microscope states it; ``Scan.azimuths_deg``
+    has the sense of the project. ``focus_um`` is the height of the focus.
     """
 
     step: Annotated[int, Field(ge=0)]
@@ -74,7 +75,7 @@ class Channel(_Record):
 
 
 class Tile(_Record):
-    """One field of view: its number in the scan and the stage position of its centre in mm."""
+    """One field of view: its number in the scan, and its centre on the stage in millimetres."""
 
     number: Annotated[int, Field(ge=0)]
     stage_x_mm: Finite | None = None
@@ -85,11 +86,12 @@ class Tile(_Record):
 
 
 class Scan(_Record):
-    """One scan of one side of one foil: its optics, its grid and its tiles.
+    """One scan of one side of one foil: its optics and its tiles.
 
-    Positions are stage millimetres (x right, y up), pictures as the camera saw them.
-    ``image_size`` is (height, width) in pixels; ``pixel_size_um`` is None where unknown.
-    ``datum`` holds (tile, x_px, y_px) of each datum hole.
+    Positions are millimetres on the stage (x right, y up); pictures are as the camera took them.
+    ``image_size`` is (height, width) in pixels; ``pixel_size_um`` is None where it is unknown.
+    ``datum`` holds (tile, x_px, y_px) of each datum hole. ``gradient_sign`` is +1, or −1 where the
+    wall that faces the lamp is dark.
     """
 
     name: Name
@@ -126,14 +128,14 @@ class Scan(_Record):
         return self
 
     def indices(self, role: Role) -> Ints:
-        """Return the channel indices of one role, in the order of the pictures."""
+        """Return the indices of the channels of one role, (n,) int64, in rising order."""
         return np.array([i for i, c in enumerate(self.channels) if c.role == role], np.int64)
 
     @cached_property
     def azimuths_deg(self) -> Floats:
-        """Azimuth of each directional channel, degrees counter-clockwise from +x, y up.
+        """Azimuth of each directional channel, (n,) float64 degrees ccw from +x, y up.
 
-        ``azimuth_sense: cw`` negates what the microscope states (conventions of the project).
+        Where ``azimuth_sense`` is ``cw``, the azimuths that the microscope states are negated.
         """
         sense = 1.0 if self.azimuth_sense == "ccw" else -1.0
         return sense * np.array(
@@ -142,5 +144,5 @@ class Scan(_Record):
 
     @property
     def included(self) -> tuple[Tile, ...]:
-        """The tiles that are not excluded, in number order."""
+        """The tiles that are not excluded, in the order of their numbers."""
         return tuple(sorted((t for t in self.tiles if not t.excluded), key=lambda t: t.number))

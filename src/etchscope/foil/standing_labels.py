@@ -6,38 +6,38 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from etchscope.foil.taxonomy import WITHDRAWN, parent
+from etchscope.foil.taxonomy import WITHDRAWN, parent_class
 from etchscope.foil.types import Floats
 
-__all__ = ["TOLERANCE_PX", "latest", "one_of_each_place", "succession"]
+__all__ = ["TOLERANCE_PX", "find_replacements", "reconcile_labels", "select_standing"]
 
 TOLERANCE_PX = 3.0
-"""Labels of one person closer than this speak of the same thing."""
+"""Labels of one person closer than this label the same thing."""
 
 
-def succession(
+def find_replacements(
     labels: pd.DataFrame,
     *,
     tolerance_mm: float | Mapping[str, float],
     tolerance_px: float = TOLERANCE_PX,
 ) -> "pd.Series[Any]":
-    """Return, per event, the position of the event that replaced it; null while it stands.
+    """Return for each event the row of the event that replaced it, null while the event stands.
 
-    An event replaces the nearest standing one of the same person, foil and side within the
-    tolerance, and one only, if that is older. Events of the same time replace none of each other,
-    so pits that lie close together keep their labels.
+    An event replaces one older event: the nearest of those that stand, of the same person, foil and
+    side, and within the tolerance. Events of the same time do not replace each other, so pits that
+    lie close together keep their labels.
 
     Parameters
     ----------
-    labels : events, see ``as_labels``.
-    tolerance_mm : in the foil frame, one number or foil → number.
-    tolerance_px : in the tile, for labels without a place on the foil.
+    labels : n events, see ``as_labels``.
+    tolerance_mm : distance in the foil frame, one for all foils or foil → distance.
+    tolerance_px : distance in the tile, for labels without a place on the foil.
 
     Returns
     -------
-    Int64, in the index of ``labels``; positions count from 0.
+    (n,) Int64 with the index of ``labels``; rows count from 0.
     """
-    replaced = np.full(len(labels), -1, np.int64)  # the one place where absent is -1: an array
+    replaced = np.full(len(labels), -1, np.int64)  # -1: not replaced
     at_mm = labels["x_mm"].notna().to_numpy()
     keys = labels[["foil", "side", "who"]].astype("str").fillna("")
     keys["scan"] = labels["scan"].where(~at_mm).astype("str").fillna("")
@@ -65,7 +65,8 @@ def _replace(
     reach: float,
     replaced: "np.ndarray[Any, Any]",
 ) -> None:
-    # A grid of cells as wide as the tolerance: whatever is near lies in the 3 × 3 around.
+    """Write into ``replaced`` which of some rows replace each other; they share person and foil."""
+    # In a grid of cells as wide as the tolerance, all that is near lies in the 3 × 3 cells around.
     cells: dict[tuple[int, int], list[int]] = {}
     width = max(reach, 1e-9)
     ordered = rows[np.argsort(times[rows], kind="stable")]
@@ -88,45 +89,46 @@ def _replace(
 
 
 def _near(cells: dict[tuple[int, int], list[int]], cell: tuple[int, ...]) -> Iterator[int]:
+    """Yield the rows in a cell and in the eight cells around it."""
     x, y = cell
     for dx in (-1, 0, 1):
         for dy in (-1, 0, 1):
             yield from cells.get((x + dx, y + dy), ())
 
 
-def latest(
+def select_standing(
     labels: pd.DataFrame,
     *,
     tolerance_mm: float | Mapping[str, float],
     tolerance_px: float = TOLERANCE_PX,
 ) -> pd.DataFrame:
-    """Return the labels that stand: not replaced, not withdrawn; see ``succession``."""
-    replaced = succession(labels, tolerance_mm=tolerance_mm, tolerance_px=tolerance_px)
+    """Return the labels that stand, neither replaced nor withdrawn; see ``find_replacements``."""
+    replaced = find_replacements(labels, tolerance_mm=tolerance_mm, tolerance_px=tolerance_px)
     return labels[replaced.isna() & (labels["class"] != WITHDRAWN)].reset_index(drop=True)
 
 
-def one_of_each_place(
+def reconcile_labels(
     labels: pd.DataFrame,
     *,
     tolerance_mm: float | Mapping[str, float],
     tolerance_px: float = TOLERANCE_PX,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return standing labels of several people with one label a place, and those in conflict.
+    """Return the labels of several people reduced to one per place, and the labels in conflict.
 
-    A person's label stands before one of a model or a coincidence; of two people's, or of two that
-    are none, the later one is a correction of the other. Of the same time with different classes
-    they conflict: neither stands. Labels that one person gave on one scan are of different places,
-    and a label takes the place of one of each other's, or other scan's, the nearest within the
-    tolerance.
+    The label of a person has precedence over that of a model or a coincidence. Of two people's
+    labels, or of two that are not people's, the later one corrects the other. Two labels of the
+    same time and of different classes are in conflict, and neither stands. Labels that one person
+    gave on one scan belong to different places. A label therefore replaces at most one label of
+    each other person or scan: the nearest within the tolerance.
 
     Parameters
     ----------
-    labels : see ``latest``; regions stay as they are.
-    tolerance_mm, tolerance_px : as for ``succession``.
+    labels : standing labels, see ``select_standing``; regions are not compared.
+    tolerance_mm, tolerance_px : as for ``find_replacements``.
 
     Returns
     -------
-    The labels that stand, in their order; and of each place whose labels conflict one of them.
+    The labels that stand, in their order; and one label of each place whose labels conflict.
     """
     is_point = (labels["region_mm"].isna() & labels["region_px"].isna()).to_numpy()
     is_person = ~labels["source"].isin(["model", "coincidence"]).to_numpy()
@@ -138,7 +140,7 @@ def one_of_each_place(
     keys["tile"] = labels["tile"].where(~at_mm).astype("str").fillna("")
     given = labels[["who", "scan"]].astype(object)
     giver = list(given.where(given.notna(), None).itertuples(index=False, name=None))
-    said = labels["class"].map(parent).to_numpy()
+    class_ = labels["class"].map(parent_class).to_numpy()
     stands, is_disputed = np.ones(len(labels), bool), np.zeros(len(labels), bool)
     for key, group in keys[is_point].groupby(list(keys.columns), sort=False):
         rows = group.index.to_numpy()
@@ -148,7 +150,7 @@ def one_of_each_place(
             reach = float(tolerance_mm[str(key[0])] if mapped else tolerance_mm)  # type: ignore[index, arg-type]
         ordered = rows[np.lexsort((-times[rows], ~is_person[rows]))]
         near = _near_rows(places[ordered], reach)
-        # A label that stands → whose labels, and of which scan, it has replaced.
+        # A label that stands → the person and scan of each label that it has replaced.
         owners: dict[int, set[tuple[str | None, str | None]]] = {}
         for place, row in enumerate(ordered.tolist()):
             free = (k for k in near[place] if k in owners and giver[row] not in owners[k])
@@ -160,14 +162,14 @@ def one_of_each_place(
             stands[row] = False
             better = ordered[over]
             is_level = times[row] == times[better] and is_person[row] == is_person[better]
-            if is_level and said[row] != said[better]:
+            if is_level and class_[row] != class_[better]:
                 stands[better], is_disputed[better] = False, True
     return labels[stands].reset_index(drop=True), labels[is_disputed].reset_index(drop=True)
 
 
 def _near_rows(places: Floats, reach: float) -> list[list[int]]:
-    """Return of each place those within reach and before it, the nearest first."""
-    from scipy.spatial import cKDTree  # here: most commands do without SciPy
+    """Return for each place the earlier places within reach, the nearest first."""
+    from scipy.spatial import cKDTree  # here, since few callers need SciPy
 
     out = []
     for row, near in enumerate(cKDTree(places).query_ball_point(places, reach)):

@@ -1,4 +1,4 @@
-"""The classes a label may have: data from a file, not code."""
+"""The classes that a label may have; they are data from a file, not code."""
 
 import re
 from types import MappingProxyType
@@ -8,38 +8,44 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from etchscope.foil.errors import UnknownClass
 
-__all__ = ["DEFAULT_TAXONOMY", "WITHDRAWN", "Taxonomy", "parent"]
+__all__ = ["DEFAULT_TAXONOMY", "WITHDRAWN", "Taxonomy", "parent_class"]
 
 WITHDRAWN = "withdrawn"
-"""What the event says that takes a label back; no class may have this name."""
+"""The class of an event that withdraws a label; no class of a taxonomy may have this name."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,49}(\.[A-Za-z0-9][A-Za-z0-9_-]{0,49})?")
 
 
-def parent(name: str) -> str:
-    """Return the class that a subclass belongs to; a class is its own.
+def parent_class(name: str) -> str:
+    """Return the class that a subclass belongs to; a class belongs to itself.
 
-    >>> parent("top.spallation"), parent("hip")
+    >>> parent_class("top.spallation"), parent_class("hip")
     ('top', 'hip')
     """
     return name.partition(".")[0]
 
 
 class Taxonomy(BaseModel):
-    """The classes of labels, subclasses written with a dot, and what each means.
+    """The classes of labels and their meanings; the name of a subclass has a dot.
 
     Parameters
     ----------
-    classes : name → meaning, in the order they are shown.
-    undecidable : classes that say that the labeller could not decide; never a training target
-        by default. Their subclasses are undecidable, too. ``maybe``, if it is there, unless given.
-    no_pit : classes of what is no pit, with their subclasses; the finder learns not to find it.
-        ``misc``, if it is there, unless given.
+    classes : name → meaning, in the order in which they are shown.
+    undecidable : classes which mean that the labeller could not decide; by default no model is
+        trained on them. Their subclasses are undecidable, too. By default ``maybe``, if it is a
+        class.
+    no_pit : classes of things that are no pits, with their subclasses; the finder learns not to
+        find them. By default ``misc``, if it is a class.
+
+    Raises
+    ------
+    ValueError : a name that no class can have, a subclass without its class, an undecidable or
+        no-pit class that is not among the classes, or no decidable class.
 
     Examples
     --------
     >>> own = Taxonomy(classes={"hip": "signal", "top": "", "top.fission": "", "maybe": ""})
-    >>> own.is_known("top.fission"), own.is_known("top.dust"), own.decidable("maybe")
+    >>> own.is_known("top.fission"), own.is_known("top.dust"), own.is_decidable("maybe")
     (True, False, False)
     """
 
@@ -53,10 +59,12 @@ class Taxonomy(BaseModel):
     @classmethod
     def _are_names(cls, classes: dict[str, str]) -> dict[str, str]:
         for name in classes:
-            if not _NAME.fullmatch(name) or parent(name) == WITHDRAWN:
+            if not _NAME.fullmatch(name) or parent_class(name) == WITHDRAWN:
                 raise ValueError(f"{name!r} cannot be the name of a class")
-            if parent(name) not in classes:
-                raise ValueError(f"{name!r} is a subclass of {parent(name)!r}, which is not listed")
+            if parent_class(name) not in classes:
+                raise ValueError(
+                    f"{name!r} is a subclass of {parent_class(name)!r}, which is not listed"
+                )
         return classes
 
     @model_validator(mode="before")
@@ -74,28 +82,28 @@ class Taxonomy(BaseModel):
             for name in getattr(self, key):
                 if name not in self.classes:
                     raise ValueError(f"{key} {name!r} is not among the classes")
-        if not any(self.decidable(name) for name in self.classes):
+        if not any(self.is_decidable(name) for name in self.classes):
             raise ValueError("at least one class must be decidable")
         return self
 
     def is_known(self, name: str) -> bool:
-        """Return whether a class or subclass is listed by this very name."""
+        """Return whether the taxonomy has a class or subclass of exactly this name."""
         return name in self.classes
 
-    def decidable(self, name: str) -> bool:
-        """Return whether a class says what a thing is: not undecidable, not withdrawn."""
-        return name != WITHDRAWN and not {name, parent(name)} & set(self.undecidable)
+    def is_decidable(self, name: str) -> bool:
+        """Return whether a class states what a thing is: not undecidable and not withdrawn."""
+        return name != WITHDRAWN and not {name, parent_class(name)} & set(self.undecidable)
 
     def is_pit(self, name: str) -> bool:
-        """Return whether things of a class are pits, as far as they can be told at all."""
-        return not {name, parent(name)} & set(self.no_pit)
+        """Return whether things of a class are pits; true for undecidable classes, too."""
+        return not {name, parent_class(name)} & set(self.no_pit)
 
     def require(self, where: str, name: str) -> None:
-        """Refuse a class that is not listed.
+        """Refuse a class that the taxonomy does not have.
 
         Raises
         ------
-        BadInput : names the class and those that are known.
+        UnknownClass : names the class, and the classes of the taxonomy.
         """
         if not self.is_known(name):
             known = ", ".join(self.classes)
@@ -120,4 +128,4 @@ _DEFAULT = MappingProxyType(
     }
 )
 DEFAULT_TAXONOMY = Taxonomy(classes=dict(_DEFAULT))
-"""The taxonomy of a store that was given no other."""
+"""The taxonomy of a store that has no other."""

@@ -22,8 +22,8 @@ from etchscope.foil import (
     Taxonomy,
     TwoPictures,
     as_labels,
-    parent,
-    region_text,
+    format_region,
+    parent_class,
 )
 from etchscope.ingest.scan_json import one_line
 from etchscope.store import Store
@@ -166,7 +166,7 @@ def read_label_table(path: Path, *, exit_pits: bool = False) -> tuple[pd.DataFra
         raise BadInput(f"{path}: column class, row {none[0] + 1}", "a class", "none")
     left_out = 0
     if _SURFACE in table.columns and not exit_pits:
-        is_signal = table["class"].astype("str").map(parent) == "hip"
+        is_signal = table["class"].astype("str").map(parent_class) == "hip"
         is_exit = is_signal & (table[_SURFACE] == "bottom")
         left_out = int(is_exit.sum())
         table = table[~is_exit].reset_index(drop=True)
@@ -219,7 +219,7 @@ def read_yolo_boxes(
         x, y, half_w, half_h = x * width - 0.5, y * height - 0.5, w * width / 2, h * height / 2
         signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
         corners = np.array([x, y]) + signs * np.array([half_w, half_h])
-        row = {"x_px": x, "y_px": y, "region_px": region_text(corners), "class": class_map[kind]}
+        row = {"x_px": x, "y_px": y, "region_px": format_region(corners), "class": class_map[kind]}
         rows.append(row)
     return pd.DataFrame(rows, columns=["x_px", "y_px", "region_px", "class"])
 

@@ -12,7 +12,7 @@ from etchscope.foil import (
     Foil,
     Scan,
     Tile,
-    usable_cores,
+    count_usable_cores,
 )
 from etchscope.foil.types import RawStack
 
@@ -79,7 +79,7 @@ def write_smartscope(
         if progress is not None:
             progress(1)
 
-    with ThreadPoolExecutor(workers or usable_cores()) as pool:
+    with ThreadPoolExecutor(workers or count_usable_cores()) as pool:
         try:
             for done in [pool.submit(write, tile) for tile in scan.tiles]:
                 done.result()

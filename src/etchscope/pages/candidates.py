@@ -15,7 +15,7 @@ from etchscope.draw.png import encode_figure, encode_rgba
 from etchscope.draw.style import CLASS_COLOURS
 from etchscope.draw.tables import format_count
 from etchscope.draw.ternary import draw_ternary, is_ternary
-from etchscope.foil import BadInput, parent
+from etchscope.foil import BadInput, parent_class
 from etchscope.foil.types import FloatStack
 from etchscope.pages.page import Card, Html, render_page, render_template
 from etchscope.pages.writing import make_page_folder, write_page, write_picture
@@ -173,7 +173,7 @@ def _votes(votes: Mapping[str, tuple[str, float]]) -> list[dict[str, str]]:
                 "expert": expert,
                 "voted": voted,
                 "percent": f"{100 * full:.1f}",
-                "colour": CLASS_COLOURS.get(parent(voted), "#8A8A8A"),
+                "colour": CLASS_COLOURS.get(parent_class(voted), "#8A8A8A"),
                 "margin": _said(margin, "+.2f"),
             }
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from etchscope.foil import BadInput
-from etchscope.foil.bounds import check, within
+from etchscope.foil.bounds import require_bounds, require_within
 from etchscope.foil.types import Floats
 
 __all__ = [
@@ -48,7 +48,7 @@ class Material:
     refractive_index: float
 
     def __post_init__(self) -> None:
-        check(
+        require_bounds(
             self,
             {
                 "z_over_a": (0.3, 1),
@@ -150,7 +150,7 @@ def restricted_energy_loss(
     """
     z, b = np.broadcast_arrays(np.asarray(charge, float), np.asarray(beta, float))
     for value in np.unique(z)[[0, -1]] if z.size else ():
-        within("charge", float(value), 1, 1000)
+        require_within("charge", float(value), 1, 1000)
     for value in np.unique(b)[[0, -1]] if b.size else ():
         if not 0.05 <= value < 1:
             raise BadInput("simulation: beta", "0.05 to below 1", repr(float(value)))

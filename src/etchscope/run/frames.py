@@ -10,8 +10,8 @@ from etchscope.foil import (
     BadInput,
     Scan,
     UnknownAlignment,
-    region_corners,
-    region_text,
+    format_region,
+    parse_region,
 )
 from etchscope.geometry import Similarity, foil_frame, linked_frames
 from etchscope.store import Store
@@ -62,7 +62,7 @@ class JointFrames:
                 continue
             xy[row] = way.apply(xy[row])[0]
             if isinstance(regions[row], str):
-                regions[row] = region_text(way.apply(region_corners(regions[row])))
+                regions[row] = format_region(way.apply(parse_region(regions[row])))
         moved = pd.array(regions, dtype="str")
         return labels.assign(x_mm=xy[:, 0], y_mm=xy[:, 1], region_mm=moved)
 

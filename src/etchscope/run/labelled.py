@@ -15,10 +15,10 @@ from etchscope.foil import (
     NotLabelled,
     NotSearched,
     Scan,
-    latest,
-    one_of_each_place,
-    parent,
-    region_corners,
+    parent_class,
+    parse_region,
+    reconcile_labels,
+    select_standing,
 )
 from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.geometry import (
@@ -90,7 +90,7 @@ def labelled_pits(
 ) -> tuple[list[LabelledPits], LeftOut]:
     """Return the decidable labels of each scan, one a place, and how many are left out.
 
-    Of several labels of one place one stands, see ``one_of_each_place``. Scans of one side whose
+    Of several labels of one place one stands, see ``reconcile_labels``. Scans of one side whose
     frames differ show each other's labels where an alignment says, see ``joint_frames``.
 
     A point belongs to the nearest find of the scan's latest search within 6 px, one to one; without
@@ -115,7 +115,7 @@ def labelled_pits(
     taxonomy = store.labels.taxonomy()
     frames = joint_frames(store, alignment=alignment)
     labels, disputed = _standing(store, frames, who, sources)
-    decidable = np.array([taxonomy.decidable(c) for c in labels["class"]], bool)
+    decidable = np.array([taxonomy.is_decidable(c) for c in labels["class"]], bool)
     if not decidable.any():
         raise NotLabelled(store.path, "labels of decidable classes", "none")
     out, placed = [], np.zeros(len(labels), bool)
@@ -150,8 +150,8 @@ def _standing(
     Places are compared in the shared frames; those returned are as they were given.
     """
     events, near = store.labels.table(latest=False), store.labels.tolerances_mm()
-    joined = _chosen(latest(frames.joined(events), tolerance_mm=near), who, sources)
-    several = one_of_each_place(joined, tolerance_mm=near)
+    joined = _chosen(select_standing(frames.joined(events), tolerance_mm=near), who, sources)
+    several = reconcile_labels(joined, tolerance_mm=near)
     given = events.set_index("id", drop=False)
     one, disputed = (given.loc[some["id"]].reset_index(drop=True) for some in several)
     return one, disputed
@@ -254,7 +254,7 @@ def _on_finds(
     table = pd.DataFrame(
         {
             "id": own["id"],
-            "said": own["class"].map(parent),
+            "said": own["class"].map(parent_class),
             "tile": own["tile"].astype("int64"),
             "x_px": own["x_px"],
             "y_px": own["y_px"],
@@ -278,7 +278,7 @@ def _on_finds(
         if region["is_target"]:
             parts.append(
                 inside[["tile", "x_px", "y_px", "density_per_mm2", "evidence", "pit"]].assign(
-                    id=region["id"], said=parent(region["class"])
+                    id=region["id"], said=parent_class(region["class"])
                 )
             )
         free = free[~free.index.isin(inside.index)]
@@ -298,9 +298,9 @@ def _matched(labels: pd.DataFrame, finds: pd.DataFrame, scan: Scan) -> tuple[Int
 
 def _inside(finds: pd.DataFrame, label: Any) -> Bools:
     if isinstance(label["region_mm"], str):
-        x, y, corners = finds["x_mm"], finds["y_mm"], region_corners(label["region_mm"])
+        x, y, corners = finds["x_mm"], finds["y_mm"], parse_region(label["region_mm"])
         return np.asarray(in_polygon(x.to_numpy(), y.to_numpy(), corners))
-    x, y, corners = finds["x_px"], finds["y_px"], region_corners(str(label["region_px"]))
+    x, y, corners = finds["x_px"], finds["y_px"], parse_region(str(label["region_px"]))
     same = (finds["tile"] == label["tile"]).to_numpy()
     return np.asarray(same & in_polygon(x.to_numpy(), y.to_numpy(), corners))
 

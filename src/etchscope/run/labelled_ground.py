@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from etchscope.foil import Scan, Taxonomy, region_corners
+from etchscope.foil import Scan, Taxonomy, parse_region
 from etchscope.foil.openings import SURFACES
 from etchscope.foil.types import Bools, Floats
 from etchscope.geometry import foil_frame, stage_to_tile
@@ -114,9 +114,9 @@ def _regions(labels: pd.DataFrame, scan: Scan, number: int) -> list[Floats]:
     for label in labels.to_dict("records"):
         if isinstance(label["region_px"], str):
             if label["scan"] == scan.name and label["tile"] == number:
-                out.append(region_corners(label["region_px"]))
+                out.append(parse_region(label["region_px"]))
         elif isinstance(label["region_mm"], str) and at.stage_x_mm is not None:
-            corners = region_corners(label["region_mm"])
+            corners = parse_region(label["region_mm"])
             stage = foil_frame(scan).to_stage(corners[:, 0], corners[:, 1])
             centre = np.array([at.stage_x_mm, at.stage_y_mm], np.float64)
             u, v = stage_to_tile(*stage, centre[0], centre[1], scan)

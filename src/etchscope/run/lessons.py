@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from etchscope.evaluation import match_one_to_one
-from etchscope.foil import parent
+from etchscope.foil import parent_class
 from etchscope.foil.types import Bools, Floats, Ints, RawStack
 from etchscope.imaging import Lighting, Planes
 from etchscope.preselect.finder import Finder
@@ -166,7 +166,7 @@ def _drawn(seed: int, size_px: int) -> tuple[RawStack, NDArray[np.float64], Bool
     signal = {"hips.per_tile": hips, "hips.max_zenith_deg": _MOST_ZENITH_DEG}
     scan = with_parameters(random_crop(seed, size_px), signal)
     truth = scan.truth()
-    kind = np.array([_CLASSES.index(parent(c)) for c in truth["class"].tolist()], np.float64)
+    kind = np.array([_CLASSES.index(parent_class(c)) for c in truth["class"].tolist()], np.float64)
     names = ["x_px", "y_px", "radius_px", "particle"]
     is_top = (truth["surface"] == "top").to_numpy(np.float64)
     table = np.column_stack([truth[names].to_numpy(np.float64), is_top, kind])

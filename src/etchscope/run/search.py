@@ -12,7 +12,7 @@ from etchscope.foil import (
     BadInput,
     NotScored,
     Scan,
-    parent,
+    parent_class,
 )
 from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.geometry import (
@@ -45,7 +45,7 @@ def _particles(truth: pd.DataFrame, signal: str, where: str) -> _Particles:
     """Return the true signal's openings; entry and exit pit are one particle."""
     if "class" not in truth.columns:
         raise BadInput(where, "a column class", "none")
-    table = truth[truth["class"].map(parent) == signal].reset_index(drop=True)
+    table = truth[truth["class"].map(parent_class) == signal].reset_index(drop=True)
     if not len(table):
         raise BadInput(where, f"some of class {signal}", "none")
     if "particle" in table.columns:

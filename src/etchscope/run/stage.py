@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from etchscope.files.digests import digest_of
-from etchscope.foil import BadInput, usable_cores
+from etchscope.foil import BadInput, count_usable_cores
 from etchscope.run.executors import Executor
 
 __all__ = ["Piece", "Progress", "Stage", "carry_out", "run_name", "tile_pieces"]
@@ -94,7 +94,7 @@ def carry_out(
         else:
             todo.append(partial(_do, stage.work, piece))
     try:
-        executor(todo, workers=workers or usable_cores(), done=advance)
+        executor(todo, workers=workers or count_usable_cores(), done=advance)
         return stage.commit()
     except (BadInput, OSError):
         # Another process may have done the same, and dropped the parts under this one.

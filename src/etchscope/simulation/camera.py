@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from etchscope.foil import BadInput
-from etchscope.foil.bounds import check, within
+from etchscope.foil.bounds import require_bounds, require_within
 from etchscope.foil.types import FloatImage, RawStack
 from etchscope.simulation.fields import slow
 from etchscope.simulation.optics import Optics
@@ -37,7 +37,7 @@ class Camera:
     jpeg_quality: int = 0
 
     def __post_init__(self) -> None:
-        check(
+        require_bounds(
             self,
             {
                 "gamma": (0.2, 5),
@@ -63,7 +63,7 @@ class FixedPattern:
 def check_camera(camera: Camera, optics: Optics) -> None:
     """Raise ``BadInput`` if a camera of that depth cannot keep its pictures so."""
     if camera.jpeg_quality:
-        within("optics.bit_depth of a JPEG file", optics.bit_depth, 8, 8)
+        require_within("optics.bit_depth of a JPEG file", optics.bit_depth, 8, 8)
 
 
 def fixed_pattern(

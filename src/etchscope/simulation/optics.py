@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from etchscope.foil import Channel
-from etchscope.foil.bounds import check, numbers
+from etchscope.foil.bounds import require_bounds, require_numbers
 from etchscope.foil.types import FloatImage, Floats
 
 __all__ = ["OVERSAMPLING", "Optics", "Plane", "Scene", "reference_channels"]
@@ -122,7 +122,7 @@ class Optics:
             "flare",
             "centre_share",
         )
-        check(
+        require_bounds(
             self,
             {
                 **dict.fromkeys(shares, (0.0, 1.0)),
@@ -156,12 +156,14 @@ class Optics:
                 "texture_um": (0.1, 1000),
             },
         )
-        numbers("optics.image_size", self.image_size, 16, 20000, count=2)
+        require_numbers("optics.image_size", self.image_size, 16, 20000, count=2)
         if self.gains:
-            numbers("optics.gains", self.gains, 0.05, 20, count=len(self.channels))
+            require_numbers("optics.gains", self.gains, 0.05, 20, count=len(self.channels))
         if self.azimuth_errors_deg:
             count = len(self.azimuths_rad)
-            numbers("optics.azimuth_errors_deg", self.azimuth_errors_deg, -90, 90, count=count)
+            require_numbers(
+                "optics.azimuth_errors_deg", self.azimuth_errors_deg, -90, 90, count=count
+            )
 
     @cached_property
     def azimuths_rad(self) -> Floats:

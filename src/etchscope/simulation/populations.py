@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from etchscope.foil import BadInput
-from etchscope.foil.bounds import check, numbers, one_of, within
+from etchscope.foil.bounds import require_bounds, require_numbers, require_one_of, require_within
 from etchscope.foil.types import Floats
 from etchscope.physics.materials import (
     Material,
@@ -49,8 +49,10 @@ class Sheet:
 
     def __post_init__(self) -> None:
         material_named(self.material)
-        check(self, {"thickness_um": (50, 5000), "removed_spread": (0, 0.2), "depth_mm": (0, 1000)})
-        within("sheet.removed_um", self.removed_um, 1, 0.45 * self.thickness_um)
+        require_bounds(
+            self, {"thickness_um": (50, 5000), "removed_spread": (0, 0.2), "depth_mm": (0, 1000)}
+        )
+        require_within("sheet.removed_um", self.removed_um, 1, 0.45 * self.thickness_um)
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Hips:
     v_spread: float = 0.08
 
     def __post_init__(self) -> None:
-        check(
+        require_bounds(
             self,
             {
                 "per_tile": (0, _MOST),
@@ -88,11 +90,11 @@ class Hips:
                 "v_spread": (0, 0.5),
             },
         )
-        one_of("hips.direction", self.direction, ("beam", "isotropic"))
+        require_one_of("hips.direction", self.direction, ("beam", "isotropic"))
         if self.rel_mev_cm2_g is not None:
-            within("hips.rel_mev_cm2_g", self.rel_mev_cm2_g, 0, 1e6)
+            require_within("hips.rel_mev_cm2_g", self.rel_mev_cm2_g, 0, 1e6)
         if self.v is not None:
-            within("hips.v", self.v, 1, 100)
+            require_within("hips.v", self.v, 1, 100)
 
     def energy_loss(self, sheet: Sheet) -> float:
         """Return the restricted energy loss in a sheet's material, MeV cm²/g."""
@@ -129,7 +131,7 @@ class Fragments:
     doubtful_per_tile: float = 0.0
 
     def __post_init__(self) -> None:
-        check(
+        require_bounds(
             self,
             {
                 "per_tile": (0, _MOST),
@@ -163,7 +165,7 @@ class Stars:
     range_um: float = 120.0
 
     def __post_init__(self) -> None:
-        check(
+        require_bounds(
             self,
             {
                 "per_tile": (0, _MOST),
@@ -173,9 +175,9 @@ class Stars:
                 "range_um": (1, 2000),
             },
         )
-        within("number of stars.kinds", len(self.kinds), 1, 3)
+        require_within("number of stars.kinds", len(self.kinds), 1, 3)
         for kind in self.kinds:
-            one_of("stars.kinds", kind, get_args(StarKind))
+            require_one_of("stars.kinds", kind, get_args(StarKind))
 
 
 @dataclass(frozen=True)
@@ -199,11 +201,11 @@ class Marks:
     def __post_init__(self) -> None:
         kinds = ("dust", "scratches", "fibres", "bubbles", "drops")
         rates = {f"{kind}_per_tile": (0.0, 1000.0) for kind in kinds}
-        check(self, {**rates, "variety": (0, 2), "hole_radius_mm": (0.01, 5)})
+        require_bounds(self, {**rates, "variety": (0, 2), "hole_radius_mm": (0.01, 5)})
         for hole in self.holes_mm:
             if not isinstance(hole, tuple):
                 raise BadInput("simulation: marks.holes_mm", "pairs of x and y", repr(hole))
-            numbers("marks.holes_mm", hole, -1e4, 1e4, count=2)
+            require_numbers("marks.holes_mm", hole, -1e4, 1e4, count=2)
 
 
 @dataclass(frozen=True)
@@ -216,7 +218,7 @@ class HotSpot:
     factor: float
 
     def __post_init__(self) -> None:
-        check(self, {"radius_mm": (0.1, 1000), "factor": (0, 1000)})
+        require_bounds(self, {"radius_mm": (0.1, 1000), "factor": (0, 1000)})
 
 
 @dataclass(frozen=True)
@@ -232,7 +234,7 @@ class Density:
     hot: tuple[HotSpot, ...] = ()
 
     def __post_init__(self) -> None:
-        check(self, {"gradient_per_mm": (-10, 10), "gradient_deg": (-360, 360)})
+        require_bounds(self, {"gradient_per_mm": (-10, 10), "gradient_deg": (-360, 360)})
 
     def at(self, x_mm: Floats, y_mm: Floats) -> Floats:
         """Return the relative density at places of the sheet."""

@@ -19,7 +19,7 @@ from etchscope.foil import (
     Tile,
     as_pits,
 )
-from etchscope.foil.bounds import check, numbers, within
+from etchscope.foil.bounds import require_bounds, require_numbers, require_within
 from etchscope.foil.types import Bools, Floats, RawStack
 from etchscope.geometry import edge_distance_px, foil_frame, in_tile, stage_to_tile, tile_to_stage
 from etchscope.physics.materials import material_named
@@ -62,9 +62,9 @@ class Stage:
     def __post_init__(self) -> None:
         tilts = ("tilt_x_um_per_mm", "tilt_y_um_per_mm", "bend_um_per_mm2")
         limits = {"rotation_deg": (-180.0, 180.0), "jitter_um": (0.0, 500.0)}
-        check(self, {**limits, **dict.fromkeys(tilts, (-500.0, 500.0))})
-        numbers("stage.offset_mm", self.offset_mm, -1000, 1000, count=2)
-        numbers("stage.overlap_px", self.overlap_px, -10000, 10000, count=2)
+        require_bounds(self, {**limits, **dict.fromkeys(tilts, (-500.0, 500.0))})
+        require_numbers("stage.offset_mm", self.offset_mm, -1000, 1000, count=2)
+        require_numbers("stage.overlap_px", self.overlap_px, -10000, 10000, count=2)
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class SimulatedScan:
     exposure: int = 0
 
     def __post_init__(self) -> None:
-        check(
+        require_bounds(
             self,
             {"seed": (0, 2**63), "columns": (1, 1000), "rows": (1, 1000), "exposure": (0, 1000)},
             what="",
@@ -125,7 +125,7 @@ class SimulatedScan:
                 f"V = {ratio:.4g} at {loss:.4g} MeV cm²/g: no pit to be seen",
             )
         widest = 2 * self.sheet.removed_um / self.optics.pixel_size_um
-        within(
+        require_within(
             "pit size in pixels (2 · sheet.removed_um / optics.pixel_size_um)",
             widest,
             0,
@@ -138,7 +138,7 @@ class SimulatedScan:
                 self.optics.image_size[::-1], self.stage.overlap_px, strict=True
             )
         )
-        within("tile less stage.overlap_px, in pixels", smallest, 1, np.inf)
+        require_within("tile less stage.overlap_px, in pixels", smallest, 1, np.inf)
         # Per point of the height maps about ten float32; per picture about four.
         points = self.optics.image_size[0] * self.optics.image_size[1]
         needed = points * 4 * (10 * OVERSAMPLING**2 + 4 * len(self.optics.channels))

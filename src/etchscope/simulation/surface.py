@@ -7,7 +7,7 @@ import numba
 import numpy as np
 from scipy import fft
 
-from etchscope.foil.bounds import check
+from etchscope.foil.bounds import require_bounds
 from etchscope.foil.types import FloatImage, Floats
 from etchscope.simulation.fields import slow
 
@@ -50,7 +50,7 @@ class Surface:
     patch_um: float = 200.0
 
     def __post_init__(self) -> None:
-        check(
+        require_bounds(
             self,
             {
                 "roughness": (0, 2),

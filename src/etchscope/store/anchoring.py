@@ -14,8 +14,8 @@ from etchscope.foil import (
     Scan,
     Taxonomy,
     as_labels,
-    region_corners,
-    region_text,
+    format_region,
+    parse_region,
 )
 from etchscope.foil.types import Floats
 from etchscope.geometry import foil_to_tile, tile_to_foil
@@ -114,10 +114,10 @@ def _complete(
         for row, number in zip(here.tolist(), numbers.tolist(), strict=True):
             text: Any = labels["region_px"].iloc[row]
             if pd.notna(text) and pd.isna(labels["region_mm"].iloc[row]):
-                corners = region_corners(str(text))
+                corners = parse_region(str(text))
                 tiles = np.full(len(corners), number, np.int64)
                 place = tile_to_foil(tiles, corners[:, 0], corners[:, 1], scan)
-                labels.loc[row, "region_mm"] = region_text(np.column_stack(place))
+                labels.loc[row, "region_mm"] = format_region(np.column_stack(place))
 
 
 def _require_in_tile(

@@ -12,7 +12,7 @@ from etchscope.foil import (
     LABEL_COLUMNS,
     BadInput,
     as_labels,
-    event_digests,
+    digest_events,
 )
 from etchscope.foil.types import Bools
 from etchscope.store.catalogue import LabelRow
@@ -63,7 +63,7 @@ def are_known(session: Session, labels: pd.DataFrame) -> Bools:
     """Return, per label, whether the catalogue has the event already, whatever its id."""
     if labels.empty:
         return np.zeros(len(labels), bool)
-    digests = event_digests(labels)
+    digests = digest_events(labels)
     events = set(_known(session, [], digests).values())
     return np.array([digest in events for digest in digests])
 
@@ -80,7 +80,7 @@ def put_labels(session: Session, labels: pd.DataFrame, where: str) -> int:
     ------
     BadInput : another event has the same id.
     """
-    digests = event_digests(labels)
+    digests = digest_events(labels)
     known = _known(session, labels["id"].tolist(), digests)
     events = set(known.values())
     times = labels["when"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -116,5 +116,5 @@ def damaged_labels(session: Session) -> list[str]:
     """Return the ids of events whose rows are not what was added."""
     labels = get_labels(session)
     stored = session.scalars(select(LabelRow.event).order_by(LabelRow.number)).all()
-    pairs = zip(labels["id"], event_digests(labels), stored, strict=True)
+    pairs = zip(labels["id"], digest_events(labels), stored, strict=True)
     return [name for name, event, was in pairs if event != was]

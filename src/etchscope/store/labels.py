@@ -16,9 +16,9 @@ from etchscope.foil import (
     BadInput,
     Side,
     Taxonomy,
-    latest,
-    parent,
-    with_ids,
+    fill_ids,
+    parent_class,
+    select_standing,
 )
 from etchscope.store.anchoring import anchored
 from etchscope.store.catalogue import Catalogue, FoilRow, ScanRow
@@ -132,7 +132,7 @@ class Labels:
         """
         with self._catalogue.writing() as session:
             known = taxonomy or self.taxonomy()
-            labels = with_ids(anchored(session, table, known, where))
+            labels = fill_ids(anchored(session, table, known, where))
             added = put_labels(session, labels, where)
             if taxonomy is not None:
                 self._write_taxonomy(session, taxonomy)
@@ -167,7 +167,7 @@ class Labels:
             found = self._latest(found, tolerance_mm)
         if classes is not None:
             wanted = set(classes)
-            is_wanted = [c in wanted or parent(c) in wanted for c in found["class"]]
+            is_wanted = [c in wanted or parent_class(c) in wanted for c in found["class"]]
             found = found[is_wanted].reset_index(drop=True)
         return found
 
@@ -175,7 +175,7 @@ class Labels:
         tolerances = self.tolerances_mm()
         if tolerance_mm is not None:
             tolerances = dict.fromkeys(tolerances, tolerance_mm)
-        return latest(labels, tolerance_mm=tolerances)
+        return select_standing(labels, tolerance_mm=tolerances)
 
     def tolerances_mm(self) -> dict[str, float]:
         """Return foil → 3 px of its coarsest scan, within which labels speak of one thing."""

@@ -16,7 +16,7 @@ from etchscope.foil import (
     MachineFailed,
     Scan,
     Stack,
-    usable_cores,
+    count_usable_cores,
 )
 from etchscope.foil.types import RawStack
 from etchscope.store.adding import Added, TilePictures, TileReader, add_scan, compare_scan
@@ -82,7 +82,7 @@ class Scans:
         BadInput : a bad tile, no good tile, or another scan of that name.
         MachineFailed : the disk is full, or another addition or removal is under way.
         """
-        count = workers or usable_cores()
+        count = workers or count_usable_cores()
         reader = TileReader(read_tile, skip_bad, count, progress)
         with self._locked():
             erase_unreachable(self._catalogue, self._root)

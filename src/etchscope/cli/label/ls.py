@@ -48,15 +48,15 @@ def command(
 
 
 def _counts(labels: "pd.DataFrame", taxonomy: "Taxonomy") -> dict[str, Any]:
-    from etchscope.foil import parent
+    from etchscope.foil import parent_class
 
     own = labels["class"].value_counts()
-    whole = labels["class"].map(parent).value_counts()
+    whole = labels["class"].map(parent_class).value_counts()
     rows = [
         {
             "class": name,
-            "labels": int((whole if name == parent(name) else own).get(name, 0)),
-            "decidable": taxonomy.decidable(name),
+            "labels": int((whole if name == parent_class(name) else own).get(name, 0)),
+            "decidable": taxonomy.is_decidable(name),
         }
         for name in taxonomy.classes
     ]
@@ -64,11 +64,11 @@ def _counts(labels: "pd.DataFrame", taxonomy: "Taxonomy") -> dict[str, Any]:
 
 
 def _tell_counts(counts: dict[str, Any]) -> None:
-    from etchscope.foil import parent
+    from etchscope.foil import parent_class
 
     enough = counts["enough"]
     for row in (r for r in counts["classes"] if r["decidable"]):
-        is_sub = row["class"] != parent(row["class"])
+        is_sub = row["class"] != parent_class(row["class"])
         short = "" if is_sub or row["labels"] >= enough else f"  {enough - row['labels']} short"
         name = f"  {row['class']}" if is_sub else row["class"]
         typer.echo(f"{name:<24}{row['labels']:>8}{short}")

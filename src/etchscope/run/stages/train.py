@@ -98,7 +98,7 @@ def gather(
 
 
 def _whole(taxonomy: Taxonomy) -> list[str]:
-    return [c for c in taxonomy.classes if "." not in c and taxonomy.decidable(c)]
+    return [c for c in taxonomy.classes if "." not in c and taxonomy.is_decidable(c)]
 
 
 def train(
