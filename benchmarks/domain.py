@@ -25,7 +25,7 @@ from etchscope.evaluation import Search, proportion
 from etchscope.foil import BadInput
 from etchscope.run.search import search_of_run
 from etchscope.run.stages.score import score
-from etchscope.simulation import SimulatedScan, preset, randomised, with_parameters
+from etchscope.simulation import SimulatedScan, preset, randomise_scan, with_parameters
 from etchscope.store import Store
 from search import label_some, photographed, trained
 
@@ -50,7 +50,7 @@ def drawn_at_random(seed: int, tiles: int) -> SimulatedScan:
     names = ("direction", "zenith_deg", "spread_deg", "max_zenith_deg")
     fixed = {f"hips.{name}": getattr(scan.population.hips, name) for name in names}
     fixed |= {"hips.per_tile": 10.0, "sheet.thickness_um": scan.sheet.thickness_um}
-    scan = with_parameters(randomised(scan), fixed)
+    scan = with_parameters(randomise_scan(scan), fixed)
     return replace(scan, foil=f"random-{seed}")
 
 

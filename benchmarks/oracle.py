@@ -60,7 +60,7 @@ from etchscope.preselect.likelihood import log_ratios
 from etchscope.preselect.openings import Shapes
 from etchscope.preselect.pairs import pair_openings
 from etchscope.preselect.track_model import expected_tracks
-from etchscope.simulation import SimulatedScan, once, preset, with_parameters
+from etchscope.simulation import SimulatedScan, drop_overlap_copies, preset, with_parameters
 
 RATES = (1.0, 0.1)
 """False candidates a tile."""
@@ -206,7 +206,7 @@ def truth_of(foil: SimulatedScan, times: float = 1.0) -> Truth:
     """Return the openings that a foil's pictures would show; its signal counts 1 / ``times``."""
     scan, pixel_um = foil.scan, foil.optics.pixel_size_um
     height, width = scan.image_size
-    table = once(foil.truth(), scan.image_size)
+    table = drop_overlap_copies(foil.truth(), scan.image_size)
     middle = np.array([(t.stage_x_mm, t.stage_y_mm) for t in scan.tiles], np.float64)
     tile = np.searchsorted([t.number for t in scan.tiles], table["tile"])
     columns = table["x_px"].to_numpy(), table["y_px"].to_numpy()

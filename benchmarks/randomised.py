@@ -20,7 +20,7 @@ from scipy.stats import spearmanr
 from etchscope.evaluation import evaluate
 from etchscope.preselect import FindSettings
 from etchscope.run import find, simulate
-from etchscope.simulation import RANGES, SimulatedScan, preset, randomised, with_parameters
+from etchscope.simulation import RANGES, SimulatedScan, preset, randomise_scan, with_parameters
 from etchscope.store import Store
 
 TOLERANCE_PX = 6.0
@@ -116,7 +116,7 @@ def main() -> None:
     rows = []
     for seed in range(options.first_seed, options.first_seed + options.draws):
         (base,) = preset("reference", seed=seed, columns=options.columns, rows=options.rows)
-        scan = replace(randomised(base), foil=f"draw-{seed}")
+        scan = replace(randomise_scan(base), foil=f"draw-{seed}")
         if options.max_pits is not None:
             cap = min(scan.population.fragments.per_tile, options.max_pits)
             scan = with_parameters(scan, {"fragments.per_tile": cap})

@@ -15,8 +15,8 @@ import pandas as pd
 
 from etchscope.foil import Channel
 from etchscope.ingest import Overrides, open_source
-from etchscope.simulation import Optics, SimulatedScan, preset, randomised, with_parameters
-from etchscope.simulation.tasl import tasl
+from etchscope.simulation import Optics, SimulatedScan, preset, randomise_scan, with_parameters
+from etchscope.simulation.tasl import simulate_tasl
 from resemblance_cells import SCALARS, barred, cut_cells, distinct, measure
 from resemblance_page import write_resemblance
 from thumbnails import PERCENTILES, hip_patches, thumbnail_statistics, thumbnails_of
@@ -68,7 +68,7 @@ def of_foils(count, first_seed):
     """Return three tables, one row a random foil: lamps, backlit, and medians of cells."""
     tables = {"lamps": [], "backlit": [], "cells": []}
     for seed in range(first_seed, first_seed + count):
-        scan = randomised(SimulatedScan(seed=seed, columns=1, rows=1))
+        scan = randomise_scan(SimulatedScan(seed=seed, columns=1, rows=1))
         scan = with_parameters(scan, {"hips.per_tile": 40.0})
         patches = hip_patches(scan)
         for name, channels in (("lamps", list(range(8))), ("backlit", [8])):
@@ -119,7 +119,7 @@ def main():
     given = parser.parse_args()
     cells, row = real_cells(given.montage, given.rows, given.columns)
     real = cells[(row < TUNED_ROWS) == given.tuning]
-    simulated = simulated_cells(tasl(given.seed, given.tiles, 1))
+    simulated = simulated_cells(simulate_tasl(given.seed, given.tiles, 1))
     ceiling = simulated_cells(untuned(given.seed, given.tiles))
     page = write_resemblance(real, simulated, given.output, untuned=ceiling, seed=given.seed)
     print(f"{len(real)} real, {len(simulated)} simulated, {len(ceiling)} untuned cells")

@@ -24,7 +24,7 @@ import numpy as np
 from etchscope.evaluation import evaluate
 from etchscope.ingest import add
 from etchscope.run import find, simulate
-from etchscope.simulation import Population, SimulatedScan, isolated, preset
+from etchscope.simulation import Population, SimulatedScan, find_isolated, preset
 from etchscope.simulation.optics import OVERSAMPLING
 from etchscope.store import Store
 
@@ -111,7 +111,7 @@ def sitting(name: str, columns: int, rows: int, folder: Path) -> None:
     for scan, run in zip(scans, runs, strict=True):
         truth = scan.truth().drop_duplicates("pit").reset_index(drop=True)
         pixel = scan.optics.pixel_size_um
-        truth["setting"] = np.where(isolated(truth, pixel), "isolated", "overlapped")
+        truth["setting"] = np.where(find_isolated(truth, pixel), "isolated", "overlapped")
         found = store.runs.pits(run)
         score = evaluate(truth, found, rule="one-to-one", tolerance_mm=TOLERANCE_PX * pixel / 1000)
         print(f"  {scan.scan.name}: {len(truth)} openings, {len(found)} found")

@@ -29,7 +29,7 @@ from etchscope.evaluation import proportion
 from etchscope.files import read_table
 from etchscope.foil import Foil
 from etchscope.run import find, simulate
-from etchscope.simulation import SimulatedScan, preset, randomised, with_parameters
+from etchscope.simulation import SimulatedScan, preset, randomise_scan, with_parameters
 from etchscope.store import Store, TilePictures
 
 NEAR_PX = 6.0
@@ -44,7 +44,7 @@ def foils(args: argparse.Namespace) -> Iterable[tuple[str, SimulatedScan]]:
     if args.random:
         for seed in range(args.random):
             (scan,) = preset("reference", seed=args.seed + seed, columns=1, rows=1)
-            yield "random foils", with_parameters(randomised(scan), {"hips.per_tile": 40.0})
+            yield "random foils", with_parameters(randomise_scan(scan), {"hips.per_tile": 40.0})
     elif args.stack:
         yield from (
             ("stack", s) for s in preset("pb-stack", seed=args.seed, columns=columns, rows=rows)

@@ -21,7 +21,7 @@ from etchscope.foil import COLUMNS, flag_legend
 from etchscope.ingest.scan_json import read_scan_json
 from etchscope.ingest.write import write_smartscope
 from etchscope.run.experts import SHIPPED
-from etchscope.simulation import once, preset, with_parameters
+from etchscope.simulation import drop_overlap_copies, preset, with_parameters
 from etchscope.store import Store
 
 ROOT = Path(__file__).parents[1]
@@ -202,7 +202,9 @@ def demo(tmp_path_factory):
     scan = folder / "demo" / "scan"
     write_smartscope(scan, foil.scan, foil.read_tile, foil=foil.foil_record)
     assert foil.scan.name == "demo-front"
-    write_table(folder / "demo" / "truth.csv", once(foil.truth(), foil.optics.image_size))
+    write_table(
+        folder / "demo" / "truth.csv", drop_overlap_copies(foil.truth(), foil.optics.image_size)
+    )
     assert main(["find", str(scan), "-o", str(folder / "demo" / "pits.csv")]) == 0
     shutil.copytree(SHIPPED.parent / "finder", folder / "tuned-finder")
     _draw_montage(folder / "sheet.bmp", foil)

@@ -7,7 +7,7 @@ import pytest
 from etchscope.foil import Channel
 from etchscope.ingest import Overrides, open_source
 from etchscope.simulation import Optics, SimulatedScan
-from etchscope.simulation.tasl import tasl
+from etchscope.simulation.tasl import simulate_tasl
 from resemblance import TUNED_ROWS
 from resemblance_cells import MEASURES, barred, cut_cells, distinct, measure
 from resemblance_distances import distances, split_distances
@@ -21,7 +21,7 @@ def _cells(scan):
 
 @pytest.fixture(scope="module")
 def tuned():
-    return measure(_cells(tasl(1, 2, 1)))
+    return measure(_cells(simulate_tasl(1, 2, 1)))
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def untuned():
 
 
 def test_one_backlit_channel_of_dark_discs_on_saturated_ground(tuned):
-    scan = tasl(1, 1, 1)
+    scan = simulate_tasl(1, 1, 1)
     picture = scan.read_tile(1)
     assert picture.shape == (1, 480, 640)
     assert [c.role for c in scan.scan.channels] == ["backlit"]
@@ -45,7 +45,7 @@ def test_one_backlit_channel_of_dark_discs_on_saturated_ground(tuned):
 
 
 def test_pits_of_twice_the_size_are_told_from_the_presets(tuned):
-    scan = tasl(2, 1, 1)
+    scan = simulate_tasl(2, 1, 1)
     hips = dataclasses.replace(scan.population.hips, rel_mev_cm2_g=8000.0)
     wider = dataclasses.replace(scan, population=dataclasses.replace(scan.population, hips=hips))
     same = distances(

@@ -72,11 +72,11 @@ def _densities(figure):
 
 def test_density_is_pits_over_scanned_area(scan, pits_of):
     pits = pits_of(scan, per_tile=60)
-    told = []
-    figure = draw_density(place_tiles(scan), scan, pits, title=lambda t: told.append(t) or t)
+    ranges = []
+    figure = draw_density(place_tiles(scan), scan, pits, title=lambda t: ranges.append(t) or t)
     mean = len(pits) / (184 * 92 * 1e-4)
     assert _densities(figure).mean() == pytest.approx(mean, rel=0.1)
-    assert told[0].endswith("pits/mm²")
+    assert ranges[0].endswith("pits/mm²")
 
 
 def test_density_of_a_bin_scanned_in_part_is_not_diluted(scan_of):

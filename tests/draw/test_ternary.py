@@ -55,8 +55,8 @@ def test_points_are_renormalised_by_what_is_not_misc():
     )
     misc = points[CLASS_COLOURS["misc"].upper()]
     assert misc == pytest.approx(np.array([[0.2, 0.6, 0.2], [0, 0.5, 0.5]]))
-    told = "2 not shown: no probability, or surely misc"
-    assert set(_labels(figure)) == {"top (2)", "misc (2)", "hip (1)", "bottom (1)", told}
+    left_out = "2 not shown: no probability, or surely misc"
+    assert set(_labels(figure)) == {"top (2)", "misc (2)", "hip (1)", "bottom (1)", left_out}
 
 
 def test_every_point_is_drawn_the_rarest_class_last():

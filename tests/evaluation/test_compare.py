@@ -19,15 +19,15 @@ def test_counts_efficiency_purity_and_chance():
     truth = _table([10, 100, 200, 300], [10, 50, 90, 400])
     found = _table([11, 101, 500], [10, 50, 20])
     e = evaluate(truth, found, rule="one-to-one", tolerance_px=6, image_size=(480, 640))
-    told = e.to_dict()
-    assert (told["true_pos"], told["false_neg"], told["false_pos"]) == (2, 2, 1)
-    assert told["efficiency"]["value"] == 0.5
-    assert told["purity"]["value"] == pytest.approx(2 / 3)
-    assert told["efficiency"]["low"] < 0.5 < told["efficiency"]["high"]
-    assert told["chance"]["true_pos"] == 0
-    assert told["tiles"]["number"] == 1
-    assert told["tolerance_px"] == 6
-    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    figures = e.to_dict()
+    assert (figures["true_pos"], figures["false_neg"], figures["false_pos"]) == (2, 2, 1)
+    assert figures["efficiency"]["value"] == 0.5
+    assert figures["purity"]["value"] == pytest.approx(2 / 3)
+    assert figures["efficiency"]["low"] < 0.5 < figures["efficiency"]["high"]
+    assert figures["chance"]["true_pos"] == 0
+    assert figures["tiles"]["number"] == 1
+    assert figures["tolerance_px"] == 6
+    assert json.loads(json.dumps(figures, allow_nan=False)) == figures
 
 
 def test_points_match_within_scan_and_tile_where_both_tables_fill_them():
@@ -68,13 +68,13 @@ def test_unrelated_tables_with_one_hot_spot_agree_by_chance(unit, scale):
         return pd.DataFrame(scale * xy, columns=[f"x_{unit}", f"y_{unit}"])
 
     e = evaluate(unrelated(), unrelated(), rule="nearest", **{f"tolerance_{unit}": 0.06 * scale})
-    told = e.to_dict()
-    assert 0.4 < told["efficiency"]["value"] < 0.6
-    chance = told["chance"]
+    figures = e.to_dict()
+    assert 0.4 < figures["efficiency"]["value"] < 0.6
+    chance = figures["chance"]
     assert chance["method"] == "local shifts of 10 and 20 tolerances in eight directions"
     for name in ("efficiency", "purity"):
-        assert chance[name]["value"] == pytest.approx(told[name]["value"], abs=0.03)
-        assert chance[name]["low"] < told[name]["value"] < chance[name]["high"]
+        assert chance[name]["value"] == pytest.approx(figures[name]["value"], abs=0.03)
+        assert chance[name]["low"] < figures[name]["value"] < chance[name]["high"]
 
 
 def test_intervals_are_over_tiles_and_say_how_false_finds_gather():
@@ -88,8 +88,8 @@ def test_intervals_are_over_tiles_and_say_how_false_finds_gather():
     exact = proportion(120, 160)
     assert e.purity.high - e.purity.low > 2.5 * (exact.high - exact.low)
     assert e.efficiency == proportion(120, 120)  # never narrower than of independent finds
-    told = e.to_dict()["tiles"]
-    assert told == {"number": 10, "of": "tile", "false_chi2_ndf": pytest.approx(40)}
+    figures = e.to_dict()["tiles"]
+    assert figures == {"number": 10, "of": "tile", "false_chi2_ndf": pytest.approx(40)}
     assert json.loads(json.dumps(e.to_dict(), allow_nan=False)) == e.to_dict()
 
 

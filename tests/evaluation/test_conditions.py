@@ -46,8 +46,8 @@ def test_pieces_of_a_pit_and_pits_found_as_one_are_counted():
     truth = _mm([[0, 0], [5, 5], [5.1, 5], [9, 9]])
     found = _mm([[0, 0], [0.1, 0], [0, 0.1], [5.05, 5], [7, 7]])
     for rule in ("one-to-one", "nearest"):
-        told = fragments(evaluate(truth, found, rule=rule, tolerance_mm=0.2))
-        assert (told.torn, told.joined, told.fakes) == (2, 1, 1)
+        counts = fragments(evaluate(truth, found, rule=rule, tolerance_mm=0.2))
+        assert (counts.torn, counts.joined, counts.fakes) == (2, 1, 1)
 
 
 def test_parts_add_up(judged):
@@ -109,7 +109,7 @@ def test_the_lists_to_look_at_are_all_there_is(judged):
 
 
 def test_local_densities_are_told_over_the_foil_but_not_within_tiles(judged):
-    told = judged.to_dict()["chance"]["from_densities"]
-    assert told["low"] <= judged.chance_efficiency.successes <= told["high"]
+    expected = judged.to_dict()["chance"]["from_densities"]
+    assert expected["low"] <= judged.chance_efficiency.successes <= expected["high"]
     px = pd.DataFrame({"x_px": [1.0], "y_px": [1.0], "tile": [1]})
     assert evaluate(px, px, rule="nearest", tolerance_px=5).accidental() is None

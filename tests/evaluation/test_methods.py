@@ -18,24 +18,24 @@ def _judged(found, tolerance=5, rule="one-to-one", truth=TRUTH):
 
 
 def test_who_finds_what():
-    told = compare_methods(_judged([0, 100, 200]), _judged([200, 300]))
-    assert told.counts == {"both": 1, "only_first": 2, "only_second": 1, "neither": 1}
-    assert told.either.value == 0.8
-    assert told.truths(TRUTH)["found_by"].tolist() == [
+    compared = compare_methods(_judged([0, 100, 200]), _judged([200, 300]))
+    assert compared.counts == {"both": 1, "only_first": 2, "only_second": 1, "neither": 1}
+    assert compared.either.value == 0.8
+    assert compared.truths(TRUTH)["found_by"].tolist() == [
         "only_first",
         "only_first",
         "both",
         "only_second",
         "neither",
     ]
-    assert told.to_dict()["only_first"] == 2
+    assert compared.to_dict()["only_first"] == 2
 
 
 def test_the_p_value_is_mcnemars():
     truth = _px(100 * np.arange(40))
     first, second = _judged(100 * np.arange(30), truth=truth), _judged([0], truth=truth)
-    told = compare_methods(first, second)
-    assert told.p_value == pytest.approx(2 * 0.5**29)
+    compared = compare_methods(first, second)
+    assert compared.p_value == pytest.approx(2 * 0.5**29)
     assert compare_methods(first, first).p_value == 1
 
 

@@ -178,7 +178,7 @@ def test_chance_may_have_a_threshold_for_each_candidate():
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"tile": [0]}, "search: tile: expected 2 candidates, 1 particles"),
         ({"there": [0, 1]}, "search: tile: expected 2 candidates, 1 particles"),
@@ -189,8 +189,8 @@ def test_chance_may_have_a_threshold_for_each_candidate():
         ),
     ],
 )
-def test_a_search_knows_the_place_of_everything(change, told):
-    with pytest.raises(BadInput, match=told):
+def test_a_search_knows_the_place_of_everything(change, message):
+    with pytest.raises(BadInput, match=message):
         _search([2, 1], [1, 0], particles=1, **change)
 
 
@@ -214,7 +214,7 @@ def test_thresholds_by_hand(wanted, threshold):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "told"),
+    ("wanted", "message"),
     [
         ({}, "working point: expected an efficiency or false candidates a tile, found not one"),
         ({"efficiency": 0.5, "false_per_tile": 1}, "expected an efficiency or false candidates"),
@@ -227,8 +227,8 @@ def test_thresholds_by_hand(wanted, threshold):
         ({"false_per_tile": math.inf}, "false candidates: expected 0 or more, found inf"),
     ],
 )
-def test_working_points_that_cannot_be_are_refused(wanted, told):
-    with pytest.raises(BadInput, match=told):
+def test_working_points_that_cannot_be_are_refused(wanted, message):
+    with pytest.raises(BadInput, match=message):
         TEN.threshold_for(**wanted)
 
 
@@ -269,12 +269,12 @@ def test_a_free_response_by_hand():
     assert curve["efficiency"].tolist() == [0.25, 0.25, 0.5, 0.5]
     assert curve["low"].tolist() == pytest.approx([proportion(k, 4).low for k in (1, 1, 2, 2)])
     assert curve["high"].tolist() == pytest.approx([proportion(k, 4).high for k in (1, 1, 2, 2)])
-    told = curve[["false_per_tile_low", "false_per_tile_high"]].to_numpy() * 4
+    interval = curve[["false_per_tile_low", "false_per_tile_high"]].to_numpy() * 4
     # All of them on one tile of four, which may be drawn not at all, or two or more times.
     exact = np.array([poisson_interval(k) for k in range(4)])
-    assert (told[:, 0] <= exact[:, 0]).all()
-    assert (told[:, 1] >= exact[:, 1]).all()
-    np.testing.assert_allclose(told[0], exact[0])
+    assert (interval[:, 0] <= exact[:, 0]).all()
+    assert (interval[:, 1] >= exact[:, 1]).all()
+    np.testing.assert_allclose(interval[0], exact[0])
 
 
 @given(cases)
@@ -355,8 +355,8 @@ def test_the_bands_of_a_long_free_response_are_interpolated():
     row = curve.iloc[len(curve) // 2 + 3]
     p, rate = search.efficiency(row["threshold"]), search.false_per_tile(row["threshold"])
     assert (row["low"], row["high"]) == pytest.approx((p.low, p.high), abs=0.01)
-    told = row[["false_per_tile_low", "false_per_tile_high"]].tolist()
-    assert told == pytest.approx(rate[1:], rel=0.02)
+    interval = row[["false_per_tile_low", "false_per_tile_high"]].tolist()
+    assert interval == pytest.approx(rate[1:], rel=0.02)
 
 
 def test_chance_is_a_mean_over_shifts():

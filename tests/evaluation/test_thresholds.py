@@ -83,9 +83,9 @@ def test_exchanged_halves_have_the_rate_that_was_asked_for(rate, tiles):
     rng = np.random.default_rng(5)
     foils = [drawn(rng, tiles) for _ in range(200)]
     asked = Asked(false_per_tile=rate)
-    told = np.array([exchanged(f, asked, draws=2)[0].false_per_tile[0] for f in foils])
-    error = told.std() / np.sqrt(len(told))
-    assert told.mean() == pytest.approx(rate, abs=3 * error)
+    rates = np.array([exchanged(f, asked, draws=2)[0].false_per_tile[0] for f in foils])
+    error = rates.std() / np.sqrt(len(rates))
+    assert rates.mean() == pytest.approx(rate, abs=3 * error)
     assert error < 0.06 * rate
 
 
@@ -104,10 +104,10 @@ def test_the_efficiency_at_exactly_a_rate_is_unbiased_and_its_interval_covers_it
     rng = np.random.default_rng(7)
     for rate in (0.125, 0.7):
         truth, foils = expected_efficiency(rate), [drawn(rng) for _ in range(200)]
-        told = np.array([efficiency_at_rate(f, rate, draws=100) for f in foils])
-        error = told[:, 0].std() / np.sqrt(len(told))
-        assert told[:, 0].mean() == pytest.approx(truth, abs=3 * error + 0.005)
-        assert ((told[:, 1] <= truth) & (truth <= told[:, 2])).mean() >= 0.9
+        efficiencies = np.array([efficiency_at_rate(f, rate, draws=100) for f in foils])
+        error = efficiencies[:, 0].std() / np.sqrt(len(efficiencies))
+        assert efficiencies[:, 0].mean() == pytest.approx(truth, abs=3 * error + 0.005)
+        assert ((efficiencies[:, 1] <= truth) & (truth <= efficiencies[:, 2])).mean() >= 0.9
         quoted = [f.efficiency(f.threshold_for(false_per_tile=rate)) for f in foils]
         if rate == 0.125:  # chosen and measured on the same flatters
             assert np.mean([p.value for p in quoted]) > truth + 4 * error
@@ -116,29 +116,31 @@ def test_the_efficiency_at_exactly_a_rate_is_unbiased_and_its_interval_covers_it
 def test_the_intervals_of_exchanged_figures_cover_what_they_are_of():
     rng = np.random.default_rng(8)
     foils = [drawn(rng, 24) for _ in range(100)]
-    told = [exchanged(f, WHOLE, draws=100)[0] for f in foils]
-    assert np.mean([m.false_per_tile[1] <= 1 <= m.false_per_tile[2] for m in told]) >= 0.9
+    measured = [exchanged(f, WHOLE, draws=100)[0] for f in foils]
+    assert np.mean([m.false_per_tile[1] <= 1 <= m.false_per_tile[2] for m in measured]) >= 0.9
     truth = expected_efficiency(1.0)
-    assert np.mean([m.efficiency[1] <= truth <= m.efficiency[2] for m in told]) >= 0.9
+    assert np.mean([m.efficiency[1] <= truth <= m.efficiency[2] for m in measured]) >= 0.9
     purity = TRUE * truth / (TRUE * truth + 1)
-    assert np.mean([m.purity[1] <= purity <= m.purity[2] for m in told]) >= 0.9
+    assert np.mean([m.purity[1] <= purity <= m.purity[2] for m in measured]) >= 0.9
 
 
 def test_an_efficiency_that_is_asked_for_is_reached_on_the_other_half():
     rng = np.random.default_rng(9)
-    told = [exchanged(drawn(rng), Asked(efficiency=0.6), draws=2)[0] for _ in range(100)]
-    reached = np.array([m.efficiency[0] for m in told])
+    measured = [exchanged(drawn(rng), Asked(efficiency=0.6), draws=2)[0] for _ in range(100)]
+    reached = np.array([m.efficiency[0] for m in measured])
     assert reached.mean() == pytest.approx(0.6, abs=0.02)
-    rate = np.mean([m.false_per_tile[0] for m in told])
+    rate = np.mean([m.false_per_tile[0] for m in measured])
     assert expected_efficiency(rate) == pytest.approx(0.6, abs=0.03)
 
 
 def test_thresholds_are_measured_on_another_foil():
     rng = np.random.default_rng(10)
-    told = [measured_elsewhere(drawn(rng, 16), drawn(rng, 30), WHOLE, draws=2) for _ in range(200)]
-    rates = np.array([whole.false_per_tile[0] for whole, _ in told])
+    measured = [
+        measured_elsewhere(drawn(rng, 16), drawn(rng, 30), WHOLE, draws=2) for _ in range(200)
+    ]
+    rates = np.array([whole.false_per_tile[0] for whole, _ in measured])
     assert rates.mean() == pytest.approx(1, abs=3 * rates.std() / np.sqrt(200))
-    whole, parts = told[0]
+    whole, parts = measured[0]
     assert parts == (whole,)
 
 
@@ -262,10 +264,10 @@ def test_equal_scores_pass_together_or_not_at_all():
 def test_a_foil_on_which_nothing_is_found():
     nothing = row_of([], [], np.zeros(0, int), 4, [0, 1])
     assert thresholds_for(nothing, WHOLE) == (0,)
-    told, _ = exchanged(nothing, WHOLE, draws=5)
-    assert told.efficiency[0] == 0
-    assert told.false_per_tile == pytest.approx((0, 0, 3.689 / 4), abs=1e-3)
-    assert math.isnan(told.purity[0])
+    measured, _ = exchanged(nothing, WHOLE, draws=5)
+    assert measured.efficiency[0] == 0
+    assert measured.false_per_tile == pytest.approx((0, 0, 3.689 / 4), abs=1e-3)
+    assert math.isnan(measured.purity[0])
     assert efficiency_at_rate(nothing, 1.0, draws=5)[0] == 0
     assert np.isnan(efficiency_at_rate(row_of([], [], np.zeros(0, int), 4), 1.0)).all()
 
@@ -280,7 +282,7 @@ def test_one_tile_has_no_other_half():
 
 
 @pytest.mark.parametrize(
-    ("wanted", "told"),
+    ("wanted", "message"),
     [
         ({}, "working point: expected an efficiency or false candidates a tile, found not one"),
         ({"efficiency": 0.5, "false_per_tile": 1}, "expected an efficiency or false candidates"),
@@ -291,8 +293,8 @@ def test_one_tile_has_no_other_half():
         ({"false_per_tile": math.inf}, "false candidates: expected above 0, found inf"),
     ],
 )
-def test_what_cannot_be_asked_for(wanted, told):
-    with pytest.raises(BadInput, match=told):
+def test_what_cannot_be_asked_for(wanted, message):
+    with pytest.raises(BadInput, match=message):
         Asked(**wanted)
 
 

@@ -152,13 +152,13 @@ def test_cells_cut_the_box_into_equal_parts_of_about_a_size():
 
 
 @pytest.mark.parametrize(
-    ("call", "told"),
+    ("call", "message"),
     [
         (lambda: ratio_over_tiles([1, 2], [1]), "counts of tiles: expected as many values"),
         (lambda: overdispersion([1, -2]), "found shapes .* least -2"),
         (lambda: ratio_over_tiles([1], [1], confidence=1), "confidence: expected a number between"),
     ],
 )
-def test_counts_that_do_not_go_together_are_refused(call, told):
-    with pytest.raises(BadInput, match=told):
+def test_counts_that_do_not_go_together_are_refused(call, message):
+    with pytest.raises(BadInput, match=message):
         call()

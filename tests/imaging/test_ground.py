@@ -21,7 +21,7 @@ from etchscope.simulation import (
     Population,
     Sheet,
     SimulatedScan,
-    randomised,
+    randomise_scan,
 )
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -108,7 +108,7 @@ def test_one_dark_disc_is_a_pit_up_to_the_largest_radius(at, radius_px):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_random_foils_are_left_alone(seed):
-    foil = randomised(SimulatedScan(seed=seed, columns=1, rows=1))
+    foil = randomise_scan(SimulatedScan(seed=seed, columns=1, rows=1))
     tile = foil.read_tile(1)
     # One lamp alone is no search; its far corners may be as dark as no foil.
     for subset in set(SUBSETS) - {"one lamp"}:

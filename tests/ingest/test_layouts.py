@@ -39,10 +39,10 @@ def test_a_tile_in_two_places_is_a_problem(tmp_path):
     touch(tmp_path, "1.tif", "1_1.png", "1_2.png", "2.tif", "02.tif", "3_1.png", "4.tif")
     index = index_pictures(tmp_path, CHANNELS)
     assert sorted(index.files) == [4]
-    told = {p.tile: str(p.error) for p in index.problems}
-    assert "expected one place of tile 1, found 3: 1.tif and 1_1.png and 1_2.png" in told[1]
-    assert "expected one place of tile 2, found 2: 02.tif and 2.tif" in told[2]
-    assert "3_*: expected a picture of step 2, found steps 1" in told[3]
+    errors = {p.tile: str(p.error) for p in index.problems}
+    assert "expected one place of tile 1, found 3: 1.tif and 1_1.png and 1_2.png" in errors[1]
+    assert "expected one place of tile 2, found 2: 02.tif and 2.tif" in errors[2]
+    assert "3_*: expected a picture of step 2, found steps 1" in errors[3]
 
 
 def test_plain_pictures_are_ordered_by_name(tmp_path):

@@ -53,7 +53,7 @@ def test_of_a_pit_table_the_openings_that_face_the_camera(tmp_path):
 
 
 def _described(tmp_path, **change):
-    told = {
+    description = {
         "foil": "F1",
         "side": "front",
         "pits": [[1, 320, 240], [2, 0, 0]],
@@ -64,7 +64,7 @@ def _described(tmp_path, **change):
     }
     (tmp_path / "stage.json").write_text(json.dumps({"1": [1.0, 2.0], "2": [1.1, 2.0]}))
     path = tmp_path / "list.json"
-    path.write_text(json.dumps(told | change))
+    path.write_text(json.dumps(description | change))
     return path
 
 
@@ -162,7 +162,7 @@ def test_the_real_lists_have_the_published_places(tmp_path):
     published = json.loads((PB / "pits_foil_xy_px.json").read_text())
     for scan in ("c1", "c2", "cr"):
         path = tmp_path / f"{scan}.json"
-        told = {
+        description = {
             "foil": "F",
             "side": "back" if scan == "cr" else "front",
             "pits": str(PB / "pits_tile_xy.json"),
@@ -174,6 +174,6 @@ def test_the_real_lists_have_the_published_places(tmp_path):
             "mirrored_pixels": scan == "cr",
             "datum": holes[scan],
         }
-        path.write_text(json.dumps(told))
+        path.write_text(json.dumps(description))
         xy = read_pit_list(path).pits[["x_mm", "y_mm"]].to_numpy() / 0.0064516 * [1, -1]
         assert np.abs(xy - np.array(published[scan])).max() < 1.01  # published whole, cut off

@@ -25,11 +25,11 @@ def test_a_simulated_scan_comes_back_as_it_was(tmp_path):
         population=Population.of(50, 20),
         optics=Optics(image_size=(48, 64)),
     )
-    told: list[int] = []
-    write_smartscope(tmp_path / "new" / "scan", foil.scan, foil.read_tile, progress=told.append)
+    counts: list[int] = []
+    write_smartscope(tmp_path / "new" / "scan", foil.scan, foil.read_tile, progress=counts.append)
     scan, pixels = read_back(tmp_path / "new" / "scan")
     assert scan == foil.scan
-    assert told == [1] * 4
+    assert counts == [1] * 4
     for number, stack in pixels.items():
         np.testing.assert_array_equal(stack, foil.read_tile(number))
 

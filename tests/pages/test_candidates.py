@@ -93,7 +93,7 @@ def test_what_is_salient_is_coloured_over_the_backlit_cutout(tmp_path):
 
 def test_the_figures_and_votes_of_a_candidate_are_told(tmp_path):
     text, images = _read(write_candidates([_entry()], tmp_path))
-    for told in (
+    for expected in (
         "<dt>score</dt><dd>0.875</dd>",
         "<dt>x, y (px)</dt><dd>12.3, 56.8</dd>",
         "<dt>x, y (mm)</dt><dd>1.500, –</dd>",
@@ -106,7 +106,7 @@ def test_the_figures_and_votes_of_a_candidate_are_told(tmp_path):
         "width: 100.0%; background: #8A8A8A",
         '<span class="n">-9.50</span>',
     ):
-        assert told in text, told
+        assert expected in text, expected
     (image,) = images
     assert image["loading"] == "lazy"
     assert image["src"] == "candidate_0001.png"

@@ -14,8 +14,8 @@ def test_curves_and_maps_of_an_evaluation(tmp_path):
     curve = tolerance_curve(e, [0.05, 0.5, 1])
     made = draw_tolerance({"found": curve})
     assert made.axes[0].lines[0].get_ydata().tolist() == [0, 0.8, 0.8]
-    told = [text.get_text() for text in made.legends[0].get_texts()]
-    assert told == ["found", "chance by local shifts, in the colour of its list"]
+    labels = [text.get_text() for text in made.legends[0].get_texts()]
+    assert labels == ["found", "chance by local shifts, in the colour of its list"]
     assert [ax.get_ylabel() for ax in made.axes[:2]] == ["efficiency", "purity"]
     paths = write_evaluation(e, {"found": curve}, tmp_path / "made")
     assert [p.name for p in paths] == ["map.png", "curve.png"]

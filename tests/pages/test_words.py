@@ -14,18 +14,18 @@ from etchscope.pages.words import (
 )
 
 
-def _told(content, area):
+def _cards(content, area):
     return {card.label: (card.value, card.note) for card in make_cards(content, area)}
 
 
 def test_headline_figures(make):
     content = make()
-    told = _told(content, 200.0)
-    assert told["pits"] == ("120", "60 top · 60 bottom")
-    assert told["scanned"][0] == "2 cm²"
-    assert told["pits per mm²"] == ("0.6", "mean over the scanned area")
+    cards = _cards(content, 200.0)
+    assert cards["pits"] == ("120", "60 top · 60 bottom")
+    assert cards["scanned"][0] == "2 cm²"
+    assert cards["pits per mm²"] == ("0.6", "mean over the scanned area")
     good = int((content.pits["pair_p"] <= 0.01).sum()) // 2
-    assert told["in–out pairs"] == (
+    assert cards["in–out pairs"] == (
         "60",
         f"{good} with p ≤ 0.01; unrelated pits would make 0.6 at most",
     )
@@ -34,11 +34,11 @@ def test_headline_figures(make):
 def test_efficiency_stands_beside_chance(make):
     pits = make().pits
     e = evaluate(pits, pits, rule="one-to-one", tolerance_px=1, image_size=(48, 64))
-    told = _told(make(pits=pits, evaluation=e), None)
-    assert told["efficiency"][0] == "100.0 %"
-    assert "by chance (local shifts)" in told["efficiency"][1]
-    assert told["purity"][1].endswith("false finds a tile: χ²/ndf undefined")  # no false find
-    assert "scale unknown" in told["scanned"][1]
+    cards = _cards(make(pits=pits, evaluation=e), None)
+    assert cards["efficiency"][0] == "100.0 %"
+    assert "by chance (local shifts)" in cards["efficiency"][1]
+    assert cards["purity"][1].endswith("false finds a tile: χ²/ndf undefined")  # no false find
+    assert "scale unknown" in cards["scanned"][1]
     html = render_evaluation(e, ["surface"])
     assert "120 of 120" in html
     assert "Intervals are over 6 tiles (tile); false finds a tile: χ²/ndf undefined" in html
@@ -76,20 +76,20 @@ def test_pairs_split_from_one_find_do_not_count_beside_chance(make):
     pits = make().pits
     pairs = (pits["surface"] == "top") & (pits["pit"] % 2 == 0)
     known = pits["pair_p"].where(~(pairs | pits["partner"].isin(pits.loc[pairs, "pit"])))
-    told = describe_pairs(pits.assign(pair_p=known))
+    text = describe_pairs(pits.assign(pair_p=known))
     left = known[pits["surface"] == "top"].notna().sum()
     assert 0 < left < 60
     good = int((known[pits["surface"] == "top"] <= 0.01).sum())
-    assert told.startswith(f"{good} pair")
-    assert f"would make {0.01 * left:.2g} at most" in told
+    assert text.startswith(f"{good} pair")
+    assert f"would make {0.01 * left:.2g} at most" in text
 
 
 def test_a_find_split_in_two_makes_no_excess(make):
     """A foil whose only pairs are such has none with p ≤ 0.01, and chance makes none of them."""
     pits = make().pits.assign(pair_p=np.nan)
-    told = describe_pairs(pits)
-    assert told == "0 pairs have p ≤ 0.01, where unrelated pits would make 0 at most"
-    note = _told(make(pits=pits), 200.0)["in–out pairs"][1]
+    text = describe_pairs(pits)
+    assert text == "0 pairs have p ≤ 0.01, where unrelated pits would make 0 at most"
+    note = _cards(make(pits=pits), 200.0)["in–out pairs"][1]
     assert note == "0 with p ≤ 0.01; unrelated pits would make 0 at most"
     single = pits["partner"].isna() | (pits["pit"] % 2 == 0)
     partner = pits["partner"].where(~(single | pits["partner"].isin(pits.loc[single, "pit"])))

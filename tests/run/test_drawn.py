@@ -2,7 +2,7 @@ import pytest
 
 from etchscope.foil import BadInput
 from etchscope.run.drawn import draw_foils
-from etchscope.simulation import parameters_of, preset
+from etchscope.simulation import list_parameters, preset
 
 
 def test_one_foil_is_that_of_the_preset():
@@ -23,7 +23,7 @@ def test_parameters_change_what_was_drawn_at_random():
     (calm,) = draw_foils(columns=1, rows=1)
     (other,) = draw_foils(columns=1, rows=1, randomise=True, parameters={"optics.blur_um": 8.5})
     assert other.optics.blur_um == 8.5
-    assert parameters_of(calm) != parameters_of(other)
+    assert list_parameters(calm) != list_parameters(other)
 
 
 def test_a_preset_of_several_foils_takes_no_name():

@@ -5,7 +5,7 @@ import pytest
 
 from etchscope.foil import BadInput
 from etchscope.simulation import Camera, Optics, SimulatedScan
-from etchscope.simulation.camera import fixed_pattern, photographed
+from etchscope.simulation.camera import draw_fixed_pattern, photograph
 
 SIZE = (96, 128)
 OPTICS = Optics(image_size=SIZE, read_noise=0.0, shot_noise=0.0)
@@ -13,7 +13,7 @@ LIGHT = np.tile(np.linspace(0, 2, SIZE[1], dtype=np.float32), (SIZE[0], 1))
 
 
 def _shot(light=LIGHT, optics=OPTICS, gain=0.5, pattern=None, rng=None, **camera):
-    return photographed(light, gain, optics, rng, Camera(**camera), pattern, rng)
+    return photograph(light, gain, optics, rng, Camera(**camera), pattern, rng)
 
 
 @pytest.mark.parametrize("step", [2, 5, 8])
@@ -60,11 +60,11 @@ def test_the_fixed_pattern_is_the_same_in_all_tiles_and_channels():
 
 
 def test_hot_pixels_and_gain_are_as_many_and_as_strong_as_asked():
-    pattern = fixed_pattern(Camera(hot_per_mpx=5000), (400, 500), np.random.default_rng(1))
+    pattern = draw_fixed_pattern(Camera(hot_per_mpx=5000), (400, 500), np.random.default_rng(1))
     assert (pattern.offset > 15).sum() == pytest.approx(5000 * 0.2, rel=0.15)
-    pattern = fixed_pattern(Camera(pixel_gain=0.02), (400, 500), np.random.default_rng(1))
+    pattern = draw_fixed_pattern(Camera(pixel_gain=0.02), (400, 500), np.random.default_rng(1))
     assert pattern.gain.std() == pytest.approx(0.02, rel=0.05)
-    assert fixed_pattern(Camera(pixel_gain=0.1), SIZE, None).gain is None
+    assert draw_fixed_pattern(Camera(pixel_gain=0.1), SIZE, None).gain is None
 
 
 def test_a_background_is_slow_and_another_in_each_picture():

@@ -3,7 +3,7 @@ import pytest
 
 from etchscope.foil import BadInput
 from etchscope.simulation import Fragments, Hips, Marks, Optics, Population, SimulatedScan
-from etchscope.simulation.marks import MARK_COLUMNS, as_marks, draw_strokes
+from etchscope.simulation.marks import MARK_COLUMNS, draw_strokes, tabulate_strokes
 
 STILL = Optics(image_size=(200, 240), texture=0.0, read_noise=0.2, unevenness=0.0, vignetting=0.0)
 
@@ -13,7 +13,7 @@ def _population(**marks):
 
 
 def _marks_of_cell(cell, population, **more):
-    return as_marks(draw_strokes(1, cell, population, **more))
+    return tabulate_strokes(draw_strokes(1, cell, population, **more))
 
 
 def _scan(optics=STILL, side="front", seed=3, **marks):
@@ -92,7 +92,7 @@ def test_marks_are_numbered_apart():
 
 
 @pytest.mark.parametrize(
-    ("marks", "told"),
+    ("marks", "message"),
     [
         ({"dust_per_tile": -1}, r"marks\.dust_per_tile: expected 0 to 1000, found -1"),
         ({"hole_radius_mm": 0}, r"marks\.hole_radius_mm: expected 0\.01 to 5"),
@@ -100,8 +100,8 @@ def test_marks_are_numbered_apart():
         ({"holes_mm": ((1.0,),)}, r"marks\.holes_mm: expected 2 numbers"),
     ],
 )
-def test_impossible_marks_are_refused(marks, told):
-    with pytest.raises(BadInput, match=told):
+def test_impossible_marks_are_refused(marks, message):
+    with pytest.raises(BadInput, match=message):
         Marks(**marks)
 
 

@@ -7,8 +7,8 @@ from etchscope.simulation import (
     HotSpot,
     Material,
     SimulatedScan,
+    list_parameters,
     material_named,
-    parameters_of,
     with_parameters,
 )
 
@@ -16,10 +16,10 @@ SCAN = SimulatedScan(seed=1)
 
 
 def test_all_parameters_are_told_and_survive_json():
-    told = json.loads(json.dumps(parameters_of(SCAN)))
-    assert told["seed"] == 1
-    assert told["fragments"]["per_tile"] == 100
-    assert told["optics"]["channels"][8] == {"step": 9, "role": "backlit"}
+    parameters = json.loads(json.dumps(list_parameters(SCAN)))
+    assert parameters["seed"] == 1
+    assert parameters["fragments"]["per_tile"] == 100
+    assert parameters["optics"]["channels"][8] == {"step": 9, "role": "backlit"}
     for group in (
         "hips",
         "fragments",
@@ -32,7 +32,7 @@ def test_all_parameters_are_told_and_survive_json():
         "surface",
         "camera",
     ):
-        values = {f"{group}.{k}": v for k, v in told[group].items()}
+        values = {f"{group}.{k}": v for k, v in parameters[group].items()}
         assert with_parameters(SCAN, values) == SCAN
 
 
@@ -65,9 +65,10 @@ def test_a_material_of_one_s_own_is_told_and_taken_back():
     assert changed.foil_record.material == "cr39-strong"
     expected = 1 + own["gain"] * 9 ** own["power"]
     assert changed.population.hips.ratio(changed.sheet) == pytest.approx(expected)
-    told = json.loads(json.dumps(parameters_of(changed)))
+    parameters = json.loads(json.dumps(list_parameters(changed)))
     assert (
-        with_parameters(SCAN, {"sheet.material": told["sheet"]["material"]}).sheet == changed.sheet
+        with_parameters(SCAN, {"sheet.material": parameters["sheet"]["material"]}).sheet
+        == changed.sheet
     )
     with pytest.raises(BadInput, match=r"sheet\.material: expected a name, or name, z_over_a"):
         with_parameters(SCAN, {"sheet.material": {"name": "x"}})
@@ -76,7 +77,7 @@ def test_a_material_of_one_s_own_is_told_and_taken_back():
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("blur_um", 1, "simulation: blur_um: expected a parameter of hips, fragments"),
         ("optics.blurr", 1, r"optics\.blurr: expected one of .*blur_um.*found 'blurr'"),
@@ -93,6 +94,6 @@ def test_a_material_of_one_s_own_is_told_and_taken_back():
         ("fragments.per_tile", -1, r"fragments\.per_tile: expected 0 to 20000, found -1"),
     ],
 )
-def test_wrong_parameters_are_named(name, value, told):
-    with pytest.raises(BadInput, match=told):
+def test_wrong_parameters_are_named(name, value, message):
+    with pytest.raises(BadInput, match=message):
         with_parameters(SCAN, {name: value})

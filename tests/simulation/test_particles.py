@@ -18,7 +18,7 @@ from etchscope.simulation import (
     material_named,
 )
 from etchscope.simulation.cells import CELL_MM
-from etchscope.simulation.particles import draw_tracks, etch, near, reach_mm
+from etchscope.simulation.particles import draw_tracks, etch, reach_mm, select_near
 from etchscope.simulation.populations import REFERENCE_TILE_MM2
 
 EVEN = Sheet(removed_spread=0.0)
@@ -181,7 +181,7 @@ def test_no_particle_reaches_farther_than_is_said():
 def test_tracks_far_from_a_place_are_left_out_and_no_pit_there_is_lost():
     population = Population.of(3000, 40)
     tracks = draw_tracks(3, (0, 0), population, EVEN)
-    every, some = etch([tracks], EVEN), near(tracks, 2.0, 2.0, 0.5)
+    every, some = etch([tracks], EVEN), select_near(tracks, 2.0, 2.0, 0.5)
     assert len(some["x_mm"]) < 0.8 * len(tracks["x_mm"])
     here = np.hypot(every["x_mm"] - 2, every["y_mm"] - 2) < 0.5
     assert here.sum() > 100
@@ -220,7 +220,7 @@ def test_response_decides_v():
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (lambda: Hips(per_tile=-1), r"hips\.per_tile: expected 0 to 20000, found -1"),
         (lambda: Hips(zenith_deg=90), r"hips\.zenith_deg: expected 0 to 80, found 90"),
@@ -238,6 +238,6 @@ def test_response_decides_v():
         (lambda: Sheet(material="glass"), "material: expected makrofol or cr39"),
     ],
 )
-def test_impossible_parameters_are_refused(make, told):
-    with pytest.raises(BadInput, match=told):
+def test_impossible_parameters_are_refused(make, message):
+    with pytest.raises(BadInput, match=message):
         make()

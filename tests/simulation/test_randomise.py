@@ -8,8 +8,8 @@ from etchscope.simulation import (
     Optics,
     SimulatedScan,
     draw_parameters,
-    parameters_of,
-    randomised,
+    list_parameters,
+    randomise_scan,
 )
 from etchscope.simulation.randomise import COUNTED, SCALED
 
@@ -17,10 +17,10 @@ SCAN = SimulatedScan(seed=1, columns=2, rows=2)
 
 
 def test_a_seed_is_a_draw_and_both_sides_share_it():
-    one, again, other = (randomised(replace(SCAN, seed=s)) for s in (5, 5, 6))
+    one, again, other = (randomise_scan(replace(SCAN, seed=s)) for s in (5, 5, 6))
     assert one == again
     assert one.optics != other.optics
-    back = randomised(replace(SCAN, seed=5, side="back"))
+    back = randomise_scan(replace(SCAN, seed=5, side="back"))
     assert (back.optics, back.population, back.sheet) == (one.optics, one.population, one.sheet)
 
 
@@ -52,15 +52,15 @@ def test_draws_fill_their_ranges():
 
 def test_every_draw_is_a_possible_foil_with_pits_of_the_range():
     for seed in range(30):
-        scan = randomised(replace(SCAN, seed=seed))
+        scan = randomise_scan(replace(SCAN, seed=seed))
         v = scan.population.hips.ratio(scan.sheet)
         assert RANGES["hips.v"].low - 1e-9 <= v <= RANGES["hips.v"].high + 1e-9
-        told = parameters_of(scan)
-        assert told["optics"]["gains"]
-        assert told["optics"]["azimuth_errors_deg"]
-    truth = randomised(replace(SCAN, seed=3)).truth()
+        parameters = list_parameters(scan)
+        assert parameters["optics"]["gains"]
+        assert parameters["optics"]["azimuth_errors_deg"]
+    truth = randomise_scan(replace(SCAN, seed=3)).truth()
     assert len(truth) > 0
-    assert randomised(replace(SCAN, seed=3)).read_tile(1).shape == (10, 480, 640)
+    assert randomise_scan(replace(SCAN, seed=3)).read_tile(1).shape == (10, 480, 640)
 
 
 def test_a_good_share_of_draws_is_clean_and_deep_pictures_keep_no_jpeg():

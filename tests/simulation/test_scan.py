@@ -10,11 +10,8 @@ from etchscope.simulation import (
     Marks,
     Optics,
     Population,
-    Sheet,
     SimulatedScan,
     Stage,
-    isolated,
-    once,
 )
 
 SMALL = Optics(image_size=(64, 80))
@@ -179,17 +176,6 @@ def test_other_optics_give_other_channels():
     assert [c.role for c in foil.scan.channels] == ["backlit"]
 
 
-def test_isolated_openings_touch_nothing():
-    pixel_mm = 0.0064516
-    places = pd.DataFrame(
-        {"x_mm": [0, 9, 30, 45.1], "y_mm": [0.0, 0, 0, 0], "radius_px": [5.0, 5, 7, 8]}
-    )
-    places["x_mm"] *= pixel_mm
-    assert isolated(places, 6.4516).tolist() == [False, False, True, True]
-    assert isolated(places[:1], 6.4516).tolist() == [True]
-    assert isolated(places[:0], 6.4516).tolist() == []
-
-
 def test_rotation_offset_and_jitter_move_the_pictures_and_not_the_truth():
     """The frame of a scan with datum holes is the sheet's, however the foil lay on the stage."""
     population = Population(
@@ -207,7 +193,7 @@ def test_rotation_offset_and_jitter_move_the_pictures_and_not_the_truth():
     )
     both = one.merge(other, left_index=True, right_index=True, suffixes=("", "_moved"))
     assert len(both) > 20
-    # Datum holes are told to a thousandth of a pixel.
+    # Datum holes are recorded to a thousandth of a pixel.
     np.testing.assert_allclose(both["x_mm"], both["x_mm_moved"], atol=1e-4)
     np.testing.assert_allclose(both["y_mm"], both["y_mm_moved"], atol=1e-4)
     turned = (both["azimuth_deg_moved"] - both["azimuth_deg"]) % 360
@@ -253,42 +239,3 @@ def test_truth_can_be_had_tile_by_tile():
     columns = ["x_px", "y_px", "particle", *TRUTH_COLUMNS]
     expected = whole[whole["tile"].isin([2, 5])].reset_index(drop=True)
     pd.testing.assert_frame_equal(part[columns], expected[columns])
-
-
-def test_each_opening_once_is_the_row_farthest_from_the_edge():
-    foil = _scan(stage=Stage(overlap_px=(20, 20)))
-    truth = foil.truth()
-    single = once(truth, (64, 80))
-    assert single["pit"].is_unique
-    assert set(single["pit"]) == set(truth["pit"])
-    assert len(single) < len(truth)
-    x, y = truth["x_px"], truth["y_px"]
-    margin = pd.concat([x, 79 - x, y, 63 - y], axis=1).min(axis=1)
-    best = margin.groupby(truth["pit"]).max()
-    x, y = single["x_px"], single["y_px"]
-    kept = pd.concat([x, 79 - x, y, 63 - y], axis=1).min(axis=1)
-    np.testing.assert_allclose(kept, best.loc[single["pit"]])
-
-
-def test_signal_that_etches_no_pit_is_refused():
-    hips = Hips(charge=40)
-    with pytest.raises(BadInput, match=r"makrofol begins at 2700 MeV cm²/g\), found V = 1 at 17"):
-        SimulatedScan(seed=1, population=Population(hips))
-    silent = Population(Hips(per_tile=0, charge=40))
-    assert len(SimulatedScan(seed=1, columns=1, rows=1, population=silent).truth()) > 0
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        ({"sheet": Sheet(removed_um=220)}, r"pit size in pixels .* expected 0 to 63, found 68"),
-        ({"stage": Stage(overlap_px=(80, 0))}, r"tile less stage\.overlap_px.* found 0"),
-        (
-            {"optics": Optics(image_size=(20000, 20000), channels=SMALL.channels * 1)},
-            r"optics\.image_size and optics\.channels: expected pictures that fit into",
-        ),
-    ],
-)
-def test_what_cannot_be_is_refused(change, told):
-    with pytest.raises(BadInput, match=told):
-        _scan(**change)

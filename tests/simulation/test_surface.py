@@ -3,7 +3,7 @@ import pytest
 
 from etchscope.foil import BadInput
 from etchscope.simulation import Optics, Scene, Surface, render
-from etchscope.simulation.surface import patches, relief
+from etchscope.simulation.surface import draw_patches, draw_relief
 
 SIZE = (256, 320)
 STEP_UM = 3.0
@@ -24,7 +24,7 @@ def _slope(height):
     ],
 )
 def test_relief_has_the_slope_asked_for_on_both_surfaces(surface, asked):
-    near, far = relief(np.random.default_rng(1), SIZE, STEP_UM, surface)
+    near, far = draw_relief(np.random.default_rng(1), SIZE, STEP_UM, surface)
     assert near.dtype == np.float32
     assert _slope(near) == pytest.approx(asked, rel=0.01)
     assert _slope(far) == pytest.approx(asked, rel=0.01)
@@ -34,7 +34,7 @@ def test_relief_has_the_slope_asked_for_on_both_surfaces(surface, asked):
 @pytest.mark.parametrize("exponent", [3.0, 5.0])
 def test_the_spectrum_falls_with_the_exponent(exponent):
     surface = Surface(roughness=0.2, roughness_exponent=exponent, roughness_um=1000)
-    near, _ = relief(np.random.default_rng(2), (512, 512), STEP_UM, surface)
+    near, _ = draw_relief(np.random.default_rng(2), (512, 512), STEP_UM, surface)
     power = np.abs(np.fft.fft2(near)) ** 2
     f = np.hypot(*np.meshgrid(np.fft.fftfreq(512, STEP_UM), np.fft.fftfreq(512, STEP_UM)))
     bands = [(f > low) & (f < 1.3 * low) for low in (0.005, 0.02)]
@@ -44,8 +44,8 @@ def test_the_spectrum_falls_with_the_exponent(exponent):
 
 
 def test_dimples_meet_in_ridges_and_bumps_in_furrows():
-    dimples, _ = relief(np.random.default_rng(3), SIZE, STEP_UM, Surface(peel=0.1))
-    bumps, _ = relief(np.random.default_rng(3), SIZE, STEP_UM, Surface(peel=-0.1))
+    dimples, _ = draw_relief(np.random.default_rng(3), SIZE, STEP_UM, Surface(peel=0.1))
+    bumps, _ = draw_relief(np.random.default_rng(3), SIZE, STEP_UM, Surface(peel=-0.1))
     assert np.allclose(dimples, -bumps)
 
     def bend(height):
@@ -58,7 +58,7 @@ def test_dimples_meet_in_ridges_and_bumps_in_furrows():
 
 def test_micropits_are_as_many_and_as_deep_as_asked():
     surface = Surface(micropits_per_mm2=30, micropit_um=9, micropit_depth=0.5)
-    near, _ = relief(np.random.default_rng(4), (600, 600), STEP_UM, surface)
+    near, _ = draw_relief(np.random.default_rng(4), (600, 600), STEP_UM, surface)
     assert near.max() == 0
     expected = 30 * (0.6 * STEP_UM) ** 2 * np.pi * 0.009**2 * np.exp(2 * 0.35**2)
     assert (near < 0).mean() * (0.6 * STEP_UM) ** 2 == pytest.approx(expected, rel=0.35)
@@ -67,9 +67,9 @@ def test_micropits_are_as_many_and_as_deep_as_asked():
 
 def test_a_flat_surface_is_none_and_patches_vary_its_strength():
     rng = np.random.default_rng(5)
-    assert relief(rng, SIZE, STEP_UM, Surface(haze=0.3)) is None
-    assert patches(rng, SIZE, STEP_UM, Surface()) is None
-    strength = patches(rng, (900, 900), STEP_UM, Surface(patchiness=0.4, patch_um=60))
+    assert draw_relief(rng, SIZE, STEP_UM, Surface(haze=0.3)) is None
+    assert draw_patches(rng, SIZE, STEP_UM, Surface()) is None
+    strength = draw_patches(rng, (900, 900), STEP_UM, Surface(patchiness=0.4, patch_um=60))
     assert np.log(strength).std() == pytest.approx(0.4, rel=0.15)
     assert (strength**2).mean() == pytest.approx(1, rel=0.2)
 

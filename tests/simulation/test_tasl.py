@@ -5,14 +5,14 @@ import pytest
 
 from etchscope.foil import Channel
 from etchscope.simulation import Optics, Scene, render
-from etchscope.simulation.tasl import tasl
+from etchscope.simulation.tasl import simulate_tasl
 
 
 def test_a_seed_is_a_foil():
     small = {"image_size": (96, 128)}
     one, same, other = (
         dataclasses.replace(scan, optics=dataclasses.replace(scan.optics, **small)).read_tile(1)
-        for scan in (tasl(s, 1, 1) for s in (3, 3, 4))
+        for scan in (simulate_tasl(s, 1, 1) for s in (3, 3, 4))
     )
     np.testing.assert_array_equal(one, same)
     assert (one != other).mean() > 0.1

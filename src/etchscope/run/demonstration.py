@@ -15,7 +15,13 @@ from etchscope.ingest.write import write_smartscope
 from etchscope.run.models import register_model
 from etchscope.run.stages.find import find
 from etchscope.run.stages.score import ranked_candidates, score
-from etchscope.simulation import SimulatedScan, isolated, once, preset, with_parameters
+from etchscope.simulation import (
+    SimulatedScan,
+    drop_overlap_copies,
+    find_isolated,
+    preset,
+    with_parameters,
+)
 from etchscope.store import Store
 
 __all__ = ["LEAST_PX", "TOLERANCE_PX", "Demonstration", "demonstrate", "draw_demo_foil"]
@@ -82,8 +88,8 @@ def demonstrate(
     model = register_model(store, None, [name])
     run = score(store, name, model=model, progress=step("Judging the pits")).run
     pits, candidates = store.runs.pits(run), ranked_candidates(store, run)
-    truth = once(foil.truth(), foil.optics.image_size)
-    alone = isolated(truth, foil.optics.pixel_size_um)
+    truth = drop_overlap_copies(foil.truth(), foil.optics.image_size)
+    alone = find_isolated(truth, foil.optics.pixel_size_um)
     truth["setting"] = np.where(alone, "isolated", "overlapped")
     for stem, table in (("pits", pits), ("truth", truth), ("candidates", candidates)):
         write_table(directory / f"{stem}.csv", table)

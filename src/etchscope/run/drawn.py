@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from etchscope.foil import BadInput, Side
-from etchscope.simulation import SimulatedScan, preset, randomised, with_parameters
+from etchscope.simulation import SimulatedScan, preset, randomise_scan, with_parameters
 
 __all__ = ["draw_foils"]
 
@@ -46,5 +46,5 @@ def draw_foils(
             base = scan.foil if foil is None else foil
             scans.append(replace(scan, foil=base if foils == 1 else f"{base}-{number + 1:03d}"))
     if randomise:
-        scans = [randomised(scan) for scan in scans]
+        scans = [randomise_scan(scan) for scan in scans]
     return [with_parameters(scan, parameters or {}) for scan in scans]

@@ -14,7 +14,7 @@ from etchscope.foil.types import Floats, RawStack
 from etchscope.imaging import Lighting
 from etchscope.learn.finder_targets import Openings
 from etchscope.learn.finder_train import Sample, Samples
-from etchscope.simulation import SimulatedScan, randomised, with_parameters
+from etchscope.simulation import SimulatedScan, randomise_scan, with_parameters
 from etchscope.store.arrays import read_rows, write_arrays
 
 __all__ = [
@@ -42,7 +42,7 @@ def random_crop(seed: int, size_px: int = SIZE_PX) -> SimulatedScan:
     scan = with_parameters(
         SimulatedScan(seed, columns=1, rows=1), {"optics.image_size": (size_px, size_px)}
     )
-    return randomised(scan)
+    return randomise_scan(scan)
 
 
 def openings_of(truth: pd.DataFrame, pixel_size_um: float) -> Openings:

@@ -11,7 +11,7 @@ from etchscope.physics.materials import (
 from etchscope.simulation.camera import Camera
 from etchscope.simulation.etching import height_map
 from etchscope.simulation.optics import Optics, Plane, Scene, reference_channels
-from etchscope.simulation.parameters import parameters_of, with_parameters
+from etchscope.simulation.parameters import list_parameters, with_parameters
 from etchscope.simulation.populations import (
     Density,
     Fragments,
@@ -23,10 +23,12 @@ from etchscope.simulation.populations import (
     Stars,
 )
 from etchscope.simulation.presets import PRESETS, preset
-from etchscope.simulation.randomise import RANGES, Range, draw_parameters, randomised
+from etchscope.simulation.randomise import RANGES, Range, draw_parameters, randomise_scan
 from etchscope.simulation.rendering import render
-from etchscope.simulation.scan import TRUTH_COLUMNS, SimulatedScan, Stage, isolated, once
+from etchscope.simulation.scan import SimulatedScan
+from etchscope.simulation.stage import Stage
 from etchscope.simulation.surface import Surface
+from etchscope.simulation.truth import TRUTH_COLUMNS, drop_overlap_copies, find_isolated
 
 __all__ = [
     "MATERIALS",
@@ -52,15 +54,15 @@ __all__ = [
     "Stars",
     "Surface",
     "draw_parameters",
+    "drop_overlap_copies",
     "etch_ratio",
+    "find_isolated",
     "height_map",
-    "isolated",
+    "list_parameters",
     "material_named",
-    "once",
     "opening",
-    "parameters_of",
     "preset",
-    "randomised",
+    "randomise_scan",
     "reference_channels",
     "render",
     "restricted_energy_loss",

@@ -1,4 +1,4 @@
-"""The camera: from light to grey levels, with what a real sensor adds."""
+"""The camera: from light to grey levels, with the noise and the pattern of a real sensor."""
 
 from dataclasses import dataclass
 
@@ -8,23 +8,30 @@ import numpy as np
 from etchscope.foil import BadInput
 from etchscope.foil.bounds import require_bounds, require_within
 from etchscope.foil.types import FloatImage, RawStack
-from etchscope.simulation.fields import slow
+from etchscope.simulation.fields import draw_slow_field
 from etchscope.simulation.optics import Optics
 
-__all__ = ["Camera", "FixedPattern", "check_camera", "fixed_pattern", "photographed"]
+__all__ = ["Camera", "FixedPattern", "check_camera", "draw_fixed_pattern", "photograph"]
 
 
 @dataclass(frozen=True)
 class Camera:
-    """The sensor and what becomes of its picture; its noise and range stand in ``Optics``.
+    """The sensor and the file of its pictures; noise and range are parameters of ``Optics``.
 
-    ``gamma``: grey levels go with light to this power, the bulk's level staying where it is.
-    Fixed pattern, the same in all pictures of a scan: ``pixel_gain``, relative rms from pixel to
-    pixel; ``column_pattern``, rms in 8-bit grey levels from column to column; ``hot_per_mpx``,
-    pixels a million that are too bright. ``background``: relative rms of a slow field over a
-    picture, another in each tile and channel, over ``background_px``. ``grey_step``: grey levels
-    are multiples of this many 8-bit levels. ``jpeg_quality``: 1 to 100 of a JPEG file that the
-    picture was kept in (8-bit only), 0 for none.
+    Parameters
+    ----------
+    gamma : grey levels go with this power of the light; the bulk's level stays.
+    pixel_gain : fixed pattern, the same in all pictures of a scan: rms gain from pixel to pixel.
+    column_pattern : fixed pattern: rms from column to column, in 8-bit grey levels.
+    hot_per_mpx : fixed pattern: number of pixels in a million that are too bright.
+    background : relative rms of a slow field over a picture, another in each tile and channel.
+    background_px : length over which that field changes.
+    grey_step : grey levels are multiples of so many 8-bit levels.
+    jpeg_quality : 1 to 100 of the JPEG file that held the picture (8 bits only); 0 for no JPEG.
+
+    Raises
+    ------
+    BadInput : a parameter outside its range.
     """
 
     gamma: float = 1.0
@@ -54,22 +61,28 @@ class Camera:
 
 @dataclass(frozen=True)
 class FixedPattern:
-    """What a sensor does to every picture: (y, x) float32, gain, and offset in 8-bit levels."""
+    """The same gain, and offset in 8-bit grey levels, of every picture; each (y, x) float32."""
 
     gain: FloatImage | None = None
     offset: FloatImage | None = None
 
 
 def check_camera(camera: Camera, optics: Optics) -> None:
-    """Raise ``BadInput`` if a camera of that depth cannot keep its pictures so."""
+    """Raise ``BadInput`` if pictures of more than 8 bits shall go through a JPEG file."""
     if camera.jpeg_quality:
         require_within("optics.bit_depth of a JPEG file", optics.bit_depth, 8, 8)
 
 
-def fixed_pattern(
+def draw_fixed_pattern(
     camera: Camera, image_size: tuple[int, int], rng: np.random.Generator | None
 ) -> FixedPattern:
-    """Return a camera's fixed pattern; the same stream gives the same one."""
+    """Return a camera's fixed pattern; none without a random stream.
+
+    Parameters
+    ----------
+    image_size : (height, width) in pixels.
+    rng : a stream of the scan; the same one gives the same pattern.
+    """
     if rng is None:
         return FixedPattern()
     gain = offset = None
@@ -85,12 +98,12 @@ def fixed_pattern(
 
 
 def _background(rng: np.random.Generator, size: tuple[int, int], camera: Camera) -> FloatImage:
-    """Return a slow field around 1."""
-    field = slow(rng, size, camera.background_px)
+    """Return a slow field of mean 1, (y, x) float32."""
+    field = draw_slow_field(rng, size, camera.background_px)
     return np.asarray(np.maximum(1 + np.float32(camera.background) * field, 0), np.float32)
 
 
-def photographed(
+def photograph(
     light: FloatImage,
     gain: float,
     optics: Optics,
@@ -99,13 +112,20 @@ def photographed(
     pattern: FixedPattern | None = None,
     background_rng: np.random.Generator | None = None,
 ) -> RawStack:
-    """Return grey levels of light.
+    """Return the grey levels of a picture, (y, x) uint8, or uint16 for more than 8 bits.
 
     Parameters
     ----------
-    light : (y, x), the bulk at 1.
-    gain : the bulk's level as a share of the range.
-    rng, background_rng : of noise and of the slow background; None: none of it.
+    light : (y, x) float32, the bulk at 1.
+    gain : level of the bulk as a share of the range.
+    optics : its ``bit_depth``, ``read_noise`` and ``shot_noise`` are those of the camera.
+    rng : source of the noise; None gives none.
+    pattern : the camera's fixed pattern; by default none.
+    background_rng : source of the slow background; None gives none.
+
+    Raises
+    ------
+    BadInput : JPEG cannot hold a picture of this size.
     """
     camera, pattern = camera or Camera(), pattern or FixedPattern()
     most = 2**optics.bit_depth - 1
@@ -132,7 +152,7 @@ def photographed(
 
 
 def _through_jpeg(levels: RawStack, quality: int) -> RawStack:
-    """Return what a JPEG file keeps of an 8-bit picture."""
+    """Return an 8-bit picture as it is read back from a JPEG file."""
     done, data = cv2.imencode(".jpg", levels, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         size = f"{levels.shape[1]} × {levels.shape[0]}"

@@ -1,4 +1,4 @@
-"""The height map of an etched surface: the cones of ``physics.cone``, point by point."""
+"""The height map of an etched surface: the cones of ``physics.cone`` at each point."""
 
 import numba
 import numpy as np
@@ -40,13 +40,13 @@ def _carve(
             for c in range(c0, c1):
                 dx, dy = (c - x[i]) * pixel, (r - y[i]) * pixel
                 rho2, a0 = dx * dx + dy * dy, dx * ux + dy * uy
-                # Is the point in the plane of the surface etched away? g(s) ≤ 0 for some s.
+                # The point of the surface is etched away if g(s) ≤ 0 for some s.
                 a = a0 + h * uz
                 s = min(max((a - h / vi) / (1 - 1 / (vi * vi)), 0.0), end)
                 if rho2 + h * h - 2 * s * a + s * s - (h - s / vi) ** 2 > 0:
                     continue
                 deepest = h
-                # Where the vertical line leaves the cone: A z² + 2 B z + C = 0.
+                # The vertical line leaves the cone where A z² + 2 B z + C = 0.
                 qa = 1 - vi * vi * uz * uz / v2
                 qb = -vi * uz * (vi * a0 - h) / v2
                 qc = rho2 - h * h - (vi * a0 - h) ** 2 / v2
@@ -67,16 +67,16 @@ def _carve(
 def height_map(pits: pd.DataFrame, image_size: tuple[int, int], pixel_size_um: float) -> FloatImage:
     """Return the height of one surface in micrometres: 0 in the bulk, negative in a pit.
 
-    Where pits overlap the deeper wall remains. What lies under an overhanging wall is not seen
-    from above and not in the map.
+    Where pits overlap the deeper wall remains. The map does not hold what lies under an overhanging
+    wall, which is not seen from above.
 
     Parameters
     ----------
-    pits : of this surface; ``x_px, y_px`` where the track entered the plastic (y down; those
-        outside the picture may reach into it), ``v``, ``dip_rad``, ``azimuth_rad`` of the track
-        on its way into the plastic (ccw from +x, y up), ``removed_um``, ``length_um``.
-    image_size : (height, width) in pixels.
-    pixel_size_um : of this picture.
+    pits : of this surface, one row per pit: ``x_px, y_px`` where the track enters the plastic (y
+        down; a pit outside the map may reach into it), ``v``, ``dip_rad``, ``azimuth_rad`` of the
+        track into the plastic (ccw from +x, y up), ``removed_um``, ``length_um``.
+    image_size : (height, width) in points of the map.
+    pixel_size_um : distance of the points.
 
     Returns
     -------

@@ -1,14 +1,16 @@
-"""Random fields: noise with a length over which it stays the same."""
+"""Random fields: noise that is correlated over a length."""
 
 import cv2
 import numpy as np
 
 from etchscope.foil.types import FloatImage
 
-__all__ = ["correlated", "slow"]
+__all__ = ["draw_correlated_field", "draw_slow_field"]
 
 
-def correlated(rng: np.random.Generator, size: tuple[int, int], sigma_px: float) -> FloatImage:
+def draw_correlated_field(
+    rng: np.random.Generator, size: tuple[int, int], sigma_px: float
+) -> FloatImage:
     """Return white noise blurred with a Gaussian and scaled to rms 1, (y, x) float32."""
     raw = rng.standard_normal(size, np.float32)
     if sigma_px > 0.3:
@@ -24,10 +26,13 @@ def _spline(n: int, step: float, start: float) -> FloatImage:
     return np.asarray(weight / np.sqrt((weight**2).sum(axis=1, keepdims=True)), np.float32)
 
 
-def slow(rng: np.random.Generator, size: tuple[int, int], length_px: float) -> FloatImage:
+def draw_slow_field(
+    rng: np.random.Generator, size: tuple[int, int], length_px: float
+) -> FloatImage:
     """Return a smooth field of variance 1, (y, x) float32: splines on random nodes.
 
-    Unlike ``correlated`` it takes no longer for a large ``length_px``, the distance of the nodes.
+    ``length_px`` is the distance of the nodes. Unlike ``draw_correlated_field`` it takes no
+    longer for a large length.
     """
     y, x = (_spline(n, length_px, float(rng.random())) for n in size)
     nodes = rng.standard_normal((y.shape[1], x.shape[1]), np.float32)

@@ -1,5 +1,6 @@
-"""What lies on a foil and is no pit: dust, scratches, fibres, bubbles, drops, drilled holes."""
+"""Marks: dust, scratches, fibres, bubbles, dried drops and drilled holes; all that is no pit."""
 
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -7,10 +8,17 @@ import numpy as np
 import pandas as pd
 
 from etchscope.foil.types import Floats
-from etchscope.simulation.cells import CELL_MM, Cell, first_number, places, stream
+from etchscope.simulation.cells import CELL_MM, Cell, draw_places, first_number, make_stream
 from etchscope.simulation.populations import Population
 
-__all__ = ["MARK_COLUMNS", "Stroke", "as_marks", "draw_strokes", "marks_reach_mm"]
+__all__ = [
+    "MARK_COLUMNS",
+    "Stroke",
+    "draw_strokes",
+    "marks_reach_mm",
+    "strokes_of_cell",
+    "tabulate_strokes",
+]
 
 Stroke = tuple[Any, ...]
 """One row of ``MARK_COLUMNS``."""
@@ -26,9 +34,11 @@ MARK_COLUMNS = [
     "kind",
     "mark",
 ]
-"""A mark is drawn as strokes: capsules from (x0, y0) to (x1, y1) of a radius; ``height_um`` at the
-middle, ``opacity`` 0 to 1, ``profile`` bump, groove, ring or hole; strokes share their ``mark``, a
-number that no other mark of the foil has."""
+"""Columns of strokes, of which a mark is drawn: capsules from (x0, y0) to (x1, y1) with a radius.
+
+``height_um`` is the height in the middle, ``opacity`` lies in [0, 1], ``profile`` is bump, groove,
+ring or hole. The strokes of one mark share its number ``mark``, which no other mark of the foil
+has."""
 
 
 def _path(
@@ -83,11 +93,11 @@ def _drop(rng: np.random.Generator, x: float, y: float) -> list[Stroke]:
 def _varied(
     strokes: list[Stroke], rng: np.random.Generator, variety: float, kind: str
 ) -> list[Stroke]:
-    """Return a mark's strokes with width, height and darkness changed, as a whole and along it."""
+    """Return a mark's strokes with other width, height and darkness, overall and along the mark."""
     n = len(strokes)
     factor = np.exp(variety * rng.normal(0, [0.5, 0.5, 0.3]))
     along = np.exp(variety * 0.35 * np.cumsum(rng.normal(0, 1 / np.sqrt(n), (n, 2)), axis=0))
-    turn = variety * rng.normal(0, 0.6)  # bends a scratch: more and more turned along it
+    turn = variety * rng.normal(0, 0.6)  # bends a scratch: the angle grows along it
     numbers = np.array([stroke[:7] for stroke in strokes], dtype=float)
     if kind == "scratch":
         middle = numbers[n // 2, :2]
@@ -113,10 +123,16 @@ def draw_strokes(
     """Return the dust, scratches, fibres, bubbles, drops and holes of one cell.
 
     The columns are ``MARK_COLUMNS``. Dust, scratches, fibres and drops lie on one side of the
-    sheet, the back one if ``back``.
+    sheet: on the back if ``back``, else on the front.
+
+    Parameters
+    ----------
+    seed : of the exposure.
+    cell : (i, j), the square from (i, j) times ``CELL_MM`` on.
+    exposure : which foil of the stack; each has marks of its own.
     """
     own = 10 * (exposure + 1)
-    inside, on = stream(seed, own + 3, cell), stream(seed, own + 4 + back, cell)
+    inside, on = make_stream(seed, own + 3, cell), make_stream(seed, own + 4 + back, cell)
     m = population.marks
     drawn = (
         ("bubble", _bubble, inside, m.bubbles_per_tile),
@@ -129,7 +145,7 @@ def draw_strokes(
     for kind, draw, rng, rate in drawn:
         if rate == 0:
             continue
-        at = zip(*places(rng, cell, rate, None), strict=True)
+        at = zip(*draw_places(rng, cell, rate, None), strict=True)
         for x, y in at:
             strokes = draw(rng, x, y)
             if m.variety > 0 and kind in ("scratch", "fibre"):
@@ -138,22 +154,30 @@ def draw_strokes(
     for x, y in m.holes_mm:
         if (np.floor(x / CELL_MM), np.floor(y / CELL_MM)) == cell:
             marks.append([(x, y, x, y, m.hole_radius_mm, 0.0, 0.0, "hole", "hole")])
-    # Apart from each other's numbers on the two sides, as from those of other cells.
+    # Marks of the two sides have different numbers, as those of different cells have.
     first = first_number(cell) + 2**19 * back
     return [(*stroke, first + n) for n, strokes in enumerate(marks) for stroke in strokes]
 
 
-def as_marks(strokes: list[Stroke]) -> pd.DataFrame:
-    """Return a table of strokes, ``MARK_COLUMNS``."""
+@lru_cache(maxsize=256)
+def strokes_of_cell(
+    seed: int, cell: Cell, population: Population, exposure: int, back: bool
+) -> list[Stroke]:
+    """Return ``draw_strokes``, kept for the tiles around the cell; not to be changed."""
+    return draw_strokes(seed, cell, population, exposure=exposure, back=back)
+
+
+def tabulate_strokes(strokes: list[Stroke]) -> pd.DataFrame:
+    """Return a table of strokes with ``MARK_COLUMNS``; without a row if there is none."""
     if not strokes:
         return pd.DataFrame([], columns=MARK_COLUMNS)
     columns = zip(MARK_COLUMNS, zip(*strokes, strict=True), strict=True)
-    # Typed before pandas would look at every value.
+    # Arrays of known dtype spare pandas a look at every value.
     kinds = {"profile": object, "kind": object, "mark": np.int64}
     return pd.DataFrame({name: np.array(v, kinds.get(name, float)) for name, v in columns})
 
 
 def marks_reach_mm(population: Population) -> float:
-    """Return how far from its cell a mark can lie: longer scratches are one in ten thousand."""
+    """Return how far from its cell a mark can reach; one scratch in ten thousand is longer."""
     marks = population.marks
     return max(3.0, marks.hole_radius_mm + 0.1 if marks.holes_mm else 0.0)

@@ -1,7 +1,7 @@
-"""The microscope and what lies under it: the parameters of the pictures.
+"""The microscope and the foil under it: the parameters of the pictures.
 
-Signs are those of the conventions: azimuths counter-clockwise from +x, y up, towards the lamp; the
-wall that faces the lamp is bright on the near surface and dark on the far one.
+Azimuths count counter-clockwise from +x, y up, and point towards the lamp. The wall that faces the
+lamp is bright on the near surface and dark on the far one.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from etchscope.foil.types import FloatImage, Floats
 __all__ = ["OVERSAMPLING", "Optics", "Plane", "Scene", "reference_channels"]
 
 OVERSAMPLING = 2
-"""Height maps have this many points per pixel and axis; light is averaged over them."""
+"""Points of a height map per pixel and axis; light is averaged over them."""
 
 
 def reference_channels() -> tuple[Channel, ...]:
@@ -29,12 +29,12 @@ def reference_channels() -> tuple[Channel, ...]:
 
 @dataclass(frozen=True)
 class Optics:
-    """The microscope. Lengths in µm of the foil, so that another magnification is one number.
+    """The microscope; lengths are in µm of the foil, so ``pixel_size_um`` alone sets the scale.
 
     Geometry
         ``pixel_size_um``, ``image_size`` (height, width), ``channels``. ``focus_um`` is the height
         of the focal plane over the near surface, negative inside the foil, for all channels that
-        have none of their own (several channels of one lamp with other focus make a z stack).
+        have none of their own (several channels of one lamp at different foci make a z stack).
     Sharpness
         ``blur_um`` in focus (sigma); out of focus ``aperture`` times the distance is added.
         ``flare``: share of the light that the lenses scatter over ``flare_um`` (sigma).
@@ -60,9 +60,9 @@ class Optics:
     Camera
         ``level``, ``backlit_level``, ``halo_level``: the bulk's brightness as a share of the
         range (above 1 it is clipped); ``halo_gain``; ``vignetting``: loss in the corners;
-        ``unevenness``: gain towards the lamp's side; ``gains`` and ``azimuth_errors_deg``: one a
-        channel, one a lamp, or empty; ``read_noise`` and ``shot_noise`` (variance per grey level)
-        in 8-bit grey levels; ``bit_depth``.
+        ``unevenness``: gain towards the lamp's side; ``gains``: one per channel, or empty;
+        ``azimuth_errors_deg``: one per lamp, or empty; ``read_noise`` and ``shot_noise`` (variance
+        per grey level) in 8-bit grey levels; ``bit_depth``.
     Surface
         ``texture``: rms slope of the bulk's roughness, correlated over ``texture_um``.
     """
@@ -167,31 +167,34 @@ class Optics:
 
     @cached_property
     def azimuths_rad(self) -> Floats:
-        """Azimuth that each lamp is said to have, radians ccw from +x, y up."""
+        """Azimuth of each lamp as the scan states it, (lamps,) rad, ccw from +x, y up."""
         return np.deg2rad([c.azimuth_deg for c in self.channels if c.azimuth_deg is not None])
 
     @property
     def lit_from_rad(self) -> Floats:
-        """Azimuth that each lamp has: what is said, and its error."""
+        """Azimuth of each lamp as it is, (lamps,) rad: the stated one and its error."""
         errors = self.azimuth_errors_deg or (0.0,) * len(self.azimuths_rad)
         return np.asarray(self.azimuths_rad + np.deg2rad(errors))
 
     @property
     def fine_size(self) -> tuple[int, int]:
-        """(height, width) of the height maps."""
+        """(height, width) of the height maps in points."""
         return self.image_size[0] * OVERSAMPLING, self.image_size[1] * OVERSAMPLING
 
     @property
     def fine_um(self) -> float:
-        """Distance of a height map's points."""
+        """Distance of the points of a height map in µm."""
         return self.pixel_size_um / OVERSAMPLING
 
 
 @dataclass(frozen=True)
 class Plane:
-    """Where the near surface lies in one tile: heights over its nominal place.
+    """Height of the near surface of one tile over its nominal place.
 
-    ``offset_um`` at the picture's centre, ``slope_x`` and ``slope_y`` (y up) in µm per µm.
+    Parameters
+    ----------
+    offset_um : the height at the centre of the picture.
+    slope_x, slope_y : slopes in µm per µm, y up.
     """
 
     offset_um: float = 0.0
@@ -201,12 +204,19 @@ class Plane:
 
 @dataclass(frozen=True)
 class Scene:
-    """One tile's foil as the camera sees it; all (y, x) float32, ``OVERSAMPLING`` points a pixel.
+    """The foil of one tile as the camera sees it.
 
-    ``top_um`` and ``bottom_um`` are heights of the near and the far surface, negative in a pit;
-    ``opacity`` 0 to 1 what lies in the light's way; ``hole`` 1 where there is no foil.
-    ``near_spots`` and ``far_spots``, at the camera's pixels, are the light that pits gather at
-    their deepest points, in units of ``Optics.centre``. All these may be None: nothing anywhere.
+    Maps are (y, x) float32 with ``OVERSAMPLING`` points per pixel and axis, unless stated.
+
+    Parameters
+    ----------
+    top_um, bottom_um : height of the near and of the far surface, negative in a pit.
+    thickness_um : of the foil after etching.
+    refractive_index : of the plastic.
+    opacity : share of the light, in [0, 1], that marks take away; None where there are none.
+    hole : 1 where there is no foil; None where there is foil everywhere.
+    near_spots, far_spots : light that the pits of either surface gather at their deepest points, in
+        units of ``Optics.centre`` and at the camera's pixels; None for none.
     """
 
     top_um: FloatImage

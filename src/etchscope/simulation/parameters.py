@@ -1,4 +1,4 @@
-"""Every parameter of a simulation by its name, ``group.parameter``: list them, change some."""
+"""The parameters of a simulation by name, ``group.parameter``: list them, and change some."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
@@ -11,7 +11,7 @@ from etchscope.physics.materials import Material
 from etchscope.simulation.populations import HotSpot
 from etchscope.simulation.scan import SimulatedScan
 
-__all__ = ["parameters_of", "with_parameters"]
+__all__ = ["list_parameters", "with_parameters"]
 
 _OF_POPULATION = ("hips", "fragments", "stars", "marks", "density")
 _OF_SCAN = ("sheet", "optics", "surface", "camera", "stage")
@@ -24,10 +24,10 @@ def _groups(scan: SimulatedScan) -> dict[str, Any]:
     }
 
 
-def parameters_of(scan: SimulatedScan) -> dict[str, Any]:
-    """Return all parameters of a scan, fit for JSON.
+def list_parameters(scan: SimulatedScan) -> dict[str, Any]:
+    """Return all parameters of a scan as nested dictionaries that JSON can hold.
 
-    >>> parameters_of(SimulatedScan(seed=1))["fragments"]["per_tile"]
+    >>> list_parameters(SimulatedScan(seed=1))["fragments"]["per_tile"]
     100.0
     """
     out: dict[str, Any] = {name: asdict(group) for name, group in _groups(scan).items()}
@@ -47,7 +47,7 @@ def with_parameters(scan: SimulatedScan, values: Mapping[str, Any]) -> Simulated
 
     Raises
     ------
-    BadInput : no such parameter, or a value of the wrong kind or out of range.
+    BadInput : there is no such parameter, or a value has the wrong type or is out of range.
     """
     groups = _groups(scan)
     changes: dict[str, dict[str, Any]] = {}
@@ -66,7 +66,7 @@ def with_parameters(scan: SimulatedScan, values: Mapping[str, Any]) -> Simulated
 
 
 def _fitting(path: str, value: Any, kind: object, *, is_list: bool) -> Any:
-    """Return a value of the declared kind, or refuse it."""
+    """Return a value of the declared type, or raise ``BadInput``."""
     if path == "density.hot":
         return _hot(path, value)
     if path == "optics.channels":
@@ -102,7 +102,7 @@ def _material(path: str, value: dict[str, Any]) -> Material:
 
 
 def _channels(path: str, value: Any) -> tuple[Channel, ...]:
-    """Return the lights of a list of objects as scan.json has them."""
+    """Return the channels of a list of objects as in ``scan.json``."""
     try:
         return tuple(Channel.model_validate(channel) for channel in value)
     except (TypeError, ValidationError) as error:

@@ -1,22 +1,24 @@
 """The particles of a foil, and the pits that etching makes of their tracks."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from etchscope.foil import Side
 from etchscope.foil.types import Floats
 from etchscope.physics.cone import opening
 from etchscope.physics.materials import etch_ratio, material_named
-from etchscope.simulation.cells import Cell, first_number, places, stream
+from etchscope.simulation.cells import Cell, draw_places, first_number, make_stream
 from etchscope.simulation.populations import Hips, Population, Sheet
 
-__all__ = ["draw_tracks", "etch", "near", "reach_mm"]
+__all__ = ["draw_tracks", "etch", "reach_mm", "select_near", "tracks_of_cell"]
 
 _Tracks = dict[str, Floats]
 _KINDS = ("hip", "fragment", "maybe", "spallation")
-_LARGEST_MM = 1.0  # no pit is larger
+_LARGEST_MM = 1.0  # of any pit
 
 
 def _tracks(columns: dict[str, Any]) -> _Tracks:
@@ -26,7 +28,7 @@ def _tracks(columns: dict[str, Any]) -> _Tracks:
 
 
 def _isotropic(rng: np.random.Generator, least_cosine: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return directions (x, y, z) of an isotropic flux through a plane, cosine at least so."""
+    """Return directions (x, y, z) of an isotropic flux through a plane, z ≥ ``least_cosine``."""
     cosine = np.sqrt(rng.uniform(least_cosine**2, 1))
     azimuth = rng.uniform(0, 2 * np.pi, len(cosine))
     sine = np.sqrt(1 - cosine**2)
@@ -34,7 +36,7 @@ def _isotropic(rng: np.random.Generator, least_cosine: Floats) -> tuple[Floats, 
 
 
 def _ratios(rng: np.random.Generator, median: float, sigma: float, n: int, sheet: Sheet) -> Floats:
-    """Return V whose energy losses exceed the threshold log-normally, given V's median."""
+    """Return (n,) V whose excess of energy loss over the threshold is log-normal, of a median V."""
     material = material_named(sheet.material)
     over = ((median - 1) / material.gain) ** (1 / material.power)
     return etch_ratio(material.threshold * (1 + over * rng.lognormal(0, sigma, n)), material)
@@ -47,21 +49,22 @@ def _draw_hips(
     hips: Hips,
     sheet: Sheet,
 ) -> _Tracks:
-    """Draw the ions of one cell where the stack's first foil is entered, moved on to this one.
+    """Return the ions of one cell, which is where they enter the first foil of the stack.
 
-    Places and directions come from ``rng``, the same for all foils; their etching from ``own``.
+    Places and directions come from ``rng``, the same for all foils of the stack; their etching
+    comes from ``own``, another for each foil. Places are those on this foil.
     """
-    x, y = places(rng, cell, hips.per_tile, None)
+    x, y = draw_places(rng, cell, hips.per_tile, None)
     n, mean = len(x), hips.ratio(sheet)
     if hips.direction == "isotropic":
-        # Near the threshold the opening vanishes: 5 % above it is where pits are counted.
+        # Near the threshold the opening vanishes; pits are counted from 5 % above it.
         limit = np.cos(np.deg2rad(hips.max_zenith_deg))
         dx, dy, dz = _isotropic(rng, np.full(n, max(limit, min(1.05 / mean, 1.0))))
     else:
         a = np.deg2rad(hips.azimuth_deg)
         along = np.deg2rad(hips.zenith_deg) + rng.normal(0, np.deg2rad(hips.spread_deg), n)
         across = rng.normal(0, np.deg2rad(hips.spread_deg), n)
-        # Five spreads of 20° would be the horizon.
+        # Five spreads of 20° would reach the horizon.
         u = np.tan(along.clip(-1.45, 1.45))
         w = np.tan(across.clip(-1.45, 1.45))
         norm = np.sqrt(1 + u**2 + w**2)
@@ -91,8 +94,8 @@ def _draw_fragments(
     rng: np.random.Generator, cell: Cell, population: Population, sheet: Sheet
 ) -> _Tracks:
     f = population.fragments
-    x, y = places(rng, cell, f.per_tile, population.density)
-    x2, y2 = places(rng, cell, f.doubtful_per_tile, population.density)
+    x, y = draw_places(rng, cell, f.per_tile, population.density)
+    x2, y2 = draw_places(rng, cell, f.doubtful_per_tile, population.density)
     single, pairs = len(x), len(x2)
     shift = rng.normal(0, 0.02, (2, pairs))
     x, y = np.r_[x, x2, x2 + shift[0]], np.r_[y, y2, y2 + shift[1]]
@@ -123,7 +126,7 @@ def _draw_stars(
     rng: np.random.Generator, cell: Cell, population: Population, sheet: Sheet
 ) -> _Tracks:
     s = population.stars
-    x, y = places(rng, cell, s.per_tile, population.density)
+    x, y = draw_places(rng, cell, s.per_tile, population.density)
     kind = np.asarray(s.kinds)[rng.integers(0, len(s.kinds), len(x))]
     prongs = np.where(kind == "back-to-back", 2, rng.integers(2, s.max_prongs + 1, len(x)))
     depth = rng.uniform(0, sheet.thickness_um, len(x))
@@ -162,7 +165,8 @@ def etch(cells: Sequence[_Tracks], sheet: Sheet) -> pd.DataFrame:
 
     Parameters
     ----------
-    cells : the tracks of each cell, as ``draw_tracks`` gives them, or some of them.
+    cells : the tracks of each cell, as ``draw_tracks`` returns them, all or some of them.
+    sheet : the foil, with the bulk removed on each side.
 
     Returns
     -------
@@ -172,65 +176,76 @@ def etch(cells: Sequence[_Tracks], sheet: Sheet) -> pd.DataFrame:
     ``azimuth_rad`` (of the track into the plastic), ``removed_um``, ``length_um``, ``major_um``,
     ``minor_um``, ``depth_um``.
     """
-    segments = {name: np.concatenate([c[name] for c in cells]) for name in cells[0]}
-    of = np.repeat(np.arange(len(cells)), [len(c["x_mm"]) for c in cells])
-    uneven = segments["uneven_front"], segments["uneven_back"]
-    start = np.stack([segments[name] for name in ("x_mm", "y_mm", "z_um")], axis=1)
-    along = np.stack([segments[name] for name in ("dx_um", "dy_um", "dz_um")], axis=1)
-    length = np.sqrt((along**2).sum(1))
+    tracks: dict[str, Any] = {n: np.concatenate([c[n] for c in cells]) for n in cells[0]}
+    tracks["cell"] = np.repeat(np.arange(len(cells)), [len(c["x_mm"]) for c in cells])
+    start = np.stack([tracks[name] for name in ("x_mm", "y_mm", "z_um")], axis=1)
+    along = np.stack([tracks[name] for name in ("dx_um", "dy_um", "dz_um")], axis=1)
     end = start + along * [1e-3, 1e-3, 1]
-    # On its way up a track is entered at its end.
+    # The etchant enters a track that runs upwards at its end.
     upwards = along[:, 2] < 0
     shallow = np.where(upwards[:, None], end, start)
     deep = np.where(upwards[:, None], start, end)
     inward = np.where(upwards[:, None], -along, along)
-    dip = np.arcsin(np.clip(inward[:, 2] / np.maximum(length, 1e-9), 0, 1))
-    depth_front, depth_back = shallow[:, 2], sheet.thickness_um - deep[:, 2]
-    both = (depth_front < sheet.removed_um) & (depth_back < sheet.removed_um)
-    parts = []
-    for front in (True, False):
-        depth = depth_front if front else depth_back
-        point = shallow if front else deep
-        sign = 1 if front else -1
-        removed = np.clip(sheet.removed_um - depth, 0, None) * uneven[0 if front else 1]
-        v = segments["v_front" if front else "v_back"]
-        # Etched from both ends, a track is used up when the two meet.
-        available = np.where(both, length / 2, length)
-        azimuth = np.arctan2(sign * inward[:, 1], sign * inward[:, 0])
-        shape = opening(v, dip, removed, available)
-        shift = shape.shift_um / 1000
-        part = {
-            "cell": of,
-            "particle": segments["particle"].astype(np.int64),
-            "kind": segments["kind"],
-            "front": np.full(len(of), front),
-            "x_mm": point[:, 0] + shift * np.cos(azimuth),
-            "y_mm": point[:, 1] + shift * np.sin(azimuth),
-            "entered_x_mm": point[:, 0],
-            "entered_y_mm": point[:, 1],
-            "v": v,
-            "dip_rad": dip,
-            "azimuth_rad": azimuth,
-            "removed_um": removed,
-            "length_um": available,
-            "major_um": shape.major_um,
-            "minor_um": shape.minor_um,
-            "depth_um": shape.depth_um,
-        }
-        parts.append({name: values[shape.exists] for name, values in part.items()})
+    depth = {"front": shallow[:, 2], "back": sheet.thickness_um - deep[:, 2]}
+    both = (depth["front"] < sheet.removed_um) & (depth["back"] < sheet.removed_um)
+    # A track that is etched from both ends is used up when the two pits meet.
+    length = np.sqrt((along**2).sum(1))
+    tracks["dip"] = np.arcsin(np.clip(inward[:, 2] / np.maximum(length, 1e-9), 0, 1))
+    tracks["length"] = np.where(both, length / 2, length)
+    parts = [
+        _etch_surface(tracks, sheet, "front", shallow, inward, depth["front"]),
+        _etch_surface(tracks, sheet, "back", deep, -inward, depth["back"]),
+    ]
     pits = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     order = np.argsort(pits.pop("cell"), kind="stable")
     pits["kind"] = np.array(_KINDS)[pits["kind"].astype(np.int64)]
     return pd.DataFrame({name: values[order] for name, values in pits.items()})
 
 
+def _etch_surface(
+    tracks: dict[str, Any], sheet: Sheet, side: Side, point: Floats, inward: Floats, depth: Floats
+) -> dict[str, Any]:
+    """Return the columns of the pits that open on one surface.
+
+    Parameters
+    ----------
+    tracks : columns of ``draw_tracks`` with ``cell``, ``dip`` in rad and ``length`` in µm.
+    point : (n, 3) where the etchant enters each track: x and y in mm, z in µm.
+    inward : (n, 3) vector of each track from this surface into the plastic.
+    depth : (n,) µm of bulk over that point.
+    """
+    removed = np.clip(sheet.removed_um - depth, 0, None) * tracks[f"uneven_{side}"]
+    azimuth = np.arctan2(inward[:, 1], inward[:, 0])
+    shape = opening(tracks[f"v_{side}"], tracks["dip"], removed, tracks["length"])
+    shift = shape.shift_um / 1000
+    columns = {
+        "cell": tracks["cell"],
+        "particle": tracks["particle"].astype(np.int64),
+        "kind": tracks["kind"],
+        "front": np.full(len(depth), side == "front"),
+        "x_mm": point[:, 0] + shift * np.cos(azimuth),
+        "y_mm": point[:, 1] + shift * np.sin(azimuth),
+        "entered_x_mm": point[:, 0],
+        "entered_y_mm": point[:, 1],
+        "v": tracks[f"v_{side}"],
+        "dip_rad": tracks["dip"],
+        "azimuth_rad": azimuth,
+        "removed_um": removed,
+        "length_um": tracks["length"],
+        "major_um": shape.major_um,
+        "minor_um": shape.minor_um,
+        "depth_um": shape.depth_um,
+    }
+    return {name: values[shape.exists] for name, values in columns.items()}
+
+
 def reach_mm(population: Population, sheet: Sheet) -> float:
-    """Return how far from its cell a particle's pits can lie."""
+    """Return how far from its cell, in mm, the pits of a particle can lie."""
     h = population.hips
     zenith = h.max_zenith_deg if h.direction == "isotropic" else h.zenith_deg + 5 * h.spread_deg
     slope = np.tan(np.deg2rad(min(zenith, 83.0)))
     ion = (sheet.thickness_um / 1000 + sheet.depth_mm) * slope
-    # Prongs run at most 2 mm, and most ranges are far shorter.
+    # Prongs are at most 2 mm long, and most ranges are far shorter.
     return float(max(ion, 2.0 if population.stars.per_tile else 0.0)) + _LARGEST_MM
 
 
@@ -252,16 +267,16 @@ def draw_tracks(
 
     Returns
     -------
-    columns, each (n,) float64: a track's start ``x_mm, y_mm, z_um``, its way ``dx_um, dy_um,
-    dz_um``, ``v_front, v_back``, ``kind``, ``particle`` and ``uneven_front, uneven_back``, by how
-    much more bulk was removed there.
+    Columns, each (n,) float64: the start ``x_mm, y_mm, z_um`` of each track, the vector to its end
+    ``dx_um, dy_um, dz_um``, the etch ratios ``v_front, v_back``, ``kind``, ``particle``, and
+    ``uneven_front, uneven_back``, the bulk removed there over that of the sheet.
     """
     own = 10 * (exposure + 1)
-    ions = stream(seed, 0, cell), stream(seed, own, cell)
+    ions = make_stream(seed, 0, cell), make_stream(seed, own, cell)
     parts = [
         _draw_hips(*ions, cell, population.hips, sheet),
-        _draw_fragments(stream(seed, own + 1, cell), cell, population, sheet),
-        _draw_stars(stream(seed, own + 2, cell), cell, population, sheet),
+        _draw_fragments(make_stream(seed, own + 1, cell), cell, population, sheet),
+        _draw_stars(make_stream(seed, own + 2, cell), cell, population, sheet),
     ]
     out = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     n = len(out["x_mm"])
@@ -271,7 +286,15 @@ def draw_tracks(
     return out
 
 
-def near(tracks: _Tracks, x_mm: float, y_mm: float, radius_mm: float) -> _Tracks:
+@lru_cache(maxsize=64)
+def tracks_of_cell(
+    seed: int, cell: Cell, population: Population, sheet: Sheet, exposure: int
+) -> _Tracks:
+    """Return ``draw_tracks``, kept for the tiles around the cell; not to be changed."""
+    return draw_tracks(seed, cell, population, sheet, exposure=exposure)
+
+
+def select_near(tracks: _Tracks, x_mm: float, y_mm: float, radius_mm: float) -> _Tracks:
     """Return the tracks that can have a pit within ``radius_mm`` of a point of the sheet."""
     reach, use = (radius_mm + _LARGEST_MM) ** 2, np.zeros(len(tracks["x_mm"]), bool)
     for share in (0.0, 1e-3):

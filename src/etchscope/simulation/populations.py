@@ -1,4 +1,4 @@
-"""What a foil is made of, which particles cross it and what else lies on it: the parameters."""
+"""Parameters of the foil: its sheet, the particles that cross it, and the marks on it."""
 
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 REFERENCE_TILE_MM2 = 640 * 480 * 0.0064516**2
-"""12.79 mm²: numbers "a tile" are per this area, whatever the magnification."""
+"""12.79 mm²: numbers ``per_tile`` are per this area at every magnification."""
 _MOST = 20000.0
 
 
@@ -36,9 +36,9 @@ _MOST = 20000.0
 class Sheet:
     """One plastic foil: its material, thickness before etching, and bulk removed on each side.
 
-    The material is a name of ``MATERIALS`` or one of your own, with your etchant's response.
-    ``removed_spread`` is the relative rms by which it differs from pit to pit, ``depth_mm`` how far
-    behind the stack's first foil the sheet was exposed.
+    The material is a name of ``MATERIALS``, or a ``Material`` with the response of another etchant.
+    ``removed_spread`` is the relative rms of the removed bulk from pit to pit, ``depth_mm`` the
+    distance behind the first foil of the stack at which the sheet was exposed.
     """
 
     material: str | Material = "makrofol"
@@ -59,11 +59,11 @@ class Sheet:
 class Hips:
     """Through-going highly ionising particles: the signal.
 
-    ``beam`` arrives around (``zenith_deg``, ``azimuth_deg``) with Gaussian projected angles of
-    ``spread_deg``; ``isotropic`` from everywhere up to ``max_zenith_deg``. ``rel_mev_cm2_g`` takes
-    the place of charge and velocity, and ``v`` (V_T / V_B) that of the response. ``v_spread`` is
-    the relative spread of V − 1 from one pit to another, ``azimuth_deg`` where the particle flies
-    to, ccw from +x on the front.
+    A ``beam`` arrives around (``zenith_deg``, ``azimuth_deg``) with Gaussian projected angles of
+    ``spread_deg``; an ``isotropic`` flux arrives from all directions up to ``max_zenith_deg``.
+    ``azimuth_deg`` is that of the velocity, ccw from +x on the front. ``rel_mev_cm2_g`` replaces
+    charge and velocity, and ``v`` (V_T / V_B) replaces the response of the material. ``v_spread``
+    is the relative spread of V − 1 from one pit to another.
     """
 
     per_tile: float = 5.0
@@ -115,11 +115,11 @@ class Fragments:
     """Single background pits: fragments that start or stop inside the sheet.
 
     Half of them have V = V_T / V_B below ``v``; the excess of their energy loss over the material's
-    threshold is log-normal with ``rel_sigma`` around what gives that V. Ranges inside the sheet are
-    exponential with mean ``range_um``, so many pits are over-etched and rounded. Directions are
-    those of an isotropic flux up to ``max_zenith_deg`` that leaves a pit. A fraction
-    ``top_fraction`` opens on the front. ``doubtful_per_tile`` unrelated pits of both surfaces lie
-    on top of each other, which a person cannot tell from signal (class maybe).
+    threshold is log-normal with ``rel_sigma`` around the loss that gives that V. Ranges inside the
+    sheet are exponential with mean ``range_um``, so many pits are over-etched and rounded.
+    Directions are those of an isotropic flux up to ``max_zenith_deg`` that leaves a pit. A fraction
+    ``top_fraction`` opens on the front. ``doubtful_per_tile`` pairs of unrelated pits lie on top of
+    each other, one on each surface; a person cannot distinguish them from signal (class maybe).
     """
 
     per_tile: float = 100.0
@@ -152,9 +152,9 @@ StarKind = Literal["isotropic", "forward", "back-to-back"]
 class Stars:
     """Spallation: 2 to ``max_prongs`` short prongs from one vertex inside the sheet.
 
-    A kind is drawn for each star: ``isotropic``; ``forward``, prongs within 60° of the normal
-    that fly on; ``back-to-back``, two prongs in opposite directions. ``v``, ``rel_sigma`` and
-    ``range_um`` as for fragments.
+    A kind is drawn for each star: ``isotropic``; ``forward``, with prongs within 60° of the
+    direction into the sheet; ``back-to-back``, with two prongs in opposite directions. ``v``,
+    ``rel_sigma`` and ``range_um`` are as for fragments.
     """
 
     per_tile: float = 0.0
@@ -182,11 +182,11 @@ class Stars:
 
 @dataclass(frozen=True)
 class Marks:
-    """What is no pit, a tile; ``holes_mm`` places drilled datum holes at (x, y) of the sheet.
+    """Numbers of marks per tile; ``holes_mm`` are places (x, y) of drilled holes on the sheet.
 
-    Drops are what a drop of water or etchant left when it dried: a spot with a rim, 20 to 80 µm in
-    radius. ``variety`` is by how much more the strokes of scratches and fibres differ in width,
-    depth, bend and darkness than the plain ones: the rms of the natural logarithm.
+    A drop is the remainder of a dried drop of water or etchant: a spot with a rim, 20 to 80 µm in
+    radius. ``variety`` is an additional spread of scratches and fibres in width, depth, bend and
+    darkness, as the rms of the natural logarithm.
     """
 
     dust_per_tile: float = 0.0
@@ -237,7 +237,7 @@ class Density:
         require_bounds(self, {"gradient_per_mm": (-10, 10), "gradient_deg": (-360, 360)})
 
     def at(self, x_mm: Floats, y_mm: Floats) -> Floats:
-        """Return the relative density at places of the sheet."""
+        """Return the relative density, (n,) of at least 0, at places of the sheet."""
         a = np.deg2rad(self.gradient_deg)
         out = 1 + self.gradient_per_mm * (x_mm * np.cos(a) + y_mm * np.sin(a))
         for spot in self.hot:
@@ -248,7 +248,7 @@ class Density:
 
 @dataclass(frozen=True)
 class Population:
-    """Everything that is on and in a foil. Numbers are per reference tile (12.79 mm²)."""
+    """All particles and marks of a foil. Numbers are per reference tile (12.79 mm²)."""
 
     hips: Hips = field(default_factory=Hips)
     fragments: Fragments = field(default_factory=Fragments)
@@ -258,5 +258,5 @@ class Population:
 
     @classmethod
     def of(cls, background_per_tile: float, pairs_per_tile: float) -> "Population":
-        """Return signal pairs on single background pits, all else as it is by default."""
+        """Return a population with these two numbers per tile, all else at its default."""
         return cls(Hips(per_tile=pairs_per_tile), Fragments(per_tile=background_per_tile))

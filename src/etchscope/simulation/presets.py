@@ -1,10 +1,10 @@
-"""Ready-made simulations: a name, and the scans that it stands for."""
+"""Presets: names of ready-made simulations, and the scans that they stand for."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from etchscope.foil import BadInput, Side
-from etchscope.simulation.experiment import experiment
+from etchscope.simulation.experiment import simulate_experiment
 from etchscope.simulation.populations import (
     Density,
     Fragments,
@@ -15,8 +15,9 @@ from etchscope.simulation.populations import (
     Sheet,
     Stars,
 )
-from etchscope.simulation.scan import SimulatedScan, Stage
-from etchscope.simulation.tasl import tasl
+from etchscope.simulation.scan import SimulatedScan
+from etchscope.simulation.stage import Stage
+from etchscope.simulation.tasl import simulate_tasl
 
 __all__ = ["PRESETS", "preset"]
 
@@ -24,7 +25,7 @@ _STEP_MM = (4.0, 3.0)  # from tile to tile of the reference scan
 
 
 def _reference(seed: int, columns: int, rows: int) -> list[SimulatedScan]:
-    """Return a foil like the reference scan's: signal, 100 background pits a tile, some dirt."""
+    """Return a foil like the reference scan's: signal, 100 background pits per tile, some dirt."""
     population = Population(
         stars=Stars(per_tile=2),
         marks=Marks(
@@ -37,8 +38,8 @@ def _reference(seed: int, columns: int, rows: int) -> list[SimulatedScan]:
 def _label_mix(seed: int, columns: int, rows: int) -> list[SimulatedScan]:
     """Return the experiment's label mix: 259 hip, 199 top, 811 bottom, 80 misc, 44 maybe.
 
-    A tenth of them a tile. A hip is a pair of pits, a maybe an unrelated top and bottom pit
-    that lie on top of each other.
+    Each tile has a tenth of them on average. A hip is a pair of pits; a maybe is a top and a bottom
+    pit that are unrelated and lie on top of each other.
     """
     population = Population(
         Hips(per_tile=25.9),
@@ -93,8 +94,8 @@ PRESETS: dict[str, Callable[[int, int, int], list[SimulatedScan]]] = {
     "reference": _reference,
     "label-mix": _label_mix,
     "pb-stack": _pb_stack,
-    "experiment": lambda seed, columns, rows: [experiment(seed, columns, rows)],
-    "tasl": lambda seed, columns, rows: [tasl(seed, columns, rows)],
+    "experiment": lambda seed, columns, rows: [simulate_experiment(seed, columns, rows)],
+    "tasl": lambda seed, columns, rows: [simulate_tasl(seed, columns, rows)],
 }
 
 
@@ -106,11 +107,18 @@ def preset(
     rows: int = 4,
     sides: Sequence[Side] = ("front",),
 ) -> list[SimulatedScan]:
-    """Return the scans of a preset, foil by foil, each from all sides asked for.
+    """Return the scans of a preset, foil by foil, each from all the sides.
+
+    Parameters
+    ----------
+    name : one of ``PRESETS``.
+    seed : decides everything that is random.
+    columns, rows : number of tiles across and down.
+    sides : front, back, or both; each side is a scan.
 
     Raises
     ------
-    BadInput : there is none of that name, or a parameter is out of range.
+    BadInput : there is no preset of that name, or a parameter is out of range.
     """
     if name not in PRESETS:
         raise BadInput("simulation: preset", " or ".join(PRESETS), repr(name))
@@ -118,7 +126,7 @@ def preset(
 
 
 def _from_side(foil: SimulatedScan, side: Side) -> SimulatedScan:
-    """Return a foil's scan from one side; on the other it was laid down anew."""
+    """Return a foil's scan from one side; for the back the foil was laid on the stage anew."""
     if side == "front":
         return foil
     turned = replace(foil.stage, rotation_deg=-foil.stage.rotation_deg)

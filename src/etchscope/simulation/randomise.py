@@ -1,7 +1,7 @@
-"""Domain randomisation: foil, optics and populations from wide ranges, a new draw each foil.
+"""Domain randomisation: foil, optics and populations are drawn from wide ranges for each foil.
 
-What is trained on many draws cannot learn one renderer. Reality shall lie inside the ranges; so
-that clean foils stay frequent, each nuisance is absent from a good share of the draws.
+A network that is trained on many draws cannot learn the properties of one renderer. Reality shall
+lie inside the ranges. Each nuisance is absent from many draws, so that clean foils stay frequent.
 """
 
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from etchscope.simulation.parameters import with_parameters
 from etchscope.simulation.populations import REFERENCE_TILE_MM2, HotSpot
 from etchscope.simulation.scan import SimulatedScan
 
-__all__ = ["RANGES", "Range", "draw_parameters", "randomised"]
+__all__ = ["RANGES", "Range", "draw_parameters", "randomise_scan"]
 
 
 @dataclass(frozen=True)
 class Range:
-    """From ``low`` to ``high``, uniform, or uniform in the logarithm.
+    """A range from ``low`` to ``high``, uniform in the value or, if ``is_log``, in its logarithm.
 
-    With probability ``off`` the value is ``rest`` instead: the nuisance is absent. Values are
-    rounded if ``is_whole``.
+    With probability ``off`` the nuisance is absent, and the value is ``rest``. Values are rounded
+    if ``is_whole``.
     """
 
     low: float
@@ -34,7 +34,7 @@ class Range:
 
     def draw(self, rng: np.random.Generator) -> float:
         """Return one value."""
-        # Always two draws, so that a change of one range leaves the others' values alone.
+        # There are always two draws, so that another range does not change the other values.
         chance, where = rng.random(2)
         if chance < self.off:
             return self.rest
@@ -140,11 +140,14 @@ RANGES: dict[str, Range] = {
     "stage.tilt_y_um_per_mm": Range(-40, 40, off=0.5),
     "stage.bend_um_per_mm2": Range(-1, 1, off=0.5),
 }
-"""Parameter → its range. Besides these, the material (Makrofol or CR-39), the signal's direction
-(beam or isotropic up to 35°), up to two hot spots of 2 to 10 times the density, each channel's gain
-(rms 10 %, in three of ten foils a quarter of the lamps at 20 to 60 %) and each lamp's azimuth error
-(rms 3°) are drawn. Lengths of ``SCALED`` and numbers of ``COUNTED`` are those at 6.4516 µm a pixel,
-and scaled to the pixel. Background pits cover a picture one and a half times at most.
+"""Parameter → its range.
+
+Besides these, ``draw_parameters`` draws the material (Makrofol or CR-39), the direction of the
+signal (beam, or isotropic up to 35°), up to two hot spots of 2 to 10 times the density, the gain of
+each channel (rms 10 %; in three of ten foils a quarter of the lamps have 20 to 60 %) and the
+azimuth error of each lamp (rms 3°). Lengths of ``SCALED`` and numbers of ``COUNTED`` are given for
+pixels of 6.4516 µm and are scaled to the pixel. Background pits cover a picture one and a half
+times at most.
 """
 
 SCALED = frozenset(
@@ -162,7 +165,7 @@ SCALED = frozenset(
         "surface.patch",
     )
 )
-"""What goes with the magnification: an objective of larger scale also sees finer things."""
+"""Lengths that scale with the pixel: a larger magnification also shows finer structure."""
 
 
 COUNTED = frozenset(
@@ -174,13 +177,13 @@ COUNTED = frozenset(
         "surface.micropits_per_mm2",
     }
 )
-"""Numbers that are drawn a picture, so to speak, and then scaled to the pixel's area."""
+"""Numbers that are drawn per picture and then scaled to the area of the pixel."""
 
 _OVERLAP = 1.5
 
 
 def _crowd(drawn: dict[str, Any]) -> float:
-    """Return how many pits a tile cover its area one and a half times: more show nothing."""
+    """Return the number of pits per tile that cover its area one and a half times."""
     radius_um = 0.5 * drawn["sheet.removed_um"]
     return float(_OVERLAP * REFERENCE_TILE_MM2 * 1e6 / (np.pi * radius_um**2))
 
@@ -190,7 +193,7 @@ def draw_parameters(rng: np.random.Generator, scan: SimulatedScan) -> dict[str, 
 
     Parameters
     ----------
-    scan : gives the channels, and the area in which hot spots lie.
+    scan : states the channels, and the area in which hot spots lie.
     """
     drawn: dict[str, Any] = {name: a_range.draw(rng) for name, a_range in RANGES.items()}
     scale = drawn["optics.pixel_size_um"] / _NOMINAL_UM
@@ -223,7 +226,7 @@ def draw_parameters(rng: np.random.Generator, scan: SimulatedScan) -> dict[str, 
 
 
 def _gains(rng: np.random.Generator, scan: SimulatedScan) -> tuple[float, ...]:
-    """Return each channel's gain; now and then some lamps are weak."""
+    """Return the gain of each channel; in three of ten foils some lamps are weak."""
     gains = np.exp(rng.normal(0, 0.1, len(scan.optics.channels)))
     if rng.random() < 0.3:
         lamp = np.array([c.role == "directional" for c in scan.optics.channels])
@@ -232,9 +235,9 @@ def _gains(rng: np.random.Generator, scan: SimulatedScan) -> tuple[float, ...]:
     return tuple(gains.tolist())
 
 
-def randomised(scan: SimulatedScan) -> SimulatedScan:
-    """Return a scan with foil, optics and populations drawn anew; its seed decides the draw.
+def randomise_scan(scan: SimulatedScan) -> SimulatedScan:
+    """Return a scan with foil, optics and populations drawn anew; its seed determines the draw.
 
-    Both sides of a foil get the same draw. What ``RANGES`` does not list stays as it is.
+    Both sides of a foil get the same draw. Parameters that ``RANGES`` does not list stay.
     """
     return with_parameters(scan, draw_parameters(np.random.default_rng([scan.seed, 4]), scan))

@@ -1,29 +1,30 @@
 """From the scene of a tile to its pictures: what the camera sees of an etched foil."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from etchscope.foil import BadInput, Role
+from etchscope.foil import BadInput, Channel, Role
 from etchscope.foil.types import Bools, FloatImage, FloatStack, RawStack
-from etchscope.simulation.camera import Camera, FixedPattern, check_camera, photographed
-from etchscope.simulation.fields import correlated
+from etchscope.simulation.camera import Camera, FixedPattern, check_camera, photograph
+from etchscope.simulation.fields import draw_correlated_field
 from etchscope.simulation.optics import Optics, Plane, Scene
 from etchscope.simulation.shading import (
-    binned,
-    blurred,
-    casting,
-    shaded_far,
-    shaded_near,
-    texture,
-    transmitted,
+    bin_pixels,
+    blur,
+    draw_texture,
+    find_shadowed,
+    shade_far,
+    shade_near,
+    transmit,
 )
-from etchscope.simulation.surface import Surface, patches, relief
+from etchscope.simulation.surface import Surface, draw_patches, draw_relief
 
 __all__ = ["render"]
 
 _EMPTY: dict[Role, float] = {"directional": 0.1, "backlit": 1.1, "halo": 0.1}
-"""How bright a hole is, beside the bulk."""
+"""Brightness of a hole, the bulk at 1."""
 
 
 def _stray(rng: np.random.Generator | None, optics: Optics) -> FloatImage:
@@ -31,14 +32,14 @@ def _stray(rng: np.random.Generator | None, optics: Optics) -> FloatImage:
     if rng is None or optics.glint == 0:
         return np.full(optics.image_size, optics.stray, np.float32)
     sigma = optics.glint_um / optics.pixel_size_um
-    raw = blurred(rng.standard_normal(optics.image_size, np.float32), sigma)
+    raw = blur(rng.standard_normal(optics.image_size, np.float32), sigma)
     logarithm = np.float32(optics.glint) * raw / np.float32(max(float(raw.std()), 1e-9))
     spots = np.exp(logarithm - np.float32(optics.glint**2 / 2))
     return np.asarray(np.minimum(np.float32(optics.stray) * spots, 1), np.float32)
 
 
 def _field(optics: Optics, azimuth_rad: float | None) -> FloatImage:
-    """Return how bright the empty field is: vignetting, and the lamp's side brighter."""
+    """Return the brightness of the empty field: vignetting, and a brighter side near the lamp."""
     rows, columns = optics.image_size
     half = np.float32(np.hypot(rows, columns) / 2)
     x = (np.arange(columns, dtype=np.float32) - (columns - 1) / 2)[None] / half
@@ -52,7 +53,7 @@ def _field(optics: Optics, azimuth_rad: float | None) -> FloatImage:
 
 @dataclass(frozen=True)
 class _Blur:
-    """How far out of focus a picture is: evenly, or between two sigmas by a weight, (y, x)."""
+    """Blur out of focus: one sigma, or a mixture of two with a weight for each pixel, (y, x)."""
 
     low_px: float
     high_px: float
@@ -62,8 +63,8 @@ class _Blur:
     def of(cls, optics: Optics, depth_um: float, plane: Plane) -> "_Blur":
         """Return the blur of a surface that lies ``depth_um`` off the focal plane.
 
-        Over a tilted foil the sigma varies from place to place. Two pictures are blended so that
-        the variance of the blur is right everywhere, as variances of blurs in a row add up.
+        Over a tilted foil the sigma varies from place to place. Two pictures are mixed so that the
+        variance of the blur is right everywhere.
         """
         off = depth_um - plane.offset_um
         if plane.slope_x == plane.slope_y == 0:
@@ -82,15 +83,15 @@ class _Blur:
 
     def __call__(self, picture: FloatImage) -> FloatImage:
         """Return a picture out of focus."""
-        low = blurred(picture, self.low_px)
+        low = blur(picture, self.low_px)
         if self.weight is None:
             return low
-        return np.asarray(low + self.weight * (blurred(picture, self.high_px) - low), np.float32)
+        return np.asarray(low + self.weight * (blur(picture, self.high_px) - low), np.float32)
 
 
 @dataclass(frozen=True)
 class _Light:
-    """What each surface does to light in focus, (y, x) or (lamp, y, x) at the camera's pixels."""
+    """The light of each surface in focus, (y, x) or (lamp, y, x) at the camera's pixels."""
 
     near: FloatStack
     far: FloatStack
@@ -104,26 +105,26 @@ class _Light:
     far_spots: FloatImage | None
 
     @classmethod
-    def of(cls, scene: Scene, march: Bools, optics: Optics) -> "_Light":
+    def of(cls, scene: Scene, shadowed: Bools, optics: Optics) -> "_Light":
         azimuths = optics.lit_from_rad
         lamps = np.stack([np.cos(azimuths), np.sin(azimuths)], axis=1).astype(np.float32)
-        through, halo = transmitted(scene.top_um, scene.refractive_index, optics)
-        far_through, far_halo = transmitted(scene.bottom_um, scene.refractive_index, optics)
+        through, halo = transmit(scene.top_um, scene.refractive_index, optics)
+        far_through, far_halo = transmit(scene.bottom_um, scene.refractive_index, optics)
         return cls(
-            shaded_near(scene, march, optics, lamps),
-            shaded_far(scene, optics, lamps),
+            shade_near(scene, shadowed, optics, lamps),
+            shade_far(scene, optics, lamps),
             through,
             far_through,
             halo,
             far_halo,
-            None if scene.opacity is None else 1 - binned(scene.opacity),
-            None if scene.hole is None else binned(scene.hole),
+            None if scene.opacity is None else 1 - bin_pixels(scene.opacity),
+            None if scene.hole is None else bin_pixels(scene.hole),
             scene.near_spots,
             scene.far_spots,
         )
 
     def out_of_focus(self, sharp: _Blur, blunt: _Blur) -> "_Seen":
-        """Return what all channels of one focus share; ``sharp`` near surface, ``blunt`` far."""
+        """Return the light at one focus; ``sharp`` blurs the near surface, ``blunt`` the far."""
         spots = None
         if self.spots is not None and self.far_spots is not None:
             spots = sharp(self.spots) + np.float32(0.5) * blunt(self.far_spots)
@@ -134,7 +135,7 @@ class _Light:
 
 @dataclass(frozen=True)
 class _Seen:
-    """Light out of focus, with what is the same for all lamps worked out once."""
+    """The light at one focus; what all its channels share is computed once."""
 
     light: _Light
     sharp: _Blur
@@ -175,7 +176,7 @@ class _Seen:
 
 @dataclass(frozen=True)
 class _Haze:
-    """The clouds inside a sheet, (y, x) logarithms of light, and their strength."""
+    """The haze inside a sheet: clouds as logarithms of light, (y, x), and their strength."""
 
     surface: Surface
     clouds: FloatImage | None
@@ -188,17 +189,22 @@ class _Haze:
         sigma = surface.haze_um / px
         if rng is None or surface.haze == surface.albedo == surface.grain == 0:
             return cls(surface, None, None, sigma)
-        return cls(surface, correlated(rng, size, sigma), patches(rng, size, px, surface), sigma)
+        return cls(
+            surface,
+            draw_correlated_field(rng, size, sigma),
+            draw_patches(rng, size, px, surface),
+            sigma,
+        )
 
     def before(self, picture: FloatImage, role: Role, rng: np.random.Generator) -> FloatImage:
-        """Return a picture with the clouds in its way."""
+        """Return a picture that is seen through the haze."""
         if self.clouds is None:
             return picture
         backlit = role == "backlit"
         share = self.surface.albedo if role == "directional" else self.surface.haze
         exponent = self.clouds * np.float32(-share if backlit else share)
         if self.surface.grain > 0:
-            grain = correlated(rng, picture.shape, self.sigma_px / 3)
+            grain = draw_correlated_field(rng, picture.shape, self.sigma_px / 3)
             exponent += np.float32(self.surface.grain) * grain
         if self.strength is not None:
             exponent *= self.strength
@@ -211,7 +217,7 @@ def _textured(scene: Scene, top: FloatImage, bottom: FloatImage) -> Scene:
 
 
 def _check(scene: Scene, optics: Optics, camera: Camera) -> None:
-    """Raise ``BadInput`` for a map of another size, or a camera that cannot be."""
+    """Raise ``BadInput`` for a map of another size, or pictures that the camera cannot hold."""
     check_camera(camera, optics)
     for name in ("top_um", "bottom_um", "opacity", "hole", "near_spots", "far_spots"):
         given = getattr(scene, name)
@@ -230,17 +236,17 @@ def render(
     plane: Plane | None = None,
     pattern: FixedPattern | None = None,
 ) -> RawStack:
-    """Return the pictures of one tile as the camera saw it.
+    """Return the pictures of one tile as the camera takes them.
 
     Parameters
     ----------
     scene : the foil; its maps have ``optics.fine_size``.
     optics : the microscope.
     rng : source of texture and noise; None renders without either.
-    surface : texture beyond ``optics.texture``; none unless given.
-    camera : what the sensor adds; nothing unless given.
-    plane : how the foil lies in the focus; flat and at its nominal height unless given.
-    pattern : the camera's fixed pattern; none unless given.
+    surface : texture beyond ``optics.texture``; by default none.
+    camera : noise and distortion of the sensor; by default an ideal one.
+    plane : height and slope of the near surface; by default level, at its nominal height.
+    pattern : the camera's fixed pattern; by default none.
 
     Returns
     -------
@@ -252,40 +258,52 @@ def render(
     """
     surface, camera, plane = surface or Surface(), camera or Camera(), plane or Plane()
     _check(scene, optics, camera)
-    # Streams of their own: a foil with relief has the noise of the same foil without.
+    # Streams of their own, so that a foil with relief has the noise of the same foil without.
     relief_rng, haze_rng, camera_rng = (None,) * 3 if rng is None else rng.spawn(3)
     if rng is not None and optics.texture > 0:
-        scene = _textured(scene, texture(rng, optics), texture(rng, optics))
-    march = casting(scene, optics)
+        scene = _textured(scene, draw_texture(rng, optics), draw_texture(rng, optics))
+    shadowed = find_shadowed(scene, optics)
     if relief_rng is not None:
-        added = relief(relief_rng, optics.fine_size, optics.fine_um, surface)
+        added = draw_relief(relief_rng, optics.fine_size, optics.fine_um, surface)
         scene = scene if added is None else _textured(scene, *added)
     stray = _stray(rng, optics)
-    light = _Light.of(scene, march, optics)
-    clouds = _Haze.of(haze_rng, surface, optics)
-    levels: dict[Role, float] = {
-        "directional": optics.level,
-        "backlit": optics.backlit_level,
-        "halo": optics.halo_level,
-    }
-    pictures, lamp = [], 0
-    seen: dict[float, _Seen] = {}
-    for index, channel in enumerate(optics.channels):
+    light = _Light.of(scene, shadowed, optics)
+    haze = _Haze.of(haze_rng, surface, optics)
+    pictures = []
+    for index, (channel, lamp, seen) in enumerate(_views(light, scene, optics, plane)):
+        picture = seen.picture(channel.role, lamp, optics, stray)
+        if haze_rng is not None:
+            picture = haze.before(picture, channel.role, haze_rng)
+        if optics.flare > 0:
+            wide = blur(picture, optics.flare_um / optics.pixel_size_um)
+            picture = picture + np.float32(optics.flare) * (wide - picture)
+        azimuth = float(optics.lit_from_rad[lamp]) if channel.role == "directional" else None
+        picture = picture * _field(optics, azimuth)
+        gain = _gain(optics, index)
+        pictures.append(photograph(picture, gain, optics, rng, camera, pattern, camera_rng))
+    return np.stack(pictures)
+
+
+def _views(
+    light: _Light, scene: Scene, optics: Optics, plane: Plane
+) -> Iterator[tuple[Channel, int, _Seen]]:
+    """Yield each channel, the number of its lamp from 0 on, and the light at its focus."""
+    lamp, seen = 0, dict[float, _Seen]()
+    for channel in optics.channels:
         focus = optics.focus_um if channel.focus_um is None else channel.focus_um
         if focus not in seen:
             depth = focus + scene.thickness_um / scene.refractive_index
             blurs = [_Blur.of(optics, off, plane) for off in (focus, depth)]
             seen[focus] = light.out_of_focus(*blurs)
-        picture = seen[focus].picture(channel.role, lamp, optics, stray)
-        if haze_rng is not None:
-            picture = clouds.before(picture, channel.role, haze_rng)
-        if optics.flare > 0:
-            wide = blurred(picture, optics.flare_um / optics.pixel_size_um)
-            picture = picture + np.float32(optics.flare) * (wide - picture)
-        azimuth = None
-        if channel.role == "directional":
-            azimuth, lamp = float(optics.lit_from_rad[lamp]), lamp + 1
-        gain = levels[channel.role] * (optics.gains[index] if optics.gains else 1.0)
-        picture = picture * _field(optics, azimuth)
-        pictures.append(photographed(picture, gain, optics, rng, camera, pattern, camera_rng))
-    return np.stack(pictures)
+        yield channel, lamp, seen[focus]
+        lamp += channel.role == "directional"
+
+
+def _gain(optics: Optics, index: int) -> float:
+    """Return the brightness of the bulk in one channel, as a share of the camera's range."""
+    levels: dict[Role, float] = {
+        "directional": optics.level,
+        "backlit": optics.backlit_level,
+        "halo": optics.halo_level,
+    }
+    return levels[optics.channels[index].role] * (optics.gains[index] if optics.gains else 1.0)

@@ -1,4 +1,4 @@
-"""From tables of pits and marks to the height maps that the optics need."""
+"""The scene of a tile: height maps of its pits and marks, as the optics need them."""
 
 import numba
 import numpy as np
@@ -14,10 +14,10 @@ __all__ = ["MARK_CODES", "draw_marked", "draw_scene"]
 
 _PROFILES = {"bump": 0, "groove": 1, "ring": 2, "hole": 3}
 MARK_CODES = {"dust": 1, "scratch": 2, "fibre": 3, "bubble": 4, "hole": 5, "drop": 6}
-"""What ``draw_marked`` writes for each kind of mark; 0 is nothing."""
+"""Code of each kind of mark in the map of ``draw_marked``; 0 is no mark."""
 _ORDER = ["drop", "dust", "scratch", "fibre", "bubble", "hole"]
-_RIM_UM = 25.0  # over which a drilled hole's edge falls off
-_HOLE_UM = 60.0  # how far
+_RIM_UM = 25.0  # width of the rim of a drilled hole
+_HOLE_UM = 60.0  # depth to which the rim falls off
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -72,15 +72,16 @@ def draw_scene(
     thickness_um: float,
     refractive_index: float,
 ) -> Scene:
-    """Return the foil of one tile, as the camera sees it.
+    """Return the foil of one tile as the camera sees it.
 
     Parameters
     ----------
     pits : ``surface`` (top or bottom) and the columns of ``height_map``, in pixels of the tile.
-    marks : strokes (``MARK_COLUMNS``) with ``x0_px, y0_px, x1_px, y1_px`` in pixels of the tile,
-        those on the near surface and, of rings and holes, all.
+    marks : strokes (``MARK_COLUMNS``) with their ends ``x0_px, y0_px, x1_px, y1_px`` in pixels of
+        the tile: rings and holes, and of other marks those on the near surface.
     optics : the microscope.
-    thickness_um : what is left of the foil.
+    thickness_um : of the foil after etching.
+    refractive_index : of the plastic.
     """
     maps, spots = [], []
     for surface in ("top", "bottom"):
@@ -134,17 +135,17 @@ def _splat(
 
 
 def _chances(pits: pd.DataFrame) -> Floats:
-    """Return a number of 0 to 1 for each pit, the same in every tile and from either side.
+    """Return a number in [0, 1) for each pit, the same in every tile and from either side.
 
-    The far digits of V and of the bulk removed serve as the draw: both differ from pit to pit at
-    random, and the places of a tile differ from those of the next.
+    The last digits of V and of the removed bulk serve as random numbers, since both differ from pit
+    to pit; the place of a pit would not do, as it differs from tile to tile.
     """
     digits = pits["v"].to_numpy(float) * 99991.0 + pits["removed_um"].to_numpy(float) * 7919.0
     return np.asarray(np.modf(digits)[0])
 
 
 def _spots(pits: pd.DataFrame, optics: Optics) -> FloatImage | None:
-    """Return the light that the pits of one surface gather at their deepest points."""
+    """Return the light that pits gather at their deepest points, (y, x); None if none do."""
     if optics.centre_share == 0:
         return None
     out = np.zeros(optics.image_size, np.float32)
@@ -206,5 +207,5 @@ def draw_marked(marks: pd.DataFrame, optics: Optics) -> NDArray[np.uint8]:
 
 
 def _to_fine(pixels: "pd.Series[float]") -> "pd.Series[float]":
-    """Return positions on the finer grid: the outer edges of both grids coincide."""
+    """Return positions on the grid of the height maps; the outer edges of both grids coincide."""
     return (pixels + 0.5) * OVERSAMPLING - 0.5

@@ -1,4 +1,4 @@
-"""What one surface does to light: shading, cast shadow and refraction, in focus."""
+"""How one surface shades, shadows and refracts light, in focus."""
 
 import cv2
 import numba
@@ -7,17 +7,25 @@ import numpy as np
 from etchscope.foil.types import Bools, FloatImage, FloatStack
 from etchscope.simulation.optics import OVERSAMPLING, Optics, Scene
 
-__all__ = ["binned", "blurred", "casting", "shaded_far", "shaded_near", "texture", "transmitted"]
+__all__ = [
+    "bin_pixels",
+    "blur",
+    "draw_texture",
+    "find_shadowed",
+    "shade_far",
+    "shade_near",
+    "transmit",
+]
 
 
-def blurred(picture: FloatImage, sigma_px: float) -> FloatImage:
-    """Return a picture out of focus."""
+def blur(picture: FloatImage, sigma_px: float) -> FloatImage:
+    """Return a picture, (y, x) float32, blurred with a Gaussian of ``sigma_px``."""
     if sigma_px < 0.05:
         return picture
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma_px), np.float32)
 
 
-def binned(fine: FloatImage) -> FloatImage:
+def bin_pixels(fine: FloatImage) -> FloatImage:
     """Return the mean of a fine map over each of the camera's pixels."""
     rows, columns = fine.shape
     size = (columns // OVERSAMPLING, rows // OVERSAMPLING)
@@ -28,7 +36,7 @@ def binned(fine: FloatImage) -> FloatImage:
 def _slopes(
     height: FloatImage, r: int, c: int, fine_um: np.float32
 ) -> tuple[np.float32, np.float32]:  # pragma: no cover
-    """Return ∂h/∂x, ∂h/∂y with y up."""
+    """Return the slopes ∂h/∂x and ∂h/∂y of a height map at a point, y up."""
     rows, columns = height.shape
     left, right = max(c - 1, 0), min(c + 1, columns - 1)
     above, below = max(r - 1, 0), min(r + 1, rows - 1)
@@ -47,7 +55,7 @@ def _shadowed(
     rise_um: np.float32,
     highest: np.float32,
 ) -> float:  # pragma: no cover
-    """Return the share of a lamp's light that higher ground keeps from a point, soft over 4 µm."""
+    """Return the share of a lamp's light that higher ground takes from a point, soft over 4 µm."""
     rows, columns = height.shape
     level, x, y, dark = float(height[r, c]), float(c), float(r), 0.0
     while dark < 1.0:
@@ -63,10 +71,23 @@ def _shadowed(
     return dark
 
 
+@numba.njit(cache=True, nogil=True, inline="always")
+def _light_of_wall(steep: np.float32, dark: np.float32) -> np.float32:  # pragma: no cover
+    """Return the share of its light that a wall sends back, of its squared slope; 0 if black.
+
+    It falls over an eighth of ``dark``, the slope from which on walls are black.
+    """
+    left = np.float32(1)
+    if steep > dark * dark * np.float32(0.75):
+        left = max(np.float32(1) - np.float32(8) * (np.sqrt(steep) / dark - 1), np.float32(0))
+        left = min(left, np.float32(1))
+    return left
+
+
 @numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _shade(
     height: FloatImage,
-    march: Bools,
+    shadowed: Bools,
     lamps: FloatImage,
     fine_um: np.float32,
     elevation: np.float32,
@@ -84,7 +105,7 @@ def _shade(
     """Add up, per lamp and pixel, the light of one surface; the flat bulk gives 1.
 
     ``sign`` is +1 for the near surface and −1 for the far one, whose slopes are seen reversed;
-    ``dark`` the slope from which on a wall is black, softened over an eighth of it.
+    ``dark`` is the slope from which on a wall is black. Shadows are sought where ``shadowed``.
     """
     over = np.int64(2)
     rows, columns = height.shape
@@ -102,12 +123,7 @@ def _shade(
             p, q = sign * p, sign * q
             tilt = np.float32(1) / np.sqrt(1 + p * p + q * q)
             steep = p * p + q * q
-            kept = np.float32(1)
-            if steep > dark * dark * np.float32(0.75):
-                kept = max(
-                    np.float32(1) - np.float32(8) * (np.sqrt(steep) / dark - 1), np.float32(0)
-                )
-                kept = min(kept, np.float32(1))
+            left = _light_of_wall(steep, dark)
             for k in range(len(lamps)):
                 cosine, sine = lamps[k, 0], lamps[k, 1]
                 towards = -(p * cosine + q * sine)
@@ -119,12 +135,12 @@ def _shade(
                     away = steep - 2 * facet * towards + facet * facet
                     spread = np.float32(1) + away * sharp
                     light = (light + mirror / (spread * spread)) * whole
-                if shadow > 0 and march[r, c]:
+                if shadow > 0 and shadowed[r, c]:
                     rise = fine_um * tangent
                     light *= 1 - shadow * _shadowed(height, r, c, cosine, -sine, rise, highest)
                 lit = ambient + (1 - ambient) * light
-                if kept < 1:
-                    lit *= kept
+                if left < 1:
+                    lit *= left
                 out[k, r // over, c // over] += share * lit
 
 
@@ -139,7 +155,7 @@ def _transmit(
     light: FloatImage,
     halo: FloatImage,
 ) -> None:  # pragma: no cover
-    """Add up, per pixel, what a surface lets through backlit, and what it sends into the halo.
+    """Add up, per pixel, the backlight that a surface lets through, and its light in the halo.
 
     A slope of angle α refracts a ray by δ, n sin α = sin(α + δ). Condenser and objective with
     Gaussian pupils of joint width ``pupil`` accept exp(−sin²δ / 2 pupil²); past the critical angle
@@ -148,7 +164,7 @@ def _transmit(
     over = np.int64(2)
     rows, columns = height.shape
     share = np.float32(1.0 / (over * over))
-    flat = np.exp(-0.5 * (halo_sine / halo_width) ** 2)  # the bulk's, which is to give nothing
+    flat = np.exp(-0.5 * (halo_sine / halo_width) ** 2)  # of the bulk, which shall add nothing
     for r in range(rows):
         for c in range(columns):
             p, q = _slopes(height, r, c, fine_um)
@@ -160,40 +176,47 @@ def _transmit(
                 light[r // over, c // over] += share * np.exp(-0.5 * (deviation / pupil) ** 2)
                 lobe = np.exp(-0.5 * ((deviation - halo_sine) / halo_width) ** 2)
             else:
-                lobe = flat + 0.5 * (1 - flat)  # some of it gets out after several reflections
+                lobe = flat + 0.5 * (1 - flat)  # some light gets out after several reflections
             halo[r // over, c // over] += share * (lobe - flat) / (1 - flat)
 
 
-def texture(rng: np.random.Generator, optics: Optics) -> FloatImage:
-    """Return heights of rms slope ``texture``, smooth over ``texture_um``."""
+def draw_texture(rng: np.random.Generator, optics: Optics) -> FloatImage:
+    """Return a relief of rms slope ``optics.texture``, smooth over ``optics.texture_um``.
+
+    It is (y, x) float32 in µm and has ``optics.fine_size``.
+    """
     raw = rng.standard_normal(optics.fine_size, np.float32)
-    smooth = blurred(raw, optics.texture_um / optics.fine_um)
+    smooth = blur(raw, optics.texture_um / optics.fine_um)
     slopes = [np.diff(smooth, axis=axis) / np.float32(optics.fine_um) for axis in (0, 1)]
     rms = np.sqrt(sum(float((s**2).mean()) for s in slopes))
     return smooth * np.float32(optics.texture / rms)
 
 
-def casting(scene: Scene, optics: Optics) -> Bools:
-    """Return where the near surface may lie in a shadow: in pits, and around what stands up."""
+def find_shadowed(scene: Scene, optics: Optics) -> Bools:
+    """Return where the near surface may lie in a shadow, (y, x) bool: in pits, and around bumps."""
     elevation = np.deg2rad(optics.elevation_deg)
-    march = scene.top_um < -1
+    shadowed = scene.top_um < -1
     highest = max(float(scene.top_um.max()), 0.0)
     bump = scene.top_um > 3
-    if bump.any():  # what stands up throws its shadow as far as this
+    if bump.any():
+        # No bump throws its shadow farther than the highest one.
         far = int(np.ceil(highest / np.tan(elevation) / optics.fine_um)) + 1
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * far + 1, 2 * far + 1))
-        march |= cv2.dilate(bump.astype(np.uint8), kernel) > 0
-    return np.asarray(march, bool)
+        shadowed |= cv2.dilate(bump.astype(np.uint8), kernel) > 0
+    return np.asarray(shadowed, bool)
 
 
-def shaded_near(scene: Scene, march: Bools, optics: Optics, lamps: FloatImage) -> FloatStack:
-    """Return (lamp, y, x) light of the near surface; shadows fall where ``march`` says."""
+def shade_near(scene: Scene, shadowed: Bools, optics: Optics, lamps: FloatImage) -> FloatStack:
+    """Return (lamp, y, x) light of the near surface, the bulk at 1.
+
+    Shadows are sought only where ``shadowed``, see ``find_shadowed``.
+    """
     dark = optics.dark_near_deg
-    return _shaded(scene.top_um, optics, lamps, march, shadow=optics.shadow, sign=1, dark=dark)
+    return _shaded(scene.top_um, optics, lamps, shadowed, shadow=optics.shadow, sign=1, dark=dark)
 
 
-def shaded_far(scene: Scene, optics: Optics, lamps: FloatImage) -> FloatStack:
-    """Return (lamp, y, x) light of the far surface: from inside, slopes reversed, no shadows."""
+def shade_far(scene: Scene, optics: Optics, lamps: FloatImage) -> FloatStack:
+    """Return (lamp, y, x) light of the far surface, from inside: reversed slopes, no shadow."""
     never, dark = np.zeros((1, 1), bool), optics.dark_far_deg
     return _shaded(scene.bottom_um, optics, lamps, never, shadow=0.0, sign=-1, dark=dark)
 
@@ -202,7 +225,7 @@ def _shaded(
     height: FloatImage,
     optics: Optics,
     lamps: FloatImage,
-    march: Bools,
+    shadowed: Bools,
     *,
     shadow: float,
     sign: int,
@@ -211,7 +234,7 @@ def _shaded(
     out = np.zeros((len(lamps), *optics.image_size), np.float32)
     _shade(
         height,
-        march,
+        shadowed,
         lamps,
         np.float32(optics.fine_um),
         np.float32(np.deg2rad(optics.elevation_deg)),
@@ -229,10 +252,16 @@ def _shaded(
     return out
 
 
-def transmitted(
+def transmit(
     height: FloatImage, refractive_index: float, optics: Optics
 ) -> tuple[FloatImage, FloatImage]:
-    """Return the backlight that a surface lets through, and its light in the halo's picture."""
+    """Return the backlight that a surface lets through and its light in the halo, (y, x) float32.
+
+    Parameters
+    ----------
+    height : (y, x) float32 µm, of ``optics.fine_size``.
+    refractive_index : of the plastic.
+    """
     light, halo = np.zeros((2, *optics.image_size), np.float32)
     _transmit(
         height,

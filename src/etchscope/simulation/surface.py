@@ -1,4 +1,4 @@
-"""The texture of the etched plastic: relief of both surfaces, and haze inside."""
+"""The texture of the etched plastic: relief of both surfaces, and haze inside the sheet."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,14 +9,14 @@ from scipy import fft
 
 from etchscope.foil.bounds import require_bounds
 from etchscope.foil.types import FloatImage, Floats
-from etchscope.simulation.fields import slow
+from etchscope.simulation.fields import draw_slow_field
 
-__all__ = ["Surface", "patches", "relief"]
+__all__ = ["Surface", "draw_patches", "draw_relief"]
 
 
 @dataclass(frozen=True)
 class Surface:
-    """What etching makes of a sheet where no particle went. Lengths in µm of the foil.
+    """The texture of a sheet beside its pits. Lengths are in µm of the foil.
 
     Relief
         ``roughness``: rms slope of a relief whose power spectrum falls with the spatial frequency
@@ -24,7 +24,7 @@ class Surface:
         waves longer than ``roughness_um``. ``peel``: rms slope of the orange peel, cells of
         ``peel_um`` that meet in ridges, or in furrows if negative. ``micropits_per_mm2`` shallow
         round pits of median radius ``micropit_um``, as deep as ``micropit_depth`` radii.
-        ``far_relief`` is how strong all this is on the far surface.
+        ``far_relief`` is the strength of all this on the far surface, relative to the near one.
     Haze
         rms of the natural logarithm of the light: ``haze`` of what passes the foil, ``albedo`` of
         what the lamps throw back, which is bright where the other is dark, both correlated over
@@ -98,9 +98,9 @@ def _rough(
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def _peel(seeds: FloatImage, cell: np.float32, out: FloatImage) -> None:  # pragma: no cover
-    """Fill in the squared distance to the nearest seed, in cells, times the seed's strength.
+    """Write the squared distance to the nearest seed, in cells, times the seed's strength.
 
-    ``seeds`` is (row, column, 3): one seed a cell at (y, x) in 0 to 1, and its strength.
+    ``seeds`` is (row, column, 3): one seed per cell at (y, x) in [0, 1), and its strength.
     """
     rows, columns = out.shape
     for r in range(rows):
@@ -117,7 +117,7 @@ def _peel(seeds: FloatImage, cell: np.float32, out: FloatImage) -> None:  # prag
 
 
 def _orange_peel(rng: np.random.Generator, size: tuple[int, int], cell_points: float) -> FloatImage:
-    """Return a net of cells: paraboloids around seeds, one a square of a jittered grid."""
+    """Return a net of cells: paraboloids around seeds, one per square of a jittered grid."""
     grid = [int(n / cell_points) + 4 for n in size]
     seeds = rng.random((*grid, 3), np.float32)
     seeds[..., 2] = 0.5 + seeds[..., 2]
@@ -150,21 +150,21 @@ def _rms_slope(height: FloatImage, step_um: float) -> float:
     return max(float(np.sqrt(total)) / step_um, 1e-12)
 
 
-def patches(
+def draw_patches(
     rng: np.random.Generator, size: tuple[int, int], step_um: float, surface: Surface
 ) -> FloatImage | None:
     """Return the relative strength of the texture, (y, x) of mean square 1; None if even."""
     if surface.patchiness == 0:
         return None
-    field = slow(rng, size, max(surface.patch_um / step_um, 1.0))
+    field = draw_slow_field(rng, size, max(surface.patch_um / step_um, 1.0))
     strength = np.float32(surface.patchiness)
     return np.asarray(np.exp(strength * field - strength**2), np.float32)
 
 
-def relief(
+def draw_relief(
     rng: np.random.Generator, size: tuple[int, int], step_um: float, surface: Surface
 ) -> tuple[FloatImage, FloatImage] | None:
-    """Return the relief of the near and of the far surface; None if both are flat.
+    """Return the reliefs of the near and the far surface; None if both are flat.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def relief(
 
     Returns
     -------
-    two (y, x) float32, micrometres.
+    Two (y, x) float32, in µm.
     """
     if surface.roughness == surface.peel == 0 and surface.micropits_per_mm2 == 0:
         return None
@@ -190,7 +190,7 @@ def relief(
         x, y = rng.uniform(0, size[1], n), rng.uniform(0, size[0], n)
         depth = surface.micropit_depth * radius * rng.uniform(0.4, 1.6, n)
         _dimples(x, y, np.maximum(radius / step_um, 0.7), depth, total)
-    strength = patches(rng, size, step_um, surface)
+    strength = draw_patches(rng, size, step_um, surface)
     if strength is not None:
         near *= strength
         far *= strength

@@ -9,7 +9,7 @@ from etchscope.files.tables import read_table
 from etchscope.foil import BadInput
 from etchscope.ingest import add, open_source
 from etchscope.run import simulate
-from etchscope.simulation import Optics, Population, SimulatedScan, parameters_of, preset
+from etchscope.simulation import Optics, Population, SimulatedScan, list_parameters, preset
 from etchscope.store import Store
 
 FOIL = SimulatedScan(
@@ -50,7 +50,7 @@ def test_a_foil_becomes_a_microscope_s_folder_a_truth_and_its_parameters(tmp_pat
         parameters = (tmp_path / "twin" / f"{scan.scan.name}-parameters.json").read_text()
         told = json.loads(parameters)
         assert told.pop("etchscope")
-        assert told == json.loads(json.dumps(parameters_of(scan)))
+        assert told == json.loads(json.dumps(list_parameters(scan)))
 
 
 def test_any_number_of_workers_writes_the_same_bytes(tmp_path):

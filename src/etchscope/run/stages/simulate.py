@@ -10,7 +10,7 @@ from etchscope.files.tables import write_table
 from etchscope.foil import BadInput
 from etchscope.ingest.write import write_smartscope
 from etchscope.run.threads import one_opencv_thread
-from etchscope.simulation import SimulatedScan, once, parameters_of
+from etchscope.simulation import SimulatedScan, drop_overlap_copies, list_parameters
 from etchscope.store import Store, TilePictures
 
 __all__ = ["simulate"]
@@ -65,11 +65,11 @@ def simulate(
             else:
                 _add(simulated, store, workers, progress)
         truth, marks, parameters = _records(directory, simulated.scan.name)
-        told = {"etchscope": version("etchscope"), **parameters_of(simulated)}
+        told = {"etchscope": version("etchscope"), **list_parameters(simulated)}
         parameters.write_text(json.dumps(told, indent=1) + "\n")
         size = simulated.optics.image_size
-        write_table(marks, once(simulated.marks(), size))
-        write_table(truth, once(simulated.truth(), size))
+        write_table(marks, drop_overlap_copies(simulated.marks(), size))
+        write_table(truth, drop_overlap_copies(simulated.truth(), size))
         truths.append(truth)
     return truths
 
