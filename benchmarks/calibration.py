@@ -39,7 +39,7 @@ from etchscope.ensemble import (
     measured_working_point,
 )
 from etchscope.evaluation import (
-    Asked,
+    Requirement,
     Search,
     calibration_table,
     efficiency_at_rate,
@@ -141,7 +141,7 @@ def figures_of(known: Foil, test: Foil, case: str, name: str, model: Model) -> d
     p = candidates["p_hip"].to_numpy(np.float64)
     outcome = candidates["is_true"].to_numpy(bool)
     claimed = p >= CLAIMED
-    asked = Asked(false_per_tile=1.0)
+    asked = Requirement(false_per_tile=1.0)
     point = measured_working_point(
         first, asked, chosen_by=str(asked), measured_on="another foil", other=search
     )

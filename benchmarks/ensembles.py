@@ -47,7 +47,7 @@ from etchscope.ensemble import (
     train_model,
 )
 from etchscope.ensemble.combine import FAR
-from etchscope.evaluation.tiles import expanded_interval, times_drawn
+from etchscope.evaluation.tiles import draw_tiles, expanded_interval
 from etchscope.learn import Training, features_of, folds, set_threads
 from learn import MIX, drawn, labelled_foil, mix_foil
 
@@ -72,7 +72,7 @@ class Test:
     @classmethod
     def of(cls, labelled: Labelled, draws: int) -> "Test":
         tiles, tile = np.unique(labelled.source["tile"].to_numpy(), return_inverse=True)
-        times = times_drawn(np.random.default_rng(0), len(tiles), draws)
+        times = draw_tiles(np.random.default_rng(0), len(tiles), draws)
         whole = np.ones((1, len(tiles)))
         return cls(labelled.said == SIGNAL, tile, np.concatenate([whole, times]))
 

@@ -21,7 +21,7 @@ import pandas as pd
 
 from etchscope.evaluation import (
     chance_matches,
-    chi2_text,
+    format_chi2,
     in_box,
     match_one_to_one,
     overdispersion,
@@ -118,7 +118,7 @@ def told(foil: SimulatedScan, pits: pd.DataFrame, density: float, name: str) -> 
     chance = sum(t["chance"] for t in tiles) / max(truths.sum(), 1)
     print(
         f"{name:10s} {density:6g}  recall {proportion_over_tiles(hits, truths)}  precision "
-        f"{proportion_over_tiles(hits, hits + false)}, {chi2_text(overdispersion(false))}  "
+        f"{proportion_over_tiles(hits, hits + false)}, {format_chi2(overdispersion(false))}  "
         f"chance of recall {chance:.3f}  n {truths.sum()}"
     )
     for column, bins in (("radius_px", RADII), ("depth_px", DEPTHS)):

@@ -44,12 +44,12 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from etchscope.draw.png import encode_figure
 from etchscope.draw.style import INK, RC, SERIES_COLOURS, make_figure
 from etchscope.evaluation import (
-    Asked,
     Figure,
+    Requirement,
     Search,
+    choose_thresholds,
     efficiency_at_rate,
     proportion_over_tiles,
-    thresholds_for,
 )
 from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.geometry import area_cm2, tile_to_stage
@@ -539,7 +539,7 @@ def by_zenith(options: argparse.Namespace) -> list[dict[str, Any]]:
             name = "thickness known" if known else f"within {HABIT_PX:g} px"
             candidates = by_likelihood(truth, shapes, thickness_known=known)
             search = candidates.search(truth)
-            (threshold,) = thresholds_for(search, Asked(false_per_tile=1.0))
+            (threshold,) = choose_thresholds(search, Requirement(false_per_tile=1.0))
             passed = candidates.entry[search.is_true & (search.score >= threshold)]
             found = np.isin(truth.particles, passed)
             told = efficiency_at_rate(search, 1.0)

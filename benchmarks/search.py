@@ -31,13 +31,13 @@ from etchscope.draw.style import RC
 from etchscope.draw.ternary import draw_ternary
 from etchscope.ensemble import Model, measured_working_point
 from etchscope.evaluation import (
-    Asked,
     Figure,
+    Requirement,
     Search,
     calibration_table,
-    chi2_text,
     evaluate,
     expected_calibration_error,
+    format_chi2,
     free_response,
     match_particles,
     proportion,
@@ -188,7 +188,7 @@ def ranked_by(
 def working_points(frozen: Search, test: Search) -> None:
     """Print what thresholds frozen on one foil do on another, and what that has at their rates."""
     for allowed in FALSE_A_TILE:
-        asked = Asked(false_per_tile=allowed)
+        asked = Requirement(false_per_tile=allowed)
         point = measured_working_point(
             frozen, asked, chosen_by=str(asked), measured_on="another foil", other=test
         )
@@ -199,7 +199,7 @@ def working_points(frozen: Search, test: Search) -> None:
             f"  at {allowed:g} false a tile ({point.in_words}): efficiency "
             f"{percent(point.efficiency)}, chance {chance}; purity {percent(point.purity)}; "
             f"{value:.3f} [{low:.3f}, {high:.3f}] false a tile, "
-            f"{chi2_text(gathered)}; efficiency at exactly that rate "
+            f"{format_chi2(gathered)}; efficiency at exactly that rate "
             f"{percent(point.efficiency_at_rate)}"
         )
 

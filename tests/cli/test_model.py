@@ -12,7 +12,13 @@ from etchscope.cli.app import main
 from etchscope.cli.model import app
 from etchscope.draw.style import SERIES_COLOURS
 from etchscope.ensemble import Model, WorkingPoint
-from etchscope.evaluation import Asked, chi2_text, efficiency_at_rate, exchanged, thresholds_for
+from etchscope.evaluation import (
+    Requirement,
+    choose_thresholds,
+    efficiency_at_rate,
+    format_chi2,
+    measure_by_halves,
+)
 from etchscope.files import read_table
 from etchscope.files.tables import write_table
 from etchscope.run import find
@@ -285,10 +291,10 @@ def test_a_working_point_by_false_candidates(scored, truth, capsys):
     assert run(*words, "--false-per-tile", "0.5") == 0
     lines = capsys.readouterr().out.splitlines()
     point = scored.models.load("first")[1]["working_point"]
-    asked = Asked(false_per_tile=0.5)
+    asked = Requirement(false_per_tile=0.5)
     # The line in use is that of all tiles; the figures are those of half of them on the other.
-    (threshold,) = thresholds_for(search, asked)
-    whole, _ = exchanged(search, asked)
+    (threshold,) = choose_thresholds(search, asked)
+    whole, _ = measure_by_halves(search, asked)
     at_rate = efficiency_at_rate(search, 0.5)
     (only,) = point["classes"]
     assert (only["from_per_mm2"], only["threshold"]) == (0, threshold)
@@ -300,7 +306,7 @@ def test_a_working_point_by_false_candidates(scored, truth, capsys):
         f"{search.particles} true hip on 8 tiles, {run_name}, chosen on one half of the tiles and "
         "measured on the other"
     )
-    gathered = chi2_text(search.false_chi2_ndf(threshold))
+    gathered = format_chi2(search.false_chi2_ndf(threshold))
     assert lines == [
         "chosen by 0.5 false candidates a tile",
         f"at all densities: score {threshold:.3f}, efficiency {percent(whole.efficiency)}, false "
@@ -405,9 +411,9 @@ def test_a_working_point_stays_where_it_is_after_an_error(scored, truth, tmp_pat
     before = scored.models.load("first")[1]
     words = ("working-point", scored.path, "first", "--truth")
     one = ("--efficiency", "0.9")
-    assert "an efficiency or false candidates a tile" in refused(capsys, *words, truth)
+    assert "an efficiency or false candidates per tile" in refused(capsys, *words, truth)
     both = (*one, "--false-per-tile", "1")
-    assert "an efficiency or false candidates a tile" in refused(capsys, *words, truth, *both)
+    assert "an efficiency or false candidates per tile" in refused(capsys, *words, truth, *both)
     none = refused(capsys, *words, truth, "--efficiency", "2")
     assert "efficiency: expected above 0, at most 1, found 2" in none
     assert "no.csv" in refused(capsys, *words, tmp_path / "no.csv", *one)

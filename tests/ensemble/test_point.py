@@ -8,12 +8,12 @@ import pytest
 import etchscope
 from etchscope.ensemble import DensityClass, Model, WorkingPoint, measured_working_point
 from etchscope.evaluation import (
-    Asked,
     Ground,
+    Requirement,
     Search,
+    choose_thresholds,
     efficiency_at_rate,
-    exchanged,
-    thresholds_for,
+    measure_by_halves,
 )
 from etchscope.foil import BadInput
 from etchscope.store import read_model
@@ -117,7 +117,7 @@ def foil(tiles=32, dense=16, seed=1):
 
 
 def point_of(search, other=None, **asked):
-    asked = Asked(**asked)
+    asked = Requirement(**asked)
     return measured_working_point(
         search, asked, chosen_by=str(asked), measured_on="a foil", other=other
     )
@@ -125,11 +125,11 @@ def point_of(search, other=None, **asked):
 
 def test_a_working_point_by_false_candidates_has_a_class_for_each_density():
     search = foil()
-    point, asked = point_of(search, false_per_tile=1.0), Asked(false_per_tile=1.0)
+    point, asked = point_of(search, false_per_tile=1.0), Requirement(false_per_tile=1.0)
     assert [c.from_per_mm2 for c in point.classes] == [0, 90]
     # The thresholds in use are those of all tiles, the figures those of the exchange.
-    assert tuple(c.threshold for c in point.classes) == thresholds_for(search, asked, (90.0,))
-    whole, parts = exchanged(search, asked, (90.0,))
+    assert tuple(c.threshold for c in point.classes) == choose_thresholds(search, asked, (90.0,))
+    whole, parts = measure_by_halves(search, asked, (90.0,))
     assert (point.efficiency, point.false_per_tile) == (whole.efficiency, whole.false_per_tile)
     assert point.purity == whole.purity
     assert [c.efficiency for c in point.classes] == [p.efficiency for p in parts]

@@ -5,7 +5,7 @@ from etchscope.evaluation import (
     Accidental,
     accidental_matches,
     chance_matches,
-    hull,
+    convex_hull,
     in_hull,
     local_rate,
     match_nearest,
@@ -75,7 +75,7 @@ def test_nothing_to_match_with():
 
 
 def test_hull():
-    square = hull(np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0.5, 0.5]], float))
+    square = convex_hull(np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0.5, 0.5]], float))
     assert in_hull(np.array([[0.5, 0.2], [1.5, 0.5]]), square).tolist() == [True, False]
-    line = hull(np.array([[0, 0], [1, 1], [2, 2.0]]))
+    line = convex_hull(np.array([[0, 0], [1, 1], [2, 2.0]]))
     assert in_hull(np.array([[9.0, 9]]), line).tolist() == [True]

@@ -1,6 +1,6 @@
 import pandas as pd
 
-from etchscope.evaluation import CONFLICT_COLUMNS, conflicts
+from etchscope.evaluation import CONFLICT_COLUMNS, find_conflicts
 from etchscope.foil import Taxonomy, as_labels
 
 
@@ -22,13 +22,13 @@ def said(*events, **columns):
 
 
 def pairs(labels, tolerance=0.02, **options):
-    found = conflicts(labels, tolerance, **options)
+    found = find_conflicts(labels, tolerance, **options)
     return [(r.who_1, r.class_1, r.who_2, r.class_2) for r in found.itertuples()]
 
 
 def test_two_people_who_disagree():
     labels = said(("anna", 1, 0.0, "hip"), ("ben", 1, 0.01, "top"), ("cleo", 1, 0.5, "misc"))
-    found = conflicts(labels, 0.02)
+    found = find_conflicts(labels, 0.02)
     assert list(found.columns) == list(CONFLICT_COLUMNS)
     assert pairs(labels) == [("anna", "hip", "ben", "top")]
     assert found["x_mm"].tolist() == [0.0]
@@ -87,8 +87,8 @@ def test_labels_without_a_scale_meet_in_their_tile():
 
 def test_no_labels_no_conflict_and_the_input_stays():
     empty = as_labels({})
-    assert conflicts(empty, 0.02).empty
+    assert find_conflicts(empty, 0.02).empty
     labels = said(("anna", 1, 0.0, "hip"), ("ben", 1, 0.0, "top"))
     before = labels.copy()
-    conflicts(labels, 0.02)
+    find_conflicts(labels, 0.02)
     pd.testing.assert_frame_equal(labels, before)

@@ -5,12 +5,12 @@ import pytest
 from etchscope.evaluation import (
     CURVE_COLUMNS,
     breakdown,
-    density_classes,
+    count_fragments,
+    drop_copies,
     evaluate,
-    fragments,
-    regions,
+    name_density_classes,
+    name_regions,
     tolerance_curve,
-    without_copies,
 )
 from etchscope.foil import BadInput
 
@@ -46,13 +46,13 @@ def test_pieces_of_a_pit_and_pits_found_as_one_are_counted():
     truth = _mm([[0, 0], [5, 5], [5.1, 5], [9, 9]])
     found = _mm([[0, 0], [0.1, 0], [0, 0.1], [5.05, 5], [7, 7]])
     for rule in ("one-to-one", "nearest"):
-        counts = fragments(evaluate(truth, found, rule=rule, tolerance_mm=0.2))
+        counts = count_fragments(evaluate(truth, found, rule=rule, tolerance_mm=0.2))
         assert (counts.torn, counts.joined, counts.fakes) == (2, 1, 1)
 
 
 def test_parts_add_up(judged):
     truth_xy, found_xy = judged.points_xy
-    values = [regions(xy, [0, 0], [10, 10], columns=2, rows=2) for xy in (truth_xy, found_xy)]
+    values = [name_regions(xy, [0, 0], [10, 10], columns=2, rows=2) for xy in (truth_xy, found_xy)]
     table = breakdown(judged, "region", *values)
     assert table["region"].tolist() == ["x1 y1", "x1 y2", "x2 y1", "x2 y2"]
     assert table["truths"].sum() == 300
@@ -66,7 +66,7 @@ def test_parts_add_up(judged):
 
 def test_regions_are_cells_of_the_box():
     at = [[0, 0], [9.9, 0], [0, 9.9], [50, -50]]
-    assert regions(at, [0, 0], [10, 10], columns=2, rows=2).tolist() == [
+    assert name_regions(at, [0, 0], [10, 10], columns=2, rows=2).tolist() == [
         "x1 y1",
         "x2 y1",
         "x1 y2",
@@ -78,27 +78,27 @@ def test_density_is_cut_into_equal_parts():
     rng = np.random.default_rng(2)
     thin, thick = rng.uniform(0, 10, (200, 2)), rng.uniform(0, 2, (200, 2))
     every = np.concatenate([thin, thick])
-    classes = density_classes(every, every, classes=2)
+    classes = name_density_classes(every, every, classes=2)
     names, counts = np.unique(classes, return_counts=True)
     assert names[0].startswith("1: 0 to ")
     assert counts.tolist() == [200, 200]
     assert (classes[200:] == names[1]).mean() > 0.9
-    assert density_classes(every[:3], every[:3]).tolist() == ["all"] * 3
+    assert name_density_classes(every[:3], every[:3]).tolist() == ["all"] * 3
 
 
 def test_copies_are_taken_once():
     table = _mm([[0, 0], [0.05, 0], [3, 3]], name=["a", "b", "c"])
-    assert without_copies(table, 0.1, "mm")["name"].tolist() == ["a", "c"]
-    assert len(without_copies(table.assign(tile=[1, 1, 1]), 0.1, "mm")) == 3
-    assert len(without_copies(table.assign(tile=[1, 2, 1]), 0.1, "mm")) == 2
+    assert drop_copies(table, 0.1, "mm")["name"].tolist() == ["a", "c"]
+    assert len(drop_copies(table.assign(tile=[1, 1, 1]), 0.1, "mm")) == 3
+    assert len(drop_copies(table.assign(tile=[1, 2, 1]), 0.1, "mm")) == 2
     px = table.rename(columns={"x_mm": "x_px", "y_mm": "y_px"})
-    assert len(without_copies(px, 0.1, "px")) == 2
+    assert len(drop_copies(px, 0.1, "px")) == 2
     with pytest.raises(BadInput, match="Merge by x_mm, y_mm"):
-        without_copies(px.assign(tile=[1, 2, 1]), 0.1, "px")
+        drop_copies(px.assign(tile=[1, 2, 1]), 0.1, "px")
     with pytest.raises(BadInput, match="columns x_px, y_px"):
-        without_copies(table, 0.1, "px")
+        drop_copies(table, 0.1, "px")
     with pytest.raises(BadInput, match="reach of copies: expected a positive number"):
-        without_copies(table, 0, "mm")
+        drop_copies(table, 0, "mm")
 
 
 def test_the_lists_to_look_at_are_all_there_is(judged):

@@ -104,7 +104,7 @@ def test_a_roc_by_hand():
 def test_every_row_of_a_roc_is_what_passes_its_threshold(cases):
     scores, target = (np.array(v) for v in zip(*cases, strict=True))
     if target.all() or not target.any():
-        with pytest.raises(BadInput, match="ROC: expected some of the target and some of the rest"):
+        with pytest.raises(BadInput, match="ROC: expected cases of the target and other cases"):
             roc_curve(scores, target)
         return
     roc = roc_curve(scores, target)
@@ -216,7 +216,7 @@ def test_thresholds_by_hand(wanted, threshold):
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        ({}, "working point: expected an efficiency or false candidates a tile, found not one"),
+        ({}, "working point: expected an efficiency or false candidates per tile, found not one"),
         ({"efficiency": 0.5, "false_per_tile": 1}, "expected an efficiency or false candidates"),
         ({"efficiency": 0.0}, "efficiency: expected above 0, at most 1, found 0"),
         ({"efficiency": 1.01}, "efficiency: expected above 0, at most 1, found 1.01"),

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etchscope.evaluation import (
-    cells,
+    number_cells,
     overdispersion,
     poisson_interval,
     proportion,
@@ -12,7 +12,7 @@ from etchscope.evaluation import (
     rate_over_tiles,
     ratio_over_tiles,
 )
-from etchscope.evaluation.tiles import expanded_interval, times_drawn
+from etchscope.evaluation.tiles import draw_tiles, expanded_interval
 from etchscope.foil import BadInput
 
 TILES = 60
@@ -108,7 +108,7 @@ def test_many_ratios_are_each_as_if_alone():
 
 
 def test_as_many_tiles_are_drawn_as_there_are_each_as_often_as_the_others():
-    times = times_drawn(np.random.default_rng(6), 5, 4000)
+    times = draw_tiles(np.random.default_rng(6), 5, 4000)
     assert times.shape == (4000, 5)
     assert (times.sum(axis=1) == 5).all()
     assert times.mean(axis=0) == pytest.approx(np.ones(5), abs=0.06)
@@ -143,12 +143,12 @@ def test_overdispersion_is_one_of_independent_counts_and_the_chain_of_chains():
 def test_cells_cut_the_box_into_equal_parts_of_about_a_size():
     rng = np.random.default_rng(7)
     xy = rng.uniform((-20, 5), (20.4, 14), (4000, 2))
-    number = cells(xy, (4, 3))
+    number = number_cells(xy, (4, 3))
     assert np.unique(number).tolist() == list(range(30))
     counts = np.bincount(number)
     assert overdispersion(counts) < 2
-    assert cells([[1, 1], [1, 1]], (4, 3)).tolist() == [0, 0]
-    assert len(cells(np.empty((0, 2)), (4, 3))) == 0
+    assert number_cells([[1, 1], [1, 1]], (4, 3)).tolist() == [0, 0]
+    assert len(number_cells(np.empty((0, 2)), (4, 3))) == 0
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from etchscope.evaluation import Proportion, hull, in_hull, local_rate, match_one_to_one, proportion
+from etchscope.evaluation import (
+    Proportion,
+    convex_hull,
+    in_hull,
+    local_rate,
+    match_one_to_one,
+    proportion,
+)
 from etchscope.foil import BadInput, Side
 from etchscope.foil.types import Floats, Ints
 
@@ -224,7 +231,7 @@ def tag_and_probe(
         tags, p_tag = places[["x_mm", "y_mm"]].to_numpy(), places["p_accidental"].to_numpy()
         p_tag = p_tag if tag_surfaces > 1 else np.zeros(len(p_tag))
     found = named[probe].xy_mm
-    inside = in_hull(tags, hull(found))
+    inside = in_hull(tags, convex_hull(found))
     tags, p_tag = tags[inside], p_tag[inside]
     m = match_one_to_one(tags, found, tolerance_mm)
     passed = proportion(m.true_pos, len(tags), confidence=confidence)

@@ -19,7 +19,7 @@ from etchscope.evaluation import (
     Matching,
     Rule,
     accidental_matches,
-    hull,
+    convex_hull,
     in_hull,
     local_rate,
     match,
@@ -282,7 +282,7 @@ def _evidence(
     max_scale_error: float,
 ) -> Evidence:
     moved = fit.transform.apply(sparse)
-    inside = in_hull(moved, hull(dense))
+    inside = in_hull(moved, convex_hull(dense))
     moved, weight = moved[inside], apart(sparse)[inside]
     if len(moved) <= _FREE_PAIRS:
         return Evidence(len(moved), 0, 0.0, 0.0, fit.spread_mm, 0.0)

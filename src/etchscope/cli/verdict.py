@@ -65,7 +65,7 @@ def _records(table: "pd.DataFrame | None") -> Any:
 def _figures(e: "Evaluation") -> "Table":
     from rich.table import Table
 
-    from etchscope.evaluation import Proportion, chi2_text
+    from etchscope.evaluation import Proportion, format_chi2
 
     within = f", within {' and '.join(e.grouped_by)}" if e.grouped_by else ""
     by_density, tiles = e.accidental(), e.tiles
@@ -75,7 +75,7 @@ def _figures(e: "Evaluation") -> "Table":
         caption=f"{e.matching.true_pos:,} found, {e.matching.false_neg:,} missed, "
         f"{e.matching.false_pos:,} false; intervals at {100 * e.confidence:g} % over "
         f"{tiles.number:,} tiles ({tiles.of}), false finds per tile: "
-        f"{chi2_text(e.false_chi2_ndf)}{expected}",
+        f"{format_chi2(e.false_chi2_ndf)}{expected}",
     )
     out.add_column("")
     for name in ("value", "counts", "by chance (local shifts)"):

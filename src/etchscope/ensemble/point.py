@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from etchscope.evaluation import (
-    Asked,
     Figure,
     Measured,
+    Requirement,
     Search,
+    choose_thresholds,
     density_edges,
     efficiency_at_rate,
-    exchanged,
-    measured_elsewhere,
-    thresholds_for,
+    measure_by_halves,
+    measure_on_other,
 )
 from etchscope.foil.types import Floats
 
@@ -139,14 +139,19 @@ def _finite(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def measured_working_point(
-    search: Search, asked: Asked, *, chosen_by: str, measured_on: str, other: Search | None = None
+    search: Search,
+    asked: Requirement,
+    *,
+    chosen_by: str,
+    measured_on: str,
+    other: Search | None = None,
 ) -> WorkingPoint:
     """Return the working point of a search that does what is asked, and how it does elsewhere.
 
     A rate of false candidates is that of each class of local density, see
     ``evaluation.density_edges``; an efficiency is reached in all, with one threshold. The
     thresholds are those of all tiles; the figures are those of thresholds chosen on one half of the
-    tiles and measured on the other, see ``evaluation.exchanged``.
+    tiles and measured on the other, see ``evaluation.measure_by_halves``.
 
     Parameters
     ----------
@@ -158,12 +163,12 @@ def measured_working_point(
     """
     rate = asked.false_per_tile
     edges = () if rate is None else density_edges(search, rate)
-    thresholds = thresholds_for(search, asked, edges)
+    thresholds = choose_thresholds(search, asked, edges)
     judged = search if other is None else other
     whole, parts = (
-        exchanged(search, asked, edges)
+        measure_by_halves(search, asked, edges)
         if other is None
-        else measured_elsewhere(search, other, asked, edges)
+        else measure_on_other(search, other, asked, edges)
     )
     tiles_per_cm2 = judged.tiles / judged.area_cm2
 

@@ -3,28 +3,30 @@
 from etchscope.evaluation.accidental import (
     Accidental,
     accidental_matches,
-    hull,
+    convex_hull,
     in_hull,
     local_rate,
 )
-from etchscope.evaluation.agreement import CONFLICT_COLUMNS, conflicts
+from etchscope.evaluation.agreement import CONFLICT_COLUMNS, find_conflicts
 from etchscope.evaluation.calibration import (
     CALIBRATION_COLUMNS,
     calibration_table,
     expected_calibration_error,
 )
 from etchscope.evaluation.chance import Chance, chance_matches, in_box, local_shifts
-from etchscope.evaluation.compare import Evaluation, Tiles, evaluate
+from etchscope.evaluation.compare import Evaluation, evaluate
 from etchscope.evaluation.conditions import (
     CURVE_COLUMNS,
     Fragments,
     breakdown,
-    density_classes,
-    fragments,
-    regions,
+    count_fragments,
+    drop_copies,
+    name_density_classes,
+    name_regions,
     tolerance_curve,
-    without_copies,
 )
+from etchscope.evaluation.density_classes import density_edges
+from etchscope.evaluation.halves import split_halves
 from etchscope.evaluation.intervals import (
     Proportion,
     poisson_interval,
@@ -37,7 +39,16 @@ from etchscope.evaluation.matching import (
     match_nearest,
     match_one_to_one,
 )
+from etchscope.evaluation.measured import (
+    Figure,
+    Measured,
+    efficiency_at_rate,
+    measure_by_halves,
+    measure_on_other,
+)
 from etchscope.evaluation.methods import MethodComparison, compare_methods
+from etchscope.evaluation.points import Tiles
+from etchscope.evaluation.requirement import Requirement
 from etchscope.evaluation.search import (
     Ground,
     Search,
@@ -45,20 +56,10 @@ from etchscope.evaluation.search import (
     match_particles,
     roc_curve,
 )
-from etchscope.evaluation.thresholds import (
-    Asked,
-    Figure,
-    Measured,
-    density_edges,
-    efficiency_at_rate,
-    exchanged,
-    halves,
-    measured_elsewhere,
-    thresholds_for,
-)
+from etchscope.evaluation.thresholds import choose_thresholds
 from etchscope.evaluation.tiles import (
-    cells,
-    chi2_text,
+    format_chi2,
+    number_cells,
     overdispersion,
     proportion_over_tiles,
     rate_over_tiles,
@@ -70,7 +71,6 @@ __all__ = [
     "CONFLICT_COLUMNS",
     "CURVE_COLUMNS",
     "Accidental",
-    "Asked",
     "Chance",
     "Evaluation",
     "Figure",
@@ -80,27 +80,26 @@ __all__ = [
     "Measured",
     "MethodComparison",
     "Proportion",
+    "Requirement",
     "Rule",
     "Search",
     "Tiles",
     "accidental_matches",
     "breakdown",
     "calibration_table",
-    "cells",
     "chance_matches",
-    "chi2_text",
+    "choose_thresholds",
     "compare_methods",
-    "conflicts",
-    "density_classes",
+    "convex_hull",
+    "count_fragments",
     "density_edges",
+    "drop_copies",
     "efficiency_at_rate",
     "evaluate",
-    "exchanged",
     "expected_calibration_error",
-    "fragments",
+    "find_conflicts",
+    "format_chi2",
     "free_response",
-    "halves",
-    "hull",
     "in_box",
     "in_hull",
     "local_rate",
@@ -109,16 +108,18 @@ __all__ = [
     "match_nearest",
     "match_one_to_one",
     "match_particles",
-    "measured_elsewhere",
+    "measure_by_halves",
+    "measure_on_other",
+    "name_density_classes",
+    "name_regions",
+    "number_cells",
     "overdispersion",
     "poisson_interval",
     "proportion",
     "proportion_over_tiles",
     "rate_over_tiles",
     "ratio_over_tiles",
-    "regions",
     "roc_curve",
-    "thresholds_for",
+    "split_halves",
     "tolerance_curve",
-    "without_copies",
 ]

@@ -1,6 +1,7 @@
-"""How many matches unrelated points would make, from the local densities.
+"""The number of matches that unrelated points would make, from local densities.
 
-A density that is the same everywhere expects too few, because points gather where others do.
+One mean density for all places would give too few matches, because points of both lists gather in
+the same places.
 """
 
 from dataclasses import dataclass
@@ -15,10 +16,10 @@ from etchscope.evaluation.matching import Rule
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, Floats
 
-__all__ = ["Accidental", "accidental_matches", "hull", "in_hull", "local_rate"]
+__all__ = ["Accidental", "accidental_matches", "convex_hull", "in_hull", "local_rate"]
 
-_INNER = 3.0  # in tolerances: no true partner, nor its copy in the next tile, is so far
-_NEIGHBOURS = 20  # others in the ring, on average
+_INNER = 3.0  # inner radius in tolerances; true partners and their copies are nearer
+_NEIGHBOURS = 20  # mean number of others in the ring
 _DIRECTIONS = 16
 
 
@@ -26,7 +27,7 @@ _DIRECTIONS = 16
 class Accidental:
     """The number of matches that unrelated lists would make.
 
-    ``expected``: its mean. ``low, high``: in 95 % of cases it lies between, with both (Poisson).
+    ``expected`` is its mean; in 95 % of cases it lies in [``low``, ``high``] (Poisson).
     """
 
     expected: float
@@ -35,7 +36,7 @@ class Accidental:
 
     @classmethod
     def of(cls, expected: float) -> "Accidental":
-        """Return a mean with the range of what is counted."""
+        """Return a mean with the range in which 95 % of counts lie."""
         low, high = poisson.ppf([0.025, 0.975], expected)
         return cls(float(expected), float(low), float(high))
 
@@ -47,8 +48,8 @@ class Accidental:
         return f"{self.expected:.1f} [{self.low:.0f}, {self.high:.0f}]"
 
 
-def hull(xy: Floats) -> Any:
-    """Return the convex hull of points for ``in_hull``; None where they have none (a line)."""
+def convex_hull(xy: Floats) -> Any:
+    """Return the convex hull of points, (n, 2), for ``in_hull``; None if they lie on a line."""
     try:
         return Delaunay(xy[ConvexHull(xy).vertices])
     except (QhullError, ValueError):
@@ -56,18 +57,18 @@ def hull(xy: Floats) -> Any:
 
 
 def in_hull(xy: Floats, of: Any) -> Bools:
-    """Return which points lie inside a hull; all of them where there is no hull."""
+    """Return which points, (n, 2), lie inside a hull, (n,) bool; all if there is none."""
     if of is None or not len(xy):
         return np.ones(len(xy), bool)
     return np.asarray(of.find_simplex(xy) >= 0)
 
 
 def local_rate(at_xy: ArrayLike, others_xy: ArrayLike, tolerance: float) -> Floats:
-    """Return the expected number of unrelated others closer than the tolerance, at each point.
+    """Return the expected number of unrelated others closer than the tolerance to each point.
 
-    The density is counted in a ring that leaves out a true partner: from three tolerances to
-    where the ring holds 20 others on average. The part of a ring outside the convex hull of the
-    others is no area.
+    The density is counted in a ring around the point that leaves out a true partner: from three
+    tolerances to the radius at which it holds 20 others on average. The part of a ring outside the
+    convex hull of the others does not count as area.
 
     Parameters
     ----------
@@ -77,7 +78,7 @@ def local_rate(at_xy: ArrayLike, others_xy: ArrayLike, tolerance: float) -> Floa
 
     Returns
     -------
-    (n,) at least 0; 0 everywhere where there are no others.
+    (n,) float64, at least 0; 0 everywhere for fewer than three others.
 
     Raises
     ------
@@ -88,7 +89,7 @@ def local_rate(at_xy: ArrayLike, others_xy: ArrayLike, tolerance: float) -> Floa
         raise BadInput("tolerance", "a positive number", f"{tolerance}")
     if not len(at) or len(others) < 3:
         return np.zeros(len(at))
-    outline = hull(others)
+    outline = convex_hull(others)
     area = ConvexHull(others).volume if outline is not None else float(np.ptp(others) ** 2)
     inner = _INNER * tolerance
     outer = np.sqrt(inner**2 + _NEIGHBOURS * area / (np.pi * len(others)))
@@ -100,7 +101,7 @@ def local_rate(at_xy: ArrayLike, others_xy: ArrayLike, tolerance: float) -> Floa
 
 
 def _covered(at: Floats, radius: float, outline: Any) -> Floats:
-    """Return which part of a circle around each point lies inside the outline."""
+    """Return the share of a circle around each point that lies inside the outline, (n,)."""
     phi = 2 * np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS
     rim = radius * np.column_stack([np.cos(phi), np.sin(phi)])
     inside = in_hull((at[:, None] + rim).reshape(-1, 2), outline)
@@ -110,13 +111,18 @@ def _covered(at: Floats, radius: float, outline: Any) -> Floats:
 def accidental_matches(
     truth_xy: ArrayLike, found_xy: ArrayLike, tolerance: float, *, rule: Rule = "nearest"
 ) -> Accidental:
-    """Return how many truths would have a match if the lists had nothing to do with each other.
+    """Return how many truths would have a match if the lists were unrelated.
 
-    Pits that a list has twice, from the overlap of tiles, count as two: merge them first.
+    A pit that a list holds twice, from the overlap of tiles, counts twice: drop copies before.
 
-    Each truth has one with probability 1 − exp(−μ), μ from ``local_rate``. Under ``one-to-one``
-    no more truths match than the found points that have one: the smaller of both sums, which is
-    an upper bound where many compete.
+    Each truth has a match with probability 1 − exp(−μ), μ from ``local_rate``. Under ``one-to-one``
+    truths cannot have more matches than found points have, so the result is the smaller of both
+    sums: an upper bound where many points compete.
+
+    Parameters
+    ----------
+    truth_xy, found_xy : (n, 2) and (m, 2) places in one frame and unit.
+    tolerance : in that unit, above 0.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Where labels disagree."""
+"""Conflicts: places whose labels disagree."""
 
 from collections.abc import Iterator, Mapping
 from itertools import combinations
@@ -16,45 +16,46 @@ from etchscope.foil import (
     parent_class,
 )
 
-__all__ = ["CONFLICT_COLUMNS", "conflicts"]
+__all__ = ["CONFLICT_COLUMNS", "find_conflicts"]
 
 _OF_PLACE = ("foil", "side", "x_mm", "y_mm", "scan", "tile", "x_px", "y_px")
 _OF_LABEL = ("class", "who", "when", "id")
 CONFLICT_COLUMNS = (*_OF_PLACE, *(f"{c}_{n}" for n in (1, 2) for c in _OF_LABEL))
-"""The place of the first label, then what either of the two says."""
+"""Columns: the place of the first label, then class, who, when and id of either label."""
 
 
-def conflicts(
+def find_conflicts(
     labels: pd.DataFrame,
     tolerance_mm: float | Mapping[str, float],
     *,
     tolerance_px: float = TOLERANCE_PX,
     taxonomy: Taxonomy = DEFAULT_TAXONOMY,
 ) -> pd.DataFrame:
-    """Return one row a pair of labels of one place that say different decidable classes.
+    """Return one row per pair of labels at one place whose decidable classes differ.
 
-    Two people's standing labels are matched one to one, so neighbours in a crowd of pits are no
-    conflict. A person who replaced a label by one of another class disagrees with themself; such
-    pairs are found where ``labels`` has all events. A class and its own subclass agree. Labels of
-    the two sides are not compared.
+    The standing labels of two people are matched one to one, so that neighbours in a crowd of pits
+    do not conflict. A person who replaces a label by one of another class disagrees with themself;
+    such pairs are found if ``labels`` holds all events. A class agrees with its subclasses. Labels
+    of different sides are not compared.
 
     Parameters
     ----------
-    labels : see ``foil.as_labels``; changed in nothing.
-    tolerance_mm : in the foil frame, one number or foil → number; strictly closer is one place.
-    tolerance_px : in the tile, for labels without a place on the foil.
-    taxonomy : says which classes are decidable.
+    labels : see ``foil.as_labels``.
+    tolerance_mm : labels strictly closer than this on the foil are at one place; one number, or
+        foil → number.
+    tolerance_px : the same in a tile, for labels without a place on the foil.
+    taxonomy : states which classes are decidable.
 
     Returns
     -------
-    ``CONFLICT_COLUMNS``; no row where all agree or there are no labels.
+    A table with ``CONFLICT_COLUMNS``; without a row if all labels agree.
 
     Examples
     --------
     >>> from etchscope.foil import as_labels
     >>> place = {"foil": ["F1", "F1"], "side": ["front"] * 2, "x_mm": [1, 1.01], "y_mm": [2, 2.0]}
     >>> labels = as_labels(place | {"class": ["hip", "top"], "who": ["anna", "ben"]})
-    >>> print(conflicts(labels, 0.02)[["class_1", "who_1", "class_2", "who_2"]])
+    >>> print(find_conflicts(labels, 0.02)[["class_1", "who_1", "class_2", "who_2"]])
       class_1 who_1 class_2 who_2
     0     hip  anna     top   ben
     """

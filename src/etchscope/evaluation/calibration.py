@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: how often the claims came true, by what was claimed."""
+"""Calibration: how often cases came true, against the probability that they were given."""
 
 from typing import Any
 
@@ -22,28 +22,28 @@ CALIBRATION_COLUMNS = (
     "low",
     "high",
 )
-"""Least, greatest and mean probability of a bin; how many came true of how many; the share that
-did, with its 95 % Clopper–Pearson interval."""
+"""Columns: least, greatest and mean probability of a bin; the number of cases that came true and of
+all cases; the share that came true, with its 95 % Clopper–Pearson interval."""
 
 
 def calibration_table(
     probability: NDArray[Any], outcome: NDArray[Any], bins: int = 10
 ) -> pd.DataFrame:
-    """Return how often what was given a probability came true, in bins of equal numbers of cases.
+    """Return how often cases of a probability came true, in bins of equal numbers of cases.
 
-    A bin is a range of ranks, not of probabilities, so each says about as much as the next (K.
+    A bin is a range of ranks, not of probabilities, so all bins are about equally certain (K.
     Nguyen and B. O'Connor, EMNLP 2015, section 3.3). Equal probabilities share one bin, that of
-    their middle rank; bins without a case are left out, so there may be fewer than asked for.
+    their middle rank. Bins without a case are left out, so there may be fewer than ``bins``.
 
     Parameters
     ----------
     probability : (n,) real, in [0, 1].
-    outcome : (n,) bool, whether it came true.
-    bins : at least 1.
+    outcome : (n,) bool, whether the case came true.
+    bins : number of bins, at least 1.
 
     Returns
     -------
-    One row a bin in rising order, ``CALIBRATION_COLUMNS``; no row without a case.
+    A table with ``CALIBRATION_COLUMNS``, one row per bin in rising order.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def calibration_table(
         own = number == bin_number
         found = proportion(int(came_true[own].sum()), int(own.sum()))
         low_p, high_p = float(p[own][0]), float(p[own][-1])
-        # Rounding must not put the mean of equal probabilities beside them.
+        # Rounding must not move the mean of equal probabilities away from them.
         mean_p = float(np.clip(p[own].mean(), low_p, high_p))
         counts = (found.successes, found.trials, found.value, found.low, found.high)
         rows.append((low_p, high_p, mean_p, *counts))
@@ -81,12 +81,12 @@ def calibration_table(
 def expected_calibration_error(table: pd.DataFrame) -> float:
     """Return the mean distance of share and probability over the bins, weighted by their cases.
 
-    0 is perfect. C. Guo et al., ICML 2017, eq. 3. Chance alone makes it positive: by about
-    √(p(1 − p)/trials) a bin, so figures of samples of different sizes do not compare.
+    0 is perfect (C. Guo et al., ICML 2017, eq. 3). Chance alone makes it positive, by about
+    √(p(1 − p)/trials) per bin, so figures of samples of different sizes cannot be compared.
 
     Parameters
     ----------
-    table : see ``calibration_table``; NaN comes back where it has no row.
+    table : see ``calibration_table``; without a row the error is NaN.
 
     Examples
     --------
@@ -118,9 +118,9 @@ def _checked(probability: NDArray[Any], outcome: NDArray[Any], bins: int) -> tup
 
 
 def _bin_of(ordered: Floats, bins: int) -> Ints:
-    """Return the bin of each of the ordered values, by the middle rank of those that equal it."""
+    """Return the bin of each ordered value, by the middle rank of the values equal to it."""
     _, of, count = np.unique(ordered, return_inverse=True, return_counts=True)
-    # Twice the middle rank is whole, so equal masses are not split by rounding.
+    # Twice the middle rank is a whole number, so rounding does not split equal masses.
     twice_middle = 2 * np.cumsum(count) - count
     number: Ints = (bins * twice_middle // (2 * max(len(ordered), 1))).astype(np.int64)
     return number[of]

@@ -1,9 +1,9 @@
-"""What a list would score by chance: the same list shifted by 10 and 20 tolerances, eight ways.
+"""Chance: how often a list matches the truth after shifts by 10 and 20 tolerances in 8 directions.
 
 A shift keeps the number of points, their clustering and the density around each of them, and
-destroys their relation to the truth; see conventions.md, density and chance. A turn of a whole
-foil takes one list's hot spot off the other's and says that unrelated lists do not agree. Spots as
-narrow as the shifts smear, and chance comes out low there: ``accidental_matches`` is its check.
+destroys their relation to the truth. A rotation of the whole foil would not do: it moves the hot
+spots of one list off those of the other, and makes chance too rare. Hot spots as narrow as the
+shifts are smeared, so chance is too low there; ``accidental_matches`` is an independent check.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from etchscope.evaluation.accidental import hull, in_hull
+from etchscope.evaluation.accidental import convex_hull, in_hull
 from etchscope.evaluation.matching import Rule, match
 from etchscope.foil.types import Bools, Floats
 
@@ -23,7 +23,7 @@ _DIRECTIONS = 8
 
 
 def local_shifts(tolerance: float) -> Floats:
-    """Return the (16, 2) shifts that chance is the mean of, in the tolerance's unit.
+    """Return the (16, 2) shifts over which chance is averaged, in the unit of the tolerance.
 
     >>> local_shifts(6)[[0, 2, 15]].round(1).tolist()
     [[60.0, 0.0], [0.0, 60.0], [84.9, -84.9]]
@@ -37,8 +37,8 @@ def local_shifts(tolerance: float) -> Floats:
 class Chance:
     """How often each point has a match when the found list is shifted.
 
-    ``truth``: (n,) and ``found``: (m,), the share of the shifts that count for the point, in
-    [0, 1]; NaN where none does, as in a list that is smaller than a shift.
+    ``truth``, (n,), and ``found``, (m,), are shares of the shifts that count for the point, in
+    [0, 1]; NaN where no shift counts, as in a list that is smaller than a shift.
     """
 
     truth: Floats
@@ -57,14 +57,15 @@ def chance_matches(
 ) -> Chance:
     """Return how often points match unrelated ones of the same local density.
 
-    Shifted off the searched area a point would match nothing. So a shift counts for a found point
-    only where it stays inside, and for a truth where what is brought there comes from inside.
+    A point that is shifted out of the searched area would match nothing. So a shift counts for a
+    found point only if the point stays inside, and for a truth only if the points that are shifted
+    to it come from inside.
 
     Parameters
     ----------
     truth_xy, found_xy, tolerance, rule, truth_group, found_group : see ``matching.match``.
-    inside : tells which of (k, 2) points lie in the searched area; by default those in the convex
-        hull of both lists.
+    inside : function of (k, 2) places, which returns (k,) bool: those in the searched area; by
+        default those in the convex hull of both lists.
 
     Raises
     ------
@@ -80,7 +81,7 @@ def chance_matches(
     """
     truth, found = (np.asarray(xy, np.float64).reshape(-1, 2) for xy in (truth_xy, found_xy))
     if inside is None:
-        outline = hull(np.concatenate([truth, found]))
+        outline = convex_hull(np.concatenate([truth, found]))
 
         def inside(xy: Floats) -> Bools:
             return in_hull(xy, outline)
@@ -102,12 +103,12 @@ def chance_matches(
 
 
 def in_box(low: ArrayLike, high: ArrayLike) -> Callable[[Floats], Bools]:
-    """Return what tells which of (k, 2) points lie in a box between two corners, both included."""
+    """Return a function of (k, 2) places: whether each lies in the box between two corners."""
     least, most = np.asarray(low, np.float64), np.asarray(high, np.float64)
     return lambda xy: np.asarray(((xy >= least) & (xy <= most)).all(axis=1))
 
 
 def mean_known(shares: Floats) -> float:
-    """Return the mean of those that are no NaN; NaN without any."""
+    """Return the mean of the values that are not NaN; NaN if all are."""
     known = shares[np.isfinite(shares)]
     return float(known.mean()) if len(known) else float("nan")

@@ -1,4 +1,4 @@
-"""An evaluation in parts: against the tolerance, by region, by density; and what was torn apart."""
+"""An evaluation in parts: against the tolerance, by region and by density; torn and joined pits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ __all__ = [
     "CURVE_COLUMNS",
     "Fragments",
     "breakdown",
-    "density_classes",
-    "fragments",
-    "regions",
+    "count_fragments",
+    "drop_copies",
+    "name_density_classes",
+    "name_regions",
     "tolerance_curve",
-    "without_copies",
 ]
 
 CURVE_COLUMNS = (
@@ -33,17 +33,18 @@ CURVE_COLUMNS = (
     "chance_efficiency",
     "chance_purity",
 )
-"""A row a tolerance; ``_low``, ``_high`` bound the interval, ``chance_``: by local shifts."""
+"""Columns, one row per tolerance; ``_low`` and ``_high`` bound the interval, and columns that begin
+with ``chance_`` are by local shifts."""
 
 _NEIGHBOURS = 10
 
 
 def tolerance_curve(e: Evaluation, tolerances: Sequence[float]) -> pd.DataFrame:
-    """Return efficiency and purity against the tolerance, ``CURVE_COLUMNS``, rising.
+    """Return efficiency and purity against the tolerance, a table with ``CURVE_COLUMNS``.
 
     Parameters
     ----------
-    e : says tables, rule and unit; its own tolerance is not used.
+    e : its tables, rule and unit are used, and not its tolerance.
     tolerances : in the evaluation's unit, each above 0.
 
     Raises
@@ -78,11 +79,14 @@ def _again(e: Evaluation, **change: Any) -> Evaluation:
 
 @dataclass(frozen=True)
 class Fragments:
-    """Pits that a search tore apart, or took for one.
+    """Numbers of pits that a search tore into pieces or joined into one.
 
-    ``torn``: found points without a truth of their own, closer than the tolerance to a truth that
-    another one has. ``joined``: truths without a found point of their own, that close to one that
-    another truth has. ``fakes``: found points that are near no truth.
+    Parameters
+    ----------
+    torn : found points without a truth of their own, that are closer than the tolerance to a truth
+        of another found point.
+    joined : truths without a found point of their own, that are as close to that of another truth.
+    fakes : found points that are near no truth.
     """
 
     torn: int
@@ -94,10 +98,10 @@ class Fragments:
         return dict(vars(self))
 
 
-def fragments(e: Evaluation) -> Fragments:
-    """Return how many found points are pieces of one pit, and truths found as one.
+def count_fragments(e: Evaluation) -> Fragments:
+    """Return how many found points are pieces of one pit, and how many truths were found as one.
 
-    Of an evaluation by the nearest rule too, the counts are those of one-to-one matches.
+    The counts are those of one-to-one matches, also for an evaluation by the nearest rule.
     """
     one, near = (_again(e, rule=rule).matching for rule in ("one-to-one", "nearest"))
     torn = int((near.found_hit & ~one.found_hit).sum())
@@ -108,17 +112,17 @@ def fragments(e: Evaluation) -> Fragments:
 def breakdown(
     e: Evaluation, column: str, truth_value: NDArray[Any], found_value: NDArray[Any]
 ) -> pd.DataFrame:
-    """Return efficiency and purity for each value of something, one row a value.
+    """Return efficiency and purity for each value of a property of pits, one row per value.
 
     Parameters
     ----------
-    column : what it is, the name of the first column.
-    truth_value, found_value : (n,), (m,) text, of each truth and each found point.
+    column : name of the property and of the first column.
+    truth_value, found_value : (n,), (m,) text, the property of each truth and each found point.
 
     Returns
     -------
     ``column, truths, true_pos, efficiency, low, high, chance, found, purity, purity_low,
-    purity_high, purity_chance``. Purity is that of found points, true ones over all.
+    purity_high, purity_chance``. Purity is the share of the found points that are true.
     """
     rows = []
     for value in sorted({*truth_value.tolist(), *found_value.tolist()}):
@@ -133,14 +137,14 @@ def breakdown(
     return pd.DataFrame(rows)
 
 
-def regions(
+def name_regions(
     xy: ArrayLike, low: ArrayLike, high: ArrayLike, *, columns: int = 4, rows: int = 4
 ) -> NDArray[Any]:
-    """Return the region of each point as text, "x1 y1" for the cell of least x and y.
+    """Return the region of each point as text, (n,), with "x1 y1" for the cell of least x and y.
 
     Parameters
     ----------
-    xy : (n, 2); beyond the box a point belongs to the nearest cell.
+    xy : (n, 2) places; a point beyond the box belongs to the nearest cell.
     low, high : (2,) corners of the box that is cut into ``columns`` × ``rows`` cells.
     """
     points, least = np.asarray(xy, float).reshape(-1, 2), np.asarray(low, float)
@@ -150,16 +154,20 @@ def regions(
     return np.array([f"x{x} y{y}" for x, y in cell.tolist()], dtype=object)
 
 
-def density_classes(
+def name_density_classes(
     xy: ArrayLike, others: ArrayLike, classes: int = 4, *, unit: str = "mm"
 ) -> NDArray[Any]:
-    """Return the class of density at each point as text, the densities of the others in quantiles.
+    """Return the class of density at each point as text, (n,).
 
-    The density is that of ten neighbours in the circle that holds them.
+    The density is that of ten neighbours in the circle that holds them. The classes hold equal
+    numbers of the others.
 
     Parameters
     ----------
-    xy : (n, 2); others : (m, 2) whose density it is, themselves cut into ``classes`` equal parts.
+    xy : (n, 2) places of the points.
+    others : (m, 2) places of the points whose density it is.
+    classes : number of classes.
+    unit : of the places, for the text.
     """
     points, known = (np.asarray(v, float).reshape(-1, 2) for v in (xy, others))
     if len(known) <= _NEIGHBOURS:
@@ -180,19 +188,21 @@ def _density(tree: KDTree, points: Floats) -> Floats:
     return np.asarray(_NEIGHBOURS / (np.pi * np.maximum(reach, 1e-12) ** 2))
 
 
-def without_copies(table: pd.DataFrame, reach: float, unit: Literal["px", "mm"]) -> pd.DataFrame:
-    """Return a table with each pit once: of rows that are copies of each other the first stays.
+def drop_copies(table: pd.DataFrame, reach: float, unit: Literal["px", "mm"]) -> pd.DataFrame:
+    """Return a table with each pit once: the first of the rows that are copies of each other.
 
-    Copies are all within reach of each other and, where the table has tiles, of different tiles.
+    Copies are within ``reach`` of each other and, if the table has tiles, on different tiles.
 
     Parameters
     ----------
     table : with ``x_px, y_px`` of one frame for the whole foil, or ``x_mm, y_mm``.
-    reach : in that unit.
+    reach : greatest distance of copies, in that unit, above 0.
+    unit : of the places and of the reach.
 
     Raises
     ------
-    BadInput : the columns are absent, pixels count within tiles, or the reach is not positive.
+    BadInput : the columns are absent, pixels are those of single tiles, or the reach is not
+        positive.
     """
     names = [f"x_{unit}", f"y_{unit}"]
     if not set(names) <= set(table.columns):

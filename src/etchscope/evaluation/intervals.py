@@ -14,8 +14,8 @@ __all__ = ["Proportion", "poisson_interval", "proportion"]
 class Proportion:
     """``successes`` of ``trials``, with its central interval at a confidence level.
 
-    ``value`` is NaN and the interval [0, 1] without a trial. Means of counts, as those of chance,
-    need not be whole.
+    Without a trial ``value`` is NaN and the interval is [0, 1]. Counts need not be whole numbers,
+    since those of chance are means.
     """
 
     successes: float
@@ -79,7 +79,7 @@ def proportion(successes: float, trials: float, *, confidence: float = 0.95) -> 
 
 
 def poisson_interval(count: int, *, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the exact interval (Garwood 1936) of a Poisson mean of which ``count`` were seen.
+    """Return the exact interval (Garwood 1936) of a Poisson mean from a count.
 
     >>> [round(v, 3) for v in poisson_interval(3)]
     [0.619, 8.767]

@@ -1,4 +1,4 @@
-"""Match a list of found points with the true ones: one-to-one, or each to its nearest."""
+"""Match found points with true ones: one to one, or each with its nearest."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -17,21 +17,22 @@ __all__ = ["Matching", "Rule", "match", "match_nearest", "match_one_to_one"]
 
 Rule = Literal["one-to-one", "nearest"]
 
-# A component of up to this many truth × found cells is solved densely (8 MB), a greater one
-# sparsely: scipy's dense solver is faster per component, the sparse one is bounded by its edges.
+# A component of up to this many truth × found pairs is solved as a dense matrix (8 MB), a larger
+# one as a sparse one: SciPy's dense solver is faster, and the sparse one needs memory for edges
+# only.
 _DENSE_CELLS = 1_000_000
 
 
 @dataclass(frozen=True)
 class Matching:
-    """Which truths were found, and which found points are true.
+    """The matched pairs: which truths were found, and which found points are true.
 
     Parameters
     ----------
     truth_index, found_index : (k,) int64, the matched pairs, in the order of the truths. Under
         the rule ``nearest`` a found point may stand in several pairs.
-    truth_hit : (n,) bool, the truth has a match.
-    found_hit : (m,) bool, the found point has a match.
+    truth_hit : (n,) bool, whether the truth has a match.
+    found_hit : (m,) bool, whether the found point has a match.
     """
 
     truth_index: Ints
@@ -41,17 +42,17 @@ class Matching:
 
     @property
     def true_pos(self) -> int:
-        """Truths with a match."""
+        """Number of truths with a match."""
         return int(self.truth_hit.sum())
 
     @property
     def false_neg(self) -> int:
-        """Truths without a match."""
+        """Number of truths without a match."""
         return len(self.truth_hit) - self.true_pos
 
     @property
     def false_pos(self) -> int:
-        """Found points without a match."""
+        """Number of found points without a match."""
         return int((~self.found_hit).sum())
 
     @property
@@ -78,7 +79,7 @@ def match(
 
     Raises
     ------
-    BadInput : the rule is unknown, or the points cannot be used.
+    BadInput : the rule is unknown; or see ``match_one_to_one``.
     """
     if rule not in ("one-to-one", "nearest"):
         raise BadInput("rule", "one-to-one or nearest", repr(rule))
@@ -96,16 +97,16 @@ def match_one_to_one(
 ) -> Matching:
     """Return the best one-to-one matching of points strictly closer than ``tolerance``.
 
-    Best: the greatest number of matches, and among those the least sum of squared distances.
-    Candidates come from a KD-tree and are solved one connected component at a time, so memory
-    follows the number of close pairs and not n × m.
+    The best matching has the greatest number of matches, and among those the least sum of squared
+    distances. Close pairs come from a KD-tree and are solved in connected components, so memory
+    grows with the number of close pairs and not with n × m.
 
     Parameters
     ----------
     truth_xy, found_xy : (n, 2) and (m, 2) finite points of one frame and unit.
-    tolerance : in the points' unit.
+    tolerance : in the unit of the points, above 0.
     truth_group, found_group : (n,) and (m,) integers, for example the tile; only points of the
-        same group match. Both or neither.
+        same group match. Both lists have groups, or neither has.
 
     Raises
     ------
@@ -133,12 +134,12 @@ def match_nearest(
     truth_group: ArrayLike | None = None,
     found_group: ArrayLike | None = None,
 ) -> Matching:
-    """Return the matching of each point to its nearest strictly closer than ``tolerance``.
+    """Return the matching of each point with its nearest one strictly closer than ``tolerance``.
 
-    The rule of the published reference counts: ``true_pos`` and ``false_neg`` count truths with
-    and without a found point that close, ``false_pos`` found points with no truth that close. It
-    is not one-to-one: a pit listed twice costs nothing. Parameters and errors are those of
-    ``match_one_to_one``.
+    This is the rule of the published reference counts: ``true_pos`` and ``false_neg`` count truths
+    with and without a found point within the tolerance, ``false_pos`` found points without a truth.
+    It is not one-to-one: a pit that is listed twice is not counted as false. Parameters and errors
+    are those of ``match_one_to_one``.
 
     Examples
     --------
@@ -164,7 +165,7 @@ def _points(
     truth_group: ArrayLike | None,
     found_group: ArrayLike | None,
 ) -> tuple[Floats, Floats]:
-    """Return both lists as (n, 3): the group is a third coordinate, far apart between groups."""
+    """Return both lists as (n, 3); the third coordinate keeps groups far apart."""
     if not (np.isfinite(tolerance) and tolerance > 0):
         raise BadInput("tolerance", "a positive number", f"{tolerance}")
     if (truth_group is None) != (found_group is None):
@@ -189,7 +190,7 @@ def _points(
 
 
 def _nearest(points: Floats, others: Floats, tolerance: float) -> tuple[Ints, Bools]:
-    """Return per point the index of its nearest other, and whether it is close enough."""
+    """Return for each point the index of its nearest other, and whether that is close enough."""
     if not len(points) or not len(others):
         return np.zeros(len(points), np.int64), np.zeros(len(points), bool)
     distance, index = KDTree(others).query(points, k=1)
@@ -231,8 +232,8 @@ def _assign_component(i: Ints, j: Ints, cost: Floats, tolerance: float) -> Ints:
         table[row, column], edge[row, column] = cost, np.arange(len(cost))
         picked: Ints = edge[linear_sum_assignment(table)]
         return picked[picked >= 0]
-    # Every truth has a column of its own to stay unmatched in, so that a full matching exists;
-    # the tolerance² added to each edge keeps an exact match from reading as "no edge".
+    # Every truth gets a column of its own in which it stays unmatched, so that a full matching
+    # exists. tolerance² is added to each edge, because an edge of cost 0 would count as no edge.
     offset = tolerance**2
     table = coo_array(
         (

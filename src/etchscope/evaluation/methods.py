@@ -1,4 +1,4 @@
-"""Two searches judged on the same truth: who finds what the other misses."""
+"""Two searches against the same truth: which truths one finds and the other misses."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,11 +18,14 @@ __all__ = ["MethodComparison", "compare_methods"]
 
 @dataclass(frozen=True)
 class MethodComparison:
-    """Truths by who found them.
+    """The truths by the searches that found them.
 
-    ``either``: the efficiency of both together, with its interval over tiles.
-    ``p_value``: that two equally good searches differ so much (McNemar's exact test, Q. McNemar,
-    Psychometrika 12 (1947) 153, on the truths that only one of them found).
+    Parameters
+    ----------
+    first_hit, second_hit : (n,) bool, whether either search found the truth.
+    p_value : probability that two equally good searches differ as much (McNemar's exact test, Q.
+        McNemar, Psychometrika 12 (1947) 153, on the truths that only one of them found).
+    either : efficiency of both searches together, with its interval over tiles.
     """
 
     first_hit: Bools
@@ -32,7 +35,7 @@ class MethodComparison:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Truths that both, only one, or neither found; they add up to all."""
+        """Numbers of truths that both searches, only one, or neither found; they add up to all."""
         a, b = self.first_hit, self.second_hit
         return {
             "both": int((a & b).sum()),
@@ -53,7 +56,7 @@ class MethodComparison:
 
 
 def compare_methods(first: Evaluation, second: Evaluation) -> MethodComparison:
-    """Return who finds what of one truth.
+    """Return the comparison of two searches on one truth.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How good a search is: efficiency for a signal against false candidates."""
+"""The performance of a search: efficiency for a signal against false candidates."""
 
 from dataclasses import dataclass
 
@@ -20,24 +20,30 @@ from etchscope.foil.types import Bools, Floats, Ints
 __all__ = ["Ground", "Search", "free_response", "match_particles", "roc_curve"]
 
 _ROWS = 200
-"""Bootstrapped bounds of a curve; between them they are interpolated."""
+"""Number of points of a curve whose interval is bootstrapped; others are interpolated."""
 
 
 def roc_curve(score: Floats, target: Bools, *, confidence: float = 0.95) -> pd.DataFrame:
-    """Return the efficiency for ``target`` against the share of the rest that passes with it.
+    """Return the efficiency for ``target`` against the share of the others that pass too (ROC).
+
+    Parameters
+    ----------
+    score : (n,) a case passes a threshold if its score is at least as high.
+    target : (n,) bool, the cases that shall pass.
+    confidence : of the Clopper–Pearson intervals.
 
     Returns
     -------
-    One row a threshold (pass: score ≥ threshold), the strictest first: ``threshold,
-    false_positive_rate, efficiency, low, high`` (Clopper–Pearson).
+    One row per threshold, from the highest down: ``threshold, false_positive_rate, efficiency, low,
+    high``.
 
     Raises
     ------
-    BadInput : none of the target or none of the rest.
+    BadInput : there is no case of the target, or no other case.
     """
     score, target = np.asarray(score, float), np.asarray(target, bool)
     if not target.any() or target.all():
-        raise BadInput("ROC", "some of the target and some of the rest", "one of them only")
+        raise BadInput("ROC", "cases of the target and other cases", "one of the two only")
     order = np.argsort(-score, kind="stable")
     ends = _last_of_equal(score[order])
     passed, false = (np.cumsum(hit[order].astype(np.int64))[ends] for hit in (target, ~target))
@@ -71,19 +77,20 @@ def match_particles(
 ) -> tuple[Bools, Ints]:
     """Return which candidates are true, and the particle of each.
 
-    A candidate is that particle's, one of whose openings is nearest and closer than the tolerance.
-    Of several candidates of one particle the first is true, the others are false.
+    A candidate belongs to the particle of the nearest opening, if that is closer than the
+    tolerance. Of several candidates of one particle the first is true, and the others are false.
 
     Parameters
     ----------
     openings : (m, 2) places of all openings of particles, in one frame and unit.
     particle : (m,) number of the particle of each opening.
-    candidates : (n, 2) places, the best first.
+    candidates : (n, 2) places by falling score.
     tolerance : in the same unit.
 
     Returns
     -------
-    ``is_true`` (n,), ``which`` (n,) the particle's number, −1 where it is false.
+    ``is_true``, (n,) bool, and ``which``, (n,) int64, the number of the particle, −1 for a false
+    candidate.
     """
     n = len(candidates)
     which = np.full(n, -1, np.int64)
@@ -99,11 +106,14 @@ def match_particles(
 
 @dataclass(frozen=True)
 class Ground:
-    """Where the tiles of a search lie, and how dense pits are in their parts.
+    """Places of the tiles of a search, and densities of pits in their parts.
 
-    ``place``: (t, 2) of the tiles' middles, in any unit. ``density``: (t, k) in 1/mm², of k equal
-    parts of each tile. ``candidates``: (n,) and ``particles``: (m,) the local density in 1/mm² at
-    each; all nan where the scale is unknown.
+    Parameters
+    ----------
+    place : (t, 2) middles of the tiles, in any unit.
+    density : (t, k) in 1/mm², of k equal parts of each tile; nan where the scale is unknown.
+    candidates, particles : (n,) and (m,) local density in 1/mm² at each; nan where the scale is
+        unknown.
     """
 
     place: Floats
@@ -116,16 +126,21 @@ class Ground:
 class Search:
     """Ranked candidates of a foil whose signal is known.
 
-    ``score``: (n,) descending. ``is_true``: (n,). ``by_chance``: (n,) the share of the local
-    shifts (``chance.local_shifts``) in which the shifted candidate is true. ``particles``: true
-    ones there were. ``tiles``, ``area_cm2``: what was searched; the area is nan where the scale is
-    unknown. ``tile``: (n,) of each candidate and ``particle_tile``: (particles,) of each particle,
-    from 0 on. ``exposure``: (t,) how much of each tile was searched, together ``tiles``.
-    ``ground``: where the tiles lie; without it in one row, of unknown density.
+    Parameters
+    ----------
+    score : (n,) scores of the candidates, falling.
+    is_true : (n,) bool, whether the candidate is true.
+    by_chance : (n,) share of the local shifts (``chance.local_shifts``) in which it is true.
+    particles : number of signal particles.
+    tiles, area_cm2 : searched area, in tiles and in cm²; the latter is nan where the scale is
+        unknown.
+    tile, particle_tile : (n,) and (particles,) tile of each candidate and particle, from 0 on.
+    exposure : (t,) searched share of each tile; their sum is ``tiles``.
+    ground : places and densities of the tiles; without it they lie in a row, of unknown density.
 
     Raises
     ------
-    BadInput : another number of candidates, particles or tiles than are placed.
+    BadInput : the numbers of candidates, particles or tiles do not fit each other.
     """
 
     score: Floats
@@ -155,7 +170,7 @@ class Search:
                 raise BadInput("search: ground", expected, str(found))
 
     def _by_tile(self, of: Bools, threshold: float | Floats) -> Ints:
-        """Return how many candidates at or above the threshold are of a kind, a tile."""
+        """Return the number of candidates of a kind at or above the threshold, by tile, (t,)."""
         return np.bincount(self.tile[of & (self.score >= threshold)], minlength=len(self.exposure))
 
     def _particles_by_tile(self) -> Ints:
@@ -171,7 +186,7 @@ class Search:
 
         Parameters
         ----------
-        threshold : of all, or (n,) of each.
+        threshold : one for all candidates, or (n,) one for each.
         """
         passed = self.score >= threshold
         found = np.bincount(self.tile[passed], self.by_chance[passed], len(self.exposure))
@@ -183,36 +198,37 @@ class Search:
         return proportion_over_tiles(true, true + false)
 
     def false(self, threshold: float) -> int:
-        """Return how many false candidates there are at or above the threshold."""
+        """Return the number of false candidates at or above the threshold."""
         return int((~self.is_true[self.score >= threshold]).sum())
 
     def false_per_tile(self, threshold: float) -> tuple[float, float, float]:
-        """Return the false candidates a tile at or above the threshold: value, low and high."""
+        """Return the false candidates per tile at or above the threshold: value, low and high."""
         return rate_over_tiles(self._by_tile(~self.is_true, threshold), self.exposure)
 
     def false_chi2_ndf(self, threshold: float | Floats) -> float:
-        """Return by how much false candidates gather in some tiles, see ``overdispersion``."""
+        """Return χ²/ndf of the false candidates per tile, see ``overdispersion``."""
         return overdispersion(self._by_tile(~self.is_true, threshold), self.exposure)
 
     def threshold_for(
         self, *, efficiency: float | None = None, false_per_tile: float | None = None
     ) -> float:
-        """Return the threshold that does on these very candidates what is asked of it.
+        """Return the threshold that meets a requirement on these very candidates.
 
-        On others more false ones pass than are allowed here, see ``thresholds_for``.
+        On another foil more false candidates pass it, see ``choose_thresholds``.
 
         Parameters
         ----------
-        efficiency : the highest threshold that reaches it.
-        false_per_tile : the lowest threshold with no more false candidates than that; halfway to
-            the first false one that is one too many.
+        efficiency : gives the highest threshold that reaches it.
+        false_per_tile : gives the lowest threshold that no more false candidates pass, halfway to
+            the first one that is too many.
 
         Raises
         ------
-        BadInput : none or both of them, out of range, or an efficiency that is never reached.
+        BadInput : none or both of them, a value out of range, or an efficiency that is never
+            reached.
         """
         if (efficiency is None) == (false_per_tile is None):
-            raise BadInput("working point", "an efficiency or false candidates a tile", "not one")
+            raise BadInput("working point", "an efficiency or false candidates per tile", "not one")
         if efficiency is not None:
             if not 0 < efficiency <= 1:
                 raise BadInput("working point: efficiency", "above 0, at most 1", f"{efficiency:g}")
@@ -231,20 +247,20 @@ class Search:
         if count >= len(false):
             return float(self.score.min()) if len(self.score) else 0.0
         above = self.score[self.score > false[count]]
-        # Halfway between neighbouring floats may be the lower one.
+        # The middle of two neighbouring floats may be rounded to the lower one.
         halfway = (false[count] + above.min()) / 2 if len(above) else false[count] + 1e-6
         return float(max(halfway, np.nextafter(false[count], np.inf)))
 
 
 def free_response(search: Search, *, confidence: float = 0.95) -> pd.DataFrame:
-    """Return the efficiency against false candidates a tile and a cm² (FROC).
+    """Return the efficiency against false candidates per tile and per cm² (FROC).
 
     Returns
     -------
-    One row a number of false candidates that a threshold reaches, the strictest first and with the
-    lowest threshold of that number: ``threshold, false, false_per_tile, false_per_tile_low,
-    false_per_tile_high, false_per_cm2, efficiency, low, high``, intervals over tiles as in
-    ``tiles.ratio_over_tiles`` and never narrower than the exact ones; ``chance``: the efficiency
+    One row per number of false candidates that a threshold can give, rising, with the lowest such
+    threshold: ``threshold, false, false_per_tile, false_per_tile_low, false_per_tile_high,
+    false_per_cm2, efficiency, low, high, chance``. Intervals are over tiles as in
+    ``tiles.ratio_over_tiles`` and never narrower than the exact ones; ``chance`` is the efficiency
     of the same candidates by local shifts.
     """
     ends = np.r_[0, _last_of_equal(search.score) + 1]
@@ -278,7 +294,7 @@ def free_response(search: Search, *, confidence: float = 0.95) -> pd.DataFrame:
 
 
 def _garwood(counts: Ints, confidence: float) -> tuple[Floats, Floats]:
-    """Return ``intervals.poisson_interval`` of many counts."""
+    """Return ``intervals.poisson_interval`` of many counts, (n,) and (n,)."""
     tail, low = (1 - confidence) / 2, np.zeros(len(counts))
     some = counts > 0
     low[some] = chi2.ppf(tail, 2 * counts[some]) / 2
@@ -293,9 +309,9 @@ def _wider(
     whole: Floats | Ints,
     confidence: float,
 ) -> tuple[Floats, Floats]:
-    """Return intervals of the first ``ends`` candidates of a kind over ``whole``, by tiles.
+    """Return intervals over tiles of the first ``ends`` candidates of a kind over ``whole``.
 
-    They are as wide as the bootstrap over tiles makes them, and at least as the exact ones.
+    They come from a bootstrap over tiles and are never narrower than the exact ones.
     """
     rows = np.unique(np.linspace(0, len(ends) - 1, min(len(ends), _ROWS)).astype(np.int64))
     counts = np.zeros((len(search.exposure), len(rows)))

@@ -1,7 +1,7 @@
-"""Intervals over tiles: false finds come in chains, so tiles are drawn anew and not finds.
+"""Intervals over tiles: false finds come in groups, so the bootstrap draws tiles and not finds.
 
-An interval that takes finds for independent is too narrow by about the root of χ²/ndf of their
-numbers a tile, see ``overdispersion``.
+An interval that takes finds as independent is too narrow by about the root of χ²/ndf of their
+numbers per tile, see ``overdispersion``.
 """
 
 import numpy as np
@@ -13,14 +13,14 @@ from etchscope.foil import BadInput
 from etchscope.foil.types import Floats, Ints
 
 __all__ = [
-    "cells",
-    "chi2_text",
+    "draw_tiles",
     "expanded_interval",
+    "format_chi2",
+    "number_cells",
     "overdispersion",
     "proportion_over_tiles",
     "rate_over_tiles",
     "ratio_over_tiles",
-    "times_drawn",
 ]
 
 _DRAWS = 2000
@@ -28,7 +28,7 @@ _SEED = 0
 
 
 def overdispersion(counts: ArrayLike, exposure: ArrayLike | None = None) -> float:
-    """Return χ²/ndf of counts a tile against one rate for all tiles; 1 where they are independent.
+    """Return χ²/ndf of counts per tile against one rate for all tiles; 1 if they are independent.
 
     Σ (k − λe)²/(λe) / (n − 1), λ = Σk/Σe (R. A. Fisher, Statistical Methods for Research Workers
     (1925), § 16, the index of dispersion).
@@ -36,16 +36,16 @@ def overdispersion(counts: ArrayLike, exposure: ArrayLike | None = None) -> floa
     Parameters
     ----------
     counts : (n,) at least 0.
-    exposure : (n,) at least 0, how much of a tile was searched; by default all alike. Tiles of
-        which nothing was searched do not count.
+    exposure : (n,) searched share of each tile, at least 0; by default equal for all. Tiles with
+        exposure 0 do not count.
 
     Returns
     -------
-    At least 0; NaN with fewer than two tiles, or without a count.
+    A number of at least 0; NaN for fewer than two tiles, or if all counts are 0.
 
     Raises
     ------
-    BadInput : another number of exposures, or negative values.
+    BadInput : as many exposures as counts are needed, and no value may be negative.
 
     Examples
     --------
@@ -60,17 +60,17 @@ def overdispersion(counts: ArrayLike, exposure: ArrayLike | None = None) -> floa
     return float(((k - mean) ** 2 / mean).sum() / (len(k) - 1))
 
 
-def chi2_text(chi2_ndf: float) -> str:
-    """Return χ²/ndf as it is printed.
+def format_chi2(chi2_ndf: float) -> str:
+    """Return χ²/ndf as text.
 
-    >>> chi2_text(13.62), chi2_text(float("nan"))
+    >>> format_chi2(13.62), format_chi2(float("nan"))
     ('χ²/ndf 13.6', 'χ²/ndf undefined')
     """
     return f"χ²/ndf {chi2_ndf:.3g}" if np.isfinite(chi2_ndf) else "χ²/ndf undefined"
 
 
-def times_drawn(rng: np.random.Generator, tiles: int, draws: int) -> Floats:
-    """Return how many times each tile is drawn, (draws, tiles), of as many as there are."""
+def draw_tiles(rng: np.random.Generator, tiles: int, draws: int) -> Floats:
+    """Return how often each tile is drawn, with replacement, (draws, tiles) float64."""
     picks = rng.integers(0, tiles, (draws, tiles)) + tiles * np.arange(draws)[:, None]
     times = np.bincount(picks.ravel(), minlength=draws * tiles)
     return times.reshape(draws, tiles).astype(np.float64)
@@ -79,7 +79,7 @@ def times_drawn(rng: np.random.Generator, tiles: int, draws: int) -> Floats:
 def expanded_interval(
     drawn: Floats, tiles: int, *, confidence: float = 0.95
 ) -> tuple[Floats, Floats]:
-    """Return percentiles of what draws of tiles gave, at levels that make up for few tiles.
+    """Return percentiles of the results of draws, at levels that correct for few tiles.
 
     The levels are Φ(−√(n/(n − 1)) t) instead of half the rest, t the quantile of Student's
     distribution of n − 1 degrees of freedom (T. C. Hesterberg, The American Statistician 69 (2015)
@@ -87,13 +87,13 @@ def expanded_interval(
 
     Parameters
     ----------
-    drawn : (draws, k). Draws that are not finite, as ratios to nothing, say nothing.
-    tiles : n, how many there are to draw from.
+    drawn : (draws, k) results. Those that are not finite, as ratios to 0, are left out.
+    tiles : n, the number of tiles.
     confidence : in (0, 1).
 
     Returns
     -------
-    Low and high, (k,); NaN with fewer than two tiles, which tell no spread, or without a draw.
+    Low and high, (k,); NaN for fewer than two tiles, which have no spread, or without a result.
 
     Examples
     --------
@@ -102,15 +102,15 @@ def expanded_interval(
     [[1.0, 999.0], [22.0, 978.0]]
     """
     low, high = np.full(drawn.shape[1], np.nan), np.full(drawn.shape[1], np.nan)
-    told = np.isfinite(drawn)
-    some = told.any(axis=0)
+    finite = np.isfinite(drawn)
+    some = finite.any(axis=0)
     if tiles < 2 or not some.any():
         return low, high
     tail = norm.cdf(-np.sqrt(tiles / (tiles - 1)) * t.ppf((1 + confidence) / 2, tiles - 1))
-    if told.all():
+    if finite.all():
         low, high = np.quantile(drawn, [tail, 1 - tail], axis=0)
-    else:  # the slower way
-        known = np.where(told, drawn, np.nan)[:, some]
+    else:  # slower
+        known = np.where(finite, drawn, np.nan)[:, some]
         low[some], high[some] = np.nanquantile(known, [tail, 1 - tail], axis=0)
     return low, high
 
@@ -120,24 +120,24 @@ def ratio_over_tiles(
 ) -> tuple[Floats, Floats]:
     """Return the interval of Σ numerator / Σ denominator by a bootstrap over tiles.
 
-    2,000 times as many tiles as there are, drawn with replacement from a fixed seed; the bounds
+    As many tiles as there are are drawn with replacement, 2,000 times from a fixed seed; the bounds
     are percentiles of the ratio, see ``expanded_interval``.
 
     Parameters
     ----------
     numerator, denominator : (n,), or (n, k) for k ratios of the same tiles; at least 0. Tiles
-        that have neither are no tiles.
+        where both are 0 are left out.
     confidence : in (0, 1).
 
     Returns
     -------
-    Low and high, (k,), (1,) of vectors; NaN with fewer than two tiles, which tell no spread. The
-    interval has no width where all tiles agree, so no count has an upper bound of 0: see
-    ``proportion_over_tiles`` and ``rate_over_tiles``, which are never narrower than exact ones.
+    Low and high, (k,), or (1,) of vectors; NaN for fewer than two tiles, which have no spread. The
+    interval has no width if all tiles agree; for instance it is [0, 0] if there is no count.
+    ``proportion_over_tiles`` and ``rate_over_tiles`` are never narrower than the exact intervals.
 
     Raises
     ------
-    BadInput : arrays that do not go together, negative values, or a confidence outside (0, 1).
+    BadInput : arrays of different lengths, negative values, or a confidence outside (0, 1).
     """
     if not 0 < confidence < 1:
         raise BadInput("confidence", "a number between 0 and 1", f"{confidence}")
@@ -146,7 +146,7 @@ def ratio_over_tiles(
     above, below = above[own], below[own]
     if len(above) < 2:
         return np.full(above.shape[1], np.nan), np.full(above.shape[1], np.nan)
-    times = times_drawn(np.random.default_rng(_SEED), len(above), _DRAWS)
+    times = draw_tiles(np.random.default_rng(_SEED), len(above), _DRAWS)
     whole = times @ below
     drawn = np.divide(times @ above, whole, where=whole > 0, out=np.full(whole.shape, np.nan))
     return expanded_interval(drawn, len(above), confidence=confidence)
@@ -157,12 +157,12 @@ def proportion_over_tiles(
 ) -> Proportion:
     """Return a proportion with an interval over tiles, never narrower than the exact one.
 
-    Of one tile, or where all tiles agree, as with no success at all, it is the Clopper–Pearson
-    interval of independent trials.
+    For one tile, or if all tiles agree (as without any success), it is the Clopper–Pearson interval
+    of independent trials.
 
     Parameters
     ----------
-    successes, trials : (n,) of each tile. In all there are no more successes than trials.
+    successes, trials : (n,) of each tile, with no more successes than trials in total.
 
     Raises
     ------
@@ -187,13 +187,13 @@ def rate_over_tiles(
 ) -> tuple[float, float, float]:
     """Return Σ counts / Σ exposure with an interval over tiles, never narrower than the exact one.
 
-    Of one tile, or where all tiles agree, as with no count at all, it is Garwood's interval of
+    For one tile, or if all tiles agree (as without any count), it is Garwood's interval of
     independent counts, see ``poisson_interval``.
 
     Parameters
     ----------
     counts : (n,) whole numbers.
-    exposure : (n,) how much of a tile was searched; not all 0.
+    exposure : (n,) searched share of each tile; not all 0.
 
     Returns
     -------
@@ -210,10 +210,10 @@ def rate_over_tiles(
     return float(k.sum()) / whole, float(np.fmin(low, lower)), float(np.fmax(high, higher))
 
 
-def cells(xy: ArrayLike, size: tuple[float, float]) -> Ints:
-    """Return the number of the cell of each point, for foils whose tiles are not known.
+def number_cells(xy: ArrayLike, size: tuple[float, float]) -> Ints:
+    """Return the cell of each point as a number, for foils whose tiles are unknown.
 
-    The box around all points is cut into equal cells of about a size.
+    The box around all points is cut into equal cells of about ``size``.
 
     Parameters
     ----------
@@ -222,11 +222,11 @@ def cells(xy: ArrayLike, size: tuple[float, float]) -> Ints:
 
     Returns
     -------
-    (n,) from 0 on; cells without a point have a number, too.
+    (n,) int64 from 0 on; cells without a point are numbered too.
 
     Examples
     --------
-    >>> cells([[0, 0], [4.1, 0], [7.9, 5.9]], (4, 3)).tolist()
+    >>> number_cells([[0, 0], [4.1, 0], [7.9, 5.9]], (4, 3)).tolist()
     [0, 1, 3]
     """
     points = np.asarray(xy, float).reshape(-1, 2)
@@ -240,7 +240,7 @@ def cells(xy: ArrayLike, size: tuple[float, float]) -> Ints:
 
 
 def _checked(one: ArrayLike, other: ArrayLike) -> tuple[Floats, Floats]:
-    """Return two arrays of one length as floats; fewer axes or a number are spread."""
+    """Return two arrays of one length as float64; the second one is broadcast to the first."""
     a, b = np.asarray(one, np.float64), np.asarray(other, np.float64)
     if b.ndim < a.ndim and b.ndim:
         b = b[:, None]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from etchscope.draw.tables import SURFACES, split_by_surface
-from etchscope.evaluation import Evaluation, chi2_text
+from etchscope.evaluation import Evaluation, format_chi2
 from etchscope.foil import Scan, flag_legend
 from etchscope.pages.content import ReportContent, ledger
 from etchscope.pages.page import Html, render_image, render_table, render_template
@@ -109,7 +109,7 @@ def render_evaluation(e: Evaluation, breakdowns: Sequence[str]) -> Html:
         false_pos=f"{e.matching.false_pos:,}",
         false_neg=f"{e.matching.false_neg:,}",
         tiles=f"{e.tiles.number:,}",
-        false_a_tile=chi2_text(e.false_chi2_ndf),
+        false_a_tile=format_chi2(e.false_chi2_ndf),
         table=render_table(head, rows),
         breakdowns=[(column, _breakdown(e, column)) for column in breakdowns],
     )

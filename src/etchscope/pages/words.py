@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from etchscope.draw.tables import format_count, select_pairs, split_by_surface
-from etchscope.evaluation import chi2_text
+from etchscope.evaluation import format_chi2
 from etchscope.pages.content import ReportContent
 from etchscope.pages.page import Card
 
@@ -67,7 +67,7 @@ def make_cards(content: ReportContent, area_mm2: float | None) -> list[Card]:
             interval = f"{100 * p.low:.1f}–{100 * p.high:.1f} % at {100 * p.confidence:g} %"
             note = f"{interval} confidence; by chance (local shifts) {_percent(by_chance.value)}"
             if what == "purity":
-                note += f"; false finds a tile: {chi2_text(e.false_chi2_ndf)}"
+                note += f"; false finds a tile: {format_chi2(e.false_chi2_ndf)}"
             out.append(Card(_percent(p.value), what, note))
     return out
 

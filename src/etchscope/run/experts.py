@@ -23,7 +23,7 @@ from etchscope.ensemble import (
     measures_of,
     train_model,
 )
-from etchscope.evaluation import Asked, Ground
+from etchscope.evaluation import Ground, Requirement
 from etchscope.evaluation import Search as Ranked
 from etchscope.foil import BadInput
 from etchscope.foil.types import Floats
@@ -362,7 +362,7 @@ def _point_on(
         best.append(sought.to_numpy(np.float64))
         density.append(float(found["density_per_mm2"].median()) if len(found) else 0.0)
     ranked = _ranked(false, best, np.array(density), tiles)
-    asked = Asked(false_per_tile=false_per_tile)
+    asked = Requirement(false_per_tile=false_per_tile)
     return measured_working_point(
         ranked,
         asked,

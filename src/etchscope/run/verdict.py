@@ -14,12 +14,12 @@ from etchscope.evaluation import (
     MethodComparison,
     breakdown,
     compare_methods,
-    density_classes,
+    count_fragments,
+    drop_copies,
     evaluate,
-    fragments,
-    regions,
+    name_density_classes,
+    name_regions,
     tolerance_curve,
-    without_copies,
 )
 from etchscope.files import write_rows
 
@@ -28,7 +28,7 @@ __all__ = ["Comparison", "Verdict", "judge_pits", "write_lists"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """How pits are compared: see ``evaluation.evaluate`` and ``evaluation.without_copies``.
+    """How pits are compared: see ``evaluation.evaluate`` and ``evaluation.drop_copies``.
 
     ``merge_px, merge_mm``: rows of one list nearer than that are one pit.
     """
@@ -55,9 +55,9 @@ class Comparison:
 
     def _merged(self, table: pd.DataFrame) -> pd.DataFrame:
         if self.merge_px is not None:
-            table = without_copies(table, self.merge_px, "px")
+            table = drop_copies(table, self.merge_px, "px")
         if self.merge_mm is not None:
-            table = without_copies(table, self.merge_mm, "mm")
+            table = drop_copies(table, self.merge_mm, "mm")
         return table
 
 
@@ -105,7 +105,7 @@ def judge_pits(
     return Verdict(
         one,
         second,
-        fragments(one),
+        count_fragments(one),
         by,
         None if by is None else _broken_down(one, by),
         tolerance_curve(one, tolerances) if tolerances else None,
@@ -119,11 +119,11 @@ def _broken_down(one: Evaluation, by: str) -> pd.DataFrame:
         return one.by(by)
     truth_xy, found_xy = one.points_xy
     if by == "density":
-        values = [density_classes(xy, truth_xy, unit=one.unit) for xy in (truth_xy, found_xy)]
+        values = [name_density_classes(xy, truth_xy, unit=one.unit) for xy in (truth_xy, found_xy)]
     else:
         every = np.concatenate([truth_xy, found_xy])
         box = (every.min(axis=0), every.max(axis=0)) if len(every) else ([0, 0], [1, 1])
-        values = [regions(xy, *box) for xy in (truth_xy, found_xy)]
+        values = [name_regions(xy, *box) for xy in (truth_xy, found_xy)]
     return breakdown(one, by, *values)
 
 

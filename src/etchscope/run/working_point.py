@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from etchscope.ensemble import Model, WorkingPoint, measured_working_point
-from etchscope.evaluation import Asked, Search
+from etchscope.evaluation import Requirement, Search
 from etchscope.files import read_table
 from etchscope.foil import BadInput
 from etchscope.run.results import find_run_of_model
@@ -63,7 +63,7 @@ class ChosenPoint:
 def choose_working_point(
     store: Store,
     name: str,
-    asked: Asked,
+    asked: Requirement,
     on: KnownScan,
     *,
     measure_on: KnownScan | None = None,

@@ -70,7 +70,7 @@ def command(
 
     Example: etchscope model working-point plate7 first --truth truth.parquet --false-per-tile 0.1
     """
-    from etchscope.evaluation import Asked
+    from etchscope.evaluation import Requirement
     from etchscope.run.working_point import KnownScan, choose_working_point
     from etchscope.store import Store
 
@@ -83,7 +83,7 @@ def command(
     done = choose_working_point(
         Store.open(store),
         name,
-        Asked(efficiency, false_per_tile),
+        Requirement(efficiency, false_per_tile),
         KnownScan(truth, scan),
         measure_on=None if measure_on is None else KnownScan(measure_on, measure_scan),
         tolerance_px=tolerance_px,
@@ -97,7 +97,7 @@ def _tell_point(point: "WorkingPoint", search: "Search", *, as_json: bool) -> No
     """Print a working point, and what a search has by chance at it."""
     import numpy as np
 
-    from etchscope.evaluation import chi2_text
+    from etchscope.evaluation import format_chi2
 
     density = np.full(len(search.score), np.nan)
     if search.ground is not None:
@@ -122,7 +122,7 @@ def _tell_point(point: "WorkingPoint", search: "Search", *, as_json: bool) -> No
     typer.echo(f"by chance (local shifts) {chance}; purity {_percent(point.purity)}")
     typer.echo(f"false candidates per tile: {_rate(point.false_per_tile)}")
     typer.echo(f"false candidates per cm²: {_rate(point.false_per_cm2)}")
-    typer.echo(f"intervals over tiles; false candidates per tile: {chi2_text(gathered)}")
+    typer.echo(f"intervals over tiles; false candidates per tile: {format_chi2(gathered)}")
     typer.echo(f"measured on {point.measured_on}")
 
 
