@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,21 @@ from etchscope.foil import (
     Tile,
 )
 from etchscope.ingest.layouts import (
-    Index,
-    Problem,
     index_pictures,
     index_plain,
     index_smartscope,
     picture_files,
 )
-from etchscope.ingest.montage import Sheet, find_cells
-from etchscope.ingest.pictures import Page, read_picture
+from etchscope.ingest.montage import Sheet
+from etchscope.ingest.pictures import Page
 from etchscope.ingest.scan_json import ScanJson, one_line, read_positions, read_scan_json
+from etchscope.ingest.tile_pages import (
+    TilePages,
+    complete_tiles,
+    cut_montage,
+    read_files,
+    relative_name,
+)
 from etchscope.store import LeftOut, TilePictures
 
 __all__ = ["Overrides", "Source", "group_paths", "open_source"]
@@ -76,17 +81,6 @@ class Source:
     sheet: Sheet | None = None
 
 
-@dataclass(frozen=True)
-class _Pages:
-    """Reads the pages of a tile, not yet checked, and the file of each; names relative to root."""
-
-    root: Path
-    read: Callable[[int], tuple[list[Page], tuple[Path, ...]]]
-    numbers: tuple[int, ...]
-    problems: tuple[Problem, ...]
-    sheet: Sheet | None = None
-
-
 def open_source(
     paths: Path | Sequence[Path], overrides: Overrides | None = None, *, skip_bad: bool = False
 ) -> Source:
@@ -120,17 +114,17 @@ def _described(root: Path, given: Overrides, *, skip_bad: bool) -> Source:
     layout = given.layout or says.layout
     if layout == "montage":
         rows, columns = given.rows or says.rows, given.columns or says.columns
-        pages = _montage(root, _montage_file(root, says), rows, columns, len(channels))
+        pages = cut_montage(root, _montage_file(root, says), rows, columns, len(channels))
     elif layout == "smartscope":
-        pages = _files(root, index_smartscope(root, channels))
+        pages = read_files(root, index_smartscope(root, channels))
     elif layout == "pictures":
-        pages = _files(root, index_pictures(root, channels))
+        pages = read_files(root, index_pictures(root, channels))
     else:
         raise _unknown_layout(layout, "smartscope, pictures or montage")
     positions: dict[int, tuple[float, float]] | None = None
     if says.positions is not None and says.position_unit is not None:
         positions = read_positions(root / says.positions, says.position_unit)
-    pages = _complete(pages, where, positions)
+    pages = complete_tiles(pages, where, positions)
     tiles = _tiles(where, pages, positions or {}, says.tiles)
     fields = {
         "name": given.scan or f"{given.foil or says.foil}-{given.side or says.side}",
@@ -163,12 +157,12 @@ def _undescribed(paths: Sequence[Path], given: Overrides, *, skip_bad: bool) -> 
     if layout == "montage":
         if len(pictures) > 1:
             raise BadInput(paths[0], "one montage picture", f"{len(pictures)} pictures")
-        pages = _montage(pictures[0].parent, pictures[0], given.rows, given.columns, 1)
+        pages = cut_montage(pictures[0].parent, pictures[0], given.rows, given.columns, 1)
         names: dict[str, dict[str, Any]] = {}
     else:
         index = index_plain(pictures)
         root = paths[0] if paths[0].is_dir() else paths[0].parent
-        pages = _files(root, index)
+        pages = read_files(root, index)
         names = {str(n): {"file": files[0].name} for n, files in index.files.items()}
     foil = given.foil or _as_name(paths[0] if len(paths) == 1 else paths[0].absolute().parent)
     side = given.side or "front"
@@ -208,65 +202,9 @@ def _montage_file(root: Path, says: ScanJson) -> Path:
     return pictures[0]
 
 
-def _montage(
-    root: Path, path: Path, rows: int | None, columns: int | None, channels: int
-) -> _Pages:
-    sheets = read_picture(path)
-    if len(sheets) != channels:
-        raise BadInput(path, f"{channels} page(s), one a channel", f"{len(sheets)}")
-    cells = find_cells(str(path), sheets[0], rows, columns)
-
-    def read(number: int) -> tuple[list[Page], tuple[Path, ...]]:
-        return [sheet[cells[number - 1]] for sheet in sheets], (path,) * channels
-
-    sheet = Sheet((sheets[0].shape[0], sheets[0].shape[1]), cells)
-    return _Pages(root, read, tuple(range(1, len(cells) + 1)), (), sheet)
-
-
-def _files(root: Path, index: Index) -> _Pages:
-    def read(number: int) -> tuple[list[Page], tuple[Path, ...]]:
-        files = index.files[number]
-        pages: list[Page] = []
-        sources: list[Path] = []
-        for path in files:
-            found = read_picture(path)
-            if len(files) > 1 and len(found) > 1:
-                raise BadInput(path, "one page", f"{len(found)} pages")
-            pages += found
-            sources += [path] * len(found)
-        return pages, tuple(sources)
-
-    return _Pages(root, read, tuple(sorted(index.files)), index.problems)
-
-
-def _relative(root: Path, path: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
-
-
-def _complete(
-    pages: _Pages, where: Path, positions: Mapping[int, tuple[float, float]] | None
-) -> _Pages:
-    """Add the tiles that should be there and are not, and those without a position."""
-    bad = {p.tile for p in pages.problems}
-    there = set(pages.numbers)
-    known = there | bad
-    expected = set(positions) if positions else set(range(min(known), max(known) + 1))
-    problems = [
-        Problem(tile, BadInput(f"{where.parent}: tile {tile}", "its pictures", "none"))
-        for tile in sorted(expected - known)
-    ]
-    if positions is not None:
-        problems += [
-            Problem(tile, BadInput(f"{where}: positions: tile {tile}", "a position", "none"))
-            for tile in sorted(there - set(positions))
-        ]
-        there &= set(positions)
-    return replace(pages, numbers=tuple(sorted(there)), problems=(*pages.problems, *problems))
-
-
 def _tiles(
     where: Path,
-    pages: _Pages,
+    pages: TilePages,
     positions: Mapping[int, tuple[float, float]],
     metadata: Mapping[str, Mapping[str, Any]],
 ) -> tuple[Tile, ...]:
@@ -292,7 +230,7 @@ def _source(
     where: Path,
     fields: Mapping[str, Any],
     foil: Foil,
-    pages: _Pages,
+    pages: TilePages,
     size: tuple[int, int] | None,
     *,
     skip_bad: bool,
@@ -318,7 +256,7 @@ def _source(
     return Source(scan, foil, _checked(scan, pages), left_out, pages.sheet)
 
 
-def _first_page(pages: _Pages, *, skip_bad: bool) -> Page:
+def _first_page(pages: TilePages, *, skip_bad: bool) -> Page:
     first: BadInput | None = None
     for number in pages.numbers:
         try:
@@ -330,7 +268,7 @@ def _first_page(pages: _Pages, *, skip_bad: bool) -> Page:
     raise first or BadInput("scan", "a good tile", "none")
 
 
-def _checked(scan: Scan, pages: _Pages) -> Callable[[int], TilePictures]:
+def _checked(scan: Scan, pages: TilePages) -> Callable[[int], TilePictures]:
     height, width = scan.image_size
     expected = f"{width} × {height} pixels of {scan.dtype}"
 
@@ -342,7 +280,7 @@ def _checked(scan: Scan, pages: _Pages) -> Callable[[int], TilePictures]:
             if page.shape != (height, width) or str(page.dtype) != scan.dtype:
                 what = f"{page.shape[1]} × {page.shape[0]} pixels of {page.dtype}"
                 raise BadInput(path, expected, what, hint=_hint(scan))
-        return TilePictures(np.stack(found), tuple(_relative(pages.root, p) for p in paths))
+        return TilePictures(np.stack(found), tuple(relative_name(pages.root, p) for p in paths))
 
     return read_tile
 
