@@ -42,7 +42,7 @@ from etchscope.candidates import best_of_each_place
 from etchscope.ensemble import Labelled
 from etchscope.evaluation import Proportion, in_box, local_shifts, proportion
 from etchscope.foil import Taxonomy, parse_region
-from etchscope.ingest import LabelDefaults, Overrides, add, import_labels
+from etchscope.ingest import LabelDefaults, Overrides, add_scan, import_labels
 from etchscope.ingest.labels import read_yolo_boxes
 from etchscope.learn import Expert, Patches, Training, folds, joined, set_threads, train_expert
 from etchscope.preselect import FindSettings
@@ -99,7 +99,7 @@ def searched_store(folder: Path, pictures: Sequence[Path], test: set[str], finde
     store = Store.create(folder)
     for sample in SAMPLES:
         own = [p for p in pictures if p.stem.startswith(sample)]
-        add(store, own, overrides=Overrides(scan=sample, foil=sample))
+        add_scan(store, own, overrides=Overrides(scan=sample, foil=sample))
         find(store, sample, settings=SETTINGS[finder])
     boxes = [p.with_suffix(".txt") for p in pictures if p.stem not in test]
     who = LabelDefaults(who="nachtergaele", when=WHEN, class_map=CLASSES)

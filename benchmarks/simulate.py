@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 from etchscope.evaluation import evaluate
-from etchscope.ingest import add
+from etchscope.ingest import add_scan
 from etchscope.run import find, simulate
 from etchscope.simulation import Population, SimulatedScan, find_isolated, preset
 from etchscope.simulation.optics import OVERSAMPLING
@@ -103,7 +103,7 @@ def sitting(name: str, columns: int, rows: int, folder: Path) -> None:
     timed("drawn and written", start)
     store, start = Store.create(folder / "store"), time.perf_counter()
     for scan in scans:
-        add(store, folder / "twin" / scan.scan.name)
+        add_scan(store, folder / "twin" / scan.scan.name)
     timed("added to a store", start)
     start = time.perf_counter()
     runs = [find(store, scan.scan.name, workers=WORKERS).run for scan in scans]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from etchscope.foil import BadInput
-from etchscope.ingest import Overrides, add
+from etchscope.ingest import Overrides, add_scan
 from etchscope.store import Store
 
 TASL = Path(__file__).parents[3] / "shared/data/tasl/00000.bmp"
@@ -33,21 +33,21 @@ def test_a_scan_directory_goes_in_and_again_changes_nothing(store, write_scan, p
     root = write_scan(tiles=10)
     done: list[int] = []
     totals: list[int] = []
-    added = add(store, root, progress=done.append, total=totals.append)
+    added = add_scan(store, root, progress=done.append, total=totals.append)
     assert (added.scan, added.tiles, added.is_new) == ("F1-front", 10, True)
     assert (sum(done), totals) == (10, [10])
     for tile in range(1, 11):
         expected = np.stack([pixels(tile, step) for step in (1, 2, 9)])
         np.testing.assert_array_equal(store.scans.read_tile("F1-front", tile), expected)
     before = content(store.path)
-    assert not add(store, root).is_new
+    assert not add_scan(store, root).is_new
     assert content(store.path) == before
     assert store.check() == []
 
 
 def test_both_sides_of_a_foil(store, write_scan):
-    add(store, write_scan(name="a", thickness_um=500.0))
-    add(store, write_scan(name="b", side="back"))
+    add_scan(store, write_scan(name="a", thickness_um=500.0))
+    add_scan(store, write_scan(name="b", side="back"))
     assert store.scans.names() == ["F1-back", "F1-front"]
     assert [f.thickness_um for f in store.scans.foils()] == [500.0]
 
@@ -59,12 +59,12 @@ def damage(root: Path, tile: int) -> Path:
 
 
 def test_a_damaged_picture_leaves_the_store_as_it_was(store, write_scan):
-    add(store, write_scan(name="good"))
+    add_scan(store, write_scan(name="good"))
     root = write_scan(tiles=10, name="bad", foil="F2")
     path = damage(root, 9)
     before = content(store.path)
     with pytest.raises(BadInput, match=re.escape(f"{path}: expected an intact picture")):
-        add(store, root, workers=2)
+        add_scan(store, root, workers=2)
     assert content(store.path) == before
     assert store.check() == []
 
@@ -73,7 +73,7 @@ def test_bad_tiles_are_left_out_listed_and_the_rest_goes_in(store, write_scan, p
     root = write_scan(tiles=10)
     path = damage(root, 9)
     (root / "R1_0005_x/Step_9_1.tga").unlink()
-    added = add(store, root, skip_bad=True)
+    added = add_scan(store, root, skip_bad=True)
     assert added.tiles == 8
     assert [(x.tile, x.file) for x in store.scans.left_out("F1-front")] == [
         (5, str(root / "R1_0005_x")),
@@ -84,7 +84,7 @@ def test_bad_tiles_are_left_out_listed_and_the_rest_goes_in(store, write_scan, p
     expected = np.stack([pixels(10, step) for step in (1, 2, 9)])
     np.testing.assert_array_equal(store.scans.read_tile("F1-front", 10), expected)
     assert store.check() == []
-    assert not add(store, root, skip_bad=True).is_new
+    assert not add_scan(store, root, skip_bad=True).is_new
 
 
 def test_all_tiles_bad_is_an_error(store, write_scan):
@@ -94,14 +94,14 @@ def test_all_tiles_bad_is_an_error(store, write_scan):
         (root / f"R1_{tile:04d}_x/Step_1_1.tga").write_bytes(b"")
     before = content(store.path)
     with pytest.raises(BadInput, match="an empty file"):
-        add(store, root, skip_bad=True)
+        add_scan(store, root, skip_bad=True)
     assert content(store.path) == before
 
 
 @pytest.mark.real_data
 @pytest.mark.skipif(not TASL.is_file(), reason=f"no {TASL}")
 def test_the_real_montage(store):
-    added = add(store, TASL, overrides=Overrides(layout="montage", rows=9, columns=12))
+    added = add_scan(store, TASL, overrides=Overrides(layout="montage", rows=9, columns=12))
     assert (added.scan, added.tiles) == ("00000-front", 108)
     scan = store.scans.get("00000-front")
     assert scan.image_size == (63, 63)
@@ -116,7 +116,7 @@ def test_the_real_montage(store):
 @pytest.mark.skipif(not APATITE.is_dir(), reason=f"no {APATITE}")
 def test_real_plain_pictures(store):
     paths = sorted(APATITE.glob("BC-04*.jpg"))
-    added = add(store, paths, overrides=Overrides(foil="BC-04"))
+    added = add_scan(store, paths, overrides=Overrides(foil="BC-04"))
     assert (added.scan, added.tiles) == ("BC-04-front", len(paths))
     assert store.scans.get("BC-04-front").image_size == (804, 804)
     assert store.scans.tiles()["file"].tolist() == [p.name for p in paths]

@@ -14,7 +14,7 @@ from etchscope.foil import (
     Taxonomy,
     as_pits,
 )
-from etchscope.ingest import LabelDefaults, Overrides, add, import_labels, read_class_map
+from etchscope.ingest import LabelDefaults, Overrides, add_scan, import_labels, read_class_map
 from etchscope.ingest.labels import read_label_table, read_yolo_boxes
 from etchscope.store import Store
 
@@ -26,7 +26,7 @@ IN_TILE = "scan,tile,x_px,y_px,class\nF1-front,1,3,4,hip\nF1-front,2,7.25,0,misc
 @pytest.fixture
 def store(tmp_path, write_scan):
     made = Store.create(tmp_path / "store")
-    add(made, write_scan(name="F1"))
+    add_scan(made, write_scan(name="F1"))
     return made
 
 
@@ -89,7 +89,7 @@ def test_what_is_exported_and_imported_changes_nothing(store, table, tmp_path, s
     assert said(import_labels(store, [path])) == (0, 3, 0)
     pd.testing.assert_frame_equal(store.labels.table(latest=False), before)
     other = Store.create(tmp_path / "other")
-    add(other, tmp_path / "F1")
+    add_scan(other, tmp_path / "F1")
     assert said(import_labels(other, [path])) == (3, 0, 0)
     pd.testing.assert_frame_equal(other.labels.table(latest=False), before)
 
@@ -160,7 +160,9 @@ def test_a_time_that_is_none_is_named(store, table):
 
 
 def test_who_must_be_known(store, table):
-    with pytest.raises(NoLabeller, match=r"labels\.csv: column who: expected who says so"):
+    with pytest.raises(
+        NoLabeller, match=r"labels\.csv: column who: expected the name of the labeller"
+    ):
         import_labels(store, [table])
 
 
@@ -235,7 +237,7 @@ def test_boxes_need_their_picture_and_a_map(store, tmp_path):
 def test_real_boxes_of_fission_tracks(tmp_path):
     store = Store.create(tmp_path / "store")
     pictures = sorted(APATITE.glob("BC-04*.jpg"))
-    add(store, pictures, overrides=Overrides(foil="BC-04"))
+    add_scan(store, pictures, overrides=Overrides(foil="BC-04"))
     boxes = [p.with_suffix(".txt") for p in pictures]
     taxonomy = Taxonomy(classes={"top": "", "top.fission": "a fission track", "maybe": ""})
     defaults = LabelDefaults("nachtergaele", class_map={15: "top.fission"})

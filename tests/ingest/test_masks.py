@@ -12,7 +12,7 @@ from etchscope.foil import (
     Tile,
 )
 from etchscope.geometry.masks import inside_polygon
-from etchscope.ingest import Overrides, add, open_source, read_mask
+from etchscope.ingest import Overrides, add_scan, open_source, read_mask
 from etchscope.store import Store
 
 SQUARE = [[0, 0], [8, 0], [8, 6], [0, 6]]
@@ -168,13 +168,13 @@ def test_add_keeps_the_mask_with_the_scan_and_refuses_a_bad_one_first(tmp_path, 
     overrides = Overrides(layout="montage", rows=2, columns=3)
     bad = _written(tmp_path / "bad.json", [[0, 0]])
     with pytest.raises(BadInput, match="1 corners"):
-        add(store, path, overrides=overrides, mask=bad)
+        add_scan(store, path, overrides=overrides, mask=bad)
     assert store.scans.names() == []
     good = _written(tmp_path / "good.json", [[5, 3], [60, 3], [60, 30]])
-    assert add(store, path, overrides=overrides).is_new
+    assert add_scan(store, path, overrides=overrides).is_new
     (name,) = store.scans.names()
     assert store.fits.mask(name) is None
-    assert not add(store, path, overrides=overrides, mask=good).is_new
+    assert not add_scan(store, path, overrides=overrides, mask=good).is_new
     mask = store.fits.mask(name)
     assert mask is not None
     assert mask.touched(store.scans.get(name)) == (1, 2, 5)

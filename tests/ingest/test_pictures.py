@@ -148,8 +148,8 @@ def test_flipped_bits_never_escape_as_another_error(tmp_path):
         ("text.tga", b"this is no picture at all\n" * 20, "damage: "),
         ("text.tif", b"this is no picture at all\n" * 20, "found something else"),
         ("none.tif", b"II*\0\0\0\0\0", "expected some pages, found 0"),
-        ("float.tif", tiff(GREY.astype("f4")), "8 or 16 bits a pixel, found float32"),
-        ("signed.tif", tiff(GREY.astype("i2")), "8 or 16 bits a pixel, found int16"),
+        ("float.tif", tiff(GREY.astype("f4")), "8 or 16 bits per pixel, found float32"),
+        ("signed.tif", tiff(GREY.astype("i2")), "8 or 16 bits per pixel, found int16"),
     ],
 )
 def test_what_is_no_picture(tmp_path, name, data, match):

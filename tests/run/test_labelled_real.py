@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from etchscope.foil import Taxonomy
-from etchscope.ingest import LabelDefaults, Overrides, add, import_labels
+from etchscope.ingest import LabelDefaults, Overrides, add_scan, import_labels
 from etchscope.preselect import FindSettings
 from etchscope.run import find
 from etchscope.run.labelled import labelled_patches, labelled_pits
@@ -29,7 +29,7 @@ def test_boxes_of_fission_tracks_become_patches(tmp_path):
     pictures = sorted(APATITE.glob("DUR-G2*.jpg"))[:3]
     boxes = [p.with_suffix(".txt") for p in pictures]
     store = Store.create(tmp_path / "store")
-    add(store, pictures, overrides=Overrides(scan="own", foil="own"))
+    add_scan(store, pictures, overrides=Overrides(scan="own", foil="own"))
     # all that may be a track, as labels of one ask for
     many = FindSettings(least_probability=0.1)
     report = find(store, "own", settings=many, executor="inline")

@@ -54,7 +54,7 @@ def command(
 
     Example: etchscope add plate7 sheet.bmp --layout montage --rows 9 --columns 12
     """
-    from etchscope.ingest import Overrides, add, group_paths
+    from etchscope.ingest import Overrides, add_scan, group_paths
     from etchscope.store import Store
 
     opened = Store.open(store)
@@ -65,7 +65,7 @@ def command(
     done = []
     for group in groups:
         with progress_bar(f"Adding {group[0].name}") as bar:
-            added = add(
+            added = add_scan(
                 opened,
                 group,
                 overrides=overrides,

@@ -89,7 +89,7 @@ def opened_paths(
     """
     import tempfile
 
-    from etchscope.ingest import Overrides, add, group_paths
+    from etchscope.ingest import Overrides, add_scan, group_paths
     from etchscope.store import Store
 
     if mask is not None and no_mask:
@@ -106,7 +106,7 @@ def opened_paths(
         store = Store.create(Path(folder) / "store")
         for group in group_paths(paths):
             with progress_bar("Reading pictures") as bar:
-                added = add(
+                added = add_scan(
                     store,
                     group,
                     overrides=overrides,

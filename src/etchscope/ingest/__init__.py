@@ -1,6 +1,6 @@
-"""Readers of other people's files: scan directories, pictures and labels."""
+"""Readers of scan directories, montages, pictures, masks, labels and lists of pits."""
 
-from etchscope.ingest.add import add
+from etchscope.ingest.add import add_scan
 from etchscope.ingest.labels import (
     ImportedLabels,
     LabelDefaults,
@@ -18,7 +18,7 @@ __all__ = [
     "OfSurface",
     "Overrides",
     "Source",
-    "add",
+    "add_scan",
     "group_paths",
     "import_labels",
     "open_source",

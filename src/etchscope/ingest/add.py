@@ -1,4 +1,4 @@
-"""Add what the user points at to a store."""
+"""Add a scan from files to a store."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,10 +7,10 @@ from etchscope.ingest.masks import read_mask
 from etchscope.ingest.source import Overrides, open_source
 from etchscope.store import Added, Store
 
-__all__ = ["add"]
+__all__ = ["add_scan"]
 
 
-def add(
+def add_scan(
     store: Store,
     paths: Path | Sequence[Path],
     *,
@@ -21,21 +21,22 @@ def add(
     progress: Callable[[int], None] | None = None,
     total: Callable[[int], None] | None = None,
 ) -> Added:
-    """Add one scan, all of it or nothing, and return what was done.
+    """Add one scan, all of it or nothing, and return what was added.
 
     Parameters
     ----------
     paths : a scan directory, a folder of pictures, or picture files that make one scan.
-    skip_bad : leave bad tiles out and list them, instead of failing.
-    mask : file that says where the scan is to be searched, see ``read_mask``; kept with the scan,
-        also with one that the store has already.
-    workers : threads; as many as there are cores unless given.
+    overrides : values that replace those of the files.
+    skip_bad : leave bad tiles out and list them, instead of raising an error.
+    mask : file of the places where the scan shall be searched, see ``read_mask``; it is kept with
+        the scan, also with one that the store has already.
+    workers : number of threads; by default that of the cores.
     progress : called with the number of tiles just done, from any thread.
     total : called once with the number of tiles, before the first.
 
     Raises
     ------
-    BadInput : a bad file, a mask that does not fit, or another scan of that name.
+    BadInput : a bad file, a mask that does not fit the scan, or another scan of that name.
     MachineFailed : the disk is full.
     """
     source = open_source(paths, overrides, skip_bad=skip_bad)

@@ -25,7 +25,7 @@ from etchscope.foil import (
     format_region,
     parent_class,
 )
-from etchscope.ingest.scan_json import one_line
+from etchscope.ingest.scan_json import as_bad_input
 from etchscope.store import Store
 
 __all__ = [
@@ -38,21 +38,21 @@ __all__ = [
 ]
 
 _TEXT = tuple(c.name for c in LABEL_COLUMNS if c.dtype == "str" or c.name == "when")
-_CLASS_NAMES = "classes.txt"  # what labelling programs leave beside the boxes
-_SURFACE = "surface"  # only pit tables have it
+_CLASS_NAMES = "classes.txt"  # labelling programs write it beside the boxes
+_SURFACE = "surface"  # a column of pit tables only
 
 
 @dataclass(frozen=True)
 class LabelDefaults:
-    """What a file does not say itself.
+    """Values for labels whose file does not state them.
 
     Parameters
     ----------
-    who, source, when : of every label whose row has none; ``when`` is a time as text, without it
-        the time of the file's last change.
-    scan : of labels given in tile pixels, and where YOLO's pictures are looked for.
+    who, source, when : of every label whose row states none; ``when`` is a time as text, by default
+        the time at which the file was last changed.
+    scan : of labels in pixels of a tile; only its pictures are searched for those of YOLO boxes.
     class_map : number of a YOLO class → class.
-    exit_pits : of pit tables, label the exit pits of ``hip``, too.
+    exit_pits : whether exit pits of class ``hip`` in pit tables become labels, too.
     """
 
     who: str | None = None
@@ -65,7 +65,7 @@ class LabelDefaults:
 
 @dataclass(frozen=True)
 class ImportedLabels:
-    """What an import did: events that are new, that the store had, and exit pits passed over."""
+    """Numbers of label events that are new and that the store had, and of exit pits left out."""
 
     added: int
     known: int
@@ -83,12 +83,14 @@ def import_labels(
 
     Parameters
     ----------
-    paths : ``.csv`` or ``.parquet`` tables; ``.txt`` boxes, or folders of them.
-    taxonomy : becomes the store's with the labels; by default it keeps its own.
+    paths : tables as ``.csv`` or ``.parquet``; YOLO boxes as ``.txt``, or folders of them.
+    defaults : values for labels whose file does not state them.
+    taxonomy : replaces that of the store together with the labels; by default the store keeps its
+        own.
 
     Raises
     ------
-    BadInput : names the file and row, what was expected and what was found.
+    BadInput : a file or a row that is no label; the message names both.
     MachineFailed : the disk is full.
     """
     given = defaults or LabelDefaults()
@@ -141,19 +143,19 @@ def _filled(path: Path, table: pd.DataFrame, given: LabelDefaults) -> pd.DataFra
         scan=labels["scan"].mask(has_px, given.scan) if given.scan is not None else labels["scan"],
     )
     if out["who"].isna().any():
-        raise NoLabeller(f"{path}: column who", "who says so", "none")
+        raise NoLabeller(f"{path}: column who", "the name of the labeller", "none")
     return out
 
 
 def read_label_table(path: Path, *, exit_pits: bool = False) -> tuple[pd.DataFrame, int]:
-    """Return the columns of labels that a table has, and how many exit pits were left out.
+    """Return the columns of labels in a table, and the number of exit pits that were left out.
 
-    A pit table is one that has a column ``surface``: a label an opening, but of a ``hip`` the
-    entry pit only, unless ``exit_pits``. Columns that labels do not have are passed over.
+    A table with a column ``surface`` is a pit table. It has one label per opening, but of the two
+    openings of a ``hip`` only the entry pit, unless ``exit_pits``. Other columns are ignored.
 
     Raises
     ------
-    BadInput : absent, damaged, or without the columns that make a label.
+    BadInput : the file is absent or damaged, or lacks the columns that make a label.
     """
     table = read_columns(path, (*_TEXT, _SURFACE))
     has_mm = {"x_mm", "y_mm", "foil", "side"} <= set(table.columns)
@@ -175,33 +177,35 @@ def read_label_table(path: Path, *, exit_pits: bool = False) -> tuple[pd.DataFra
 
 
 def read_class_map(path: Path) -> dict[int, str]:
-    """Return number → class of a JSON file ``{"15": "top"}``.
+    """Return number → class from a JSON file such as ``{"15": "top"}``.
 
     Raises
     ------
-    BadInput : absent, not JSON, or something else in it.
+    BadInput : the file is absent, is no JSON, or holds something else.
     """
     value = read_json(path)
     try:
         return TypeAdapter(dict[int, str]).validate_python(value)
     except ValidationError as error:
-        raise one_line(path, error) from error
+        raise as_bad_input(path, error) from error
 
 
 def read_yolo_boxes(
     path: Path, class_map: Mapping[int, str], image_size: tuple[int, int]
 ) -> pd.DataFrame:
-    """Return x_px, y_px, region_px and class of YOLO text: a line a box, in fractions.
+    """Return x_px, y_px, region_px and class of YOLO boxes, one row per line of the text.
 
-    The fractions count from the picture's edge, pixels from the middle of the first one.
+    YOLO gives fractions that count from the edge of the picture; pixels count from the centre of
+    the first pixel.
 
     Parameters
     ----------
+    class_map : number of a YOLO class → class.
     image_size : (height, width) of the picture in pixels.
 
     Raises
     ------
-    BadInput : a line that is no box, or a class that the map lacks.
+    BadInput : a line is no box, or its class is not in the map.
     """
     height, width = image_size
     try:
@@ -237,7 +241,7 @@ def _box(where: str, line: str) -> tuple[int, float, float, float, float]:
 
 
 def _pictures(store: Store, scan: str | None) -> dict[str, set[tuple[str, int]]]:
-    """Return stem of a picture's file → the tiles that came from it."""
+    """Return the stem of a picture file → (scan, tile) of the tiles that were read from it."""
     out: dict[str, set[tuple[str, int]]] = {}
     for name in store.scans.names() if scan is None else [scan]:
         for tile, sources in store.scans.sources(name).items():

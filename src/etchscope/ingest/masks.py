@@ -16,27 +16,27 @@ from etchscope.ingest.pictures import PICTURE_SUFFIX, Page, read_picture
 __all__ = ["read_mask"]
 
 _FARTHEST = 1e6
-"""Corners are nearer than that, in mm or px: farther ones are slips."""
+"""Greatest coordinate of a corner in mm or px; a larger one is an error in the file."""
 
 
 def read_mask(path: Path, scan: Scan, sheet: Sheet | None = None) -> Mask:
-    """Return the mask of a file, checked against the scan that it is for.
+    """Return the mask in a file, checked against its scan.
 
-    JSON holds one polygon ``[[x, y], …]`` or several; what lies inside any of them is searched.
-    The unit is mm of the foil, or pixels (of every picture; of the whole montage) where the scan
-    has no scale or no positions. A picture has the size of a tile or of the whole montage: white
+    JSON holds one polygon ``[[x, y], …]`` or several, and the area inside any of them is searched.
+    The unit is mm of the foil. If the scan has no scale or no positions, it is pixels: of every
+    tile, or of the whole montage. A picture has the size of a tile or of the whole montage; white
     is searched, black is left out.
 
     Parameters
     ----------
-    sheet : how the scan's tiles lie in their montage; None where they do not, or where it is not
-        at hand any more.
+    sheet : how the tiles lie in their montage; None for other layouts, or if it is not known any
+        more.
 
     Raises
     ------
-    BadInput : names the file, what was expected and what was found: no such file, polygons of
-        under three corners or with corners that are no numbers, pictures that are not black and
-        white or of another size, nothing of the scan left to search.
+    BadInput : there is no such file; a polygon has fewer than three corners, or a corner that is
+        not two numbers; a picture is not black and white or has another size; or the mask leaves
+        nothing of the scan to search.
     """
     if not path.is_file():
         what = "a folder" if path.is_dir() else "no such file"
@@ -53,7 +53,7 @@ def read_mask(path: Path, scan: Scan, sheet: Sheet | None = None) -> Mask:
 
 
 def _nothing(mask: Mask, scan: Scan) -> str:
-    """Return in words that a mask leaves nothing, and of polygons where they are."""
+    """Return in words why a mask leaves nothing: it is black, or its polygons are elsewhere."""
     if not mask.polygons:
         return "black everywhere"
     corners = np.concatenate(mask.polygons)
@@ -91,7 +91,7 @@ def _polygons(path: Path) -> tuple[Floats, ...]:
             raise BadInput(where, expected, repr(wrong)[:60])
         corners = np.array(polygon, np.float64).reshape(-1, 2)
         if len(corners) > 1 and (corners[0] == corners[-1]).all():
-            corners = corners[:-1]  # closed, as other programs write it
+            corners = corners[:-1]  # other programs repeat the first corner
         if len(np.unique(corners, axis=0)) < 3:
             raise BadInput(where, expected, f"{len(np.unique(corners, axis=0))} corners")
         out.append(corners)

@@ -1,4 +1,4 @@
-"""Cut one picture of many cells, rows × columns between dark lines, into its cells."""
+"""Cut a montage, one picture of rows × columns of cells between dark lines, into its cells."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,8 +24,7 @@ class Sheet:
 
 
 _DARK = 0.25
-"""A separator's 90th percentile lies below this part of the picture's median; a picture line
-that is dark over nine tenths of the whole montage is no picture."""
+"""The 90th percentile of a dark line lies below this share of the median of the montage."""
 
 
 def find_cells(where: str, page: Page, rows: int | None, columns: int | None) -> Cells:
@@ -35,11 +34,11 @@ def find_cells(where: str, page: Page, rows: int | None, columns: int | None) ->
     ----------
     where : the file, for errors.
     page : (y, x) the whole montage.
-    rows, columns : how many there are; None takes what the separators say.
+    rows, columns : their numbers; None takes those that the dark lines make.
 
     Raises
     ------
-    BadInput : the dark lines make another number of cells, or cells of very different size.
+    BadInput : the dark lines make another number of cells, or cells of very different sizes.
     """
     limit = _DARK * float(np.median(page))
     dark_y = np.quantile(page, 0.9, axis=1) < limit
@@ -60,9 +59,9 @@ def _spans(where: str, dark: Bools, count: int | None) -> list[slice]:
 
 
 def _equal(where: str, found: Sequence[tuple[int, int]], size: int, end: int) -> list[slice]:
-    """Grow each span to the common size, into the wider neighbouring line (the first of two).
+    """Extend each span to the common size, into the wider neighbouring line (the first of two).
 
-    A cell whose own first or last line is dark looks one pixel too small.
+    A cell whose first or last line of pixels is dark is found one pixel too small.
     """
     out: list[slice] = []
     for i, (start, stop) in enumerate(found):

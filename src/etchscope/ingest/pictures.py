@@ -1,4 +1,4 @@
-"""Picture files → grey arrays; whatever is wrong with a file is one error that names it."""
+"""Grey arrays from picture files; every fault of a file raises one error that names it."""
 
 import io
 import re
@@ -26,13 +26,13 @@ Page = NDArray[Any]
 """(y, x) uint8 or uint16 grey levels."""
 
 MAX_PIXELS = 2**27
-"""A larger page (11,585 px square) is taken for a decompression bomb."""
+"""Greatest number of pixels of a page (11,585 px square); a larger one is refused."""
 PICTURE_SUFFIX = re.compile(
     r"\.(bmp|dib|gif|ico|icb|jp2|jpe?g|p[bgnp]m|png|tga|tiff?|vda|vst|webp)", re.IGNORECASE
 )
-"""Suffix of the files that count as pictures in a folder."""
-# The classes, not Image.open: that one guesses among formats, runs other programs for some, and
-# warns of large pictures through a global that threads share.
+"""Suffix of the files of a folder that count as pictures."""
+# Pillow's classes and not Image.open, which guesses among formats, runs other programs for some of
+# them, and warns of large pictures through a global variable that threads share.
 _BY_MAGIC: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
     (b"\x89PNG", PngImageFile),
     (b"BM", BmpImageFile),
@@ -44,7 +44,7 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _TIFF_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 _TIFF_TYPE_BYTES |= {13: 4, 16: 8, 17: 8, 18: 8}
 _LUMA = np.array([299, 587, 114], np.uint32)
-"""Thousandths of R, G, B (ITU-R BT.601); integers round alike on every machine."""
+"""Weights of R, G, B in thousandths (ITU-R BT.601); integers give the same on every machine."""
 _DAMAGE = (
     OSError,
     SyntaxError,
@@ -58,18 +58,18 @@ _DAMAGE = (
     zlib.error,
     cv2.error,
 )
-"""What the decoders raise on damaged bytes, as their sources and our tests show."""
+"""Errors that the decoders raise on damaged bytes, as their sources and our tests show."""
 
 
 def read_picture(path: Path) -> list[Page]:
     """Return the pages of a picture file, one unless it is a multi-page TIFF.
 
-    Grey of 8 and 16 bits is kept as it is, colour becomes luma (rounded), alpha is dropped.
+    Grey of 8 and 16 bits stays as it is, colour becomes luma (rounded), alpha is dropped.
 
     Raises
     ------
-    BadInput : absent, unreadable, empty, truncated or otherwise damaged, no picture, neither 8
-        nor 16 bits, or more than ``MAX_PIXELS``.
+    BadInput : the file is absent, unreadable, empty, truncated or otherwise damaged, is no picture,
+        has neither 8 nor 16 bits, or more than ``MAX_PIXELS`` pixels.
     """
     try:
         data = path.read_bytes()
@@ -86,7 +86,7 @@ def read_picture(path: Path) -> list[Page]:
         raise BadInput(path, "an intact picture", f"damage: {reason}") from error
     for page in pages:
         if page.dtype not in (np.uint8, np.uint16):
-            raise BadInput(path, "8 or 16 bits a pixel", str(page.dtype))
+            raise BadInput(path, "8 or 16 bits per pixel", str(page.dtype))
     return pages
 
 
@@ -96,7 +96,7 @@ def _decode(path: Path, data: bytes) -> list[Page]:
     for magic, reader in _BY_MAGIC:
         if data.startswith(magic):
             return [_pillow(path, data, reader)]
-    if path.suffix.lower() in _TGA:  # has no magic number
+    if path.suffix.lower() in _TGA:  # TGA has no magic number
         return [_pillow(path, data, TgaImageFile)]
     return [_opencv(path, data)]
 
@@ -120,7 +120,7 @@ def _pillow(path: Path, data: bytes, reader: type[ImageFile.ImageFile]) -> Page:
         if image.mode in ("1", "LA"):
             return np.asarray(image.convert("L"))
         if image.mode == "F":
-            raise BadInput(path, "8 or 16 bits a pixel", "floating point")
+            raise BadInput(path, "8 or 16 bits per pixel", "floating point")
         return _luma(np.asarray(image.convert("RGB")))
 
 
@@ -162,7 +162,7 @@ def _tiff_grey(path: Path, page: tifffile.TiffPage, data: bytes) -> Page:
     except ValueError as error:
         if "imagecodecs" not in str(error):
             raise
-        return _tiff_by_opencv(path, data, page.index)  # LZW and JPEG without that library
+        return _tiff_by_opencv(path, data, page.index)  # LZW and JPEG need that library
     if page.axes == "SYX":
         pixels = np.moveaxis(pixels, 0, -1)
     if pixels.ndim == 3 and pixels.shape[-1] in (3, 4) and pixels.dtype in (np.uint8, np.uint16):
@@ -185,9 +185,9 @@ def _tiff_by_opencv(path: Path, data: bytes, index: int) -> Page:
 
 
 def _count_tiff_pages(path: Path, data: bytes) -> int:
-    """Return how many pages the file lists, having looked that none reaches past its end.
+    """Return the number of pages that the file lists; none may reach beyond its end.
 
-    tifffile takes what is left of a truncated file for the whole.
+    tifffile would take the rest of a truncated file for the whole.
     """
     order = "<" if data[:1] == b"I" else ">"
     is_big = data[2:4] in (b"+\0", b"\0+")
@@ -209,5 +209,5 @@ def _count_tiff_pages(path: Path, data: bytes) -> int:
     return len(seen)
 
 
-# Pillow registers its codecs on first use; do so before threads race for it.
+# Pillow registers its codecs on first use, which threads must not do at the same time.
 Image.preinit()

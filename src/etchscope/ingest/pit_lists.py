@@ -1,7 +1,7 @@
-"""Foils that are known by a list of pits alone: CSV, JSON, Parquet or ROOT, no pictures.
+"""Foils without pictures, as lists of pits: CSV, JSON, Parquet or ROOT.
 
-A list has its places in millimetres, micrometres or inches, or in tiles' pixels; for these a
-description says where the tiles lie:
+A list has its places in millimetres, micrometres or inches, or in pixels of tiles. For pixels a
+description states where the tiles lie:
 
     {"foil": "F1", "side": "front", "pits": "pits.csv", "pixel_size_um": 6.4516,
      "image_size": [480, 640], "position_unit": "inch", "positions": "positions.json"}
@@ -33,14 +33,14 @@ from etchscope.geometry import (
     mm_per,
     tile_to_foil,
 )
-from etchscope.ingest.scan_json import of_key, one_line, read_positions
+from etchscope.ingest.scan_json import as_bad_input, read_key, read_positions
 
 __all__ = ["OfSurface", "read_pit_list"]
 
 OfSurface = Literal["top", "bottom", "any"]
 _UNITS: tuple[LengthUnit, ...] = ("mm", "um", "inch")
 _TEXT = tuple(c.name for c in COLUMNS if c.dtype == "str")
-_BEYOND_PX = 1.0  # a centre may lie so far outside its tile: half of its opening shows
+_BEYOND_PX = 1.0  # a centre may lie this far outside its tile, since half of its opening shows
 
 
 class _Description(BaseModel):
@@ -65,24 +65,24 @@ def read_pit_list(
     side: Side | None = None,
     surface: OfSurface = "top",
 ) -> PitList:
-    """Return a list of pits; its name is that of the file.
+    """Return the list of pits in a file; its name is that of the file.
 
     A table needs columns x_mm, y_mm (or x_um, x_inch), in a frame seen from the front with y up. A
-    JSON file that has a key ``pits`` is a description (see above), whose ``pits`` are a table's
-    file name or rows [tile, x_px, y_px]; ``key`` names the list in files that hold several,
-    ``mirrored_pixels`` says that pits were counted in pictures mirrored left–right before, and
+    JSON file with a key ``positions`` is a description (see above), whose ``pits`` are the name of
+    a table or rows [tile, x_px, y_px]. ``key`` names the list in files that hold several,
+    ``mirrored_pixels`` states that the pixels are those of pictures mirrored left–right, and
     ``datum`` gives three holes as in ``scan.json``.
 
     Parameters
     ----------
-    foil, side : of a table that does not say; the file's name, and front, unless given.
-    surface : of pit tables, which openings: those that face the camera unless given. Openings of
-        unknown surface are always taken.
+    foil, side : of a table that does not state them; by default the name of the file, and front.
+    surface : which openings of a pit table are taken; by default those that face the camera.
+        Openings of unknown surface are always taken.
 
     Raises
     ------
-    BadInput : names the file and what is wrong with it: absent, damaged, no places, several foils
-        or sides in one list, a pit outside its tile or in a tile without a position.
+    BadInput : the file is absent or damaged, has no places or several foils or sides, or has a pit
+        outside its tile or in a tile without a position.
     """
     if path.suffix.lower() == ".json":
         value = read_json(path)
@@ -120,7 +120,7 @@ def _millimetres(path: Path, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _only(path: Path, table: pd.DataFrame, column: str, given: str | None, default: str) -> str:
-    """Return the one value of a column, or else what was given or is the default."""
+    """Return the one value of a column, or else the given value or the default."""
     values = [] if column not in table.columns else table[column].dropna().unique().tolist()
     if len(values) > 1:
         listed = ", ".join(map(str, values[:5]))
@@ -132,15 +132,15 @@ def _only(path: Path, table: pd.DataFrame, column: str, given: str | None, defau
 
 def _described(path: Path, value: dict[str, Any], surface: OfSurface) -> PitList:
     try:
-        told = _Description.model_validate(value)
+        description = _Description.model_validate(value)
     except ValidationError as error:
-        raise one_line(path, error) from error
-    height, width = told.image_size
-    table = _of_surface(_described_pits(path, told), surface)
-    scan = _scan(path, told)
+        raise as_bad_input(path, error) from error
+    height, width = description.image_size
+    table = _of_surface(_described_pits(path, description), surface)
+    scan = _scan(path, description)
     numbers = table["tile"].to_numpy(np.int64)
     x_px, y_px = table["x_px"].to_numpy(float), table["y_px"].to_numpy(float)
-    if told.mirrored_pixels:
+    if description.mirrored_pixels:
         x_px = width - x_px
     outside = (x_px < -_BEYOND_PX) | (x_px > width + _BEYOND_PX)
     outside |= (y_px < -_BEYOND_PX) | (y_px > height + _BEYOND_PX)
@@ -150,16 +150,18 @@ def _described(path: Path, value: dict[str, Any], surface: OfSurface) -> PitList
         raise BadInput(f"{path}: pit {row + 1}", f"a place in {width} × {height} px", found)
     x_mm, y_mm = tile_to_foil(numbers, x_px, y_px, scan)
     pits = table.assign(x_px=x_px, y_px=y_px, x_mm=x_mm, y_mm=y_mm)
-    return PitList(path.stem, told.foil, told.side, pits, (height, width), holes_of(scan))
+    return PitList(
+        path.stem, description.foil, description.side, pits, (height, width), holes_of(scan)
+    )
 
 
-def _described_pits(path: Path, told: _Description) -> pd.DataFrame:
-    if isinstance(told.pits, str):
-        file = path.parent / told.pits
-        rows = of_key(file, told.key) if told.key is not None else None
+def _described_pits(path: Path, description: _Description) -> pd.DataFrame:
+    if isinstance(description.pits, str):
+        file = path.parent / description.pits
+        rows = read_key(file, description.key) if description.key is not None else None
         table = read_columns(file, _TEXT) if rows is None else None
     else:
-        file, rows, table = path, told.pits, None
+        file, rows, table = path, description.pits, None
     if table is None:
         try:
             table = pd.DataFrame(np.array(rows, float).reshape(-1, 3))
@@ -174,20 +176,20 @@ def _described_pits(path: Path, told: _Description) -> pd.DataFrame:
     return table.assign(tile=places[:, 0].astype(np.int64))
 
 
-def _scan(path: Path, told: _Description) -> Scan:
-    key = told.key
-    places = read_positions(path.parent / told.positions, told.position_unit, key)
+def _scan(path: Path, description: _Description) -> Scan:
+    key = description.key
+    places = read_positions(path.parent / description.positions, description.position_unit, key)
     try:
         return Scan(
             name=path.stem,
-            foil=told.foil,
-            side=told.side,
+            foil=description.foil,
+            side=description.side,
             layout="plain",
-            pixel_size_um=told.pixel_size_um,
-            image_size=(told.image_size[0], told.image_size[1]),
+            pixel_size_um=description.pixel_size_um,
+            image_size=(description.image_size[0], description.image_size[1]),
             channels=(Channel(step=0, role="backlit"),),
-            datum=tuple((int(t), x, y) for t, x, y in told.datum),
+            datum=tuple((int(t), x, y) for t, x, y in description.datum),
             tiles=tuple(Tile(number=n, stage_x_mm=x, stage_y_mm=y) for n, (x, y) in places.items()),
         )
     except ValidationError as error:
-        raise one_line(path, error) from error
+        raise as_bad_input(path, error) from error

@@ -1,4 +1,4 @@
-"""``scan.json`` and its positions file as typed, checked records."""
+"""``scan.json`` and its file of positions as typed, checked records."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,12 +16,12 @@ from etchscope.foil import (
 from etchscope.foil.records import Finite, Name, Positive
 from etchscope.geometry import LengthUnit, mm_per
 
-__all__ = ["ScanJson", "of_key", "one_line", "read_positions", "read_scan_json"]
+__all__ = ["ScanJson", "as_bad_input", "read_key", "read_positions", "read_scan_json"]
 
 _Pixels = Annotated[int, Field(gt=0)]
 _TileNumber = Annotated[int, Field(ge=0, strict=True)]
 _Pixel = Annotated[float, Field(allow_inf_nan=False, strict=True)]
-# JSON has no tuples: the list may be one, its members stay strict.
+# JSON has no tuples, so a list may become one; its members stay strict.
 _Datum = Annotated[tuple[_TileNumber, _Pixel, _Pixel], Field(strict=False)]
 
 
@@ -39,7 +39,7 @@ class _ChannelJson(BaseModel):
 
 
 class ScanJson(BaseModel):
-    """``scan.json``, with the project's own names and types; keys it does not know are kept."""
+    """The contents of a ``scan.json``; keys that the format does not know are kept."""
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
@@ -64,7 +64,7 @@ class ScanJson(BaseModel):
     columns: _Pixels | None = None
 
     def foil_record(self) -> Foil:
-        """Return the foil that the file describes."""
+        """Return the record of the foil that the file describes."""
         return Foil(
             name=self.foil,
             stack=self.stack,
@@ -74,7 +74,7 @@ class ScanJson(BaseModel):
         )
 
     def metadata(self) -> dict[str, Any]:
-        """Return the keys that the format does not know, of the scan and of its channels."""
+        """Return the keys of the scan and of its channels that the format does not know."""
         unknown = dict(self.model_extra or {})
         channels = {str(c.step): dict(c.model_extra or {}) for c in self.channels}
         if any(channels.values()):
@@ -82,12 +82,12 @@ class ScanJson(BaseModel):
         return unknown
 
 
-def of_key(path: Path, key: str) -> Any:
-    """Return what stands under a key of a JSON object.
+def read_key(path: Path, key: str) -> Any:
+    """Return the value of a key of the JSON object in a file.
 
     Raises
     ------
-    BadInput : see ``read_json``; or the file has no such key.
+    BadInput : the file has no such key; or see ``read_json``.
     """
     value = read_json(path)
     if not isinstance(value, dict) or key not in value:
@@ -96,8 +96,8 @@ def of_key(path: Path, key: str) -> Any:
     return value[key]
 
 
-def one_line(where: Path | str, error: ValidationError) -> BadInput:
-    """Return pydantic's first complaint as one line: file, key, expected, found."""
+def as_bad_input(where: Path | str, error: ValidationError) -> BadInput:
+    """Return the first error of pydantic with file, key, what was expected and what was found."""
     first = error.errors()[0]
     key = "".join(
         f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]
@@ -118,7 +118,7 @@ def read_scan_json(path: Path) -> ScanJson:
 
     Raises
     ------
-    BadInput : names file, key, what was expected and what was found.
+    BadInput : the file is absent or damaged, or a key is absent, unknown or has a wrong value.
     """
     value = read_json(path)
     if not isinstance(value, dict):
@@ -128,7 +128,7 @@ def read_scan_json(path: Path) -> ScanJson:
         for channel in scan.channels:
             channel.record()
     except ValidationError as error:
-        raise one_line(path, error) from error
+        raise as_bad_input(path, error) from error
     steps = [c.step for c in scan.channels]
     if len(set(steps)) < len(steps):
         double = next(s for s in steps if steps.count(s) > 1)
@@ -145,13 +145,14 @@ def read_positions(
 
     Parameters
     ----------
-    key : of the scan's positions, where the file holds those of several.
+    unit : of the positions in the file.
+    key : of the positions of the scan, if the file holds those of several scans.
 
     Raises
     ------
-    BadInput : names file, tile, what was expected and what was found.
+    BadInput : the file is absent or damaged, or a tile or its position is wrong.
     """
-    value = read_json(path) if key is None else of_key(path, key)
+    value = read_json(path) if key is None else read_key(path, key)
     if not isinstance(value, dict):
         raise BadInput(path, "an object: tile number → [x, y]", type(value).__name__)
     out: dict[int, tuple[float, float]] = {}
@@ -167,5 +168,5 @@ def read_positions(
 
 
 def _is_number(value: object) -> bool:
-    # 1e999 parses as infinity
+    # 1e999 is read as infinity.
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300

@@ -1,4 +1,4 @@
-"""From what the user points at to a scan, its foil and a way to read its tiles."""
+"""The source of a scan: its record, its foil, and a function that reads its tiles."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ from etchscope.ingest.layouts import (
 )
 from etchscope.ingest.montage import Sheet
 from etchscope.ingest.pictures import Page
-from etchscope.ingest.scan_json import ScanJson, one_line, read_positions, read_scan_json
+from etchscope.ingest.scan_json import ScanJson, as_bad_input, read_positions, read_scan_json
 from etchscope.ingest.tile_pages import (
     TilePages,
     complete_tiles,
@@ -44,7 +44,7 @@ _OWN_SCAN = "Add pictures of another kind as a scan of their own."
 
 @dataclass(frozen=True)
 class Overrides:
-    """What the user says beside the files; None leaves it to them.
+    """Values that replace those of the files; None leaves them.
 
     Parameters
     ----------
@@ -64,14 +64,15 @@ class Overrides:
 
 @dataclass(frozen=True)
 class Source:
-    """A scan that can be read: what ``Store.add_scan`` takes.
+    """A scan that can be read, as ``store.scans.add`` takes it.
 
     Parameters
     ----------
-    scan : its tiles are those that ``read_tile`` may be asked for.
-    read_tile : tile number → its pictures; raises ``BadInput``; safe from any thread.
-    left_out : tiles that are known to be bad already (only with ``skip_bad``).
-    sheet : how the tiles lie in their montage; None where they do not.
+    scan : the record; ``read_tile`` reads its tiles.
+    foil : record of the foil.
+    read_tile : tile number → its pictures; raises ``BadInput``; may be called from any thread.
+    left_out : bad tiles that are left out (only with ``skip_bad``).
+    sheet : how the tiles lie in their montage; None for other layouts.
     """
 
     scan: Scan
@@ -84,16 +85,17 @@ class Source:
 def open_source(
     paths: Path | Sequence[Path], overrides: Overrides | None = None, *, skip_bad: bool = False
 ) -> Source:
-    """Return a scan directory, or plain picture files, as a source; reads one tile at most.
+    """Return the source of a scan directory or of picture files; at most one tile is read.
 
     Parameters
     ----------
     paths : a scan directory, a folder of pictures, or picture files that make one scan.
-    skip_bad : leave bad tiles out and list them, instead of failing.
+    overrides : values that replace those of the files.
+    skip_bad : leave bad tiles out and list them, instead of raising an error.
 
     Raises
     ------
-    BadInput : names the file, what was expected and what was found.
+    BadInput : a file is absent or damaged, or does not fit the others; the message names it.
     """
     given = overrides or Overrides()
     some = [paths] if isinstance(paths, Path) else list(paths)
@@ -178,7 +180,7 @@ def _undescribed(paths: Sequence[Path], given: Overrides, *, skip_bad: bool) -> 
     try:
         record = Foil(name=foil)
     except ValidationError as error:
-        raise one_line("foil", error) from error
+        raise as_bad_input("foil", error) from error
     return _source(paths[0], fields, record, pages, None, skip_bad=skip_bad)
 
 
@@ -235,7 +237,7 @@ def _source(
     *,
     skip_bad: bool,
 ) -> Source:
-    """Check what is known without reading all pictures, and tie it together."""
+    """Return the source, checked as far as possible without reading all pictures."""
     problems = sorted(pages.problems, key=lambda p: p.tile)
     if problems and not skip_bad:
         raise problems[0].error
@@ -248,7 +250,7 @@ def _source(
         )
         Foil.model_validate(foil.model_dump())
     except ValidationError as error:
-        raise one_line(where, error) from error
+        raise as_bad_input(where, error) from error
     left_out = tuple(
         LeftOut(p.tile, p.error.where, f"expected {p.error.expected}, found {p.error.found}")
         for p in problems
@@ -290,7 +292,7 @@ def _hint(scan: Scan) -> str:
 
 
 def group_paths(paths: Iterable[Path]) -> list[list[Path]]:
-    """Return what makes a scan together: each folder alone, all picture files together."""
+    """Return the paths of each scan: one scan per folder, and one of all picture files together."""
     folders: list[list[Path]] = []
     files: list[Path] = []
     for path in paths:

@@ -1,9 +1,10 @@
-"""Write a scan the way the microscope does: the ``smartscope`` layout with its ``scan.json``."""
+"""Write a scan directory as the microscope does: layout ``smartscope`` with its ``scan.json``."""
 
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -30,45 +31,28 @@ def write_smartscope(
     progress: Callable[[int], None] | None = None,
     workers: int | None = None,
 ) -> None:
-    """Write a scan directory: one folder a tile with ``Step_{step}_1.tga``, and its description.
+    """Write a scan directory: one folder per tile with ``Step_{step}_1.tga``, and ``scan.json``.
 
-    Pictures of more than 8 bits are ``.png``, which TGA cannot hold. The description comes last.
+    Pictures of more than 8 bits are written as ``.png``, since TGA cannot hold them. ``scan.json``
+    is written last.
 
     Parameters
     ----------
-    directory : made if absent; must be empty.
-    scan : read back it is the same record, but for its name, its layout and what is excluded.
+    directory : is made if it is absent; must be empty.
+    scan : the record; read back it is the same but for its name, layout and excluded tiles.
     read_tile : tile number → (channel, y, x) uint8 or uint16; called from several threads.
-    foil : the scan's; its material, thickness and etching are written too.
+    foil : record of the foil; its material, thickness and etching are written too.
     progress : called with the number of tiles just written, from any thread.
-    workers : threads; as many as there are cores unless given.
+    workers : number of threads; by default that of the cores.
 
     Raises
     ------
-    BadInput : the directory holds something already.
+    BadInput : the directory holds files already.
     """
     directory.mkdir(parents=True, exist_ok=True)
     if any(directory.iterdir()):
         raise BadInput(directory, "an empty folder", "files in it", hint="Choose another folder.")
-    positions = {
-        str(t.number): [t.stage_x_mm, t.stage_y_mm] for t in scan.tiles if t.stage_x_mm is not None
-    }
-    description = {
-        **scan.metadata,
-        **({} if foil is None else foil.model_dump(include=_OF_FOIL, exclude_none=True)),
-        "foil": scan.foil,
-        "side": scan.side,
-        "layout": "smartscope",
-        "pixel_size_um": scan.pixel_size_um,
-        "image_size": list(scan.image_size),
-        **({"position_unit": "mm", "positions": "positions.json"} if positions else {}),
-        "channels": [c.model_dump(exclude_none=True) for c in scan.channels],
-        "datum": [list(hole) for hole in scan.datum],
-        "azimuth_sense": scan.azimuth_sense,
-        "gradient_sign": scan.gradient_sign,
-        "tiles": {str(t.number): t.metadata for t in scan.tiles if t.metadata},
-    }
-    run = scan.foil.replace("_", "-")  # the first underscore ends it
+    run = scan.foil.replace("_", "-")  # readers take the first underscore as the end of the run
     suffix = "tga" if scan.dtype == "uint8" else "png"
 
     def write(tile: Tile) -> None:
@@ -86,6 +70,29 @@ def write_smartscope(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+    positions = {
+        str(t.number): [t.stage_x_mm, t.stage_y_mm] for t in scan.tiles if t.stage_x_mm is not None
+    }
     if positions:
         (directory / "positions.json").write_text(json.dumps(positions, indent=1))
+    description = _describe(scan, foil, has_positions=bool(positions))
     (directory / "scan.json").write_text(json.dumps(description, indent=1))
+
+
+def _describe(scan: Scan, foil: Foil | None, *, has_positions: bool) -> dict[str, Any]:
+    """Return the contents of ``scan.json``."""
+    return {
+        **scan.metadata,
+        **({} if foil is None else foil.model_dump(include=_OF_FOIL, exclude_none=True)),
+        "foil": scan.foil,
+        "side": scan.side,
+        "layout": "smartscope",
+        "pixel_size_um": scan.pixel_size_um,
+        "image_size": list(scan.image_size),
+        **({"position_unit": "mm", "positions": "positions.json"} if has_positions else {}),
+        "channels": [c.model_dump(exclude_none=True) for c in scan.channels],
+        "datum": [list(hole) for hole in scan.datum],
+        "azimuth_sense": scan.azimuth_sense,
+        "gradient_sign": scan.gradient_sign,
+        "tiles": {str(t.number): t.metadata for t in scan.tiles if t.metadata},
+    }

@@ -10,7 +10,7 @@ import pandas as pd
 from etchscope.evaluation import Evaluation, evaluate
 from etchscope.files.tables import write_table
 from etchscope.foil import BadInput
-from etchscope.ingest import add
+from etchscope.ingest import add_scan
 from etchscope.ingest.write import write_smartscope
 from etchscope.run.models import register_model
 from etchscope.run.stages.find import find
@@ -83,7 +83,7 @@ def demonstrate(
     photographed = step("Photographing a simulated foil")
     write_smartscope(scan, foil.scan, foil.read_tile, foil=record, progress=photographed)
     store = Store.create(directory / "store")
-    name = add(store, scan, progress=step("Adding it to a store")).scan
+    name = add_scan(store, scan, progress=step("Adding it to a store")).scan
     find(store, name, progress=step("Searching it for pits"))
     model = register_model(store, None, [name])
     run = score(store, name, model=model, progress=step("Judging the pits")).run

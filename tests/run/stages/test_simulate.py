@@ -7,7 +7,7 @@ import pytest
 
 from etchscope.files.tables import read_table
 from etchscope.foil import BadInput
-from etchscope.ingest import add, open_source
+from etchscope.ingest import add_scan, open_source
 from etchscope.run import simulate
 from etchscope.simulation import Optics, Population, SimulatedScan, list_parameters, preset
 from etchscope.store import Store
@@ -67,7 +67,7 @@ def test_straight_into_a_store_is_the_same_as_by_way_of_files(tmp_path):
     simulate(BOTH, tmp_path / "truth", store=direct)
     simulate(BOTH, tmp_path / "twin")
     for name in ("F7-front", "F7-back"):
-        add(store, tmp_path / "twin" / name)
+        add_scan(store, tmp_path / "twin" / name)
         assert direct.scans.get(name) == store.scans.get(name)
         np.testing.assert_array_equal(
             direct.scans.read_tile(name, 2), store.scans.read_tile(name, 2)

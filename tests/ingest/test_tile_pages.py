@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from etchscope.foil import BadInput
+from etchscope.ingest.layouts import Index, Problem
+from etchscope.ingest.tile_pages import complete_tiles, read_files, relative_name
+
+
+def _pages(tmp_path):
+    for number in (1, 3):
+        Image.fromarray(np.full((4, 5), number, np.uint8)).save(tmp_path / f"{number}.png")
+    files = {n: (tmp_path / f"{n}.png",) for n in (1, 3)}
+    return read_files(tmp_path, Index(files, ()))
+
+
+def test_pages_are_read_from_the_files_of_a_tile(tmp_path):
+    pages = _pages(tmp_path)
+    (page,), (path,) = pages.read(3)
+    assert (page.shape, page[0, 0], relative_name(tmp_path, path)) == ((4, 5), 3, "3.png")
+    assert relative_name(tmp_path / "other", path) == "3.png"
+
+
+def test_absent_tiles_are_problems(tmp_path):
+    pages = complete_tiles(_pages(tmp_path), tmp_path / "scan.json", None)
+    assert (pages.numbers, [p.tile for p in pages.problems]) == ((1, 3), [2])
+
+
+def test_tiles_without_a_position_are_problems(tmp_path):
+    pages = complete_tiles(_pages(tmp_path), tmp_path / "scan.json", {1: (0.0, 0.0)})
+    assert (pages.numbers, [p.tile for p in pages.problems]) == ((1,), [3])
+    assert "a position" in str(pages.problems[0].error)
+    assert isinstance(pages.problems[0], Problem)
+
+
+def test_two_files_of_one_tile_have_one_page_each(tmp_path):
+    path = tmp_path / "1.tif"
+    two = Image.fromarray(np.zeros((4, 5), np.uint8))
+    two.save(path, save_all=True, append_images=[two])
+    pages = read_files(Path(tmp_path), Index({1: (path, path)}, ()))
+    with pytest.raises(BadInput, match="expected one page, found 2 pages"):
+        pages.read(1)
