@@ -3,7 +3,7 @@ import hashlib
 
 import pytest
 
-from etchscope.files.atomic import machine_failures, written_aside
+from etchscope.files.atomic import folder_aside, machine_failures, written_aside
 from etchscope.files.digests import sha256_of
 from etchscope.files.strict_json import canonical_json
 from etchscope.foil import MachineFailed
@@ -27,6 +27,31 @@ def test_a_file_is_whole_or_as_it_was(tmp_path):
         assert path.read_text() == "old"
     assert path.read_text() == "new"
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_folder_is_whole_or_absent(tmp_path):
+    def fail() -> None:
+        with folder_aside(tmp_path / "a", within=tmp_path) as aside:
+            (aside / "file").write_text("half")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+    with folder_aside(tmp_path / "a", within=tmp_path) as aside:
+        (aside / "file").write_text("whole")
+        assert not (tmp_path / "a").exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a" / "file").read_text() == "whole"
+
+
+def test_a_folder_that_another_process_made_meanwhile_stays(tmp_path):
+    with folder_aside(tmp_path / "a", within=tmp_path) as aside:
+        (aside / "file").write_text("second")
+        (tmp_path / "a").mkdir()
+        (tmp_path / "a" / "file").write_text("first")
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a" / "file").read_text() == "first"
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO])

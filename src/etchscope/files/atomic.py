@@ -12,6 +12,7 @@ from etchscope.foil import BadInput, MachineFailed
 
 __all__ = [
     "delete",
+    "folder_aside",
     "machine_failures",
     "made_folder",
     "sync_path",
@@ -95,6 +96,34 @@ def written_aside(path: Path) -> Iterator[Path]:
             sync_path(path.parent)
         finally:
             aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_aside(folder: Path, within: Path) -> Iterator[Path]:
+    """Yield an empty folder to fill, which becomes ``folder`` when the block succeeds.
+
+    A reader sees the whole folder or none. One that another process has made meanwhile stays.
+
+    Parameters
+    ----------
+    within : folder on the same disk in which the files are prepared.
+
+    Raises
+    ------
+    MachineFailed : see ``machine_failures``.
+    """
+    aside = within / f".{folder.name}.{os.getpid()}-{threading.get_ident()}.aside"
+    with machine_failures(f"writing {folder}"):
+        try:
+            aside.mkdir()
+            yield aside
+            try:
+                aside.rename(folder)
+            except OSError:
+                if not folder.is_dir():
+                    raise
+        finally:
+            delete(aside)
 
 
 def delete(path: Path) -> None:

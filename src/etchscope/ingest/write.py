@@ -17,7 +17,7 @@ from etchscope.foil import (
 )
 from etchscope.foil.types import RawStack
 
-__all__ = ["write_smartscope"]
+__all__ = ["tile_folder", "write_description", "write_smartscope", "write_tile"]
 
 _OF_FOIL = {"material", "thickness_um", "etch"}
 
@@ -52,14 +52,11 @@ def write_smartscope(
     directory.mkdir(parents=True, exist_ok=True)
     if any(directory.iterdir()):
         raise BadInput(directory, "an empty folder", "files in it", hint="Choose another folder.")
-    run = scan.foil.replace("_", "-")  # readers take the first underscore as the end of the run
-    suffix = "tga" if scan.dtype == "uint8" else "png"
 
     def write(tile: Tile) -> None:
-        folder = directory / f"{run}_{tile.number:04d}_{scan.side}"
+        folder = directory / tile_folder(scan, tile.number)
         folder.mkdir()
-        for channel, picture in zip(scan.channels, read_tile(tile.number), strict=True):
-            Image.fromarray(picture).save(folder / f"Step_{channel.step}_1.{suffix}")
+        write_tile(folder, scan, read_tile(tile.number))
         if progress is not None:
             progress(1)
 
@@ -70,6 +67,29 @@ def write_smartscope(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+    write_description(directory, scan, foil)
+
+
+def tile_folder(scan: Scan, number: int) -> str:
+    """Return the name of the folder of a tile in a scan directory."""
+    run = scan.foil.replace("_", "-")  # readers take the first underscore as the end of the run
+    return f"{run}_{number:04d}_{scan.side}"
+
+
+def write_tile(folder: Path, scan: Scan, pictures: RawStack) -> None:
+    """Write the pictures of one tile into its folder, which must be there.
+
+    Parameters
+    ----------
+    pictures : (channel, y, x) uint8 or uint16, in the order of the scan's channels.
+    """
+    suffix = "tga" if scan.dtype == "uint8" else "png"
+    for channel, picture in zip(scan.channels, pictures, strict=True):
+        Image.fromarray(picture).save(folder / f"Step_{channel.step}_1.{suffix}")
+
+
+def write_description(directory: Path, scan: Scan, foil: Foil | None) -> None:
+    """Write ``scan.json`` of a scan directory, and ``positions.json`` before it."""
     positions = {
         str(t.number): [t.stage_x_mm, t.stage_y_mm] for t in scan.tiles if t.stage_x_mm is not None
     }

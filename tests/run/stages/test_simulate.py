@@ -1,5 +1,8 @@
 import hashlib
 import json
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +12,7 @@ from etchscope.files.tables import read_table
 from etchscope.foil import BadInput
 from etchscope.ingest import add_scan, open_source
 from etchscope.run import simulate
+from etchscope.run.executors.inline import DEBUG
 from etchscope.simulation import Optics, Population, SimulatedScan, list_parameters, preset
 from etchscope.store import Store
 
@@ -126,3 +130,87 @@ def test_a_stopped_run_leaves_no_scan_and_can_be_repeated(tmp_path, monkeypatch)
     simulate([FOIL], tmp_path)
     simulate([FOIL], tmp_path.with_name("calm"))
     assert bytes_in(tmp_path) == bytes_in(tmp_path.with_name("calm"))
+
+
+# Resuming -----------------------------------------------------------------------------------
+
+
+def test_any_executor_writes_the_same_bytes(tmp_path, monkeypatch):
+    simulate([FOIL], tmp_path / "threads")
+    simulate([FOIL], tmp_path / "processes", executor="processes", workers=2)
+    monkeypatch.setenv(DEBUG, "1")
+    simulate([FOIL], tmp_path / "inline", executor="inline")
+    one = bytes_in(tmp_path / "threads")
+    assert bytes_in(tmp_path / "processes") == one
+    assert bytes_in(tmp_path / "inline") == one
+
+
+_KILLED = """
+import itertools, os, signal
+from dataclasses import replace
+from pathlib import Path
+from etchscope.run import simulate
+from etchscope.run.stages import simulate as module
+from etchscope.store import Store
+from tests.run.stages.test_simulate import BOTH
+moment, store = {moment!r}, {store!r}
+def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
+def before(real, count, calls=itertools.count(1)):
+    return lambda *a, **k: die() if next(calls) == count else real(*a, **k)
+if moment == "first tile": module.write_tile = before(module.write_tile, 1)
+if moment == "third tile": module.write_tile = before(module.write_tile, 3)
+if moment == "second scan": module.write_tile = before(module.write_tile, 6)
+if moment == "described": module.write_table = before(module.write_table, 1)
+if moment == "marks": module.write_table = before(module.write_table, 2)
+if moment == "dropping": module.delete = before(module.delete, 3)
+simulate(
+    BOTH,
+    Path({folder!r}),
+    store=Store.open(Path(store)) if store else None,
+    executor="inline",
+)
+"""
+# Moment → tiles that are there by then.
+MOMENTS = {
+    "first tile": 0,
+    "third tile": 2,
+    "second scan": 5,
+    "described": 4,
+    "marks": 4,
+    "dropping": 4,
+}
+
+
+def _kill(moment, folder, store=None):
+    code = _KILLED.format(moment=moment, folder=str(folder), store=store and str(store))
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("into", ["files", "store"])
+def test_kill_and_repeat_is_as_if_undisturbed(tmp_path, moment, into, monkeypatch, take_snapshot):
+    stores = {name: Store.create(tmp_path / name) for name in ("calm-store", "store")}
+    stores = stores if into == "store" else dict.fromkeys(stores)
+    simulate(BOTH, tmp_path / "calm", store=stores["calm-store"])
+    _kill(moment, tmp_path / "killed", stores["store"] and stores["store"].path)
+    done = []
+    real = SimulatedScan.read_tile
+    monkeypatch.setattr(SimulatedScan, "read_tile", lambda s, n: (done.append(n), real(s, n))[1])
+    simulate(BOTH, tmp_path / "killed", store=stores["store"])
+    assert len(done) == 8 - MOMENTS[moment]
+    assert bytes_in(tmp_path / "killed") == bytes_in(tmp_path / "calm")
+    if into == "store":
+        assert take_snapshot(stores["store"].path) == take_snapshot(stores["calm-store"].path)
+        assert stores["store"].check() == []
+
+
+def test_tiles_of_another_foil_are_not_gone_on_with(tmp_path):
+    def stop(_):
+        raise InterruptedError("stopped")
+
+    with pytest.raises(InterruptedError, match="stopped"):
+        simulate([replace(FOIL, seed=3)], tmp_path / "a", workers=1, progress=stop)
+    simulate([FOIL], tmp_path / "a")
+    simulate([FOIL], tmp_path / "calm")
+    assert bytes_in(tmp_path / "a") == bytes_in(tmp_path / "calm")

@@ -1,15 +1,19 @@
 """Photograph simulated foils: into a microscope's folders or a store, with their truth."""
 
 import json
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 
+from etchscope.files.atomic import delete, folder_aside
 from etchscope.files.tables import write_table
 from etchscope.foil import BadInput
-from etchscope.ingest.write import write_smartscope
-from etchscope.run.threads import one_opencv_thread
+from etchscope.ingest import open_source
+from etchscope.ingest.write import tile_folder, write_description, write_tile
+from etchscope.run.executors import executor_named
+from etchscope.run.stage import Piece, Progress, carry_out
 from etchscope.simulation import SimulatedScan, drop_overlap_copies, list_parameters
 from etchscope.store import Store, TilePictures
 
@@ -24,94 +28,163 @@ def simulate(
     *,
     store: Store | None = None,
     workers: int | None = None,
-    progress: Callable[[int], None] | None = None,
+    executor: str = "threads",
+    progress: Progress | None = None,
 ) -> list[Path]:
     """Write simulated scans and what is true about them; return the truths' files.
 
     For each scan ``directory`` gets ``{scan}-truth.parquet`` (the openings, each once),
     ``{scan}-marks.parquet`` (dust, scratches and the like), ``{scan}-parameters.json``, and the
-    scan directory ``{scan}`` in the smartscope layout, unless the pictures go into a store.
+    scan directory ``{scan}`` in the smartscope layout, unless the pictures go into a store. A
+    simulation that was killed goes on with the tiles that are not there yet, if it is asked for
+    again with the same parameters.
 
     Parameters
     ----------
     scans : their names must differ.
     directory : made if absent.
     store : add the pictures to this store and write none.
-    workers : threads; the pictures are the same whatever their number.
-    progress : called with the number of tiles just done, from any thread.
+    workers : threads or processes; the pictures are the same whatever their number.
+    executor : name of what does the tiles, see ``run.executors``.
+    progress : called with the number of tiles just done.
 
     Raises
     ------
-    BadInput : two scans of one name, or a file or scan of that name is there already; nothing is
-        written then.
+    BadInput : no such executor, two scans of one name, or a file or scan of that name is there
+        already; nothing is written then.
+    MachineFailed : the disk is full, or a worker process was lost.
     """
-    names = [scan.scan.name for scan in scans]
-    for name in names:
-        if names.count(name) > 1:
-            raise BadInput("simulation", "scans of different names", f"{name} twice")
-        for path in (directory / name, *_records(directory, name)):
-            if path.exists():
-                raise BadInput(path, "nothing of that name yet", "it exists", _OTHER)
-        if store is not None and name in store.scans.names():
-            raise BadInput(f"{store.path}: scan {name}", "no scan of that name yet", "one", _OTHER)
+    chosen = executor_named(executor)
+    stages = [_Photographs(scan, directory, store) for scan in scans]
+    _require_free(stages, directory, store)
+    directory.mkdir(parents=True, exist_ok=True)
+    for stage in stages:  # all of them first: what is begun may be gone on with
+        stage.begin()
+    return [carry_out(stage, chosen, workers=workers, progress=progress) for stage in stages]
+
+
+def _require_free(stages: Sequence["_Photographs"], directory: Path, store: Store | None) -> None:
+    """Refuse names that are taken, unless by a simulation of the same that was interrupted."""
     if directory.exists() and not directory.is_dir():
         raise BadInput(directory, "a folder, new or not", "a file")
-    directory.mkdir(parents=True, exist_ok=True)
-    truths = []
-    for simulated in scans:
-        with one_opencv_thread():
-            if store is None:
-                _photograph(simulated, directory / simulated.scan.name, workers, progress)
-            else:
-                _add(simulated, store, workers, progress)
-        truth, marks, parameters = _records(directory, simulated.scan.name)
-        told = {"etchscope": version("etchscope"), **list_parameters(simulated)}
-        parameters.write_text(json.dumps(told, indent=1) + "\n")
-        size = simulated.optics.image_size
-        write_table(marks, drop_overlap_copies(simulated.marks(), size))
-        write_table(truth, drop_overlap_copies(simulated.truth(), size))
-        truths.append(truth)
-    return truths
+    names = [stage.name for stage in stages]
+    goes_on = any(stage.is_begun() for stage in stages)
+    for stage in stages:
+        if names.count(stage.name) > 1:
+            raise BadInput("simulation", "scans of different names", f"{stage.name} twice")
+        if stage.is_begun() or (goes_on and stage.is_committed()):
+            continue
+        for path in (directory / stage.name, *stage.records):
+            if path.exists():
+                raise BadInput(path, "nothing of that name yet", "it exists", _OTHER)
+        if store is not None and stage.name in store.scans.names():
+            where = f"{store.path}: scan {stage.name}"
+            raise BadInput(where, "no scan of that name yet", "one", _OTHER)
 
 
-def _records(directory: Path, name: str) -> tuple[Path, Path, Path]:
-    ends = ("truth.parquet", "marks.parquet", "parameters.json")
-    truth, marks, parameters = (directory / f"{name}-{end}" for end in ends)
-    return truth, marks, parameters
+@dataclass(frozen=True)
+class _Photographs:
+    """The pictures of a simulated scan and their truth: its pieces are tiles.
+
+    Until the scan is whole, its tiles lie in ``.{scan}.partial/scan``, beside the parameters, which
+    are its identity.
+    """
+
+    simulated: SimulatedScan
+    directory: Path
+    store: Store | None
+
+    @property
+    def name(self) -> str:
+        return self.simulated.scan.name
+
+    @property
+    def aside(self) -> Path:
+        return self.directory / f".{self.name}.partial"
+
+    @property
+    def pictures(self) -> Path:
+        """The scan directory: the final one as soon as it is there."""
+        final = self.directory / self.name
+        return final if final.exists() else self.aside / "scan"
+
+    @property
+    def records(self) -> tuple[Path, Path, Path]:
+        """The files of truth, marks and parameters; the last is written last."""
+        ends = ("truth.parquet", "marks.parquet", "parameters.json")
+        truth, marks, parameters = (self.directory / f"{self.name}-{end}" for end in ends)
+        return truth, marks, parameters
+
+    @cached_property
+    def identity(self) -> str:
+        """All that decides the pictures, as the file of parameters says it."""
+        record = {"etchscope": version("etchscope"), **list_parameters(self.simulated)}
+        return json.dumps(record, indent=1) + "\n"
+
+    def is_begun(self) -> bool:
+        """Return whether an interrupted simulation of the same can be gone on with."""
+        return _says(self.aside / "parameters.json", self.identity)
+
+    def begin(self) -> None:
+        """Make the folder of parts, without those of another simulation."""
+        if not self.is_begun() and not self.is_committed():
+            delete(self.aside)
+            (self.aside / "scan").mkdir(parents=True, exist_ok=True)
+            (self.aside / "parameters.json").write_text(self.identity)
+
+    @property
+    def pieces(self) -> list[Piece]:
+        numbers = [tile.number for tile in self.simulated.scan.tiles]
+        return [Piece(index, number, 1) for index, number in enumerate(numbers)]
+
+    @property
+    def work(self) -> partial[None]:
+        return partial(_photograph, self.simulated, self.aside)
+
+    def parts(self) -> dict[int, int]:
+        scan, there = self.simulated.scan, self.pictures
+        numbers = {p.index: p.covers for p in self.pieces}
+        return {i: n for i, n in numbers.items() if (there / tile_folder(scan, n)).is_dir()}
+
+    def is_committed(self) -> bool:
+        return _says(self.records[-1], self.identity)
+
+    def commit(self) -> Path:
+        """Describe the scan, give it its place, and write what is true about it."""
+        scan, size = self.simulated.scan, self.simulated.optics.image_size
+        truth, marks, parameters = self.records
+        if self.store is not None:
+            write_description(self.pictures, scan, self.simulated.foil_record)
+            if self.name not in self.store.scans.names():
+                self._add(self.store)
+        elif self.pictures != self.directory / self.name:
+            write_description(self.pictures, scan, self.simulated.foil_record)
+            self.pictures.replace(self.directory / self.name)
+        write_table(marks, drop_overlap_copies(self.simulated.marks(), size))
+        write_table(truth, drop_overlap_copies(self.simulated.truth(), size))
+        parameters.write_text(self.identity)
+        return self.renew()
+
+    def _add(self, store: Store) -> None:
+        source = open_source(self.pictures)
+        sources = tuple(f"step {c.step}" for c in self.simulated.optics.channels)
+
+        def read_tile(number: int) -> TilePictures:
+            return TilePictures(source.read_tile(number).pixels, sources)
+
+        store.scans.add(self.simulated.scan, self.simulated.foil_record, read_tile)
+
+    def renew(self) -> Path:
+        delete(self.aside)
+        return self.records[0]
 
 
-def _photograph(
-    simulated: SimulatedScan,
-    directory: Path,
-    workers: int | None,
-    progress: Callable[[int], None] | None,
-) -> None:
-    """Write a scan directory aside; it gets its name when it is whole."""
-    aside = directory.with_name(f".{directory.name}.partial")
-    if aside.exists():  # what a killed run of ours left
-        shutil.rmtree(aside)
-    write_smartscope(
-        aside,
-        simulated.scan,
-        simulated.read_tile,
-        foil=simulated.foil_record,
-        progress=progress,
-        workers=workers,
-    )
-    aside.replace(directory)
+def _says(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text() == text
 
 
-def _add(
-    simulated: SimulatedScan,
-    store: Store,
-    workers: int | None,
-    progress: Callable[[int], None] | None,
-) -> None:
-    sources = tuple(f"step {c.step}" for c in simulated.optics.channels)
-
-    def read_tile(number: int) -> TilePictures:
-        return TilePictures(simulated.read_tile(number), sources)
-
-    store.scans.add(
-        simulated.scan, simulated.foil_record, read_tile, workers=workers, progress=progress
-    )
+def _photograph(simulated: SimulatedScan, aside: Path, piece: Piece) -> None:
+    """Write the pictures of one tile, all or none."""
+    folder = aside / "scan" / tile_folder(simulated.scan, piece.covers)
+    with folder_aside(folder, within=aside) as unfinished:
+        write_tile(unfinished, simulated.scan, simulated.read_tile(piece.covers))
