@@ -5,12 +5,44 @@ from pathlib import Path
 
 import typer
 
+from etchscope.foil import BadInput
 from etchscope.progress import ProgressBars
 
-__all__ = ["train_experts", "train_finder"]
+__all__ = ["train_shipped"]
 
 
-def train_experts(output: Path, work: Path, *, pictures: int | None, seed: int) -> None:
+def train_shipped(
+    store: Path | None,
+    output: Path | None,
+    work: Path | None,
+    pictures: int | None,
+    seed: int,
+    start: str | None,
+    *,
+    random_foils: bool,
+) -> None:
+    """Train experts, or a finder, on simulated foils."""
+    output, work = _folders(output, work)
+    if random_foils:
+        if store is not None:
+            raise BadInput(store, "no store with --random-foils", "a store")
+        _train_experts(output, work, pictures=pictures, seed=seed)
+        return
+    if start is not None and not Path(start).is_dir():
+        raise BadInput("--start", "the folder of a finder's weights", repr(start))
+    begin = None if start is None else Path(start)
+    _train_finder(output, work, store=store, pictures=pictures, seed=seed, start=begin)
+
+
+def _folders(output: Path | None, work: Path | None) -> tuple[Path, Path]:
+    """Return the folders for weights and pictures of a training that draws foils."""
+    if output is None or work is None:
+        missing = "-o" if output is None else "--work"
+        raise BadInput(missing, "a folder, with --finder or --random-foils", "none")
+    return output, work
+
+
+def _train_experts(output: Path, work: Path, *, pictures: int | None, seed: int) -> None:
     """Draw random foils, train experts on what is found on them, and say how they do on others."""
     from etchscope.ensemble import WorkingPoint
     from etchscope.run.experts import ExpertsPlan, trained_experts
@@ -32,7 +64,7 @@ def train_experts(output: Path, work: Path, *, pictures: int | None, seed: int) 
     typer.echo(f"{output}: score with `etchscope run SCAN --model {output}`")
 
 
-def train_finder(
+def _train_finder(
     output: Path,
     work: Path,
     *,

@@ -1,7 +1,5 @@
 """The command `train`."""
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -9,14 +7,14 @@ import typer
 
 from etchscope.cli.inputs import parse_prior, polygon_of, require_name, require_output
 from etchscope.cli.options import Json, Region
-from etchscope.cli.shipped import train_experts, train_finder
+from etchscope.cli.shipped import train_shipped
+from etchscope.cli.trained import echo_card, echo_figures
 from etchscope.foil import BadInput
 from etchscope.progress import progress_bar
 
 if TYPE_CHECKING:
     from etchscope.ensemble import ExpertKind, TrainedModel
     from etchscope.learn import Training
-    from etchscope.run.labelled import LeftOut
     from etchscope.run.stages.train import Gathered
     from etchscope.store import Store
 
@@ -176,7 +174,7 @@ def command(
     from etchscope.store import Store
 
     if finder or random_foils:
-        _train_shipped(store, output, work, pictures, seed, start, random_foils=random_foils)
+        train_shipped(store, output, work, pictures, seed, start, random_foils=random_foils)
         return
     store, name = _required_of_store(store, name)
     opened = Store.open(store)
@@ -201,36 +199,13 @@ def command(
     opened.models.save(name, *done.model.to_record(), replace=replace)
     wrong = _write(done, audit, report)
     if as_json:
-        _tell_json(opened, name, gathered.left_out)
+        echo_card(opened, name, gathered.left_out)
         return
-    _tell(name, done, gathered.left_out)
+    echo_figures(name, done, gathered.left_out)
     if audit is not None:
         typer.echo(f"{audit}: {wrong} labels are probably wrong")
     if report is not None:
         typer.echo(report / "index.html")
-
-
-def _train_shipped(
-    store: Path | None,
-    output: Path | None,
-    work: Path | None,
-    pictures: int | None,
-    seed: int,
-    start: str | None,
-    *,
-    random_foils: bool,
-) -> None:
-    """Train experts, or a finder, on simulated foils."""
-    output, work = _folders(output, work)
-    if random_foils:
-        if store is not None:
-            raise BadInput(store, "no store with --random-foils", "a store")
-        train_experts(output, work, pictures=pictures, seed=seed)
-        return
-    if start is not None and not Path(start).is_dir():
-        raise BadInput("--start", "the folder of a finder's weights", repr(start))
-    begin = None if start is None else Path(start)
-    train_finder(output, work, store=store, pictures=pictures, seed=seed, start=begin)
 
 
 def _require_writable(
@@ -279,25 +254,11 @@ def _write(done: "TrainedModel", audit: Path | None, report: Path | None) -> int
     return 0 if wrong is None else len(wrong)
 
 
-def _tell_json(store: "Store", name: str, left_out: "LeftOut") -> None:
-    _, card = store.models.load(name)
-    short = {k: card[k] for k in ("information", "working_point", "domain")}
-    typer.echo(json.dumps({"model": name, **asdict(left_out), **short}, indent=1))
-
-
 def _kinds(path: Path | None) -> "tuple[ExpertKind, ...] | None":
     from etchscope.ensemble import kinds_of
     from etchscope.files.strict_json import read_json
 
     return None if path is None else kinds_of(read_json(path), where=str(path))
-
-
-def _folders(output: Path | None, work: Path | None) -> tuple[Path, Path]:
-    """Return the folders for weights and pictures of a training that draws foils."""
-    if output is None or work is None:
-        missing = "-o" if output is None else "--work"
-        raise BadInput(missing, "a folder, with --finder or --random-foils", "none")
-    return output, work
 
 
 def _required_of_store(store: Path | None, name: str | None) -> tuple[Path, str]:
@@ -319,34 +280,3 @@ def _tune(gathered: "Gathered", training: "Training", trials: int, seed: int) ->
         )
     typer.echo(table.head(5).to_string(index=False), err=True)
     return best
-
-
-def _tell(name: str, done: "TrainedModel", left_out: "LeftOut") -> None:
-    information, point = done.model.information, done.model.working_point
-    labels = ", ".join(f"{n} {c}" for c, n in information["labels"].items())
-    typer.echo(f"{name}: {labels} on {information['tiles']} tiles, {information['folds']} folds")
-    if left_out.outside:
-        typer.echo(f"  {left_out.outside} labels lie on no included tile and were left out")
-    if left_out.conflicts:
-        typer.echo(
-            f"  the labels of {left_out.conflicts} places conflict and were left out; see "
-            "`etchscope label conflicts`"
-        )
-    for expert, figures in information["experts"].items():
-        of_folds = figures["of_folds"]
-        failed = f", {figures['failed']} trainings failed" if figures["failed"] else ""
-        typer.echo(
-            f"  {expert:<14} balanced accuracy {100 * figures['balanced_accuracy']:.2f} % "
-            f"(folds {100 * min(of_folds):.1f} to {100 * max(of_folds):.1f}){failed}"
-        )
-    if information.get("start_saw"):
-        seen = ", ".join(information["start_saw"])
-        typer.echo(
-            f"  it goes on from a model that saw labels of {seen}, so these figures flatter; "
-            "measure it on another foil"
-        )
-    value, low, high = (100 * v for v in point.efficiency)
-    typer.echo(
-        f"  working point: {point.in_words}, efficiency {value:.1f} % "
-        f"[{low:.1f}, {high:.1f}] on {point.measured_on}"
-    )
