@@ -135,6 +135,49 @@ def test_train_tells_a_program_and_what_was_left_out(own, tmp_path, capsys):
     assert (card["method"], card["experts"]["hip-single"][0]["size"]) == ("highest", 16)
 
 
+def test_patches_go_out_as_arrays_and_come_back_to_train_on(own, tmp_path, capsys):
+    path = tmp_path / "patches.npz"
+    words = ["--patches", path, "--size", "16", "--class", "hip", "--class", "top"]
+    assert run("label", "export", own.path, *words, "--foil", own.scans.get(NAME).foil) == 0
+    with np.load(path, allow_pickle=False) as file:
+        assert capsys.readouterr().out == f"{path}: {len(file['label'])} patches\n"
+        assert set(file["label"]) == {"hip", "top"}
+        assert file["patches"].shape[1:] == (13, 16, 16)
+    quick = ["--network", "plain", "--epochs", "1", "--folds", "2"]
+    of_store = ["--size", "16", "--class", "hip", "--class", "top"]
+    assert run("train", own.path, "--name", "of-file", *quick, "--patches", path) == 0
+    assert run("train", own.path, "--name", "of-store", *quick, *of_store) == 0
+    one, other = (
+        [p.read_bytes() for p in sorted((own.path / "models" / name).iterdir())]
+        for name in ("of-file", "of-store")
+    )
+    assert one == other
+
+
+@pytest.mark.usefixtures("no_training")
+def test_a_file_of_patches_is_the_only_choice_of_labels(own, tmp_path, capsys):
+    path = tmp_path / "patches.npz"
+    for option, value in (("--scan", NAME), ("--who", "anna"), ("--size", "28")):
+        words = ["train", own.path, "--name", "x", "--patches", path, option, value]
+        told = f"Error: {option}: expected no choice of labels beside --patches, found {path}\n"
+        assert refused(capsys, *words) == told
+    told = refused(capsys, "train", own.path, "--name", "x", "--patches", path)
+    assert told.startswith(f"Error: {path}: expected an intact .npz file of NumPy arrays, found No")
+
+
+def test_what_label_export_cannot_write(own, tmp_path, capsys):
+    command = ("label", "export", own.path)
+    assert "-o TABLE, --patches FILE, or both, found neither" in refused(capsys, *command)
+    path = tmp_path / "patches.npz"
+    told = refused(capsys, *command, "--patches", path, "--all")
+    assert told.startswith("Error: --all: expected no --patches beside it")
+    told = refused(capsys, *command, "--patches", path, "--foil", "odd", "--side", "back")
+    assert told.startswith("Error: label export: expected a scan of odd back, found none in the")
+    told = refused(capsys, *command, "--patches", tmp_path / "patches.csv")
+    assert told.startswith(f"Error: {tmp_path / 'patches.csv'}: expected a name that ends in .npz")
+    assert list(tmp_path.glob("patches.*")) == []
+
+
 def test_train_says_how_many_places_conflict(own, capsys):
     labels = own.labels.table()
     three = labels[labels["class"] == "top"].head(3)

@@ -24,6 +24,7 @@ _HINTS: dict[type[errors.BadInput], str] = {
     errors.UnknownExecutor: "Choose another with `--executor NAME`.",
     errors.ClassMissing: "Set it with `etchscope label import STORE --taxonomy FILE`.",
     errors.DamagedFile: "Run `etchscope check`.",
+    errors.OtherNormalisation: "Write the patches anew with `etchscope label export --patches`.",
     errors.NotAFinder: "A model of experts is given by --model.",
     errors.OldFinder: "Train it anew with `etchscope train --finder`.",
 }

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from etchscope.cli.inputs import parse_prior, polygon_of, require_name, require_output
+from etchscope.cli.labelled import gather_labels
 from etchscope.cli.options import Json, Region
 from etchscope.cli.shipped import train_shipped
-from etchscope.cli.trained import echo_card, echo_figures
+from etchscope.cli.trained import echo_card, echo_figures, write_results
 from etchscope.foil import BadInput
 from etchscope.progress import progress_bar
 
@@ -49,6 +50,13 @@ def command(
             help="Alignment that says how scans lie to each other [all of the store, newest first]."
         ),
     ] = None,
+    patches: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Patches that `label export --patches` wrote, to train on instead of labels.",
+        ),
+    ] = None,
     signal: Annotated[str | None, typer.Option(help="The class to search for [hip].")] = None,
     experts: Annotated[
         Path | None,
@@ -83,7 +91,9 @@ def command(
         int, typer.Option(min=1, help="Largest number of passes over the labels.")
     ] = 16,
     rate: Annotated[float, typer.Option(help="Learning rate.")] = 4e-3,
-    size: Annotated[int, typer.Option(min=4, help="Pixels per side of a patch.")] = 28,
+    size: Annotated[
+        int | None, typer.Option(min=4, help="Pixels per side of a patch [28].")
+    ] = None,
     folds: Annotated[int, typer.Option(min=2, help="Number of folds; each holds whole tiles.")] = 5,
     seed: Annotated[
         int,
@@ -165,6 +175,8 @@ def command(
 
     Example: etchscope train plate7 --name first --report training
 
+    Example: etchscope train plate7 --name second --patches patches.npz
+
     Example: etchscope train --random-foils -o experts --work foils
 
     Example: etchscope train plate7 --finder -o finder --work foils
@@ -183,21 +195,19 @@ def command(
     before = None if start is None else Model.from_record(*opened.models.load(start))
     kind: dict[str, Any] = {"network": network, "lights": lights, "augmentation": augmentation}
     training = Training(**kind, loss=loss, epochs=epochs, rate=rate)
-    labels: dict[str, Any] = {
-        "scans": scan,
-        "region": polygon_of(region),
-        "classes": classes,
-        "who": who,
-    }
+    labels: dict[str, Any] = {"scans": scan, "region": polygon_of(region), "who": who}
     labels |= {"sources": source, "alignment": alignment, "size": size}
-    gathered = _gather(opened, planes=lights == "any", **labels)
+    if patches is None:
+        gathered = gather_labels(opened, planes=lights == "any", classes=classes, **labels)
+    else:
+        gathered = _read(opened, patches, classes, labels)
     if tune:
         training = _tune(gathered, training, tune, seed)
     plan: dict[str, Any] = {"signal": signal, "kinds": kinds, "method": method, "prior": shares}
     plan |= {"efficiency": efficiency, "folds": folds, "seed": seed, "start": before}
     done = _train(gathered, training, plan)
     opened.models.save(name, *done.model.to_record(), replace=replace)
-    wrong = _write(done, audit, report)
+    wrong = write_results(done, audit, report)
     if as_json:
         echo_card(opened, name, gathered.left_out)
         return
@@ -223,11 +233,19 @@ def _require_writable(
         raise BadInput(report, "a folder for the report", "a file")
 
 
-def _gather(store: "Store", **choice: Any) -> "Gathered":
-    from etchscope.run.stages.train import gather
+def _read(
+    store: "Store", patches: Path, classes: list[str] | None, labels: dict[str, Any]
+) -> "Gathered":
+    """Return the patches of a file; refuse options that choose labels beside it."""
+    from etchscope.files.patches import read_patches
+    from etchscope.run.patches import arrays_to_gathered
 
-    with progress_bar("Cutting patches") as bar:
-        return gather(store, **choice, total=bar.total, progress=bar.advance)
+    names = {"scans": "scan", "sources": "source"}
+    for name, value in labels.items():
+        if value is not None:
+            option = f"--{names.get(name, name)}"
+            raise BadInput(option, "no choice of labels beside --patches", str(patches))
+    return arrays_to_gathered(store, read_patches(patches), where=patches, classes=classes)
 
 
 def _train(gathered: "Gathered", training: "Training", plan: dict[str, Any]) -> "TrainedModel":
@@ -237,21 +255,6 @@ def _train(gathered: "Gathered", training: "Training", plan: dict[str, Any]) -> 
     networks = plan["folds"] * count_experts(gathered.classes, plan["kinds"], plan["method"])
     with progress_bar("Training", networks) as bar:
         return train(gathered, training, **plan, progress=bar.advance)
-
-
-def _write(done: "TrainedModel", audit: Path | None, report: Path | None) -> int:
-    """Write the labels that are probably wrong, and the report; return how many such labels."""
-    from etchscope.files.tables import write_table
-    from etchscope.run.stages.train import audited
-
-    wrong = audited(done) if audit is not None else None
-    if audit is not None and wrong is not None:
-        write_table(audit, wrong)
-    if report is not None:
-        from etchscope.pages.training import write_training
-
-        write_training(done, report)
-    return 0 if wrong is None else len(wrong)
 
 
 def _kinds(path: Path | None) -> "tuple[ExpertKind, ...] | None":

@@ -1,6 +1,7 @@
-"""What `train` prints of a model that it trained."""
+"""What `train` prints and writes of a model that it trained."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from etchscope.run.labelled import LeftOut
     from etchscope.store import Store
 
-__all__ = ["echo_card", "echo_figures"]
+__all__ = ["echo_card", "echo_figures", "write_results"]
 
 
 def echo_card(store: "Store", name: str, left_out: "LeftOut") -> None:
@@ -52,3 +53,18 @@ def echo_figures(name: str, done: "TrainedModel", left_out: "LeftOut") -> None:
         f"  working point: {point.in_words}, efficiency {value:.1f} % "
         f"[{low:.1f}, {high:.1f}] on {point.measured_on}"
     )
+
+
+def write_results(done: "TrainedModel", audit: Path | None, report: Path | None) -> int:
+    """Write the labels that are probably wrong, and the report; return how many such labels."""
+    from etchscope.files.tables import write_table
+    from etchscope.run.stages.train import audited
+
+    wrong = audited(done) if audit is not None else None
+    if audit is not None and wrong is not None:
+        write_table(audit, wrong)
+    if report is not None:
+        from etchscope.pages.training import write_training
+
+        write_training(done, report)
+    return 0 if wrong is None else len(wrong)

@@ -20,6 +20,7 @@ __all__ = [
     "NotSearched",
     "OldFinder",
     "OldStore",
+    "OtherNormalisation",
     "TwoPictures",
     "UnknownAlignment",
     "UnknownClass",
@@ -141,6 +142,10 @@ class DamagedFile(BadInput):
 
 class WrongLights(BadInput):
     """The scan has other lights or another normalisation than the model."""
+
+
+class OtherNormalisation(BadInput):
+    """Patches that were cut from pictures normalised otherwise than those of the store."""
 
 
 class NotAFinder(BadInput):

@@ -46,6 +46,7 @@ __all__ = [
     "labelled_patches",
     "labelled_pits",
     "scale_of",
+    "shared_recipe",
 ]
 
 PLANES_RECIPE = "planes-1"
@@ -378,9 +379,7 @@ def labelled_patches(
     BadInput : scans of different lights or recipes, and not of planes.
     """
     parts, rows = [], []
-    recipes = {PLANES_RECIPE if planes else recipe_of(one.scan).digest for one in pits}
-    if len(recipes) > 1:
-        raise BadInput("scans to train on", "normalised by one recipe", f"{len(recipes)} recipes")
+    recipe = shared_recipe([one.scan for one in pits], planes=planes)
     for one in pits:
         normalisation = normalisation_of(store, one.scan)
         scale = scale_of(store.runs.pits(_searched(store, one.scan))) if planes else None
@@ -397,12 +396,25 @@ def labelled_patches(
         replace(patches, region=regions_of(told, of_place, _tile_mm(pits))),
         told["said"].to_numpy(str),
         told["density_per_mm2"].to_numpy(np.float64),
-        recipes.pop(),
+        recipe,
         told["pixel_size_um"].to_numpy(np.float64, na_value=np.nan),
         told[["scan", "tile", "x_px", "y_px", "id"]],
         told["evidence"].to_numpy(np.float64),
         1 / told.groupby([told["id"], of_place])["scan"].transform("nunique").to_numpy(np.float64),
     )
+
+
+def shared_recipe(scans: Sequence[Scan], *, planes: bool) -> str:
+    """Return the recipe by which the pictures of patches were normalised; of planes their version.
+
+    Raises
+    ------
+    BadInput : scans of different recipes, whose patches are not of planes.
+    """
+    recipes = {PLANES_RECIPE if planes else recipe_of(scan).digest for scan in scans}
+    if len(recipes) > 1:
+        raise BadInput("scans to train on", "normalised by one recipe", f"{len(recipes)} recipes")
+    return recipes.pop()
 
 
 def _tile_mm(pits: Sequence[LabelledPits]) -> tuple[float, float]:

@@ -21,9 +21,10 @@ from etchscope.ensemble import (
     train_model,
 )
 from etchscope.evaluation import proportion
-from etchscope.foil import BadInput, Taxonomy
+from etchscope.foil import BadInput
 from etchscope.foil.types import Floats
 from etchscope.learn import Patches, Training, audit
+from etchscope.run.classes import classes_to_train, require_decidable
 from etchscope.run.labelled import LeftOut, context_patches, labelled_patches, labelled_pits
 from etchscope.store import Store
 
@@ -76,29 +77,18 @@ def gather(
         decidable, or only one that has labels.
     """
     taxonomy = store.labels.taxonomy()
-    whole = _whole(taxonomy)
-    for name in classes or ():
-        taxonomy.require("class", name)
-        if name not in whole:
-            raise BadInput("class", f"a decidable class: {', '.join(whole)}", repr(name))
+    require_decidable(taxonomy, classes or ())
     pits, left_out = labelled_pits(
         store, scans=scans, region=region, who=who, sources=sources, alignment=alignment
     )
     said = {c for one in pits for c in one.table["said"].tolist()}
-    chosen = tuple(dict.fromkeys(classes or [c for c in whole if c in said]))
-    if len(chosen) < 2:
-        expected = "labels of two classes or more"
-        raise BadInput("labels", expected, f"only of {', '.join(chosen) or 'none'}")
+    chosen = classes_to_train(taxonomy, said, classes)
     if total is not None:
         total(sum(one.table["tile"].nunique() for one in pits))
     labelled = labelled_patches(store, pits, size=size, planes=planes, progress=progress)
     context = context_patches(store, pits, size=size, planes=planes)
     asked = {"who": list(who or ()), "source": list(sources or ())}
     return Gathered(labelled, chosen, context, left_out, {k: v for k, v in asked.items() if v})
-
-
-def _whole(taxonomy: Taxonomy) -> list[str]:
-    return [c for c in taxonomy.classes if "." not in c and taxonomy.is_decidable(c)]
 
 
 def train(
