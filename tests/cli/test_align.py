@@ -16,7 +16,7 @@ from etchscope.foil import (
     as_pits,
 )
 from etchscope.geometry import Similarity
-from etchscope.store import Store, TilePictures
+from etchscope.store import FindRecord, Store, TilePictures
 
 PLACES = np.random.default_rng(5).uniform(0, [6.0, 4.0], (120, 2))
 
@@ -92,7 +92,8 @@ def _searched(path, *several):
         places = pd.DataFrame({"x_mm": xy[:, 0], "y_mm": xy[:, 1], "pit": np.arange(len(xy))})
         places = places.assign(x_px=500 + 100 * xy[:, 0], y_px=500 - 100 * xy[:, 1])
         table = as_pits(places.assign(surface="top", **pits))
-        store.runs.commit(f"find-{name}", name, table, {"stage": "find"})
+        record = FindRecord(stage="find", version="0.1.0", scan=name, tiles=(1,))
+        store.runs.commit(f"find-{name}", table, record)
     return store
 
 

@@ -117,7 +117,7 @@ def test_a_scan_directory_gives_the_bytes_of_its_store(store, scans, tmp_path, c
     name = Store.open(store).runs.latest(NAME)
     assert table.equals(Store.open(store).runs.pits(name))
     assert read_record(tmp_path / "direct.parquet")["record"] == {
-        "runs": [Store.open(store).runs.record(name)]
+        "runs": [Store.open(store).runs.record(name).as_dict()]
     }
     header = (tmp_path / "direct.csv").read_text().split("\n", 1)[0]
     assert header.split(",") == table.columns.tolist()
@@ -130,11 +130,11 @@ def test_settings_reach_the_run(store, capsys):
     words += ["--finder", "classical"]
     assert run("find", store, *words, "--json") == 0
     (told,) = json.loads(capsys.readouterr().out)
-    settings = Store.open(store).runs.record(told["run"])["settings"]
+    settings = Store.open(store).runs.record(told["run"]).settings
     assert {k: settings[k] for k in options} == options
     assert run("find", store, "--least-probability", "0.9", "--json") == 0
     (told,) = json.loads(capsys.readouterr().out)
-    assert Store.open(store).runs.record(told["run"])["settings"]["least_probability"] == 0.9
+    assert Store.open(store).runs.record(told["run"]).settings["least_probability"] == 0.9
 
 
 def test_scan_chooses_among_a_store_s_scans(store, scans, capsys):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from etchscope.cli.app import main
 from etchscope.foil import as_pits
-from etchscope.store import Store
+from etchscope.store import FindRecord, Store
 from etchscope.store.catalogue import VERSION
 
 
@@ -111,7 +111,8 @@ def test_exclude_and_include(store, capsys):
 
 def test_rm_says_what_goes_and_needs_a_yes(store, capsys, monkeypatch):
     opened = Store.open(store)
-    opened.runs.commit("r1", "F1-front", as_pits({"x_px": [1.0], "y_px": [1.0]}), {})
+    record = FindRecord(stage="find", version="0.1.0", scan="F1-front", tiles=(1,))
+    opened.runs.commit("r1", as_pits({"x_px": [1.0], "y_px": [1.0]}), record)
     assert main(["rm", str(store), "--scan", "F1-front"]) == 2
     out, err = capsys.readouterr()
     assert out.splitlines() == ["This goes:", "  scan F1-front, all tiles", "  run r1", "  foil F1"]

@@ -16,7 +16,7 @@ from etchscope.foil import (
     Tile,
     as_pits,
 )
-from etchscope.store import Store, TilePictures
+from etchscope.store import FindRecord, Store, TilePictures
 
 TRUTH = "tile,x_px,y_px,surface\n1,10,10,top\n1,50,10,bottom\n2,10,10,top\n"
 FOUND = "tile,x_px,y_px,surface\n1,12,10,top\n2,10,13,bottom\n2,40,40,top\n"
@@ -109,8 +109,9 @@ def store(tmp_path):
         pixels = rng.integers(90, 160, (2, 48, 64)).astype(np.uint8)
         made.scans.add(scan, Foil(name="F1"), lambda n, p=pixels: TilePictures(p, ("a", "b")))
     pits = as_pits({"tile": [1, 2], "x_px": [9.0, 20], "y_px": [9.0, 30], "surface": ["top"] * 2})
-    made.runs.commit("R1", "F1-front", pits.assign(run="R1"), {"version": "9.9"})
-    made.runs.commit("R2", "F1-front", pits.iloc[:1].assign(run="R2"), {"version": "9.9"})
+    record = FindRecord(stage="find", version="9.9", scan="F1-front", tiles=(1, 2))
+    made.runs.commit("R1", pits.assign(run="R1"), record)
+    made.runs.commit("R2", pits.iloc[:1].assign(run="R2"), record)
     return made
 
 
@@ -148,7 +149,8 @@ def test_report_says_which_runs_there_are(store, tmp_path, options, message):
 
 
 def test_report_asks_for_the_scan_where_several_have_runs(store, tmp_path):
-    store.runs.commit("R3", "F1-back", as_pits({}), {})
+    record = FindRecord(stage="find", version="9.9", scan="F1-back", tiles=(1, 2))
+    store.runs.commit("R3", as_pits({}), record)
     with pytest.raises(
         BadInput, match="--scan: expected one of F1-back, F1-front, found none given"
     ):

@@ -408,14 +408,14 @@ def test_run_tells_a_program(own, capsys):
     assert run("run", own.path, "--model", "first", *words) == 0
     (told,) = json.loads(capsys.readouterr().out)
     record = own.runs.record(told["run"])
-    assert record["prior"]["hip"] == 0.01
+    assert record.prior["hip"] == 0.01
     assert (told["scan"], told["model"], told["tiles"], told["was_done"]) == (
         NAME,
         "first",
         8,
         False,
     )
-    assert told["counts"] == record["counts"]
+    assert told["counts"] == record.counts
 
 
 def test_run_says_that_it_says_nothing(own, learnt, capsys):

@@ -242,7 +242,7 @@ def test_a_calibrated_model_says_how_much_signal_a_scan_holds(
     pd.testing.assert_frame_equal(scored.runs.judged(report.run), judged)
     _, low, high = report.expected
     assert low <= true <= high
-    assert scored.runs.record(report.run)["signal_expected"] == pytest.approx(
+    assert scored.runs.record(report.run).signal_expected == pytest.approx(
         report.expected, abs=1e-3
     )
     assert score(scored, NAME, "first", executor="inline").expected == pytest.approx(

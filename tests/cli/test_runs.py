@@ -7,7 +7,7 @@ import typer.main
 from etchscope.cli.app import main
 from etchscope.cli.runs import app
 from etchscope.foil import as_pits
-from etchscope.store import Store
+from etchscope.store import FindRecord, JudgingModel, ScoreRecord, Store
 
 SCAN = "simulated-front"
 
@@ -21,9 +21,11 @@ def store(simulated_foil, add_foil, tmp_path):
 def searched(store):
     """A store with a search, and a scored run that was made from it."""
     pits = as_pits({"scan": [SCAN], "tile": [1], "surface": ["top"]})
-    store.runs.commit("found", SCAN, pits.assign(run="found"), {"stage": "find", "tiles": [1]})
-    record = {"stage": "score", "search": "found", "tiles": [1], "model": {"name": "first"}}
-    store.runs.commit("judged", SCAN, pits.assign(run="judged"), record)
+    known = {"version": "0.1.0", "scan": SCAN, "tiles": (1,)}
+    store.runs.commit("found", pits.assign(run="found"), FindRecord(stage="find", **known))
+    model = JudgingModel(name="first", signal="hip", weights_sha256="ab")
+    record = ScoreRecord(stage="score", **known, search="found", model=model)
+    store.runs.commit("judged", pits.assign(run="judged"), record)
     return store
 
 

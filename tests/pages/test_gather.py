@@ -3,7 +3,7 @@ import pytest
 
 from etchscope.foil import BadInput, Foil, Tile
 from etchscope.pages.gather import gather_content, make_thumbnail
-from etchscope.store import LeftOut, Store, TilePictures
+from etchscope.store import FindRecord, LeftOut, Store, TilePictures
 
 
 @pytest.fixture
@@ -21,11 +21,13 @@ def store(tmp_path, scan):
 
 def test_the_content_is_what_the_run_left(store, scan, pits_of):
     pits = pits_of(scan).assign(run="R1")
-    store.runs.commit("R1", scan.name, pits, {"counts": {"raw": 120}})
+    known = {"version": "0.1.0", "scan": scan.name, "tiles": (1,), "counts": {"raw": 120}}
+    record = FindRecord(stage="find", **known)
+    store.runs.commit("R1", pits, record)
     content = gather_content(store, "R1")
     assert content.pits.equals(store.runs.pits("R1"))
     assert content.scan == store.scans.get(scan.name)
-    assert content.record == {"run": "R1", "counts": {"raw": 120}}
+    assert content.record == {"run": "R1", **record.as_dict()}
     assert content.left_out == [{"tile": 9, "file": "R_9", "why": "truncated"}]
     np.testing.assert_array_equal(content.thumbnails(4), store.scans.read_tile(scan.name, 4)[0])
 

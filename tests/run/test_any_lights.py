@@ -90,7 +90,7 @@ def test_the_scan_it_was_taught_on(store, learnt, model):
     assert done.counts["foreign_scan"] == 0
     record = store.runs.record(done.run)
     scale = scale_of(store.runs.pits(learnt.search))
-    assert record["planes_scale"] == scale
+    assert record.planes_scale == scale
     table = store.runs.pits(done.run)
     truth = learnt.foil.truth()
     entry = truth[(truth["class"] == "hip") & (truth["surface"] == "top")]

@@ -25,7 +25,7 @@ from etchscope.geometry import (
 )
 from etchscope.run.frames import joint_frames
 from etchscope.run.labelled import labelled_patches, labelled_pits
-from etchscope.store import Store, TilePictures
+from etchscope.store import FindRecord, Store, TilePictures
 from etchscope.store.alignments import AlignedScan, KeptAlignment
 
 SIZE, UM = (48, 64), 10.0
@@ -87,7 +87,8 @@ def made(tmp_path):
             store.scans.add(scan, foil, lambda n, p=pictures: TilePictures(p[n], (f"p{n}.png",)))
             pits = one.pits().assign(surface="top", density_per_mm2=10.0)
             run = f"find-{scan.name}"
-            store.runs.commit(run, scan.name, as_pits(pits.assign(run=run)), {"stage": "find"})
+            record = FindRecord(stage="find", version="0.1.0", scan=scan.name, tiles=(1,))
+            store.runs.commit(run, as_pits(pits.assign(run=run)), record)
             label(store, one, who="anna" if who is None else who[k])
         return store
 

@@ -26,7 +26,7 @@ from etchscope.run.labelled import (
     labelled_patches,
     labelled_pits,
 )
-from etchscope.store import Store, TilePictures
+from etchscope.store import FindRecord, Store, TilePictures
 
 NAME = "F1-front"
 SIZE = (48, 64)
@@ -71,6 +71,10 @@ def pits_of(scan, finds):
     )
 
 
+def search_of(scan, **changes):
+    return FindRecord(stage="find", version="0.1.0", scan=scan, tiles=(1, 2), **changes)
+
+
 @pytest.fixture
 def make(tmp_path):
     """A store with scans, the finds of each as a run, and labels."""
@@ -84,7 +88,7 @@ def make(tmp_path):
             )
             if finds is not None:
                 pits = pits_of(scan, finds).assign(run=f"find-{scan.name}")
-                store.runs.commit(f"find-{scan.name}", scan.name, pits, {"stage": "find"})
+                store.runs.commit(f"find-{scan.name}", pits, search_of(scan.name))
         add(store, labels, taxonomy=taxonomy)
         return store
 
@@ -157,14 +161,14 @@ def test_a_find_of_the_neighbouring_tile_is_the_label_s_too(make):
 def test_a_later_search_of_a_region_takes_no_find_away(make):
     store = make([("hip", 1, 20, 20), ("top", 2, 10, 10)])
     some = pits_of(scan_of(), FINDS[:1]).assign(run="here")
-    store.runs.commit("here", NAME, some, {"stage": "find", "region_mm": [[0, 0], [1, 0], [0, 1]]})
+    store.runs.commit("here", some, search_of(NAME, region_mm=((0, 0), (1, 0), (0, 1))))
     assert the(store)[0]["pit"].tolist() == [0, 3]
 
 
 def test_only_a_region_was_searched(make):
     store = make([("hip", 1, 20, 20), ("top", 2, 10, 10)], finds=None)
     some = pits_of(scan_of(), FINDS[:1]).assign(run="here")
-    store.runs.commit("here", NAME, some, {"stage": "find", "region_mm": [[0, 0], [1, 0], [0, 1]]})
+    store.runs.commit("here", some, search_of(NAME, region_mm=((0, 0), (1, 0), (0, 1))))
     assert the(store)[0]["pit"].isna().tolist() == [False, True]
 
 

@@ -18,7 +18,7 @@ from etchscope.geometry import tile_to_foil
 from etchscope.learn.finder_train import LightDraw, _example
 from etchscope.run.labelled_ground import labelled_samples
 from etchscope.run.school import Mixed
-from etchscope.store import Store, TilePictures
+from etchscope.store import FindRecord, Store, TilePictures
 
 SIZE = (300, 400)
 # pit, x, y, surface, partner, radius
@@ -68,7 +68,8 @@ def store(tmp_path):
             "run": ["find-1"] * 5,
         }
     )
-    made.runs.commit("find-1", scan.name, pits, {"stage": "find"})
+    record = FindRecord(stage="find", version="0.1.0", scan=scan.name, tiles=(1,))
+    made.runs.commit("find-1", pits, record)
     corners = [[180, 80], [220, 80], [220, 120], [180, 120]]
     labels = pd.DataFrame(
         {

@@ -60,7 +60,7 @@ def test_tables_of_runs_are_gathered(own, scored):
     pits = own.runs.pits(scored)
     pd.testing.assert_frame_equal(gather_pits(own, [scored]), pits)
     assert len(gather_pits(own, [scored, scored])) == 2 * len(pits)
-    assert gather_records(own, [scored]) == {"runs": [own.runs.record(scored)]}
+    assert gather_records(own, [scored]) == {"runs": [own.runs.record(scored).as_dict()]}
     candidates = gather_candidates(own, [scored])
     assert len(candidates) == len(ranked_candidates(own, scored))
     assert candidates["score"].dropna().is_monotonic_decreasing

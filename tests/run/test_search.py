@@ -15,11 +15,12 @@ from etchscope.foil import (
 )
 from etchscope.geometry import tile_to_foil
 from etchscope.run.search import search_of_run, tiles_by_density
-from etchscope.store import Store, TilePictures
+from etchscope.store import FindRecord, JudgingModel, ScoreRecord, Store, TilePictures
 
 SIZE = (480, 640)
 MM = 0.01
 NAME = "F1-front"
+MODEL = JudgingModel(name="first", signal="hip", weights_sha256="ab")
 
 
 def scan_of(centres=((0.0, 0.0), (7.0, 0.0)), **changes):
@@ -52,7 +53,7 @@ SCORES = [5.0, 3.0, 4.0, 2.0, 1.0]
 def scored(tmp_path):
     """A store with one scored run, "run-1"."""
 
-    def made(scan=None, rows=CANDIDATES, scores=SCORES, record=None, **columns):
+    def made(scan=None, rows=CANDIDATES, scores=SCORES, record=None, kind=ScoreRecord, **columns):
         scan = scan or scan_of()
         store = Store.create(tmp_path / "store")
         pixels = np.full((1, *SIZE), 100, np.uint8)
@@ -68,8 +69,10 @@ def scored(tmp_path):
         }
         pits = as_pits(placed(scan, rows, **(given | columns)))
         tiles = [t.number for t in scan.tiles]
-        told = {"stage": "score", "scan": scan.name, "tiles": tiles} | (record or {})
-        store.runs.commit("run-1", scan.name, pits, told)
+        known = {"version": "0.1.0", "scan": scan.name, "tiles": tiles} | (record or {})
+        judging = {"search": "find-1", "model": MODEL} if kind is ScoreRecord else {}
+        stage = "score" if kind is ScoreRecord else "find"
+        store.runs.commit("run-1", pits, kind(stage=stage, **known, **judging))
         return store
 
     return made
@@ -164,8 +167,8 @@ def test_chance_counts_shifts_within_the_region_only(scored):
     # Of 16 shifts the 6 to the right leave it.
     assert search.by_chance.tolist() == pytest.approx([1 / 10])
     small = [[-0.2, -0.2], [0.2, -0.2], [0.2, 0.2], [-0.2, 0.2]]
-    record = store.runs.record("run-1") | {"region_mm": small}
-    store.runs.commit("run-2", NAME, store.runs.pits("run-1"), record)
+    record = store.runs.record("run-1").model_copy(update={"region_mm": tuple(map(tuple, small))})
+    store.runs.commit("run-2", store.runs.pits("run-1"), record)
     search, _ = search_of_run(store, "run-2", truth_of(rows=[(1, 311, 240)]), signal="hip")
     assert search.by_chance.tolist() == [0]
 
@@ -306,7 +309,7 @@ def test_a_truth_by_foil_is_no_help_without_a_scale(scored):
 
 
 def test_a_run_that_was_not_scored_or_is_not_valid(scored):
-    store = scored(record={"stage": "find"})
+    store = scored(kind=FindRecord)
     text = r"run run-1: expected a scored run, found a search"
     with pytest.raises(NotScored, match=text):
         searched(store, truth_of())

@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 
 from etchscope.foil import BadInput, as_pits
-from etchscope.store import Finding, Store
+from etchscope.store import Finding, FindRecord, Store
 
 
 @pytest.fixture
 def full(store: Store) -> Store:
     """A store with a run and a fit."""
-    store.runs.commit("r1", "F1-front", as_pits({"x_px": [1.0], "y_px": [2.0]}), {"a": 1})
+    record = FindRecord(stage="find", version="0.1.0", scan="F1-front", tiles=(1,))
+    store.runs.commit("r1", as_pits({"x_px": [1.0], "y_px": [2.0]}), record)
     store.fits.save("F1-front", "recipe", {"gain": np.ones(3)}, {"b": 2})
     return store
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from etchscope.foil import BadInput, MachineFailed, as_pits
-from etchscope.store import Removal, Store, removal
+from etchscope.store import FindRecord, Removal, Store, removal
 
 
 @pytest.fixture
@@ -12,7 +12,8 @@ def full(store, make_scan) -> Store:
     other = make_scan("F2-front", seed=3)
     store.scans.add(other.scan, other.foil.model_copy(update={"stack": "S2"}), other.read)
     for scan in store.scans.names():
-        store.runs.commit(f"run-{scan}", scan, as_pits({"x_px": [1.0], "y_px": [2.0]}), {})
+        record = FindRecord(stage="find", version="0.1.0", scan=scan, tiles=(1,))
+        store.runs.commit(f"run-{scan}", as_pits({"x_px": [1.0], "y_px": [2.0]}), record)
         store.fits.save(scan, "recipe", {"a": np.ones(2)}, {})
     return store
 

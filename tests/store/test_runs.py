@@ -10,11 +10,12 @@ from etchscope.foil import (
     COLUMNS,
     BadInput,
     MachineFailed,
+    NotScored,
     as_pits,
     flag_legend,
 )
 from etchscope.geometry import Mask
-from etchscope.store import Store, runs
+from etchscope.store import FindRecord, JudgingModel, ScoreRecord, Store, runs
 
 PITS = as_pits(
     {
@@ -28,11 +29,17 @@ PITS = as_pits(
     }
 )
 
+RECORD = FindRecord(stage="find", version="0.1.0", scan="F1-front", tiles=(1, 2))
+
+
+def of(scan):
+    return RECORD.model_copy(update={"scan": scan})
+
 
 def test_a_run_comes_back_in_the_same_dtypes(store):
-    store.runs.commit("r1", "F1-front", PITS, {"seed": 1, "b": [1.5]})
+    store.runs.commit("r1", PITS, RECORD)
     pd.testing.assert_frame_equal(store.runs.pits("r1"), PITS)
-    assert store.runs.record("r1") == {"seed": 1, "b": [1.5]}
+    assert store.runs.record("r1") == RECORD
     row = store.runs.table().iloc[0]
     assert (len(store.runs.table()), row["run"], row["scan"], row["pits"]) == (
         1,
@@ -44,27 +51,27 @@ def test_a_run_comes_back_in_the_same_dtypes(store):
 
 
 def test_an_empty_run_is_a_run(store):
-    store.runs.commit("r1", "F1-front", as_pits({}), {})
+    store.runs.commit("r1", as_pits({}), RECORD)
     pd.testing.assert_frame_equal(store.runs.pits("r1"), as_pits({}))
 
 
 def test_the_table_explains_itself(store):
-    store.runs.commit("r1", "F1-front", PITS, {"seed": 1})
+    store.runs.commit("r1", PITS, RECORD)
     schema = pq.read_schema(store.path / "runs/r1/pits.parquet")
     about = json.loads(schema.metadata[b"etchscope"])
     assert about["flags"] == flag_legend()
-    assert about["record"] == {"seed": 1}
+    assert about["record"] == RECORD.as_dict()
     assert about["columns"]["x_mm"]["unit"] == "mm"
     assert schema.names == [c.name for c in COLUMNS]
 
 
 def test_the_identical_run_again_changes_nothing_another_is_refused(store, take_snapshot):
-    store.runs.commit("r1", "F1-front", PITS, {"seed": 1})
+    store.runs.commit("r1", PITS, RECORD)
     before = take_snapshot(store.path)
-    store.runs.commit("r1", "F1-front", PITS, {"seed": 1})
+    store.runs.commit("r1", PITS, RECORD)
     assert take_snapshot(store.path) == before
     with pytest.raises(BadInput, match="run r1: expected the same tables as before"):
-        store.runs.commit("r1", "F1-front", PITS.iloc[:1], {"seed": 1})
+        store.runs.commit("r1", PITS.iloc[:1], RECORD)
     assert take_snapshot(store.path) == before
 
 
@@ -73,7 +80,7 @@ def test_the_latest_run_is_the_last_committed(store, make_scan):
     store.scans.add(back.scan, back.foil, back.read)
     assert store.runs.latest("F1-front") is None
     for run, scan in (("z", "F1-front"), ("a", "F1-front"), ("m", "F1-back")):
-        store.runs.commit(run, scan, PITS, {})
+        store.runs.commit(run, PITS, of(scan))
     assert store.runs.latest("F1-front") == "a"
     assert store.runs.table()["run"].tolist() == ["z", "a", "m"]
     assert store.runs.table("F1-back")["run"].tolist() == ["m"]
@@ -82,9 +89,9 @@ def test_the_latest_run_is_the_last_committed(store, make_scan):
 def test_unknown_and_unsafe_names_are_refused(store, take_snapshot):
     before = take_snapshot(store.path)
     with pytest.raises(BadInput, match="found 'F9'"):
-        store.runs.commit("r1", "F9", PITS, {})
+        store.runs.commit("r1", PITS, of("F9"))
     with pytest.raises(BadInput, match=r"name of a run: .*'\.\./r1'"):
-        store.runs.commit("../r1", "F1-front", PITS, {})
+        store.runs.commit("../r1", PITS, RECORD)
     with pytest.raises(BadInput, match="name of a run"):
         store.runs.write_part(".hidden", 0, PITS, {})
     with pytest.raises(BadInput, match="finished runs, found 'r7'"):
@@ -97,7 +104,7 @@ def test_a_commit_that_was_killed_is_repeated(store):
     folder.mkdir()
     (folder / "pits.parquet").write_text("half")
     assert [f.severity for f in store.check()] == ["leftover"]
-    store.runs.commit("r1", "F1-front", PITS, {})
+    store.runs.commit("r1", PITS, RECORD)
     pd.testing.assert_frame_equal(store.runs.pits("r1"), PITS)
     assert store.check() == []
 
@@ -108,7 +115,7 @@ def test_parts_come_back_and_go_with_the_commit(store):
         store.runs.write_part("r1", index, PITS.assign(extra=index), {"tile": index})
     assert store.runs.parts("r1") == {0: {"tile": 0}, 3: {"tile": 3}}
     pd.testing.assert_frame_equal(store.runs.read_part("r1", 3), PITS.assign(extra=3))
-    store.runs.commit("r1", "F1-front", PITS, {})
+    store.runs.commit("r1", PITS, RECORD)
     assert store.runs.parts("r1") == {}
     assert store.check() == []
 
@@ -139,7 +146,7 @@ def test_a_half_written_part_is_never_read(store):
 def test_a_flipped_bit_in_a_pit_table_is_never_read_as_data(store):
     rng = np.random.default_rng(0)
     pits = as_pits({"x_px": rng.random(500), "y_px": rng.random(500)})
-    store.runs.commit("r1", "F1-front", pits, {})
+    store.runs.commit("r1", pits, RECORD)
     path = store.path / "runs/r1/pits.parquet"
     data, refused = path.read_bytes(), 0
     for at in range(20, 8000, 97):
@@ -219,7 +226,7 @@ def test_a_failed_commit_leaves_the_store_as_it_was(store, take_snapshot, monkey
 
     monkeypatch.setattr(runs, "now", full)
     with pytest.raises(MachineFailed, match="full"):
-        store.runs.commit("r1", "F1-front", PITS, {})
+        store.runs.commit("r1", PITS, RECORD)
     assert take_snapshot(store.path) == before
 
 
@@ -246,10 +253,12 @@ def test_a_scan_keeps_its_mask_and_remembers_earlier_ones(store):
 def test_the_latest_run_is_that_of_the_stage_that_is_asked_for(store):
     name = "F1-front"
     pits = as_pits({"tile": [1], "surface": ["top"], "x_px": [1.0], "y_px": [1.0]})
-    of_region = {"stage": "find", "region_mm": [[0, 0], [1, 0], [1, 1]]}
-    scored = {"stage": "score", "model": {"weights_sha256": "ab"}}
-    for run, record in (("a", {"stage": "find"}), ("b", scored), ("c", of_region)):
-        store.runs.commit(run, name, pits.assign(scan=name, run=run), record)
+    of_region = RECORD.model_copy(update={"region_mm": ((0, 0), (1, 0), (1, 1))})
+    model = JudgingModel(name="first", signal="hip", weights_sha256="ab")
+    known = RECORD.as_dict() | {"stage": "score"}
+    scored = ScoreRecord(**known, search="a", model=model)
+    for run, record in (("a", RECORD), ("b", scored), ("c", of_region)):
+        store.runs.commit(run, pits.assign(scan=name, run=run), record)
     assert store.runs.names(name) == ["c", "b", "a"]
     assert store.runs.latest(name) == "c"
     assert store.runs.latest(name, stage="find") == "c"
@@ -257,5 +266,8 @@ def test_the_latest_run_is_that_of_the_stage_that_is_asked_for(store):
     assert store.runs.latest(name, stage="score") == "b"
     assert store.runs.latest(name, weights_sha256="ab") == "b"
     assert store.runs.latest(name, weights_sha256="cd") is None
+    assert store.runs.score_record("b") == scored
+    with pytest.raises(NotScored, match="run a: expected a scored run, found a search"):
+        store.runs.score_record("a")
     assert "a" in store.runs
     assert "d" not in store.runs

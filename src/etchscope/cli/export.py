@@ -33,9 +33,9 @@ def command(
 
     opened = Store.open(store)
     runs = choose_runs(opened, scan=scan, run=run)
-    record = gather_records(opened, runs)
-    write_table(output, gather_pits(opened, runs), record=record)
-    for name, of_run in zip(runs, record["runs"], strict=True):
-        region = " in a region" if of_run.get("region_mm") else ""
-        tiles = f"{len(of_run.get('tiles', []))} tiles{region}"
+    write_table(output, gather_pits(opened, runs), record=gather_records(opened, runs))
+    for name in runs:
+        record = opened.runs.record(name)
+        region = " in a region" if record.region_mm else ""
+        tiles = f"{len(record.tiles)} tiles{region}"
         typer.echo(f"{output}: {len(opened.runs.pits(name))} pits on {tiles}, {name}")

@@ -160,9 +160,9 @@ def _tell(store: "Store", done: "FindReport") -> None:
         f"{done.scan}: {len(pits)} pits ({by_surface or 'none'}){marks} on {done.tiles} tiles, "
         f"{done.run}{again}"
     )
-    for words in record.get("light_faults", []):
+    for words in record.light_faults:
         typer.echo(f"{done.scan}: {words}")
-    for tile, why in record.get("left_out", []):
+    for tile, why in record.left_out:
         typer.echo(f"{done.scan}: tile {tile} was not searched: {why}")
     if has_flag(pits, PitFlag.SIZE_LIMIT).sum() > _MISFITS * max(len(pits), 1):
         typer.echo(

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from etchscope.foil import BadInput
 
-__all__ = ["canonical_json", "read_json"]
+__all__ = ["canonical_json", "first_fault", "read_json"]
 
 
 def read_json(path: Path) -> Any:
@@ -41,6 +43,13 @@ def read_json(path: Path) -> Any:
         raise BadInput(where, "JSON", error.msg) from error
     except RecursionError as error:
         raise BadInput(path, "JSON", "brackets nested too deep") from error
+
+
+def first_fault(path: Path, error: ValidationError) -> tuple[str, str]:
+    """Return where a file is not as its model wants it, with the key, and what is wrong there."""
+    first = error.errors()[0]
+    key = ".".join(map(str, first["loc"]))
+    return f"{path}: {key}" if key else str(path), first["msg"].removeprefix("Value error, ")
 
 
 def canonical_json(value: Any) -> str:

@@ -48,7 +48,7 @@ def gather_content(
     return ReportContent(
         pits=store.runs.pits(run),
         scan=scan,
-        record={"run": run, **store.runs.record(run)},
+        record={"run": run, **store.runs.record(run).as_dict()},
         thumbnails=picture,
         left_out=[asdict(one) for one in store.scans.left_out(scan.name)],
         evaluation=evaluation,

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from etchscope.ensemble import Model
-from etchscope.foil import NotScored
 from etchscope.foil.types import Floats
 from etchscope.learn import Patches, saliency
 from etchscope.pages.candidates import CandidateView
@@ -35,15 +34,11 @@ def gather_views(
     table = table.reset_index(drop=True)
     views: dict[int, CandidateView] = {}
     for run, some in table.groupby("run", sort=False):
-        record = store.runs.record(str(run))
-        if record.get("stage") != "score":
-            raise NotScored(f"run {run}", "a scored run", "a search")
-        model = Model.from_record(*store.models.load(record["model"]["name"]))
-        scan = store.scans.get(record["scan"])
+        record = store.runs.score_record(str(run))
+        model = Model.from_record(*store.models.load(record.model.name))
+        scan = store.scans.get(record.scan)
         normalisation = normalisation_of(store, scan)
-        cut = cut_scan(
-            store, scan, normalisation, some, size=model.size, scale=record.get("planes_scale")
-        )
+        cut = cut_scan(store, scan, normalisation, some, size=model.size, scale=record.planes_scale)
         for rows, patches in cut:
             for place, view in zip(
                 some.index[rows], _of_patches(model, patches, some.iloc[rows]), strict=True

@@ -61,7 +61,7 @@ def choose_runs(store: Store, *, scan: str | None = None, run: str | None = None
     NotSearched : no run at all.
     """
     if run is not None:
-        of_scan = store.runs.record(run)["scan"]
+        of_scan = store.runs.record(run).scan
         if scan not in (None, of_scan):
             raise BadInput("--run", f"a run of scan {scan}", f"{run} of scan {of_scan}")
         return [run]
@@ -133,7 +133,7 @@ def gather_pits(store: Store, runs: Sequence[str]) -> pd.DataFrame:
 
 def gather_records(store: Store, runs: Sequence[str]) -> dict[str, Any]:
     """Return what is written beside a table of several runs: the record of each."""
-    return {"runs": [store.runs.record(run) for run in runs]}
+    return {"runs": [store.runs.record(run).as_dict() for run in runs]}
 
 
 def gather_candidates(store: Store, runs: Sequence[str]) -> pd.DataFrame:

@@ -1,24 +1,24 @@
 """What the stages have in common that turn the tiles of a scan into a run."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import pandas as pd
 
 from etchscope.foil import Scan
 from etchscope.run.stage import Piece, run_name, tile_pieces
-from etchscope.store import Store
+from etchscope.store import FindRecord, ScoreRecord, Store
 from etchscope.store.run_files import drop_partial
 
 __all__ = ["RunStage"]
 
+Record = TypeVar("Record", FindRecord, ScoreRecord)
 Report = TypeVar("Report")
 
 
 @dataclass(frozen=True)
-class RunStage(ABC, Generic[Report]):
+class RunStage(ABC, Generic[Record, Report]):
     """A stage whose pieces are tiles, and whose parts and whole are those of a run of the store.
 
     ``prefix``: of the run's name. ``record``: all that decides the bytes of the run; its ``tiles``
@@ -28,17 +28,17 @@ class RunStage(ABC, Generic[Report]):
     store: Store
     scan: Scan
     prefix: str
-    record: dict[str, Any]
+    record: Record
 
     @property
     def run(self) -> str:
         """The name of the run, which is its identity."""
-        return run_name(self.prefix, self.record)
+        return run_name(self.prefix, self.record.as_dict())
 
     @property
     def tiles(self) -> tuple[int, ...]:
         """The tiles that the run is of, in order."""
-        return tuple(self.record["tiles"])
+        return self.record.tiles
 
     @property
     def pieces(self) -> list[Piece]:
@@ -56,9 +56,7 @@ class RunStage(ABC, Generic[Report]):
     def commit(self) -> Report:
         """Commit the run as ``joined`` makes it, and return its report."""
         pits, record, judged = self.joined()
-        self.store.runs.commit(
-            self.run, self.scan.name, pits.assign(run=self.run), record, judged=judged
-        )
+        self.store.runs.commit(self.run, pits.assign(run=self.run), record, judged=judged)
         return self.report(record, pits=len(pits), was_done=False)
 
     def renew(self) -> Report:
@@ -66,13 +64,13 @@ class RunStage(ABC, Generic[Report]):
         drop_partial(self.store.path / "runs", self.run)  # left by a kill right after the commit
         if self.store.runs.latest(self.scan.name) != self.run:
             self.store.runs.renew(self.run)  # what was asked for last is what an export takes
-        record = self.store.runs.record(self.run)
+        record = cast(Record, self.store.runs.record(self.run))
         return self.report(record, pits=len(self.store.runs.pits(self.run)), was_done=True)
 
     @abstractmethod
-    def joined(self) -> tuple[pd.DataFrame, dict[str, Any], pd.DataFrame | None]:
+    def joined(self) -> tuple[pd.DataFrame, Record, pd.DataFrame | None]:
         """Return the pit table, the record, and what a model said, from the parts."""
 
     @abstractmethod
-    def report(self, record: Mapping[str, Any], *, pits: int, was_done: bool) -> Report:
+    def report(self, record: Record, *, pits: int, was_done: bool) -> Report:
         """Return the report of the finished run from its record."""

@@ -10,7 +10,6 @@ from etchscope.candidates import candidate_table, places_px
 from etchscope.evaluation import Ground, Search, local_shifts, match_particles
 from etchscope.foil import (
     BadInput,
-    NotScored,
     Scan,
     parent_class,
 )
@@ -91,13 +90,11 @@ def search_of_run(
     ------
     BadInput : a run that was not scored, or a truth without the signal there or without places.
     """
-    record = store.runs.record(run)
-    scan = store.scans.get(record["scan"])
+    record = store.runs.score_record(run)
+    scan = store.scans.get(record.scan)
     pits = store.runs.pits(run)
-    if record.get("stage") != "score":
-        raise NotScored(f"run {run}", "a scored run", "a search")
     candidates = candidate_table(pits, pixel_size_um=scan.pixel_size_um)
-    tiles = [n for n in record["tiles"] if only_tiles is None or n in only_tiles]
+    tiles = [n for n in record.tiles if only_tiles is None or n in only_tiles]
     candidates = candidates[candidates["tile"].isin(tiles)].reset_index(drop=True)
     if valid_only:
         candidates = candidates[candidates["valid"]].reset_index(drop=True)
@@ -115,7 +112,7 @@ def search_of_run(
         expected = "tile, x_px, y_px, or x_mm, y_mm if the scan has a place on the foil"
         raise BadInput(where, f"columns {expected}", ", ".join(map(str, true.table.columns)))
     scale = scan.pixel_size_um if on_foil else None
-    region = None if record.get("region_mm") is None else np.array(record["region_mm"], float)
+    region = None if record.region_mm is None else np.array(record.region_mm, float)
     here = _on_tiles(true.table, scan, tiles, region, on_foil=on_foil)
     if not here.any():
         raise BadInput(where, f"some of class {signal} where run {run} searched", "none")
@@ -165,7 +162,7 @@ def tiles_by_density(store: Store, run: str, groups: int = 3) -> dict[str, list[
     tiles at most.
     """
     pits = store.runs.pits(run)
-    found = pits["tile"].value_counts().reindex(store.runs.record(run)["tiles"], fill_value=0)
+    found = pits["tile"].value_counts().reindex(list(store.runs.record(run).tiles), fill_value=0)
     ordered = found.sort_values(kind="stable")
     parts = np.array_split(np.arange(len(ordered)), min(groups, len(ordered)))
     out: dict[str, list[int]] = {}

@@ -4,15 +4,27 @@ from etchscope.store.adding import Added, TilePictures
 from etchscope.store.check import Finding
 from etchscope.store.labels import read_taxonomy
 from etchscope.store.models import read_model, write_model
+from etchscope.store.records import (
+    FindRecord,
+    FittedNormalisation,
+    JudgingModel,
+    RunRecord,
+    ScoreRecord,
+)
 from etchscope.store.removal import Removal
 from etchscope.store.rows import LeftOut
 from etchscope.store.store import Store
 
 __all__ = [
     "Added",
+    "FindRecord",
     "Finding",
+    "FittedNormalisation",
+    "JudgingModel",
     "LeftOut",
     "Removal",
+    "RunRecord",
+    "ScoreRecord",
     "Store",
     "TilePictures",
     "read_model",

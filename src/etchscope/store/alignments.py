@@ -13,6 +13,7 @@ import pyarrow as pa
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from etchscope.files.atomic import made_folder, written_aside
+from etchscope.files.strict_json import first_fault
 from etchscope.files.tables import read_parquet, write_parquet
 from etchscope.foil import BadInput, UnknownAlignment
 from etchscope.foil.records import Name
@@ -114,9 +115,8 @@ def read_kept_alignment(path: Path) -> KeptAlignment:
     except OSError as error:
         raise BadInput(path, "an alignment", error.strerror or "no file") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise BadInput(f"{path}: {key}" if key else path, "an alignment", first["msg"]) from error
+        where, found = first_fault(path, error)
+        raise BadInput(where, "an alignment", found) from error
 
 
 class Alignments:

@@ -9,15 +9,17 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from etchscope.files.digests import sha256_of
-from etchscope.foil import BadInput, Scan
+from etchscope.foil import BadInput, DamagedFile, Scan
 from etchscope.store.alignments import ALIGNMENTS_FOLDER, read_kept_alignment
 from etchscope.store.catalogue import Catalogue, ErasureRow, FitRow, RunRow, ScanRow, TileRow
 from etchscope.store.label_rows import damaged_labels
 from etchscope.store.labels import TAXONOMY_FILE, read_taxonomy
 from etchscope.store.models import MODELS_FOLDER, read_model
 from etchscope.store.pictures import PictureArray, pixel_digest
+from etchscope.store.records import read_run_record
 from etchscope.store.removal import unreachable
 from etchscope.store.rows import Picture, get_scan, pictures_of, scan_digest
+from etchscope.store.run_files import RECORD_FILE
 
 __all__ = ["Finding", "check_store"]
 
@@ -131,6 +133,10 @@ def _run_findings(session: Session, root: Path) -> Iterator[Finding]:
         folder = root / "runs" / run.name
         for name, sha256 in sorted(run.files.items()):
             yield from _file_findings(f"run {run.name}", folder / name, sha256)
+        try:
+            read_run_record(folder / RECORD_FILE)
+        except DamagedFile as error:
+            yield Finding("damaged", f"run {run.name}", str(error))
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if path.name not in run.files:
                 yield Finding("leftover", f"run {run.name}", f"{path} does not belong there")

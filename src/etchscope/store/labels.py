@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from etchscope.files.atomic import written_aside
+from etchscope.files.strict_json import first_fault
 from etchscope.foil import (
     DEFAULT_TAXONOMY,
     TOLERANCE_PX,
@@ -48,10 +49,8 @@ def read_taxonomy(path: Path) -> Taxonomy:
     except UnicodeDecodeError as error:
         raise BadInput(path, "JSON in UTF-8", f"byte {error.start} is not UTF-8") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        found = first["msg"].removeprefix("Value error, ")
-        raise BadInput(f"{path}: {key}" if key else path, "a taxonomy", found) from error
+        where, found = first_fault(path, error)
+        raise BadInput(where, "a taxonomy", found) from error
 
 
 class Labels:

@@ -24,6 +24,7 @@ from etchscope.foil import BadInput
 
 __all__ = [
     "JUDGED_FILE",
+    "RECORD_FILE",
     "drop_partial",
     "partial_folder",
     "partial_runs_of",
@@ -37,6 +38,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 JUDGED_FILE = "judged.parquet"
+RECORD_FILE = "record.json"
 _RECORD = b"etchscope_part"
 _PART = re.compile(r"part-(\d{5,})\.parquet")
 
@@ -150,7 +152,7 @@ def prepare_run(
                 arrow = pa.Table.from_pandas(judged, preserve_index=False)
                 write_parquet(aside / JUDGED_FILE, arrow)
             text = json.dumps(dict(record), sort_keys=True, indent=1, ensure_ascii=False)
-            (aside / "record.json").write_text(text + "\n", encoding="utf-8")
+            (aside / RECORD_FILE).write_text(text + "\n", encoding="utf-8")
             sync_tree(aside)
         except BaseException:
             delete(aside)

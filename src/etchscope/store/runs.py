@@ -1,6 +1,5 @@
 """Runs of a store: what was made from the pictures of its scans."""
 
-import json
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,10 +12,11 @@ from sqlalchemy import select, text
 
 from etchscope.files.atomic import delete, machine_failures
 from etchscope.files.tables import read_parquet, read_pits_file
-from etchscope.foil import BadInput, UnknownRun
+from etchscope.foil import BadInput, NotScored, UnknownRun
 from etchscope.foil.records import Name
 from etchscope.store import run_files
 from etchscope.store.catalogue import Catalogue, RunRow
+from etchscope.store.records import RunRecord, ScoreRecord, read_run_record
 from etchscope.store.rows import now, require_scan
 
 __all__ = ["Runs", "Stage"]
@@ -67,9 +67,8 @@ class Runs:
     def commit(
         self,
         run: str,
-        scan: str,
         pits: pd.DataFrame,
-        record: Mapping[str, Any],
+        record: RunRecord,
         *,
         judged: pd.DataFrame | None = None,
     ) -> None:
@@ -80,7 +79,7 @@ class Runs:
         Parameters
         ----------
         pits : pit table, see ``foil.as_pits``.
-        record : provenance, without times: it is part of the run's bytes.
+        record : names the scan; it is part of the run's bytes, so it has no times.
         judged : any table that is kept beside the pits, see ``judged``.
 
         Raises
@@ -88,8 +87,8 @@ class Runs:
         BadInput : no such scan, no pit table, or another run of that name.
         MachineFailed : the disk is full.
         """
-        folder = self._folder(run)
-        aside, files = run_files.prepare_run(folder, run, pits, record, judged)
+        folder, scan = self._folder(run), record.scan
+        aside, files = run_files.prepare_run(folder, run, pits, record.as_dict(), judged)
         with ExitStack() as clean, ExitStack() as undo:
             clean.callback(delete, aside)
             with self._catalogue.writing() as session:
@@ -159,12 +158,15 @@ class Runs:
         BadInput : the record of a run is damaged.
         """
         for run in self.names(scan):
-            record = self.record(run) if stage or whole or weights_sha256 else {}
-            if stage not in (None, record.get("stage")):
+            if stage is None and weights_sha256 is None and not whole:
+                return run
+            record = self.record(run)
+            if stage not in (None, record.stage):
                 continue
-            if whole and record.get("region_mm") is not None:
+            if whole and record.region_mm is not None:
                 continue
-            if weights_sha256 not in (None, record.get("model", {}).get("weights_sha256")):
+            weights = record.model.weights_sha256 if isinstance(record, ScoreRecord) else None
+            if weights_sha256 not in (None, weights):
                 continue
             return run
         return None
@@ -191,18 +193,28 @@ class Runs:
         table: pd.DataFrame = read_parquet(path).to_pandas()
         return table
 
-    def record(self, run: str) -> dict[str, Any]:
+    def record(self, run: str) -> RunRecord:
         """Return a finished run's record.
 
         Raises
         ------
-        BadInput : no such run, or its file is damaged.
+        UnknownRun : no such run.
+        DamagedFile : its file is absent or damaged.
         """
-        path = self._run_folder(run) / "record.json"
-        try:
-            record: dict[str, Any] = json.loads(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise BadInput(path, "the record of a run", str(error)) from error
+        return read_run_record(self._run_folder(run) / run_files.RECORD_FILE)
+
+    def score_record(self, run: str) -> ScoreRecord:
+        """Return a scored run's record.
+
+        Raises
+        ------
+        UnknownRun : no such run.
+        NotScored : a search.
+        DamagedFile : its file is absent or damaged.
+        """
+        record = self.record(run)
+        if not isinstance(record, ScoreRecord):
+            raise NotScored(f"run {run}", "a scored run", "a search")
         return record
 
     def _run_folder(self, run: str) -> Path:
@@ -221,7 +233,8 @@ class Runs:
         for run in runs:
             self._run_folder(run)
         for name in self.names():
-            search = self.record(name).get("search")
+            record = self.record(name)
+            search = record.search if isinstance(record, ScoreRecord) else None
             if search in runs and name not in runs:
                 expected = "a run that no other one was made from"
                 hint = "Remove both."

@@ -311,9 +311,9 @@ def test_excluding_a_tile_changes_the_run_and_not_the_fit(small, calm):
     assert second.run != first.run
     assert second.tiles == 9
     other = small.runs.record(second.run)
-    assert other["tiles"] == [1, 2, 3, 5, 6, 7, 8, 9, 10]
+    assert other.tiles == (1, 2, 3, 5, 6, 7, 8, 9, 10)
     for same in ("normalisation", "finder", "scale", "scan_digest", "settings", "version"):
-        assert other[same] == record[same]
+        assert getattr(other, same) == getattr(record, same)
     assert {p.name: p.read_bytes() for p in (small.path / "fits").iterdir()} == fits
     measured = ["tile", "surface", "x_px", "y_px", "radius_px", "contrast"]
     whole = small.runs.pits(first.run)[measured]
@@ -330,9 +330,9 @@ def test_a_fit_made_without_a_tile_is_kept_when_it_comes_back(small):
     first = small.runs.record(find(small, NAME, executor="inline").run)
     small.scans.include("tile = 4")
     second = small.runs.record(find(small, NAME, executor="inline").run)
-    assert second["tiles"] == list(range(1, 11))
-    assert second["normalisation"] == first["normalisation"]
-    assert second["scale"] == first["scale"]
+    assert second.tiles == tuple(range(1, 11))
+    assert second.normalisation == first.normalisation
+    assert second.scale == first.scale
 
 
 def test_the_run_s_name_is_made_of_all_that_decides_its_bytes(
@@ -464,8 +464,8 @@ def test_a_region_restricts_tiles_and_rows(searched, tmp_path):
     region = np.array([[-1.0, -1.5], [1.2, -1.5], [1.2, 0.2], [0.1, 0.2], [0.1, 1.0], [-1, 1]])
     report = find(store, NAME, region=region)
     record = store.runs.record(report.run)
-    assert record["tiles"] == [1, 2]
-    assert record["region_mm"] == region.tolist()
+    assert record.tiles == (1, 2)
+    assert record.region_mm == tuple(map(tuple, region.tolist()))
     assert (report.tiles, report.run != whole.run) == (2, True)
     counts = report.counts
     assert counts["outside_region"] > 0
@@ -485,7 +485,7 @@ def test_density_is_that_of_the_searched_tiles(searched, tmp_path):
     region = np.array([[-2.0, -5], [1.4, -5], [1.4, 2], [-2, 2]])
     whole = store.runs.pits(find(store, NAME, settings=wide).run)
     report = find(store, NAME, settings=wide, region=region)
-    assert store.runs.record(report.run)["tiles"] == [1, 2]
+    assert store.runs.record(report.run).tiles == (1, 2)
     both = store.runs.pits(report.run).merge(
         whole, on=["tile", "x_px", "y_px", "surface"], suffixes=("", "_whole")
     )
@@ -679,5 +679,5 @@ def test_a_damaged_picture_is_named(small, executor):
 
 def find_name(store):
     """Return the run that a search of the whole scan would be, if it is finished."""
-    whole = [r for r in store.runs.table(NAME)["run"] if store.runs.record(r)["region_mm"] is None]
+    whole = [r for r in store.runs.table(NAME)["run"] if store.runs.record(r).region_mm is None]
     return functools.reduce(lambda _, r: r, whole, "none")

@@ -115,9 +115,7 @@ def test_what_was_asked_for_last_is_the_latest(own, calm):
     assert own.runs.latest(NAME) == second.run != first.run == calm[0].run
     assert score(own, NAME, "first").was_done
     assert own.runs.latest(NAME) == first.run
-    assert (
-        own.runs.latest(NAME, stage="find", whole=True) == calm[1].runs.record(first.run)["search"]
-    )
+    assert own.runs.latest(NAME, stage="find", whole=True) == calm[1].runs.record(first.run).search
 
 
 def test_a_scan_that_was_never_searched_is_searched(own, learnt, simulated_foil, add_foil):
@@ -128,7 +126,7 @@ def test_a_scan_that_was_never_searched_is_searched(own, learnt, simulated_foil,
     searched = own.runs.table("second-front")["run"].tolist()
     assert len(searched) == 2
     assert (
-        own.runs.record(report.run)["search"]
+        own.runs.record(report.run).search
         == searched[0]
         == own.runs.latest("second-front", stage="find", whole=True)
     )
@@ -287,20 +285,20 @@ def test_the_record_names_model_search_and_prior(calm, learnt):
     report, store, _ = calm
     record = store.runs.record(report.run)
     card = store.models.load("first")[1]
-    assert record["stage"] == "score"
-    assert record["search"] == learnt.search
-    assert record["tiles"] == list(range(1, 9))
-    assert record["model"]["name"] == "first"
-    assert record["model"]["signal"] == "hip"
+    assert record.stage == "score"
+    assert record.search == learnt.search
+    assert record.tiles == tuple(range(1, 9))
+    assert record.model.name == "first"
+    assert record.model.signal == "hip"
     for key in ("weights_sha256", "working_point", "prior"):
-        assert record["model"][key] == card[key]
+        assert getattr(record.model, key) == card[key]
     searched = store.runs.record(learnt.search)
     for key in ("scan_digest", "settings", "normalisation"):
-        assert record[key] == searched[key]
-    assert record["counts"] == report.counts
-    assert record["prior"] == "foil"
-    assert sum(record["prior_used"].values()) == pytest.approx(1, abs=1e-5)
-    assert record["prior_used"]["hip"] < 0.6
+        assert getattr(record, key) == getattr(searched, key)
+    assert record.counts == report.counts
+    assert record.prior == "foil"
+    assert sum(record.prior_used.values()) == pytest.approx(1, abs=1e-5)
+    assert record.prior_used["hip"] < 0.6
 
 
 # Excluded tiles -----------------------------------------------------------------------------
@@ -313,7 +311,7 @@ def test_excluded_tiles_are_not_scored(own, calm):
     assert report.tiles == 7
     pits, before = table_of(own, report), table_of(calm[1], calm[0])
     assert pits["pit"].tolist() == before.loc[before["tile"] != 4, "pit"].tolist()
-    assert own.runs.record(report.run)["tiles"] == [1, 2, 3, 5, 6, 7, 8]
+    assert own.runs.record(report.run).tiles == (1, 2, 3, 5, 6, 7, 8)
     np.testing.assert_array_equal(pits["score"], before.loc[before["tile"] != 4, "score"])
 
 
@@ -331,7 +329,7 @@ def test_a_region_without_a_find(own):
     report = score(own, NAME, "first", region=corner, executor="inline")
     assert (report.pits, report.counts["selected"], report.counts["foreign_scan"]) == (0, 0, 0)
     assert table_of(own, report).columns.tolist() == own.runs.pits(report.run).columns.tolist()
-    assert own.runs.record(report.run)["prior_used"] == dict.fromkeys(
+    assert own.runs.record(report.run).prior_used == dict.fromkeys(
         ["hip", "top", "bottom", "misc"], 0.25
     )
 
@@ -477,12 +475,12 @@ def test_a_prior_moves_probabilities_and_not_the_ranking(own, calm):
     np.testing.assert_allclose(given.loc[alone, P], expected, atol=1e-12)
     assert given["p_hip"].mean() < 0.5 * foil["p_hip"].mean()
     record = own.runs.record(rare.run)
-    assert record["prior"] == record["prior_used"] == shares
+    assert record.prior == record.prior_used == shares
 
 
 def test_the_prior_of_the_foil_is_what_its_pits_say(calm):
     report, store, _ = calm
-    used = store.runs.record(report.run)["prior_used"]
+    used = store.runs.record(report.run).prior_used
     pits = table_of(store, report)
     alone = pits[particle_rows(pits) < 0]
     # Found from all rows, of which the pairs were then made one: near, not equal.
@@ -508,11 +506,11 @@ def test_train_on_one_region_and_run_on_the_rest(own, learnt):
     searched = own.runs.pits(learnt.search)
     assert report.pits == int(searched["tile"].isin([5, 6, 7, 8]).sum())
     record = own.runs.record(report.run)
-    assert record["region_mm"] == right.tolist()
-    assert own.runs.record(record["search"])["region_mm"] == right.tolist()
+    assert record.region_mm == tuple(map(tuple, right.tolist()))
+    assert own.runs.record(record.search).region_mm == tuple(map(tuple, right.tolist()))
     # A search of a region is none of the scan.
     whole = score(own, NAME, "first", executor="inline")
-    assert own.runs.record(whole.run)["search"] == learnt.search
+    assert own.runs.record(whole.run).search == learnt.search
     assert whole.tiles == 8
 
 
@@ -678,4 +676,4 @@ def test_a_model_handed_on_gives_the_same_scores(own, learnt, calm, tmp_path, ad
     pd.testing.assert_frame_equal(
         pits.drop(columns="run"), table_of(calm[1], calm[0]).drop(columns="run")
     )
-    assert json.loads(json.dumps(other.runs.record(report.run)["model"]))["name"] == "handed-on"
+    assert other.runs.record(report.run).model.name == "handed-on"

@@ -1,11 +1,9 @@
 """Search the tiles of a scan for pits, and commit the pit table as a run."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +18,7 @@ from etchscope.run.finder import SHIPPED
 from etchscope.run.run_stage import RunStage
 from etchscope.run.stage import Piece, Progress, carry_out
 from etchscope.run.tiles import choose_tiles, ground_of
-from etchscope.store import Store
+from etchscope.store import FindRecord, Store
 
 __all__ = ["FindReport", "find"]
 
@@ -81,7 +79,7 @@ def find(
 
 
 @dataclass(frozen=True)
-class _Search(RunStage[FindReport]):
+class _Search(RunStage[FindRecord, FindReport]):
     """A search: its pieces are tiles, its parts their openings before copies are merged."""
 
     settings: FindSettings
@@ -90,34 +88,35 @@ class _Search(RunStage[FindReport]):
     @property
     def work(self) -> partial[None]:
         given = (self.store.path.absolute(), self.run, self.scan.name, self.settings, self.weights)
-        return partial(_search_piece, *given, self.record["mask"])
+        return partial(_search_piece, *given, self.record.mask)
 
-    def report(self, record: Mapping[str, Any], *, pits: int, was_done: bool) -> FindReport:
-        counts = dict(record["counts"])
+    def report(self, record: FindRecord, *, pits: int, was_done: bool) -> FindReport:
+        counts = dict(record.counts)
         return FindReport(self.run, self.scan.name, len(self.tiles), pits, was_done, counts)
 
-    def joined(self) -> tuple[pd.DataFrame, dict[str, Any], None]:
+    def joined(self) -> tuple[pd.DataFrame, FindRecord, None]:
         """Return the completed pit table and the record with its counts."""
         parts = [self.store.runs.read_part(self.run, piece.index) for piece in self.pieces]
         of_parts = self.store.runs.parts(self.run)
         records = [of_parts[piece.index] for piece in self.pieces]
-        ground = {
-            "usable_px": [n for r in records for n in r["usable_px"]],
-            "left_out": [pair for r in records for pair in r["left_out"]],
-        }
         found = [part for part in parts if len(part)] or parts[:1]
-        region = self.record["region_mm"]
+        region = self.record.region_mm
         pits, counts = complete(
             pd.concat(found, ignore_index=True),
             _only(self.scan, self.tiles),
             self.settings,
             None if region is None else np.array(region),
-            foil=Foil(**self.record["foil"]),
+            foil=self.record.foil,
         )
         tally = {k: v for k, v in asdict(counts).items() if k != "rows"}
         off_foil = sum(r["off_foil"] for r in records)
         tally |= {"raw": tally["raw"] + off_foil, "off_foil": off_foil}
-        return pits, {**self.record, "counts": tally, **ground}, None
+        found_of_tiles = {
+            "counts": tally,
+            "usable_px": tuple(n for r in records for n in r["usable_px"]),
+            "left_out": tuple((n, why) for r in records for n, why in r["left_out"]),
+        }
+        return pits, self.record.model_copy(update=found_of_tiles), None
 
 
 def _only(scan: Scan, tiles: tuple[int, ...]) -> Scan:
@@ -135,18 +134,18 @@ def _planned(
     tiles = choose_tiles(scan, region, mask)
     _, constants = detector_of(store, scan, settings, weights)
     foil = next(foil for foil in store.scans.foils() if foil.name == scan.foil)
-    record = {
-        "stage": "find",
-        "version": version("etchscope"),
-        "scan": scan.name,
-        "scan_digest": store.scans.digest(scan.name),
-        "tiles": list(tiles),
-        "settings": settings.model_dump(),
-        "foil": foil.model_dump(mode="json", include=_KNOWN_OF_FOIL),
-        "region_mm": None if region is None else region.tolist(),
-        "mask": None if mask is None else mask.digest,
+    record = FindRecord(
+        stage="find",
+        version=version("etchscope"),
+        scan=scan.name,
+        scan_digest=store.scans.digest(scan.name),
+        tiles=tiles,
+        settings=settings.model_dump(),
+        foil=Foil(**foil.model_dump(include=_KNOWN_OF_FOIL)),
+        region_mm=None if region is None else region.tolist(),
+        mask=None if mask is None else mask.digest,
         **constants,
-    }
+    )
     return _Search(store, scan, "find", record, settings, weights)
 
 

@@ -24,7 +24,6 @@ from etchscope.files.digests import digest_of
 from etchscope.foil import (
     BadInput,
     ClassMissing,
-    NotScored,
     NotSearched,
     Scan,
     WrongLights,
@@ -39,7 +38,7 @@ from etchscope.run.labelled import cut_scan, scale_of
 from etchscope.run.run_stage import RunStage
 from etchscope.run.stage import Piece, Progress, carry_out
 from etchscope.run.stages.find import find
-from etchscope.store import Store
+from etchscope.store import JudgingModel, ScoreRecord, Store
 
 __all__ = [
     "ScoreReport",
@@ -149,33 +148,34 @@ def score(
     searched = store.runs.latest(scan, stage="find", whole=True)
     if searched is None or region is not None:
         searched = find(store, scan, region=region, workers=workers, executor=executor).run
-    record: dict[str, Any] = {
-        "stage": "score",
-        "version": version("etchscope"),
-        "scan": scan,
-        "search": searched,
-        "tiles": _tiles_of(store, described, searched, is_whole=region is None),
-        "model": {
-            "name": model,
-            "signal": loaded.signal,
-            "weights_sha256": card["weights_sha256"],
-            "judgement_sha256": _judgement(card),
-            "card_sha256": digest_of(card),
-            "working_point": card["working_point"],
-            "calibration": loaded.calibration.to_record(),
-            "prior": card["prior"],
-        },
-        "prior": prior if isinstance(prior, str) else dict(prior),
-    }
+    record = ScoreRecord(
+        stage="score",
+        version=version("etchscope"),
+        scan=scan,
+        search=searched,
+        tiles=_tiles_of(store, described, searched, is_whole=region is None),
+        model=JudgingModel(
+            name=model,
+            signal=loaded.signal,
+            weights_sha256=card["weights_sha256"],
+            judgement_sha256=_judgement(card),
+            card_sha256=digest_of(card),
+            working_point=card["working_point"],
+            calibration=loaded.calibration.to_record(),
+            prior=card["prior"],
+        ),
+        prior=prior if isinstance(prior, str) else dict(prior),
+    )
     if loaded.lights.are_planes:
-        record["planes_scale"] = scale_of(store.runs.pits(searched))
+        scale = scale_of(store.runs.pits(searched))
+        record = record.model_copy(update={"planes_scale": scale})
     stage = _Scoring(store, described, "run", record, loaded)
     with one_torch_thread():  # workers share the cores
         return carry_out(stage, chosen, workers=workers, progress=progress, total=total)
 
 
 @dataclass(frozen=True)
-class _Scoring(RunStage[ScoreReport]):
+class _Scoring(RunStage[ScoreRecord, ScoreReport]):
     """A scoring: its pieces are tiles, its parts what the model said of their openings."""
 
     model: Model
@@ -183,7 +183,7 @@ class _Scoring(RunStage[ScoreReport]):
     @property
     def work(self) -> partial[None]:
         """What judges the openings of some tiles."""
-        names = (self.scan.name, self.record["model"]["name"], self.record["search"])
+        names = (self.scan.name, self.record.model.name, self.record.search)
         return partial(_score_piece, self.store.path.absolute(), self.run, *names)
 
     @cached_property
@@ -197,40 +197,45 @@ class _Scoring(RunStage[ScoreReport]):
             return {piece.index: piece.covers for piece in self.pieces}
         return super().parts()
 
-    def joined(self) -> tuple[pd.DataFrame, dict[str, Any], pd.DataFrame]:
+    def joined(self) -> tuple[pd.DataFrame, ScoreRecord, pd.DataFrame]:
         """Return the openings in the order of the search with what is decided of them."""
         record, store, model = self.record, self.store, self.model
         judged = self.judged_before
         if judged is None:
             judged = pd.concat([store.runs.read_part(self.run, p.index) for p in self.pieces])
-        pits = store.runs.pits(record["search"])
-        pits = pits[pits["tile"].isin(record["tiles"])].reset_index(drop=True)
+        pits = store.runs.pits(record.search)
+        pits = pits[pits["tile"].isin(record.tiles)].reset_index(drop=True)
         judged = judged.set_index("pit").loc[pits["pit"]].reset_index()
-        decision = decide(model, pits, judged, self.scan, record["prior"])
+        decision = decide(model, pits, judged, self.scan, record.prior)
         expected = decision.expected
         shares = zip(model.classes, decision.shares, strict=True)
         kept = {
-            **store.runs.record(record["search"]),
-            **record,
+            **store.runs.record(record.search).as_dict(),
+            **record.as_dict(),
             "prior_used": {name: round(float(share), 6) for name, share in shares},
             "counts": decision.counts,
             "signal_expected": None if expected is None else [round(v, 3) for v in expected],
         }
-        return decision.table, kept, judged
+        return decision.table, ScoreRecord(**kept), judged
 
-    def report(self, record: Mapping[str, Any], *, pits: int, was_done: bool) -> ScoreReport:
+    def report(self, record: ScoreRecord, *, pits: int, was_done: bool) -> ScoreReport:
         """Return the report of the finished run."""
-        found = record.get("signal_expected")
-        expected = None if found is None else (found[0], found[1], found[2])
-        counts, model = dict(record["counts"]), record["model"]["name"]
-        tiles = len(self.tiles)
-        return ScoreReport(self.run, self.scan.name, model, tiles, pits, was_done, counts, expected)
+        return ScoreReport(
+            self.run,
+            self.scan.name,
+            record.model.name,
+            len(self.tiles),
+            pits,
+            was_done,
+            dict(record.counts),
+            record.signal_expected,
+        )
 
 
-def _tiles_of(store: Store, scan: Scan, searched: str, *, is_whole: bool) -> list[int]:
+def _tiles_of(store: Store, scan: Scan, searched: str, *, is_whole: bool) -> tuple[int, ...]:
     """Return the included tiles that were searched; all of them if the whole scan is asked for."""
     included = {t.number for t in scan.included}
-    tiles = [n for n in store.runs.record(searched)["tiles"] if n in included]
+    tiles = tuple(n for n in store.runs.record(searched).tiles if n in included)
     if not tiles:
         raise BadInput(f"scan {scan.name}", "an included tile that was searched", "none")
     missed = sorted(included - set(tiles))
@@ -275,16 +280,16 @@ def _judgement(card: Mapping[str, Any]) -> str:
     return digest_of(rest)
 
 
-def _judged_before(store: Store, record: Mapping[str, Any]) -> pd.DataFrame | None:
+def _judged_before(store: Store, record: ScoreRecord) -> pd.DataFrame | None:
     """Return what the same model said of the same pits in an earlier run, if there is one."""
-    for run in store.runs.names(record["scan"]):
+    for run in store.runs.names(record.scan):
         old = store.runs.record(run)
         is_same = (
-            old.get("stage") == "score"
-            and old["version"] == record["version"]
-            and old["search"] == record["search"]
-            and old["model"].get("judgement_sha256") == record["model"]["judgement_sha256"]
-            and set(record["tiles"]) <= set(old["tiles"])
+            isinstance(old, ScoreRecord)
+            and old.version == record.version
+            and old.search == record.search
+            and old.model.judgement_sha256 == record.model.judgement_sha256
+            and set(record.tiles) <= set(old.tiles)
         )
         try:
             judged = store.runs.judged(run) if is_same else None
@@ -306,10 +311,7 @@ def ranked_candidates(store: Store, run: str) -> pd.DataFrame:
     ------
     BadInput : no such run, or one that was not scored.
     """
-    record = store.runs.record(run)
-    if record.get("stage") != "score":
-        raise NotScored(f"run {run}", "a scored run", "a search")
-    size = store.scans.get(record["scan"]).pixel_size_um
+    size = store.scans.get(store.runs.score_record(run).scan).pixel_size_um
     table = candidate_table(store.runs.pits(run), pixel_size_um=size)
     judged = store.runs.judged(run)
     return as_candidates(table if judged is None else with_votes(table, judged))
