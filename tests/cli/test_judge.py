@@ -126,8 +126,10 @@ def test_report_shows_the_latest_run(store, tmp_path, capsys):
 
 
 def test_report_shows_the_run_that_is_asked_for(store, tmp_path):
-    run("report", store.path, "--run", "R1", "--scan", "F1-front", "-o", tmp_path / "out")
+    words = ("--run", "R1", "--scan", "F1-front", "--format", "svg")
+    run("report", store.path, *words, "-o", tmp_path / "out")
     assert "2 pits on 2 tiles" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert (tmp_path / "out" / "density.svg").is_file()
 
 
 @pytest.mark.parametrize(

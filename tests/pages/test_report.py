@@ -45,6 +45,20 @@ def test_the_same_content_gives_the_same_bytes(make, scan_of, tmp_path):
         assert file.read_bytes() == (b / file.name).read_bytes(), file.name
 
 
+@pytest.mark.parametrize("form", ["svg", "pdf"])
+def test_figures_are_also_written_as_vector_graphics(make, scan_of, tmp_path, form):
+    content = make(scan=scan_of(2, 1))
+    plain = write_report(content, tmp_path / "plain")
+    page = write_report(content, tmp_path / "other", form=form)
+    assert page.read_bytes() == plain.read_bytes()
+    names = {p.stem for p in page.parent.glob("*.png")}
+    assert {p.stem for p in page.parent.glob(f"*.{form}")} == names
+    again = write_report(content, tmp_path / "again", form=form)
+    for name in names:
+        file = page.parent / f"{name}.{form}"
+        assert file.read_bytes() == (again.parent / file.name).read_bytes()
+
+
 def test_no_pit(make, tmp_path):
     text = _check(write_report(make(pits=as_pits({})), tmp_path), {"mosaic", "density"})
     assert "No pit on 6 tiles" in text

@@ -1,7 +1,7 @@
 """The command `report`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,6 +17,10 @@ def command(
     ],
     scan: Annotated[str | None, typer.Option(help="Report the latest run of this scan.")] = None,
     run: Annotated[str | None, typer.Option(help="Report this run [the latest].")] = None,
+    form: Annotated[
+        Literal["png", "svg", "pdf"],
+        typer.Option("--format", help="Format in which figures are written, besides PNG."),
+    ] = "png",
 ) -> None:
     """Write figures and one HTML page of a run.
 
@@ -29,5 +33,5 @@ def command(
     opened = Store.open(store)
     content = gather_content(opened, choose_run(opened, scan=scan, run=run))
     with progress_bar("Drawing tiles", len(content.scan.included)) as bar:
-        page = write_report(content, output, progress=bar.advance)
+        page = write_report(content, output, form=form, progress=bar.advance)
     typer.echo(page)

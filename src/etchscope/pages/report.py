@@ -1,6 +1,7 @@
-"""Write a report: its figures as PNG, and one HTML page that holds them all."""
+"""Write a report: its figures as files, and one HTML page that holds them all."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from etchscope.draw.closeups import draw_closeups, draw_cutouts
@@ -15,9 +16,10 @@ from etchscope.draw.maps import (
 )
 from etchscope.draw.pairs import draw_pairs
 from etchscope.draw.placement import Canvas, Placement, grid_columns, place_tiles
-from etchscope.draw.png import encode_figure, encode_rgb
+from etchscope.draw.png import encode_rgb
 from etchscope.draw.shapes import draw_shapes
 from etchscope.draw.tables import select_pairs
+from etchscope.draw.vector import FigureFormat, encode_formats
 from etchscope.pages.content import ReportContent
 from etchscope.pages.page import render_figure, render_page
 from etchscope.pages.sections import (
@@ -41,7 +43,7 @@ __all__ = ["write_report"]
 _FIRST_PAIRS = 50
 _FIRST_CANDIDATES = 25
 _SHEET_PX = 3200
-"""A contact sheet is drawn only if it fits into so many pixels a side."""
+"""Greatest side of a contact sheet; a larger scan gets a mosaic."""
 
 _CAPTIONS = {
     "mosaic": "Every pit at its place, by surface; in–out pairs are ringed and linked. "
@@ -60,17 +62,31 @@ _CAPTIONS = {
 }
 
 
+@dataclass(frozen=True)
+class _Drawing:
+    """A figure of the report: its heading, and its bytes by the suffix of the file."""
+
+    heading: str
+    files: dict[str, bytes]
+
+
 def write_report(
-    content: ReportContent, directory: Path, *, progress: Callable[[int], None] | None = None
+    content: ReportContent,
+    directory: Path,
+    *,
+    form: FigureFormat = "png",
+    progress: Callable[[int], None] | None = None,
 ) -> Path:
     """Write the figures and ``report.html`` into a folder, and return the path of the page.
 
-    The page stands alone: pictures are inside, no script, no network. Tiles are read one at a
-    time, so memory does not grow with the scan. The same content gives the same bytes.
+    The page stands alone: it holds its pictures, and needs no script and no network. Tiles are read
+    one at a time, so memory does not grow with the scan. The same content gives the same bytes.
 
     Parameters
     ----------
-    directory : made if absent; files of the same names are replaced.
+    directory : is made if it is absent; files of the same names are replaced.
+    form : besides PNG, figures are written in this format; a contact sheet is a picture of pixels
+        and has PNG only.
     progress : called with the number of tiles just drawn into the mosaic.
 
     Raises
@@ -80,35 +96,39 @@ def write_report(
     """
     folder = make_page_folder(directory, what="report")
     placement = place_tiles(content.scan)
-    figures = _figures(content, placement, progress)
+    figures = _draw_figures(content, placement, form, progress)
     pairs = select_pairs(content.pits).head(_FIRST_PAIRS)
     small = draw_cutouts(pairs, content.pits, content.thumbnails)
     best = None if content.candidates is None else content.candidates.head(_FIRST_CANDIDATES)
     shown = [] if best is None else draw_cutouts(best, content.pits, content.thumbnails)
     text = _page(content, measure_area_mm2(placement, content.scan), figures, small, shown)
-    for name, (_, png) in figures.items():
-        write_picture(png, folder / f"{name}.png")
+    for name, drawing in figures.items():
+        for suffix, data in drawing.files.items():
+            write_picture(data, folder / f"{name}.{suffix}")
     return write_page(text, folder / "report.html")
 
 
-def _figures(
-    content: ReportContent, placement: Placement, progress: Callable[[int], None] | None
-) -> dict[str, tuple[str, bytes]]:
-    """Return name → (heading, PNG) in the order of the page."""
+def _draw_figures(
+    content: ReportContent,
+    placement: Placement,
+    form: FigureFormat,
+    progress: Callable[[int], None] | None,
+) -> dict[str, _Drawing]:
+    """Return name → drawing in the order of the page."""
     scan, pits = content.scan, content.pits
-    out: dict[str, tuple[str, bytes]] = {}
+    out: dict[str, _Drawing] = {}
     scale = _sheet_scale(content, placement)
     if scale is not None:
         sheet = draw_tile_sheet(scan, pits, content.thumbnails, scale=scale)
-        out["contact_sheet"] = ("Contact sheet", encode_rgb(sheet))
+        out["contact_sheet"] = _Drawing("Contact sheet", {"png": encode_rgb(sheet)})
     else:
         canvas = Canvas.over(placement, MOSAIC_PX)
         picture = paint_mosaic(canvas, scan, content.thumbnails, progress)
         made = draw_mosaic(canvas, picture, scan, pits, describe_mosaic(content))
-        out["mosaic"] = ("Mosaic", encode_figure(made))
+        out["mosaic"] = _Drawing("Mosaic", encode_formats(made, form))
         del picture, made
-    made = draw_density(placement, scan, pits, title=lambda told: f"Density: {told}")
-    out["density"] = ("Density", encode_figure(made))
+    made = draw_density(placement, scan, pits, title=lambda densities: f"Density: {densities}")
+    out["density"] = _Drawing("Density", encode_formats(made, form))
     if len(pits):
         best = "the tiles of the best pairs, and " if len(select_pairs(pits)) else ""
         title = f"A closer look: {best}the busiest tiles"
@@ -119,20 +139,22 @@ def _figures(
             evaluation=content.evaluation,
             pixel_size_um=scan.pixel_size_um,
         )
-        out["closeups"] = ("Close-ups", encode_figure(made))
+        out["closeups"] = _Drawing("Close-ups", encode_formats(made, form))
         # With one channel a response may not exist; one axis alone is no space.
         if pits[["entry", "exit", "hip"]].notna().any().sum() > 1:
             made = draw_features(pits, describe_features(pits))
-            out["features"] = ("Feature space", encode_figure(made))
+            out["features"] = _Drawing("Feature space", encode_formats(made, form))
         made = draw_shapes(pits, scan.pixel_size_um, describe_shapes(pits, scan.pixel_size_um))
-        out["shapes"] = ("Shapes", encode_figure(made))
+        out["shapes"] = _Drawing("Shapes", encode_formats(made, form))
     if len(select_pairs(pits)):
-        out["pairs"] = ("Pairs", encode_figure(draw_pairs(pits, describe_pairs(pits))))
+        out["pairs"] = _Drawing(
+            "Pairs", encode_formats(draw_pairs(pits, describe_pairs(pits)), form)
+        )
     return out
 
 
 def _sheet_scale(content: ReportContent, placement: Placement) -> int | None:
-    """Return the enlargement of the contact sheet, None where a mosaic is drawn instead."""
+    """Return the enlargement of the contact sheet; None if a mosaic is drawn instead."""
     if placement.unit == "mm":
         return None
     height, width = content.scan.image_size
@@ -145,7 +167,7 @@ def _sheet_scale(content: ReportContent, placement: Placement) -> int | None:
 def _page(
     content: ReportContent,
     area: float | None,
-    figures: dict[str, tuple[str, bytes]],
+    figures: dict[str, _Drawing],
     small: list[bytes],
     best: list[bytes],
 ) -> str:
@@ -159,8 +181,8 @@ def _page(
         html = render_candidates(content.candidates.head(_FIRST_CANDIDATES), best)
         sections.insert(0, (f"The best {len(best)} candidates", html))
     sections += [
-        (heading, render_figure(png, heading, _CAPTIONS[name]))
-        for name, (heading, png) in figures.items()
+        (drawing.heading, render_figure(drawing.files["png"], drawing.heading, _CAPTIONS[name]))
+        for name, drawing in figures.items()
     ]
     if small:
         pairs = select_pairs(content.pits)
