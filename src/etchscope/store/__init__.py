@@ -1,4 +1,4 @@
-"""The only door to disk: pictures, catalogue, runs, fits, labels and models."""
+"""Stores: scans with their pictures, runs, fits, labels, models and alignments on disk."""
 
 from etchscope.store.adding import Added, TilePictures
 from etchscope.store.check import Finding

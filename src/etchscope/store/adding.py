@@ -65,7 +65,7 @@ class TileReader:
     ----------
     read : tile number → its pictures; raises ``BadInput`` for a bad one. Called from threads.
     skip_bad : leave a bad tile out and list it, instead of failing.
-    workers : threads; each holds one shard of pictures.
+    workers : number of threads; each holds the pictures of one shard.
     progress : called with the number of tiles just done, from any thread.
     """
 
@@ -173,7 +173,7 @@ def _contents(
 def _read_all(
     scan: Scan, reader: TileReader, shards: Sequence[range], array: PictureArray | None
 ) -> list[Sequence[Picture] | LeftOut]:
-    """Read every tile, a shard a task; write the shards where an array is given."""
+    """Read every tile, one shard per task; write the shards where an array is given."""
     numbers = sorted(t.number for t in scan.tiles)
 
     def do(shard: range) -> list[Sequence[Picture] | LeftOut]:
@@ -199,7 +199,7 @@ def _read_all(
 
     with _pool(reader.workers) as pool:
         tasks = [pool.submit(do, shard) for shard in shards]
-        # In order: of several errors the same one is told, whatever the number of workers.
+        # In order, so that any number of workers raises the same one of several errors.
         return [x for task in tasks for x in task.result()]
 
 

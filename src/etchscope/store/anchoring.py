@@ -1,4 +1,4 @@
-"""From labels as they were given to labels that are anchored: to the foil, or to a scan's tile."""
+"""Anchor labels as they were given: to their place on the foil, or in a scan's tile."""
 
 from typing import Any
 
@@ -37,11 +37,11 @@ def is_placed(scan: Scan) -> bool:
 def anchored(session: Session, table: pd.DataFrame, taxonomy: Taxonomy, where: str) -> pd.DataFrame:
     """Return labels with foil, side and, where the scale is known, their place on the foil.
 
-    What the catalogue has already is not asked for its scan again: that may be gone.
+    A label that the catalogue has already needs no scan, which may have been removed since.
 
     Raises
     ------
-    BadInput : names the row: something is missing, or unknown, or lies outside every tile.
+    BadInput : something is missing, or unknown, or lies outside every tile; names the row.
     """
     labels = as_labels(table, where=where)
     fresh = pd.Series(~are_known(session, labels), index=labels.index)

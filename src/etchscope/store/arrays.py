@@ -1,4 +1,4 @@
-"""Files of arrays that are read in part: what a training goes through again and again."""
+"""Files of arrays that are read in part, as a training does many times."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -44,7 +44,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def read_rows(path: Path, name: str, first: int, end: int) -> NDArray[Any]:
-    """Return rows ``first`` to ``end`` of one array of a file, the rest left on the disk.
+    """Return rows ``first`` to ``end`` (exclusive) of one array of a file, and read only them.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def read_rows(path: Path, name: str, first: int, end: int) -> NDArray[Any]:
 
 @lru_cache(maxsize=1024)
 def _opened(path: Path) -> Any:
-    """Keep a file open: its head is read once."""
+    """Return a file that stays open, so that its head is read once."""
     try:
         return safe_open(path, framework="np")
     except (OSError, SafetensorError) as error:

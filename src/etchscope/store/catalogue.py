@@ -1,7 +1,7 @@
-"""The catalogue: one SQLite file through SQLAlchemy, one transaction an action.
+"""The catalogue: one SQLite file through SQLAlchemy, one transaction per action.
 
-The journal is SQLite's default (rollback): after a kill the next reader rolls back by itself,
-nothing has to be repaired, and reading writes no file.
+The journal is SQLite's default (rollback): after a kill SQLite rolls back when the file is read
+next, so that nothing has to be repaired; and reading writes no file.
 """
 
 import json
@@ -173,7 +173,7 @@ class ErasureRow(_Base):
 
 
 class RunRow(_Base):
-    """A finished run; ``files`` maps each file of its folder to its SHA-256."""
+    """A finished run; ``files`` has file in its folder → SHA-256."""
 
     __tablename__ = "run"
     name: Mapped[str] = mapped_column(primary_key=True)
@@ -235,7 +235,7 @@ def version_of(session: Session) -> str:
 
 
 class Catalogue:
-    """Sessions on one catalogue file; each connects anew, so it may be used from any thread."""
+    """Sessions on one catalogue file; each has a connection of its own, in any thread."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -326,7 +326,7 @@ def _engine(path: Path) -> Engine:
 def _named_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except IntegrityError:  # a mistake of ours, not of the file
+    except IntegrityError:  # a mistake in the code, not in the file
         raise
     except DatabaseError as error:
         text = str(error.orig)

@@ -1,4 +1,4 @@
-"""Is a store what its catalogue says? Names exactly what is damaged or left over."""
+"""Compare a store with its catalogue, and name what is damaged or left over."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def check_store(catalogue: Catalogue, root: Path, progress: Progress) -> list[Fi
                 *_alignment_findings(root),
                 *_leftovers(session, root),
             ]
-    except LookupError as error:  # rows that should name each other
+    except LookupError as error:  # one row names another that is not there
         return [Finding("damaged", "catalogue", f"no row {error}")]
     except BadInput as error:
         return [Finding("damaged", "catalogue", str(error))]

@@ -91,7 +91,7 @@ class Fits:
         file = f"{scan}-{digest[:16]}.npz"
         with self._catalogue.writing() as session:
             require_scan(session, scan)
-            # One writer at a time: what lies aside here belongs to one that was killed.
+            # Nobody else writes now, so these files are left from a writer that was killed.
             for stale in (self._root / "fits").glob(".*.aside"):
                 delete(stale)
             with written_aside(self._root / "fits" / file) as aside:
@@ -133,8 +133,8 @@ class Fits:
     def set_mask(self, scan: str, mask: Mask | None) -> None:
         """Keep where a scan is to be searched from now on; None searches all of it again.
 
-        Earlier masks stay, so that a run can be told what its mask was. Removing tiles of the scan
-        takes its masks along, as it does all fits: the foil's frame may hang on those tiles.
+        Earlier masks stay, so that the mask of a run can be looked up. Removing tiles of the scan
+        removes its masks and all other fits, since the foil's frame may depend on those tiles.
 
         Raises
         ------
@@ -146,7 +146,7 @@ class Fits:
             return
         arrays, record = mask.to_arrays(), {"mask": mask.digest}
         self.save(scan, f"{_MASK}-{mask.digest}", arrays, record)
-        # Last, since it is what counts; equal arrays share their file.
+        # Last, because this one is used from now on. Equal arrays share their file.
         self.save(scan, _MASK, arrays, record)
 
     def mask(self, scan: str, digest: str | None = None) -> Mask | None:

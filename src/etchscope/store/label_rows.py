@@ -1,4 +1,4 @@
-"""Between tables of labels and the rows of the catalogue."""
+"""Conversion between tables of labels and the rows of the catalogue."""
 
 from collections.abc import Sequence
 from typing import Any

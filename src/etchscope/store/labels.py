@@ -1,4 +1,4 @@
-"""Labels and taxonomy of a store: what was said about the foils."""
+"""Labels of a store, and the taxonomy of their classes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ __all__ = ["TAXONOMY_FILE", "Labels", "read_taxonomy"]
 
 TAXONOMY_FILE = "taxonomy.json"
 _REFERENCE_PIXEL_MM = 0.0064516
-"""For the tolerance on a foil that has no scan of known scale any more."""
+"""Pixel size for the tolerance on a foil that has no scan of known scale any more."""
 
 
 def read_taxonomy(path: Path) -> Taxonomy:
@@ -177,7 +177,7 @@ class Labels:
         return select_standing(labels, tolerance_mm=tolerances)
 
     def tolerances_mm(self) -> dict[str, float]:
-        """Return foil → 3 px of its coarsest scan, within which labels speak of one thing."""
+        """Return foil → 3 px of its coarsest scan, in mm; closer labels are of one place."""
         largest = func.max(ScanRow.pixel_size_um)
         with self._catalogue.reading() as session:
             rows = session.execute(select(ScanRow.foil, largest).group_by(ScanRow.foil)).all()

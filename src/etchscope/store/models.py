@@ -1,6 +1,6 @@
-"""The registry of models: a folder each, weights as safetensors and a card as JSON.
+"""The registry of models: one folder per model, with weights as safetensors and a JSON card.
 
-Loading a collaborator's model cannot run code: safetensors are numbers, and nothing is unpickled.
+Loading a model that somebody else made cannot run code: safetensors hold numbers only.
 """
 
 import fcntl
@@ -111,9 +111,9 @@ def read_model(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         content = path.read_bytes()
     except OSError as error:
         raise BadInput(path, "the weights of a model", error.strerror or "no file") from error
-    digest, told = hashlib.sha256(content).hexdigest(), str(card.get("weights_sha256"))
-    if digest != told:
-        expected = f"the weights that the card names, SHA-256 {told[:12]}…"
+    digest, named = hashlib.sha256(content).hexdigest(), str(card.get("weights_sha256"))
+    if digest != named:
+        expected = f"the weights that the card names, SHA-256 {named[:12]}…"
         raise BadInput(path, expected, f"{digest[:12]}…")
     try:
         arrays = load(content)
@@ -217,10 +217,10 @@ class Models:
 
     @contextmanager
     def _changing_models(self) -> Iterator[None]:
-        """Keep other writers of models out for the moment, and mend what a killed one left.
+        """Keep other writers of models out, and clear up what a killed one left.
 
-        The store's own lock would not do: a training that took hours must not fail because a
-        scan is being added as it ends.
+        This is not the lock for scans: a training that took hours must not fail because a scan
+        is being added when it ends.
         """
         folder = self._root / MODELS_FOLDER
         if not folder.exists():
@@ -270,7 +270,7 @@ class Models:
 
 
 def _mend(folder: Path) -> None:
-    """Take back what was not finished."""
+    """Undo replacements that were not finished."""
     for path in sorted(folder.glob(".*")):
         whole = folder / _of_old(path.name)
         if _is_old(path.name) and not whole.exists():

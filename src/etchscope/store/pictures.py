@@ -1,4 +1,4 @@
-"""Pictures of a scan as one Zarr array (tile, channel, y, x), a tile a chunk, a batch a shard."""
+"""Pictures of a scan: one Zarr array (tile, channel, y, x), a chunk per tile, tiles in shards."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ from etchscope.foil.types import RawStack
 __all__ = ["SHARD_TILES", "PictureArray", "pixel_digest"]
 
 SHARD_TILES = 8
-"""Tiles a shard file, at most: 20 MB of 640×480×8 tiles, what one worker holds at a time."""
+"""Most tiles per shard file: 20 MB of 640×480×8 tiles, which one worker holds at a time."""
 _SHARD_BYTES = 64 * 2**20
 # Measured on noisy 8-bit pictures (sigma 2.5), 640×480×8, one of two busy cores; size is of the
 # raw bytes, read is the whole Zarr path, decode the codec alone:
@@ -25,7 +25,7 @@ _SHARD_BYTES = 64 * 2**20
 #   zstd shuffle    5   size 0.57   read 5.1 ms   decode 3.7 ms   write 44 ms
 _CODEC = {"cname": "lz4", "clevel": 5, "shuffle": "bitshuffle"}
 
-# A black tile, or one that was left out, is a stored chunk: a missing file is always damage.
+# A black tile, or one that was left out, is stored too, so that a missing file is always damage.
 _STORE_EMPTY: Any = {"write_empty_chunks": True}
 
 
@@ -53,7 +53,7 @@ class PictureArray:
     """
 
     def __init__(self, path: Path) -> None:
-        import zarr  # here: lists of scans and labels do without
+        import zarr  # here, because lists of scans and labels do not need it
 
         self.path = path
         try:
@@ -158,7 +158,7 @@ class PictureArray:
         self._array[places.start : places.stop] = pixels
 
     def erase(self, places: Iterable[int]) -> None:
-        """Overwrite tiles with zeros, a shard at a time, each aside and then replaced.
+        """Overwrite tiles with zeros, one shard at a time, each written aside and then replaced.
 
         Raises
         ------

@@ -29,7 +29,7 @@ TILE_COLUMNS = {
 
 
 def tile_table(session: Session) -> pd.DataFrame:
-    """Return one row a tile: ``TILE_COLUMNS``, then every metadata key of any tile as a column.
+    """Return one row per tile: ``TILE_COLUMNS``, then every metadata key of any tile as a column.
 
     A metadata key that would hide another column (in any case) is named ``metadata_{key}``;
     values of mixed or nested kind become JSON text. Sorted by foil, side, scan and tile.
@@ -79,7 +79,7 @@ def _column(values: list[object]) -> "pd.Series[Any]":
 def rows_where(table: pd.DataFrame, where: str | None) -> pd.DataFrame:
     """Return the rows that an SQL condition holds for, in their order; all of them for None.
 
-    The condition sees this table and nothing else: no file, no network, no other statement.
+    The condition can use this table only: no file, no network, no other statement.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Remove tiles and scans with all that came from them, and erase what no row points at."""
+"""Remove tiles and scans with all that came from them, and erase what no row names."""
 
 import logging
 from collections.abc import Sequence
@@ -125,10 +125,10 @@ def _remove_tiles(session: Session, scan: str, numbers: Sequence[int]) -> None:
 
 
 def unreachable(session: Session, root: Path) -> list[Path]:
-    """Return the files and folders of the store that no row of the catalogue points at.
+    """Return the files and folders of the store that no row of the catalogue names.
 
-    Left by a kill: pictures of an addition or removal that did not end, runs that were never
-    committed (``.{run}.partial`` is where such a run resumes, and is listed too).
+    A kill leaves them: pictures of an addition or removal that did not end, and runs that were
+    never committed (also ``.{run}.partial``, from which such a run goes on).
     """
     known = {
         "images": {f"{name}.zarr" for name in session.scalars(select(ScanRow.name))} | {".lock"},
@@ -144,10 +144,10 @@ def unreachable(session: Session, root: Path) -> list[Path]:
 
 
 def erase_unreachable(catalogue: Catalogue, root: Path) -> None:
-    """Delete pictures that no row points at and erase removed tiles; call under the store's lock.
+    """Delete pictures that no row names, and erase removed tiles; call under the store's lock.
 
-    Runs and fits of other processes may be on their way in, so theirs stay; so does what the
-    store did not name.
+    Runs and fits stay, because other processes may be about to commit theirs; and so do files
+    whose names are not the store's.
     """
     with catalogue.reading() as session:
         leftovers = [

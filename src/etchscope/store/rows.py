@@ -1,4 +1,4 @@
-"""Between the records of the data dictionary and the rows of the catalogue."""
+"""Conversion between the records of the data dictionary and the rows of the catalogue."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -303,7 +303,7 @@ def put_scan(
     ):
         if rows:
             session.execute(insert(row_class), rows)
-    # Of what the rows give back, not of what went in: SQLite knows no -0.0.
+    # The digest is of the rows as they are read back, because SQLite has no -0.0.
     session.expire_all()
     stored = get_scan(session, scan.name)
     require_scan(session, scan.name).digest = scan_digest(stored, pictures)

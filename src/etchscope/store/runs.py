@@ -121,7 +121,7 @@ class Runs:
             session.add(RunRow(**values))
 
     def table(self, scan: str | None = None) -> pd.DataFrame:
-        """Return one row a finished run, the latest last: run, scan, pits, committed_at."""
+        """Return one row per finished run, the latest last: run, scan, pits, committed_at."""
         query = select(RunRow.name, RunRow.scan, RunRow.pits, RunRow.committed_at)
         if scan is not None:
             query = query.where(RunRow.scan == scan)

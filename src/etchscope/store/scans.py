@@ -74,7 +74,7 @@ class Scans:
             several threads.
         left_out : tiles that were found bad before.
         skip_bad : leave a bad tile out and list it, instead of failing.
-        workers : threads; as many as there are cores unless given.
+        workers : number of threads; as many as there are cores unless given.
         progress : called with the number of tiles just done, from any thread.
 
         Raises
@@ -173,7 +173,7 @@ class Scans:
         return array.read(places[tile])
 
     def read_tiles(self, scan: str, tiles: Sequence[int]) -> Iterator[RawStack]:
-        """Yield the pictures of tiles in turn: ``read_tile``, a shard at a time where they lie so.
+        """Yield the pictures of tiles, as ``read_tile``; neighbours in a shard are read together.
 
         Raises
         ------
@@ -201,7 +201,7 @@ class Scans:
         return known[1], known[2]
 
     def tiles(self, where: str | None = None) -> pd.DataFrame:
-        """Return one row a tile, with every metadata key as a column (``query.tile_table``).
+        """Return one row per tile, with every metadata key as a column (``query.tile_table``).
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""A store: one folder with a catalogue, pictures, runs and fits. The only door to disk."""
+"""A store: one folder with a catalogue, pictures, runs, fits, labels, models and alignments."""
 
 import os
 from collections.abc import Callable
@@ -32,8 +32,8 @@ class Store:
 
     Layout: ``catalogue.sqlite`` (all rows, and the schema version), ``images/{scan}.zarr``,
     ``runs/{run}/``, ``fits/``, ``models/{model}/``, ``alignments/{alignment}.json``,
-    ``taxonomy.json`` where it is not the default.
-    Names that begin with a dot are unfinished work.
+    ``taxonomy.json`` where it is not the default, ``catalogue-{version}.sqlite`` as it was before
+    a migration. Names that begin with a dot are unfinished work.
     """
 
     def __init__(self, path: Path, catalogue: Catalogue) -> None:
