@@ -184,7 +184,7 @@ def peak_memory_mb(tiles: int, pits: int) -> float:
         foil = foil_of(tiles, pits, 5)
         stored(foil, path)
         code = (
-            "import resource; from etchscope import Store; from etchscope.run import find;"
+            "import resource; from etchscope.store import Store; from etchscope.run import find;"
             f"find(Store.open({str(path)!r}), {foil.scan.name!r});"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
         )

@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from etchscope.progress import ProgressBars, progress_bar
+from etchscope.progress import ProgressBars, progress_bar, watch, watch_steps
 
 
 class Terminal:
@@ -100,3 +100,32 @@ def test_bars_follow_each_other(monkeypatch):
         progress("Drawing", 2, 4)
         progress("Training", 5, 9)
     assert terminal.text.index("3/4") < terminal.text.index("5/9")
+
+
+def test_work_is_silent_unless_it_is_watched(capsys):
+    with watch(False, "Searching", 2) as bar:
+        bar.advance(2)
+    with watch_steps(False) as step:
+        step("Searching", 2, 2)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_function_may_watch():
+    calls = []
+    with watch(lambda *call: calls.append(call), "Searching") as bar:
+        bar.advance()
+        bar.total(3)
+        bar.advance(2)
+    with watch_steps(lambda *call: calls.append(call)) as step:
+        step("Scoring", 1, 3)
+    assert calls == [("Searching", 1, 0), ("Searching", 2, 3), ("Scoring", 1, 3)]
+
+
+def test_bars_may_watch(monkeypatch):
+    shown = []
+    monkeypatch.setattr("etchscope.progress._LogBar.advance", lambda bar, n: shown.append(n))
+    with watch(True, "Searching", 2) as bar:
+        bar.advance(2)
+    with watch_steps(True) as step:
+        step("Searching", 3, 3)
+    assert shown == [2, 3]

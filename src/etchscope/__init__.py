@@ -5,24 +5,29 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from etchscope.api import find_pits
+    from etchscope.api import Store, find_pits
+    from etchscope.api import open_store as open
+    from etchscope.learn import Training
     from etchscope.preselect.settings import FindSettings
-    from etchscope.store import Store
 
 __version__ = version("etchscope")
-__all__ = ["FindSettings", "Store", "__version__", "find_pits"]
+__all__ = ["FindSettings", "Store", "Training", "__version__", "find_pits", "open"]
 
 _LAZY = {
-    "FindSettings": "etchscope.preselect.settings",
-    "Store": "etchscope.store",
-    "find_pits": "etchscope.api",
+    "FindSettings": ("etchscope.preselect.settings", "FindSettings"),
+    "Store": ("etchscope.api", "Store"),
+    "Training": ("etchscope.learn.train", "Training"),
+    "find_pits": ("etchscope.api", "find_pits"),
+    "open": ("etchscope.api", "open_store"),
 }
+"""Public name → module, and its name there."""
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'etchscope' has no attribute {name!r}")
-    return getattr(import_module(_LAZY[name]), name)
+    module, attribute = _LAZY[name]
+    return getattr(import_module(module), attribute)
 
 
 def __dir__() -> list[str]:

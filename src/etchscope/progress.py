@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from threading import Lock
 from typing import Protocol
 
-__all__ = ["Bar", "ProgressBars", "progress_bar"]
+__all__ = ["Bar", "Progress", "ProgressBars", "progress_bar", "watch", "watch_steps"]
 
 _PART = 0.1
 """Share of the steps after which a log gets a line."""
@@ -15,6 +15,12 @@ _PAUSE_S = 30.0
 """Seconds after which a log gets a line even if fewer steps are done."""
 _LEAST_S = 1.0
 """Seconds between two lines at least, so that short work writes none."""
+
+
+Progress = bool | Callable[[str, int, int], None]
+"""False: silent. True: bars on stderr. Otherwise called with what is being done, how much of it was
+just done, and how much of it there is, 0 where that is not known yet; from any thread.
+"""
 
 
 class Bar(Protocol):
@@ -138,3 +144,46 @@ class ProgressBars:
                 self._bar = self._stack.enter_context(progress_bar(what, total))
                 self._what = what
         self._bar.advance(done)
+
+
+class _Passed:
+    """A bar that hands on how far the work is."""
+
+    def __init__(self, to: Callable[[str, int, int], None], what: str, total: int | None) -> None:
+        self._to, self._what, self._total = to, what, total or 0
+
+    def total(self, count: int) -> None:
+        self._total = count
+
+    def advance(self, count: int = 1) -> None:
+        self._to(self._what, count, self._total)
+
+
+def _be_silent(what: str, done: int, total: int) -> None:
+    """Say nothing."""
+
+
+@contextmanager
+def watch(progress: Progress, what: str, total: int | None = None) -> Iterator[Bar]:
+    """Yield a bar that shows itself as ``progress`` asks for.
+
+    Parameters
+    ----------
+    what : the words before the bar.
+    total : number of steps, if it is known yet.
+    """
+    if progress is True:
+        with progress_bar(what, total) as bar:
+            yield bar
+    else:
+        yield _Passed(progress or _be_silent, what, total)
+
+
+@contextmanager
+def watch_steps(progress: Progress) -> Iterator[Callable[[str, int, int], None]]:
+    """Yield what long work calls that has several parts, each with words of its own."""
+    if progress is True:
+        with ProgressBars() as bars:
+            yield bars
+    else:
+        yield progress or _be_silent

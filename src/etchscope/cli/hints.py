@@ -8,6 +8,8 @@ _HINTS: dict[type[errors.BadInput], str] = {
     errors.NotAStore: "Make one with `etchscope init`.",
     errors.OldStore: "Migrate it with `etchscope migrate STORE`.",
     errors.NameTaken: "Choose another name with `--scan NAME`, or remove the scan first.",
+    errors.ModelNameTaken: "Choose another name, or give `--replace`.",
+    errors.NoTiles: "See `etchscope ls --tiles`.",
     errors.UnknownModel: "Train one with `etchscope train`.",
     errors.NotSearched: "Start with `etchscope find`.",
     errors.NotScored: "Start with `etchscope run`.",

@@ -8,11 +8,13 @@ __all__ = [
     "DamagedFile",
     "EtchscopeError",
     "MachineFailed",
+    "ModelNameTaken",
     "NameTaken",
     "NoClassMap",
     "NoLabeller",
     "NoPicture",
     "NoPositions",
+    "NoTiles",
     "NotAFinder",
     "NotAStore",
     "NotLabelled",
@@ -102,6 +104,14 @@ class ClassMissing(BadInput):
 
 class NameTaken(BadInput):
     """Another scan has the name already."""
+
+
+class NoTiles(BadInput):
+    """A condition that no tile meets."""
+
+
+class ModelNameTaken(BadInput):
+    """Another model has the name already."""
 
 
 class NotSearched(BadInput):

@@ -32,6 +32,7 @@ __all__ = [
     "ImportedLabels",
     "LabelDefaults",
     "import_labels",
+    "label_columns",
     "read_class_map",
     "read_label_table",
     "read_yolo_boxes",
@@ -74,16 +75,17 @@ class ImportedLabels:
 
 def import_labels(
     store: Store,
-    paths: Sequence[Path],
+    given: Sequence[Path | pd.DataFrame],
     defaults: LabelDefaults | None = None,
     *,
     taxonomy: Taxonomy | None = None,
 ) -> ImportedLabels:
-    """Add the labels of files to a store, all of them or none.
+    """Add the labels of files and tables to a store, all of them or none.
 
     Parameters
     ----------
-    paths : tables as ``.csv`` or ``.parquet``; YOLO boxes as ``.txt``, or folders of them.
+    given : tables as ``.csv`` or ``.parquet``; YOLO boxes as ``.txt``, or folders of them; tables
+        in memory, whose labels are made now unless they say when.
     defaults : values for labels whose file does not state them.
     taxonomy : replaces that of the store together with the labels; by default the store keeps its
         own.
@@ -93,35 +95,42 @@ def import_labels(
     BadInput : a file or a row that is no label; the message names both.
     MachineFailed : the disk is full.
     """
-    given = defaults or LabelDefaults()
-    files = _files(paths)
-    pictures = _pictures(store, given.scan) if any(_is_box(p) for p in files) else {}
+    says = defaults or LabelDefaults()
+    sources = _sources(given)
+    pictures = _pictures(store, says.scan) if any(map(_is_box, sources)) else {}
     parts, left_out = [], 0
-    for path in files:
-        if _is_box(path):
-            table = _boxes_of_picture(store, path, given, pictures)
+    for source in sources:
+        where, changed = "labels", datetime.now(UTC)
+        if isinstance(source, Path):
+            where, changed = str(source), datetime.fromtimestamp(source.stat().st_mtime, UTC)
+        if isinstance(source, pd.DataFrame):
+            table, exits = label_columns(source, where, exit_pits=says.exit_pits)
+        elif _is_box(source):
+            table, exits = _boxes_of_picture(store, source, says, pictures), 0
         else:
-            table, exits = read_label_table(path, exit_pits=given.exit_pits)
-            left_out += exits
-        where = str(path)
-        labels = _filled(path, table, given)
+            table, exits = read_label_table(source, exit_pits=says.exit_pits)
+        left_out += exits
+        labels = _filled(where, table, says, changed)
         parts.append(store.labels.anchored(labels, taxonomy=taxonomy, where=where))
     whole = pd.concat(parts, ignore_index=True) if parts else as_labels({})
-    where = str(files[0]) if len(files) == 1 else "labels"
+    where = str(sources[0]) if len(sources) == 1 and isinstance(sources[0], Path) else "labels"
     added = store.labels.add(whole, taxonomy=taxonomy, where=where)
     return ImportedLabels(added, len(whole) - added, left_out)
 
 
-def _is_box(path: Path) -> bool:
-    return path.suffix.lower() == ".txt"
+def _is_box(source: Path | pd.DataFrame) -> bool:
+    return isinstance(source, Path) and source.suffix.lower() == ".txt"
 
 
-def _files(paths: Sequence[Path]) -> list[Path]:
-    out: list[Path] = []
-    for path in paths:
-        if not path.exists():
+def _sources(given: Sequence[Path | pd.DataFrame]) -> list[Path | pd.DataFrame]:
+    """Return the tables and files, a folder as the boxes in it."""
+    out: list[Path | pd.DataFrame] = []
+    for path in given:
+        if isinstance(path, pd.DataFrame):
+            out.append(path)
+        elif not path.exists():
             raise BadInput(path, "a table of labels, or boxes as text", "no such file")
-        if path.is_dir():
+        elif path.is_dir():
             boxes = sorted(p for p in path.glob("*.txt") if p.name != _CLASS_NAMES)
             if not boxes:
                 raise BadInput(path, "files of boxes (.txt)", "none in the folder")
@@ -131,9 +140,10 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     return out
 
 
-def _filled(path: Path, table: pd.DataFrame, given: LabelDefaults) -> pd.DataFrame:
-    changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    labels = as_labels(table, where=str(path))
+def _filled(
+    where: str, table: pd.DataFrame, given: LabelDefaults, changed: datetime
+) -> pd.DataFrame:
+    labels = as_labels(table, where=where)
     has_px = labels["x_px"].notna() & labels["scan"].isna()
     stamp = as_labels({"when": [given.when or changed.isoformat()]}, where="when")["when"].iloc[0]
     out = labels.assign(
@@ -143,11 +153,23 @@ def _filled(path: Path, table: pd.DataFrame, given: LabelDefaults) -> pd.DataFra
         scan=labels["scan"].mask(has_px, given.scan) if given.scan is not None else labels["scan"],
     )
     if out["who"].isna().any():
-        raise NoLabeller(f"{path}: column who", "the name of the labeller", "none")
+        raise NoLabeller(f"{where}: column who", "the name of the labeller", "none")
     return out
 
 
 def read_label_table(path: Path, *, exit_pits: bool = False) -> tuple[pd.DataFrame, int]:
+    """Return the columns of labels in a file, and the number of exit pits that were left out.
+
+    Raises
+    ------
+    BadInput : the file is absent or damaged, or see ``label_columns``.
+    """
+    return label_columns(read_columns(path, (*_TEXT, _SURFACE)), str(path), exit_pits=exit_pits)
+
+
+def label_columns(
+    table: pd.DataFrame, where: str, *, exit_pits: bool = False
+) -> tuple[pd.DataFrame, int]:
     """Return the columns of labels in a table, and the number of exit pits that were left out.
 
     A table with a column ``surface`` is a pit table. It has one label per opening, but of the two
@@ -155,17 +177,16 @@ def read_label_table(path: Path, *, exit_pits: bool = False) -> tuple[pd.DataFra
 
     Raises
     ------
-    BadInput : the file is absent or damaged, or lacks the columns that make a label.
+    BadInput : the table lacks the columns that make a label; the message begins with ``where``.
     """
-    table = read_columns(path, (*_TEXT, _SURFACE))
     has_mm = {"x_mm", "y_mm", "foil", "side"} <= set(table.columns)
     has_px = {"x_px", "y_px", "tile"} <= set(table.columns)
     if "class" not in table.columns or not (has_mm or has_px):
         expected = "columns class and foil, side, x_mm, y_mm or scan, tile, x_px, y_px"
-        raise BadInput(path, expected, ", ".join(map(str, table.columns)) or "none")
+        raise BadInput(where, expected, ", ".join(map(str, table.columns)) or "none")
     none = np.flatnonzero(table["class"].isna())
     if len(none):
-        raise BadInput(f"{path}: column class, row {none[0] + 1}", "a class", "none")
+        raise BadInput(f"{where}: column class, row {none[0] + 1}", "a class", "none")
     left_out = 0
     if _SURFACE in table.columns and not exit_pits:
         is_signal = table["class"].astype("str").map(parent_class) == "hip"

@@ -1,13 +1,15 @@
-"""Simulated foils as they are asked for: a preset, its changes, and one seed per foil."""
+"""Simulated foils as they are asked for: drawn from a preset, and photographed into a store."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from etchscope.foil import BadInput, Side
+from etchscope.run.threads import one_opencv_thread
 from etchscope.simulation import SimulatedScan, preset, randomise_scan, with_parameters
+from etchscope.store import Added, Store, TilePictures
 
-__all__ = ["draw_foils"]
+__all__ = ["add_simulated", "draw_foils"]
 
 
 def draw_foils(
@@ -48,3 +50,33 @@ def draw_foils(
     if randomise:
         scans = [randomise_scan(scan) for scan in scans]
     return [with_parameters(scan, parameters or {}) for scan in scans]
+
+
+def add_simulated(
+    simulated: SimulatedScan,
+    store: Store,
+    *,
+    workers: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Added:
+    """Photograph a simulated scan into a store.
+
+    Parameters
+    ----------
+    workers : threads; the pictures are the same whatever their number.
+    progress : called with the number of tiles just done, from any thread.
+
+    Raises
+    ------
+    NameTaken : the store has another scan of that name.
+    MachineFailed : the disk is full.
+    """
+    sources = tuple(f"step {c.step}" for c in simulated.optics.channels)
+
+    def read_tile(number: int) -> TilePictures:
+        return TilePictures(simulated.read_tile(number), sources)
+
+    with one_opencv_thread():
+        return store.scans.add(
+            simulated.scan, simulated.foil_record, read_tile, workers=workers, progress=progress
+        )

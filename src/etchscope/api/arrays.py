@@ -1,12 +1,14 @@
-"""The functions of a notebook: arrays in, tables out, no store and no files of the user's."""
+"""Work on arrays and tables alone, without a store."""
+
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from etchscope.foil.records import Role
-from etchscope.preselect.find import find_pits as search_array
-from etchscope.preselect.settings import FindSettings
-from etchscope.run.finder import finder_of
+
+if TYPE_CHECKING:
+    from etchscope.preselect.settings import FindSettings
 
 __all__ = ["find_pits"]
 
@@ -21,7 +23,7 @@ def find_pits(
     removed_um: float | None = None,
     material: str | None = None,
     gradient_sign: int = 1,
-    settings: FindSettings | None = None,
+    settings: "FindSettings | None" = None,
 ) -> pd.DataFrame:
     """Return the pits on the pictures of one tile, as a pit table.
 
@@ -56,6 +58,10 @@ def find_pits(
     >>> {"top", "bottom"} <= set(pits["surface"])
     True
     """
+    from etchscope.preselect.find import find_pits as search_array
+    from etchscope.preselect.settings import FindSettings
+    from etchscope.run.finder import finder_of
+
     settings = settings or FindSettings()
     return search_array(
         stack,

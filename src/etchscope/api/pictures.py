@@ -1,0 +1,61 @@
+"""A store for one search only, made of the pictures that are to be searched."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from etchscope.api.given import File, Files, as_paths
+from etchscope.api.store import Store
+from etchscope.foil import BadInput
+from etchscope.progress import Progress
+from etchscope.store import Added
+from etchscope.store import Store as KeptStore
+from etchscope.store.catalogue import CATALOGUE_FILE
+
+__all__ = ["opened_paths"]
+
+
+@contextmanager
+def opened_paths(
+    paths: Files,
+    *,
+    scan: str | None = None,
+    mask: File | None = None,
+    forget_mask: bool = False,
+    each: Callable[[Added], None] | None = None,
+    progress: Progress = False,
+    **pictures: Any,
+) -> Iterator[Store]:
+    """Yield the store given, or one of the pictures given, which is gone afterwards.
+
+    Parameters
+    ----------
+    paths : a store; or scan directories, or pictures that make a scan.
+    scan : of the store, whose mask is meant; or the name of the scan that the pictures make.
+    mask : see ``Store.add``; it becomes that of the scan, or of all scans of the store.
+    forget_mask : search all of the scan, or of all scans, from now on.
+    pictures : layout, rows, columns, pixel_size_um, foil, side and skip_bad of ``Store.add``.
+
+    Raises
+    ------
+    BadInput : a mask that is given and forgotten at once, something about pictures beside a store,
+        or see ``Store.add``.
+    """
+    some = as_paths(paths)
+    if mask is not None and forget_mask:
+        raise BadInput("mask", "either a mask or none", f"{mask}, which is to be forgotten at once")
+    if len(some) == 1 and (some[0] / CATALOGUE_FILE).is_file():
+        if any(value not in (None, False) for value in pictures.values()):
+            hint = "Say it where the pictures are added."
+            raise BadInput(some[0], "pictures, if something is said of them", "a store", hint)
+        opened = Store.open(some[0])
+        if mask is not None or forget_mask:
+            opened.set_mask(mask, scan=scan)
+        yield opened
+        return
+    with tempfile.TemporaryDirectory(prefix="etchscope-") as folder:
+        store = Store(KeptStore.create(Path(folder) / "store"), is_temporary=True)
+        store.add(some, scan=scan, mask=mask, each=each, progress=progress, **pictures)
+        yield store

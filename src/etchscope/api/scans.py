@@ -1,0 +1,219 @@
+"""Scans of a store: add, list, exclude, remove, check."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from etchscope.api.given import File, Files, as_paths, condition_of, require_condition
+from etchscope.api.kept import OfStore
+from etchscope.foil import BadInput, NoTiles, Side
+from etchscope.progress import Progress, watch
+from etchscope.store import Added, Finding, Removal
+
+if TYPE_CHECKING:
+    from etchscope.simulation import SimulatedScan
+
+__all__ = ["ScanSteps"]
+
+_SCAN_COLUMNS = (
+    "foil",
+    "stack",
+    "side",
+    "scan",
+    "layout",
+    "channels",
+    "tiles",
+    "excluded",
+    "left_out",
+    "runs",
+)
+
+
+class ScanSteps(OfStore):
+    """What is done with scans."""
+
+    def add(
+        self,
+        paths: "Files | SimulatedScan",
+        *,
+        scan: str | None = None,
+        foil: str | None = None,
+        side: Side | None = None,
+        pixel_size_um: float | None = None,
+        layout: str | None = None,
+        rows: int | None = None,
+        columns: int | None = None,
+        skip_bad: bool = False,
+        mask: File | None = None,
+        workers: int | None = None,
+        each: Callable[[Added], None] | None = None,
+        progress: Progress = False,
+    ) -> list[str]:
+        """Add scans, each of them whole or not at all, and return their names.
+
+        Parameters
+        ----------
+        paths : scan directories, or pictures that make one scan, or a simulated scan.
+        scan, foil, side, pixel_size_um : in the place of what ``scan.json`` says.
+        layout : how the pictures lie: smartscope, pictures, montage or plain.
+        rows, columns : of a montage.
+        skip_bad : leave out tiles that cannot be read.
+        mask : file of where to search, polygons as JSON or a picture; it is kept with the scan.
+        workers : threads; as many as there are cores unless given.
+        each : called after each scan with what was done.
+
+        Raises
+        ------
+        BadInput : a bad file, a mask that does not fit, one name for several scans, or a scan of
+            that name that is another.
+        MachineFailed : the disk is full.
+        """
+        from etchscope.ingest import Overrides, add_scan, group_paths
+
+        if not isinstance(paths, str | os.PathLike | Sequence):
+            return [self._add_simulated(paths, workers, progress)]
+        groups = group_paths(as_paths(paths))
+        if scan is not None and len(groups) > 1:
+            raise BadInput("name of a scan", "one scan to name", f"{len(groups)} scans")
+        overrides = Overrides(layout, rows, columns, foil, side, pixel_size_um, scan)
+        names = []
+        for group in groups:
+            with watch(progress, f"Adding {group[0].name}") as bar:
+                added = add_scan(
+                    self.kept,
+                    group,
+                    overrides=overrides,
+                    skip_bad=skip_bad,
+                    mask=None if mask is None else Path(mask),
+                    workers=workers,
+                    progress=bar.advance,
+                    total=bar.total,
+                )
+            names.append(added.scan)
+            if each is not None:
+                each(added)
+        return names
+
+    def _add_simulated(self, scan: "SimulatedScan", workers: int | None, progress: Progress) -> str:
+        from etchscope.run.drawn import add_simulated
+
+        with watch(progress, f"Adding {scan.scan.name}", len(scan.scan.tiles)) as bar:
+            return add_simulated(scan, self.kept, workers=workers, progress=bar.advance).scan
+
+    def scans(self, where: str | None = None, **tiles: Any) -> pd.DataFrame:
+        """Return one row per scan; parameters are those of ``tiles``."""
+        found = self.tiles(where, **tiles)
+        rows = [self._scan_row(str(name), of_scan) for name, of_scan in found.groupby("scan")]
+        return pd.DataFrame(rows, columns=list(_SCAN_COLUMNS))
+
+    def _scan_row(self, name: str, tiles: pd.DataFrame) -> dict[str, Any]:
+        scan = self.kept.scans.get(name)
+        return {
+            "foil": scan.foil,
+            "stack": tiles["stack"].iloc[0],
+            "side": scan.side,
+            "scan": name,
+            "layout": scan.layout,
+            "channels": len(scan.channels),
+            "tiles": len(tiles),
+            "excluded": int(tiles["excluded"].sum()),
+            "left_out": len(self.kept.scans.left_out(name)),
+            "runs": len(self.kept.runs.table(name)),
+        }
+
+    def tiles(
+        self,
+        where: str | None = None,
+        *,
+        foil: str | None = None,
+        scan: str | None = None,
+        tile: int | None = None,
+    ) -> pd.DataFrame:
+        """Return one row per tile, with every metadata key as a column.
+
+        Parameters
+        ----------
+        where : SQL condition on these columns, as ``"foil = 'F1' and exposure_ms > 3"``.
+        foil, scan, tile : only these.
+
+        Raises
+        ------
+        BadInput : the condition is wrong.
+        """
+        condition = condition_of(where, foil=foil, scan=scan, tile=tile)
+        return self.kept.scans.tiles(condition)
+
+    def exclude(self, where: str | None = None, *, why: str, **tiles: Any) -> pd.DataFrame:
+        """Exclude tiles from what comes after, and return them; nothing is deleted.
+
+        Parameters
+        ----------
+        why : the reason, which is kept with each tile.
+        where, tiles : see ``tiles``; at least one of them.
+
+        Raises
+        ------
+        BadInput : no condition, a wrong one, or one that no tile meets.
+        """
+        condition = require_condition(condition_of(where, **tiles))
+        return _require_some(self.kept.scans.exclude(condition, why), condition)
+
+    def include(self, where: str | None = None, **tiles: Any) -> pd.DataFrame:
+        """Take excluded tiles in again, and return them; see ``exclude``."""
+        condition = require_condition(condition_of(where, **tiles))
+        return _require_some(self.kept.scans.include(condition), condition)
+
+    def dependants(self, where: str | None = None, **tiles: Any) -> Removal:
+        """Return what ``remove`` would take along; changes nothing.
+
+        Raises
+        ------
+        BadInput : no condition, a wrong one, or one that no tile meets; or a datum hole would lose
+            its tile.
+        """
+        condition = require_condition(condition_of(where, **tiles))
+        _require_some(self.kept.scans.tiles(condition), condition)
+        return self.kept.scans.dependants(condition)
+
+    def remove(self, where: str | None = None, **tiles: Any) -> Removal:
+        """Remove tiles, or scans of which all tiles are meant, with all that came from them.
+
+        Raises
+        ------
+        BadInput : see ``dependants``.
+        MachineFailed : the disk is full, or another addition or removal is under way.
+        """
+        condition = require_condition(condition_of(where, **tiles))
+        _require_some(self.kept.scans.tiles(condition), condition)
+        return self.kept.scans.remove(condition)
+
+    def set_mask(self, mask: File | None, *, scan: str | None = None) -> None:
+        """Set where a scan, or each scan, is searched; None forgets its mask.
+
+        Raises
+        ------
+        UnknownScan : the store has no such scan.
+        BadInput : a mask that does not fit one of the scans; then none is changed.
+        """
+        from etchscope.ingest import read_mask
+
+        names = self.kept.scans.names() if scan is None else [scan]
+        scans = map(self.kept.scans.get, names)
+        masks = [None if mask is None else read_mask(Path(mask), one) for one in scans]
+        for name, one in zip(names, masks, strict=True):
+            self.kept.fits.set_mask(name, one)
+
+    def check(self, *, progress: Progress = False) -> list[Finding]:
+        """Return what of the store is damaged or left over; empty if it is sound."""
+        with watch(progress, "Checking", len(self.kept.scans.tiles())) as bar:
+            return self.kept.check(progress=bar.advance)
+
+
+def _require_some(tiles: pd.DataFrame, condition: str) -> pd.DataFrame:
+    """Return tiles, of which there must be one."""
+    if not len(tiles):
+        raise NoTiles(condition, "tiles that match", "none")
+    return tiles
