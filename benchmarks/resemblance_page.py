@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from etchscope.draw.png import encode_figure
 from etchscope.draw.style import COLOURS, RC, make_figure
-from etchscope.files.atomic import written_aside
+from etchscope.files.atomic import write_aside
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, Floats
 from etchscope.pages.page import Card, Html, render_figure, render_page, render_table
@@ -107,7 +107,7 @@ def write_resemblance(
     text = _page(distances, told, (len(real), len(simulated)), figures, is_simulated)
     for name, (_, png) in figures.items():
         write_picture(png, folder / f"{name}.png")
-    with written_aside(folder / "distances.csv") as aside:
+    with write_aside(folder / "distances.csv") as aside:
         distances.to_csv(aside, float_format="%.4g")
     return write_page(text, folder / "resemblance.html")
 

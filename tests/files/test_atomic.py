@@ -3,7 +3,7 @@ import hashlib
 
 import pytest
 
-from etchscope.files.atomic import folder_aside, machine_failures, written_aside
+from etchscope.files.atomic import translate_disk_errors, write_aside, write_folder_aside
 from etchscope.files.digests import sha256_of
 from etchscope.files.strict_json import canonical_json
 from etchscope.foil import MachineFailed
@@ -14,7 +14,7 @@ def test_a_file_is_whole_or_as_it_was(tmp_path):
     path.write_text("old")
 
     def fail() -> None:
-        with written_aside(path) as aside:
+        with write_aside(path) as aside:
             aside.write_text("half")
             raise RuntimeError("stop")
 
@@ -22,7 +22,7 @@ def test_a_file_is_whole_or_as_it_was(tmp_path):
         fail()
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
-    with written_aside(path) as aside:
+    with write_aside(path) as aside:
         aside.write_text("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
@@ -31,14 +31,14 @@ def test_a_file_is_whole_or_as_it_was(tmp_path):
 
 def test_a_folder_is_whole_or_absent(tmp_path):
     def fail() -> None:
-        with folder_aside(tmp_path / "a", within=tmp_path) as aside:
+        with write_folder_aside(tmp_path / "a", within=tmp_path) as aside:
             (aside / "file").write_text("half")
             raise RuntimeError("stop")
 
     with pytest.raises(RuntimeError, match="stop"):
         fail()
     assert list(tmp_path.iterdir()) == []
-    with folder_aside(tmp_path / "a", within=tmp_path) as aside:
+    with write_folder_aside(tmp_path / "a", within=tmp_path) as aside:
         (aside / "file").write_text("whole")
         assert not (tmp_path / "a").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
@@ -46,7 +46,7 @@ def test_a_folder_is_whole_or_absent(tmp_path):
 
 
 def test_a_folder_that_another_process_made_meanwhile_stays(tmp_path):
-    with folder_aside(tmp_path / "a", within=tmp_path) as aside:
+    with write_folder_aside(tmp_path / "a", within=tmp_path) as aside:
         (aside / "file").write_text("second")
         (tmp_path / "a").mkdir()
         (tmp_path / "a" / "file").write_text("first")
@@ -56,12 +56,12 @@ def test_a_folder_that_another_process_made_meanwhile_stays(tmp_path):
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO])
 def test_a_full_disk_is_the_machines_failure(code):
-    with pytest.raises(MachineFailed, match="writing x: "), machine_failures("writing x"):
+    with pytest.raises(MachineFailed, match="writing x: "), translate_disk_errors("writing x"):
         raise OSError(code, "no")
 
 
 def test_other_errors_stay_what_they_are():
-    with pytest.raises(PermissionError, match="no"), machine_failures("x"):
+    with pytest.raises(PermissionError, match="no"), translate_disk_errors("x"):
         raise OSError(errno.EACCES, "no")
 
 

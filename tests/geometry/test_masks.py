@@ -13,7 +13,7 @@ from etchscope.geometry import (
     mask_unit,
     tile_to_foil,
 )
-from etchscope.geometry.masks import inside_polygon
+from etchscope.geometry.masks import fill_polygon
 
 LIGHT = (Channel(step=1, role="backlit"),)
 rng = np.random.default_rng(0)
@@ -46,14 +46,14 @@ HOLES = ((1, 3.0, 4.5), (2, 5.0, 1.0), (4, 30.0, 20.0))
 
 
 @pytest.mark.parametrize("corners", [3, 4, 7, 12])
-def test_inside_polygon_is_in_polygon_of_every_pixel(corners):
+def test_fill_polygon_is_in_polygon_of_every_pixel(corners):
     y, x = np.mgrid[:48, :64].astype(float)
     for _ in range(20):
         polygon = rng.uniform(-30, 90, (corners, 2))
         expected = in_polygon(x.ravel(), y.ravel(), polygon).reshape(48, 64)
-        np.testing.assert_array_equal(inside_polygon(polygon, (48, 64)), expected)
+        np.testing.assert_array_equal(fill_polygon(polygon, (48, 64)), expected)
     whole = np.array([[3, 5], [20, 5], [20, 9], [3, 9.0]])
-    assert inside_polygon(whole, (48, 64)).sum() == 17 * 4
+    assert fill_polygon(whole, (48, 64)).sum() == 17 * 4
 
 
 @pytest.mark.parametrize("side", ["front", "back"])
@@ -79,7 +79,7 @@ def test_polygons_join_and_pixels_hold_for_every_tile():
     scan = _scan(scale=None)
     one, other = np.array([[0, 0], [10, 0], [0, 10.0]]), np.array([[5, 0], [20, 0], [20, 9.0]])
     mask = Mask(polygons=(one, other), unit="px")
-    expected = inside_polygon(one, (48, 64)) | inside_polygon(other, (48, 64))
+    expected = fill_polygon(one, (48, 64)) | fill_polygon(other, (48, 64))
     for tile in (1, 4):
         np.testing.assert_array_equal(mask.of_tile(scan, tile), expected)
     assert mask.touched(scan) == (4, 1, 2)
@@ -118,7 +118,7 @@ def test_a_mask_comes_back_from_its_arrays_and_its_digest_is_what_it_does():
         assert len(again.polygons) == len(mask.polygons)
         if mask.pictures is not None:
             np.testing.assert_array_equal(again.pictures, mask.pictures)
-    with pytest.raises(BadInput, match="what a mask is kept as"):
+    with pytest.raises(BadInput, match="the arrays of a mask"):
         Mask.from_arrays({"gain": np.ones(3)})
 
 
@@ -134,8 +134,8 @@ def test_the_unit_is_px_without_scale_or_positions():
         ({}, "polygons or pictures, found neither"),
         ({"polygons": (np.ones((3, 2)),), "pictures": np.ones((1, 2, 2), bool)}, "found both"),
         ({"polygons": (np.ones((2, 2)),)}, r"three or more corners, found \(2, 2\)"),
-        ({"polygons": (np.full((3, 2), np.nan),)}, "corners that are numbers"),
-        ({"pictures": np.ones((2, 3, 3), bool)}, "1 pictures, one a tile or one for all"),
+        ({"polygons": (np.full((3, 2), np.nan),)}, "finite corners"),
+        ({"pictures": np.ones((2, 3, 3), bool)}, "1 pictures, one per tile or one for all"),
     ],
 )
 def test_what_is_no_mask_is_refused(given, words):

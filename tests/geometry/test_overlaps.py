@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etchscope.geometry.overlaps import better_seen, merge_copies
+from etchscope.geometry.overlaps import are_better_seen_elsewhere, merge_copies
 
 REACH = 6.0
 
@@ -77,7 +77,7 @@ def test_rules(rows):
     assert (stands[stands] == stands).all()
     for i, j in enumerate(stands.tolist()):
         copies = np.flatnonzero(stands == j)
-        assert len({rows[k][2] for k in copies}) == len(copies)  # one a tile
+        assert len({rows[k][2] for k in copies}) == len(copies)  # one per tile
         assert len({rows[k][3] for k in copies}) == 1  # one surface
         assert max(rows[k][4] for k in copies) == rows[j][4]  # the best
         assert np.hypot(rows[i][0] - rows[j][0], rows[i][1] - rows[j][1]) <= REACH
@@ -94,7 +94,7 @@ def test_better_seen_asks_the_other_tiles():
     place = np.array([[97.0, 40], [83, 40], [92, 40], [90, 40], [90.4, 40], [40, 2], [97, 1]])
     tile = np.array([1, 2, 1, 1, 1, 1, 1])
     margin = np.array([3.0, 3, 8, 10, 9.6, 2, 1])
-    seen = better_seen(place, tile, margin, np.array([1, 2]), tiles)
+    seen = are_better_seen_elsewhere(place, tile, margin, np.array([1, 2]), tiles)
     assert seen.tolist() == [True, True, True, False, False, False, False]
-    none = better_seen(place[:0], tile[:0], margin[:0], np.array([1, 2]), tiles)
+    none = are_better_seen_elsewhere(place[:0], tile[:0], margin[:0], np.array([1, 2]), tiles)
     assert none.tolist() == []

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from etchscope.geometry import places_of, regions_of
+from etchscope.geometry import number_places, number_regions
 
 REACH, CELL = 0.04, (4.1, 3.1)
 
@@ -40,8 +40,8 @@ def _rescanned(seed=0, n=400):
 def test_a_place_and_its_copies_are_in_one_region():
     """Every test label's own pit was trained on: 1,508 of 1,508 after a second scan."""
     labels = _rescanned()
-    place = places_of(labels, REACH)
-    region = regions_of(labels, place, CELL)
+    place = number_places(labels, REACH)
+    region = number_regions(labels, place, CELL)
     of_pit = np.tile(np.arange(400), 3)
     assert (region.reshape(3, 400) == region[:400]).all()
     assert len(np.unique(region)) > 15
@@ -52,16 +52,16 @@ def test_a_place_and_its_copies_are_in_one_region():
 
 def test_neighbours_in_one_scan_are_places_of_their_own():
     labels = _labels("first", [1.0, 1.01, 1.02], [1.0, 1.0, 1.0])
-    assert len(np.unique(places_of(labels, REACH))) == 3
+    assert len(np.unique(number_places(labels, REACH))) == 3
 
 
 def test_a_label_that_two_scans_show_is_one_place_whatever_their_frames():
     one = _labels("first", [1.0, 9.0], [1.0, 9.0], ids=["a", "b"])
     other = _labels("again", [5.0, np.nan], [5.0, np.nan], ids=["a", "b"])
     labels = pd.concat([one, other], ignore_index=True)
-    place = places_of(labels, REACH)
+    place = number_places(labels, REACH)
     assert place[0] == place[2] != place[1] == place[3]
-    region = regions_of(labels, place, CELL)
+    region = number_regions(labels, place, CELL)
     assert region[0] == region[2]
     assert region[1] == region[3]
 
@@ -69,7 +69,7 @@ def test_a_label_that_two_scans_show_is_one_place_whatever_their_frames():
 def test_a_region_of_many_finds_does_not_make_them_one_place():
     one = _labels("first", [1.0, 9.0], [1.0, 9.0], ids=["r", "r"])
     other = _labels("again", [1.001, 9.001], [1.0, 9.0], ids=["r", "r"])
-    place = places_of(pd.concat([one, other], ignore_index=True), REACH)
+    place = number_places(pd.concat([one, other], ignore_index=True), REACH)
     assert place[0] == place[2] != place[1] == place[3]
 
 
@@ -78,16 +78,16 @@ def test_foils_of_a_stack_share_a_frame_and_other_foils_do_not():
     stack = pd.concat(
         [_labels("c1", x, y, frame="S"), _labels("d", x, y, frame="S")], ignore_index=True
     )
-    assert len(np.unique(places_of(stack, REACH))) == 2
+    assert len(np.unique(number_places(stack, REACH))) == 2
     apart = pd.concat(
         [_labels("c1", x, y, frame="F1"), _labels("d", x, y, frame="F2")], ignore_index=True
     )
-    place = places_of(apart, REACH)
+    place = number_places(apart, REACH)
     assert len(np.unique(place)) == 4
-    assert len(np.unique(regions_of(apart, place, CELL))) == 4
+    assert len(np.unique(number_regions(apart, place, CELL))) == 4
 
 
 def test_without_places_a_tile_is_a_region():
     nowhere = [np.nan] * 4
     labels = _labels("first", nowhere, nowhere, tile=[1, 1, 2, 3])
-    assert regions_of(labels, places_of(labels, 0.0), CELL).tolist() == [0, 0, 1, 2]
+    assert number_regions(labels, number_places(labels, 0.0), CELL).tolist() == [0, 0, 1, 2]

@@ -11,7 +11,7 @@ from etchscope.foil import (
     Scan,
     Tile,
 )
-from etchscope.geometry.masks import inside_polygon
+from etchscope.geometry.masks import fill_polygon
 from etchscope.ingest import Overrides, add_scan, open_source, read_mask
 from etchscope.store import Store
 
@@ -49,7 +49,7 @@ def test_polygons_are_px_of_pictures_without_scale(tmp_path):
     scan = _scan()
     mask = read_mask(_written(tmp_path / "m.json", SQUARE), scan)
     assert mask.unit == "px"
-    expected = inside_polygon(np.array(SQUARE, float), (12, 16))
+    expected = fill_polygon(np.array(SQUARE, float), (12, 16))
     np.testing.assert_array_equal(mask.of_tile(scan, 2), expected)
     closed = read_mask(_written(tmp_path / "c.json", [*SQUARE, SQUARE[0]]), scan)
     assert closed.digest == mask.digest
@@ -141,7 +141,7 @@ def test_a_mask_of_a_whole_montage_is_cut_like_it(tmp_path, montage, kind):
     path, shape, cells = montage
     source = open_source(path, Overrides(layout="montage", rows=2, columns=3))
     corners = np.array([[5, 3], [60, 3], [60, 30], [5, 30.0]])
-    whole = inside_polygon(corners, shape)
+    whole = fill_polygon(corners, shape)
     value = corners.tolist() if kind == "json" else whole.astype(np.uint8) * 255
     mask = read_mask(_written(tmp_path / f"m.{kind}", value), source.scan, source.sheet)
     for number, (y, x) in enumerate(cells, 1):

@@ -3,7 +3,7 @@ import pytest
 
 from etchscope.foil import BadInput
 from etchscope.physics.materials import Material
-from etchscope.simulation import MATERIALS, etch_ratio, material_named, restricted_energy_loss
+from etchscope.simulation import MATERIALS, etch_ratio, get_material, restricted_energy_loss
 
 RELATIVISTIC = 0.99998  # the calibration beams of 158 GeV a nucleon
 
@@ -11,13 +11,13 @@ RELATIVISTIC = 0.99998  # the calibration beams of 158 GeV a nucleon
 @pytest.mark.parametrize(("name", "charge"), [("makrofol", 50), ("cr39", 7)])
 def test_the_published_thresholds_belong_to_the_published_charges(name, charge):
     """Balestra et al. 2007: REL ≈ 2700 at Z/β ≈ 50, and ≈ 50 at Z/β ≈ 7."""
-    material = material_named(name)
+    material = get_material(name)
     rel = restricted_energy_loss(charge, RELATIVISTIC, material)
     assert rel == pytest.approx(material.threshold, rel=0.03)
 
 
 def test_energy_loss_goes_with_the_charge_squared_and_falls_with_velocity():
-    makrofol = material_named("makrofol")
+    makrofol = get_material("makrofol")
     fast = restricted_energy_loss(np.array([20.0, 40.0]), RELATIVISTIC, makrofol)
     assert fast[1] / fast[0] == pytest.approx(4, rel=1e-3)
     slow = restricted_energy_loss(30, np.array([0.3, 0.5, 0.9]), makrofol)
@@ -28,7 +28,7 @@ def test_energy_loss_goes_with_the_charge_squared_and_falls_with_velocity():
 
 
 def test_the_density_effect_ends_the_relativistic_rise():
-    makrofol = material_named("makrofol")
+    makrofol = get_material("makrofol")
     low, high, higher = (
         float(restricted_energy_loss(1, np.sqrt(1 - 1 / g**2), makrofol)) for g in (5, 500, 5000)
     )
@@ -45,7 +45,7 @@ def test_nothing_is_etched_below_the_threshold_and_more_above(material):
 
 
 def test_a_lead_ion_etches_four_times_as_fast_as_the_bulk():
-    makrofol = material_named("makrofol")
+    makrofol = get_material("makrofol")
     v = etch_ratio(restricted_energy_loss(82, RELATIVISTIC, makrofol), makrofol)
     assert v == pytest.approx(4, rel=0.02)
 
@@ -61,12 +61,12 @@ def test_a_lead_ion_etches_four_times_as_fast_as_the_bulk():
 )
 def test_bad_particles_are_refused(charge, beta, told):
     with pytest.raises(BadInput, match=told):
-        restricted_energy_loss(charge, beta, material_named("cr39"))
+        restricted_energy_loss(charge, beta, get_material("cr39"))
 
 
 def test_bad_materials_are_refused():
     with pytest.raises(BadInput, match="material: expected makrofol or cr39, found 'glass'"):
-        material_named("glass")
-    values = {**vars(material_named("cr39")), "threshold": -1.0}
+        get_material("glass")
+    values = {**vars(get_material("cr39")), "threshold": -1.0}
     with pytest.raises(BadInput, match=r"material\.threshold: expected 0\.1 to 1e\+06, found -1"):
         Material(**values)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etchscope.physics.cone import opening
+from etchscope.physics.cone import compute_opening
 from etchscope.physics.track import FREE, Measured, fit_tracks
 
 THICKNESS, REMOVED = 500.0, 60.0
@@ -21,7 +21,7 @@ def drawn(rng, v, slope, errors=ERRORS, spread=SPREAD):
     unit = slope / np.maximum(tangent, 1e-12)[:, None]
     removed = REMOVED * np.exp(rng.normal(0, spread, (n, 2)))
     pits = [
-        opening(v[:, k], np.arctan2(1, tangent), removed[:, k], np.full(n, np.inf))
+        compute_opening(v[:, k], np.arctan2(1, tangent), removed[:, k], np.full(n, np.inf))
         for k in range(2)
     ]
     shift = THICKNESS * slope - (pits[0].shift_um + pits[1].shift_um)[:, None] * unit

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from etchscope.physics.cone import opening
+from etchscope.physics.cone import compute_opening
 from etchscope.preselect.openings import Shapes
 from etchscope.preselect.track_model import expected_tracks
 
@@ -15,7 +15,7 @@ SIDE = 1500.0
 
 def _shapes(rng, x, y, v, zenith, azimuth):
     n = len(x)
-    one = opening(v, np.pi / 2 - zenith, np.full(n, REMOVED), np.full(n, np.inf))
+    one = compute_opening(v, np.pi / 2 - zenith, np.full(n, REMOVED), np.full(n, np.inf))
     e = 1 - one.minor_um / one.major_um
     return Shapes(
         x.copy(),

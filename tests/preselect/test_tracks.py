@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from etchscope.foil import Foil, PitFlag, has_flag
-from etchscope.physics.cone import opening
+from etchscope.physics.cone import compute_opening
 from etchscope.preselect.openings import Shapes
 from etchscope.preselect.tracks import with_tracks
 
@@ -22,7 +22,7 @@ def pairs(n, *, v=2.5, zenith_deg=10.0, azimuth_deg=40.0, depth_scale=(1.0, 1.0)
     x, y = rng.uniform(0, 1e4, (2, n))
     tables, shift = [], 0.0
     for k, surface in enumerate(("top", "bottom")):
-        pit = opening(
+        pit = compute_opening(
             ratio[k], np.full(n, np.pi / 2 - zenith), np.full(n, REMOVED), np.full(n, np.inf)
         )
         shift = shift + pit.shift_um

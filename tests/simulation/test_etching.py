@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etchscope.simulation import height_map, opening
+from etchscope.simulation import compute_opening, height_map
 
 SIZE = (120, 140)
 X, Y = 66.3, 58.8
@@ -12,7 +12,7 @@ X, Y = 66.3, 58.8
 
 def _one(v, dip_deg, removed, length):
     values = (v, np.deg2rad(dip_deg), removed, length)
-    return opening(*(np.array([value], float) for value in values))
+    return compute_opening(*(np.array([value], float) for value in values))
 
 
 def _pit(v, dip_deg, removed, length, azimuth=0.7, x=X, y=Y):

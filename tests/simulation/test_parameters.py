@@ -7,8 +7,8 @@ from etchscope.simulation import (
     HotSpot,
     Material,
     SimulatedScan,
+    get_material,
     list_parameters,
-    material_named,
     with_parameters,
 )
 
@@ -59,7 +59,7 @@ def test_some_are_changed_and_the_rest_stays():
 
 
 def test_a_material_of_one_s_own_is_told_and_taken_back():
-    own = {**vars(material_named("cr39")), "name": "cr39-strong", "threshold": 250.0}
+    own = {**vars(get_material("cr39")), "name": "cr39-strong", "threshold": 250.0}
     changed = with_parameters(SCAN, {"sheet.material": own, "hips.rel_mev_cm2_g": 2500})
     assert changed.sheet.material == Material(**own)
     assert changed.foil_record.material == "cr39-strong"

@@ -15,7 +15,7 @@ from etchscope.simulation import (
     Sheet,
     Stars,
     etch_ratio,
-    material_named,
+    get_material,
 )
 from etchscope.simulation.cells import CELL_MM
 from etchscope.simulation.particles import draw_tracks, etch, reach_mm, select_near
@@ -215,7 +215,7 @@ def test_a_shorter_track_inside_the_removed_layer_leaves_a_smaller_pit():
 
 def test_response_decides_v():
     hips = Hips(rel_mev_cm2_g=4000.0)
-    assert hips.ratio(EVEN) == pytest.approx(float(etch_ratio(4000, material_named("makrofol"))))
+    assert hips.ratio(EVEN) == pytest.approx(float(etch_ratio(4000, get_material("makrofol"))))
     assert hips.ratio(Sheet(material="cr39")) > hips.ratio(EVEN)
 
 

@@ -1,4 +1,4 @@
-"""One file at a time: written whole or not at all, read strictly, known by its digest."""
+"""One file at a time: written whole or not at all, read strictly, identified by its digest."""
 
 from etchscope.files.digests import sha256_of
 from etchscope.files.strict_json import canonical_json, read_json

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: write aside, fsync, replace."""
+"""Files that are either whole or absent: write beside, fsync, replace."""
 
 import errno
 import os
@@ -12,24 +12,24 @@ from etchscope.foil import BadInput, MachineFailed
 
 __all__ = [
     "delete",
-    "folder_aside",
-    "machine_failures",
-    "made_folder",
+    "make_folder",
     "sync_path",
     "sync_tree",
-    "written_aside",
+    "translate_disk_errors",
+    "write_aside",
+    "write_folder_aside",
 ]
 
 _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 @contextmanager
-def machine_failures(what: str) -> Iterator[None]:
-    """Turn a full or failing disk inside the block into ``MachineFailed``.
+def translate_disk_errors(what: str) -> Iterator[None]:
+    """Raise ``MachineFailed`` where the disk is full or fails inside the block.
 
     Parameters
     ----------
-    what : what was being written, the first words of the message.
+    what : what was being done, such as "writing a.csv"; the message begins with it.
 
     Raises
     ------
@@ -55,40 +55,40 @@ def sync_path(path: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Flush every file and folder below ``folder``, and itself, to the disk."""
+    """Flush every file and folder below ``folder``, and the folder itself, to the disk."""
     for path in folder.rglob("*"):
         sync_path(path)
     sync_path(folder)
 
 
-def made_folder(folder: Path) -> None:
-    """Make a folder unless it is there.
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, unless it exists.
 
     Raises
     ------
-    BadInput : it is a file, or lies below one.
+    BadInput : the path is a file, or lies below one.
     MachineFailed : the disk is full.
     """
     try:
-        with machine_failures(f"writing {folder}"):
+        with translate_disk_errors(f"writing {folder}"):
             folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise BadInput(folder, "a folder", "a file") from error
 
 
 @contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
-    """Yield a path beside ``path`` to write to; it replaces ``path`` when the block succeeds.
+def write_aside(path: Path) -> Iterator[Path]:
+    """Yield a path to write to; that file replaces ``path`` when the block succeeds.
 
-    A reader sees the old file or the whole new one, never a part. After an error the
-    temporary file is gone and ``path`` is as it was.
+    A reader sees the old file or the whole new one, never a part of it. After an error the
+    temporary file is deleted and ``path`` is unchanged.
 
     Raises
     ------
-    MachineFailed : see ``machine_failures``.
+    MachineFailed : see ``translate_disk_errors``.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.aside")
-    with machine_failures(f"writing {path}"):
+    with translate_disk_errors(f"writing {path}"):
         try:
             yield aside
             sync_path(aside)
@@ -99,7 +99,7 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def folder_aside(folder: Path, within: Path) -> Iterator[Path]:
+def write_folder_aside(folder: Path, within: Path) -> Iterator[Path]:
     """Yield an empty folder to fill, which becomes ``folder`` when the block succeeds.
 
     A reader sees the whole folder or none. One that another process has made meanwhile stays.
@@ -110,10 +110,10 @@ def folder_aside(folder: Path, within: Path) -> Iterator[Path]:
 
     Raises
     ------
-    MachineFailed : see ``machine_failures``.
+    MachineFailed : see ``translate_disk_errors``.
     """
     aside = within / f".{folder.name}.{os.getpid()}-{threading.get_ident()}.aside"
-    with machine_failures(f"writing {folder}"):
+    with translate_disk_errors(f"writing {folder}"):
         try:
             aside.mkdir()
             yield aside
@@ -127,7 +127,7 @@ def folder_aside(folder: Path, within: Path) -> Iterator[Path]:
 
 
 def delete(path: Path) -> None:
-    """Delete a file or a folder of the store; absent is fine."""
+    """Delete a file or a folder with all it holds, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

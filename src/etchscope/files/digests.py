@@ -1,4 +1,4 @@
-"""Digests: what a file or a value is known by."""
+"""Digests, which identify a file or a value."""
 
 import hashlib
 import json

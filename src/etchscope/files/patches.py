@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from etchscope.files.atomic import written_aside
+from etchscope.files.atomic import write_aside
 from etchscope.foil import BadInput
 
 __all__ = ["PATCH_ARRAYS", "PatchArray", "read_patches", "write_patches"]
@@ -86,7 +86,7 @@ def write_patches(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         raise BadInput(path, "an existing folder", f"no folder {path.parent}")
     whole: dict[str, Any] = _checked(arrays, path)
     # An open file, because NumPy would add a suffix to the name of one that is written aside.
-    with written_aside(path) as aside, aside.open("wb") as file:
+    with write_aside(path) as aside, aside.open("wb") as file:
         np.savez(file, **whole)
 
 

@@ -1,7 +1,7 @@
-"""Tables in ROOT files, by uproot: a tree with one branch a column.
+"""Tables in ROOT files: a tree with one branch per column, read and written with uproot.
 
-ROOT has no null: text becomes "", whole numbers and truth values become floating point with NaN
-where a column has any.
+ROOT has no null. In a column with nulls, a null text becomes "", and whole numbers and truth values
+become floating-point numbers with NaN.
 """
 
 from pathlib import Path
@@ -18,18 +18,18 @@ _TREE = "pits"
 
 
 def read_root(path: Path, tree: str | None = None) -> pd.DataFrame:
-    """Return the table of a ROOT file's tree, one column a branch with one value an entry.
+    """Return the table of a ROOT file's tree, one column per branch.
 
     Parameters
     ----------
-    tree : its name; by default "pits", or the only tree of the file.
+    tree : name of the tree; by default "pits", or else the only tree of the file.
 
     Raises
     ------
-    BadInput : no such file, not ROOT, no such tree or several to choose from, or a branch with
-        several values an entry.
+    BadInput : there is no such file or tree, the file is not ROOT or has several trees, or a branch
+        has several values per entry.
     """
-    import uproot  # loads much, and few tables are ROOT files
+    import uproot  # here, since it is slow to load and few tables are ROOT files
 
     try:
         with uproot.open(path) as file:
@@ -58,7 +58,10 @@ def _is_text(values: "np.ndarray[Any, Any]") -> bool:
 
 
 def write_root(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as the tree "pits"."""
+    """Write a table as the tree "pits", one branch per column.
+
+    A file that exists is replaced.
+    """
     import uproot
 
     columns: dict[str, Any] = {}

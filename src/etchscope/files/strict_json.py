@@ -1,4 +1,4 @@
-"""JSON read strictly, and written as the one text of its value."""
+"""JSON: read strictly, and written so that a value has one text only."""
 
 import json
 from pathlib import Path
@@ -12,11 +12,12 @@ __all__ = ["canonical_json", "first_fault", "read_json"]
 
 
 def read_json(path: Path) -> Any:
-    """Return a JSON file's value; a key may stand once, and NaN is no number.
+    """Return the value of a JSON file; a key that stands twice and NaN are errors.
 
     Raises
     ------
-    BadInput : absent, not JSON (with line and column), a double key, NaN or Infinity.
+    BadInput : the file is absent or no JSON (the error has line and column), a key stands twice,
+        or a number is NaN or infinite.
     """
 
     def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -53,7 +54,11 @@ def first_fault(path: Path, error: ValidationError) -> tuple[str, str]:
 
 
 def canonical_json(value: Any) -> str:
-    """Return the one JSON text of a value: sorted keys, no spaces, no NaN.
+    """Return the one JSON text of a value: with sorted keys, without spaces.
+
+    Raises
+    ------
+    ValueError : the value contains NaN or an infinite number.
 
     >>> canonical_json({"b": 1, "a": [1.5, None]})
     '{"a":[1.5,null],"b":1}'

@@ -1,4 +1,4 @@
-"""Tables as files: Parquet with its legend and units, CSV, ROOT, and JSON to read."""
+"""Tables as files: Parquet with units and the legend of flags, CSV and ROOT; JSON for reading."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv
 
-from etchscope.files.atomic import made_folder, written_aside
+from etchscope.files.atomic import make_folder, write_aside
 from etchscope.files.root_files import read_root, write_root
 from etchscope.files.strict_json import canonical_json
 from etchscope.foil import (
@@ -38,15 +38,15 @@ _KEY = b"etchscope"
 
 
 def pits_to_arrow(pits: pd.DataFrame, *, record: Mapping[str, Any] | None = None) -> pa.Table:
-    """Return a pit table for Parquet, with units, meanings, the flags' legend and a record.
+    """Return a pit table for Parquet, with units, meanings, the legend of its flags and a record.
 
     The metadata is JSON under the key ``etchscope``: ``columns`` (name → unit, meaning),
     ``flags`` (name → bit) and ``record``.
 
     Parameters
     ----------
-    pits : a pit table (``foil.as_pits``); other columns may follow it.
-    record : provenance of the table, without times.
+    pits : a pit table (``foil.as_pits``); other columns may follow its own.
+    record : provenance of the table, without times; values that JSON can hold.
     """
     known = {c.name for c in COLUMNS}
     extra = [c for c in pits.columns if c not in known and not c.startswith("p_")]
@@ -63,19 +63,19 @@ def pits_to_arrow(pits: pd.DataFrame, *, record: Mapping[str, Any] | None = None
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:
-    """Write Parquet with a checksum a page; the same table gives the same bytes."""
+    """Write Parquet with a checksum per page; the same table gives the same bytes."""
     pq.write_table(table, path, compression="zstd", write_page_checksum=True)
 
 
 def read_parquet(path: Path) -> pa.Table:
-    """Return a Parquet file's table, every page checked.
+    """Return the table of a Parquet file and verify the checksum of every page.
 
     Raises
     ------
-    BadInput : no such file, not Parquet, or damaged.
+    BadInput : there is no such file, it is not Parquet, or it is damaged.
     """
     try:
-        # ParquetFile, not read_table: a folder named run=x would become a column.
+        # ParquetFile and not read_table, which makes a column of a folder named run=x.
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             return file.read()
     except FileNotFoundError as error:
@@ -86,11 +86,11 @@ def read_parquet(path: Path) -> pa.Table:
 
 
 def read_pits_file(path: Path) -> pd.DataFrame:
-    """Return the pit table of a Parquet file in exactly the dtypes of ``foil.as_pits``.
+    """Return the pit table of a Parquet file with exactly the dtypes of ``foil.as_pits``.
 
     Raises
     ------
-    BadInput : absent, damaged, or another table.
+    BadInput : the file is absent or damaged, or its table is no pit table.
     """
     return as_pits(read_parquet(path).to_pandas())
 
@@ -98,21 +98,21 @@ def read_pits_file(path: Path) -> pd.DataFrame:
 def write_table(
     path: Path, table: pd.DataFrame, *, record: Mapping[str, Any] | None = None
 ) -> None:
-    """Write a pit table as ``.parquet`` (with units and legend), ``.csv`` or ``.root``, whole.
+    """Write a pit table as ``.parquet`` (with units and legend), ``.csv`` or ``.root``.
 
     Parameters
     ----------
-    path : the suffix chooses the format.
-    table : the pit table, or its rows and any further columns.
-    record : provenance, written into Parquet metadata.
+    path : its suffix chooses the format.
+    table : a pit table; further columns may follow its own.
+    record : provenance, which the metadata of Parquet hold.
 
     Raises
     ------
-    BadInput : another suffix, or no such folder.
+    BadInput : the suffix is another one, or the folder does not exist.
     MachineFailed : the disk is full.
     """
     suffix = _suffix_to_write(path, (".csv", ".parquet", ".root"))
-    with written_aside(path) as aside:
+    with write_aside(path) as aside:
         if suffix == ".csv":
             table.to_csv(aside, index=False, lineterminator="\n")
         elif suffix == ".root":
@@ -132,21 +132,21 @@ def _suffix_to_write(path: Path, allowed: tuple[str, ...] = (".csv", ".parquet")
 
 
 def write_rows(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Write tables of any columns as ``{name}.csv`` into a folder, which is made if absent.
+    """Write tables of any columns as ``{name}.csv`` into a folder, which is made if it is absent.
 
     Raises
     ------
-    BadInput : the folder is a file.
+    BadInput : the path of the folder is a file.
     MachineFailed : the disk is full.
     """
-    made_folder(folder)
+    make_folder(folder)
     for name, table in tables.items():
-        with written_aside(folder / f"{name}.csv") as aside:
+        with write_aside(folder / f"{name}.csv") as aside:
             table.to_csv(aside, index=False, lineterminator="\n")
 
 
 def write_labels(path: Path, labels: pd.DataFrame) -> None:
-    """Write labels as ``.parquet`` (with units and meanings) or ``.csv``, whole or not at all.
+    """Write labels as ``.parquet`` (with units and meanings) or ``.csv``.
 
     Parameters
     ----------
@@ -154,12 +154,12 @@ def write_labels(path: Path, labels: pd.DataFrame) -> None:
 
     Raises
     ------
-    BadInput : another suffix, or no such folder.
+    BadInput : the suffix is another one, or the folder does not exist.
     MachineFailed : the disk is full.
     """
     suffix = _suffix_to_write(path)
     whole = as_labels(labels)
-    with written_aside(path) as aside:
+    with write_aside(path) as aside:
         if suffix == ".csv":
             times = whole["when"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
             whole.assign(when=times).to_csv(aside, index=False, lineterminator="\n")
@@ -172,17 +172,17 @@ def write_labels(path: Path, labels: pd.DataFrame) -> None:
 
 
 def read_columns(path: Path, text: Iterable[str] = ()) -> pd.DataFrame:
-    """Return the table of a ``.csv``, ``.parquet``, ``.root`` or ``.json`` file as it is.
+    """Return the table of a ``.csv``, ``.parquet``, ``.root`` or ``.json`` file, as it is.
 
-    JSON is a list of objects, a row each, or an object of columns.
+    JSON is a list of objects, one per row, or an object with one list per column.
 
     Parameters
     ----------
-    text : columns that are text whatever they look like.
+    text : names of columns that are text even if their values look like numbers.
 
     Raises
     ------
-    BadInput : absent, unreadable, or another suffix.
+    BadInput : the file is absent or cannot be read, or its suffix is another one.
     """
     suffix = path.suffix.lower()
     if suffix not in (".csv", ".parquet", ".root", ".json"):
@@ -215,15 +215,16 @@ def _read_json(path: Path) -> pd.DataFrame:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Return a table of points: any with numbers in x_px, y_px or in x_mm, y_mm.
+    """Return a table of places, which has x_px and y_px, or x_mm and y_mm.
 
-    Columns of the pit table get its dtypes, others stay as they are.
+    Columns of the pit table get its dtypes; others keep theirs.
 
     Raises
     ------
-    BadInput : absent, unreadable, another suffix, no such columns, or text where a number is due.
+    BadInput : the file is absent or cannot be read, its suffix is another one, these columns are
+        absent, or a column has text instead of numbers.
     """
-    # Foil "007" is a name, not a number.
+    # The foil "007" must stay a name.
     table = read_columns(path, (c.name for c in COLUMNS if c.dtype == "str"))
     if not ({"x_px", "y_px"} <= set(table.columns) or {"x_mm", "y_mm"} <= set(table.columns)):
         found = ", ".join(map(str, table.columns)) or "none"
@@ -235,7 +236,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def _read_csv(path: Path, text: Iterable[str]) -> pd.DataFrame:
-    # PyArrow, not pandas: that takes a row with too many values for one with an index.
+    # PyArrow and not pandas, which takes a row with too many values for one with an index.
     types = {name: pa.string() for name in text}
     options = csv.ConvertOptions(column_types=types, strings_can_be_null=True)
     try:
@@ -254,6 +255,6 @@ def _as_dtype(path: Path, values: "pd.Series[Any]", name: str, dtype: str) -> "p
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """Return what a Parquet pit table says about itself; empty for other Parquet files."""
+    """Return the units, legend and record of a Parquet pit table; empty for other Parquet files."""
     about: dict[str, Any] = json.loads((read_parquet(path).schema.metadata or {}).get(_KEY, b"{}"))
     return about

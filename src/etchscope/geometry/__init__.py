@@ -1,4 +1,4 @@
-"""Where things are: frames, tiles and their areas, overlaps, masks, places on the foil."""
+"""Geometry: frames, tiles and their areas, overlaps, masks, places on the foil."""
 
 from typing import TYPE_CHECKING
 
@@ -8,16 +8,16 @@ if TYPE_CHECKING:
     from etchscope.geometry.areas import area_cm2, part_of_tile
     from etchscope.geometry.frames import (
         FoilFrame,
+        datum_holes_mm,
         foil_frame,
         foil_to_tile,
-        holes_of,
         in_polygon,
         stage_to_tile,
         tile_to_foil,
         tile_to_stage,
     )
     from etchscope.geometry.links import (
-        linked_frames,
+        link_frames,
     )
     from etchscope.geometry.masks import (
         Mask,
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
         merge_copies,
     )
     from etchscope.geometry.places import (
-        places_of,
-        regions_of,
+        number_places,
+        number_regions,
     )
     from etchscope.geometry.tiles import edge_distance_px, in_tile
     from etchscope.geometry.transforms import (
@@ -44,20 +44,20 @@ __all__ = [
     "Mask",
     "Similarity",
     "area_cm2",
+    "datum_holes_mm",
     "edge_distance_px",
     "fit_similarity",
     "foil_frame",
     "foil_to_tile",
-    "holes_of",
     "in_polygon",
     "in_tile",
-    "linked_frames",
+    "link_frames",
     "mask_unit",
     "merge_copies",
     "mm_per",
+    "number_places",
+    "number_regions",
     "part_of_tile",
-    "places_of",
-    "regions_of",
     "stage_to_tile",
     "tile_to_foil",
     "tile_to_stage",

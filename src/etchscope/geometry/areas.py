@@ -1,4 +1,4 @@
-"""Areas: what tiles cover together, and the parts of a tile."""
+"""The area that tiles cover together, and the parts of a tile."""
 
 from collections.abc import Sequence
 
@@ -18,12 +18,12 @@ _CELLS = 40
 def area_cm2(scan: Scan, tiles: Sequence[int], region: Floats | None = None) -> float:
     """Return the area that tiles cover together, in cm².
 
-    Where tiles overlap, the area counts once. Each tile is laid out in 40 × 40 cells. nan without a
-    pixel size, without positions on the stage, or without a tile.
+    Where tiles overlap, the area counts once. Each tile is divided into 40 × 40 cells. The area is
+    nan without a pixel size, without positions on the stage, or without a tile.
 
     Parameters
     ----------
-    tiles : their numbers; numbers that the scan does not have are left out.
+    tiles : numbers of the tiles; numbers that the scan does not have are ignored.
     region : (m, 2) float64 polygon in foil mm; only the area inside it counts.
     """
     chosen = [t for t in scan.tiles if t.number in set(tiles)]
@@ -47,11 +47,11 @@ def area_cm2(scan: Scan, tiles: Sequence[int], region: Floats | None = None) -> 
 def part_of_tile(x_px: ArrayLike, y_px: ArrayLike, image_size: tuple[int, int], parts: int) -> Ints:
     """Return the part of its tile in which each place lies, (n,) int64, row by row from 0 on.
 
-    A place outside the picture is in the part nearest to it; nan is in part 0.
+    A place outside the picture belongs to the nearest part, nan to part 0.
 
     Parameters
     ----------
-    x_px, y_px : (n,) in the picture, y down.
+    x_px, y_px : (n,) places in the picture, y down.
     image_size : (height, width) in pixels.
     parts : number of parts along each side.
 

@@ -1,7 +1,8 @@
 """Frames and their transforms: tile pixels → stage millimetres → foil millimetres, and back.
 
-Tile pixels: (0, 0) is the centre of the first pixel, y down. Stage: mm, x right, y up, as the
-microscope states the centre of each tile. Foil: mm, y up, seen from the front; see ``FoilFrame``.
+In the frame of a tile, (0, 0) is the centre of the first pixel and y points down. In the frame of
+the stage, mm, x points right and y up, and the microscope states the centre of each tile. The frame
+of the foil, mm, y up, is seen from the front; see ``FoilFrame``.
 """
 
 from dataclasses import dataclass
@@ -16,9 +17,9 @@ from etchscope.geometry.transforms import Similarity
 
 __all__ = [
     "FoilFrame",
+    "datum_holes_mm",
     "foil_frame",
     "foil_to_tile",
-    "holes_of",
     "in_polygon",
     "stage_to_tile",
     "tile_to_foil",
@@ -30,7 +31,7 @@ __all__ = [
 class FoilFrame:
     """The rigid transform from stage to foil of one scan.
 
-    foil = R(−angle_rad) · (m · stage − origin), m mirrors x on a back scan.
+    foil = R(−angle_rad) · (M · stage − origin), where M mirrors x on a back scan.
     """
 
     origin_x_mm: float
@@ -39,14 +40,14 @@ class FoilFrame:
     mirrored: bool = False
 
     def from_stage(self, x_mm: Floats, y_mm: Floats) -> tuple[Floats, Floats]:
-        """Return foil (x_mm, y_mm) of stage points."""
+        """Return foil (x_mm, y_mm), each (n,), of points on the stage, mm."""
         x = (-x_mm if self.mirrored else x_mm) - self.origin_x_mm
         y = y_mm - self.origin_y_mm
         c, s = np.cos(self.angle_rad), np.sin(self.angle_rad)
         return x * c + y * s, y * c - x * s
 
     def to_stage(self, x_mm: Floats, y_mm: Floats) -> tuple[Floats, Floats]:
-        """Return stage (x_mm, y_mm) of foil points; the inverse of ``from_stage``."""
+        """Return stage (x_mm, y_mm), each (n,), of points on the foil, mm."""
         c, s = np.cos(self.angle_rad), np.sin(self.angle_rad)
         x = x_mm * c - y_mm * s + self.origin_x_mm
         y = x_mm * s + y_mm * c + self.origin_y_mm
@@ -54,8 +55,8 @@ class FoilFrame:
 
     @property
     def transform(self) -> Similarity:
-        """The same as a transform that can be composed, from "stage mm" to "foil mm"."""
-        # R(−a) M s: M, which mirrors, comes first, and so does a similarity's.
+        """The same transform as a similarity, from "stage mm" to "foil mm"."""
+        # A similarity mirrors first, as M does here.
         turn = Similarity(-self.angle_rad, mirrored=self.mirrored)
         c, s = np.cos(self.angle_rad), np.sin(self.angle_rad)
         x, y = self.origin_x_mm, self.origin_y_mm
@@ -80,9 +81,14 @@ def _positions(scan: Scan) -> dict[int, tuple[float, float]]:
 def tile_to_stage(
     x_px: Floats, y_px: Floats, tile_x_mm: Floats, tile_y_mm: Floats, scan: Scan
 ) -> tuple[Floats, Floats]:
-    """Return stage (x_mm, y_mm) of points in tiles whose centres are at (tile_x_mm, tile_y_mm).
+    """Return stage (x_mm, y_mm), each (n,), of points in tiles.
 
-    The reference pixel of a tile is (width / 2, height / 2).
+    The centre of a tile is the pixel (width / 2, height / 2).
+
+    Parameters
+    ----------
+    x_px, y_px : (n,) places in their tiles, y down.
+    tile_x_mm, tile_y_mm : (n,) stage position of the centre of each point's tile.
 
     Raises
     ------
@@ -96,21 +102,28 @@ def tile_to_stage(
 def stage_to_tile(
     x_mm: Floats, y_mm: Floats, tile_x_mm: Floats, tile_y_mm: Floats, scan: Scan
 ) -> tuple[Floats, Floats]:
-    """Return tile pixels of stage points; the inverse of ``tile_to_stage``."""
+    """Return tile (x_px, y_px), each (n,), of points on the stage.
+
+    This is the inverse of ``tile_to_stage``.
+
+    Raises
+    ------
+    BadInput : the scan has no pixel size.
+    """
     height, width = scan.image_size
     mm = _scale_mm(scan)
     return (x_mm - tile_x_mm) / mm + width / 2, height / 2 - (y_mm - tile_y_mm) / mm
 
 
 def foil_frame(scan: Scan) -> FoilFrame:
-    """Return the scan's foil frame: datum 1 is the origin, datum 3 lies on the x axis.
+    """Return the scan's foil frame: datum hole 1 is the origin, datum hole 3 lies on the x axis.
 
-    Without three datum holes it is the scan's own: the origin at the first tile's centre, the
-    axes of the stage. On a back scan x is reversed.
+    Without three datum holes the frame is that of the stage with the origin at the centre of the
+    tile of the lowest number. On a back scan x is reversed.
 
     Raises
     ------
-    BadInput : a tile has no position, the scan no scale, or datum holes 1 and 3 coincide.
+    BadInput : a tile has no position, the scan has no scale, or datum holes 1 and 3 coincide.
     """
     positions = _positions(scan)
     mirrored = scan.side == "back"
@@ -129,8 +142,8 @@ def foil_frame(scan: Scan) -> FoilFrame:
     return FoilFrame(holes[0][0], holes[0][1], float(np.arctan2(dy, dx)), mirrored)
 
 
-def holes_of(scan: Scan) -> tuple[tuple[float, float], ...]:
-    """Return the foil (x_mm, y_mm) of each datum hole of a scan; none without scale or positions.
+def datum_holes_mm(scan: Scan) -> tuple[tuple[float, float], ...]:
+    """Return foil (x_mm, y_mm) of each datum hole; no hole where scale or positions are unknown.
 
     Raises
     ------
@@ -147,18 +160,18 @@ def holes_of(scan: Scan) -> tuple[tuple[float, float], ...]:
 def tile_to_foil(
     tile: "np.ndarray[tuple[int], np.dtype[np.int64]]", x_px: Floats, y_px: Floats, scan: Scan
 ) -> tuple[Floats, Floats]:
-    """Return foil (x_mm, y_mm) of points given by tile number and tile pixels.
+    """Return foil (x_mm, y_mm), each (n,), of points in tiles.
 
-    NaN everywhere where the scan has no scale or no positions.
+    All are nan where the scan has no scale or no positions.
 
     Parameters
     ----------
     tile : (n,) int64 tile numbers.
-    x_px, y_px : (n,) pixels in the tile.
+    x_px, y_px : (n,) places in the tile, y down.
 
     Raises
     ------
-    BadInput : a tile number the scan does not have.
+    BadInput : the scan has no tile of that number.
     """
     placed = all(t.stage_x_mm is not None and t.stage_y_mm is not None for t in scan.tiles)
     if scan.pixel_size_um is None or not placed:
@@ -175,14 +188,14 @@ def tile_to_foil(
 
 
 def foil_to_tile(x_mm: Floats, y_mm: Floats, scan: Scan) -> pd.DataFrame:
-    """Return in which tile, and where in it, points of the foil lie.
+    """Return the tile in which each point of the foil lies, and the place in that tile.
 
-    Of several tiles it is the one that shows the point farthest from its edges. The order of the
-    tiles does not matter, only their positions. A tile reaches from −0.5 to size − 0.5 px.
+    Where several tiles show a point, the tile is the one whose edges are farthest from the point.
+    A tile reaches from −0.5 to size − 0.5 px.
 
     Parameters
     ----------
-    x_mm, y_mm : (n,) in the scan's foil frame.
+    x_mm, y_mm : (n,) places in the scan's foil frame.
 
     Returns
     -------
@@ -192,7 +205,7 @@ def foil_to_tile(x_mm: Floats, y_mm: Floats, scan: Scan) -> pd.DataFrame:
     ------
     BadInput : a tile has no position, or the scan no pixel size.
     """
-    from scipy.spatial import KDTree  # here: most commands do without SciPy
+    from scipy.spatial import KDTree  # here, since few callers need SciPy
 
     height, width = scan.image_size
     mm = _scale_mm(scan)
@@ -200,8 +213,8 @@ def foil_to_tile(x_mm: Floats, y_mm: Floats, scan: Scan) -> pd.DataFrame:
     numbers = np.array(sorted(positions))
     centres = np.array([positions[n] for n in numbers.tolist()]).reshape(-1, 2)
     stage = np.column_stack(foil_frame(scan).to_stage(np.asarray(x_mm), np.asarray(y_mm)))
-    # In halves of a tile, a tile is all that is no farther than 1 in x and in y of its middle,
-    # which lies half a pixel beside the reference pixel.
+    # In units of half a tile, a tile reaches 1 in x and in y from its middle, which lies half a
+    # pixel beside the pixel (width / 2, height / 2).
     half = np.array([width, height]) / 2 * mm
     middle = centres + np.array([-mm / 2, mm / 2])
     distance, nearest = KDTree(middle / half).query(stage / half, p=np.inf)
@@ -215,12 +228,16 @@ def foil_to_tile(x_mm: Floats, y_mm: Floats, scan: Scan) -> pd.DataFrame:
 
 
 def in_polygon(x: Floats, y: Floats, polygon: Floats) -> Bools:
-    """Return whether points lie inside a polygon (even–odd rule).
+    """Return whether points lie inside a polygon (even–odd rule), (n,) bool.
 
     Parameters
     ----------
-    x, y : (n,) points, same unit as the polygon.
-    polygon : (m, 2) corners, m ≥ 3, not closed.
+    x, y : (n,) points in the unit of the polygon.
+    polygon : (m, 2) corners, m ≥ 3; the last corner does not repeat the first.
+
+    Raises
+    ------
+    BadInput : fewer than three corners.
 
     Examples
     --------

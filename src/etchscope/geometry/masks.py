@@ -1,4 +1,4 @@
-"""A mask: where on its pictures a user wants a scan to be searched."""
+"""A mask: the parts of a scan's tiles that are to be searched."""
 
 import hashlib
 from collections.abc import Mapping
@@ -13,30 +13,30 @@ from etchscope.foil.records import Scan
 from etchscope.foil.types import Bools, Floats
 from etchscope.geometry.frames import foil_frame, stage_to_tile
 
-__all__ = ["Mask", "inside_polygon", "mask_unit"]
+__all__ = ["Mask", "fill_polygon", "mask_unit"]
 
 _Unit = Literal["mm", "px"]
 
 
 def mask_unit(scan: Scan) -> _Unit:
-    """Return the unit of a scan's polygons: foil "mm", or "px" of each tile without a scale."""
+    """Return the unit of polygons: "mm" of the foil, or without a scale "px" of each tile."""
     placed = all(t.stage_x_mm is not None and t.stage_y_mm is not None for t in scan.tiles)
     return "mm" if scan.pixel_size_um is not None and placed else "px"
 
 
-def inside_polygon(corners: Floats, image_size: tuple[int, int]) -> Bools:
-    """Return which pixels' centres lie inside a polygon (even–odd rule), (y, x) bool.
+def fill_polygon(corners: Floats, image_size: tuple[int, int]) -> Bools:
+    """Return which pixels have their centre inside a polygon (even–odd rule), (y, x) bool.
 
-    The same as ``in_polygon`` of every pixel, row by row.
+    The result is that of ``in_polygon`` for every pixel.
 
     Parameters
     ----------
-    corners : (m, 2) x, y in pixels, m ≥ 3, not closed.
+    corners : (m, 2) x and y in pixels, m ≥ 3; the last corner does not repeat the first.
     image_size : (height, width).
 
     Examples
     --------
-    >>> inside_polygon(np.array([[0.5, -1], [2.5, -1], [2.5, 0.5], [0.5, 0.5]]), (2, 4)).tolist()
+    >>> fill_polygon(np.array([[0.5, -1], [2.5, -1], [2.5, 0.5], [0.5, 0.5]]), (2, 4)).tolist()
     [[False, True, True, False], [False, False, False, False]]
     """
     height, width = image_size
@@ -47,7 +47,7 @@ def inside_polygon(corners: Floats, image_size: tuple[int, int]) -> Bools:
         if not len(y):
             continue
         x = (x1 - x0) * (y - y0) / (y1 - y0) + x0
-        # From the first pixel at or right of the edge on, inside and outside change places.
+        # At the first pixel on the edge or right of it, inside changes to outside or back.
         first = np.clip(np.ceil(x), 0, width).astype(int)
         starts[y, first] ^= True
     return np.asarray(np.logical_xor.accumulate(starts, axis=1)[:, :width])
@@ -55,19 +55,21 @@ def inside_polygon(corners: Floats, image_size: tuple[int, int]) -> Bools:
 
 @dataclass(frozen=True, eq=False)
 class Mask:
-    """Where a scan is to be searched: inside any of some polygons, or where pictures say so.
+    """The parts of a scan that are to be searched, as polygons or as pictures.
 
     Attributes
     ----------
-    polygons : each (m, 2) corners x, y in ``unit``; empty where there are pictures.
-    unit : "mm" of the foil, y up; or "px" of every tile, y down.
-    pictures : (n, y, x) bool, True = search; one for all tiles, or one for each of ``tiles``.
-    tiles : their tile numbers; empty where one is for all.
+    polygons : each (m, 2) corners x and y in ``unit``; what lies inside any of them is searched.
+        Empty where there are pictures.
+    unit : "mm" of the foil, y up, or "px" of every tile, y down.
+    pictures : (n, y, x) bool, true where a tile is searched; one picture for all tiles, or one for
+        each of ``tiles``.
+    tiles : numbers of the tiles of the pictures; empty where one picture holds for all.
 
     Raises
     ------
-    BadInput : neither polygons nor pictures, or both; a polygon of under three corners or with one
-        that is no number; not as many pictures as tiles.
+    BadInput : there are neither polygons nor pictures, or both; a polygon has fewer than three
+        corners or one that is not finite; or there are not as many pictures as tiles.
     """
 
     polygons: tuple[Floats, ...] = ()
@@ -82,16 +84,16 @@ class Mask:
             if polygon.ndim != 2 or polygon.shape[1:] != (2,) or len(polygon) < 3:
                 raise BadInput("mask", "polygons of three or more corners", f"{polygon.shape}")
             if not np.isfinite(polygon).all():
-                raise BadInput("mask", "corners that are numbers", "one that is none")
+                raise BadInput("mask", "finite corners", "a corner that is not finite")
         if self.pictures is not None and (
             self.pictures.ndim != 3 or len(self.pictures) != (len(self.tiles) or 1)
         ):
-            expected = f"{len(self.tiles) or 1} pictures, one a tile or one for all"
+            expected = f"{len(self.tiles) or 1} pictures, one per tile or one for all"
             raise BadInput("mask", expected, f"an array of shape {self.pictures.shape}")
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 (16 hexadecimal digits) of all that decides what is searched."""
+        """SHA-256 of the mask, 16 hexadecimal digits."""
         sha = hashlib.sha256()
         for name, array in sorted(self.to_arrays().items()):
             sha.update(f"{name} {array.dtype.str} {array.shape} ".encode())
@@ -103,8 +105,8 @@ class Mask:
 
         Raises
         ------
-        BadInput : no such tile of the scan or of the mask's pictures, or, for polygons in mm, a
-            scan without scale or positions.
+        BadInput : the scan or the mask has no such tile, or the polygons are in mm and the scan has
+            no scale or no positions.
         """
         at = next((t for t in scan.tiles if t.number == tile), None)
         if at is None:
@@ -116,10 +118,10 @@ class Mask:
         for polygon in self.polygons:
             x, y = polygon[:, 0], polygon[:, 1]
             if frame is not None:
-                # The frame's own error names a tile without a position.
+                # Tiles without a position were refused with the frame.
                 centre = np.array([at.stage_x_mm, at.stage_y_mm], np.float64)
                 x, y = stage_to_tile(*frame.to_stage(x, y), centre[0], centre[1], scan)
-            out |= inside_polygon(np.column_stack([x, y]), scan.image_size)
+            out |= fill_polygon(np.column_stack([x, y]), scan.image_size)
         return out
 
     def _picture(self, scan: Scan, tile: int) -> Bools:
@@ -131,11 +133,11 @@ class Mask:
         return np.asarray(picture, bool)
 
     def touched(self, scan: Scan) -> tuple[int, ...]:
-        """Return the tiles of a scan, excluded ones too, of which anything is to be searched."""
+        """Return the numbers of the tiles that are searched in part or whole, excluded ones too."""
         return tuple(t.number for t in scan.tiles if self.of_tile(scan, t.number).any())
 
     def to_arrays(self) -> dict[str, "np.ndarray[Any, Any]"]:
-        """Return all of the mask as numbers, pictures in bits; see ``from_arrays``."""
+        """Return the mask as arrays, with the pictures in bits; see ``from_arrays``."""
         if self.pictures is not None:
             return {
                 "bits": np.packbits(self.pictures, axis=-1),
@@ -150,11 +152,11 @@ class Mask:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, "np.ndarray[Any, Any]"]) -> "Mask":
-        """Return the mask that ``to_arrays`` made these of.
+        """Return the mask from the arrays of ``to_arrays``.
 
         Raises
         ------
-        BadInput : arrays of something else.
+        BadInput : the arrays are not those of a mask.
         """
         try:
             if "bits" in arrays:
@@ -166,4 +168,4 @@ class Mask:
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, BadInput):
                 raise
-            raise BadInput("mask", "what a mask is kept as", f"{sorted(arrays)}") from error
+            raise BadInput("mask", "the arrays of a mask", f"{sorted(arrays)}") from error

@@ -1,15 +1,15 @@
-"""Pits that two tiles saw: one row for each, from the tile that saw it farther from its edge."""
+"""Pits in overlaps of tiles: of the copies of a pit, that farthest from its tile's edge stays."""
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from etchscope.foil.types import Bools, Floats, Ints
 
-__all__ = ["better_seen", "merge_copies"]
+__all__ = ["are_better_seen_elsewhere", "merge_copies"]
 
 
 def _candidates(place: Floats, tile: Ints, surface: Ints, reach: float) -> Ints:
-    """Return (k, 2) rows of one surface in two tiles that are near each other, nearest first."""
+    """Return (k, 2) pairs of rows of one surface and of two tiles within reach, nearest first."""
     pairs = cKDTree(place).query_pairs(reach, output_type="ndarray")
     i, j = pairs[:, 0], pairs[:, 1]
     could = (tile[i] != tile[j]) & (surface[i] == surface[j])
@@ -20,10 +20,10 @@ def _candidates(place: Floats, tile: Ints, surface: Ints, reach: float) -> Ints:
 
 
 def merge_copies(place: Floats, tile: Ints, surface: Ints, margin_px: Floats, reach: float) -> Ints:
-    """Return, per row, the row that stands for it: itself, unless it is a copy of a better one.
+    """Return for each row the row that stays for it: itself, unless it is a copy of another one.
 
     The nearest rows are joined first. All copies of a pit are within reach of each other and come
-    from different tiles: two pits of one tile are never made one, not even by way of a third.
+    from different tiles, so two pits of one tile are never joined, not even through a third row.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def merge_copies(place: Floats, tile: Ints, surface: Ints, margin_px: Floats, re
     tile : (n,) tile numbers.
     surface : (n,) codes of the surface; copies are of one surface.
     margin_px : (n,) distance from the tile's edge; the copy with the largest one stays.
-    reach : copies are not farther apart than that, in the unit of ``place``.
+    reach : largest distance of two copies, in the unit of ``place``.
 
     Returns
     -------
@@ -53,17 +53,18 @@ def merge_copies(place: Floats, tile: Ints, surface: Ints, margin_px: Floats, re
     return stands
 
 
-def better_seen(
+def are_better_seen_elsewhere(
     place: Floats, tile: Ints, margin_px: Floats, numbers: Ints, rectangles: Floats
 ) -> Bools:
-    """Return which points another tile shows farther from its edge, by more than a pixel.
+    """Return which points lie farther, by over a pixel, from the edge of another tile, (n,) bool.
 
     Parameters
     ----------
     place : (n, 2) positions in pixels in one frame for all tiles.
-    tile, margin_px : (n,) the tile that found each point, and how far from that tile's edge.
+    tile, margin_px : (n,) tile in which each point was found, and its distance from that tile's
+        edge.
     numbers : (k,) numbers of the tiles of ``rectangles``.
-    rectangles : (k, 4) tiles as first x, last x, first y, last y.
+    rectangles : (k, 4) first x, last x, first y and last y of each tile, in the same frame.
     """
     best = np.full(len(place), -np.inf)
     x, y = place[:, 0], place[:, 1]

@@ -1,4 +1,4 @@
-"""Places on the foil: which labels, of whatever scan, speak of one, and regions of them."""
+"""Places on the foil: which labels belong to one place, and which places to one region."""
 
 import numpy as np
 import pandas as pd
@@ -8,20 +8,21 @@ from scipy.spatial import cKDTree
 
 from etchscope.foil.types import Ints
 
-__all__ = ["places_of", "regions_of"]
+__all__ = ["number_places", "number_regions"]
 
 
-def places_of(labels: pd.DataFrame, reach_mm: float) -> Ints:
-    """Return the number of the place that each label speaks of, (n,).
+def number_places(labels: pd.DataFrame, reach_mm: float) -> Ints:
+    """Return the number of the place to which each label belongs, (n,) int64.
 
-    Labels of different scans are of one place where they are nearer than the reach, whatever side
-    they are of, or where they are one label; those of one scan are of different places.
+    Labels of different scans belong to one place where they are nearer than the reach, on whatever
+    side of the foil, or where they are the same label. Labels of one scan belong to different
+    places.
 
     Parameters
     ----------
-    labels : ``frame`` (foil or stack whose frame x and y are in), ``scan``, ``id``, ``x_mm, y_mm``
-        (nan where unknown).
-    reach_mm : what two scans, sides or foils of a stack may differ by.
+    labels : table with ``frame`` (the foil or stack in whose frame x and y are), ``scan``, ``id``,
+        ``x_mm, y_mm`` (nan where unknown).
+    reach_mm : largest distance of one place on two scans, sides or foils of a stack.
     """
     n = len(labels)
     scan = labels["scan"].to_numpy(object)
@@ -33,7 +34,7 @@ def places_of(labels: pd.DataFrame, reach_mm: float) -> Ints:
         near = cKDTree(at[rows]).query_pairs(reach_mm, output_type="ndarray").astype(np.int64)
         one.append(rows[near[:, 0]])
         other.append(rows[near[:, 1]])
-    # A region labels many finds of a scan, a point one of each.
+    # Labels with an id of their own are points; a region labels many finds of a scan.
     single = ~labels.duplicated(["scan", "id"], keep=False).to_numpy()
     lone = np.flatnonzero(single)
     number = labels["id"].astype("str").iloc[lone].factorize()[0]
@@ -47,16 +48,17 @@ def places_of(labels: pd.DataFrame, reach_mm: float) -> Ints:
     return np.asarray(connected_components(graph, directed=False)[1], np.int64)
 
 
-def regions_of(labels: pd.DataFrame, place: Ints, cell_mm: tuple[float, float]) -> Ints:
-    """Return the region of each label, (n,): a cell of the foil; all labels of a place in one.
+def number_regions(labels: pd.DataFrame, place: Ints, cell_mm: tuple[float, float]) -> Ints:
+    """Return the number of the region of each label, (n,) int64; a region is a cell of the foil.
 
-    Where a place on the foil is not known, the tile of its scan is its region.
+    All labels of a place have one region. Where the place on the foil is unknown, the region is
+    the tile.
 
     Parameters
     ----------
-    labels : as for ``places_of``, with ``tile``.
-    place : (n,) of ``places_of``.
-    cell_mm : width and height of a cell: of a tile, so that a region has as many labels as one.
+    labels : as for ``number_places``, with ``tile``.
+    place : (n,) place of each label, see ``number_places``.
+    cell_mm : width and height of a cell; the size of a tile gives it about as many labels.
     """
     x, y = (labels[c].to_numpy(np.float64) for c in ("x_mm", "y_mm"))
     known = np.isfinite(x) & np.isfinite(y)

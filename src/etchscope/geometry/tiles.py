@@ -1,4 +1,4 @@
-"""What lies in a tile's picture: the one answer to that."""
+"""Whether a place lies in the picture of a tile, and how far from its edge."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,14 +9,14 @@ __all__ = ["edge_distance_px", "in_tile"]
 
 
 def edge_distance_px(x_px: ArrayLike, y_px: ArrayLike, image_size: tuple[int, int]) -> Floats:
-    """Return how far places are from the nearest edge of a picture, pixels, (n,).
+    """Return the distance of places from the nearest edge of a picture, (n,) float64 pixels.
 
-    0 is the centre of the first pixel, so a picture reaches from −0.5 to its size − 0.5. Negative
-    outside.
+    0 is the centre of the first pixel, so a picture reaches from −0.5 to size − 0.5. The distance
+    is negative outside.
 
     Parameters
     ----------
-    x_px, y_px : (n,) in the picture, y down.
+    x_px, y_px : (n,) places in the picture, y down.
     image_size : (height, width) in pixels.
 
     >>> edge_distance_px([0.0, 5.0, -2.0], [0.0, 4.0, 4.0], (10, 20))
@@ -30,8 +30,8 @@ def edge_distance_px(x_px: ArrayLike, y_px: ArrayLike, image_size: tuple[int, in
 
 
 def in_tile(x_px: ArrayLike, y_px: ArrayLike, image_size: tuple[int, int]) -> Bools:
-    """Return which places lie in a picture, (n,); its edges belong to it, nan lies in none.
+    """Return which places lie in a picture or on its edge, (n,) bool; nan does not.
 
-    Parameters are those of ``edge_distance_px``.
+    The parameters are those of ``edge_distance_px``.
     """
     return edge_distance_px(x_px, y_px, image_size) >= 0

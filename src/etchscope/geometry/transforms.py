@@ -1,7 +1,7 @@
-"""Similarities of the plane that know their frames: turn, scale, move, and mirror.
+"""Similarities of the plane: rotation, scale, shift and mirror, with the names of their frames.
 
-A frame is named with its unit, "tile 7 px", "stage mm", "foil c1 mm", so that transforms that do
-not belong behind each other cannot be put there.
+The name of a frame contains its unit, as in "tile 7 px", "stage mm" or "foil c1 mm". Transforms can
+be composed only if the first ends in the frame in which the second begins.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -20,11 +20,11 @@ _MM: dict[str, float] = {"inch": 25.4, "mm": 1.0, "um": 1e-3}
 
 
 def mm_per(unit: LengthUnit) -> float:
-    """Return how many millimetres a unit has.
+    """Return the length of a unit in millimetres.
 
     Raises
     ------
-    BadInput : another unit.
+    BadInput : the unit is not known.
 
     >>> mm_per("inch")
     25.4
@@ -40,11 +40,15 @@ class Similarity:
 
     Parameters
     ----------
-    angle_rad : of the rotation R, counter-clockwise with y up.
-    scale : units of the target a unit of the source, above 0.
-    shift_x, shift_y : in the target's unit.
-    mirrored : M reverses x.
-    source, target : names of the two frames, with their units; "" is any.
+    angle_rad : angle of the rotation R, counter-clockwise with y up.
+    scale : units of the target per unit of the source, above 0.
+    shift_x, shift_y : shift in the unit of the target.
+    mirrored : whether M reverses x; otherwise M changes nothing.
+    source, target : names of the two frames, with their units; "" stands for any frame.
+
+    Raises
+    ------
+    BadInput : a scale that is not above 0.
 
     Examples
     --------
@@ -69,23 +73,23 @@ class Similarity:
 
     @property
     def matrix(self) -> Floats:
-        """(2, 2), that multiplies column vectors."""
+        """Scale · R · M, (2, 2), to be multiplied with column vectors."""
         c, s = np.cos(self.angle_rad), np.sin(self.angle_rad)
         mirror = -1.0 if self.mirrored else 1.0
         return self.scale * np.array([[mirror * c, -s], [mirror * s, c]])
 
     @property
     def shift(self) -> Floats:
-        """(2,), in the target's unit."""
+        """(shift_x, shift_y), (2,), in the unit of the target."""
         return np.array([self.shift_x, self.shift_y])
 
     def apply(self, xy: ArrayLike) -> Floats:
-        """Return (n, 2) points of the target of (n, 2) points of the source."""
+        """Return points in the target frame, (n, 2), from points in the source frame, (n, 2)."""
         moved: Floats = np.asarray(xy, float).reshape(-1, 2) @ self.matrix.T + self.shift
         return moved
 
     def inverse(self) -> "Similarity":
-        """Return the transform back."""
+        """Return the transform from the target to the source."""
         # (R M)⁻¹ = M R(−a), and M R(−a) = R(a) M where M mirrors.
         angle = self.angle_rad if self.mirrored else -self.angle_rad
         back = Similarity(angle, 1 / self.scale, 0.0, 0.0, self.mirrored, self.target, self.source)
@@ -96,7 +100,7 @@ class Similarity:
 
         Raises
         ------
-        BadInput : the other one does not begin in the frame in which this one ends.
+        BadInput : the other transform does not begin in the frame in which this one ends.
         """
         if self.target and other.source and self.target != other.source:
             expected = f"one from {self.target}"
@@ -114,7 +118,7 @@ class Similarity:
         )
 
     def moved(self, shift_x: float, shift_y: float) -> "Similarity":
-        """Return the transform with a further shift in its target."""
+        """Return the transform with a further shift, in the unit of the target."""
         return replace(self, shift_x=self.shift_x + shift_x, shift_y=self.shift_y + shift_y)
 
     def named(self, source: str, target: str) -> "Similarity":
@@ -122,7 +126,7 @@ class Similarity:
         return replace(self, source=source, target=target)
 
     def to_dict(self) -> dict[str, float | bool | str]:
-        """Return the parameters for JSON; ``Similarity(**...)`` makes it again."""
+        """Return the parameters for JSON; ``Similarity(**parameters)`` is the transform again."""
         return asdict(self)
 
 
@@ -134,21 +138,21 @@ def fit_similarity(
     mirrored: bool = False,
     fixed_scale: bool = False,
 ) -> Similarity:
-    """Return the similarity that takes points nearest to their targets (least squares).
+    """Return the similarity that brings points closest to their targets (least squares).
 
     S. Umeyama, IEEE Trans. Pattern Anal. Mach. Intell. 13 (1991) 376, eq. 39–42, in the plane,
     where the rotation has a closed form.
 
     Parameters
     ----------
-    source_xy, target_xy : (n, 2), row i belongs to row i.
-    weight : (n,) at least 0; 1 each unless given.
-    mirrored : whether the transform mirrors; it is given, not fitted.
-    fixed_scale : keep the scale at 1.
+    source_xy, target_xy : (n, 2) points; row i of one belongs to row i of the other.
+    weight : (n,) weights of 0 or more; by default all 1.
+    mirrored : whether the transform mirrors; this is not fitted.
+    fixed_scale : whether the scale is kept at 1.
 
     Raises
     ------
-    BadInput : fewer than two points with a weight, or all of them at one place.
+    BadInput : fewer than two points have a weight above 0, or all of these are at one place.
 
     Examples
     --------

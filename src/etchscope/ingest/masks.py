@@ -9,7 +9,7 @@ from etchscope.files.strict_json import read_json
 from etchscope.foil import BadInput, Scan
 from etchscope.foil.types import Bools, Floats
 from etchscope.geometry import Mask, mask_unit
-from etchscope.geometry.masks import inside_polygon
+from etchscope.geometry.masks import fill_polygon
 from etchscope.ingest.montage import Sheet
 from etchscope.ingest.pictures import PICTURE_SUFFIX, Page, read_picture
 
@@ -70,7 +70,7 @@ def _of_polygons(path: Path, scan: Scan, sheet: Sheet | None) -> Mask:
             raise BadInput(path, "a picture of a tile's size", "polygons", hint=hint)
         whole = np.zeros(sheet.image_size, bool)
         for polygon in polygons:
-            whole |= inside_polygon(polygon, sheet.image_size)
+            whole |= fill_polygon(polygon, sheet.image_size)
         return _cut(whole, sheet)
     return Mask(polygons=polygons, unit=unit)
 

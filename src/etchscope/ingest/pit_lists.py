@@ -29,7 +29,6 @@ from etchscope.foil import (
 from etchscope.foil.records import Name, Positive
 from etchscope.geometry import (
     LengthUnit,
-    holes_of,
     mm_per,
     tile_to_foil,
 )
@@ -151,7 +150,7 @@ def _described(path: Path, value: dict[str, Any], surface: OfSurface) -> PitList
     x_mm, y_mm = tile_to_foil(numbers, x_px, y_px, scan)
     pits = table.assign(x_px=x_px, y_px=y_px, x_mm=x_mm, y_mm=y_mm)
     return PitList(
-        path.stem, description.foil, description.side, pits, (height, width), holes_of(scan)
+        path.stem, description.foil, description.side, pits, (height, width), datum_holes_mm(scan)
     )
 
 

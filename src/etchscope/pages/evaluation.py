@@ -9,7 +9,7 @@ import pandas as pd
 from etchscope.draw.matches import draw_matches, draw_tolerance
 from etchscope.draw.png import encode_figure
 from etchscope.evaluation import Evaluation
-from etchscope.files.atomic import made_folder
+from etchscope.files.atomic import make_folder
 from etchscope.pages.writing import write_picture
 
 __all__ = ["write_evaluation"]
@@ -37,5 +37,5 @@ def write_evaluation(e: Evaluation, curves: Mapping[str, pd.DataFrame], folder: 
     figures = {"map": encode_figure(mapped)}
     if curves:
         figures["curve"] = encode_figure(draw_tolerance(curves, unit=e.unit))
-    made_folder(folder)
+    make_folder(folder)
     return [write_picture(png, folder / f"{name}.png") for name, png in figures.items()]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from etchscope.files.atomic import machine_failures, written_aside
+from etchscope.files.atomic import translate_disk_errors, write_aside
 from etchscope.foil import BadInput
 
 __all__ = ["make_page_folder", "write_page", "write_picture"]
@@ -22,7 +22,7 @@ def make_page_folder(folder: Path, *, what: str) -> Path:
     """
     folder = Path(folder)
     try:
-        with machine_failures(f"writing {folder}"):
+        with translate_disk_errors(f"writing {folder}"):
             folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise BadInput(folder, f"a folder for the {what}", "a file") from error
@@ -40,7 +40,7 @@ def write_picture(picture: bytes, path: Path) -> Path:
     ------
     MachineFailed : the disk is full.
     """
-    with written_aside(path) as aside:
+    with write_aside(path) as aside:
         aside.write_bytes(picture)
     return path
 
@@ -52,6 +52,6 @@ def write_page(text: str, path: Path) -> Path:
     ------
     MachineFailed : the disk is full.
     """
-    with written_aside(path) as aside:
+    with write_aside(path) as aside:
         aside.write_text(text, encoding="utf-8")
     return path

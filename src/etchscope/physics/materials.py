@@ -1,4 +1,4 @@
-"""How a particle damages the plastic: restricted energy loss, and the etch ratio it leads to."""
+"""Plastics, the restricted energy loss of a particle in them, and the etch ratio that follows."""
 
 import re
 from dataclasses import dataclass
@@ -13,28 +13,31 @@ __all__ = [
     "MATERIALS",
     "Material",
     "charge_over_beta",
-    "energy_loss_of",
+    "energy_loss_from_ratio",
     "etch_ratio",
-    "known_material",
-    "material_named",
+    "get_material",
+    "recognise_material",
     "restricted_energy_loss",
 ]
 
 _K = 0.307075  # MeV cm2 / mol, 4π N_A r_e² m_e c² (PDG)
 _ELECTRON_EV = 510998.95
 _FAST = 0.9999
-"""Velocity at which Z/β is stated; calibrations are made with relativistic ions."""
+"""Velocity over that of light for which Z/β is stated: calibrations use relativistic ions."""
 
 
 @dataclass(frozen=True)
 class Material:
-    """A plastic: what Bethe's formula needs of it, and its response curve.
+    """A plastic: the constants of Bethe's formula, the response curve and the refractive index.
 
-    The response is V = 1 + ``gain`` · x ** ``power`` with x = REL / ``threshold`` − 1, and 1 below
-    the threshold (of the form of Somogyi et al., Nucl. Instrum. Meth. 134, 1976, 129, started at
-    the threshold). ``threshold`` in MeV cm²/g; ``cut_ev`` is the energy above which a knocked-on
-    electron takes its energy away from the track; ``excitation_ev`` is Bethe's I;
-    ``refractive_index`` serves the optics.
+    The response is V = 1 + ``gain`` · x ** ``power`` with x = REL / ``threshold`` − 1, and V = 1
+    below the threshold (the form of Somogyi et al., Nucl. Instrum. Meth. 134, 1976, 129, beginning
+    at the threshold). ``threshold`` is in MeV cm²/g; ``cut_ev`` is the energy above which a
+    knocked-on electron takes its energy away from the track; ``excitation_ev`` is Bethe's I.
+
+    Raises
+    ------
+    BadInput : a constant outside its allowed range.
     """
 
     name: str
@@ -65,9 +68,9 @@ class Material:
 
 # Thresholds: S. Balestra et al., Nucl. Instrum. Meth. B 254 (2007) 254: REL ≈ 2700 MeV cm²/g
 # (Z/β ≈ 50) for Makrofol and ≈ 50 (Z/β ≈ 7) for CR-39. Composition and I of polycarbonate: NIST;
-# of CR-39 (C12H18O7): Bragg's rule. Gain and power are ours: they give a relativistic lead ion
-# V ≈ 4 in Makrofol, a pit of 14 px in the reference scan, and an indium ion V ≈ 4.5 in CR-39.
-# They depend on the etchant: put your own calibration in their place.
+# of CR-39 (C12H18O7): Bragg's rule. Gain and power are chosen so that a relativistic lead ion has
+# V ≈ 4 in Makrofol, a pit of 14 px in the reference scan, and an indium ion V ≈ 4.5 in CR-39. They
+# depend on the etchant; a calibration with known ions replaces them.
 MATERIALS: dict[str, Material] = {
     "makrofol": Material(
         name="makrofol",
@@ -94,12 +97,12 @@ MATERIALS: dict[str, Material] = {
 }
 
 
-def material_named(name: str | Material) -> Material:
-    """Return a material of the table, or the one given.
+def get_material(name: str | Material) -> Material:
+    """Return the material of that name in ``MATERIALS``; a material itself is returned as it is.
 
     Raises
     ------
-    BadInput : there is none of that name.
+    BadInput : there is no material of that name.
     """
     if isinstance(name, Material):
         return name
@@ -108,11 +111,13 @@ def material_named(name: str | Material) -> Material:
     return MATERIALS[name]
 
 
-def known_material(name: str | None) -> Material | None:
-    """Return the material that a laboratory's own word names, or None.
+def recognise_material(name: str | None) -> Material | None:
+    """Return the material that a laboratory's own name means, None where it is not recognised.
 
-    >>> known_material("CR-39").name, known_material("Makrofol DE 1-1").name, known_material(None)
-    ('cr39', 'makrofol', None)
+    >>> recognise_material("CR-39").name, recognise_material("Makrofol DE 1-1").name
+    ('cr39', 'makrofol')
+    >>> recognise_material("glass") is None
+    True
     """
     letters = re.sub("[^a-z0-9]", "", (name or "").lower())
     return next((m for key, m in MATERIALS.items() if letters.startswith(key)), None)
@@ -133,7 +138,7 @@ def _density_effect(beta_gamma: Floats, material: Material) -> Floats:
 def restricted_energy_loss(
     charge: float | Floats, beta: float | Floats, material: Material
 ) -> Floats:
-    """Return the restricted energy loss in MeV cm²/g.
+    """Return the restricted energy loss of ions, float64 MeV cm²/g.
 
     Bethe's formula with the energy transfer limited to ``material.cut_ev`` (PDG, Passage of
     particles through matter, eq. 34.12) and Barkas' effective charge. A monopole of n Dirac
@@ -141,12 +146,12 @@ def restricted_energy_loss(
 
     Parameters
     ----------
-    charge : charge number, 1 or more.
-    beta : velocity over that of light, 0.05 to below 1.
+    charge : charge numbers, 1 to 1000.
+    beta : velocities over that of light, from 0.05 to below 1; charge and beta are broadcast.
 
     Raises
     ------
-    BadInput : a charge or velocity outside these limits.
+    BadInput : a charge or a velocity outside these limits.
     """
     z, b = np.broadcast_arrays(np.asarray(charge, float), np.asarray(beta, float))
     for value in np.unique(z)[[0, -1]] if z.size else ():
@@ -167,7 +172,9 @@ def restricted_energy_loss(
 
 
 def etch_ratio(rel_mev_cm2_g: float | Floats, material: Material) -> Floats:
-    """Return V = V_T / V_B for a restricted energy loss; 1 below the material's threshold.
+    """Return V = V_T / V_B, float64, for restricted energy losses in MeV cm²/g.
+
+    V is 1 below the material's threshold.
 
     >>> bool(etch_ratio(2000, MATERIALS["makrofol"]) == 1)
     True
@@ -176,13 +183,14 @@ def etch_ratio(rel_mev_cm2_g: float | Floats, material: Material) -> Floats:
     return np.asarray(1 + material.gain * np.clip(over, 0, None) ** material.power)
 
 
-def energy_loss_of(v: float | Floats, material: Material) -> Floats:
-    """Return the restricted energy loss, MeV cm²/g, that etches at V; the inverse of the response.
+def energy_loss_from_ratio(v: float | Floats, material: Material) -> Floats:
+    """Return the restricted energy loss, float64 MeV cm²/g, that has the etch ratio V.
 
-    Where V is 1 the loss is the material's threshold or less; the threshold is returned.
+    This is the inverse of ``etch_ratio``. Where V is 1 the loss is the threshold or less; the
+    threshold is returned.
 
     >>> makrofol = MATERIALS["makrofol"]
-    >>> round(float(energy_loss_of(etch_ratio(9000.0, makrofol), makrofol)))
+    >>> round(float(energy_loss_from_ratio(etch_ratio(9000.0, makrofol), makrofol)))
     9000
     """
     over = np.clip(np.asarray(v, float) - 1, 0, None) / material.gain
@@ -190,10 +198,11 @@ def energy_loss_of(v: float | Floats, material: Material) -> Floats:
 
 
 def charge_over_beta(rel_mev_cm2_g: float | Floats, material: Material) -> Floats:
-    """Return Z/β of an ion with such a restricted energy loss, fast enough to be bare.
+    """Return Z/β, float64, of relativistic ions with restricted energy losses in MeV cm²/g.
 
-    The inverse of ``restricted_energy_loss`` at β = ``_FAST``: a slower ion of the same Z/β loses
-    up to some per cent less. Losses beyond those of Z = 1 to 300 are those of the end.
+    This is the inverse of ``restricted_energy_loss`` at β = ``_FAST``; a slower ion of the same
+    Z/β loses some per cent less. Losses below that of Z = 1 or above that of Z = 300 give the Z/β
+    of these.
     """
     charge = np.geomspace(1, 300, 400)
     loss = restricted_energy_loss(charge, _FAST, material)

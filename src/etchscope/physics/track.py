@@ -1,9 +1,9 @@
-"""One particle's track from the two openings that it left: its direction and its etch ratios.
+"""The track of a particle from its entry and exit pit: its direction and its etch ratios.
 
-Displacement, radii, ellipses and depths of an entry and an exit pit are what ``cone.opening`` makes
-of a straight track through a foil of known thickness. Least squares finds the direction, which the
-two openings share, and the etch ratio at either surface; the bulk removed at either may differ a
-little from the foil's.
+``cone.compute_opening`` predicts displacement, radii, ellipses and depths of the two openings for a
+straight track through a foil of known thickness. Least squares finds the direction, which the two
+openings share, and the etch ratio at each surface. The bulk removed at a pit may differ a little
+from that of the foil.
 """
 
 from collections.abc import Callable
@@ -12,38 +12,39 @@ from dataclasses import dataclass
 import numpy as np
 
 from etchscope.foil.types import Bools, Floats
-from etchscope.physics.cone import opening
+from etchscope.physics.cone import compute_opening
 
 __all__ = ["FREE", "Measured", "Track", "fit_tracks"]
 
 FREE = ("log_over_entry", "log_over_exit", "slope_x", "slope_y", "bulk_entry", "bulk_exit")
-"""What is fitted: ln(V − 1) at the entry and at the exit pit, the tangents of the zenith angle
-along x and y (y up, on the way from entry to exit), and ln of the bulk removed over the foil's."""
+"""The fitted parameters: ln(V − 1) at the entry and at the exit pit; the tangents of the zenith
+angle along x and y (y up, from entry to exit); and, at either pit, ln of the removed bulk over that
+of the foil."""
 _START = 1.0
-"""Damping to begin with, in units of each parameter's own curvature."""
+"""Damping at the start of the fit, in units of each parameter's own curvature."""
 _ROUNDS, _STEP = 40, 1e-5
-"""Of the fit; step of the numerical derivatives."""
+"""Iterations of the fit; step of the numerical derivatives."""
 _LIMITS = (np.log(0.02), np.log(50.0))
-"""Of ln(V − 1)."""
+"""Limits of ln(V − 1)."""
 _STEEPEST, _MOST = 1e-4, 4.0
-"""Tangent of the zenith angle: 0 has no azimuth; largest."""
+"""Least and largest tangent of the zenith angle; 0 has no azimuth."""
 _ANY_OVER = (0.0, 1.5)
-"""Median and spread of ln(V − 1) of any pit, which keeps a size that says nothing from running
-away."""
+"""Mean and spread of the prior of ln(V − 1). It bounds the fit where the sizes do not."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of n pairs, micrometres, y up; each (n, column) with its errors.
+    """Measurements of n pairs with their errors, all float64; lengths in micrometres, y up.
 
     Attributes
     ----------
-    shift, shift_err : (n, 2) from the entry to the exit pit along x and y.
-    log_radius, log_radius_err : (n, 2) of the entry and of the exit pit; the logarithm of half the
-        geometric mean of the full axes.
-    ellipse, ellipse_err : (n, 2, 2) pit × ellipticity times cos and sin of twice the long axis'
-        angle, ccw from +x; the error, (n, 2), is of either.
-    log_depth, log_depth_err : (n, 2), nan where no depth is known.
+    shift, shift_err : (n, 2) displacement from the entry to the exit pit along x and y.
+    log_radius, log_radius_err : (n, 2) logarithm of half the geometric mean of the full axes, of
+        the entry and of the exit pit.
+    ellipse : (n, 2, 2) for either pit, ellipticity times cos and sin of twice the angle of the long
+        axis, ccw from +x.
+    ellipse_err : (n, 2) for either pit, error of both components.
+    log_depth, log_depth_err : (n, 2) logarithm of the depth, nan where it is not known.
     """
 
     shift: Floats
@@ -57,7 +58,7 @@ class Measured:
 
     @property
     def observed(self) -> Floats:
-        """All that was measured, (n, 10)."""
+        """All measurements, (n, 10): shift, log_radius, ellipse of entry and of exit, log_depth."""
         flat = (self.shift, self.log_radius, self.ellipse.reshape(-1, 4), self.log_depth)
         return np.column_stack(flat)
 
@@ -74,11 +75,11 @@ class Track:
 
     Attributes
     ----------
-    free : (n, 6) of ``FREE``.
-    covariance : (n, 6, 6).
-    expected : (n, 10) what such a track's ``Measured.observed`` are.
-    chi2, degrees : (n,) of the fit, and how many more values than parameters there were.
-    is_found : (n,) false where no track of an etch ratio within the limits makes such openings.
+    free : (n, 6) fitted parameters, in the order of ``FREE``.
+    covariance : (n, 6, 6) covariance of the parameters.
+    expected : (n, 10) expected values of ``Measured.observed`` for the track.
+    chi2, degrees : (n,) χ² of the fit, and its degrees of freedom.
+    is_found : (n,) false where no track with an etch ratio within the limits fits the openings.
     """
 
     free: Floats
@@ -90,7 +91,7 @@ class Track:
 
 
 def _expected(free: Floats, thickness_um: float, removed_um: float) -> Floats:
-    """Return what tracks make, (n, 10), in the order of ``Measured.observed``."""
+    """Return the expected values of ``Measured.observed`` for n tracks, (n, 10)."""
     over, slope, bulk = free[:, 0:2], free[:, 2:4], free[:, 4:6]
     n = len(free)
     v = 1 + np.exp(over).T.ravel()
@@ -98,9 +99,9 @@ def _expected(free: Floats, thickness_um: float, removed_um: float) -> Floats:
     unit = slope / tangent[:, None]
     dip = np.tile(np.arctan2(1.0, tangent), 2)
     removed = removed_um * np.exp(bulk).T.ravel()
-    # Where no pit opens, the limit of a vanishing one keeps the fit on its way.
+    # Where no pit opens, V is raised to that of a vanishing opening, so that the fit goes on.
     v = np.maximum(v, 1.001 / np.sin(dip))
-    pit = opening(v, dip, removed, np.full(2 * n, np.inf))
+    pit = compute_opening(v, dip, removed, np.full(2 * n, np.inf))
     shift = thickness_um * slope - (pit.shift_um[:n] + pit.shift_um[n:])[:, None] * unit
     radius = 0.5 * np.log(pit.major_um * pit.minor_um) - np.log(2)
     e = 1 - pit.minor_um / pit.major_um
@@ -111,9 +112,9 @@ def _expected(free: Floats, thickness_um: float, removed_um: float) -> Floats:
 
 
 def _first(measured: Measured, thickness_um: float, removed_um: float) -> Floats:
-    """Return where the fit begins, (n, 6): a straight way, and the etch ratio of a steep track.
+    """Return the start of the fit, (n, 6): a straight line, and the etch ratio of a steep track.
 
-    Of a track along the normal (r / h)² = (V − 1) / (V + 1).
+    A track along the normal has (r / h)² = (V − 1) / (V + 1).
     """
     q = np.minimum(np.exp(2 * measured.log_radius) / removed_um**2, 0.8)
     slope = measured.shift / (thickness_um - removed_um)
@@ -127,17 +128,18 @@ def _first(measured: Measured, thickness_um: float, removed_um: float) -> Floats
 def fit_tracks(
     measured: Measured, *, thickness_um: float, removed_um: float, removed_spread: float
 ) -> Track:
-    """Return the tracks that fit pairs of openings best (Levenberg & Marquardt, all pairs at once).
+    """Return the tracks that fit n pairs of openings best (Levenberg–Marquardt).
 
     Parameters
     ----------
-    thickness_um : of the foil before etching.
+    measured : the n pairs.
+    thickness_um : thickness of the foil before etching.
     removed_um : bulk removed on each side.
-    removed_spread : one standard deviation of its logarithm: from pit to pit, and of its own.
+    removed_spread : one standard deviation of the logarithm of the removed bulk at a pit.
 
     Returns
     -------
-    Track; the error of a pair at the limits of V − 1 is that of any pit.
+    Tracks of n pairs; the covariance at the limits of V − 1 is that of the prior.
     """
     n = len(measured.log_radius)
     free = _first(measured, thickness_um, removed_um)
@@ -148,6 +150,7 @@ def fit_tracks(
     tight = np.array([1 / _ANY_OVER[1]] * 2 + [0.0] * 2 + [1 / removed_spread] * 2)
 
     def residuals(at: Floats) -> Floats:
+        """Return deviations of measurements and of priors in units of their errors, (n, 16)."""
         expected = _expected(at, thickness_um, removed_um)
         return np.column_stack([(expected - value) * weight, (at - middle) * tight])
 
@@ -182,7 +185,7 @@ def fit_tracks(
 
 
 def _within(free: Floats) -> Floats:
-    """Return parameters within their limits."""
+    """Return the parameters, (n, 6), moved into their limits."""
     out = free.copy()
     out[:, :2] = out[:, :2].clip(*_LIMITS)
     tangent = np.hypot(out[:, 2], out[:, 3])

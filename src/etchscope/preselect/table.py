@@ -13,7 +13,7 @@ from etchscope.foil import (
 )
 from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.geometry import edge_distance_px, in_polygon, tile_to_foil, tile_to_stage
-from etchscope.geometry.overlaps import better_seen, merge_copies
+from etchscope.geometry.overlaps import are_better_seen_elsewhere, merge_copies
 from etchscope.preselect.density import (
     are_too_crowded,
     density_beyond,
@@ -98,7 +98,7 @@ def _edge_artefacts(
     """
     is_cut = (found["flags"].to_numpy() & int(PitFlag.EDGE)) != 0
     suspects = np.flatnonzero(is_cut & alone)
-    seen = better_seen(
+    seen = are_better_seen_elsewhere(
         place[suspects],
         found["tile"].to_numpy()[suspects],
         margin_px[suspects],

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from etchscope.foil.types import Floats
-from etchscope.physics.cone import opening
+from etchscope.physics.cone import compute_opening
 
 __all__ = ["LOG_RATIOS", "Tracks", "expected_tracks"]
 
@@ -114,7 +114,9 @@ def _track(
     n = len(seen)
     if n < 3:
         return none, none, density, none
-    one = opening(np.full(n, v), np.pi / 2 - seen, np.full(n, removed_px), np.full(n, np.inf))
+    one = compute_opening(
+        np.full(n, v), np.pi / 2 - seen, np.full(n, removed_px), np.full(n, np.inf)
+    )
     apart = thickness_px * np.tan(seen) - 2 * one.shift_um
     apart = np.maximum.accumulate(np.maximum(apart, 0) + 1e-9 * np.arange(n))
     there = distance <= apart[-1]

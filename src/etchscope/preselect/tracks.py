@@ -9,7 +9,12 @@ from scipy.stats import median_abs_deviation
 
 from etchscope.foil import Foil, PitFlag, has_flag
 from etchscope.foil.types import Bools, Floats, Ints
-from etchscope.physics.materials import Material, charge_over_beta, energy_loss_of, known_material
+from etchscope.physics.materials import (
+    Material,
+    charge_over_beta,
+    energy_loss_from_ratio,
+    recognise_material,
+)
 from etchscope.physics.track import FREE, Measured, Track, fit_tracks
 from etchscope.preselect.openings import Shapes, removed_bulk
 
@@ -84,7 +89,7 @@ def with_tracks(
     _flag(flags, entry[~good], exit_[~good], PitFlag.NO_TRACK)
     poor = good & (chi2_distribution.sf(tracks.chi2, np.maximum(tracks.degrees, 1)) < _POOR)
     _flag(flags, entry[poor], exit_[poor], PitFlag.POOR_TRACK)
-    material = known_material(foil.material)
+    material = recognise_material(foil.material)
     if material is None:
         _flag(flags, entry, exit_, PitFlag.NO_RESPONSE)
     columns = _columns(tracks, material)
@@ -229,7 +234,7 @@ def _columns(tracks: Track, material: Material | None) -> dict[str, Floats]:
         mean, s_mean = _of_particle(tracks)
         loss, charge = [], []
         for shift in (0.0, -0.5, 0.5):
-            rel = energy_loss_of(1 + np.exp(mean + shift * s_mean), material)
+            rel = energy_loss_from_ratio(1 + np.exp(mean + shift * s_mean), material)
             loss.append(rel * material.density_g_cm3 * _DENSITY_SCALE)
             charge.append(charge_over_beta(rel, material))
         shared |= {

@@ -13,7 +13,7 @@ from etchscope.foil import (
     format_region,
     parse_region,
 )
-from etchscope.geometry import Similarity, foil_frame, linked_frames
+from etchscope.geometry import Similarity, foil_frame, link_frames
 from etchscope.store import Store
 from etchscope.store.alignments import KeptAlignment
 from etchscope.store.anchoring import is_placed
@@ -97,7 +97,7 @@ def joint_frames(store: Store, *, alignment: str | None = None) -> JointFrames:
     links = [link for one in kept for link in _links(_members(one, scans))]
     for group in groups.values():
         links += _agreeing(sorted(group, key=lambda scan: len(scan.datum) < _HOLES))
-    ways = linked_frames(scans, links)
+    ways = link_frames(scans, links)
     homes: dict[tuple[str, str], str] = {}
     for scan in sorted(scans.values(), key=lambda scan: len(scan.datum) < _HOLES):
         homes.setdefault((scan.foil, scan.side), scan.name)

@@ -26,8 +26,8 @@ from etchscope.geometry import (
     edge_distance_px,
     foil_frame,
     in_polygon,
-    places_of,
-    regions_of,
+    number_places,
+    number_regions,
     stage_to_tile,
     tile_to_foil,
 )
@@ -390,10 +390,10 @@ def labelled_patches(
             rows.append(_on_foil(one.table.iloc[which], one.scan, one.way))
     told = pd.concat(rows, ignore_index=True)
     sizes = told["pixel_size_um"].dropna()
-    of_place = places_of(told, _SNAP_PX * float(sizes.max()) / 1000 if len(sizes) else 0.0)
+    of_place = number_places(told, _SNAP_PX * float(sizes.max()) / 1000 if len(sizes) else 0.0)
     patches = joined(parts)
     return Labelled(
-        replace(patches, region=regions_of(told, of_place, _tile_mm(pits))),
+        replace(patches, region=number_regions(told, of_place, _tile_mm(pits))),
         told["said"].to_numpy(str),
         told["density_per_mm2"].to_numpy(np.float64),
         recipe,

@@ -10,7 +10,7 @@ from etchscope.foil import Scan, Taxonomy, parse_region
 from etchscope.foil.openings import SURFACES
 from etchscope.foil.types import Bools, Floats
 from etchscope.geometry import foil_frame, stage_to_tile
-from etchscope.geometry.masks import inside_polygon
+from etchscope.geometry.masks import fill_polygon
 from etchscope.imaging import Lighting
 from etchscope.learn.finder_targets import Openings
 from etchscope.learn.finder_train import Sample
@@ -103,7 +103,7 @@ def _known(
         if row["surface"] == "":
             other |= near
     for polygon in _regions(labels, scan, number):
-        known |= inside_polygon(polygon, scan.image_size)
+        known |= fill_polygon(polygon, scan.image_size)
     return known, known & ~other
 
 

@@ -1,11 +1,11 @@
 """A digital twin of an etched foil: particles, etching, optics, and the truth about them."""
 
-from etchscope.physics.cone import Opening, opening
+from etchscope.physics.cone import Opening, compute_opening
 from etchscope.physics.materials import (
     MATERIALS,
     Material,
     etch_ratio,
-    material_named,
+    get_material,
     restricted_energy_loss,
 )
 from etchscope.simulation.camera import Camera
@@ -53,14 +53,14 @@ __all__ = [
     "Stage",
     "Stars",
     "Surface",
+    "compute_opening",
     "draw_parameters",
     "drop_overlap_copies",
     "etch_ratio",
     "find_isolated",
+    "get_material",
     "height_map",
     "list_parameters",
-    "material_named",
-    "opening",
     "preset",
     "randomise_scan",
     "reference_channels",

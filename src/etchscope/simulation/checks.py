@@ -6,7 +6,7 @@ import numpy as np
 
 from etchscope.foil import BadInput
 from etchscope.foil.bounds import require_within
-from etchscope.physics.materials import material_named
+from etchscope.physics.materials import get_material
 from etchscope.simulation.optics import OVERSAMPLING, Optics
 from etchscope.simulation.populations import Hips, Sheet
 from etchscope.simulation.stage import Stage
@@ -21,7 +21,7 @@ def check_signal(hips: Hips, sheet: Sheet) -> None:
     ratio = hips.ratio(sheet)
     if not hips.per_tile or ratio > _LEAST_RATIO:
         return
-    material, loss = material_named(sheet.material), hips.energy_loss(sheet)
+    material, loss = get_material(sheet.material), hips.energy_loss(sheet)
     raise BadInput(
         "simulation: hips.rel_mev_cm2_g (or charge and beta, or v)",
         f"V of 1.02 or more ({material.name} begins at {material.threshold:g} MeV cm²/g)",

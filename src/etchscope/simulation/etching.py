@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from etchscope.foil.types import FloatImage, Floats
-from etchscope.physics.cone import etched, opening
+from etchscope.physics.cone import compute_opening, etched_length_um
 
 __all__ = ["height_map"]
 
@@ -85,9 +85,9 @@ def height_map(pits: pd.DataFrame, image_size: tuple[int, int], pixel_size_um: f
     surface = np.zeros(image_size, np.float32)
     names = ["x_px", "y_px", "v", "dip_rad", "azimuth_rad", "removed_um", "length_um"]
     x, y, v, dip, azimuth, removed, length = np.ascontiguousarray(pits[names].to_numpy(float).T)
-    shape = opening(v, dip, removed, length)
+    shape = compute_opening(v, dip, removed, length)
     use = shape.exists
-    reached = etched(v, removed, length)
+    reached = etched_length_um(v, removed, length)
     _carve(
         surface,
         x[use],

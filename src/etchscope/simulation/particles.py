@@ -9,8 +9,8 @@ import pandas as pd
 
 from etchscope.foil import Side
 from etchscope.foil.types import Floats
-from etchscope.physics.cone import opening
-from etchscope.physics.materials import etch_ratio, material_named
+from etchscope.physics.cone import compute_opening
+from etchscope.physics.materials import etch_ratio, get_material
 from etchscope.simulation.cells import Cell, draw_places, first_number, make_stream
 from etchscope.simulation.populations import Hips, Population, Sheet
 
@@ -37,7 +37,7 @@ def _isotropic(rng: np.random.Generator, least_cosine: Floats) -> tuple[Floats, 
 
 def _ratios(rng: np.random.Generator, median: float, sigma: float, n: int, sheet: Sheet) -> Floats:
     """Return (n,) V whose excess of energy loss over the threshold is log-normal, of a median V."""
-    material = material_named(sheet.material)
+    material = get_material(sheet.material)
     over = ((median - 1) / material.gain) ** (1 / material.power)
     return etch_ratio(material.threshold * (1 + over * rng.lognormal(0, sigma, n)), material)
 
@@ -216,7 +216,7 @@ def _etch_surface(
     """
     removed = np.clip(sheet.removed_um - depth, 0, None) * tracks[f"uneven_{side}"]
     azimuth = np.arctan2(inward[:, 1], inward[:, 0])
-    shape = opening(tracks[f"v_{side}"], tracks["dip"], removed, tracks["length"])
+    shape = compute_opening(tracks[f"v_{side}"], tracks["dip"], removed, tracks["length"])
     shift = shape.shift_um / 1000
     columns = {
         "cell": tracks["cell"],

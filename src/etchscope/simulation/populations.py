@@ -11,7 +11,7 @@ from etchscope.foil.types import Floats
 from etchscope.physics.materials import (
     Material,
     etch_ratio,
-    material_named,
+    get_material,
     restricted_energy_loss,
 )
 
@@ -48,7 +48,7 @@ class Sheet:
     depth_mm: float = 0.0
 
     def __post_init__(self) -> None:
-        material_named(self.material)
+        get_material(self.material)
         require_bounds(
             self, {"thickness_um": (50, 5000), "removed_spread": (0, 0.2), "depth_mm": (0, 1000)}
         )
@@ -100,14 +100,14 @@ class Hips:
         """Return the restricted energy loss in a sheet's material, MeV cm²/g."""
         if self.rel_mev_cm2_g is not None:
             return self.rel_mev_cm2_g
-        material = material_named(sheet.material)
+        material = get_material(sheet.material)
         return float(restricted_energy_loss(self.charge, self.beta, material))
 
     def ratio(self, sheet: Sheet) -> float:
         """Return V in a sheet's material, before its spread."""
         if self.v is not None:
             return self.v
-        return float(etch_ratio(self.energy_loss(sheet), material_named(sheet.material)))
+        return float(etch_ratio(self.energy_loss(sheet), get_material(sheet.material)))
 
 
 @dataclass(frozen=True)

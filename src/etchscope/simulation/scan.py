@@ -13,7 +13,7 @@ from etchscope.foil import BadInput, Foil, Scan, Side, Tile, as_pits
 from etchscope.foil.bounds import require_bounds
 from etchscope.foil.types import Floats, RawStack
 from etchscope.geometry import edge_distance_px, foil_frame, in_tile, stage_to_tile, tile_to_stage
-from etchscope.physics.materials import material_named
+from etchscope.physics.materials import get_material
 from etchscope.simulation.camera import Camera, check_camera, draw_fixed_pattern
 from etchscope.simulation.cells import Cell, list_cells
 from etchscope.simulation.checks import check_memory, check_signal, check_sizes
@@ -119,7 +119,7 @@ class SimulatedScan:
         return Foil(
             name=self.foil,
             stack=self.stack,
-            material=material_named(self.sheet.material).name,
+            material=get_material(self.sheet.material).name,
             thickness_um=self.sheet.thickness_um,
             etch={"removed_um": self.sheet.removed_um},
         )
@@ -236,7 +236,7 @@ class SimulatedScan:
             self._marks(tile),
             self.optics,
             thickness_um=self.sheet.thickness_um - 2 * self.sheet.removed_um,
-            refractive_index=material_named(self.sheet.material).refractive_index,
+            refractive_index=get_material(self.sheet.material).refractive_index,
         )
 
     def read_tile(self, number: int) -> RawStack:

@@ -6,7 +6,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from etchscope.foil.types import FloatImage, Floats, Ints
-from etchscope.physics.cone import etched, opening
+from etchscope.physics.cone import compute_opening, etched_length_um
 from etchscope.simulation.etching import height_map
 from etchscope.simulation.optics import OVERSAMPLING, Optics, Scene
 
@@ -154,8 +154,8 @@ def _spots(pits: pd.DataFrame, optics: Optics) -> FloatImage | None:
     chance = chance[chance < optics.centre_share]
     names = ["x_px", "y_px", "v", "dip_rad", "azimuth_rad", "removed_um", "length_um"]
     x, y, v, dip, azimuth, removed, length = own[names].to_numpy(float).T
-    shape = opening(v, dip, removed, length)
-    along = etched(v, removed, length) * np.cos(dip) / optics.pixel_size_um
+    shape = compute_opening(v, dip, removed, length)
+    along = etched_length_um(v, removed, length) * np.cos(dip) / optics.pixel_size_um
     x, y = x + along * np.cos(azimuth), y - along * np.sin(azimuth)
     sigma = np.minimum(optics.centre_um, 0.2 * shape.minor_um) / optics.pixel_size_um
     light = 1 - 0.6 * chance / optics.centre_share

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from etchscope.files.atomic import delete, machine_failures, sync_path, sync_tree
+from etchscope.files.atomic import delete, sync_path, sync_tree, translate_disk_errors
 from etchscope.files.digests import sha256_of
 from etchscope.foil import (
     BadInput,
@@ -101,7 +101,7 @@ def add_scan(
     """
     final, partial = images / f"{scan.name}.zarr", images / f".{scan.name}.zarr.partial"
     numbers = sorted(t.number for t in scan.tiles)
-    with machine_failures(f"adding scan {scan.name}"), ExitStack() as undo:
+    with translate_disk_errors(f"adding scan {scan.name}"), ExitStack() as undo:
         undo.callback(delete, partial)
         array = PictureArray.create(partial, scan)
         contents = _contents(scan, _read_all(scan, reader, array.shards, array), left_out)

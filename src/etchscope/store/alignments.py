@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from etchscope.files.atomic import made_folder, written_aside
+from etchscope.files.atomic import make_folder, write_aside
 from etchscope.files.strict_json import first_fault
 from etchscope.files.tables import read_parquet, write_parquet
 from etchscope.foil import BadInput, UnknownAlignment
@@ -51,13 +51,13 @@ def write_alignment(
     BadInput : the folder is a file.
     MachineFailed : the disk is full.
     """
-    made_folder(folder)
+    make_folder(folder)
     for name, table in tables.items():
-        with written_aside(folder / f"{name}.parquet") as aside:
+        with write_aside(folder / f"{name}.parquet") as aside:
             write_parquet(aside, pa.Table.from_pandas(table, preserve_index=False))
     path = folder / ALIGNMENT_FILE
     text = json.dumps({"format": _FORMAT, **told}, indent=1, ensure_ascii=False, allow_nan=False)
-    with written_aside(path) as aside:
+    with write_aside(path) as aside:
         aside.write_text(text + "\n", encoding="utf-8")
     return path
 
@@ -144,6 +144,6 @@ class Alignments:
         MachineFailed : the disk is full.
         """
         folder = self._root / ALIGNMENTS_FOLDER
-        made_folder(folder)
-        with written_aside(folder / f"{alignment.name}.json") as aside:
+        make_folder(folder)
+        with write_aside(folder / f"{alignment.name}.json") as aside:
             aside.write_text(alignment.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
-from etchscope.files.atomic import written_aside
+from etchscope.files.atomic import write_aside
 from etchscope.foil import BadInput
 
 __all__ = ["read_arrays", "read_rows", "write_arrays"]
@@ -24,7 +24,7 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     MachineFailed : the disk is full.
     """
     content = save({k: np.asarray(v, order="C") for k, v in sorted(arrays.items())})
-    with written_aside(path) as aside:
+    with write_aside(path) as aside:
         aside.write_bytes(content)
 
 

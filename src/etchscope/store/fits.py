@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import select
 
-from etchscope.files.atomic import delete, written_aside
+from etchscope.files.atomic import delete, write_aside
 from etchscope.foil import BadInput, DamagedFile
 from etchscope.geometry import Mask
 from etchscope.store.catalogue import Catalogue, FitRow
@@ -94,7 +94,7 @@ class Fits:
             # Nobody else writes now, so these files are left from a writer that was killed.
             for stale in (self._root / "fits").glob(".*.aside"):
                 delete(stale)
-            with written_aside(self._root / "fits" / file) as aside:
+            with write_aside(self._root / "fits" / file) as aside:
                 aside.write_bytes(content)
             old = session.get(FitRow, {"scan": scan, "recipe": recipe})
             gone = old.file if old is not None else file

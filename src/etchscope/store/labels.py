@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from etchscope.files.atomic import written_aside
+from etchscope.files.atomic import write_aside
 from etchscope.files.strict_json import first_fault
 from etchscope.foil import (
     DEFAULT_TAXONOMY,
@@ -88,7 +88,7 @@ class Labels:
                 raise BadInput("taxonomy", expected, "it is missing")
         if taxonomy == self.taxonomy():
             return
-        with written_aside(self._root / TAXONOMY_FILE) as aside:
+        with write_aside(self._root / TAXONOMY_FILE) as aside:
             aside.write_text(taxonomy.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
     def anchored(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from etchscope.files.atomic import written_aside
+from etchscope.files.atomic import write_aside
 from etchscope.foil import MachineFailed
 from etchscope.store.catalogue import VERSION, Catalogue, is_stamped, version_of
 
@@ -55,7 +55,7 @@ def migrate_catalogue(catalogue: Catalogue) -> Migration:
 def _copy(file: Path, to: Path) -> None:
     # By SQLite and not by the file system: closing a file of one's own would drop SQLite's lock.
     with (
-        written_aside(to) as aside,
+        write_aside(to) as aside,
         closing(sqlite3.connect(file)) as source,
         closing(sqlite3.connect(aside)) as copy,
     ):

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from etchscope.files.atomic import delete, machine_failures, sync_path, sync_tree
+from etchscope.files.atomic import delete, sync_path, sync_tree, translate_disk_errors
 from etchscope.files.strict_json import canonical_json
 from etchscope.foil import BadInput, MachineFailed, UnknownModel
 from etchscope.foil.records import Name
@@ -60,7 +60,7 @@ def write_model(
         raise BadInput(folder, "a folder that can be made", f"no folder {folder.parent}")
     weights, text = _files(arrays, card)
     aside = folder.with_name(f".{folder.name}.aside")
-    with machine_failures(f"writing {folder}"):
+    with translate_disk_errors(f"writing {folder}"):
         delete(aside)
         try:
             aside.mkdir()
@@ -198,7 +198,7 @@ class Models:
             raise BadInput("name of a model", expected, repr(name)) from error
         files = _files(arrays, card)
         folder = self._root / MODELS_FOLDER / name
-        with machine_failures(f"writing {folder}"), self._changing_models():
+        with translate_disk_errors(f"writing {folder}"), self._changing_models():
             if folder.exists():
                 if _same(folder, files):
                     return name

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from etchscope.files.atomic import delete, machine_failures, sync_path, sync_tree, written_aside
+from etchscope.files.atomic import delete, sync_path, sync_tree, translate_disk_errors, write_aside
 from etchscope.files.digests import sha256_of
 from etchscope.files.strict_json import canonical_json
 from etchscope.files.tables import pits_to_arrow, read_parquet, write_parquet
@@ -64,9 +64,9 @@ def write_part(
     path = _part_file(runs, run, index)
     arrow = pa.Table.from_pandas(table, preserve_index=False)
     metadata = {**(arrow.schema.metadata or {}), _RECORD: canonical_json(dict(record)).encode()}
-    with machine_failures(f"writing {path}"):
+    with translate_disk_errors(f"writing {path}"):
         path.parent.mkdir(exist_ok=True)
-    with written_aside(path) as aside:
+    with write_aside(path) as aside:
         write_parquet(aside, arrow.replace_schema_metadata(metadata))
 
 
@@ -144,7 +144,7 @@ def prepare_run(
     """
     aside = runs / f".{run}.aside"
     delete(aside)
-    with machine_failures(f"writing run {run}"):
+    with translate_disk_errors(f"writing run {run}"):
         try:
             aside.mkdir()
             write_parquet(aside / "pits.parquet", pits_to_arrow(pits, record=record))
@@ -162,7 +162,7 @@ def prepare_run(
 
 def publish_run(runs: Path, run: str, aside: Path) -> None:
     """Give a prepared folder its name; a folder left by a killed commit gives way."""
-    with machine_failures(f"writing run {run}"):
+    with translate_disk_errors(f"writing run {run}"):
         delete(runs / run)
         aside.rename(runs / run)
         sync_path(runs)

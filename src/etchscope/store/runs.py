@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import select, text
 
-from etchscope.files.atomic import delete, machine_failures
+from etchscope.files.atomic import delete, translate_disk_errors
 from etchscope.files.tables import read_parquet, read_pits_file
 from etchscope.foil import BadInput, NotScored, UnknownRun
 from etchscope.foil.records import Name
@@ -249,7 +249,7 @@ class Runs:
         MachineFailed : the disk fails.
         """
         self.require_removable(runs)
-        with machine_failures("removing"):
+        with translate_disk_errors("removing"):
             with self._catalogue.writing() as session:
                 session.execute(delete_rows(RunRow).where(RunRow.name.in_(list(runs))))
             for run in runs:

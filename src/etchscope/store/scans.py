@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import select, update
 
-from etchscope.files.atomic import delete, machine_failures
+from etchscope.files.atomic import delete, translate_disk_errors
 from etchscope.foil import (
     BadInput,
     Foil,
@@ -262,7 +262,7 @@ class Scans:
         BadInput : the condition is wrong, or a datum hole would lose its tile.
         MachineFailed : the disk is full, or another addition or removal is under way.
         """
-        with self._locked(), machine_failures("removing"):
+        with self._locked(), translate_disk_errors("removing"):
             with self._catalogue.writing() as session:
                 table = tile_table(session)
                 removal = plan_removal(session, table, rows_where(table, where))

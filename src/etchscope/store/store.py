@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from etchscope.files.atomic import delete, machine_failures, sync_path, sync_tree
+from etchscope.files.atomic import delete, sync_path, sync_tree, translate_disk_errors
 from etchscope.foil import BadInput, NotAStore
 from etchscope.store.alignments import Alignments
 from etchscope.store.catalogue import CATALOGUE_FILE, Catalogue
@@ -61,7 +61,7 @@ class Store:
         if root.exists() and (not root.is_dir() or any(root.iterdir())):
             raise BadInput(root, "a new or empty folder", "something else there")
         aside = root.with_name(f".{root.name}.partial")
-        with machine_failures(f"making {root}"):
+        with translate_disk_errors(f"making {root}"):
             try:
                 delete(aside)
                 for name in _FOLDERS:

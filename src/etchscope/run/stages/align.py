@@ -14,9 +14,9 @@ from etchscope.foil import BadInput, NotSearched, PitList
 from etchscope.foil.types import Bools
 from etchscope.geometry import (
     Similarity,
+    datum_holes_mm,
     foil_frame,
     foil_to_tile,
-    holes_of,
     tile_to_foil,
 )
 from etchscope.ingest import OfSurface
@@ -84,7 +84,7 @@ def list_of_scan(
     if surface != "any":
         pits = pits[pits["surface"] != ("bottom" if surface == "top" else "top")]
     pits = pits.reset_index(drop=True)
-    holes = holes_of(record)
+    holes = datum_holes_mm(record)
     if look_for_holes and not holes:
         # In the frame that the scan has, which found holes do not change.
         found = find_datum(store, scan)

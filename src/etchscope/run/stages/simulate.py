@@ -7,7 +7,7 @@ from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 
-from etchscope.files.atomic import delete, folder_aside
+from etchscope.files.atomic import delete, write_folder_aside
 from etchscope.files.tables import write_table
 from etchscope.foil import BadInput
 from etchscope.ingest import open_source
@@ -186,5 +186,5 @@ def _says(path: Path, text: str) -> bool:
 def _photograph(simulated: SimulatedScan, aside: Path, piece: Piece) -> None:
     """Write the pictures of one tile, all or none."""
     folder = aside / "scan" / tile_folder(simulated.scan, piece.covers)
-    with folder_aside(folder, within=aside) as unfinished:
+    with write_folder_aside(folder, within=aside) as unfinished:
         write_tile(unfinished, simulated.scan, simulated.read_tile(piece.covers))
