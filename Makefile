@@ -23,7 +23,7 @@ test: .venv/.ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest -n 2 -m "not slow"
-	$(BIN)/pytest -n 2 -m slow
+	$(BIN)/pytest -n 2 --dist loadgroup -m slow
 
 # The stamps are written last, so that an interrupted install starts afresh.
 .venv/.locked: requirements.lock

@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -66,9 +67,8 @@ def test_one_id_has_one_event(session):
 
 
 def test_more_events_than_one_query_takes(session):
-    labels = fill_ids(
-        pd.concat([events("top", x_mm=float(i)) for i in range(1201)]).assign(id=None)
-    )
+    labels = events(*["top"] * 1201).assign(x_mm=np.arange(1201.0), id=None)
+    labels = fill_ids(labels)
     assert put_labels(session, labels, "here") == 1201
     assert are_known(session, labels).all()
     assert put_labels(session, labels, "here") == 0
