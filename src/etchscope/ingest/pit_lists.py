@@ -29,6 +29,7 @@ from etchscope.foil import (
 from etchscope.foil.records import Name, Positive
 from etchscope.geometry import (
     LengthUnit,
+    datum_holes_mm,
     mm_per,
     tile_to_foil,
 )
