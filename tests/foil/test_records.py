@@ -51,7 +51,7 @@ def test_datum_lies_in_a_known_tile(make_scan):
         {"pixel_size_um": np.nan},
         {"image_size": (0, 640)},
         {"side": "left"},
-        {"layout": "spiral"},
+        {"layout": "../spiral"},
         {"gradient_sign": 0},
         {"azimuth_sense": "up"},
         {"name": "../escape"},

@@ -47,10 +47,7 @@ CHANNEL = {"step": 1, "role": "directional", "azimuth_deg": 67.5}
     [
         ({"side": "left"}, "scan.json: side: expected 'front' or 'back', found 'left'"),
         ({"side": None}, "scan.json: side: expected this key, found none"),
-        (
-            {"layout": "grid"},
-            "scan.json: layout: expected 'smartscope', 'pictures' or 'montage', found 'grid'",
-        ),
+        ({"layout": "a/b"}, "scan.json: layout: expected String should match"),
         (
             {"pixel_size_um": "6.4"},
             "pixel_size_um: expected a valid number, found '6.4'",

@@ -187,6 +187,11 @@ def test_a_gap_without_positions_is_a_missing_tile(write_scan):
         ({"tiles": {"77": {}}}, "scan.json: tiles: expected tiles of the scan, found tile 77"),
         ({"positions": "none.json"}, "none.json: expected a readable file"),
         ({"layout": "pictures"}, "expected pictures named {tile}_{step}.png or {tile}.tif"),
+        (
+            {"layout": "grid"},
+            "scan.json: layout: expected smartscope or pictures or montage, found 'grid'. No "
+            "installed package has an entry point 'grid' in the group etchscope.layouts.",
+        ),
     ],
 )
 def test_scan_json_that_does_not_fit_its_pictures(tmp_path, write_scan, change, message):
@@ -216,7 +221,7 @@ def test_folders_that_hold_nothing(tmp_path, write_scan):
     Image.new("L", (5, 5)).save(tmp_path / "a.png")
     with pytest.raises(BadInput, match=r"expected scan\.json beside the pictures"):
         open_source(tmp_path / "a.png", Overrides(layout="smartscope"))
-    with pytest.raises(BadInput, match=r"layout: expected smartscope, .*found 'grid'"):
+    with pytest.raises(BadInput, match=r"layout: expected smartscope or .* or plain, found 'grid'"):
         open_source(tmp_path / "a.png", Overrides(layout="grid"))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from etchscope.cli.messages import echo_json
-from etchscope.cli.options import Json, MaskFile, StorePath
+from etchscope.cli.options import Json, LayoutName, MaskFile, StorePath
 from etchscope.foil import BadInput
 from etchscope.progress import progress_bar
 
@@ -31,10 +31,7 @@ def command(
     pixel_size_um: Annotated[
         float | None, typer.Option(help="Size of a pixel in micrometres.")
     ] = None,
-    layout: Annotated[
-        Literal["smartscope", "pictures", "montage", "plain"] | None,
-        typer.Option(help="How the pictures lie in their files."),
-    ] = None,
+    layout: LayoutName = None,
     rows: Annotated[int | None, typer.Option(min=1, help="Number of rows of a montage.")] = None,
     columns: Annotated[
         int | None, typer.Option(min=1, help="Number of columns of a montage.")

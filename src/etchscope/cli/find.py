@@ -5,12 +5,19 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from etchscope.cli.inputs import opened_paths, polygon_of, require_output, require_scans
-from etchscope.cli.options import ExecutorName, MaskFile, NoMask, make_settings, settings_options
+from etchscope.cli.options import (
+    ExecutorName,
+    LayoutName,
+    MaskFile,
+    NoMask,
+    make_settings,
+    settings_options,
+)
 from etchscope.foil import BadInput
 from etchscope.preselect import FindSettings
 from etchscope.progress import progress_bar
@@ -44,10 +51,7 @@ def command(
     scan: Annotated[
         str | None, typer.Option(help="Scan of the store to search [all of them].")
     ] = None,
-    layout: Annotated[
-        Literal["smartscope", "pictures", "montage", "plain"] | None,
-        typer.Option(help="How the pictures lie in their files."),
-    ] = None,
+    layout: LayoutName = None,
     rows: Annotated[int | None, typer.Option(min=1, help="Number of rows of a montage.")] = None,
     columns: Annotated[
         int | None, typer.Option(min=1, help="Number of columns of a montage.")

@@ -13,6 +13,7 @@ from etchscope.foil import BadInput
 __all__ = [
     "ExecutorName",
     "Json",
+    "LayoutName",
     "MaskFile",
     "NoMask",
     "OfFoil",
@@ -31,6 +32,17 @@ StorePath = Annotated[Path, typer.Argument(metavar="STORE", help="The store's fo
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program.")]
+
+
+LayoutName = Annotated[
+    str | None,
+    typer.Option(
+        "--layout",
+        metavar="NAME",
+        help="How the pictures lie in their files: smartscope, pictures, montage, plain, or the "
+        "name of a plugin.",
+    ),
+]
 
 
 ExecutorName = Annotated[

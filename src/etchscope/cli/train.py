@@ -66,12 +66,20 @@ def command(
         ),
     ] = None,
     method: Annotated[
-        Literal["stacked", "highest", "multiclass"],
-        typer.Option(help="How votes of the experts are combined."),
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="How votes of the experts are combined: stacked, highest, multiclass, or the name "
+            "of a plugin.",
+        ),
     ] = "stacked",
     network: Annotated[
-        Literal["plain", "each-lamp", "azimuth", "equivariant"],
-        typer.Option(help="Kind of the network."),
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Kind of the network: plain, each-lamp, azimuth, equivariant, or the name of a "
+            "plugin.",
+        ),
     ] = "equivariant",
     lights: Annotated[
         Literal["any", "all", "lamps", "one"],
@@ -181,7 +189,7 @@ def command(
 
     Example: etchscope train plate7 --finder -o finder --work foils
     """
-    from etchscope.ensemble import Model
+    from etchscope.ensemble import Model, find_method
     from etchscope.learn import Training
     from etchscope.store import Store
 
@@ -195,6 +203,8 @@ def command(
     before = None if start is None else Model.from_record(*opened.models.load(start))
     kind: dict[str, Any] = {"network": network, "lights": lights, "augmentation": augmentation}
     training = Training(**kind, loss=loss, epochs=epochs, rate=rate)
+    if method != "multiclass":
+        find_method(method, known=("multiclass",))
     labels: dict[str, Any] = {"scans": scan, "region": polygon_of(region), "who": who}
     labels |= {"sources": source, "alignment": alignment, "size": size}
     if patches is None:

@@ -10,7 +10,14 @@ from etchscope.ensemble.calibration import (
     measures_of,
     pair_evidence,
 )
-from etchscope.ensemble.combine import Combiner, Method, fit_combiner, log_votes
+from etchscope.ensemble.combine import (
+    METHODS,
+    Combiner,
+    Method,
+    find_method,
+    fit_combiner,
+    log_votes,
+)
 from etchscope.ensemble.gaussians import Gaussians, fit_gaussians
 from etchscope.ensemble.kinds import (
     MISC,
@@ -29,6 +36,7 @@ from etchscope.ensemble.train import Labelled, TrainedModel, train_model
 __all__ = [
     "AS_TAUGHT",
     "MEASURES",
+    "METHODS",
     "MISC",
     "Abundance",
     "Calibration",
@@ -48,6 +56,7 @@ __all__ = [
     "checked_prior",
     "default_kinds",
     "estimated_prior",
+    "find_method",
     "fit_calibration",
     "fit_combiner",
     "fit_gaussians",

@@ -1,8 +1,8 @@
 """From the experts' logits to calibrated probabilities of the classes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,28 +11,61 @@ from sklearn.linear_model import LogisticRegression
 
 from etchscope.ensemble.kinds import ExpertKind
 from etchscope.foil import BadInput
-from etchscope.foil.types import Floats
+from etchscope.foil.types import Floats, Ints
+from etchscope.plugins import bad_plugin, find_plugin
 
-__all__ = ["Combiner", "Method", "fit_combiner", "log_votes"]
+__all__ = ["METHODS", "Combiner", "Method", "find_method", "fit_combiner", "log_votes"]
 
-Method = Literal["highest", "stacked"]
-"""highest: every expert votes for the classes it knows, the votes are multiplied, and one
-temperature calibrates. stacked: logistic regression on logits and their products, a second network
-so to speak, that learns when which expert is right.
-"""
 FAR = 12.0
 """Logits beyond this are as good as certain, and would rule a regression."""
+
+
+@runtime_checkable
+class Method(Protocol):
+    """A way to combine experts; it keeps nothing but the weights that ``fit`` returns.
+
+    ``logits`` are of each expert (n,), or (n, groups) for more than two groups; ``kinds`` are the
+    experts in the same order; k is the number of classes.
+    """
+
+    def fit(
+        self,
+        logits: Sequence[Floats],
+        number: Ints,
+        weight: Floats,
+        kinds: Sequence[ExpertKind],
+        classes: Sequence[str],
+    ) -> Floats:
+        """Return weights, of two dimensions, fitted on patches that the experts have not seen.
+
+        Parameters
+        ----------
+        number : (n,) place of the true class in ``classes``; each class occurs.
+        weight : (n,) by how much each patch counts. All classes are to count the same.
+        """
+
+    def combine(
+        self,
+        weights: Floats,
+        logits: Sequence[Floats],
+        kinds: Sequence[ExpertKind],
+        classes: Sequence[str],
+    ) -> Floats:
+        """Return (n, k) logarithms of the classes' probabilities, each row up to a constant."""
+
+    def shape(self, kinds: Sequence[ExpertKind], classes: Sequence[str]) -> tuple[int, int]:
+        """Return the shape of the weights."""
 
 
 @dataclass(frozen=True)
 class Combiner:
     """How logits become probabilities at equal shares of all classes.
 
-    ``weights``: (k, features + 1), the last for a constant; for ``highest`` (1, 1), the inverse
-    temperature. ``kinds``: of the experts, in the order of the logits.
+    ``method``: its name in ``METHODS`` or a plugin's. ``weights``: what its ``fit`` returned.
+    ``kinds``: of the experts, in the order of the logits.
     """
 
-    method: Method
+    method: str
     classes: tuple[str, ...]
     kinds: tuple[ExpertKind, ...]
     weights: Floats
@@ -43,12 +76,13 @@ class Combiner:
         Parameters
         ----------
         logits : of each expert (n,), or (n, groups) for more than two groups.
+
+        Raises
+        ------
+        NoPlugin, BadPlugin : the method of another package is missing or cannot be used.
         """
-        if self.method == "highest":
-            raw = self.weights[0, 0] * log_votes(logits, self.kinds, self.classes)
-        else:
-            raw = _features(logits) @ self.weights[:, :-1].T + self.weights[:, -1]
-        return _normalised(raw)
+        method = find_method(self.method)
+        return _normalised(method.combine(self.weights, logits, self.kinds, self.classes))
 
 
 def _normalised(raw: Floats) -> Floats:
@@ -86,8 +120,106 @@ def _features(logits: Sequence[Floats]) -> Floats:
     return np.concatenate([x, x[:, first] * x[:, second]], axis=1)
 
 
+class _Highest:
+    """Multiplies the votes of all experts for the classes that each knows.
+
+    One temperature calibrates: the only weight is its inverse.
+    """
+
+    def fit(
+        self,
+        logits: Sequence[Floats],
+        number: Ints,
+        weight: Floats,
+        kinds: Sequence[ExpertKind],
+        classes: Sequence[str],
+    ) -> Floats:
+        votes, each = (
+            log_votes(logits, kinds, classes),
+            weight / np.bincount(number, weight)[number],
+        )
+
+        def loss(log_scale: float) -> float:
+            log_p = _normalised(np.exp(log_scale) * votes)
+            return float(-(each * log_p[np.arange(len(number)), number]).sum())
+
+        scale = np.exp(minimize_scalar(loss, bounds=(-4, 3), method="bounded").x)
+        return np.array([[scale]])
+
+    def combine(
+        self,
+        weights: Floats,
+        logits: Sequence[Floats],
+        kinds: Sequence[ExpertKind],
+        classes: Sequence[str],
+    ) -> Floats:
+        return np.asarray(weights[0, 0] * log_votes(logits, kinds, classes))
+
+    def shape(self, kinds: Sequence[ExpertKind], classes: Sequence[str]) -> tuple[int, int]:
+        return 1, 1
+
+
+class _Stacked:
+    """Logistic regression on logits and their products, which learns when which expert is right.
+
+    Of the weights the last column is a constant.
+    """
+
+    def fit(
+        self,
+        logits: Sequence[Floats],
+        number: Ints,
+        weight: Floats,
+        kinds: Sequence[ExpertKind],
+        classes: Sequence[str],
+    ) -> Floats:
+        regression = LogisticRegression(C=1.0, class_weight="balanced", max_iter=2000)
+        regression.fit(_features(logits), number, weight)
+        coefficients, constant = regression.coef_, regression.intercept_
+        if len(classes) == 2:  # one row, for the second class
+            coefficients = np.concatenate([-coefficients / 2, coefficients / 2])
+            constant = np.concatenate([-constant / 2, constant / 2])
+        return np.concatenate([coefficients, constant[:, None]], axis=1)
+
+    def combine(
+        self,
+        weights: Floats,
+        logits: Sequence[Floats],
+        kinds: Sequence[ExpertKind],
+        classes: Sequence[str],
+    ) -> Floats:
+        return np.asarray(_features(logits) @ weights[:, :-1].T + weights[:, -1])
+
+    def shape(self, kinds: Sequence[ExpertKind], classes: Sequence[str]) -> tuple[int, int]:
+        columns = sum(1 if len(k.groups) == 2 else len(k.groups) for k in kinds)
+        return len(classes), columns + columns * (columns + 1) // 2 + 1
+
+
+METHODS: dict[str, Method] = {"highest": _Highest(), "stacked": _Stacked()}
+"""Name → way to combine experts. A plugin of ``etchscope.combiners`` adds more."""
+
+
+def find_method(name: str, *, where: str = "method", known: Collection[str] = ()) -> Method:
+    """Return the way to combine experts that a name stands for.
+
+    Parameters
+    ----------
+    where : what gave the name, as the errors say it.
+    known : names that are possible there besides ``METHODS``.
+
+    Raises
+    ------
+    NoPlugin : no method of that name.
+    BadPlugin : the method of another package cannot be loaded, or is none.
+    """
+    method = find_plugin("combiners", name, METHODS, where=where, known=known)
+    if not isinstance(method, Method):
+        raise bad_plugin("combiners", name, "an object with fit, combine and shape", method)
+    return method
+
+
 def fit_combiner(
-    method: Method,
+    method: str,
     logits: Sequence[Floats],
     said: NDArray[np.str_],
     classes: Sequence[str],
@@ -100,6 +232,7 @@ def fit_combiner(
 
     Parameters
     ----------
+    method : its name in ``METHODS`` or a plugin's.
     logits : of experts that were not trained on the patch, see ``Combiner.log_probabilities``.
     said : (n,) true class of each.
     weight : (n,) by how much each counts; alike unless given.
@@ -108,31 +241,17 @@ def fit_combiner(
     ------
     BadInput : an unknown method, or a class without labels.
     """
-    if method not in get_args(Method):
-        raise BadInput("method", " or ".join(get_args(Method)), repr(method))
+    how = find_method(method)
     number = np.array([classes.index(c) for c in said.tolist()])
     count = np.bincount(number, minlength=len(classes))
     if (count == 0).any():
         raise BadInput("labels", "some of each class", f"none of {classes[int(count.argmin())]}")
-    if method == "stacked":
-        features = _features(logits)
-        regression = LogisticRegression(C=1.0, class_weight="balanced", max_iter=2000)
-        regression.fit(features, number, weight)
-        coefficients, constant = regression.coef_, regression.intercept_
-        if len(classes) == 2:  # one row, for the second class
-            coefficients = np.concatenate([-coefficients / 2, coefficients / 2])
-            constant = np.concatenate([-constant / 2, constant / 2])
-        weights = np.concatenate([coefficients, constant[:, None]], axis=1)
-        return Combiner(method, tuple(classes), tuple(kinds), weights)
     each = np.ones(len(number)) if weight is None else weight
-    votes, each = log_votes(logits, kinds, classes), each / np.bincount(number, each)[number]
-
-    def loss(log_scale: float) -> float:
-        told = _normalised(np.exp(log_scale) * votes)
-        return float(-(each * told[np.arange(len(number)), number]).sum())
-
-    scale = np.exp(minimize_scalar(loss, bounds=(-4, 3), method="bounded").x)
-    return Combiner(method, tuple(classes), tuple(kinds), np.array([[scale]]))
+    weights = np.asarray(how.fit(logits, number, each, kinds, classes), np.float64)
+    shape = how.shape(kinds, classes)
+    if weights.shape != shape:
+        raise BadInput(f"method {method}: weights", str(shape), str(weights.shape))
+    return Combiner(method, tuple(classes), tuple(kinds), weights)
 
 
 def combiner_of(
@@ -142,14 +261,10 @@ def combiner_of(
 
     Raises
     ------
-    BadInput : weights of another shape than the method has.
+    BadInput : an unknown method, or weights of another shape than the method has.
     """
     classes, method = tuple(record["classes"]), record["method"]
-    if method not in get_args(Method):
-        raise BadInput("model: method", " or ".join(get_args(Method)), repr(method))
-    columns = sum(1 if len(k.groups) == 2 else len(k.groups) for k in kinds)
-    width = columns + columns * (columns + 1) // 2 + 1
-    shape = (1, 1) if method == "highest" else (len(classes), width)
+    shape = find_method(method, where="model: method").shape(kinds, classes)
     if weights.shape != shape:
         raise BadInput("model: weights of the combiner", str(shape), str(weights.shape))
     return Combiner(method, classes, kinds, np.asarray(weights, np.float64))

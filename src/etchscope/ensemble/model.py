@@ -15,10 +15,11 @@ from etchscope.ensemble.kinds import ExpertKind, kinds_of, require_known
 from etchscope.ensemble.point import WorkingPoint
 from etchscope.ensemble.prior import at_prior, checked_prior
 from etchscope.evaluation import proportion
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, NoPlugin
 from etchscope.foil.types import Bools, Floats
 from etchscope.imaging import Lighting, given_by
 from etchscope.learn import Expert, Lights, Patches, feature_names, features_of
+from etchscope.plugins import plugin_origin
 
 __all__ = ["Domain", "Model"]
 
@@ -271,7 +272,19 @@ class Model:
             "calibration": self.calibration.to_record(),
             "information": self.information,
         }
+        if plugins := self._plugins():
+            card["plugins"] = plugins
         return arrays, card
+
+    def _plugins(self) -> dict[str, str]:
+        """Return entry point → package, of what other packages added to this model."""
+        networks = {e.training.network for members in self.experts.values() for e in members}
+        used = [("networks", name) for name in sorted(networks)]
+        origins = {
+            f"etchscope.{group}: {name}": plugin_origin(group, name)
+            for group, name in (*used, ("combiners", self.combiner.method))
+        }
+        return {entry: package for entry, package in origins.items() if package is not None}
 
     @classmethod
     def from_record(cls, arrays: Mapping[str, NDArray[Any]], card: Mapping[str, Any]) -> "Model":
@@ -280,9 +293,16 @@ class Model:
         Raises
         ------
         BadInput : a part is missing, or does not fit another.
+        NoPlugin : a network or the combiner is of a package that is not installed.
         """
         try:
             return cls._from_record(arrays, card)
+        except NoPlugin as error:
+            packages = sorted(set(card.get("plugins", {}).values()))
+            if not packages:
+                raise
+            hint = f"{error.hint} The model was made with {', '.join(packages)}."
+            raise NoPlugin(error.where, error.expected, error.found, hint) from error
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             if isinstance(error, BadInput):
                 raise

@@ -76,6 +76,9 @@ class _Highest(_Whole):
         return weights[0, 0] * torch.log_softmax(total, 1)
 
 
+_WHOLE: dict[str, type[_Whole]] = {"stacked": _Stacked, "highest": _Highest}
+
+
 def to_onnx(model: Model) -> bytes:
     """Return a model as ONNX: input ``patches`` (n, channel, size, size) float32.
 
@@ -85,9 +88,12 @@ def to_onnx(model: Model) -> bytes:
 
     Raises
     ------
-    BadInput : a network that ONNX cannot express.
+    BadInput : a network that ONNX cannot express, or a combiner of another package.
     """
-    module = (_Stacked if model.combiner.method == "stacked" else _Highest)(model).eval()
+    method = model.combiner.method
+    if method not in _WHOLE:
+        raise BadInput("ONNX export", f"a model combined by {' or '.join(_WHOLE)}", repr(method))
+    module = _WHOLE[method](model).eval()
     example = torch.zeros(2, model.lights.count, model.size, model.size)
     buffer: Any = io.BytesIO()
     with warnings.catch_warnings():

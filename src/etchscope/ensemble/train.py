@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score
 
 from etchscope.ensemble.calibration import AS_TAUGHT
-from etchscope.ensemble.combine import Combiner, Method, fit_combiner
+from etchscope.ensemble.combine import Combiner, find_method, fit_combiner
 from etchscope.ensemble.gaussians import Gaussians, fit_gaussians
 from etchscope.ensemble.kinds import ExpertKind, default_kinds, multiclass_kind, require_known
 from etchscope.ensemble.model import FOREIGN, LEAST_FINDS, Domain, Model
@@ -104,7 +103,7 @@ def train_model(
     classes: Sequence[str],
     signal: str,
     kinds: Sequence[ExpertKind] | None = None,
-    method: Method | str = "stacked",
+    method: str = "stacked",
     prior: Mapping[str, float] | None = None,
     efficiency: float = 0.99,
     count: int = 5,
@@ -123,7 +122,7 @@ def train_model(
     classes : that are decided between; labels of others are left out.
     signal : the one that is searched for.
     kinds : the experts; one for each two classes unless given, see ``default_kinds``.
-    method : see ``combine.Method``; or "multiclass": one network for all classes.
+    method : see ``combine.METHODS``; or "multiclass": one network for all classes.
     prior : class → share; equal shares unless given.
     efficiency : of the first working point, on the labels.
     start : go on from this model's experts.
@@ -148,9 +147,7 @@ def train_model(
         kinds, how = (multiclass_kind(classes),), "highest"
     else:
         kinds, how = tuple(kinds or default_kinds(classes)), method
-    if how not in get_args(Method):
-        expected = " or ".join((*get_args(Method), "multiclass"))
-        raise BadInput("method", expected, repr(method))
+    find_method(how, known=("multiclass",))
     require_known(kinds, classes)
     _require_start(start, kinds)
     tests = list(folds(labelled.patches.region, labelled.said, count, seed))
@@ -162,7 +159,7 @@ def train_model(
         experts[kind.name], logits[kind.name] = members, said
         validation[kind.name] = _validation(labelled, kind, members, said, tests, seed)
     each = list(logits.values())
-    combiner = fit_combiner(how, each, labelled.said, classes, kinds, labelled.weight)  # type: ignore[arg-type]
+    combiner = fit_combiner(how, each, labelled.said, classes, kinds, labelled.weight)
     told = _cross_combined(combiner, each, labelled, tests)
     lessons = training.left_out > 0
     model = _assembled(labelled, experts, combiner, signal, shares, context, lessons)

@@ -7,6 +7,7 @@ from etchscope.lazy import load_on_use
 if TYPE_CHECKING:
     from etchscope.foil.errors import (
         BadInput,
+        BadPlugin,
         ClassMissing,
         DamagedFile,
         EtchscopeError,
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
         NoClassMap,
         NoLabeller,
         NoPicture,
+        NoPlugin,
         NoPositions,
         NotAFinder,
         NotAStore,
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
     from etchscope.foil.lists import PitList
     from etchscope.foil.machine import count_usable_cores
     from etchscope.foil.pits import COLUMNS, PitColumn, PitFlag, as_pits, flag_legend, has_flag
-    from etchscope.foil.records import Channel, Foil, Layout, Role, Scan, Side, Stack, Tile
+    from etchscope.foil.records import Channel, Foil, Role, Scan, Side, Stack, Tile
     from etchscope.foil.standing_labels import (
         TOLERANCE_PX,
         find_replacements,
@@ -65,6 +67,7 @@ __all__ = [
     "TOLERANCE_PX",
     "WITHDRAWN",
     "BadInput",
+    "BadPlugin",
     "Channel",
     "ClassMissing",
     "DamagedFile",
@@ -72,13 +75,13 @@ __all__ = [
     "Foil",
     "LabelColumn",
     "LabelSource",
-    "Layout",
     "MachineFailed",
     "ModelNameTaken",
     "NameTaken",
     "NoClassMap",
     "NoLabeller",
     "NoPicture",
+    "NoPlugin",
     "NoPositions",
     "NoTiles",
     "NotAFinder",

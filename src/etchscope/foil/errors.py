@@ -4,6 +4,7 @@ from pathlib import Path
 
 __all__ = [
     "BadInput",
+    "BadPlugin",
     "ClassMissing",
     "DamagedFile",
     "EtchscopeError",
@@ -13,6 +14,7 @@ __all__ = [
     "NoClassMap",
     "NoLabeller",
     "NoPicture",
+    "NoPlugin",
     "NoPositions",
     "NoTiles",
     "NotAFinder",
@@ -144,6 +146,14 @@ class TwoPictures(BadInput):
 
 class NoPositions(BadInput):
     """Places are stated in pixels of tiles, and the positions of the tiles are not known."""
+
+
+class NoPlugin(BadInput):
+    """A name that is neither our own nor that of an installed package's entry point."""
+
+
+class BadPlugin(BadInput):
+    """An entry point of another package that cannot be used."""
 
 
 class DamagedFile(BadInput):

@@ -8,11 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from etchscope.foil.types import Floats, Ints
 
-__all__ = ["Channel", "Foil", "Layout", "Name", "Role", "Scan", "Side", "Stack", "Tile"]
+__all__ = ["Channel", "Foil", "Name", "Role", "Scan", "Side", "Stack", "Tile"]
 
 Side = Literal["front", "back"]
 Role = Literal["directional", "backlit", "halo"]
-Layout = Literal["smartscope", "pictures", "montage", "plain"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 """A name that is safe as a folder: letters, digits, dot, dash, underscore."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -91,13 +90,14 @@ class Scan(_Record):
     Positions are millimetres on the stage (x right, y up); pictures are as the camera took them.
     ``image_size`` is (height, width) in pixels; ``pixel_size_um`` is None where it is unknown.
     ``datum`` holds (tile, x_px, y_px) of each datum hole. ``gradient_sign`` is +1, or −1 where the
-    wall that faces the lamp is dark.
+    wall that faces the lamp is dark. ``layout`` is how the files lay when they were read; a plugin
+    that read them is not needed afterwards.
     """
 
     name: Name
     foil: Name
     side: Side = "front"
-    layout: Layout
+    layout: Name
     pixel_size_um: Positive | None = None
     image_size: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
     dtype: Literal["uint8", "uint16"] = "uint8"

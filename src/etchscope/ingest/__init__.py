@@ -7,6 +7,7 @@ from etchscope.ingest.labels import (
     import_labels,
     read_class_map,
 )
+from etchscope.ingest.layouts import Index, Problem, picture_files
 from etchscope.ingest.masks import read_mask
 from etchscope.ingest.pictures import read_picture
 from etchscope.ingest.pit_lists import OfSurface, read_pit_list
@@ -14,14 +15,17 @@ from etchscope.ingest.source import Overrides, Source, group_paths, open_source
 
 __all__ = [
     "ImportedLabels",
+    "Index",
     "LabelDefaults",
     "OfSurface",
     "Overrides",
+    "Problem",
     "Source",
     "add_scan",
     "group_paths",
     "import_labels",
     "open_source",
+    "picture_files",
     "read_class_map",
     "read_mask",
     "read_picture",

@@ -1,14 +1,25 @@
 """Which file holds which picture: the layouts of a scan directory."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from etchscope.foil import BadInput, Channel
 from etchscope.ingest.pictures import PICTURE_SUFFIX
+from etchscope.plugins import bad_plugin, find_plugin
 
-__all__ = ["Index", "Problem", "index_pictures", "index_plain", "index_smartscope", "picture_files"]
+__all__ = [
+    "LAYOUTS",
+    "Index",
+    "IndexMaker",
+    "Problem",
+    "find_layout",
+    "index_pictures",
+    "index_plain",
+    "index_smartscope",
+    "picture_files",
+]
 
 _SMARTSCOPE_FOLDER = re.compile(r"[^_]+_(\d+)(?:_.*)?")
 _SMARTSCOPE_FILE = re.compile(r"Step_(\d+)_1\.(?:tga|png|tiff?|bmp)", re.IGNORECASE)
@@ -26,7 +37,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Index:
-    """The files of each good tile, one a channel or one with all pages; and the bad tiles."""
+    """The files of each good tile, one per channel or one with all pages; and the bad tiles."""
 
     files: dict[int, tuple[Path, ...]]
     problems: tuple[Problem, ...]
@@ -138,3 +149,35 @@ def index_plain(pictures: Sequence[Path]) -> Index:
     """Return plain pictures as tiles from 1, in order of name."""
     ordered = sorted(pictures, key=lambda p: (p.name, str(p)))
     return Index({i: (path,) for i, path in enumerate(ordered, start=1)}, ())
+
+
+IndexMaker = Callable[[Path, Sequence[Channel]], Index]
+"""From a scan directory and the channels of its ``scan.json`` to the files of its tiles."""
+LAYOUTS: dict[str, IndexMaker] = {"smartscope": index_smartscope, "pictures": index_pictures}
+"""Name → what finds the files of a scan directory. A plugin of ``etchscope.layouts`` adds more."""
+
+
+def find_layout(name: str, *, where: str, known: Collection[str]) -> IndexMaker:
+    """Return what finds the files of a layout.
+
+    Parameters
+    ----------
+    where : what gave the name, as the errors say it.
+    known : the layouts besides ``LAYOUTS`` that are possible there.
+
+    Raises
+    ------
+    NoPlugin : no such layout.
+    BadPlugin : the layout of another package cannot be used; when called, if it returns no index.
+    """
+    made = find_plugin("layouts", name, LAYOUTS, where=where, known=known)
+
+    def index(root: Path, channels: Sequence[Channel]) -> Index:
+        found = made(root, channels)
+        if not isinstance(found, Index):
+            raise bad_plugin("layouts", name, "a function that returns an Index", found)
+        if not found.files and not found.problems:
+            raise BadInput(root, f"pictures in the layout {name}", "none")
+        return found
+
+    return index

@@ -45,7 +45,7 @@ class ScanJson(BaseModel):
 
     foil: Name
     side: Side
-    layout: Literal["smartscope", "pictures", "montage"]
+    layout: Name
     channels: Annotated[list[_ChannelJson], Field(min_length=1)]
     pixel_size_um: Positive | None = None
     image_size: Annotated[list[_Pixels], Field(min_length=2, max_length=2)] | None = None

@@ -18,9 +18,8 @@ from etchscope.foil import (
     Tile,
 )
 from etchscope.ingest.layouts import (
-    index_pictures,
+    find_layout,
     index_plain,
-    index_smartscope,
     picture_files,
 )
 from etchscope.ingest.montage import Sheet
@@ -38,6 +37,7 @@ from etchscope.store import LeftOut, TilePictures
 __all__ = ["Overrides", "Source", "group_paths", "open_source"]
 
 _SCAN_JSON = "scan.json"
+_WITHOUT_JSON = ("montage", "plain")
 _PLAIN_CHANNELS = (Channel(step=1, role="backlit"),)
 _OWN_SCAN = "Add pictures of another kind as a scan of their own."
 
@@ -48,7 +48,7 @@ class Overrides:
 
     Parameters
     ----------
-    layout : smartscope, pictures, montage or plain.
+    layout : smartscope, pictures, montage, plain, or a plugin's.
     rows, columns : of a montage.
     foil, side, pixel_size_um, scan : as in ``scan.json``; ``scan`` is the scan's name.
     """
@@ -117,12 +117,10 @@ def _described(root: Path, given: Overrides, *, skip_bad: bool) -> Source:
     if layout == "montage":
         rows, columns = given.rows or says.rows, given.columns or says.columns
         pages = cut_montage(root, _montage_file(root, says), rows, columns, len(channels))
-    elif layout == "smartscope":
-        pages = read_files(root, index_smartscope(root, channels))
-    elif layout == "pictures":
-        pages = read_files(root, index_pictures(root, channels))
     else:
-        raise _unknown_layout(layout, "smartscope, pictures or montage")
+        said_by = "layout" if given.layout else f"{where}: layout"
+        index = find_layout(layout, where=said_by, known=("montage",))
+        pages = read_files(root, index(root, channels))
     positions: dict[int, tuple[float, float]] | None = None
     if says.positions is not None and says.position_unit is not None:
         positions = read_positions(root / says.positions, says.position_unit)
@@ -148,11 +146,10 @@ def _described(root: Path, given: Overrides, *, skip_bad: bool) -> Source:
 
 def _undescribed(paths: Sequence[Path], given: Overrides, *, skip_bad: bool) -> Source:
     layout = given.layout or "plain"
-    if layout not in ("montage", "plain"):
-        expected = "scan.json beside the pictures" if layout in ("smartscope", "pictures") else ""
-        if expected:
-            raise BadInput(paths[0], expected, "none", hint="It names the channels.")
-        raise _unknown_layout(layout, "smartscope, pictures, montage or plain")
+    if layout not in _WITHOUT_JSON:
+        find_layout(layout, where="layout", known=_WITHOUT_JSON)
+        expected = "scan.json beside the pictures"
+        raise BadInput(paths[0], expected, "none", hint="It names the channels.")
     pictures = [q for p in paths for q in (picture_files(p) if p.is_dir() else [p])]
     if not pictures:
         raise BadInput(paths[0], "scan.json or pictures in the folder", "neither")
@@ -188,10 +185,6 @@ def _as_name(path: Path) -> str:
     absolute = path.absolute()
     stem = absolute.name if absolute.is_dir() else absolute.stem
     return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:90] or "foil"
-
-
-def _unknown_layout(layout: str, known: str) -> BadInput:
-    return BadInput("layout", known, repr(layout))
 
 
 def _montage_file(root: Path, says: ScanJson) -> Path:

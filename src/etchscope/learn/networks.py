@@ -18,13 +18,16 @@ from etchscope.foil.types import Floats
 from etchscope.imaging import Symmetry
 from etchscope.learn.patches import Lights
 from etchscope.learn.symmetric import GroupConvolution, ToGroup
+from etchscope.plugins import bad_plugin, find_plugin
 
 __all__ = [
     "NETWORKS",
     "AzimuthNetwork",
     "EachLampNetwork",
     "EquivariantNetwork",
+    "Maker",
     "PlainNetwork",
+    "find_network",
     "network",
 ]
 
@@ -250,6 +253,7 @@ def _with_radius(mixing: Floats, pictures: int) -> Floats:
 
 
 Maker = Callable[[Lights, int, int, float, int], nn.Module]
+"""From lights, patch size, number of outputs, width and depth to a network with fresh weights."""
 
 
 def _widths(first: int, rest: int, width: float, depth: int) -> list[int]:
@@ -280,7 +284,22 @@ NETWORKS: dict[str, Maker] = {
         lights, size, outputs, _widths(8, 12, width, depth)
     ),
 }
-"""Name → network for given lights, patch size, number of outputs, width and depth."""
+"""Name → what makes the network. A plugin of ``etchscope.networks`` adds more."""
+
+
+def find_network(name: str, *, where: str = "network") -> Maker:
+    """Return what makes a network of a name.
+
+    Parameters
+    ----------
+    where : what gave the name, as the errors say it.
+
+    Raises
+    ------
+    NoPlugin : no network of that name.
+    BadPlugin : the network of another package cannot be loaded.
+    """
+    return find_plugin("networks", name, NETWORKS, where=where)
 
 
 def network(
@@ -303,14 +322,16 @@ def network(
     Raises
     ------
     BadInput : no network of that name, one that these lights do not allow, a width or a depth out
-        of range, or patches too small for the depth.
+        of range, patches too small for the depth, or a plugin that makes no network.
     """
-    if name not in NETWORKS:
-        raise BadInput("network", " or ".join(NETWORKS), repr(name))
+    make = find_network(name)
     if not 2 <= depth <= 4 or not 0.1 <= width <= 10:
         raise BadInput("network", "depth 2 to 4, width 0.1 to 10", f"{depth}, {width:g}")
     if size < 2**depth:
         raise BadInput("patch size", f"{2**depth} pixels or more for depth {depth}", str(size))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return NETWORKS[name](lights, size, outputs, width, depth)
+        made = make(lights, size, outputs, width, depth)
+    if not isinstance(made, nn.Module):
+        raise bad_plugin("networks", name, "a function that returns a torch.nn.Module", made)
+    return made

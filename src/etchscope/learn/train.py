@@ -16,7 +16,7 @@ from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.imaging import turned_by_steps
 from etchscope.learn.given import varied
 from etchscope.learn.losses import LOSSES, loss_of
-from etchscope.learn.networks import network
+from etchscope.learn.networks import find_network, network
 from etchscope.learn.patches import LightChoice, Lights, Patches
 
 __all__ = ["Augmentation", "Expert", "Training", "folds", "train_expert"]
@@ -32,15 +32,15 @@ _INVARIANT = ("equivariant",)  # networks that exact symmetries teach nothing
 class Training:
     """How an expert is trained.
 
-    ``network``: its name in ``NETWORKS``, with ``width`` and ``depth``. ``lights``: which of the
-    patches' lights it sees. ``augmentation``: how each batch is moved at random; exact moves are
-    left out for a network that has them built in. ``loss``: its name in ``LOSSES``. ``optimiser``:
-    Adam or stochastic gradient descent, at the one-cycle schedule's highest ``rate``. ``epochs`` at
-    most; it stops once the validation loss has not fallen for ``patience`` of them. ``learnt``:
-    balanced accuracy on validation below which a training counts as failed and starts anew, at most
-    ``restarts`` times, with other weights; for more than two classes, that much of the way from
-    chance to 1. ``left_out``: share of each batch from which lights are left out at random; of
-    planes only.
+    ``network``: its name in ``NETWORKS`` or a plugin's, with ``width`` and ``depth``. ``lights``:
+    which of the patches' lights it sees. ``augmentation``: how each batch is moved at random; exact
+    moves are left out for a network that has them built in. ``loss``: its name in ``LOSSES``.
+    ``optimiser``: Adam or stochastic gradient descent, at the one-cycle schedule's highest
+    ``rate``. ``epochs`` at most; it stops once the validation loss has not fallen for ``patience``
+    of them. ``learnt``: balanced accuracy on validation below which a training counts as failed and
+    starts anew, at most ``restarts`` times, with other weights; for more than two classes, that
+    much of the way from chance to 1. ``left_out``: share of each batch from which lights are left
+    out at random; of planes only.
     """
 
     network: str = "equivariant"
@@ -60,6 +60,7 @@ class Training:
     left_out: float = 0.5
 
     def __post_init__(self) -> None:
+        find_network(self.network, where="training: network")
         for name, known in (
             ("lights", get_args(LightChoice)),
             ("augmentation", get_args(Augmentation)),

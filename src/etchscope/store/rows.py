@@ -137,7 +137,7 @@ def get_scan(session: Session, name: str) -> Scan:
             name=row.name,
             foil=row.foil,
             side=row.side,  # type: ignore[arg-type] # checked by the record
-            layout=row.layout,  # type: ignore[arg-type]
+            layout=row.layout,
             pixel_size_um=row.pixel_size_um,
             image_size=(row.height_px, row.width_px),
             dtype=row.dtype,  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""A layout, a network, a combiner and an executor for Etchscope."""
