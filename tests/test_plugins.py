@@ -163,7 +163,7 @@ def test_a_network_and_a_combiner_of_a_plugin_are_trained_and_used(trained, caps
     assert run("run", trained.path, "--model", "tiny", "--executor", "inline") == 0
     run_ = trained.runs.latest("simulated-front")
     assert trained.runs.pits(run_)["p_hip"].notna().all()
-    assert trained.runs.record(run_)["model"]["name"] == "tiny"
+    assert trained.runs.record(run_).model.name == "tiny"
 
 
 def test_a_model_whose_plugin_is_missing_is_refused_in_one_line(trained, capsys, monkeypatch):

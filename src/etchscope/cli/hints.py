@@ -23,7 +23,6 @@ _HINTS: dict[type[errors.BadInput], str] = {
     errors.UnknownAlignment: "Make one with `etchscope align`.",
     errors.UnknownClass: "New classes come from a taxonomy file, see "
     "`etchscope label import --help`.",
-    errors.UnknownExecutor: "Choose another with `--executor NAME`.",
     errors.ClassMissing: "Set it with `etchscope label import STORE --taxonomy FILE`.",
     errors.DamagedFile: "Run `etchscope check`.",
     errors.OtherNormalisation: "Write the patches anew with `etchscope label export --patches`.",

@@ -28,7 +28,6 @@ __all__ = [
     "TwoPictures",
     "UnknownAlignment",
     "UnknownClass",
-    "UnknownExecutor",
     "UnknownModel",
     "UnknownRun",
     "UnknownScan",
@@ -94,10 +93,6 @@ class UnknownAlignment(BadInput):
 
 class UnknownClass(BadInput):
     """The taxonomy has no such class."""
-
-
-class UnknownExecutor(BadInput):
-    """No installed package has an executor of that name."""
 
 
 class ClassMissing(BadInput):

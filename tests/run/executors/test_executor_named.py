@@ -1,7 +1,6 @@
 import pytest
 
-from etchscope.foil import BadInput
-from etchscope.foil.errors import UnknownExecutor
+from etchscope.foil import BadPlugin, NoPlugin
 from etchscope.run.executors import executor_named
 from etchscope.run.executors.inline import run_inline
 from etchscope.run.executors.processes import run_in_processes
@@ -45,13 +44,13 @@ def test_that_of_an_installed_package_is_known(install):
 
 def test_an_unknown_name_is_refused_with_the_known_ones(install):
     install("backwards_package:run_backwards")
-    text = "executor: expected one of backwards, inline, processes, threads, found 'magic'"
-    with pytest.raises(UnknownExecutor, match=text):
+    text = "executor: expected inline or threads or processes or backwards, found 'magic'"
+    with pytest.raises(NoPlugin, match=text):
         executor_named("magic")
 
 
 @pytest.mark.parametrize("value", ["backwards_package:no_such_name", "no_such_package:run"])
 def test_a_package_that_cannot_be_loaded_is_named(install, value):
     install(value)
-    with pytest.raises(BadInput, match="executor backwards: expected a package that can be loaded"):
+    with pytest.raises(BadPlugin, match=r"plugin 'backwards' of backwards 1\.0, .* can be loaded"):
         executor_named("backwards")
