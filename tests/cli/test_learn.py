@@ -178,6 +178,27 @@ def test_what_label_export_cannot_write(own, tmp_path, capsys):
     assert list(tmp_path.glob("patches.*")) == []
 
 
+def test_a_gpu_that_is_not_there_is_refused(own, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    told = (
+        "Error: device: expected a GPU that PyTorch can compute on, found none. "
+        "Leave out `--device cuda` to compute on the processor.\n"
+    )
+    drawn = ["-o", tmp_path / "new", "--work", tmp_path / "work"]
+    for words in (
+        ["find", own.path],
+        ["run", own.path, "--model", "first"],
+        ["train", own.path, "--name", "x"],
+        ["train", "--finder", *drawn],
+        ["train", "--random-foils", *drawn],
+    ):
+        assert run(*words, "--device", "cuda") == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.endswith(told)
+    assert not (tmp_path / "work").exists()
+
+
 def test_train_says_how_many_places_conflict(own, capsys):
     labels = own.labels.table()
     three = labels[labels["class"] == "top"].head(3)
@@ -219,7 +240,7 @@ def test_train_on_a_region_and_go_on_from_a_model(own, learnt, tmp_path, capsys)
 def test_train_can_try_other_trainings_first(own, capsys, monkeypatch):
     tried = {}
 
-    def tune(patches, target, training, *, trials, seed, weight, progress):
+    def tune(patches, target, training, *, trials, seed, weight, device, progress):
         assert (weight == 1).all()
         tried.update(patches=len(patches), signal=int(target.sum()), trials=trials, seed=seed)
         progress(trials)
@@ -326,8 +347,8 @@ def test_train_on_any_lights_unless_told_otherwise(own, capsys):
 def test_train_on_random_foils_says_what_came_of_it(tmp_path, capsys, monkeypatch):
     asked = {}
 
-    def trained_experts(work, output, plan, *, seed, progress):
-        asked.update(work=work, output=output, plan=plan, seed=seed)
+    def trained_experts(work, output, plan, *, seed, device, progress):
+        asked.update(work=work, output=output, plan=plan, seed=seed, device=device)
         progress("Drawing random foils", 32, 64)
         progress("Training", 1, 12)
         point = WorkingPoint.of_one(
@@ -338,7 +359,8 @@ def test_train_on_random_foils_says_what_came_of_it(tmp_path, capsys, monkeypatc
 
     monkeypatch.setattr("etchscope.run.experts.trained_experts", trained_experts)
     words = ["--random-foils", "-o", tmp_path / "experts", "--work", tmp_path, "--seed", "4"]
-    assert run("train", *words, "--pictures", "64") == 0
+    assert run("train", *words, "--pictures", "64", "--device", "cpu") == 0
+    assert asked["device"] == "cpu"
     out = capsys.readouterr().out
     assert "hip-top        balanced accuracy 90.00 %" in out
     assert "score 1.50 at 1 false candidates a tile of random foils, efficiency 50.0 % " in out

@@ -11,6 +11,7 @@ import typer
 
 from etchscope.cli.inputs import opened_paths, polygon_of, require_output, require_scans
 from etchscope.cli.options import (
+    DeviceName,
     ExecutorName,
     LayoutName,
     MaskFile,
@@ -82,6 +83,7 @@ def command(
         int | None, typer.Option(min=1, help="Number of threads or processes [all cores].")
     ] = None,
     executor: ExecutorName = "threads",
+    device: DeviceName = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program.")] = False,
 ) -> None:
     """Find the pits of a store's scans, or directly of a scan directory or of pictures.
@@ -115,6 +117,7 @@ def command(
                     region=polygon,
                     workers=workers,
                     executor=executor,
+                    device=device,
                     progress=bar.advance,
                     total=bar.total,
                 )

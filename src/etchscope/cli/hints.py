@@ -26,6 +26,7 @@ _HINTS: dict[type[errors.BadInput], str] = {
     errors.ClassMissing: "Set it with `etchscope label import STORE --taxonomy FILE`.",
     errors.DamagedFile: "Run `etchscope check`.",
     errors.OtherNormalisation: "Write the patches anew with `etchscope label export --patches`.",
+    errors.NoGpu: "Leave out `--device cuda` to compute on the processor.",
     errors.NotAFinder: "A model of experts is given by --model.",
     errors.OldFinder: "Train it anew with `etchscope train --finder`.",
 }

@@ -4,13 +4,14 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import typer
 
 from etchscope.foil import BadInput
 
 __all__ = [
+    "DeviceName",
     "ExecutorName",
     "Json",
     "LayoutName",
@@ -41,6 +42,16 @@ LayoutName = Annotated[
         metavar="NAME",
         help="How the pictures lie in their files: smartscope, pictures, montage, plain, or the "
         "name of a plugin.",
+    ),
+]
+
+
+DeviceName = Annotated[
+    Literal["auto", "cpu", "cuda"],
+    typer.Option(
+        "--device",
+        help="Where networks compute: cpu, cuda (a GPU), or auto (a GPU only to train a finder, "
+        "where there is one).",
     ),
 ]
 

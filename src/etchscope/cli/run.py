@@ -14,7 +14,7 @@ from etchscope.cli.inputs import (
     require_output,
     require_scans,
 )
-from etchscope.cli.options import ExecutorName, Json, MaskFile, NoMask, Region
+from etchscope.cli.options import DeviceName, ExecutorName, Json, MaskFile, NoMask, Region
 from etchscope.cli.sheet import SHEET, draw_sheet
 from etchscope.progress import progress_bar
 
@@ -71,6 +71,7 @@ def command(
         int | None, typer.Option(min=1, help="Number of threads or processes [all cores].")
     ] = None,
     executor: ExecutorName = "threads",
+    device: DeviceName = "auto",
     as_json: Json = False,
 ) -> None:
     """Find the pits, score them with a model, and decide.
@@ -104,7 +105,7 @@ def command(
         plan = {"region": polygon_of(region), "prior": shares, "workers": workers}
         reports = []
         for one in scans:
-            reports.append(_score(store, one, name, **plan, executor=executor))
+            reports.append(_score(store, one, name, **plan, executor=executor, device=device))
             if not as_json:
                 found = gather_candidates(store, [reports[-1].run])
                 _tell(reports[-1], len(select_candidates(found)))

@@ -2,11 +2,15 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from etchscope.foil import BadInput
 from etchscope.progress import ProgressBars
+
+if TYPE_CHECKING:
+    from etchscope.foil import Device
 
 __all__ = ["train_shipped"]
 
@@ -20,18 +24,20 @@ def train_shipped(
     start: str | None,
     *,
     random_foils: bool,
+    device: "Device",
 ) -> None:
     """Train experts, or a finder, on simulated foils."""
     output, work = _folders(output, work)
     if random_foils:
         if store is not None:
             raise BadInput(store, "no store with --random-foils", "a store")
-        _train_experts(output, work, pictures=pictures, seed=seed)
+        _train_experts(output, work, pictures=pictures, seed=seed, device=device)
         return
     if start is not None and not Path(start).is_dir():
         raise BadInput("--start", "the folder of a finder's weights", repr(start))
     begin = None if start is None else Path(start)
-    _train_finder(output, work, store=store, pictures=pictures, seed=seed, start=begin)
+    given: dict[str, Any] = {"store": store, "start": begin}
+    _train_finder(output, work, **given, pictures=pictures, seed=seed, device=device)
 
 
 def _folders(output: Path | None, work: Path | None) -> tuple[Path, Path]:
@@ -42,7 +48,9 @@ def _folders(output: Path | None, work: Path | None) -> tuple[Path, Path]:
     return output, work
 
 
-def _train_experts(output: Path, work: Path, *, pictures: int | None, seed: int) -> None:
+def _train_experts(
+    output: Path, work: Path, *, pictures: int | None, seed: int, device: "Device"
+) -> None:
     """Draw random foils, train experts on what is found on them, and say how they do on others."""
     from etchscope.ensemble import WorkingPoint
     from etchscope.run.experts import ExpertsPlan, trained_experts
@@ -51,7 +59,7 @@ def _train_experts(output: Path, work: Path, *, pictures: int | None, seed: int)
     if pictures is not None:
         plan = replace(plan, pictures=pictures, judged=max(pictures // 4, 1))
     with ProgressBars() as progress:
-        card = trained_experts(work, output, plan, seed=seed, progress=progress)
+        card = trained_experts(work, output, plan, seed=seed, device=device, progress=progress)
     information, point = card["information"], WorkingPoint.from_record(card["working_point"])
     typer.echo(", ".join(f"{n} {c}" for c, n in information["labels"].items()))
     for expert, figures in information["experts"].items():
@@ -72,6 +80,7 @@ def _train_finder(
     pictures: int | None,
     seed: int,
     start: Path | None,
+    device: "Device",
 ) -> None:
     """Train the finder on random foils, or go on with a store's labels; say how it does on foils.
 
@@ -89,7 +98,9 @@ def _train_finder(
     if pictures is not None:
         plan = replace(plan, pictures=pictures, judged=max(pictures // 8, 1))
     with ProgressBars() as progress:
-        card = trained_finder(work, output, plan, start=start, labelled=labelled, progress=progress)
+        card = trained_finder(
+            work, output, plan, start=start, labelled=labelled, device=device, progress=progress
+        )
     for lights, figures in card["information"]["figures"].items():
         recall, precision = (
             "{:.1f} % [{:.1f}, {:.1f}]".format(*(100 * v for v in figures[k]))

@@ -7,7 +7,7 @@ import typer
 
 from etchscope.cli.inputs import parse_prior, polygon_of, require_name, require_output
 from etchscope.cli.labelled import gather_labels
-from etchscope.cli.options import Json, Region
+from etchscope.cli.options import DeviceName, Json, Region
 from etchscope.cli.shipped import train_shipped
 from etchscope.cli.trained import echo_card, echo_figures, write_results
 from etchscope.foil import BadInput
@@ -169,6 +169,7 @@ def command(
         int | None,
         typer.Option(min=32, help="Random foils to draw [2560, for the finder 12000]."),
     ] = None,
+    device: DeviceName = "auto",
     as_json: Json = False,
 ) -> None:
     """Train a model on the store's labels and keep it in the store.
@@ -190,15 +191,17 @@ def command(
     Example: etchscope train plate7 --finder -o finder --work foils
     """
     from etchscope.ensemble import Model, find_method
-    from etchscope.learn import Training
+    from etchscope.learn import Training, device_of
     from etchscope.store import Store
 
     if finder or random_foils:
-        train_shipped(store, output, work, pictures, seed, start, random_foils=random_foils)
+        foils: dict[str, Any] = {"random_foils": random_foils, "device": device}
+        train_shipped(store, output, work, pictures, seed, start, **foils)
         return
     store, name = _required_of_store(store, name)
     opened = Store.open(store)
     _require_writable(opened, name, audit, report, replace=replace)
+    device_of(device)  # refuses a GPU that is not there
     kinds, shares = _kinds(experts), parse_prior(prior)
     before = None if start is None else Model.from_record(*opened.models.load(start))
     kind: dict[str, Any] = {"network": network, "lights": lights, "augmentation": augmentation}
@@ -212,9 +215,10 @@ def command(
     else:
         gathered = _read(opened, patches, classes, labels)
     if tune:
-        training = _tune(gathered, training, tune, seed)
+        training = _tune(gathered, training, trials=tune, seed=seed, device=device)
     plan: dict[str, Any] = {"signal": signal, "kinds": kinds, "method": method, "prior": shares}
     plan |= {"efficiency": efficiency, "folds": folds, "seed": seed, "start": before}
+    plan["device"] = device
     done = _train(gathered, training, plan)
     opened.models.save(name, *done.model.to_record(), replace=replace)
     wrong = write_results(done, audit, report)
@@ -283,13 +287,11 @@ def _required_of_store(store: Path | None, name: str | None) -> tuple[Path, str]
     return store, name
 
 
-def _tune(gathered: "Gathered", training: "Training", trials: int, seed: int) -> "Training":
+def _tune(gathered: "Gathered", training: "Training", *, trials: int, **how: Any) -> "Training":
     from etchscope.run.tuning import first_kind, tune_training
 
     kind = first_kind(gathered.classes)
     with progress_bar(f"Trying on {kind.name}", trials) as bar:
-        best, table = tune_training(
-            gathered, training, trials=trials, seed=seed, progress=bar.advance
-        )
+        best, table = tune_training(gathered, training, trials=trials, **how, progress=bar.advance)
     typer.echo(table.head(5).to_string(index=False), err=True)
     return best

@@ -15,7 +15,7 @@ from etchscope.ensemble.kinds import ExpertKind, kinds_of, require_known
 from etchscope.ensemble.point import WorkingPoint
 from etchscope.ensemble.prior import at_prior, checked_prior
 from etchscope.evaluation import proportion
-from etchscope.foil import BadInput, NoPlugin
+from etchscope.foil import BadInput, Device, NoPlugin
 from etchscope.foil.types import Bools, Floats
 from etchscope.imaging import Lighting, given_by
 from etchscope.learn import Expert, Lights, Patches, feature_names, features_of
@@ -133,17 +133,21 @@ class Model:
         return next(iter(self.experts.values()))[0]
 
     def votes(
-        self, patches: Patches, *, progress: Callable[[int], None] | None = None
+        self,
+        patches: Patches,
+        *,
+        device: Device = "cpu",
+        progress: Callable[[int], None] | None = None,
     ) -> dict[str, Floats]:
         """Return expert → its mean logits, (n,) or (n, groups).
 
         Raises
         ------
-        BadInput : patches of other lights or another size.
+        BadInput : patches of other lights or another size, or no such device.
         """
         out = {}
         for name, members in self.experts.items():
-            said = [expert.scores(patches, progress=progress) for expert in members]
+            said = [expert.scores(patches, device=device, progress=progress) for expert in members]
             out[name] = np.mean(said, axis=0)
         return out
 
@@ -166,7 +170,7 @@ class Model:
         rest = np.delete(log_probabilities, k, axis=1)
         return np.asarray(log_probabilities[:, k] - np.logaddexp.reduce(rest, axis=1), np.float64)
 
-    def judge(self, patches: Patches) -> pd.DataFrame:
+    def judge(self, patches: Patches, *, device: Device = "cpu") -> pd.DataFrame:
         """Return what is to be known of each patch before a prior: one row a patch.
 
         Columns of ``judged_columns``: ``log_p_{class}`` at equal shares, ``score``, ``distance``
@@ -174,7 +178,7 @@ class Model:
         what each expert says, ``logit_{expert}`` for its first group against the second, or
         ``logit_{expert}_{group}``.
         """
-        votes = self.votes(patches)
+        votes = self.votes(patches, device=device)
         told = self._combined(votes, len(patches))
         features = features_of(patches)
         parts = [

@@ -16,7 +16,7 @@ from etchscope.ensemble.model import FOREIGN, LEAST_FINDS, Domain, Model
 from etchscope.ensemble.point import WorkingPoint
 from etchscope.ensemble.prior import checked_prior
 from etchscope.evaluation import Proportion, proportion
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, Device
 from etchscope.foil.types import Floats, Ints
 from etchscope.learn import (
     SCALES,
@@ -110,6 +110,7 @@ def train_model(
     seed: int = 0,
     start: Model | None = None,
     context: Patches | None = None,
+    device: Device = "cpu",
     progress: Callable[[int], None] | None = None,
 ) -> TrainedModel:
     """Return a model of all experts; each fold of regions is held out once.
@@ -128,13 +129,14 @@ def train_model(
     start : go on from this model's experts.
     context : any finds of the labels' tiles, whatever they are: what is usual there. The labels
         themselves unless given, which may be a choice of the clear ones.
+    device : where the experts are trained.
     progress : called with 1 after each of ``count`` × experts trainings.
 
     Raises
     ------
     BadInput : a class with too few labels, folds that cannot be split, an expert of an unknown
         class, two of one name, a class that no expert knows, ``start`` without one of the experts,
-        or a method, a prior or an efficiency that cannot be.
+        a method, a prior or an efficiency that cannot be, or no such device.
     """
     if signal not in classes:
         raise BadInput("signal", " or ".join(classes), repr(signal))
@@ -155,7 +157,9 @@ def train_model(
     logits: dict[str, Floats] = {}
     validation = {}
     for kind in kinds:
-        members, said = _cross_trained(labelled, kind, training, tests, seed, start, progress)
+        members, said = _cross_trained(
+            labelled, kind, training, tests, seed, start, device, progress
+        )
         experts[kind.name], logits[kind.name] = members, said
         validation[kind.name] = _validation(labelled, kind, members, said, tests, seed)
     each = list(logits.values())
@@ -201,6 +205,7 @@ def _cross_trained(
     tests: Sequence[NDArray[np.bool_]],
     seed: int,
     start: Model | None,
+    device: Device,
     progress: Callable[[int], None] | None,
 ) -> tuple[tuple[Expert, ...], Floats]:
     """Return an expert a fold, and the logits of all labels from the expert that held them out."""
@@ -222,8 +227,9 @@ def _cross_trained(
             seed=100 * seed + fold,
             start=begin,
             weight=weight,
+            device=device,
         )
-        said = expert.scores(patches.take(test))
+        said = expert.scores(patches.take(test), device=device)
         if logits is None:
             logits = np.full((len(patches), *said.shape[1:]), np.nan)
         logits[test] = said

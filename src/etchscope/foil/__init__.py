@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         ModelNameTaken,
         NameTaken,
         NoClassMap,
+        NoGpu,
         NoLabeller,
         NoPicture,
         NoPlugin,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
         parse_region,
     )
     from etchscope.foil.lists import PitList
-    from etchscope.foil.machine import count_usable_cores
+    from etchscope.foil.machine import Device, count_usable_cores
     from etchscope.foil.pits import COLUMNS, PitColumn, PitFlag, as_pits, flag_legend, has_flag
     from etchscope.foil.records import Channel, Foil, Role, Scan, Side, Stack, Tile
     from etchscope.foil.standing_labels import (
@@ -71,6 +72,7 @@ __all__ = [
     "Channel",
     "ClassMissing",
     "DamagedFile",
+    "Device",
     "EtchscopeError",
     "Foil",
     "LabelColumn",
@@ -79,6 +81,7 @@ __all__ = [
     "ModelNameTaken",
     "NameTaken",
     "NoClassMap",
+    "NoGpu",
     "NoLabeller",
     "NoPicture",
     "NoPlugin",

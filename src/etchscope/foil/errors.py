@@ -12,6 +12,7 @@ __all__ = [
     "ModelNameTaken",
     "NameTaken",
     "NoClassMap",
+    "NoGpu",
     "NoLabeller",
     "NoPicture",
     "NoPlugin",
@@ -161,6 +162,10 @@ class WrongLights(BadInput):
 
 class OtherNormalisation(BadInput):
     """Patches that were cut from pictures normalised otherwise than those of the store."""
+
+
+class NoGpu(BadInput):
+    """A GPU is asked for, and PyTorch finds none."""
 
 
 class NotAFinder(BadInput):

@@ -1,8 +1,13 @@
 """The resources that the machine offers a process."""
 
 import os
+from typing import Literal
 
-__all__ = ["count_usable_cores"]
+__all__ = ["Device", "count_usable_cores"]
+
+Device = Literal["auto", "cpu", "cuda"]
+"""Where networks are computed: on the processor, or on a GPU by CUDA. auto trains a finder on a GPU
+where there is one, and does all else on the processor, where results are the same to the byte."""
 
 
 def count_usable_cores() -> int:

@@ -1,6 +1,7 @@
 """Experts: patches, networks that know the symmetries of the optics, and their training."""
 
 from etchscope.learn.audit import audit
+from etchscope.learn.devices import device_of
 from etchscope.learn.features import feature_names, features_of
 from etchscope.learn.finder import FinderNetwork
 from etchscope.learn.finder_train import FinderTraining, Sample
@@ -46,6 +47,7 @@ __all__ = [
     "cross_validate",
     "cut_patches",
     "cut_planes",
+    "device_of",
     "efficiency_at",
     "feature_names",
     "features_of",

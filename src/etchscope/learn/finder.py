@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, Device
 from etchscope.foil.openings import MAPS, SURFACES, VALUES
 from etchscope.foil.types import Floats, FloatStack
 from etchscope.imaging import D4, Symmetry
 from etchscope.imaging.planes import moved
+from etchscope.learn.devices import device_of
 from etchscope.learn.symmetric import FromGroup, GroupConvolution, ToGroup
 
 __all__ = ["FIELD_PX", "STRIDE", "WIDTHS", "FinderNetwork", "PlainFinder", "maps_moved"]
@@ -142,14 +143,20 @@ class FinderNetwork(nn.Module):
         weight, bias = self.head.expanded()
         return functional.conv2d(_body(planes, self._step).float(), weight, bias)
 
-    def plain(self, dtype: torch.dtype | None = None) -> "PlainFinder":
+    def plain(self, dtype: torch.dtype | None = None, *, device: Device = "cpu") -> "PlainFinder":
         """Return the network for use: every layer one ordinary convolution.
 
         Parameters
         ----------
-        dtype : of its arithmetic; what the processor does fastest unless given. Training rounds
+        dtype : of its arithmetic; what the device does fastest unless given. Training rounds
             to bfloat16 as well.
+        device : where it computes.
+
+        Raises
+        ------
+        BadInput : a GPU is asked for, and there is none.
         """
+        device = device_of(device)
         weights: dict[str, NDArray[np.float32]] = {}
         with torch.no_grad():
             for name, layer in self._layers.items():
@@ -158,7 +165,7 @@ class FinderNetwork(nn.Module):
                 weights[f"{name}.weight"], weights[f"{name}.bias"] = weight.numpy(), shift.numpy()
             weight, bias = self.head.expanded()
             weights["head.weight"], weights["head.bias"] = weight.numpy(), bias.numpy()
-        return PlainFinder(weights, dtype or _quick_dtype())
+        return PlainFinder(weights, dtype or _quick_dtype(device), device)
 
     @classmethod
     def seeded(cls, widths: Sequence[int], seed: int) -> "FinderNetwork":
@@ -215,7 +222,9 @@ def _doubled(x: Tensor) -> Tensor:
     return functional.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
-def _quick_dtype() -> torch.dtype:
+def _quick_dtype(device: Device) -> torch.dtype:
+    if device == "cuda":
+        return torch.bfloat16
     able = torch.cpu.get_capabilities()
     return torch.bfloat16 if any(able.get(name) for name in _HALVED) else torch.float32
 
@@ -227,15 +236,18 @@ class PlainFinder:
     """
 
     def __init__(
-        self, weights: Mapping[str, NDArray[np.float32]], dtype: torch.dtype = torch.float32
+        self,
+        weights: Mapping[str, NDArray[np.float32]],
+        dtype: torch.dtype = torch.float32,
+        device: Device = "cpu",
     ) -> None:
-        self._weights, self._dtype = dict(weights), dtype
+        self._weights, self._dtype, self._device = dict(weights), dtype, device_of(device)
 
     @cached_property
     def _tensors(self) -> dict[str, Tensor]:
         out = {}
         for name, values in self._weights.items():
-            tensor = torch.from_numpy(values)
+            tensor = torch.from_numpy(values).to(self._device)
             if not name.startswith("head."):
                 tensor = tensor.to(self._dtype)
             is_filter = tensor.ndim == 4
@@ -270,8 +282,8 @@ class PlainFinder:
         padded = np.pad(planes, more, mode="symmetric") if more[1][1] or more[2][1] else planes
         with torch.inference_mode():
             x = torch.from_numpy(np.ascontiguousarray(padded[None]))
-            x = x.to(self._dtype, memory_format=torch.channels_last)
+            x = x.to(self._device, self._dtype, memory_format=torch.channels_last)
             x = _body(x, self._step).float()
             maps = functional.conv2d(x, self._tensors["head.weight"], self._tensors["head.bias"])
-        out = maps[0].contiguous().numpy()
+        out = maps[0].contiguous().cpu().numpy()
         return np.ascontiguousarray(out[:, : -(-rows // STRIDE), : -(-columns // STRIDE)])

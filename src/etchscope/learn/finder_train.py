@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, Device
 from etchscope.foil.types import Bools, FloatStack, RawStack
 from etchscope.imaging import Lighting, Planes, Recipe, fit_normalisation
 from etchscope.imaging.planes import compressed, harmonic_planes
+from etchscope.learn.devices import device_of
 from etchscope.learn.finder_loss import Parts, finder_loss
 from etchscope.learn.finder_targets import Openings, Targets, targets
 
@@ -210,8 +211,15 @@ class _Batches(Dataset[tuple[Tensor, ...]]):
         return _batch(self._samples, order[some].tolist(), seeds[some].tolist())
 
 
-def _loader(batches: _Batches, first: int, workers: int) -> Iterator[tuple[Tensor, ...]]:
-    """Yield the batches from a step on, made ahead by other processes if any."""
+def _loader(
+    batches: _Batches, first: int, workers: int, *, is_pinned: bool
+) -> Iterator[tuple[Tensor, ...]]:
+    """Yield the batches from a step on, made ahead by other processes if any.
+
+    Parameters
+    ----------
+    is_pinned : whether batches lie in memory that a GPU reads directly.
+    """
     # A generator, so that no process is started for a training that is done already.
     yield from DataLoader(
         batches,
@@ -220,7 +228,7 @@ def _loader(batches: _Batches, first: int, workers: int) -> Iterator[tuple[Tenso
         num_workers=workers,
         multiprocessing_context="spawn" if workers else None,
         worker_init_fn=_use_one_thread if workers else None,
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=is_pinned,
     )
 
 
@@ -266,16 +274,18 @@ def train_finder(
     training: FinderTraining,
     *,
     workers: int = 0,
+    device: Device = "auto",
     state: Mapping[str, Any] | None = None,
     keep: Callable[[State], None] | None = None,
     progress: Callable[[int, Parts], None] | None = None,
 ) -> list[dict[str, float]]:
-    """Train a network of the finder's planes and maps in place; on a GPU where there is one.
+    """Train a network of the finder's planes and maps in place.
 
     Parameters
     ----------
     network : from (n, 13, y, x) planes to (n, map, y / 2, x / 2) maps.
     workers : processes that make the batches ahead; 0 makes each when its turn comes.
+    device : where it is trained; auto means a GPU where there is one.
     state : of an earlier training of the same samples and settings, to go on from.
     keep : called with the state after every epoch.
     progress : called after every step with the number of pictures and the parts of the loss.
@@ -283,13 +293,17 @@ def train_finder(
     Returns
     -------
     The mean of each part of the loss, epoch by epoch (of those trained in this call).
+
+    Raises
+    ------
+    BadInput : a GPU is asked for, and there is none.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = device_of(device, prefers_gpu=True)
     network.to(device).train()
     optimiser = torch.optim.AdamW(network.parameters(), training.rate, weight_decay=training.decay)
     first = _resume(network, optimiser, state) if state is not None else 0
     batches = _Batches(samples, training)
-    loader = _loader(batches, first * batches.an_epoch, workers)
+    loader = _loader(batches, first * batches.an_epoch, workers, is_pinned=device == "cuda")
     schedule = _one_cycle(training.rate, len(batches))
     history = []
     for epoch in range(first, training.epochs):

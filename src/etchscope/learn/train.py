@@ -11,9 +11,10 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import StratifiedGroupKFold
 from torch import nn
 
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, Device
 from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.imaging import turned_by_steps
+from etchscope.learn.devices import device_of
 from etchscope.learn.given import varied
 from etchscope.learn.losses import LOSSES, loss_of
 from etchscope.learn.networks import find_network, network
@@ -110,7 +111,12 @@ class Expert:
     outputs: int = 1
 
     def scores(
-        self, patches: Patches, *, batch: int = 64, progress: Callable[[int], None] | None = None
+        self,
+        patches: Patches,
+        *,
+        batch: int = 64,
+        device: Device = "cpu",
+        progress: Callable[[int], None] | None = None,
     ) -> Floats:
         """Return the logit of each patch, (n,): positive where the first class is likelier.
 
@@ -118,17 +124,19 @@ class Expert:
 
         Parameters
         ----------
+        device : where they are scored.
         progress : called with the number of patches just scored.
 
         Raises
         ------
-        BadInput : other lights or another size than it was trained on.
+        BadInput : other lights or another size than it was trained on, or no such device.
         """
         self.require(patches.lights, patches.pixels.shape[2])
         if not len(patches):
             return np.empty(0 if self.outputs == 1 else (0, self.outputs))
         channels, _ = self.lights.used(self.training.lights)
-        logits = _logits(self.module(), _seen(patches.pixels, channels), batch, progress)
+        module, pixels = self.module().to(device_of(device)), _seen(patches.pixels, channels)
+        logits = _logits(module, pixels, batch, progress)
         return logits[:, 0] if self.outputs == 1 else logits
 
     def require(self, lights: Lights, size: int) -> None:
@@ -230,6 +238,7 @@ def train_expert(
     seed: int,
     start: Expert | None = None,
     weight: Floats | None = None,
+    device: Device = "cpu",
 ) -> Expert:
     """Return an expert that tells ``target`` from the rest.
 
@@ -245,11 +254,12 @@ def train_expert(
     seed : of weights and order; the same seed gives the same expert on the same machine.
     start : go on from this expert's weights instead of fresh ones.
     weight : (n,) by how much each patch counts among those of its class; alike unless given.
+    device : where it is trained. A GPU adds in another order, which gives other weights.
 
     Raises
     ------
-    BadInput : a class is missing in either set, ``start`` is of another network, or planes are to
-        be turned from lamp to lamp.
+    BadInput : a class is missing in either set, ``start`` is of another network, planes are to be
+        turned from lamp to lamp, or there is no such device.
     """
     if patches.lights.are_planes and training.augmentation == "C8":
         raise BadInput("training: augmentation", "none, C4 or D4 for planes", "'C8'")
@@ -269,7 +279,9 @@ def train_expert(
     best: Expert | None = None
     for attempt in range(training.restarts + 1):
         at = seed + 1000 * attempt
-        expert = _attempt(patches, target, training, validation, at, attempt, weights, start)
+        expert = _attempt(
+            patches, target, training, validation, at, attempt, weights, start, device_of(device)
+        )
         if best is None or expert.history[:, 2].max() > best.history[:, 2].max():
             best = expert
         if expert.learnt:
@@ -316,18 +328,19 @@ def _attempt(
     failed: int,
     weight: NDArray[np.float32],
     start: Expert | None,
+    device: Device,
 ) -> Expert:
     outputs, size = _outputs(target), patches.pixels.shape[2]
     channels, lights = patches.lights.used(training.lights)
     module = (
         _made(training, patches.lights, size, outputs, seed) if start is None else start.module()
-    )
+    ).to(device)
     rng = np.random.default_rng(seed)
     train = np.flatnonzero(~validation)
     pixels = patches.pixels[:, channels]
     held = torch.from_numpy(pixels[validation])
-    wanted = torch.from_numpy(target.astype(np.int64))
-    weights = torch.from_numpy(weight)
+    wanted = torch.from_numpy(target.astype(np.int64)).to(device)
+    weights = torch.from_numpy(weight).to(device)
     optimiser, schedule = _optimiser(module, training, -(-len(train) // training.batch))
     history: list[tuple[float, float, float]] = []
     best_loss, state, waited = np.inf, _state(module), 0
@@ -335,7 +348,7 @@ def _attempt(
         module.train()
         losses = []
         for part in np.array_split(rng.permutation(train), -(-len(train) // training.batch)):
-            moved = _augmented(pixels[part], lights, rng, training)
+            moved = _augmented(pixels[part], lights, rng, training).to(device)
             loss = loss_of(training.loss, module(moved), wanted[part], weights[part])
             optimiser.zero_grad()
             torch.autograd.backward(loss)
@@ -344,7 +357,7 @@ def _attempt(
             schedule.step()
             losses.append(float(loss.detach()))
         logits = _logits(module, held, 64)
-        said = torch.from_numpy(logits)
+        said = torch.from_numpy(logits).to(device)
         held_loss = float(loss_of(training.loss, said, wanted[validation], weights[validation]))
         decided = logits[:, 0] > 0 if outputs == 1 else logits.argmax(1)
         accuracy = float(balanced_accuracy_score(target[validation], decided))
@@ -395,7 +408,7 @@ def _optimiser(
 
 
 def _state(module: nn.Module) -> dict[str, NDArray[np.float32]]:
-    return {k: v.detach().numpy().copy() for k, v in module.state_dict().items()}
+    return {k: v.detach().cpu().numpy().copy() for k, v in module.state_dict().items()}
 
 
 def _seen(pixels: NDArray[np.float32], channels: Ints) -> torch.Tensor:
@@ -436,11 +449,12 @@ def _logits(
     batch: int,
     progress: Callable[[int], None] | None = None,
 ) -> Floats:
+    device = next(module.parameters()).device
     module.eval()
     parts = []
     with torch.inference_mode():
         for some in torch.split(pixels, batch):
-            parts.append(module(some).numpy().astype(np.float64))
+            parts.append(module(some.to(device)).cpu().numpy().astype(np.float64))
             if progress is not None:
                 progress(len(some))
     return np.concatenate(parts)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import optuna
 import pandas as pd
 
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, Device
 from etchscope.foil.types import Bools, Floats
 from etchscope.learn.networks import network
 from etchscope.learn.patches import Patches
@@ -26,6 +26,7 @@ def tune(
     count: int = 3,
     seed: int = 0,
     weight: Floats | None = None,
+    device: Device = "cpu",
     progress: Callable[[int], None] | None = None,
 ) -> tuple[Training, pd.DataFrame]:
     """Return the best training found and all that were tried, the best first.
@@ -38,7 +39,7 @@ def tune(
     Parameters
     ----------
     training : what is not tried stays as it is here.
-    weight : see ``train_expert``.
+    weight, device : see ``train_expert``.
     progress : called with 1 after each trial.
 
     Returns
@@ -48,7 +49,8 @@ def tune(
 
     Raises
     ------
-    BadInput : folds that cannot be split, no trial, or patches that do not allow ``training``.
+    BadInput : folds that cannot be split, no trial, patches that do not allow ``training``, or no
+        such device.
     """
     if trials < 1:
         raise BadInput("trials", "1 or more", str(trials))
@@ -76,7 +78,9 @@ def tune(
         except BadInput as error:
             _tell(progress)
             raise optuna.TrialPruned from error
-        done = cross_validate(patches, target, some, count=count, seeds=(seed,), weight=weight)
+        done = cross_validate(
+            patches, target, some, count=count, seeds=(seed,), weight=weight, device=device
+        )
         _tell(progress)
         return float(done.balanced_accuracy.mean())
 

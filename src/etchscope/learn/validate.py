@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score
 
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, Device
 from etchscope.foil.types import Bools, Floats
 from etchscope.learn.patches import Patches
 from etchscope.learn.train import Expert, Training, folds, train_expert
@@ -75,6 +75,7 @@ def cross_validate(
     count: int = 5,
     seeds: Sequence[int] = (0,),
     weight: Floats | None = None,
+    device: Device = "cpu",
     progress: Callable[[int], None] | None = None,
 ) -> CrossValidation:
     """Return what ``count`` folds times so many seeds of one kind of expert are worth.
@@ -85,12 +86,12 @@ def cross_validate(
     Parameters
     ----------
     target : (n,) whether a patch is of the first class.
-    weight : see ``train_expert``.
+    weight, device : see ``train_expert``.
     progress : called with 1 after each training.
 
     Raises
     ------
-    BadInput : folds that cannot be split.
+    BadInput : folds that cannot be split, or no such device.
     """
     scores = np.full((len(seeds), len(patches)), np.nan)
     rows = []
@@ -106,8 +107,9 @@ def cross_validate(
                 validation=validation,
                 seed=100 * seed + fold,
                 weight=None if weight is None else weight[~test],
+                device=device,
             )
-            said = expert.scores(patches.take(test))
+            said = expert.scores(patches.take(test), device=device)
             scores[place, test] = said
             rows.append(_row(expert, target[test], said, seed, fold))
             histories[seed, fold] = expert.history

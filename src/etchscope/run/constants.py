@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from etchscope.files.digests import digest_of
-from etchscope.foil import Scan
+from etchscope.foil import Device, Scan
 from etchscope.imaging import Normalisation, Recipe, fit_normalisation, light_faults
 from etchscope.preselect import (
     Calibration,
@@ -119,9 +119,14 @@ def _constants_of(
 
 
 def detector_of(
-    store: Store, scan: Scan, settings: FindSettings, weights: Path
+    store: Store, scan: Scan, settings: FindSettings, weights: Path, device: Device = "cpu"
 ) -> tuple[Detector, dict[str, Any]]:
-    """Return what searches the tiles of a scan, and the record of its constants."""
+    """Return what searches the tiles of a scan, and the record of its constants.
+
+    Parameters
+    ----------
+    device : where a learned finder computes; its constants are always found on the processor.
+    """
     normalisation = normalisation_of(store, scan)
     lighting, faults = _lighting(store, scan)
     fit = {"recipe": normalisation.recipe.digest, "fit": normalisation.digest}
@@ -132,7 +137,8 @@ def detector_of(
         return classical, {**record, "calibration": calibration.digest}
     finder = finder_of(weights)
     constants = _constants_of(store, scan, normalisation, settings, weights)
+    network = finder_of(weights, device)
     learned = LearnedDetector(
-        normalisation, lighting, finder, constants, settings, scan.pixel_size_um
+        normalisation, lighting, network, constants, settings, scan.pixel_size_um
     )
     return learned, {**record, "finder": digest_of(finder.digest)[:16], "scale": constants.scale}

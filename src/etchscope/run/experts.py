@@ -25,7 +25,7 @@ from etchscope.ensemble import (
 )
 from etchscope.evaluation import Ground, Requirement
 from etchscope.evaluation import Search as Ranked
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, Device
 from etchscope.foil.types import Floats
 from etchscope.learn import (
     SCALES,
@@ -116,6 +116,7 @@ def trained_experts(
     finder_weights: Path = SHIPPED_FINDER,
     seed: int = 0,
     workers: int = 2,
+    device: Device = "auto",
     progress: Progress = _silent,
 ) -> dict[str, Any]:
     """Draw random foils, search them, train experts on the finds and write these; return the card.
@@ -127,15 +128,16 @@ def trained_experts(
     folder : for pictures, made if absent.
     output : new or empty folder for the model.
     finder_weights : of the finder whose finds are learnt from.
+    device : where the finder computes and experts are trained; auto means the processor.
 
     Raises
     ------
-    BadInput : ``output`` holds something, no such finder, or too few finds of a class.
+    BadInput : ``output`` holds something, no such finder or device, or too few finds of a class.
     MachineFailed : the disk is full.
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise BadInput(output, "a new or empty folder for the model", "something else there")
-    finder = finder_of(finder_weights)
+    finder = finder_of(finder_weights, device)
     lessons, judged = (
         draw_lessons(
             folder,
@@ -149,7 +151,9 @@ def trained_experts(
     before = set_threads(workers)
     try:
         search = search_with(finder)
-        model = taught(lessons, search, plan, others=judged, seed=seed, progress=progress)
+        model = taught(
+            lessons, search, plan, others=judged, seed=seed, device=device, progress=progress
+        )
         model = decided_on(model, judged, finder, plan, progress)
     finally:
         set_threads(before)
@@ -164,6 +168,7 @@ def taught(
     *,
     others: Lessons,
     seed: int = 0,
+    device: Device = "auto",
     progress: Progress = _silent,
 ) -> Model:
     """Return a model that was taught on the finds of lessons.
@@ -171,6 +176,7 @@ def taught(
     Parameters
     ----------
     others : lessons not learnt from, which say how unusual an unseen foil's finds are.
+    device : where the experts are trained; auto means the processor.
 
     Raises
     ------
@@ -188,6 +194,7 @@ def taught(
         count=plan.folds,
         seed=seed,
         context=unseen.patches,
+        device=device,
         progress=lambda n: progress("Training", n, trainings),
     )
     figures = {

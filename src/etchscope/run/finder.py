@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from etchscope.foil import BadInput, NotAFinder, OldFinder
+from etchscope.foil import BadInput, Device, NotAFinder, OldFinder
 from etchscope.foil.openings import FINDER_VERSION
+from etchscope.learn.devices import device_of
 from etchscope.learn.finder import WIDTHS, FinderNetwork
 from etchscope.learn.finder_loss import Parts
 from etchscope.learn.finder_train import (
@@ -47,13 +48,17 @@ _JUDGED_PX = 512
 
 
 @lru_cache(maxsize=4)
-def finder_of(folder: Path = SHIPPED) -> Finder:
+def finder_of(folder: Path = SHIPPED, device: Device = "cpu") -> Finder:
     """Return the finder of a folder of weights; the shipped one unless given.
+
+    Parameters
+    ----------
+    device : where its network computes.
 
     Raises
     ------
-    BadInput : no such weights, damaged ones, a model of another kind, or a finder of another
-        version of planes and maps.
+    BadInput : no such weights, damaged ones, a model of another kind, a finder of another version
+        of planes and maps, or no such device.
     """
     arrays, card = read_model(folder)
     where = folder / "card.json"
@@ -72,7 +77,7 @@ def finder_of(folder: Path = SHIPPED) -> Finder:
         raise BadInput(where, expected, str(error)) from error
     network = FinderNetwork.from_arrays(_under(arrays, "maps."), widths, where=str(folder))
     digest = f"{card['weights_sha256']}-{least_mark}"
-    return Finder(network.plain(), judges, least_mark, gauge, digest)
+    return Finder(network.plain(device=device), judges, least_mark, gauge, digest)
 
 
 def _under(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
@@ -106,6 +111,7 @@ def trained_finder(
     start: Path | None = None,
     labelled: Sequence[Sequence[Sample]] = (),
     workers: int = 2,
+    device: Device = "auto",
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Draw random foils, train a finder on them and write its weights; return its card.
@@ -120,12 +126,14 @@ def trained_finder(
     labelled : pictures with a user's labels, tile by tile. Half of what is learnt from are then
         these, the other half random foils, lest what was known be forgotten. Every fifth tile
         teaches the network nothing, but what its heat means on such pictures.
+    device : where the network is trained; auto means a GPU where there is one.
 
     Raises
     ------
-    BadInput : ``output`` holds something, or ``start`` is no finder.
+    BadInput : ``output`` holds something, ``start`` is no finder, or there is no such device.
     MachineFailed : the disk is full.
     """
+    device_of(device)  # refused before anything is drawn
     seed = plan.training.seed
     foils = draw_school(
         folder,
@@ -147,7 +155,7 @@ def trained_finder(
     kept = [s for tile in labelled[_KEPT - 1 :: _KEPT] for s in tile]
     samples: Samples = Mixed(own, foils) if own else foils
     state = folder / f"state-{_identity(plan, start, own)}.safetensors"
-    history = learnt_state(network, samples, plan.training, state, workers, progress)
+    history = learnt_state(network, samples, plan.training, state, workers, progress, device=device)
     finder, figures = judged_finder(network.plain(), judged, kept, progress)
     covered = figures.pop("within one standard deviation")
     card = {
@@ -197,6 +205,8 @@ def learnt_state(
     state: Path,
     workers: int = 0,
     progress: Progress = silent,
+    *,
+    device: Device = "auto",
 ) -> list[dict[str, float]]:
     """Train a network in place, its state kept in a file after every epoch; return its history."""
     total = len(samples) * training.epochs
@@ -212,6 +222,7 @@ def learnt_state(
         samples,
         training,
         workers=workers,
+        device=device,
         state=before,
         keep=lambda now: write_arrays(state, now),
         progress=told,

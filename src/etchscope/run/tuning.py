@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from etchscope.ensemble import ExpertKind, default_kinds
+from etchscope.foil import Device
 from etchscope.learn import Training, tune
 from etchscope.run.stages.train import Gathered
 
@@ -30,6 +31,7 @@ def tune_training(
     *,
     trials: int,
     seed: int = 0,
+    device: Device = "auto",
     progress: Callable[[int], None] | None = None,
 ) -> tuple[Training, pd.DataFrame]:
     """Return the best training found on the first expert, and all that were tried.
@@ -39,6 +41,7 @@ def tune_training(
     gathered : the labels' patches.
     training : where to start; what is not tried stays as it is here.
     trials : how many other trainings to try.
+    device : where they are trained; auto means the processor.
     progress : called with 1 after each trial.
 
     Raises
@@ -54,5 +57,6 @@ def tune_training(
         trials=trials,
         seed=seed,
         weight=labelled.weight[chosen],
+        device=device,
         progress=progress,
     )

@@ -63,6 +63,7 @@ class _OfRun(_Part):
     mask: str | None = None
     finder: str | None = None
     scale: float | None = None
+    device: Literal["cpu", "cuda"] = "cpu"
     calibration: str | None = None
     usable_px: tuple[int, ...] = ()
     left_out: tuple[tuple[int, str], ...] = ()
@@ -90,6 +91,7 @@ class FindRecord(_OfRun):
     mask : digest of the scan's mask; None without one.
     finder, scale : digest of the learned finder, and picture pixels per pixel of its network; None
         for another finder.
+    device : where the learned finder computed; on another one figures differ in the last digits.
     calibration : digest of the classical finder's constants; None for another finder.
     usable_px : of each tile, how many pixels are foil within the mask.
     left_out : (tile, why) of the tiles that could not be searched.
@@ -108,6 +110,7 @@ class ScoreRecord(_OfRun):
     search : the run that was judged.
     prior : where the prior came from, or the share of each class that was given.
     prior_used : share of each class that the probabilities assume.
+    judged_on : where the model computed, as ``device`` of the search.
     planes_scale : at what scale a model that takes any lights saw the patches; None for another.
     signal_expected : how many candidates are signal, (value, low, high) at 95 %; None where the
         model was not calibrated.
@@ -118,6 +121,7 @@ class ScoreRecord(_OfRun):
     model: JudgingModel
     prior: Literal["foil", "model"] | dict[str, int | float] = "foil"
     prior_used: dict[str, float] = {}
+    judged_on: Literal["cpu", "cuda"] = "cpu"
     planes_scale: float | None = None
     signal_expected: tuple[float, float, float] | None = None
 

@@ -18,6 +18,7 @@ from etchscope.files.tables import read_record
 from etchscope.foil import (
     BadInput,
     MachineFailed,
+    NoGpu,
     PitFlag,
     has_flag,
 )
@@ -27,6 +28,7 @@ from etchscope.imaging import Normalisation
 from etchscope.preselect import FindSettings
 from etchscope.run import find, recipe_of, stage
 from etchscope.run import find as run_find
+from etchscope.run.finder import finder_of
 from etchscope.store import Store
 from etchscope.store.runs import Runs
 
@@ -354,6 +356,30 @@ def test_the_run_s_name_is_made_of_all_that_decides_its_bytes(
     names = {calm[0].run, other.run, region.run, changed.run, later.run}
     assert len(names) == 5
     assert region.pits == calm[0].pits  # another run of the same tiles and pits
+
+
+def test_a_search_on_a_gpu_is_a_run_of_its_own(small, calm, monkeypatch):
+    asked = []
+
+    def finder_on(weights, device="cpu"):
+        asked.append(device)
+        return finder_of(weights)
+
+    monkeypatch.setattr(find_module, "device_of", lambda device: device)
+    monkeypatch.setattr("etchscope.run.constants.finder_of", finder_on)
+    done = find(small, NAME, executor="inline", device="cuda")
+    assert done.run != calm[0].run
+    assert done.pits == calm[0].pits
+    assert small.runs.record(done.run).device == "cuda"
+    assert "cuda" in asked
+
+
+def test_a_gpu_that_is_not_there_leaves_the_store_as_it_was(small, take_snapshot, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    before = take_snapshot(small.path)
+    with pytest.raises(NoGpu, match="device: expected a GPU that PyTorch can compute on, found n"):
+        find(small, NAME, executor="inline", device="cuda")
+    assert take_snapshot(small.path) == before
 
 
 def test_the_record_is_read_back_from_a_worker_s_part_and_from_the_disk(

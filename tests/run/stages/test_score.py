@@ -1,6 +1,7 @@
 import functools
 import json
 import shutil
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -103,7 +104,7 @@ def test_a_tile_included_again_after_the_search_is_not_passed_over(own):
 
 def test_what_was_scored_before_is_not_scored_again(own, calm, take_snapshot, monkeypatch):
     score(own, NAME, "first", executor="inline")
-    monkeypatch.setattr(Model, "judge", lambda *_: pytest.fail("scored again"))
+    monkeypatch.setattr(Model, "judge", lambda *_, **__: pytest.fail("scored again"))
     again = score(own, NAME, "first")
     assert again == replace(calm[0], was_done=True)
     assert take_snapshot(own.path) == calm[2]
@@ -141,9 +142,9 @@ def _count_judged(monkeypatch):
     real, judged = Model.judge, []
 
     @functools.wraps(real)
-    def judge(self, patches):
+    def judge(self, patches, **how):
         judged.append(len(patches))
-        return real(self, patches)
+        return real(self, patches, **how)
 
     monkeypatch.setattr(Model, "judge", judge)
     return judged
@@ -621,6 +622,19 @@ def test_other_weights_score_anew(own, learnt, monkeypatch):
     judged = _count_judged(monkeypatch)
     score(own, NAME, name, executor="inline")
     assert len(judged) == 8
+
+
+def test_scores_of_a_gpu_are_a_run_of_their_own(own, calm, monkeypatch):
+    score(own, NAME, "first", executor="inline")
+    judged = _count_judged(monkeypatch)
+    score_module = sys.modules[score.__module__]
+    monkeypatch.setattr(score_module, "device_of", lambda device: device)
+    monkeypatch.setattr("etchscope.learn.train.device_of", lambda _: "cpu")
+    done = score(own, NAME, "first", executor="inline", device="cuda")
+    assert done.run != calm[0].run
+    assert own.runs.record(done.run).judged_on == "cuda"
+    assert len(judged) == 8  # what the processor said is not taken for it
+    assert done.counts == calm[0].counts
 
 
 def test_candidates_come_with_what_each_expert_said_and_their_anomaly(calm, learnt):

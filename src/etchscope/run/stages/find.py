@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from etchscope.foil import Foil, Scan
+from etchscope.foil import Device, Foil, Scan
 from etchscope.foil.types import Floats
+from etchscope.learn.devices import device_of
 from etchscope.learn.threads import one_torch_thread, set_threads
 from etchscope.preselect import Detector, FindSettings, Ground, Lighting, complete, detect_tiles
 from etchscope.run.constants import detector_of, normalisation_of
@@ -46,6 +47,7 @@ def find(
     region: Floats | None = None,
     workers: int | None = None,
     executor: str = "threads",
+    device: Device = "auto",
     progress: Progress | None = None,
     total: Progress | None = None,
 ) -> FindReport:
@@ -61,19 +63,22 @@ def find(
     region : (m, 2) polygon in foil mm to restrict the search to, or None.
     workers : threads or processes; as many as there are cores unless given.
     executor : name of what does the pieces, see ``run.executors``.
+    device : where the learned finder computes; auto means the processor. On a GPU figures differ
+        in the last digits, so its runs have an identity of their own.
     progress : called with the number of tiles just done.
     total : called once with the number of tiles, before the first.
 
     Raises
     ------
-    BadInput : no such scan or executor, nothing to search, too few azimuths, or a damaged picture.
+    BadInput : no such scan, executor or device, nothing to search, too few azimuths, or a damaged
+        picture.
     MachineFailed : the disk is full, or a worker process was lost.
     """
-    chosen = executor_named(executor)
+    chosen, on = executor_named(executor), device_of(device)
     settings = settings or FindSettings()
     region = None if region is None else np.asarray(region, np.float64)
     weights = (weights or SHIPPED).absolute()
-    stage = _planned(store, store.scans.get(scan), settings, region, weights)
+    stage = _planned(store, store.scans.get(scan), settings, region, weights, on)
     with one_torch_thread():  # workers share the cores
         return carry_out(stage, chosen, workers=workers, progress=progress, total=total)
 
@@ -84,11 +89,12 @@ class _Search(RunStage[FindRecord, FindReport]):
 
     settings: FindSettings
     weights: Path
+    device: Device
 
     @property
     def work(self) -> partial[None]:
         given = (self.store.path.absolute(), self.run, self.scan.name, self.settings, self.weights)
-        return partial(_search_piece, *given, self.record.mask)
+        return partial(_search_piece, *given, self.record.mask, self.device)
 
     def report(self, record: FindRecord, *, pits: int, was_done: bool) -> FindReport:
         counts = dict(record.counts)
@@ -126,7 +132,12 @@ def _only(scan: Scan, tiles: tuple[int, ...]) -> Scan:
 
 
 def _planned(
-    store: Store, scan: Scan, settings: FindSettings, region: Floats | None, weights: Path
+    store: Store,
+    scan: Scan,
+    settings: FindSettings,
+    region: Floats | None,
+    weights: Path,
+    device: Device,
 ) -> _Search:
     """Return the search; the constants of the scan are fitted now, if they never were."""
     Lighting.of_scan(scan)  # refuses too few lamps before anything is fitted
@@ -146,12 +157,20 @@ def _planned(
         mask=None if mask is None else mask.digest,
         **constants,
     )
-    return _Search(store, scan, "find", record, settings, weights)
+    if device == "cuda" and settings.finder == "learned":
+        record = record.model_copy(update={"device": device})
+    return _Search(store, scan, "find", record, settings, weights, device)
 
 
 @lru_cache(maxsize=1)
 def _loaded(
-    path: Path, run: str, scan_name: str, settings: FindSettings, weights: Path, mask: str | None
+    path: Path,
+    run: str,
+    scan_name: str,
+    settings: FindSettings,
+    weights: Path,
+    mask: str | None,
+    device: Device,
 ) -> tuple[Detector, Ground]:
     """Return what searches every tile of a run, made once a worker; ``run`` is its identity."""
     set_threads(1)  # of this process, if it is a worker of its own
@@ -159,7 +178,7 @@ def _loaded(
     scan = store.scans.get(scan_name)
     within = None if mask is None else store.fits.mask(scan.name, mask)
     ground = ground_of(scan, normalisation_of(store, scan), settings, within)
-    return detector_of(store, scan, settings, weights)[0], ground
+    return detector_of(store, scan, settings, weights, device)[0], ground
 
 
 def _search_piece(
@@ -169,11 +188,12 @@ def _search_piece(
     settings: FindSettings,
     weights: Path,
     mask: str | None,
+    device: Device,
     piece: Piece,
 ) -> None:
     """Search the tiles of one piece and write its part."""
     tiles = piece.covers
-    detector, ground = _loaded(path, run, scan, settings, weights, mask)
+    detector, ground = _loaded(path, run, scan, settings, weights, mask, device)
     store = Store.open(path)
     stacks = store.scans.read_tiles(scan, tiles)
     searched = detect_tiles(zip(tiles, stacks, strict=True), detector, ground)

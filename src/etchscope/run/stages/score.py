@@ -24,13 +24,14 @@ from etchscope.files.digests import digest_of
 from etchscope.foil import (
     BadInput,
     ClassMissing,
+    Device,
     NotSearched,
     Scan,
     WrongLights,
 )
 from etchscope.foil.types import Floats
 from etchscope.imaging import Normalisation
-from etchscope.learn import Lights
+from etchscope.learn import Lights, device_of
 from etchscope.learn.threads import one_torch_thread, set_threads
 from etchscope.run.constants import normalisation_of, recipe_of
 from etchscope.run.executors import executor_named
@@ -114,6 +115,7 @@ def score(
     prior: PriorChoice | Mapping[str, float] = "foil",
     workers: int | None = None,
     executor: str = "threads",
+    device: Device = "auto",
     progress: Progress | None = None,
     total: Progress | None = None,
 ) -> ScoreReport:
@@ -129,16 +131,18 @@ def score(
     region : (m, 2) polygon in foil mm: search this region anew and score what is there.
     prior : what ``p_…`` assume; the ranking score assumes none.
     executor : name of what does the pieces, see ``run.executors``.
+    device : where the networks compute; auto means the processor. On a GPU figures differ in the
+        last digits, so its runs have an identity of their own.
     progress : called with the number of tiles just done.
     total : called once with the number of tiles, before the first.
 
     Raises
     ------
-    BadInput : no such scan, model or executor, a scan that the model cannot read, no included tile
-        that was searched, or one that was included again since the search.
+    BadInput : no such scan, model, executor or device, a scan that the model cannot read, no
+        included tile that was searched, or one that was included again since the search.
     MachineFailed : the disk is full, or a worker process was lost.
     """
-    chosen = executor_named(executor)
+    chosen, on = executor_named(executor), device_of(device)
     arrays, card = store.models.load(model)
     loaded = Model.from_record(arrays, card)
     described = store.scans.get(scan)
@@ -147,7 +151,8 @@ def score(
         checked_prior(prior, loaded.classes)
     searched = store.runs.latest(scan, stage="find", whole=True)
     if searched is None or region is not None:
-        searched = find(store, scan, region=region, workers=workers, executor=executor).run
+        done = find(store, scan, region=region, workers=workers, executor=executor, device=device)
+        searched = done.run
     record = ScoreRecord(
         stage="score",
         version=version("etchscope"),
@@ -169,7 +174,9 @@ def score(
     if loaded.lights.are_planes:
         scale = scale_of(store.runs.pits(searched))
         record = record.model_copy(update={"planes_scale": scale})
-    stage = _Scoring(store, described, "run", record, loaded)
+    if on == "cuda":
+        record = record.model_copy(update={"judged_on": on})
+    stage = _Scoring(store, described, "run", record, loaded, on)
     with one_torch_thread():  # workers share the cores
         return carry_out(stage, chosen, workers=workers, progress=progress, total=total)
 
@@ -179,12 +186,13 @@ class _Scoring(RunStage[ScoreRecord, ScoreReport]):
     """A scoring: its pieces are tiles, its parts what the model said of their openings."""
 
     model: Model
+    device: Device
 
     @property
     def work(self) -> partial[None]:
         """What judges the openings of some tiles."""
         names = (self.scan.name, self.record.model.name, self.record.search)
-        return partial(_score_piece, self.store.path.absolute(), self.run, *names)
+        return partial(_score_piece, self.store.path.absolute(), self.run, *names, self.device)
 
     @cached_property
     def judged_before(self) -> pd.DataFrame | None:
@@ -254,7 +262,9 @@ def _constants(path: Path, scan: str, model: str, _run: str) -> tuple[Model, Nor
     return loaded, normalisation_of(store, store.scans.get(scan))
 
 
-def _score_piece(path: Path, run: str, scan: str, model: str, searched: str, piece: Piece) -> None:
+def _score_piece(
+    path: Path, run: str, scan: str, model: str, searched: str, device: Device, piece: Piece
+) -> None:
     """Judge the openings of the tiles of one piece and write its part."""
     loaded, normalisation = _constants(path, scan, model, run)
     store = Store.open(path)
@@ -262,7 +272,7 @@ def _score_piece(path: Path, run: str, scan: str, model: str, searched: str, pie
     scale = scale_of(pits) if loaded.lights.are_planes else None
     here = pits[pits["tile"].isin(piece.covers)].reset_index(drop=True)
     parts = [
-        loaded.judge(patches).assign(pit=here["pit"].to_numpy()[rows])
+        loaded.judge(patches, device=device).assign(pit=here["pit"].to_numpy()[rows])
         for rows, patches in cut_scan(
             store, store.scans.get(scan), normalisation, here, size=loaded.size, scale=scale
         )
@@ -288,6 +298,7 @@ def _judged_before(store: Store, record: ScoreRecord) -> pd.DataFrame | None:
             isinstance(old, ScoreRecord)
             and old.version == record.version
             and old.search == record.search
+            and old.judged_on == record.judged_on
             and old.model.judgement_sha256 == record.model.judgement_sha256
             and set(record.tiles) <= set(old.tiles)
         )

@@ -21,7 +21,7 @@ from etchscope.ensemble import (
     train_model,
 )
 from etchscope.evaluation import proportion
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, Device
 from etchscope.foil.types import Floats
 from etchscope.learn import Patches, Training, audit
 from etchscope.run.classes import classes_to_train, require_decidable
@@ -103,6 +103,7 @@ def train(
     folds: int = 5,
     seed: int = 0,
     start: Model | None = None,
+    device: Device = "auto",
     progress: Callable[[int], None] | None = None,
 ) -> TrainedModel:
     """Return a model with its card filled in; see ``ensemble.train_model``.
@@ -111,6 +112,7 @@ def train(
     ----------
     signal : the class that is searched for; hip where there is one, else the first that is not
         misc.
+    device : where the experts are trained; auto means the processor.
 
     Raises
     ------
@@ -139,18 +141,27 @@ def train(
         seed=seed,
         start=start,
         context=gathered.context,
+        device=device,
         progress=progress,
     )
-    information = _information(done, folds, seed)
-    information["label_conflicts"] = gathered.left_out.conflicts
-    if gathered.chosen:
-        information["labels_of"] = dict(gathered.chosen)
+    information = _information(done, folds, seed) | _information_of_data(gathered)
     if start is not None:
-        before = start.information
-        seen = {*before.get("scans", []), *before.get("start_scans", [])}
-        information["start_scans"] = sorted(seen)
-        information["start_saw"] = _saw(start, information)
+        information |= _information_of_start(start, information)
     return replace(done, model=replace(done.model, information=information))
+
+
+def _information_of_data(gathered: Gathered) -> dict[str, Any]:
+    """Return what the card says of labels that were left out, and of those asked for."""
+    conflicts = {"label_conflicts": gathered.left_out.conflicts}
+    return conflicts | ({"labels_of": dict(gathered.chosen)} if gathered.chosen else {})
+
+
+def _information_of_start(start: Model, information: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the card says of the labels that the model to start from had seen."""
+    before = start.information
+    scans = sorted({*before.get("scans", []), *before.get("start_scans", [])})
+    saw = _saw(start, {**information, "start_scans": scans})
+    return {"start_scans": scans, "start_saw": saw}
 
 
 def _names(classes: Sequence[str], kinds: Sequence[ExpertKind] | None, method: str) -> list[str]:
