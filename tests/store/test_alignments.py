@@ -14,14 +14,18 @@ from etchscope.store.alignments import (
     write_alignment,
 )
 
-TOLD = {"members": [{"name": "a"}], "tolerance_mm": 0.1}
+MEMBER = {"name": "a", "foil": "F1", "side": "front", "against": None, "transform": {"scale": 2.0}}
+FIGURES = {"members": [MEMBER], "tolerance_mm": 0.1, "spread_mm": 0.02, "efficiencies": []}
 TABLE = pd.DataFrame({"x_mm": [1.0], "pit.b": pd.array([None], "Int64")})
 
 
 def test_what_was_written_is_read(tmp_path):
-    path = write_alignment(tmp_path / "out", TOLD, {"a": TABLE, "places": TABLE})
-    told, tables = read_alignment(path.parent)
-    assert told == {"format": 1, **TOLD}
+    path = write_alignment(tmp_path / "out", FIGURES, {"a": TABLE, "places": TABLE})
+    assert json.loads(path.read_text()) == {"format": 1, **FIGURES}
+    written, tables = read_alignment(path.parent)
+    assert (written.tolerance_mm, written.spread_mm) == (0.1, 0.02)
+    (member,) = written.members
+    assert (member.name, member.side, member.transform) == ("a", "front", Similarity(scale=2.0))
     assert list(tables) == ["a"]
     pd.testing.assert_frame_equal(tables["a"], TABLE)
 
@@ -29,16 +33,16 @@ def test_what_was_written_is_read(tmp_path):
 def test_what_is_no_alignment_is_refused(tmp_path):
     with pytest.raises(UnknownAlignment, match=r"no alignment\.json there"):
         read_alignment(tmp_path)
-    path = write_alignment(tmp_path, TOLD, {"a": TABLE})
+    path = write_alignment(tmp_path, FIGURES, {"a": TABLE})
     for text, message in (("{", "JSON"), ("[]", "format 1"), ('{"format": 2}', "format 1")):
         path.write_text(text)
         with pytest.raises(BadInput, match=message):
             read_alignment(tmp_path)
-    path.write_text(json.dumps({"format": 1, "members": [{"name": "lost"}]}))
+    path.write_text(json.dumps({"format": 1, **FIGURES, "members": [MEMBER | {"name": "lost"}]}))
     with pytest.raises(BadInput, match=r"lost\.parquet"):
         read_alignment(tmp_path)
     with pytest.raises(BadInput, match="a folder, found a file"):
-        write_alignment(path, TOLD, {})
+        write_alignment(path, FIGURES, {})
 
 
 def _kept(name, day, shift=0.1):

@@ -6,6 +6,7 @@ import pytest
 
 from etchscope.foil import BadInput, as_pits
 from etchscope.store import Finding, FindRecord, Store
+from etchscope.store.fit_records import MaskFit
 
 
 @pytest.fixture
@@ -13,7 +14,7 @@ def full(store: Store) -> Store:
     """A store with a run and a fit."""
     record = FindRecord(stage="find", version="0.1.0", scan="F1-front", tiles=(1,))
     store.runs.commit("r1", as_pits({"x_px": [1.0], "y_px": [2.0]}), record)
-    store.fits.save("F1-front", "recipe", {"gain": np.ones(3)}, {"b": 2})
+    store.fits.save("F1-front", "recipe", {"gain": np.ones(3)}, MaskFit(mask=None))
     return store
 
 

@@ -3,6 +3,7 @@ import pytest
 
 from etchscope.foil import BadInput, MachineFailed, as_pits
 from etchscope.store import FindRecord, Removal, Store, removal
+from etchscope.store.fit_records import MaskFit
 
 
 @pytest.fixture
@@ -14,7 +15,7 @@ def full(store, make_scan) -> Store:
     for scan in store.scans.names():
         record = FindRecord(stage="find", version="0.1.0", scan=scan, tiles=(1,))
         store.runs.commit(f"run-{scan}", as_pits({"x_px": [1.0], "y_px": [2.0]}), record)
-        store.fits.save(scan, "recipe", {"a": np.ones(2)}, {})
+        store.fits.save(scan, "recipe", {"a": np.ones(2)}, MaskFit(mask=None))
     return store
 
 
@@ -35,7 +36,7 @@ def test_a_scan_goes_with_all_that_came_from_it_and_nothing_else(full, made, tak
     assert full.runs.table()["run"].tolist() == ["run-F1-back", "run-F1-front"]
     assert [f.name for f in full.scans.foils()] == ["F1"]
     assert [s.name for s in full.scans.stacks()] == ["S1"]
-    assert full.fits.load("F2-front", "recipe") is None
+    assert full.fits.load("F2-front", "recipe", MaskFit) is None
     after = take_snapshot(full.path)
     assert {k for k in before if k not in after} == {
         k for k in before if "F2-front" in k and not k.startswith("table")

@@ -9,6 +9,7 @@ import pytest
 from etchscope.foil import (
     COLUMNS,
     BadInput,
+    DamagedFile,
     MachineFailed,
     NotScored,
     as_pits,
@@ -16,6 +17,7 @@ from etchscope.foil import (
 )
 from etchscope.geometry import Mask
 from etchscope.store import FindRecord, JudgingModel, ScoreRecord, Store, runs
+from etchscope.store.fit_records import NormalisationFit, ScaleFit
 
 PITS = as_pits(
     {
@@ -29,6 +31,7 @@ PITS = as_pits(
     }
 )
 
+FIT = ScaleFit(scale=1.5, tiles=(1, 2))
 RECORD = FindRecord(stage="find", version="0.1.0", scan="F1-front", tiles=(1, 2))
 
 
@@ -164,45 +167,55 @@ def test_a_flipped_bit_in_a_pit_table_is_never_read_as_data(store):
 
 def test_a_fit_comes_back_and_is_named_by_its_bytes(store):
     arrays = {"b": np.array(2), "a": np.arange(6, dtype="f4").reshape(2, 3)}
-    digest = store.fits.save("F1-front", "recipe", arrays, {"version": 3})
-    assert store.fits.load("F1-front", "other") is None
-    found = store.fits.load("F1-front", "recipe")
+    digest = store.fits.save("F1-front", "recipe", arrays, FIT)
+    assert store.fits.load("F1-front", "other", ScaleFit) is None
+    found = store.fits.load("F1-front", "recipe", ScaleFit)
     assert found is not None
-    assert found[1] == {"version": 3}
+    assert found[1] == FIT
     assert sorted(found[0]) == ["a", "b"]
     np.testing.assert_array_equal(found[0]["a"], arrays["a"])
     assert found[0]["a"].dtype == np.float32
     assert found[0]["b"].shape == ()
     assert [p.name for p in (store.path / "fits").iterdir()] == [f"F1-front-{digest[:16]}.npz"]
-    again = store.fits.save("F1-front", "recipe", dict(reversed(arrays.items())), {"version": 3})
+    again = store.fits.save("F1-front", "recipe", dict(reversed(arrays.items())), FIT)
     assert again == digest
     assert store.check() == []
 
 
+def test_a_record_of_another_kind_of_fit_is_damage(store):
+    store.fits.save("F1-front", "recipe", {}, FIT)
+    text = r"catalogue\.sqlite: fit recipe of scan F1-front: limit: expected the record of a fit"
+    with pytest.raises(DamagedFile, match=text):
+        store.fits.load("F1-front", "recipe", NormalisationFit)
+
+
 def test_a_new_fit_takes_the_place_of_the_old(store):
-    store.fits.save("F1-front", "recipe", {"a": np.ones(2)}, {})
-    store.fits.save("F1-front", "same", {"a": np.ones(2)}, {})
-    store.fits.save("F1-front", "recipe", {"a": np.zeros(2)}, {})
-    new, same = store.fits.load("F1-front", "recipe"), store.fits.load("F1-front", "same")
+    store.fits.save("F1-front", "recipe", {"a": np.ones(2)}, FIT)
+    store.fits.save("F1-front", "same", {"a": np.ones(2)}, FIT)
+    store.fits.save("F1-front", "recipe", {"a": np.zeros(2)}, FIT)
+    new, same = (
+        store.fits.load("F1-front", "recipe", ScaleFit),
+        store.fits.load("F1-front", "same", ScaleFit),
+    )
     assert new is not None
     assert same is not None
     assert new[0]["a"].tolist() == [0, 0]
     assert same[0]["a"].tolist() == [1, 1]
-    store.fits.save("F1-front", "same", {"a": np.zeros(2)}, {})
+    store.fits.save("F1-front", "same", {"a": np.zeros(2)}, FIT)
     assert len(list((store.path / "fits").iterdir())) == 1
     assert store.check() == []
 
 
 def test_a_fit_of_objects_or_a_damaged_one_is_refused(store):
     with pytest.raises(BadInput, match="fit: array a: expected numbers"):
-        store.fits.save("F1-front", "recipe", {"a": np.array([None])}, {})
+        store.fits.save("F1-front", "recipe", {"a": np.array([None])}, FIT)
     with pytest.raises(BadInput, match="found 'F9'"):
-        store.fits.save("F9", "recipe", {"a": np.ones(2)}, {})
-    store.fits.save("F1-front", "recipe", {"a": np.ones(2)}, {})
+        store.fits.save("F9", "recipe", {"a": np.ones(2)}, FIT)
+    store.fits.save("F1-front", "recipe", {"a": np.ones(2)}, FIT)
     path = next((store.path / "fits").iterdir())
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(BadInput, match=r"\.npz: expected SHA-256"):
-        store.fits.load("F1-front", "recipe")
+        store.fits.load("F1-front", "recipe", ScaleFit)
 
 
 def test_writers_of_other_parts_do_not_disturb(store):

@@ -46,11 +46,16 @@ def read_json(path: Path) -> Any:
         raise BadInput(path, "JSON", "brackets nested too deep") from error
 
 
-def first_fault(path: Path, error: ValidationError) -> tuple[str, str]:
-    """Return where a file is not as its model wants it, with the key, and what is wrong there."""
+def first_fault(where: str | Path, error: ValidationError) -> tuple[str, str]:
+    """Return the place of the first key that a model refused, and what is wrong there.
+
+    Parameters
+    ----------
+    where : the file or the thing that was validated.
+    """
     first = error.errors()[0]
     key = ".".join(map(str, first["loc"]))
-    return f"{path}: {key}" if key else str(path), first["msg"].removeprefix("Value error, ")
+    return f"{where}: {key}" if key else str(where), first["msg"].removeprefix("Value error, ")
 
 
 def canonical_json(value: Any) -> str:

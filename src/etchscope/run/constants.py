@@ -24,6 +24,7 @@ from etchscope.preselect import (
 )
 from etchscope.run.finder import finder_of
 from etchscope.store import Store
+from etchscope.store.fit_records import CalibrationFit, LightsFit, NormalisationFit, ScaleFit
 
 __all__ = ["detector_of", "normalisation_of", "recipe_of"]
 
@@ -37,26 +38,26 @@ def recipe_of(scan: Scan) -> Recipe:
     return Recipe(method="level" if scan.layout == "montage" else "average")
 
 
-def _spread_over(tiles: Sequence[int], count: int) -> list[int]:
+def _spread_over(tiles: Sequence[int], count: int) -> tuple[int, ...]:
     """Return at most ``count`` tiles, evenly spread."""
     at = np.unique(np.linspace(0, len(tiles) - 1, min(count, len(tiles))).round().astype(int))
-    return [tiles[i] for i in at.tolist()]
+    return tuple(tiles[i] for i in at.tolist())
 
 
 def normalisation_of(store: Store, scan: Scan) -> Normalisation:
     """Return the scan's normalisation; fitted on its included tiles the first time only."""
     recipe = recipe_of(scan)
-    known = store.fits.load(scan.name, recipe.digest)
+    known = store.fits.load(scan.name, recipe.digest, NormalisationFit)
     if known is not None:
         arrays, record = known
         return Normalisation(
-            recipe, arrays["average"], arrays["gain"], arrays["offset"], int(record["limit"])
+            recipe, arrays["average"], arrays["gain"], arrays["offset"], record.limit
         )
     tiles = _spread_over([t.number for t in scan.included], recipe.tiles)
     fit = fit_normalisation((store.scans.read_tile(scan.name, n) for n in tiles), recipe)
     arrays = {"average": fit.average, "gain": fit.gain, "offset": fit.offset}
-    record = {"limit": fit.limit, "tiles": tiles, "recipe": asdict(recipe)}
-    store.fits.save(scan.name, recipe.digest, arrays, record)
+    saved = NormalisationFit(limit=fit.limit, tiles=tiles, recipe=asdict(recipe))
+    store.fits.save(scan.name, recipe.digest, arrays, saved)
     return fit
 
 
@@ -65,40 +66,39 @@ def _calibration(
 ) -> Calibration:
     """Return the constants of the scan for these settings; found the first time only."""
     key = digest_of([normalisation.digest, settings.model_dump(), version("etchscope")])[:16]
-    known = store.fits.load(scan.name, f"calibration-{key}")
+    known = store.fits.load(scan.name, f"calibration-{key}", CalibrationFit)
     if known is not None:
         arrays, record = known
-        ratio, level = (np.inf if (v := record[k]) is None else v for k in ("ratio", "level"))
-        return Calibration(**arrays, ratio=ratio, level=level, recipe=str(record["recipe"]))
+        ratio, level = (np.inf if v is None else v for v in (record.ratio, record.level))
+        return Calibration(**arrays, ratio=ratio, level=level, recipe=record.recipe)
     tiles = _spread_over([t.number for t in scan.included], _CALIBRATION_TILES)
     lighting = Lighting.of_scan(scan)
     stacks = (store.scans.read_tile(scan.name, n) for n in tiles)
     found = calibrate_detector(stacks, normalisation, lighting, settings)
     arrays = {k: v for k, v in vars(found).items() if isinstance(v, np.ndarray)}
     # JSON has no infinity.
-    finite = {k: v for k in ("ratio", "level") if np.isfinite(v := getattr(found, k))}
-    record = {"ratio": None, "level": None, **finite, "recipe": found.recipe, "tiles": tiles}
-    store.fits.save(scan.name, f"calibration-{key}", arrays, record)
+    finite = {k: v if np.isfinite(v := getattr(found, k)) else None for k in ("ratio", "level")}
+    saved = CalibrationFit(**finite, recipe=found.recipe, tiles=tiles)
+    store.fits.save(scan.name, f"calibration-{key}", arrays, saved)
     return found
 
 
-def _lighting(store: Store, scan: Scan) -> tuple[Lighting, list[str]]:
+def _lighting(store: Store, scan: Scan) -> tuple[Lighting, tuple[str, ...]]:
     """Return the lights that are used, and in words what is wrong with others or with these."""
     name = f"lights-{version('etchscope')}"
-    known = store.fits.load(scan.name, name)
+    known = store.fits.load(scan.name, name, LightsFit)
     if known is None:
         tiles = _spread_over([t.number for t in scan.included], _LIGHT_TILES)
         faults = light_faults([store.scans.read_tile(scan.name, n) for n in tiles], scan.channels)
-        left_out = [f.channel for f in faults if f.is_left_out]
-        record: dict[str, Any] = {
-            "left_out": left_out,
-            "faults": [f.words for f in faults],
-            "tiles": tiles,
-        }
+        record = LightsFit(
+            left_out=tuple(f.channel for f in faults if f.is_left_out),
+            faults=tuple(f.words for f in faults),
+            tiles=tiles,
+        )
         store.fits.save(scan.name, name, {}, record)
     else:
         record = known[1]
-    return Lighting.of_scan(scan).without(record["left_out"]), record["faults"]
+    return Lighting.of_scan(scan).without(record.left_out), record.faults
 
 
 def _constants_of(
@@ -108,13 +108,13 @@ def _constants_of(
     finder = finder_of(weights)
     key = [normalisation.digest, settings.model_dump(), finder.digest, version("etchscope")]
     name = f"learned-{digest_of(key)[:16]}"
-    known = store.fits.load(scan.name, name)
+    known = store.fits.load(scan.name, name, ScaleFit)
     if known is not None:
-        return LearnedConstants(float(known[1]["scale"]))
+        return LearnedConstants(known[1].scale)
     tiles = _spread_over([t.number for t in scan.included], _SCALE_TILES)
     stacks = (store.scans.read_tile(scan.name, n) for n in tiles)
     found = fit_scale(stacks, normalisation, _lighting(store, scan)[0], finder, settings)
-    store.fits.save(scan.name, name, {}, {**asdict(found), "tiles": tiles})
+    store.fits.save(scan.name, name, {}, ScaleFit(scale=found.scale, tiles=tiles))
     return found
 
 

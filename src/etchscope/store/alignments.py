@@ -1,6 +1,6 @@
-"""Alignments: one as a folder, with each list in Parquet, and what a store keeps of them.
+"""Alignments: as a folder with each list in Parquet, and what a store keeps of its scans.
 
-A store keeps how the frames of its own scans lie to each other, a JSON file an alignment.
+A store keeps how the frames of its own scans lie to each other, one JSON file per alignment.
 """
 
 import json
@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from etchscope.files.atomic import make_folder, write_aside
 from etchscope.files.strict_json import first_fault
 from etchscope.files.tables import read_parquet, write_parquet
-from etchscope.foil import BadInput, UnknownAlignment
+from etchscope.foil import BadInput, Side, UnknownAlignment
 from etchscope.foil.records import Name
 from etchscope.geometry import FoilFrame, Similarity
 
@@ -25,6 +25,8 @@ __all__ = [
     "AlignedScan",
     "Alignments",
     "KeptAlignment",
+    "WrittenAlignment",
+    "WrittenMember",
     "read_alignment",
     "read_kept_alignment",
     "write_alignment",
@@ -36,14 +38,14 @@ _FORMAT = 1
 
 
 def write_alignment(
-    folder: Path, told: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]
+    folder: Path, figures: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]
 ) -> Path:
     """Write an alignment, its file last; return that file. Files of the same names are replaced.
 
     Parameters
     ----------
     folder : made if absent.
-    told : for JSON.
+    figures : for JSON; has at least what ``WrittenAlignment`` reads.
     tables : name → table, written as ``{name}.parquet``.
 
     Raises
@@ -56,30 +58,56 @@ def write_alignment(
         with write_aside(folder / f"{name}.parquet") as aside:
             write_parquet(aside, pa.Table.from_pandas(table, preserve_index=False))
     path = folder / ALIGNMENT_FILE
-    text = json.dumps({"format": _FORMAT, **told}, indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps({"format": _FORMAT, **figures}, indent=1, ensure_ascii=False, allow_nan=False)
     with write_aside(path) as aside:
         aside.write_text(text + "\n", encoding="utf-8")
     return path
 
 
-def read_alignment(folder: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
+class WrittenMember(BaseModel):
+    """A list in an alignment: ``transform`` takes its frame to that of the first list.
+
+    ``against``: the list that it was registered with; None of the first.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    foil: str
+    side: Side
+    against: str | None
+    transform: Similarity
+
+
+class WrittenAlignment(BaseModel):
+    """What is needed of ``alignment.json`` to go on; its other figures are for people."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: Literal[1]
+    tolerance_mm: float
+    spread_mm: float
+    members: tuple[WrittenMember, ...]
+
+
+def read_alignment(folder: Path) -> tuple[WrittenAlignment, dict[str, pd.DataFrame]]:
     """Return what ``write_alignment`` wrote: the JSON, and the table of each of its members.
 
     Raises
     ------
-    BadInput : no alignment there, one of another format, or a file is absent or damaged.
+    UnknownAlignment : no alignment there.
+    BadInput : one of another format, or a file is absent or damaged; names the key.
     """
     path = folder / ALIGNMENT_FILE
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        written = WrittenAlignment.model_validate_json(path.read_bytes())
     except OSError as error:
         raise UnknownAlignment(folder, "an alignment", f"no {ALIGNMENT_FILE} there") from error
-    except ValueError as error:
-        raise BadInput(path, "JSON", str(error)) from error
-    if not isinstance(told, dict) or told.get("format") != _FORMAT or "members" not in told:
-        raise BadInput(path, f"an alignment of format {_FORMAT}", "another file")
-    names = [str(member["name"]) for member in told["members"]]
-    return told, {name: read_parquet(folder / f"{name}.parquet").to_pandas() for name in names}
+    except ValidationError as error:
+        where, found = first_fault(path, error)
+        raise BadInput(where, f"an alignment of format {_FORMAT}", found) from error
+    names = [member.name for member in written.members]
+    return written, {name: read_parquet(folder / f"{name}.parquet").to_pandas() for name in names}
 
 
 class AlignedScan(BaseModel):

@@ -5,18 +5,23 @@ import io
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from pydantic import ValidationError
 from sqlalchemy import select
 
 from etchscope.files.atomic import delete, write_aside
+from etchscope.files.strict_json import first_fault
 from etchscope.foil import BadInput, DamagedFile
 from etchscope.geometry import Mask
 from etchscope.store.catalogue import Catalogue, FitRow
+from etchscope.store.fit_records import FitRecord, MaskFit
 from etchscope.store.rows import now, require_scan
 
 __all__ = ["Fits", "arrays_from_npz", "arrays_to_npz"]
+
+Record = TypeVar("Record", bound=FitRecord)
 
 _MASK = "mask"
 """Recipe under which a scan's mask is kept among its fits."""
@@ -76,7 +81,7 @@ class Fits:
         scan: str,
         recipe: str,
         arrays: Mapping[str, "np.ndarray[Any, Any]"],
-        record: Mapping[str, Any],
+        record: FitRecord,
     ) -> str:
         """Keep the constants fitted to a scan under a recipe; return their SHA-256.
 
@@ -104,7 +109,7 @@ class Fits:
                     recipe=recipe,
                     file=file,
                     sha256=digest,
-                    record=dict(record),
+                    record=record.model_dump(mode="json"),
                     saved_at=now(),
                 )
             )
@@ -115,19 +120,29 @@ class Fits:
         return digest
 
     def load(
-        self, scan: str, recipe: str
-    ) -> tuple[dict[str, "np.ndarray[Any, Any]"], dict[str, Any]] | None:
+        self, scan: str, recipe: str, kind: type[Record]
+    ) -> tuple[dict[str, "np.ndarray[Any, Any]"], Record] | None:
         """Return the arrays and the record of a fit, or None without one.
+
+        Parameters
+        ----------
+        kind : of the record that was saved.
 
         Raises
         ------
-        BadInput : the file is damaged.
+        DamagedFile : the file or the record is damaged.
         """
         with self._catalogue.reading() as session:
             row = session.get(FitRow, {"scan": scan, "recipe": recipe})
             if row is None:
                 return None
-            file, digest, record = row.file, row.sha256, dict(row.record)
+            file, digest, given = row.file, row.sha256, row.record
+        try:
+            record = kind.model_validate(given)
+        except ValidationError as error:
+            name = f"{self._catalogue.path}: fit {recipe} of scan {scan}"
+            where, found = first_fault(name, error)
+            raise DamagedFile(where, "the record of a fit", found) from error
         return arrays_from_npz(self._root / "fits" / file, digest), record
 
     def set_mask(self, scan: str, mask: Mask | None) -> None:
@@ -142,9 +157,9 @@ class Fits:
         MachineFailed : the disk is full.
         """
         if mask is None:
-            self.save(scan, _MASK, {}, {"mask": None})
+            self.save(scan, _MASK, {}, MaskFit(mask=None))
             return
-        arrays, record = mask.to_arrays(), {"mask": mask.digest}
+        arrays, record = mask.to_arrays(), MaskFit(mask=mask.digest)
         self.save(scan, f"{_MASK}-{mask.digest}", arrays, record)
         # Last, because this one is used from now on. Equal arrays share their file.
         self.save(scan, _MASK, arrays, record)
@@ -160,9 +175,9 @@ class Fits:
         ------
         BadInput : no mask of that digest, or its file is damaged.
         """
-        known = self.load(scan, _MASK if digest is None else f"{_MASK}-{digest}")
+        known = self.load(scan, _MASK if digest is None else f"{_MASK}-{digest}", MaskFit)
         if known is None and digest is not None:
             raise BadInput(f"scan {scan}", "a mask of the store", f"mask {digest}")
-        if known is None or known[1].get("mask") is None:
+        if known is None or known[1].mask is None:
             return None
         return Mask.from_arrays(known[0])

@@ -30,6 +30,7 @@ from etchscope.run import find, recipe_of, stage
 from etchscope.run import find as run_find
 from etchscope.run.finder import finder_of
 from etchscope.store import Store
+from etchscope.store.fit_records import NormalisationFit
 from etchscope.store.runs import Runs
 
 find_module = sys.modules[run_find.__module__]
@@ -409,13 +410,13 @@ def test_the_record_is_read_back_from_a_worker_s_part_and_from_the_disk(
     report = find(small, NAME, executor="inline")
     folder = small.path / "runs" / report.run
     record = json.loads((folder / "record.json").read_text())
-    arrays, fit = small.fits.load(NAME, recipe_of(small.scans.get(NAME)).digest)
+    arrays, fit = small.fits.load(NAME, recipe_of(small.scans.get(NAME)).digest, NormalisationFit)
     normalisation = Normalisation(
         recipe_of(small.scans.get(NAME)),
         arrays["average"],
         arrays["gain"],
         arrays["offset"],
-        fit["limit"],
+        fit.limit,
     )
     assert record == {
         "stage": "find",

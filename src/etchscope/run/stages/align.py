@@ -13,7 +13,6 @@ from etchscope.align import AlignedStack, Member, find_holes
 from etchscope.foil import BadInput, NotSearched, PitList
 from etchscope.foil.types import Bools
 from etchscope.geometry import (
-    Similarity,
     datum_holes_mm,
     foil_frame,
     foil_to_tile,
@@ -151,18 +150,18 @@ def load_alignment(folder: Path) -> AlignedStack:
     ------
     BadInput : no alignment there, or a damaged one.
     """
-    told, tables = read_alignment(folder)
+    written, tables = read_alignment(folder)
     members = []
-    try:
-        for m in told["members"]:
-            table = tables[m["name"]]
-            source = PitList(m["name"], m["foil"], m["side"], table[["x_mm", "y_mm"]])
-            own, row = table[["x_mm", "y_mm"]].to_numpy(), table["row"].to_numpy(np.int64)
-            way = Similarity(**m["transform"])
-            members.append(Member(source, None, own, row, None, m["against"], way))
-        return AlignedStack(tuple(members), told["tolerance_mm"], told["spread_mm"])
-    except (KeyError, TypeError) as error:
-        raise BadInput(folder / ALIGNMENT_FILE, "a whole alignment", f"no {error}") from error
+    for one in written.members:
+        table = tables[one.name]
+        missing = sorted({"row", "x_mm", "y_mm"} - set(table.columns))
+        if missing:
+            expected = "columns row, x_mm, y_mm"
+            raise BadInput(folder / f"{one.name}.parquet", expected, f"no {', '.join(missing)}")
+        source = PitList(one.name, one.foil, one.side, table[["x_mm", "y_mm"]])
+        own, row = table[["x_mm", "y_mm"]].to_numpy(), table["row"].to_numpy(np.int64)
+        members.append(Member(source, None, own, row, None, one.against, one.transform))
+    return AlignedStack(tuple(members), written.tolerance_mm, written.spread_mm)
 
 
 @dataclass(frozen=True)
