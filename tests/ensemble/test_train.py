@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from etchscope.ensemble import ExpertKind, kinds_of
+from etchscope.ensemble import ExpertKind, kinds_of, plan
 from etchscope.ensemble import train as module
 from etchscope.evaluation import proportion
 from etchscope.foil import BadInput
@@ -254,7 +254,7 @@ def _of(labelled, **classes):
 def test_what_cannot_be_trained_is_refused_before_any_training(
     labelled, train, monkeypatch, options, told
 ):
-    monkeypatch.setattr(module, "train_expert", None)
+    monkeypatch.setattr(plan, "train_expert", None)
     with pytest.raises(BadInput, match=told):
         train(labelled, **options)
 
@@ -301,7 +301,7 @@ def test_the_share_of_a_label_reaches_the_experts_and_the_combiner(
 ):
     share = np.where(np.arange(len(labelled.said)) % 3 == 0, 0.5, 1.0)
     own = {"experts": [], "combiner": []}
-    trained, fitted = module.train_expert, module.fit_combiner
+    trained, fitted = plan.train_expert, module.fit_combiner
 
     def train_expert(patches, target, training, **options):
         own["experts"].append((patches.row, options["weight"]))
@@ -311,7 +311,7 @@ def test_the_share_of_a_label_reaches_the_experts_and_the_combiner(
         own["combiner"].append((len(said), weight))
         return fitted(method, logits, said, classes, kinds, weight)
 
-    monkeypatch.setattr(module, "train_expert", train_expert)
+    monkeypatch.setattr(plan, "train_expert", train_expert)
     monkeypatch.setattr(module, "fit_combiner", fit_combiner)
     few = replace(quick, epochs=1)
     train(replace(labelled, share=share), few, classes=("top", "bottom"), signal="top")

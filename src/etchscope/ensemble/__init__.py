@@ -26,12 +26,14 @@ from etchscope.ensemble.kinds import (
     kinds_of,
     multiclass_kind,
 )
+from etchscope.ensemble.labelled import Labelled
 from etchscope.ensemble.model import Domain, Model
 from etchscope.ensemble.onnx import to_onnx
 from etchscope.ensemble.particles import better_rows, particle_rows, partner_rows
+from etchscope.ensemble.plan import TrainingPlan, plan_training, train_member
 from etchscope.ensemble.point import DensityClass, WorkingPoint, measured_working_point
 from etchscope.ensemble.prior import at_prior, checked_prior, estimated_prior
-from etchscope.ensemble.train import Labelled, TrainedModel, train_model
+from etchscope.ensemble.train import TrainedModel, assemble_model, train_model
 
 __all__ = [
     "AS_TAUGHT",
@@ -49,8 +51,10 @@ __all__ = [
     "Method",
     "Model",
     "TrainedModel",
+    "TrainingPlan",
     "WorkingPoint",
     "abundance_of",
+    "assemble_model",
     "at_prior",
     "better_rows",
     "checked_prior",
@@ -68,6 +72,8 @@ __all__ = [
     "pair_evidence",
     "particle_rows",
     "partner_rows",
+    "plan_training",
     "to_onnx",
+    "train_member",
     "train_model",
 ]

@@ -9,15 +9,16 @@ from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score
 
 from etchscope.ensemble.calibration import AS_TAUGHT
-from etchscope.ensemble.combine import Combiner, find_method, fit_combiner
+from etchscope.ensemble.combine import Combiner, fit_combiner
 from etchscope.ensemble.gaussians import Gaussians, fit_gaussians
-from etchscope.ensemble.kinds import ExpertKind, default_kinds, multiclass_kind, require_known
+from etchscope.ensemble.kinds import ExpertKind
+from etchscope.ensemble.labelled import Labelled
 from etchscope.ensemble.model import FOREIGN, LEAST_FINDS, Domain, Model
+from etchscope.ensemble.plan import TrainingPlan, plan_training, train_member
 from etchscope.ensemble.point import WorkingPoint
-from etchscope.ensemble.prior import checked_prior
 from etchscope.evaluation import Proportion, proportion
-from etchscope.foil import BadInput, Device
-from etchscope.foil.types import Floats, Ints
+from etchscope.foil import Device
+from etchscope.foil.types import Floats
 from etchscope.learn import (
     SCALES,
     CrossValidation,
@@ -25,58 +26,17 @@ from etchscope.learn import (
     Patches,
     Training,
     features_of,
-    folds,
     given_of,
     patterns_of,
-    train_expert,
     with_given,
 )
 
-__all__ = ["Labelled", "TrainedModel", "train_model"]
+__all__ = ["TrainedModel", "assemble_model", "train_model"]
 
 _SCALE = 0.15
 """Pixel sizes within this of those trained with are the same optics."""
 _DENSER = 1.5
 """A model is used up to so many times the density that 99 % of its labels have."""
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Patches of labels.
-
-    ``said``: (n,) class. ``density_per_mm2``: (n,) of pits around each, nan where unknown.
-    ``recipe``: digest of the normalisation's recipe. ``pixel_size_um``: (n,), nan where unknown.
-    ``source``: n rows that say where each comes from, as ``scan, tile, x_px, y_px, id``.
-    ``evidence``: (n,) of ``pair_evidence``, 0 for all unless given. ``share``: (n,) of its
-    label, which other scans may show too; 1 for all unless given.
-    """
-
-    patches: Patches
-    said: NDArray[np.str_]
-    density_per_mm2: Floats
-    recipe: str
-    pixel_size_um: Floats
-    source: pd.DataFrame
-    evidence: Floats | None = None
-    share: Floats | None = None
-
-    @property
-    def weight(self) -> Floats:
-        """By how much each counts, so that every label counts once, (n,)."""
-        return np.ones(len(self.said)) if self.share is None else self.share
-
-    def take(self, which: NDArray[np.bool_] | Ints) -> "Labelled":
-        """Return some of them."""
-        return Labelled(
-            self.patches.take(which),
-            self.said[which],
-            self.density_per_mm2[which],
-            self.recipe,
-            self.pixel_size_um[which],
-            self.source[which] if which.dtype == np.bool_ else self.source.iloc[which],
-            None if self.evidence is None else self.evidence[which],
-            None if self.share is None else self.share[which],
-        )
 
 
 @dataclass(frozen=True)
@@ -138,120 +98,82 @@ def train_model(
         class, two of one name, a class that no expert knows, ``start`` without one of the experts,
         a method, a prior or an efficiency that cannot be, or no such device.
     """
-    if signal not in classes:
-        raise BadInput("signal", " or ".join(classes), repr(signal))
-    _require_efficiency(efficiency)
-    shares = dict.fromkeys(classes, 1 / len(classes)) if prior is None else dict(prior)
-    checked_prior(shares, classes)
-    labelled = labelled.take(np.isin(labelled.said, list(classes)))
-    _require_labels(labelled, classes, count)
-    if method == "multiclass":
-        kinds, how = (multiclass_kind(classes),), "highest"
-    else:
-        kinds, how = tuple(kinds or default_kinds(classes)), method
-    find_method(how, known=("multiclass",))
-    require_known(kinds, classes)
-    _require_start(start, kinds)
-    tests = list(folds(labelled.patches.region, labelled.said, count, seed))
+    plan = plan_training(
+        labelled,
+        training,
+        classes=classes,
+        signal=signal,
+        kinds=kinds,
+        method=method,
+        prior=prior,
+        efficiency=efficiency,
+        count=count,
+        seed=seed,
+        start=start,
+        device=device,
+    )
+    experts = []
+    for kind, fold in plan.members:
+        experts.append(train_member(plan, kind, fold))
+        if progress is not None:
+            progress(1)
+    return assemble_model(plan, experts, context)
+
+
+def assemble_model(
+    plan: TrainingPlan, trained: Sequence[Expert], context: Patches | None
+) -> TrainedModel:
+    """Return the model of the experts of a plan.
+
+    Parameters
+    ----------
+    trained : in the order of ``plan.members``.
+    context : see ``train_model``.
+    """
+    labelled, count = plan.labelled, len(plan.tests)
     experts: dict[str, tuple[Expert, ...]] = {}
     logits: dict[str, Floats] = {}
     validation = {}
-    for kind in kinds:
-        members, said = _cross_trained(
-            labelled, kind, training, tests, seed, start, device, progress
-        )
-        experts[kind.name], logits[kind.name] = members, said
-        validation[kind.name] = _validation(labelled, kind, members, said, tests, seed)
+    for place, kind in enumerate(plan.kinds):
+        members = tuple(trained[place * count : (place + 1) * count])
+        experts[kind.name], logits[kind.name] = members, _held_out(plan, members)
+        validation[kind.name] = _validation(plan, kind, members, logits[kind.name])
     each = list(logits.values())
-    combiner = fit_combiner(how, each, labelled.said, classes, kinds, labelled.weight)
-    told = _cross_combined(combiner, each, labelled, tests)
-    lessons = training.left_out > 0
-    model = _assembled(labelled, experts, combiner, signal, shares, context, lessons)
-    score = model.score(told)
+    combiner = fit_combiner(
+        plan.method, each, labelled.said, plan.classes, plan.kinds, labelled.weight
+    )
+    combined = _cross_combined(combiner, each, labelled, plan.tests)
+    model = _assembled(plan, experts, combiner, context)
+    score = model.score(combined)
     if labelled.evidence is not None:
         score = score + AS_TAUGHT.weights["pair"] * labelled.evidence
-    model = model.at(_working_point(score, labelled.said == signal, labelled.weight, efficiency))
-    return TrainedModel(model, labelled, logits, told, score, validation)
+    is_signal = labelled.said == plan.signal
+    point = _working_point(score, is_signal, labelled.weight, plan.efficiency)
+    return TrainedModel(model.at(point), labelled, logits, combined, score, validation)
 
 
-def _require_efficiency(efficiency: float) -> None:
-    if not 0 < efficiency <= 1:
-        raise BadInput("working point: efficiency", "above 0, at most 1", f"{efficiency:g}")
-
-
-def _require_labels(labelled: Labelled, classes: Sequence[str], count: int) -> None:
-    for name in classes:
-        labels = int((labelled.said == name).sum())
-        if labels < 2 * count:
-            hint = "Label more, or leave the class out."
-            raise BadInput(f"class {name}", f"{2 * count} labels or more", str(labels), hint)
-
-
-def _require_start(start: Model | None, kinds: Sequence[ExpertKind]) -> None:
-    if start is None:
-        return
-    for kind in kinds:
-        if kind not in start.combiner.kinds:
-            found = ", ".join(k.name for k in start.combiner.kinds)
-            raise BadInput(
-                "model to start from", f"an expert {kind.name} of the same classes", found
-            )
-
-
-def _cross_trained(
-    labelled: Labelled,
-    kind: ExpertKind,
-    training: Training,
-    tests: Sequence[NDArray[np.bool_]],
-    seed: int,
-    start: Model | None,
-    device: Device,
-    progress: Callable[[int], None] | None,
-) -> tuple[tuple[Expert, ...], Floats]:
-    """Return an expert a fold, and the logits of all labels from the expert that held them out."""
-    patches, count = labelled.patches, len(tests)
-    taught = np.isin(labelled.said, kind.classes)
-    members, logits = [], None
-    begins = (None,) if start is None else start.experts[kind.name]
-    for fold, test in enumerate(tests):
-        used = patches.take(taught & ~test)
-        target = kind.target(labelled.said[taught & ~test])
-        weight = labelled.weight[taught & ~test]
-        held = next(folds(used.region, target, count, seed + 1))
-        begin = begins[fold % len(begins)]
-        expert = train_expert(
-            used,
-            target,
-            training,
-            validation=held,
-            seed=100 * seed + fold,
-            start=begin,
-            weight=weight,
-            device=device,
-        )
-        said = expert.scores(patches.take(test), device=device)
-        if logits is None:
-            logits = np.full((len(patches), *said.shape[1:]), np.nan)
-        logits[test] = said
-        members.append(expert)
-        if progress is not None:
-            progress(1)
-    return tuple(members), np.asarray(logits)
+def _held_out(plan: TrainingPlan, members: Sequence[Expert]) -> Floats:
+    """Return the logits of all labels, each from the expert that held it out."""
+    patches = plan.labelled.patches
+    said = [
+        expert.scores(patches.take(test), device=plan.device)
+        for expert, test in zip(members, plan.tests, strict=True)
+    ]
+    logits = np.full((len(patches), *said[0].shape[1:]), np.nan)
+    for test, values in zip(plan.tests, said, strict=True):
+        logits[test] = values
+    return logits
 
 
 def _validation(
-    labelled: Labelled,
-    kind: ExpertKind,
-    members: Sequence[Expert],
-    logits: Floats,
-    tests: Sequence[NDArray[np.bool_]],
-    seed: int,
+    plan: TrainingPlan, kind: ExpertKind, members: Sequence[Expert], logits: Floats
 ) -> CrossValidation:
+    labelled, seed = plan.labelled, plan.seed
     taught = np.isin(labelled.said, kind.classes)
     target = kind.target(labelled.said[taught])
     decided = logits > 0 if logits.ndim == 1 else logits.argmax(1)
     rows = []
-    for fold, (expert, test) in enumerate(zip(members, tests, strict=True)):
+    for fold, (expert, test) in enumerate(zip(members, plan.tests, strict=True)):
         here = taught & test
         figure = balanced_accuracy_score(kind.target(labelled.said[here]), decided[here])
         rows.append(
@@ -293,28 +215,25 @@ def _cross_combined(
 
 
 def _assembled(
-    labelled: Labelled,
+    plan: TrainingPlan,
     experts: dict[str, tuple[Expert, ...]],
     combiner: Combiner,
-    signal: str,
-    shares: dict[str, float],
     context: Patches | None,
-    are_left_out: bool,
 ) -> Model:
-    classes, features = combiner.classes, features_of(labelled.patches)
+    labelled, classes = plan.labelled, combiner.classes
+    features = features_of(labelled.patches)
     known = fit_gaussians(features, labelled.said, classes)
+    background = tuple(c for c in classes if c != plan.signal)
     seen = labelled.patches if context is None else context
-    background = tuple(c for c in classes if c != signal)
-    point = WorkingPoint.of_one(0.0, "even odds", "nothing")
     return Model(
         experts,
         combiner,
-        signal,
-        shares,
+        plan.signal,
+        plan.prior,
         known,
         fit_gaussians(features, labelled.said, background),
-        _domain(labelled, known, seen, are_left_out),
-        point,
+        _domain(labelled, known, seen, plan.training.left_out > 0),
+        WorkingPoint.of_one(0.0, "even odds", "nothing"),
     )
 
 
