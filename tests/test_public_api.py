@@ -28,14 +28,18 @@ def test_the_public_names_are_frozen():
         "Store",
         "Training",
         "__version__",
+        "evaluate",
         "find_pits",
         "open",
+        "simulate",
     ]
     assert dir(etchscope) == sorted(etchscope.__all__)
     assert etchscope.FindSettings is FindSettings
     assert etchscope.Store is api.Store
     assert etchscope.Training is Training
     assert etchscope.find_pits is api.find_pits
+    assert etchscope.simulate is api.simulate
+    assert etchscope.evaluate is api.evaluate
     assert etchscope.open is api.open_store
     with pytest.raises(AttributeError, match="module 'etchscope' has no attribute 'finds'"):
         _ = etchscope.finds

@@ -5,20 +5,31 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from etchscope.api import Store, find_pits
+    from etchscope.api import Store, evaluate, find_pits, simulate
     from etchscope.api import open_store as open
     from etchscope.learn import Training
     from etchscope.preselect.settings import FindSettings
 
 __version__ = version("etchscope")
-__all__ = ["FindSettings", "Store", "Training", "__version__", "find_pits", "open"]
+__all__ = [
+    "FindSettings",
+    "Store",
+    "Training",
+    "__version__",
+    "evaluate",
+    "find_pits",
+    "open",
+    "simulate",
+]
 
 _LAZY = {
     "FindSettings": ("etchscope.preselect.settings", "FindSettings"),
     "Store": ("etchscope.api", "Store"),
     "Training": ("etchscope.learn.train", "Training"),
+    "evaluate": ("etchscope.api", "evaluate"),
     "find_pits": ("etchscope.api", "find_pits"),
     "open": ("etchscope.api", "open_store"),
+    "simulate": ("etchscope.api", "simulate"),
 }
 """Public name → module, and its name there."""
 

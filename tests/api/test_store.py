@@ -28,3 +28,22 @@ def test_a_notebook_shows_scans_runs_and_models(walked, tmp_path):
     assert walked.found.run in shown
     empty = es.open(tmp_path / "a<b", create=True)._repr_html_()
     assert empty.endswith("a&lt;b</h4><p>scans</p>none<p>runs</p>none<p>models</p>none")
+
+
+@pytest.mark.slow
+def test_a_report_is_a_page(walked, tmp_path):
+    calls = []
+    watched = {"progress": lambda *call: calls.append(call)}
+    page = walked.store.report(walked.name, tmp_path / "report", **watched)
+    assert walked.name in page.read_text(encoding="utf-8")
+    assert calls[-1] == ("Drawing tiles", calls[-1][1], 4)
+    with pytest.raises(BadInput, match="found a file"):
+        walked.store.report(None, page)
+
+
+def test_a_sheet_shows_the_best_candidates(learnt, own, tmp_path):
+    store = es.open(own.path)
+    store.run(learnt.scan, model="first")
+    page = store.sheet(tmp_path / "best", every=True, count=2)
+    assert len(list(page.parent.rglob("*.png"))) >= 2
+    assert learnt.scan in page.read_text(encoding="utf-8")

@@ -350,9 +350,9 @@ def test_a_working_point_is_measured_on_another_scan(
     words += ("--false-per-tile", "1", "--json")
     other = ("--measure-on", tmp_path / "second.parquet")
     before = scored.models.load("first")[1]
-    assert "--measure-on: expected a table together with" in refused(capsys, *words, *other)
+    assert "truth to measure on: expected a table together with" in refused(capsys, *words, *other)
     told = refused(capsys, *words, "--measure-on", truth, "--measure-scan", NAME)
-    assert "--measure-scan: expected another scan than the one to choose on" in told
+    assert "scan to measure on: expected another scan than the one to choose on" in told
     assert scored.models.load("first")[1] == before
     assert run(*words, *other, "--measure-scan", "second-front") == 0
     told = json.loads(capsys.readouterr().out)

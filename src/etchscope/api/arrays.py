@@ -1,16 +1,33 @@
-"""Work on arrays and tables alone, without a store."""
+"""Work on arrays and tables: search pictures, draw foils, compare found pits with true ones."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from etchscope.api.given import File, Table, as_table
+from etchscope.foil import Side
 from etchscope.foil.records import Role
+from etchscope.progress import Progress, watch
 
 if TYPE_CHECKING:
+    from etchscope.api.kept import OfStore
     from etchscope.preselect.settings import FindSettings
+    from etchscope.run.verdict import Verdict
+    from etchscope.simulation import SimulatedScan
 
-__all__ = ["find_pits"]
+__all__ = [
+    "Photographed",
+    "evaluate",
+    "find_pits",
+    "photograph",
+    "simulate",
+    "write_figures",
+    "write_lists",
+]
 
 
 def find_pits(
@@ -52,8 +69,7 @@ def find_pits(
 
     Examples
     --------
-    >>> from etchscope.simulation import Population, SimulatedScan
-    >>> foil = SimulatedScan(seed=3, columns=1, rows=1, population=Population.of(20, 2))
+    >>> (foil,) = simulate(seed=3, columns=1, rows=1, background=20, signal=2)
     >>> pits = find_pits(foil.read_tile(1), azimuths_deg=foil.scan.azimuths_deg)
     >>> {"top", "bottom"} <= set(pits["surface"])
     True
@@ -75,3 +91,205 @@ def find_pits(
         settings=settings,
         finder=finder_of() if settings.finder == "learned" else None,
     )
+
+
+def simulate(
+    preset: str = "reference",
+    *,
+    columns: int = 5,
+    rows: int = 4,
+    sides: Sequence[Side] = ("front",),
+    background: float | None = None,
+    signal: float | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    randomise: bool = False,
+    foils: int = 1,
+    foil: str | None = None,
+    seed: int = 1,
+) -> list["SimulatedScan"]:
+    """Return scans of simulated foils, one per foil and side.
+
+    Of a scan, ``read_tile(number)`` is the (channel, y, x) pictures of a tile, ``truth()`` a pit
+    table of all openings, and ``scan`` its record with the tiles.
+
+    Parameters
+    ----------
+    preset : what to draw: reference, label-mix, pb-stack, experiment or tasl.
+    columns, rows : tiles of each scan.
+    background, signal : single background pits and through-going particles per tile; those of the
+        preset unless given.
+    parameters : any others, such as ``{"optics.blur_um": 8}``.
+    randomise : whether foil, optics and populations are drawn at random.
+    foils : how many; each has the next seed.
+    foil : name of the foil; that of the preset unless given.
+
+    Raises
+    ------
+    BadInput : no such preset or parameter, or a value that cannot be.
+
+    Examples
+    --------
+    >>> front, back = simulate(seed=3, columns=1, rows=1, sides=("front", "back"))
+    >>> front.scan.name, back.scan.name, front.read_tile(1).shape
+    ('reference-front', 'reference-back', (10, 480, 640))
+    """
+    from etchscope.run.drawn import draw_foils
+
+    per_tile = {"fragments.per_tile": background, "hips.per_tile": signal}
+    return draw_foils(
+        preset,
+        columns=columns,
+        rows=rows,
+        sides=tuple(sides),
+        foils=foils,
+        foil=foil,
+        seed=seed,
+        parameters={
+            **(parameters or {}),
+            **{name: value for name, value in per_tile.items() if value is not None},
+        },
+        randomise=randomise,
+    )
+
+
+@dataclass(frozen=True)
+class Photographed:
+    """Where the pictures of a simulated scan are.
+
+    ``pictures``: the scan directory, None where they went into a store. ``truth``: the file of
+    all openings. ``look``: a picture of the middle tile under all lights, with its truth.
+    """
+
+    scan: "SimulatedScan"
+    pictures: Path | None
+    truth: Path
+    look: Path
+
+
+def photograph(
+    scans: Sequence["SimulatedScan"],
+    folder: File,
+    *,
+    store: "OfStore | None" = None,
+    workers: int | None = None,
+    progress: Progress = False,
+) -> list[Photographed]:
+    """Write the pictures of simulated scans, and what is true about them, into a folder.
+
+    Parameters
+    ----------
+    folder : gets, for each scan, a scan directory, the true openings as a pit table, the marks that
+        are no pits, a picture to look at, and a list of all parameters.
+    store : into which the pictures go instead.
+    workers : threads; as many as there are cores unless given.
+
+    Raises
+    ------
+    BadInput : two scans of one name, or something of that name is there already.
+    MachineFailed : the disk is full.
+    """
+    from etchscope.draw.channels import draw_channels
+    from etchscope.draw.png import encode_figure
+    from etchscope.pages.writing import write_picture
+    from etchscope.run import simulate as write_scans
+
+    directory, kept = Path(folder), None if store is None else store.kept
+    tiles = sum(len(one.scan.tiles) for one in scans)
+    with watch(progress, "Photographing simulated foils", tiles) as bar:
+        truths = write_scans(scans, directory, store=kept, workers=workers, progress=bar.advance)
+    out = []
+    for one, truth in zip(scans, truths, strict=True):
+        name, numbers = one.scan.name, [tile.number for tile in one.scan.tiles]
+        tile = numbers[len(numbers) // 2]
+        pictures, title = one.read_tile(tile), f"{name}, tile {tile}"
+        drawn = draw_channels(pictures, one.optics.channels, title, one.truth([tile]))
+        look = write_picture(encode_figure(drawn), directory / f"{name}-look.png")
+        out.append(Photographed(one, None if kept else directory / name, truth, look))
+    return out
+
+
+def evaluate(
+    pits: Table,
+    truth: Table,
+    *,
+    tolerance_px: float | None = None,
+    tolerance_mm: float | None = None,
+    rule: Literal["one-to-one", "nearest"] = "one-to-one",
+    merge_px: float | None = None,
+    merge_mm: float | None = None,
+    image_size: tuple[int, int] | None = None,
+    confidence: float = 0.95,
+    by: str | None = None,
+    tolerances: Sequence[float] = (),
+    other: Table | None = None,
+) -> "Verdict":
+    """Return how found pits compare with true ones: efficiency and purity with their intervals.
+
+    ``figures`` of the result is a table of both, beside what they are by chance; ``table`` is
+    broken down by a column, ``curve`` goes over tolerances, and ``evaluation`` has all the rest.
+
+    Parameters
+    ----------
+    pits, truth : tables, or files of them.
+    tolerance_px, tolerance_mm : pits closer than this match, by x_px and y_px within their tile or
+        by x_mm and y_mm over the foil; exactly one of them.
+    rule : how pits are matched: one-to-one or nearest.
+    merge_px, merge_mm : rows of one list closer than this are one pit.
+    image_size : (height, width) of a tile in pixels, for chance and intervals.
+    confidence : of the intervals.
+    by : a column of the truth, or region, or density.
+    tolerances : of the curve.
+    other : found pits of another search, to compare which search finds what.
+
+    Raises
+    ------
+    BadInput : neither or both tolerances, a file that is no table, or a column that is absent.
+    """
+    from etchscope.run.verdict import Comparison, judge_pits
+
+    comparison = Comparison(
+        rule=rule,
+        tolerance_px=tolerance_px,
+        tolerance_mm=tolerance_mm,
+        merge_px=merge_px,
+        merge_mm=merge_mm,
+        image_size=image_size,
+        confidence=confidence,
+    )
+    return judge_pits(
+        as_table(truth),
+        as_table(pits),
+        comparison,
+        other=None if other is None else as_table(other),
+        by=by,
+        tolerances=tolerances,
+    )
+
+
+def write_lists(verdict: "Verdict", folder: File) -> None:
+    """Write tables of true, missed and false pits of ``evaluate`` into a folder.
+
+    Raises
+    ------
+    BadInput : the folder is a file.
+    MachineFailed : the disk is full.
+    """
+    from etchscope.run.verdict import write_lists
+
+    write_lists(verdict, Path(folder))
+
+
+def write_figures(verdict: "Verdict", folder: File) -> list[Path]:
+    """Write a map and curves of ``evaluate`` into a folder, and return the files.
+
+    Raises
+    ------
+    BadInput : nothing to draw, or the folder is a file.
+    MachineFailed : the disk is full.
+    """
+    from etchscope.pages.evaluation import write_evaluation
+
+    curves = {} if verdict.curve is None else {"found": verdict.curve}
+    if verdict.other_curve is not None:
+        curves["other"] = verdict.other_curve
+    return write_evaluation(verdict.evaluation, curves, Path(folder))

@@ -8,6 +8,7 @@ import pandas as pd
 
 from etchscope.api.given import File, Region, as_polygon, require_table_file
 from etchscope.api.kept import OfStore
+from etchscope.foil import Device
 from etchscope.progress import Progress, watch
 from etchscope.store.records import RunRecord, ScoreRecord
 
@@ -32,6 +33,7 @@ class RunSteps(OfStore):
         region: Region | None = None,
         workers: int | None = None,
         executor: str = "threads",
+        device: Device = "auto",
         progress: Progress = False,
     ) -> "FindReport":
         """Search a scan for pits; the same search again is not repeated.
@@ -44,10 +46,12 @@ class RunSteps(OfStore):
         workers : threads or processes; as many as there are cores unless given.
         executor : what searches the tiles in parallel: threads, processes, inline, or the name of
             another one that is installed.
+        device : where the learned finder computes: cpu, cuda, or auto, which is the processor.
 
         Raises
         ------
         UnknownScan : the store has no such scan.
+        NoGpu : a GPU is asked for, and there is none.
         BadInput : nothing to search, too few lights, a damaged picture, or no finder.
         MachineFailed : the disk is full, or a worker process was lost.
         """
@@ -62,6 +66,7 @@ class RunSteps(OfStore):
                 region=as_polygon(region),
                 workers=workers,
                 executor=executor,
+                device=device,
                 progress=bar.advance,
                 total=bar.total,
             )
@@ -75,6 +80,7 @@ class RunSteps(OfStore):
         prior: "PriorChoice | Mapping[str, float]" = "foil",
         workers: int | None = None,
         executor: str = "threads",
+        device: Device = "auto",
         progress: Progress = False,
     ) -> "ScoreReport":
         """Find the pits of a scan unless that is done, score them with a model, and decide.
@@ -83,7 +89,7 @@ class RunSteps(OfStore):
         ----------
         model : name of a model of the store, or folder of an exported one; the package's own
             unless given.
-        region, workers, executor : see ``find``.
+        region, workers, executor, device : see ``find``.
         prior : shares of the classes that probabilities assume: foil, model, or class → share.
 
         Raises
@@ -104,6 +110,7 @@ class RunSteps(OfStore):
                 prior=prior,
                 workers=workers,
                 executor=executor,
+                device=device,
                 progress=bar.advance,
                 total=bar.total,
             )

@@ -1,16 +1,23 @@
 """A store as a notebook and the command line use it: every step of the work is one method."""
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from etchscope.api.alignment import align
 from etchscope.api.given import File
 from etchscope.api.labels import LabelSteps
 from etchscope.api.models import ModelSteps
 from etchscope.api.runs import RunSteps
 from etchscope.api.scans import ScanSteps
+from etchscope.api.training import TrainingSteps
+from etchscope.progress import Progress, watch
 from etchscope.store import Store as KeptStore
 from etchscope.store.catalogue import CATALOGUE_FILE
+
+if TYPE_CHECKING:
+    from etchscope.align import AlignedStack
 
 __all__ = ["Store", "open_store"]
 
@@ -32,7 +39,7 @@ def open_store(path: File, *, create: bool = False) -> "Store":
     return Store.open(path)
 
 
-class Store(ScanSteps, RunSteps, LabelSteps, ModelSteps):
+class Store(ScanSteps, RunSteps, LabelSteps, TrainingSteps, ModelSteps):
     """Scans, runs, labels and models in one folder, and all that is done with them.
 
     Each method does one step and returns what came of it. What reads a scan takes its latest run
@@ -81,3 +88,75 @@ class Store(ScanSteps, RunSteps, LabelSteps, ModelSteps):
             shown = table.to_html(index=False, na_rep="") if len(table) else "none"
             parts.append(f"<p>{what}</p>{shown}")
         return "".join(parts)
+
+    def align(
+        self, lists: Sequence[File], folder: File | None = None, **how: Any
+    ) -> "AlignedStack":
+        """Return sides and foils of a stack in the frame of the first; see ``api.align``.
+
+        Parameters
+        ----------
+        lists : scans of the store, or files of pits.
+        how : name, tolerance_um and others of ``api.align``.
+        """
+        return align(lists, folder, store=self, **how)
+
+    def report(
+        self,
+        scan: str | None,
+        folder: File,
+        *,
+        run: str | None = None,
+        form: Literal["png", "svg", "pdf"] = "png",
+        progress: Progress = False,
+    ) -> Path:
+        """Write figures and one HTML page of a run into a folder, and return the page.
+
+        Parameters
+        ----------
+        scan : may be None where only one scan has runs.
+        run : the latest unless given.
+        form : in which figures are written besides PNG.
+
+        Raises
+        ------
+        BadInput : no such scan or run, several scans and none named, or the folder is a file.
+        MachineFailed : the disk is full.
+        """
+        from etchscope.pages import gather_content, write_report
+        from etchscope.run.results import choose_run
+
+        content = gather_content(self.kept, choose_run(self.kept, scan=scan, run=run))
+        with watch(progress, "Drawing tiles", len(content.scan.included)) as bar:
+            return write_report(content, Path(folder), form=form, progress=bar.advance)
+
+    def sheet(
+        self,
+        folder: File,
+        scan: str | None = None,
+        *,
+        run: str | Sequence[str] | None = None,
+        every: bool = False,
+        count: int = 100,
+        progress: Progress = False,
+    ) -> Path:
+        """Write a page with cut-outs of the best candidates into a folder, and return it.
+
+        Parameters
+        ----------
+        scan, run, every : see ``candidates``.
+        count : most candidates to show.
+
+        Raises
+        ------
+        BadInput : see ``candidates``; or the folder is a file.
+        MachineFailed : the disk is full.
+        """
+        from etchscope.pages.candidates import write_candidates
+        from etchscope.pages.views import gather_views
+
+        runs = self.chosen_runs(scan, run=run, scored=True)
+        best = self.candidates(run=runs, every=every).head(count)
+        with watch(progress, "Drawing candidates", len(best)) as bar:
+            views = gather_views(self.kept, best, progress=bar.advance)
+            return write_candidates(views, Path(folder), pits=self.pits(run=runs))

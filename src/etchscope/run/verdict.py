@@ -78,6 +78,37 @@ class Verdict:
     other_curve: pd.DataFrame | None
     methods: MethodComparison | None
 
+    @property
+    def figures(self) -> pd.DataFrame:
+        """Efficiency and purity with their intervals, and what they are by local shifts.
+
+        Columns: ``figure, value, low, high, counted, of``, and ``by_chance``.
+        """
+        one = self.evaluation
+        return pd.DataFrame(
+            {
+                "figure": name,
+                "value": p.value,
+                "low": p.low,
+                "high": p.high,
+                "counted": p.successes,
+                "of": p.trials,
+                "by_chance": chance.value,
+            }
+            for name, p, chance in (
+                ("efficiency", one.efficiency, one.chance_efficiency),
+                ("purity", one.purity, one.chance_purity),
+            )
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the figures, and what they are broken down by, as tables for a notebook."""
+        one = self.evaluation
+        about = f"{one.rule}, closer than {one.tolerance:g} {one.unit}"
+        tables = [t for t in (self.figures, self.table, self.curve) if t is not None]
+        shown = "".join(table.round(4).to_html(index=False) for table in tables)
+        return f"<p>{about}; intervals at {100 * one.confidence:g} %</p>{shown}"
+
 
 def judge_pits(
     truth: pd.DataFrame,

@@ -1,14 +1,14 @@
 """Choose a model's working point on a scored scan whose signal is known."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from etchscope.ensemble import Model, WorkingPoint, measured_working_point
-from etchscope.evaluation import Requirement, Search
-from etchscope.files import read_table
+from etchscope.evaluation import Proportion, Requirement, Search
 from etchscope.foil import BadInput
+from etchscope.foil.types import Floats
 from etchscope.run.results import find_run_of_model
 from etchscope.run.search import search_of_run, tiles_by_density
 from etchscope.store import Store
@@ -18,9 +18,13 @@ __all__ = ["ChosenPoint", "KnownScan", "choose_working_point"]
 
 @dataclass(frozen=True)
 class KnownScan:
-    """A scored scan and the file of all its true signal; ``scan`` None is the only one scored."""
+    """A scored scan and all its true signal.
 
-    truth: Path
+    ``where``: what an error calls the truth. ``scan``: None is the only one that was scored.
+    """
+
+    truth: pd.DataFrame
+    where: str
     scan: str | None = None
 
 
@@ -37,6 +41,24 @@ class ChosenPoint:
     truth: pd.DataFrame
     where: str
     tolerance_px: float
+
+    @property
+    def chance(self) -> Proportion:
+        """The efficiency that the same search has by local shifts."""
+        return self.measured.chance(self._thresholds)
+
+    @property
+    def false_chi2_ndf(self) -> float:
+        """By how much false candidates gather in some tiles, see ``evaluation.overdispersion``."""
+        return self.measured.false_chi2_ndf(self._thresholds)
+
+    @property
+    def _thresholds(self) -> Floats:
+        """Return the threshold of each candidate that was measured, (n,)."""
+        density = np.full(len(self.measured.score), np.nan)
+        if self.measured.ground is not None:
+            density = self.measured.ground.candidates
+        return self.point.threshold_at(density)
 
     def searches_by_density(self) -> dict[str, Search]:
         """Return the search on all tiles, and on thirds of them by density of pits, by name.
@@ -87,32 +109,33 @@ def choose_working_point(
     """
     model = Model.from_record(*store.models.load(name))
 
-    def search_on(known: KnownScan, run: str, truth: pd.DataFrame) -> Search:
-        where, signal = str(known.truth), model.signal
+    def search_on(known: KnownScan, run: str) -> Search:
         return search_of_run(
-            store, run, truth, signal=signal, tolerance_px=tolerance_px, where=where
+            store,
+            run,
+            known.truth,
+            signal=model.signal,
+            tolerance_px=tolerance_px,
+            where=known.where,
         )[0]
 
     run = find_run_of_model(store, name, scan=on.scan)
-    truth = read_table(on.truth)
-    search = search_on(on, run, truth)
+    search = search_on(on, run)
     chosen_on, other = _words(search, model.signal, run), None
     measured_on = f"{chosen_on}, chosen on one half of the tiles and measured on the other"
     if measure_on is not None:
         other_run = find_run_of_model(store, name, scan=measure_on.scan)
         if other_run == run:
             expected = "another scan than the one to choose on"
-            raise BadInput("--measure-scan", expected, other_run)
-        other = search_on(measure_on, other_run, read_table(measure_on.truth))
+            raise BadInput("scan to measure on", expected, other_run)
+        other = search_on(measure_on, other_run)
         measured_on = f"{_words(other, model.signal, other_run)}; chosen on {chosen_on}"
     point = measured_working_point(
         search, asked, chosen_by=str(asked), measured_on=measured_on, other=other
     )
     store.models.save(name, *model.at(point).to_record(), replace=True)
     measured = search if other is None else other
-    return ChosenPoint(
-        point, run, search, measured, store, model, truth, str(on.truth), tolerance_px
-    )
+    return ChosenPoint(point, run, search, measured, store, model, on.truth, on.where, tolerance_px)
 
 
 def _words(search: Search, signal: str, run: str) -> str:

@@ -12,8 +12,7 @@ from etchscope.cli.options import Json, StorePath
 from etchscope.foil import BadInput
 
 if TYPE_CHECKING:
-    from etchscope.ensemble import WorkingPoint
-    from etchscope.evaluation import Figure, Search
+    from etchscope.evaluation import Figure
     from etchscope.run.working_point import ChosenPoint
 
 __all__ = ["command"]
@@ -70,40 +69,34 @@ def command(
 
     Example: etchscope model working-point plate7 first --truth truth.parquet --false-per-tile 0.1
     """
-    from etchscope.evaluation import Requirement
-    from etchscope.run.working_point import KnownScan, choose_working_point
-    from etchscope.store import Store
+    from etchscope.api import Store
 
     if figure is not None and figure.suffix.lower() != ".png":
         raise BadInput("--figure", "a name that ends in .png", str(figure))
     if figure is not None and not figure.absolute().parent.is_dir():
         raise BadInput(figure, "an existing folder", f"no {figure.parent}")
-    if (measure_on is None) != (measure_scan is None):
-        raise BadInput("--measure-on", "a table together with --measure-scan", "one of them")
-    done = choose_working_point(
-        Store.open(store),
+    done = Store.open(store).choose_working_point(
         name,
-        Requirement(efficiency, false_per_tile),
-        KnownScan(truth, scan),
-        measure_on=None if measure_on is None else KnownScan(measure_on, measure_scan),
+        truth,
+        scan=scan,
+        efficiency=efficiency,
+        false_per_tile=false_per_tile,
+        measure_on=measure_on,
+        measure_scan=measure_scan,
         tolerance_px=tolerance_px,
     )
     if figure is not None:
         _draw(figure, done)
-    _tell_point(done.point, done.measured, as_json=as_json)
+    _tell_point(done, as_json=as_json)
 
 
-def _tell_point(point: "WorkingPoint", search: "Search", *, as_json: bool) -> None:
+def _tell_point(done: "ChosenPoint", *, as_json: bool) -> None:
     """Print a working point, and what a search has by chance at it."""
     import numpy as np
 
     from etchscope.evaluation import format_chi2
 
-    density = np.full(len(search.score), np.nan)
-    if search.ground is not None:
-        density = search.ground.candidates
-    thresholds = point.threshold_at(density)
-    chance, gathered = search.chance(thresholds), search.false_chi2_ndf(thresholds)
+    point, chance, gathered = done.point, done.chance, done.false_chi2_ndf
     if as_json:
         record = {**point.to_record(), "chance": chance.to_dict()}
         record["false_chi2_ndf"] = None if math.isnan(gathered) else gathered

@@ -1,0 +1,96 @@
+import pytest
+
+import etchscope as es
+from etchscope.api import train_finder
+from etchscope.foil import BadInput, ModelNameTaken, NotLabelled, UnknownModel
+
+QUICK = {"network": "plain", "epochs": 6, "rate": 8e-3, "batch": 16, "restarts": 0}
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    monkeypatch.setattr(
+        "etchscope.run.stages.train.train_model", lambda *_, **__: pytest.fail("trained")
+    )
+
+
+def test_a_model_is_trained_and_kept(learnt, own, tmp_path):
+    store, calls = es.open(own.path), []
+    done = store.train(
+        "second",
+        es.Training(**QUICK),
+        folds=2,
+        size=20,
+        who=["anna"],
+        progress=lambda *call: calls.append(call),
+    )
+    assert done.name == "second"
+    assert set(store.models()["name"]) == {"first", "second"}
+    assert store.card("second")["information"]["labels_of"] == {"who": ["anna"]}
+    # The same labels and seed give the same weights.
+    assert store.card("second")["weights_sha256"] == store.card("first")["weights_sha256"]
+    assert done.experts["expert"].tolist() == list(learnt.done.model.information["experts"])
+    assert (done.experts["lowest"] <= done.experts["highest"]).all()
+    assert "balanced_accuracy" in done._repr_html_()
+    assert {"scan", "tile", "x_px", "y_px"} <= set(done.list_wrong_labels().columns)
+    assert {what for what, _, _ in calls} == {"Cutting patches", "Training"}
+    assert sum(n for what, n, _ in calls if what == "Training") == calls[-1][2]
+
+
+def test_what_would_fail_after_hours_fails_before(own, no_training):
+    store = es.open(own.path)
+    with pytest.raises(
+        ModelNameTaken,
+        match="name of a model: expected a name that no other model has, found 'first'",
+    ):
+        store.train("first")
+    with pytest.raises(BadInput, match="name of a model: expected letters"):
+        store.train("a/b")
+    with pytest.raises(UnknownModel, match="expected one of the store's models"):
+        store.train("second", start="odd")
+    with pytest.raises(BadInput, match="class: expected a decidable class"):
+        store.train("second", classes=["maybe", "hip"])
+    with pytest.raises(BadInput, match="working point: efficiency"):
+        store.train("second", efficiency=2)
+
+
+def test_patches_are_the_labels_that_a_training_learns_from(learnt, own, tmp_path):
+    store = es.open(own.path)
+    count = store.export_patches(tmp_path / "p.npz", planes=False, size=20)
+    assert count == len(learnt.gathered.labelled.said)
+    done = store.train("second", es.Training(**QUICK), patches=tmp_path / "p.npz", folds=2)
+    assert store.card(done.name)["weights_sha256"] == store.card("first")["weights_sha256"]
+    with pytest.raises(BadInput, match="who: expected no choice of labels beside patches"):
+        store.train("third", patches=tmp_path / "p.npz", who=["anna"])
+    with pytest.raises(BadInput, match=r"expected a name that ends in \.npz"):
+        store.export_patches(tmp_path / "p.csv")
+
+
+def test_a_store_without_labels_trains_nothing(walked, no_training, tmp_path):
+    with pytest.raises(NotLabelled, match="label"):
+        walked.store.train("first")
+    with pytest.raises(BadInput, match="finder to begin with: expected the folder of a finder's"):
+        train_finder(tmp_path / "a", tmp_path / "b", start=tmp_path / "none")
+
+
+def test_a_foil_of_known_signal_gives_probabilities_and_a_threshold(learnt, own):
+    store, truth = es.open(own.path), learnt.foil.truth()
+    with pytest.raises(BadInput, match="expected a scan that was scored with first, found none"):
+        store.calibrate("first", truth)
+    before = store.run(learnt.scan, model="first")
+    found = store.calibrate("first", {learnt.scan: truth})
+    assert before.run in found.fitted_on
+    assert store.card("first")["working_point"]["chosen_by"] == "even odds"
+    after = store.run(learnt.scan, model="first")
+    assert after.run != before.run
+    assert after.expected is not None
+    chosen = store.choose_working_point("first", truth, efficiency=0.9)
+    assert chosen.run == after.run
+    assert store.card("first")["working_point"]["chosen_by"] == "efficiency 0.9"
+    assert 0 <= chosen.chance.value < chosen.point.efficiency[0]
+    with pytest.raises(BadInput, match="scan to measure on: expected another scan than the one"):
+        store.choose_working_point(
+            "first", truth, efficiency=0.9, measure_on=truth, measure_scan=learnt.scan
+        )
+    with pytest.raises(BadInput, match="truth to measure on: expected a table together with"):
+        store.choose_working_point("first", truth, efficiency=0.9, measure_on=truth)
