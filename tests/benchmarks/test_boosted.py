@@ -8,7 +8,7 @@ from boosted import cross_validate_boosted
 from etchscope.foil import BadInput
 
 
-def test_boosted_trees_tell_top_from_bottom_on_regions_they_had_not_seen():
+def test_boosted_trees_distinguish_top_from_bottom_on_regions_they_had_not_seen():
     patches, is_top = planted(160)
     done = cross_validate_boosted(patches, is_top, count=2, seeds=(0, 1))
     assert done.scores.shape == (2, 160)

@@ -44,7 +44,7 @@ def test_one_backlit_channel_of_dark_discs_on_saturated_ground(tuned):
     assert tuned.table["contrast"].median() > 0.8
 
 
-def test_pits_of_twice_the_size_are_told_from_the_presets(tuned):
+def test_pits_of_twice_the_size_are_distinguished_from_the_presets(tuned):
     scan = simulate_tasl(2, 1, 1)
     hips = dataclasses.replace(scan.population.hips, rel_mev_cm2_g=8000.0)
     wider = dataclasses.replace(scan, population=dataclasses.replace(scan.population, hips=hips))

@@ -6,7 +6,7 @@ from etchscope.draw.confusion import draw_confusion
 from etchscope.foil import BadInput
 
 
-def test_a_confusion_matrix_tells_counts_and_shares_of_the_true_class():
+def test_a_confusion_matrix_shows_counts_and_shares_of_the_true_class():
     counts = pd.DataFrame(
         [[8, 2, 0], [1, 3, 0], [0, 0, 0]],
         ["hip", "top", "misc"],

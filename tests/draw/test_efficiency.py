@@ -49,7 +49,7 @@ def test_a_froc_has_its_chance_level_and_working_point():
     assert chance.get_linestyle() == ":"
     assert "chance by local shifts, in the colour of its list" in _labels(figure)
     assert (point.get_xdata()[0], point.get_ydata()[0]) == (0.5, 0.7)
-    assert "working point: 70.0 % at 0.5 a tile" in _labels(figure)
+    assert "working point: 70.0 % at 0.5 per tile" in _labels(figure)
     (second,) = ax.child_axes
     assert second.get_xlabel() == "false candidates per cm²"
     figure.draw_without_rendering()

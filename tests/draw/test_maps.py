@@ -106,7 +106,7 @@ def test_density_without_a_scale_is_per_million_pixels(scan, without_place, pits
     assert "10⁶ px" in figure.get_suptitle()
 
 
-def test_one_density_everywhere_is_told_once(scan_of, without_place):
+def test_one_density_everywhere_is_stated_once(scan_of, without_place):
     grid = without_place(scan_of(4, 4))
     pits = as_pits({"tile": np.arange(1, 17), "x_px": np.full(16, 9.0), "y_px": np.full(16, 9.0)})
     figure = draw_density(place_tiles(grid), grid, pits, title=str)

@@ -76,7 +76,7 @@ def test_chance_keeps_to_its_group():
     assert chance.found[1] == 0
 
 
-def test_a_list_smaller_than_a_shift_tells_no_chance():
+def test_a_list_smaller_than_a_shift_has_no_chance():
     square = np.array([[0, 0], [3, 0], [3, 3], [0, 3.0]])
     chance = chance_matches(square, square[:3], 1.0, rule="nearest")
     assert np.isnan(chance.truth).all()

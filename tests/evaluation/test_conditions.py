@@ -108,7 +108,7 @@ def test_the_lists_to_look_at_are_all_there_is(judged):
     assert set(lists["false_negatives"]["x_mm"]) <= set(judged.truth["x_mm"])
 
 
-def test_local_densities_are_told_over_the_foil_but_not_within_tiles(judged):
+def test_local_densities_are_used_over_the_foil_but_not_within_tiles(judged):
     expected = judged.to_dict()["chance"]["from_densities"]
     assert expected["low"] <= judged.chance_efficiency.successes <= expected["high"]
     px = pd.DataFrame({"x_px": [1.0], "y_px": [1.0], "tile": [1]})

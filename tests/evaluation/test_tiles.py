@@ -19,7 +19,7 @@ TILES = 60
 
 
 def chained(rng, experiments):
-    """True and false finds a tile; false ones come in chains of a dozen, as on a scratch."""
+    """True and false finds per tile; false ones come in chains of a dozen, as on a scratch."""
     true = rng.poisson(20, (experiments, TILES))
     false = 12 * rng.poisson(0.4, (experiments, TILES))
     return true, false

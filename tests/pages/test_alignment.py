@@ -8,7 +8,7 @@ from etchscope.foil import PitList
 from etchscope.pages.alignment import write_alignment
 
 
-def test_the_page_tells_registrations_and_efficiencies(tmp_path):
+def test_the_page_shows_registrations_and_efficiencies(tmp_path):
     rng = np.random.default_rng(3)
     xy = rng.uniform(0, [20, 15], (200, 2))
     lists = [

@@ -91,7 +91,7 @@ def test_what_is_salient_is_coloured_over_the_backlit_cutout(tmp_path):
     assert (_cells(none, 1, 5)[4][:, :, :3] == 0).all()
 
 
-def test_the_figures_and_votes_of_a_candidate_are_told(tmp_path):
+def test_the_figures_and_votes_of_a_candidate_are_shown(tmp_path):
     text, images = _read(write_candidates([_entry()], tmp_path))
     for expected in (
         "<dt>score</dt><dd>0.875</dd>",
@@ -163,7 +163,7 @@ def test_the_page_shows_a_ternary_plot_of_all_pits(tmp_path):
 )
 def test_the_page_says_where_pits_have_no_place_in_a_triangle(tmp_path, changes):
     text, images = _read(write_candidates([_entry()], tmp_path, pits=_pits(**changes)))
-    assert "There is no ternary plot: it takes pits with probabilities of hip, top" in text
+    assert "There is no ternary plot, because it needs pits with probabilities of hip, top" in text
     assert [i["src"] for i in images] == ["candidate_0001.png"]
     assert not (tmp_path / "ternary.png").exists()
 

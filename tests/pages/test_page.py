@@ -48,7 +48,10 @@ def test_a_page_may_have_rules_of_its_own_after_the_common_ones():
 def test_what_lays_a_template_out_is_not_in_the_page():
     text = render_template("triangle.html", picture="a.png")
     assert text.startswith('<figure class="triangle"><img src="a.png" alt="Ternary plot of all')
-    assert "hip, top and bottom, with misc left out of the shares. No label says" in text
+    assert (
+        "by the probabilities of hip, top and bottom that the ensemble gives them, with misc"
+        in text
+    )
     assert "\n" not in text
 
 

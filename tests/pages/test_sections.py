@@ -18,7 +18,7 @@ def test_what_was_left_out_is_listed_with_its_reason(make):
 
 def test_a_long_list_of_tiles_is_cut_and_says_so(make):
     bad = [{"tile": n, "file": "f", "why": "w"} for n in range(250)]
-    assert "… and 50 more." in render_left_out(make(left_out=bad))
+    assert "50 more tiles are not listed." in render_left_out(make(left_out=bad))
 
 
 def test_regimes_are_counted_by_surface(make):

@@ -37,11 +37,13 @@ def test_efficiency_stands_beside_chance(make):
     cards = _cards(make(pits=pits, evaluation=e), None)
     assert cards["efficiency"][0] == "100.0 %"
     assert "by chance (local shifts)" in cards["efficiency"][1]
-    assert cards["purity"][1].endswith("false finds a tile: χ²/ndf undefined")  # no false find
+    assert cards["purity"][1].endswith("false finds per tile: χ²/ndf undefined")  # no false find
     assert "scale unknown" in cards["scanned"][1]
     html = render_evaluation(e, ["surface"])
     assert "120 of 120" in html
-    assert "Intervals are over 6 tiles (tile); false finds a tile: χ²/ndf undefined" in html
+    assert (
+        "Intervals are over 6 tiles (tile). The false finds per tile have χ²/ndf undefined" in html
+    )
     assert "shifted by 10 and 20 tolerances in eight directions" in html
     assert "<h3>By surface</h3>" in html
 
@@ -52,8 +54,8 @@ def test_titles_say_the_message(make):
     assert describe_features(content.pits) == "The three responses of every pit"  # all are pairs
     single = content.pits.assign(partner=pd.array([pd.NA] * len(content.pits), "Int64"))
     assert describe_features(single) == (
-        "100.0 % of single top pits answer more to entry; "
-        "100.0 % of single bottom pits answer more to exit"
+        "100.0 % of single top pits respond more to entry; "
+        "100.0 % of single bottom pits respond more to exit"
     )
     across = 2 * content.pits["radius_px"].median()
     assert describe_shapes(content.pits, 10.0).startswith(

@@ -15,7 +15,7 @@ from etchscope.simulation import (
 SCAN = SimulatedScan(seed=1)
 
 
-def test_all_parameters_are_told_and_survive_json():
+def test_all_parameters_are_listed_and_survive_json():
     parameters = json.loads(json.dumps(list_parameters(SCAN)))
     assert parameters["seed"] == 1
     assert parameters["fragments"]["per_tile"] == 100
@@ -58,7 +58,7 @@ def test_some_are_changed_and_the_rest_stays():
     assert SCAN.population.hips.per_tile == 5
 
 
-def test_a_material_of_one_s_own_is_told_and_taken_back():
+def test_a_material_of_one_s_own_is_listed_and_read_back():
     own = {**vars(get_material("cr39")), "name": "cr39-strong", "threshold": 250.0}
     changed = with_parameters(SCAN, {"sheet.material": own, "hips.rel_mev_cm2_g": 2500})
     assert changed.sheet.material == Material(**own)

@@ -1,4 +1,4 @@
-"""How often claims came true against what was claimed."""
+"""The reliability diagram: how often cases came true, against their probability."""
 
 from typing import Any
 
@@ -19,10 +19,11 @@ __all__ = ["draw_reliability"]
 def draw_reliability(
     probability: NDArray[Any], outcome: NDArray[Any], bins: int = 10, *, title: str = "Reliability"
 ) -> Figure:
-    """Return how often claims came true against what was claimed, with the claims' histogram.
+    """Return the reliability diagram of probabilities, with their histogram.
 
-    Bins hold equal numbers; a point stands at its bin's mean probability, its horizontal line is
-    the bin's range, its bar the 95 % interval. The title gives the expected calibration error.
+    Bins hold equal numbers of cases. A point stands at the mean probability of its bin, its
+    horizontal line is the range of the bin, its bar the 95 % interval. The title states the
+    expected calibration error.
 
     Parameters
     ----------
@@ -36,9 +37,8 @@ def draw_reliability(
     if not len(t):
         raise BadInput("probability", "one case or more to draw", "none")
     error = expected_calibration_error(t)
-    told = f"{title}: expected calibration error {error:.3f}"
-    made = make_figure(6.6, 7.0, told)
-    ax, below = made.subplots(2, 1, height_ratios=(3.4, 1), sharex=True)
+    figure = make_figure(6.6, 7.0, f"{title}: expected calibration error {error:.3f}")
+    ax, below = figure.subplots(2, 1, height_ratios=(3.4, 1), sharex=True)
     ax.plot([0, 1], [0, 1], ls="--", label="perfect", **GUIDE)
     mean, value, low, high = (t[c].to_numpy(float) for c in ("mean_p", "value", "low", "high"))
     ax.hlines(value, t["low_p"], t["high_p"], color=SERIES_COLOURS[0], lw=1, alpha=0.6)
@@ -53,12 +53,12 @@ def draw_reliability(
     ax.legend(loc="upper left")
     p, came_true = np.asarray(probability, float), np.asarray(outcome)
     edges = np.linspace(0, 1, 41).tolist()
-    for own, told, colour in (
+    for own, label, colour in (
         (p[~came_true], "did not come true", "#8A8A8A"),
         (p[came_true], "came true", SERIES_COLOURS[1]),
     ):
-        below.hist(own, edges, histtype="step", color=colour, lw=1.5, label=told)
+        below.hist(own, edges, histtype="step", color=colour, lw=1.5, label=label)
     below.set(xlabel="probability claimed", ylabel="cases", yscale="log", ylim=(0.7, None))
     below.grid(True, axis="y")
     below.legend(loc="upper center", ncols=2)
-    return made
+    return figure

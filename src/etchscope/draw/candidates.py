@@ -1,4 +1,4 @@
-"""The cut-outs of a candidate side by side, and what the saliency marks on them."""
+"""The cut-outs of a candidate side by side, and the saliency over one of them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,8 @@ from etchscope.foil.types import FloatImage, FloatStack
 __all__ = ["draw_strip"]
 
 _CELL_PX = 56
-"""Side of a cut-out in the file; a browser enlarges it twice more, at a quarter of the bytes."""
+"""Side of a cut-out in the file; a browser enlarges it twofold, which saves three quarters of the
+bytes."""
 _GAP_PX = 2
 _LAST = ("backlit", "halo")
 _SALIENT = np.array([int(SERIES_COLOURS[4][i : i + 2], 16) for i in (1, 3, 5)], float)
@@ -31,7 +32,7 @@ def draw_strip(
     ----------
     cutouts : (channel, y, x) float32, square, normalised, the bulk at 0; NaN is shown as bulk.
     channel_names : of the cut-outs, in their order.
-    saliency : (y, x) float of the size of a cut-out; its size counts, not its sign.
+    saliency : (y, x) float of the size of a cut-out; its absolute value is drawn.
     """
     names = list(channel_names)
     kinds = [next((n for n, k in enumerate(_LAST, 1) if k in name.lower()), 0) for name in names]
@@ -61,7 +62,7 @@ def _side_by_side(cells: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
 
 
 def _reach(values: NDArray[Any]) -> float:
-    """Return the distance from the bulk that is shown as black or white."""
+    """Return the distance from the bulk that is drawn as black or white."""
     finite = np.abs(values[np.isfinite(values)])
     return float(np.percentile(finite, 99.5)) if finite.size else 0.0
 
@@ -74,7 +75,7 @@ def _grey(cutout: FloatImage, reach: float) -> NDArray[np.uint8]:
 
 
 def _overlaid(grey: NDArray[np.uint8], salient: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return grey with colour over what is salient, as (y, x, 3) red, green, blue."""
+    """Return a grey picture with colour where it is salient, as (y, x, 3) red, green, blue."""
     most = float(salient.max())
     weight = (0.8 * salient / most if most > 0 else np.zeros_like(salient, float))[:, :, None]
     mixed = grey[:, :, None] * (1 - weight) + _SALIENT * weight

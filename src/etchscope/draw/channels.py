@@ -23,22 +23,23 @@ def draw_channels(
     *,
     columns: int = 4,
 ) -> Figure:
-    """Return every channel of a tile at its own grey levels.
+    """Return every channel of a tile in its own grey levels.
 
     Parameters
     ----------
     stack : (channel, y, x) pictures.
-    channels : what each of them is.
-    pits : drawn as ellipses into one panel more: ``x_px, y_px, radius_px, ellipticity, angle_deg,
-        surface``.
-    columns : panels a row.
+    channels : of the pictures, in their order.
+    title : of the figure.
+    pits : are drawn as ellipses into one more panel: ``x_px, y_px, radius_px, ellipticity,
+        angle_deg, surface``.
+    columns : number of panels per row.
     """
     height, width = stack.shape[1:]
     panels = len(channels) + (pits is not None)
     rows = -(-panels // columns)
     wide = 3.4
-    made = make_figure(wide * columns, rows * (wide * height / width + 0.3), title, dpi=110)
-    axes = np.atleast_1d(made.subplots(rows, columns, squeeze=False)).ravel()
+    figure = make_figure(wide * columns, rows * (wide * height / width + 0.3), title, dpi=110)
+    axes = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
     for ax in axes:
         ax.set_axis_off()
     for ax, channel, picture in zip(axes, channels, stack, strict=False):
@@ -55,11 +56,11 @@ def draw_channels(
             fontsize=9,
             fontweight="normal",
         )
-    return made
+    return figure
 
 
 def _limit(picture: RawStack) -> float:
-    """Return the grey level to draw as white: that of the camera, or what 8 of 16 bits hold."""
+    """Return the grey level that is drawn as white: 255, or the greatest one of 16 bits."""
     return 255.0 if picture.dtype == np.uint8 else float(max(picture.max(), 1))
 
 

@@ -1,4 +1,4 @@
-"""Single tiles at full resolution: close-ups, and cut-outs of the best pairs."""
+"""Single tiles at full resolution: close-ups, and cut-outs of pairs and candidates."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +25,13 @@ _CUTOUT_PX = (48, 48)
 
 
 def choose_tiles(pits: pd.DataFrame, number: int = 4) -> list[int]:
-    """Return the tiles to look at first: those of the best pairs, then the busiest, in turn."""
+    """Return the tiles to look at first: alternately of the best pairs and with the most pits.
+
+    Parameters
+    ----------
+    pits : a pit table.
+    number : of tiles at most.
+    """
     best = select_pairs(pits)["tile"].drop_duplicates().tolist()
     counts = pits["tile"].value_counts(sort=False)
     busiest = sorted(counts.index.tolist(), key=lambda t: (-int(counts[t]), t))
@@ -44,12 +50,20 @@ def draw_closeups(
 ) -> Figure:
     """Return up to four tiles, at least twice enlarged, with the pits as ellipses.
 
-    A tile larger than 480 × 360 px is shown around its best pair, or its middle.
+    Of a tile larger than 480 × 360 px the part around its best pair is shown, or its middle.
+
+    Parameters
+    ----------
+    pits : a pit table.
+    thumbnails : tile number → its picture, (y, x), any real dtype.
+    title : of the figure.
+    evaluation : marks the truths that were missed.
+    pixel_size_um : adds a scale bar; None for an unknown scale.
     """
     tiles = choose_tiles(pits)
     across = 2 if len(tiles) > 1 else 1
     down = max(1, -(-len(tiles) // across))
-    made = make_figure(6.4 * across, 5.0 * down + 0.9, title, dpi=150)
+    figure = make_figure(6.4 * across, 5.0 * down + 0.9, title, dpi=150)
     missed = _missed(evaluation)
     pairs = select_pairs(pits)
     for place, number in enumerate(tiles, 1):
@@ -63,24 +77,24 @@ def draw_closeups(
         lost = missed.get(number)
         scale = int(np.clip(_PANEL_PX // part.shape[1], 2, 8))
         drawn = draw_pits(part, own, scale=scale, origin_px=(x0, y0), missed_xy_px=lost)
-        ax = made.add_subplot(down, across, place)
+        ax = figure.add_subplot(down, across, place)
         edges = (x0 - 0.5, x0 + part.shape[1] - 0.5, y0 + part.shape[0] - 0.5, y0 - 0.5)
         ax.imshow(drawn, extent=edges, interpolation="antialiased")
         if pixel_size_um is not None:
             _scale_bar(ax, edges, pixel_size_um)
-        told = f"tile {number}: {format_count(len(own), 'pit')}"
+        heading = f"tile {number}: {format_count(len(own), 'pit')}"
         if len(own_pairs):
             least = own_pairs["pair_p"].iloc[0]
-            told += f", {format_count(len(own_pairs), 'pair')}" + (
+            heading += f", {format_count(len(own_pairs), 'pair')}" + (
                 f", best p = {least:.2g}" if np.isfinite(least) else ""
             )
-        ax.set(title=told, xlabel="x in the tile (px)", ylabel="y in the tile (px, down)")
+        ax.set(title=heading, xlabel="x in the tile (px)", ylabel="y in the tile (px, down)")
     present = [*SURFACES, *(["pair"] if len(pairs) else []), *(["missed"] if missed else [])]
     kinds = [k for k in present if k not in SURFACES or _has(pits, k)]
     handles = [Line2D([], [], color=COLOURS[k], lw=3, label=k) for k in kinds]
     if handles:
-        made.legend(handles=handles, loc="outside lower left", ncols=len(handles))
-    return made
+        figure.legend(handles=handles, loc="outside lower left", ncols=len(handles))
+    return figure
 
 
 def draw_cutout(picture: NDArray[np.uint8], pits: pd.DataFrame, x_px: float, y_px: float) -> bytes:
@@ -90,6 +104,7 @@ def draw_cutout(picture: NDArray[np.uint8], pits: pd.DataFrame, x_px: float, y_p
     ----------
     picture : (y, x) uint8 of the tile.
     pits : of the tile; they are drawn as ellipses.
+    x_px, y_px : the place.
     """
     part, x0, y0 = cut_window(picture, x_px, y_px, _CUTOUT_PX)
     near = pits[pits["x_px"].between(x0 - 30, x0 + 78) & pits["y_px"].between(y0 - 30, y0 + 78)]
@@ -100,7 +115,14 @@ def draw_cutout(picture: NDArray[np.uint8], pits: pd.DataFrame, x_px: float, y_p
 def draw_cutouts(
     pairs: pd.DataFrame, pits: pd.DataFrame, thumbnails: Callable[[int], NDArray[Any]]
 ) -> list[bytes]:
-    """Return one PNG a pair, in the order of ``pairs``, centred between entry and exit pit."""
+    """Return one PNG per pair, in the order of ``pairs``, centred between entry and exit pit.
+
+    Parameters
+    ----------
+    pairs : rows of the entry pits; a pit without a partner is centred itself.
+    pits : the pit table, whose rows are drawn as ellipses.
+    thumbnails : tile number → its picture, (y, x), any real dtype.
+    """
     out: dict[int, bytes] = {}
     for number, rows in pairs.reset_index(drop=True).groupby("tile"):
         picture = stretch(thumbnails(int(str(number))))
@@ -131,7 +153,7 @@ def _scale_bar(ax: Any, edges: tuple[float, float, float, float], pixel_size_um:
 
 
 def _missed(evaluation: Evaluation | None) -> dict[int, Floats]:
-    """Return tile → (k, 2) pixels of the truths that were not found."""
+    """Return tile → (k, 2) places in pixels of the truths that were missed."""
     if evaluation is None or evaluation.unit != "px" or "tile" not in evaluation.truth.columns:
         return {}
     lost = evaluation.truth[~evaluation.matching.truth_hit]

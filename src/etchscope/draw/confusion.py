@@ -1,4 +1,4 @@
-"""The confusion matrix: what is true against what was decided."""
+"""The confusion matrix: true classes against decided ones."""
 
 import matplotlib as mpl
 import numpy as np
@@ -17,13 +17,13 @@ def draw_confusion(counts: pd.DataFrame, *, title: str = "") -> Figure:
 
     Parameters
     ----------
-    counts : true class × decided class, whole numbers of at least 0. The decided ones may have
-        more names, such as undecided. A true class without a case is shown empty.
-    title : by default, how many are decided as they are true.
+    counts : true class × decided class, whole numbers of at least 0. There may be more decided
+        classes, such as undecided. A true class without a case is empty.
+    title : by default states how many cases have their true class.
 
     Raises
     ------
-    BadInput : no cell, no case, or counts that are not whole and at least 0.
+    BadInput : there is no case, or counts are not whole numbers of at least 0.
     """
     values = counts.to_numpy(float)
     if not values.size or not values.any():
@@ -33,10 +33,10 @@ def draw_confusion(counts: pd.DataFrame, *, title: str = "") -> Figure:
     number = values.sum(axis=1)
     share = np.divide(100 * values, number[:, None], where=number[:, None] > 0, out=0 * values)
     same = sum(float(counts.loc[c, c]) for c in counts.index if c in counts.columns)
-    told = f"{same:,.0f} of {number.sum():,.0f} decided as they are true"
+    right = f"{same:,.0f} of {number.sum():,.0f} decided as they are true"
     down, across = values.shape
-    made = make_figure(max(1.25 * across + 2.4, 5.2), max(0.85 * down + 1.6, 3.0), title or told)
-    ax = made.add_subplot()
+    figure = make_figure(max(1.25 * across + 2.4, 5.2), max(0.85 * down + 1.6, 3.0), title or right)
+    ax = figure.add_subplot()
     mesh = ax.imshow(share, cmap="Blues", vmin=0, vmax=100, aspect="auto")
     for (y, x), value in np.ndenumerate(values):
         text = f"{value:,.0f}\n{share[y, x]:.1f} %" if number[y] else "–"
@@ -50,5 +50,5 @@ def draw_confusion(counts: pd.DataFrame, *, title: str = "") -> Figure:
     ax.set_ylabel("true class (cases)", labelpad=8)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    made.colorbar(mesh, ax=ax, label="share of the true class (%)", shrink=0.9)
-    return made
+    figure.colorbar(mesh, ax=ax, label="share of the true class (%)", shrink=0.9)
+    return figure

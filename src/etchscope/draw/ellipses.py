@@ -1,4 +1,4 @@
-"""Pits drawn as ellipses over a tile's picture: cut-outs, close-ups, contact sheets."""
+"""Pits as ellipses over the picture of a tile: cut-outs, close-ups and contact sheets."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,12 +30,13 @@ Rgb = NDArray[np.uint8]
 _SHIFT = 4
 """Fractional bits of OpenCV's drawing coordinates: 1/16 px."""
 _BLACK = 70
+"""Grey level at which black is drawn."""
 _UNMEASURED_PX = 4.0
 """Radius at which a pit without a measured radius is drawn."""
 
 
 def find_grey_limits(picture: NDArray[Any]) -> tuple[float, float]:
-    """Return the 0.5 and 99.5 percentiles of what is finite; (0, 0) where nothing is."""
+    """Return the 0.5 and 99.5 percentiles of the finite values; (0, 0) if there are none."""
     values = np.asarray(picture, np.float32)
     finite = values[np.isfinite(values)]
     low, high = np.percentile(finite, [0.5, 99.5]).tolist() if finite.size else (0.0, 0.0)
@@ -45,11 +46,12 @@ def find_grey_limits(picture: NDArray[Any]) -> tuple[float, float]:
 def stretch(picture: NDArray[Any], limits: tuple[float, float] | None = None) -> NDArray[np.uint8]:
     """Return a picture as 8-bit grey, from black to white between two of its values.
 
-    A flat picture comes back mid-grey; what is not finite is mid-grey too.
+    A flat picture becomes mid-grey, and so do values that are not finite.
 
     Parameters
     ----------
-    limits : by default those of the picture, see ``find_grey_limits``.
+    picture : (y, x), any real dtype.
+    limits : the values of black and white; by default see ``find_grey_limits``.
     """
     values = np.asarray(picture, np.float32)
     low, high = find_grey_limits(values) if limits is None else limits
@@ -60,9 +62,10 @@ def stretch(picture: NDArray[Any], limits: tuple[float, float] | None = None) ->
 
 
 def ellipse_axes_px(pits: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Return the full axes a ≥ b of each opening, from radius_px = √(a·b)/2 and 1 − b/a.
+    """Return the full axes a ≥ b of each opening in px, (n,) and (n,).
 
-    A radius that was not measured is drawn as 4 px, an ellipticity as 0.
+    They follow from radius_px = √(a·b)/2 and ellipticity = 1 − b/a. A radius that was not measured
+    is taken as 4 px, an ellipticity as 0.
     """
     radius = pits["radius_px"].fillna(_UNMEASURED_PX).to_numpy(float)
     ratio = 1 - pits["ellipticity"].fillna(0).clip(0, 0.98).to_numpy(float)
@@ -74,11 +77,13 @@ def cut_window(
 ) -> tuple[NDArray[Any], int, int]:
     """Return the part of a picture around a place, and the (x, y) pixel of its first corner.
 
-    The window is moved to lie inside the picture, and cut where the picture is smaller.
+    The window is moved to lie inside the picture, and cut if the picture is smaller.
 
     Parameters
     ----------
-    size : (height, width), px.
+    picture : (y, x).
+    x_px, y_px : the place.
+    size : (height, width) of the window in px.
     """
     height, width = picture.shape
     x0 = int(np.clip(round(x_px) - size[1] // 2, 0, max(0, width - size[1])))
@@ -153,15 +158,15 @@ def draw_tile_sheet(
 ) -> Rgb:
     """Return the tiles of a scan as cells in a grid, enlarged, with their pits as ellipses.
 
-    Cells are in the order of the tile numbers, row by row; each is numbered, and an excluded one
-    is left blank. All are stretched alike, so that an empty cell stays quiet.
+    Cells are in the order of the tile numbers, row by row. Each is numbered, and an excluded one is
+    blank. All have the same grey scale, so that the noise of an empty cell is not enlarged.
 
     Parameters
     ----------
     pits : the pit table of the scan.
-    thumbnails : gives a tile's picture by number, (y, x).
+    thumbnails : tile number → its picture, (y, x).
     scale : enlargement of the cells.
-    columns : of the grid; by default the montage's own, or those of a 4 : 3 sheet.
+    columns : of the grid; by default those of the montage, or of a sheet of 4 : 3.
     """
     across = grid_columns(scan) if columns is None else columns
     height, width = (scale * side for side in scan.image_size)

@@ -16,25 +16,31 @@ from etchscope.foil.types import Floats
 __all__ = ["draw_features"]
 
 _POINTS = 20_000
-"""At most so many pits of a surface are drawn as points; the figure says so."""
+"""Greatest number of points per surface; the legend states that more pits are thinned."""
 _RESPONSES = ("entry", "exit", "hip")
 
 
 @mpl.rc_context(RC)
 def draw_features(pits: pd.DataFrame, title: str) -> Figure:
-    """Return the 3-D feature space (entry, exit, hip) and its three projections."""
-    made = make_figure(12.5, 8.6, title)
+    """Return the 3-D feature space (entry, exit, hip) and its three projections.
+
+    Parameters
+    ----------
+    pits : a pit table with the responses ``entry, exit, hip``, in σ.
+    title : of the figure.
+    """
+    figure = make_figure(12.5, 8.6, title)
     groups = {name: rows for name, rows in split_by_surface(pits).items() if len(rows)}
     drawn = {name: thin_evenly(rows, _POINTS) for name, rows in groups.items()}
     width = _linear_width(pits)
-    grid = made.add_gridspec(2, 2)
-    _space(made.add_subplot(grid[0, 0], projection="3d"), drawn, width)
+    grid = figure.add_gridspec(2, 2)
+    _space(figure.add_subplot(grid[0, 0], projection="3d"), drawn, width)
     for place, (a, b) in zip(
         (grid[0, 1], grid[1, 0], grid[1, 1]),
         (("entry", "exit"), ("entry", "hip"), ("exit", "hip")),
         strict=True,
     ):
-        ax = made.add_subplot(place)
+        ax = figure.add_subplot(place)
         for name, rows in drawn.items():
             ax.plot(rows[a], rows[b], "o", color=COLOURS[name], ms=_size(drawn), alpha=0.5, mew=0)
         if width is not None:
@@ -46,12 +52,12 @@ def draw_features(pits: pd.DataFrame, title: str) -> Figure:
         name: f"{name} ({len(rows):,}{'' if len(drawn[name]) == len(rows) else ', thinned'})"
         for name, rows in groups.items()
     }
-    add_surface_legend(made, labels)
-    return made
+    add_surface_legend(figure, labels)
+    return figure
 
 
 def _space(ax: Any, drawn: dict[str, pd.DataFrame], width: float | None) -> None:
-    """Draw the 3-D scatter; a wide range is shown as asinh with ticks in the original unit."""
+    """Draw the 3-D scatter plot; a wide range is drawn as asinh, with ticks in σ."""
     scale = 1.0 if width is None else width
     for name, rows in drawn.items():
         xyz = rows[list(_RESPONSES)].to_numpy(float)
@@ -63,17 +69,17 @@ def _space(ax: Any, drawn: dict[str, pd.DataFrame], width: float | None) -> None
         )
         top = float(np.nanmax(values))
         ticks = [v for v in (0, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000) if v <= top]
-        told = FuncFormatter(lambda value, _: f"{np.sinh(value) * scale:.0f}")
+        formatter = FuncFormatter(lambda value, _: f"{np.sinh(value) * scale:.0f}")
         for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
             axis.set_ticks(np.arcsinh(np.array(ticks) / scale))
-            axis.set_major_formatter(told)
+            axis.set_major_formatter(formatter)
     ax.set(xlabel="entry (σ)", ylabel="exit (σ)", zlabel="hip (σ)")
     ax.view_init(elev=22, azim=40)
     ax.set_box_aspect(None, zoom=1.1)
 
 
 def _linear_width(pits: pd.DataFrame) -> float | None:
-    """Return the asinh width for a wide range of responses, None where linear axes do."""
+    """Return the asinh width for a wide range of responses; None if linear axes suffice."""
     values: Floats = pits[list(_RESPONSES)].to_numpy(float).ravel()
     values = np.abs(values[np.isfinite(values)])
     if not values.size:

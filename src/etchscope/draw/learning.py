@@ -1,7 +1,7 @@
-"""How experts learn: the loss and the accuracy of each training.
+"""Learning curves: the loss and the accuracy of each training of the experts.
 
-Figures come in the house style. Matplotlib makes some ticks only when it draws, so save them, too,
-inside ``matplotlib.rc_context(RC)``.
+Matplotlib makes some ticks only when it draws. So a figure must also be saved inside
+``matplotlib.rc_context(RC)``, as ``encode_figure`` does.
 """
 
 from typing import Any
@@ -20,26 +20,27 @@ from etchscope.draw.tables import format_count, require_columns
 __all__ = ["draw_learning_curves"]
 
 _TRAINING, _VALIDATION = SERIES_COLOURS[:2]
-_ACROSS = 4
+_ACROSS = 4  # panels per row
 _CHANCE = 0.5
 """Balanced accuracy of an expert that chooses between two classes by chance."""
 _WIDE = 20.0
-"""Losses whose largest is so many times their median are shown on a logarithmic axis."""
+"""Ratio of the largest loss to the median above which the axis is logarithmic."""
 
 
 @mpl.rc_context(RC)
 def draw_learning_curves(histories: pd.DataFrame, *, title: str = "") -> Figure:
-    """Return a panel an expert: the losses of each training and their medians, and the accuracy.
+    """Return one panel per expert with the losses and the accuracy of each training, and medians.
 
-    Thin lines are single trainings, thick ones the median over those that still run, drawn while
-    at least half of them do. Where validation is above training, the gap between the medians is
-    shaded; the dotted line marks the epoch of the least median validation loss.
+    Thin lines are single trainings. Thick lines are the median over the trainings that still run,
+    and end when fewer than half of them do. Where the validation loss is above the training loss,
+    the gap between the medians is shaded. The dotted line marks the epoch of the least median
+    validation loss.
 
     Parameters
     ----------
-    histories : one row an epoch of a training: ``expert, seed, fold, epoch, training_loss,
-        validation_loss, validation_accuracy`` (balanced, in [0, 1]). A NaN breaks its line.
-    title : by default, how many trainings of how many experts there are.
+    histories : one row per epoch of a training: ``expert, seed, fold, epoch, training_loss,
+        validation_loss, validation_accuracy`` (balanced, in [0, 1]). A NaN interrupts its line.
+    title : by default states the numbers of trainings and experts.
 
     Raises
     ------
@@ -50,17 +51,17 @@ def draw_learning_curves(histories: pd.DataFrame, *, title: str = "") -> Figure:
     t = require_columns(histories, columns, "histories").sort_values(["seed", "fold", "epoch"])
     experts = t["expert"].drop_duplicates().tolist()
     trainings = t.drop_duplicates(["expert", "seed", "fold"])
-    told = f"{format_count(len(trainings), 'training')} of {format_count(len(experts), 'expert')}"
+    counts = f"{format_count(len(trainings), 'training')} of {format_count(len(experts), 'expert')}"
     across = min(len(experts), _ACROSS)
     bands = -(-len(experts) // across)
-    made = make_figure(
-        max(3.4 * across, 5.0), 5.4 * bands + 0.5, title or f"Learning curves: {told}"
+    figure = make_figure(
+        max(3.4 * across, 5.0), 5.4 * bands + 0.5, title or f"Learning curves: {counts}"
     )
-    grid = made.add_gridspec(2 * bands, across, height_ratios=(2, 1) * bands)
+    grid = figure.add_gridspec(2 * bands, across, height_ratios=(2, 1) * bands)
     for place, expert in enumerate(experts):
         band, column = divmod(place, across)
-        upper = made.add_subplot(grid[2 * band, column])
-        lower = made.add_subplot(grid[2 * band + 1, column], sharex=upper)
+        upper = figure.add_subplot(grid[2 * band, column])
+        lower = figure.add_subplot(grid[2 * band + 1, column], sharex=upper)
         own = t[t["expert"] == expert]
         _losses(upper, own, losses)
         _thin_and_thick(lower, own, "validation_accuracy", _VALIDATION)
@@ -80,8 +81,8 @@ def draw_learning_curves(histories: pd.DataFrame, *, title: str = "") -> Figure:
         Line2D([], [], color="#777777", ls=":", lw=1.2, label="least validation loss"),
         Line2D([], [], color="#777777", ls="--", lw=1, label="chance"),
     ]
-    made.legend(handles=handles, loc="outside lower left", ncols=min(len(handles), 2 * across))
-    return made
+    figure.legend(handles=handles, loc="outside lower left", ncols=min(len(handles), 2 * across))
+    return figure
 
 
 def _losses(ax: Axes, own: pd.DataFrame, losses: list[str]) -> None:
@@ -103,7 +104,7 @@ def _losses(ax: Axes, own: pd.DataFrame, losses: list[str]) -> None:
 
 
 def _thin_and_thick(ax: Axes, own: pd.DataFrame, column: str, colour: str) -> "pd.Series[Any]":
-    """Draw one line a training and their median over the epochs; return the median."""
+    """Draw one line per training and their median over the epochs; return the median."""
     for _, run in own.groupby(["seed", "fold"]):
         ax.plot(run["epoch"], run[column], color=colour, lw=0.6, alpha=0.35)
     by_epoch = own.groupby("epoch")[column]

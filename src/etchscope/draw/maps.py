@@ -1,4 +1,4 @@
-"""The scan as a whole: the mosaic with its pits, and the map of their density."""
+"""Maps of the whole scan: the mosaic with its pits, and the density of pits."""
 
 import math
 from collections.abc import Callable
@@ -25,20 +25,20 @@ from etchscope.foil.types import FloatImage, Floats
 __all__ = ["draw_density", "draw_mosaic", "measure_area_mm2", "paint_mosaic"]
 
 MOSAIC_PX = 2400
-"""Longer side of the mosaic's raster."""
+"""Longer side of the raster of the mosaic."""
 _DENSITY_PX = 1200
 _FEW_TILES = 12
 _CROWDED = 20_000
-"""From so many pits on the markers shrink."""
-_PITS_A_BIN = 16
+"""Number of pits from which on the markers are smaller."""
+_PITS_PER_BIN = 16
 _LEVELS = 24
-"""Grey levels of the mosaic's background: it stays behind the pits, and the file small."""
+"""Number of grey levels of the mosaic's background; few levels keep the file small."""
 
 
 def measure_area_mm2(placement: Placement, scan: Scan) -> float | None:
     """Return the area of the included tiles, overlaps counted once; None without a scale.
 
-    Measured on a raster, to about 0.1 %.
+    It is measured on a raster, with an accuracy of about 0.1 %.
     """
     if placement.mm2_per_area is None:
         return None
@@ -53,12 +53,13 @@ def paint_mosaic(
     thumbnails: Callable[[int], NDArray[Any]],
     progress: Callable[[int], None] | None = None,
 ) -> FloatImage:
-    """Return the included tiles on the canvas, (rows, columns) float32, NaN where there is none.
+    """Return the included tiles on the canvas, (rows, columns) float32, NaN where there is no tile.
 
-    One tile is held at a time.
+    One tile is held in memory at a time.
 
     Parameters
     ----------
+    thumbnails : tile number → its picture, (y, x), any real dtype.
     progress : called with the number of tiles just drawn.
     """
     out = np.full(canvas.shape, np.nan, np.float32)
@@ -89,10 +90,17 @@ def paint_mosaic(
 def draw_mosaic(
     canvas: Canvas, picture: FloatImage, scan: Scan, pits: pd.DataFrame, title: str
 ) -> Figure:
-    """Return the mosaic with every pit in its surface's colour and the pairs linked."""
-    made, ax = _map_axes(canvas, title, dpi=200)
+    """Return the mosaic with every pit in the colour of its surface, and pairs linked.
+
+    Parameters
+    ----------
+    picture : (rows, columns) float32 of the canvas, see ``paint_mosaic``.
+    scan, pits : the scan and its pit table.
+    title : of the figure.
+    """
+    figure, ax = _map_axes(canvas, title, dpi=200)
     low, high = _limits(picture)
-    # Washed out to the upper part of the grey scale, so that the pits stand before it.
+    # The picture takes the upper part of the grey scale only, so that the pits stand out.
     washed = 0.35 + 0.6 * np.clip((picture - low) / (high - low), 0, 1)
     levels = np.ma.masked_invalid(np.rint(washed * _LEVELS) / _LEVELS)
     ax.imshow(levels, extent=canvas.extent, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
@@ -100,7 +108,7 @@ def draw_mosaic(
     diameter = 2 * float(pits["radius_px"].median()) if pits["radius_px"].notna().any() else 8.0
     shrink = float(np.sqrt(abs(np.linalg.det(canvas.from_tile(scan.tiles[0].number)[:, :2]))))
     floor = 1.6 if len(pits) < _CROWDED else 1.0
-    points = max(floor, diameter * shrink * _points_a_pixel(ax, canvas))
+    points = max(floor, diameter * shrink * _points_per_pixel(ax, canvas))
     handles = []
     for surface, rows in split_by_surface(pits).items():
         if len(rows):
@@ -118,7 +126,7 @@ def draw_mosaic(
     pairs = select_pairs(pits)
     if len(pairs):
         links = _segments(canvas.placement, pairs)
-        # A ring around each pair; where there are so many that rings would cover all, a dot.
+        # Each pair gets a ring, or a dot if so many rings would cover everything.
         is_ring = len(pairs) < _CROWDED / 10
         ring: dict[str, Any] = {"ls": "none", "marker": "o", "mec": COLOURS["pair"]}
         ring |= {"mew": 1.1, "mfc": "none"} if is_ring else {"mew": 0, "mfc": COLOURS["pair"]}
@@ -126,18 +134,19 @@ def draw_mosaic(
         ax.plot(*links.mean(axis=1).T, ms=size, **ring)
         ax.add_collection(LineCollection(list(links), colors=COLOURS["pair"], lw=1.1))
         handles.append(Line2D([], [], ms=9, label=f"pair ({len(pairs):,})", **ring))
-    _legend(made, scan, handles)
-    return made
+    _legend(figure, scan, handles)
+    return figure
 
 
 @mpl.rc_context(RC)
 def draw_density(
     placement: Placement, scan: Scan, pits: pd.DataFrame, *, title: Callable[[str], str]
 ) -> Figure:
-    """Return the map of pits per area, colours logarithmic; what was not scanned is hatched.
+    """Return the map of pits per area with logarithmic colours; excluded tiles are hatched.
 
     Parameters
     ----------
+    scan, pits : the scan and its pit table.
     title : makes the title from the range of densities in words, for example "3–120 pits/mm²".
     """
     canvas = Canvas.over(placement, _DENSITY_PX)
@@ -146,7 +155,7 @@ def draw_density(
     area = np.histogram2d(covered_x, covered_y, edges)[0] * canvas.step**2
     x, y = placement.points(pits["tile"], pits["x_px"], pits["y_px"])
     count = np.histogram2d(x, y, edges)[0]
-    # A bin of which less than a fifth was scanned would be noise.
+    # The density in a bin of which less than a fifth was scanned is too uncertain.
     whole = np.diff(edges[0])[:, None] * np.diff(edges[1])[None, :]
     in_mm = placement.mm2_per_area is not None
     unit, factor = ("mm²", placement.mm2_per_area or 1.0) if in_mm else ("10⁶ px", 1e-6)
@@ -154,8 +163,8 @@ def draw_density(
     seen = density[density > 0]
     low, high = (seen.min(), seen.max()) if len(seen) else (1.0, 10.0)
     ends = dict.fromkeys((f"{low:.3g}", f"{high:.3g}"))
-    told = f"{'–'.join(ends)} pits/{unit}" if len(seen) else "no pits"
-    made, ax = _map_axes(canvas, title(told), dpi=130, fill=0.8)
+    span = f"{'–'.join(ends)} pits/{unit}" if len(seen) else "no pits"
+    figure, ax = _map_axes(canvas, title(span), dpi=130, fill=0.8)
     ax.set_facecolor("#eeeeee")
     norm = LogNorm(low, high) if high > 1.01 * low else LogNorm(low / 2, high * 2)
     zero = np.ma.masked_where(~(density == 0), density)
@@ -163,7 +172,7 @@ def draw_density(
     shown = np.ma.masked_where(~(density > 0), density)
     mesh = ax.pcolormesh(*edges, shown.T, norm=norm, cmap="cividis", rasterized=True)
     _mark_excluded(ax, placement, scan)
-    bar = made.colorbar(mesh, ax=ax, shrink=0.8, pad=0.02, ticks=_one_two_five(norm))
+    bar = figure.colorbar(mesh, ax=ax, shrink=0.8, pad=0.02, ticks=_one_two_five(norm))
     bar.ax.yaxis.set_major_formatter("{x:.3g}")
     bar.ax.yaxis.set_minor_formatter("")
     bar.set_label(f"pits per {unit}")
@@ -171,14 +180,15 @@ def draw_density(
         Patch(fc="#eeeeee", ec="#999999", label="not scanned"),
         Patch(fc="white", ec="#999999", label="scanned, no pit"),
     ]
-    _legend(made, scan, handles)
-    return made
+    _legend(figure, scan, handles)
+    return figure
 
 
 def _bins(canvas: Canvas, n_pits: int, n_pixels: int) -> tuple[Floats, Floats]:
-    """Return x and y edges of square bins of about 16 pits, 1/6 tile to 1/6 of the map a side.
+    """Return x and y edges of square bins of about 16 pits.
 
-    In a grid of many tiles neighbours have nothing in common: there a bin is a tile.
+    Their side is 1/6 of a tile at least and 1/6 of the map at most. In a grid of many tiles, where
+    neighbours are unrelated, each tile is a bin.
     """
     left, right, bottom, top = canvas.extent
     if canvas.placement.unit == "px" and len(canvas.placement.affines) > _FEW_TILES:
@@ -189,7 +199,7 @@ def _bins(canvas: Canvas, n_pits: int, n_pixels: int) -> tuple[Floats, Floats]:
     tile = min(canvas.placement.image_size) * float(
         np.sqrt(abs(np.linalg.det(next(iter(canvas.placement.affines.values()))[:, :2])))
     )
-    ideal = canvas.step * float(np.sqrt(n_pixels * _PITS_A_BIN / max(n_pits, 1)))
+    ideal = canvas.step * float(np.sqrt(n_pixels * _PITS_PER_BIN / max(n_pits, 1)))
     side = max(min(ideal, max(spans) / 6), tile / 6)
     numbers = [max(1, round(span / side)) for span in spans]
     low = min(left, right), min(bottom, top)
@@ -198,7 +208,7 @@ def _bins(canvas: Canvas, n_pits: int, n_pixels: int) -> tuple[Floats, Floats]:
 
 
 def _one_two_five(norm: LogNorm) -> list[float]:
-    """Return 1, 2, 5, 10, … within a logarithmic scale; its ends where there is none."""
+    """Return 1, 2, 5, 10, … within a logarithmic scale; its ends if none of them lies within."""
     low, high = float(norm.vmin or 1), float(norm.vmax or 10)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = [m * 10.0**d for d in decades for m in (1, 2, 5) if low <= m * 10.0**d <= high]
@@ -226,21 +236,21 @@ def _map_axes(canvas: Canvas, title: str, *, dpi: int, fill: float = 0.92) -> tu
     rows, columns = canvas.shape
     width = 12.0
     height = min(max(width * fill * rows / columns + 1.3, 3.0), 16.0)
-    made = make_figure(width, height, title, dpi=dpi)
-    ax = made.add_subplot()
+    figure = make_figure(width, height, title, dpi=dpi)
+    ax = figure.add_subplot()
     left, right, bottom, top = canvas.extent
     ax.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
     if canvas.placement.unit == "mm":
         ax.set(xlabel="foil x (mm)", ylabel="foil y (mm)")
     else:
         ax.set(xlabel="x in the grid of tiles (px)", ylabel="y in the grid of tiles (px, down)")
-    return made, ax
+    return figure, ax
 
 
-def _points_a_pixel(ax: Axes, canvas: Canvas) -> float:
-    """Return typographic points per raster pixel, nearly: the axes fill most of the figure."""
-    made = ax.get_figure()
-    width = made.get_size_inches()[0] if isinstance(made, Figure) else 12.0
+def _points_per_pixel(ax: Axes, canvas: Canvas) -> float:
+    """Return the typographic points per raster pixel, approximately."""
+    figure = ax.get_figure()
+    width = figure.get_size_inches()[0] if isinstance(figure, Figure) else 12.0
     return float(0.9 * 72 * width / canvas.shape[1])
 
 
@@ -252,8 +262,8 @@ def _mark_excluded(ax: Axes, placement: Placement, scan: Scan) -> None:
         )
 
 
-def _legend(made: Figure, scan: Scan, handles: list[Any]) -> None:
+def _legend(figure: Figure, scan: Scan, handles: list[Any]) -> None:
     if any(t.excluded for t in scan.tiles):
         handles = [*handles, Patch(fc="#f4f4f4", ec="#888888", hatch="////", label="excluded")]
     if handles:
-        made.legend(handles=handles, loc="outside lower left", ncols=len(handles))
+        figure.legend(handles=handles, loc="outside lower left", ncols=len(handles))

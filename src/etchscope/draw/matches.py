@@ -1,4 +1,4 @@
-"""Where the points of two lists have a partner, and how many have one at each tolerance."""
+"""Matches of two lists: where points have a partner, and the shares against the tolerance."""
 
 from collections.abc import Mapping
 
@@ -27,16 +27,18 @@ def draw_matches(
     title: str,
     unit: str = "mm",
 ) -> Figure:
-    """Return where points have a partner, and where only one of two lists has one.
+    """Return the map of points in both lists, and of those in one list only.
 
     Parameters
     ----------
     matched, only_first, only_second : (n, 2) places in one frame, y up.
-    names : of the two lists, as "missed" and "false".
+    names : of the points in one list only, as "missed" and "false".
+    title : of the figure.
+    unit : of the places.
 
     Raises
     ------
-    BadInput : no point at all.
+    BadInput : there is no point.
     """
     parts = (
         (matched, _MATCH_COLOURS["matched"], "o", f"in both ({len(matched):,})"),
@@ -47,36 +49,38 @@ def draw_matches(
     if not len(every):
         raise BadInput("map", "one point or more to draw", "none")
     width, height = np.maximum(np.ptp(every, axis=0), 1e-6)
-    made = make_figure(8.4, 7.6 * float(np.clip(height / width, 0.4, 1.3)) + 1.3, title)
-    ax = made.add_subplot()
+    figure = make_figure(8.4, 7.6 * float(np.clip(height / width, 0.4, 1.3)) + 1.3, title)
+    ax = figure.add_subplot()
     size = 3.4 if len(every) < 8000 else 1.8
     for place, (xy, colour, marker, label) in enumerate(parts):
         small = size * (0.7 if place == 0 else 1.0)
         ax.plot(*xy.T, marker, ms=small, color=colour, mew=0, label=label, rasterized=True)
     ax.set(xlabel=f"x ({unit})", ylabel=f"y ({unit})", aspect="equal")
-    made.legend(loc="outside lower left", ncols=3, markerscale=2)
-    return made
+    figure.legend(loc="outside lower left", ncols=3, markerscale=2)
+    return figure
 
 
 @mpl.rc_context(RC)
 def draw_tolerance(
     curves: Mapping[str, pd.DataFrame], *, unit: str = "px", title: str = ""
 ) -> Figure:
-    """Return efficiency and purity against the tolerance, and one against the other.
+    """Return efficiency and purity against the tolerance, and purity against efficiency.
 
     Parameters
     ----------
     curves : name of a list → ``evaluation.tolerance_curve``.
+    unit : of the tolerance.
+    title : of the figure.
 
     Raises
     ------
-    BadInput : no curve, or one without the columns or a row.
+    BadInput : there is no curve, or a curve lacks a column or has no row.
     """
     columns = ["tolerance", "chance_efficiency", "chance_purity"]
     for name in ("efficiency", "purity"):
         columns += [name, f"{name}_low", f"{name}_high"]
-    made = make_figure(11.6, 4.6, title or "Efficiency and purity against the tolerance")
-    axes = made.subplots(1, 3)
+    figure = make_figure(11.6, 4.6, title or "Efficiency and purity against the tolerance")
+    axes = figure.subplots(1, 3)
     for name, t, colour, dashes in style_curves(curves, columns, "curve"):
         ordered = t.sort_values("tolerance")
         x = ordered["tolerance"].to_numpy(float)
@@ -95,5 +99,5 @@ def draw_tolerance(
     for ax in axes:
         ax.grid(True)
     handles, labels = axes[0].get_legend_handles_labels()
-    made.legend(handles, labels, loc="outside lower left", ncols=4)
-    return made
+    figure.legend(handles, labels, loc="outside lower left", ncols=4)
+    return figure

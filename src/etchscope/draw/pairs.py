@@ -1,4 +1,4 @@
-"""The entry–exit pairs: how far apart they lie, and how many chance alone would make."""
+"""Entry–exit pairs: their displacements, and how many of them chance alone would make."""
 
 import matplotlib as mpl
 import numpy as np
@@ -16,17 +16,22 @@ __all__ = ["draw_pairs"]
 
 @mpl.rc_context(RC)
 def draw_pairs(pits: pd.DataFrame, title: str) -> Figure:
-    """Return the pairs' displacements, and their ``pair_p`` beside what chance alone would give.
+    """Return the displacements of pairs, and their ``pair_p`` beside its chance level.
 
-    Chance: an unrelated entry pit has a best partner with pair_p below c with probability c at
-    most, so n entry pits give n·c accidental pairs.
+    The best partner of an unrelated entry pit has pair_p below c with probability c at most, so n
+    entry pits make n·c accidental pairs at most.
+
+    Parameters
+    ----------
+    pits : a pit table.
+    title : of the figure.
     """
-    made = make_figure(12.5, 4.4, title)
-    where, low, cut = made.subplots(1, 3, width_ratios=(1.05, 1, 1))
+    figure = make_figure(12.5, 4.4, title)
+    where, low, cut = figure.subplots(1, 3, width_ratios=(1.05, 1, 1))
     pairs = select_pairs(pits)
-    split = int(pairs["pair_p"].isna().sum())  # from one find: no pair_p
+    split = int(pairs["pair_p"].isna().sum())  # pairs that were split from one find have no pair_p
     entries = int((pits["surface"] == "top").sum()) - split
-    _displacements(made, where, pairs)
+    _displacements(figure, where, pairs)
     p = pairs["pair_p"].dropna().to_numpy(float)
     edges = np.linspace(0, 1, 21)
     low.hist(p, edges.tolist(), color=COLOURS["pair"], histtype="stepfilled", alpha=0.85)
@@ -51,11 +56,11 @@ def draw_pairs(pits: pd.DataFrame, title: str) -> Figure:
             label=f"unrelated pits at most: {entries:,} entries × c",
         ),
     ]
-    made.legend(handles=handles, loc="outside lower left", ncols=2)
-    return made
+    figure.legend(handles=handles, loc="outside lower left", ncols=2)
+    return figure
 
 
-def _displacements(made: Figure, ax: Axes, pairs: pd.DataFrame) -> None:
+def _displacements(figure: Figure, ax: Axes, pairs: pd.DataFrame) -> None:
     d = pairs[["pair_dx_px", "pair_dy_px"]].dropna().to_numpy(float)
     reach = float(np.abs(d).max()) * 1.05 if len(d) else 6.0
     if len(d) > 2000:
@@ -64,7 +69,7 @@ def _displacements(made: Figure, ax: Axes, pairs: pd.DataFrame) -> None:
         shown = np.ma.masked_equal(count, 0)
         norm = LogNorm(1, max(2, count.max()))
         mesh = ax.pcolormesh(bins, bins, shown.T, norm=norm, cmap="cividis", rasterized=True)
-        made.colorbar(mesh, ax=ax, label="pairs", shrink=0.85)
+        figure.colorbar(mesh, ax=ax, label="pairs", shrink=0.85)
     else:
         ax.plot(d[:, 0], d[:, 1], ".", color=COLOURS["pair"], ms=4, alpha=0.7, mew=0)
     ax.axhline(0, color="#999999", lw=0.7)

@@ -1,4 +1,4 @@
-"""Where each tile lies in a drawing of the whole scan, and which area the tiles cover."""
+"""Places of the tiles in a drawing of the whole scan, and the area that they cover."""
 
 import math
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from etchscope.geometry import tile_to_foil
 __all__ = ["Canvas", "Placement", "grid_columns", "place_tiles"]
 
 _GAP = 0.04
-"""Space between the cells of a grid, in tile widths."""
+"""Gap between the cells of a grid, in tile widths."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Placement:
         return self.unit == "mm"
 
     def points(self, tile: ArrayLike, x_px: ArrayLike, y_px: ArrayLike) -> tuple[Floats, Floats]:
-        """Return plane (x, y) of tile pixels; (n,) each. NaN for a tile that is not placed."""
+        """Return places (x, y) in the plane, (n,) each, of pixels of tiles; NaN if unknown."""
         numbers = np.asarray(tile)
         unplaced = np.full((2, 3), np.nan)
         kinds, index = np.unique(numbers, return_inverse=True)
@@ -71,7 +71,7 @@ class Placement:
 
 
 def grid_columns(scan: Scan) -> int:
-    """Return the number of columns of a grid of tiles: the montage's own, or a 4 : 3 sheet's."""
+    """Return the number of columns of a grid of tiles: that of the montage, or of a 4 : 3 sheet."""
     stated = scan.metadata.get("columns")
     if isinstance(stated, int) and stated > 0:
         return min(stated, len(scan.tiles))
@@ -80,7 +80,7 @@ def grid_columns(scan: Scan) -> int:
 
 
 def place_tiles(scan: Scan) -> Placement:
-    """Return the placement of a scan's tiles, the excluded ones among them."""
+    """Return the placement of all tiles of a scan, also of excluded ones."""
     numbers = sorted(t.number for t in scan.tiles)
     # Three corners of every tile give its affine: origin, one pixel right, one pixel down.
     tile = np.repeat(np.array(numbers, np.int64), 3)
@@ -109,7 +109,8 @@ class Canvas:
 
     Parameters
     ----------
-    step : plane units a raster pixel.
+    placement : of the tiles in the plane.
+    step : side of a raster pixel in units of the plane.
     shape : (rows, columns).
     """
 
@@ -119,7 +120,7 @@ class Canvas:
 
     @classmethod
     def over(cls, placement: Placement, longest_px: int) -> "Canvas":
-        """Return the raster whose longer side has at most ``longest_px``, at most full size."""
+        """Return the raster whose longer side has at most ``longest_px``, and at most full size."""
         x0, x1, y0, y1 = placement.bounds
         full = math.sqrt(abs(np.linalg.det(next(iter(placement.affines.values()))[:, :2])))
         step = max(full, max(x1 - x0, y1 - y0) / longest_px)
@@ -167,7 +168,7 @@ class Canvas:
         return (rows, columns), is_in
 
     def coverage(self, numbers: Iterable[int]) -> Bools:
-        """Return where the raster is covered by any of the tiles; overlaps count once."""
+        """Return which raster pixels any of the tiles covers, (rows, columns) bool."""
         covered: Bools = np.zeros(self.shape, bool)
         for number in numbers:
             window, is_in = self.inside(number)
@@ -175,7 +176,7 @@ class Canvas:
         return covered
 
     def centres(self, where: Bools) -> tuple[Floats, Floats]:
-        """Return plane (x, y) of the raster pixels that are set."""
+        """Return places (x, y) in the plane, (n,) each, of the raster pixels that are set."""
         row, column = np.nonzero(where)
         left, _, _, top = self.extent
         sign = -1.0 if self.placement.is_y_up else 1.0

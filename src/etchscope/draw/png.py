@@ -1,4 +1,4 @@
-"""The bytes of a PNG, of a figure or of a picture."""
+"""Figures and pictures as the bytes of PNG files."""
 
 import io
 
@@ -13,11 +13,11 @@ from etchscope.draw.style import RC
 __all__ = ["encode_figure", "encode_rgb", "encode_rgba"]
 
 
-def encode_figure(made: Figure) -> bytes:
+def encode_figure(figure: Figure) -> bytes:
     """Return a figure as PNG; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    with mpl.rc_context(RC):  # some ticks are made only now
-        made.savefig(buffer, format="png", metadata={"Software": None})
+    with mpl.rc_context(RC):  # Matplotlib makes some ticks only now
+        figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
 

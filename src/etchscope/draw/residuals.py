@@ -1,4 +1,4 @@
-"""How far matched pits of two lists lie apart: against each coordinate, and over the foil."""
+"""Residuals of matched pits of two lists, against each coordinate and over the foil."""
 
 from typing import Any
 
@@ -17,9 +17,9 @@ from etchscope.foil.types import Floats
 __all__ = ["draw_residual_map", "draw_residuals"]
 
 _BINS = 20
-_FEW = 3
-_SCARCE = 300  # matches, that are drawn as larger dots
-_A_CELL = 6  # matches in a cell of the map
+_FEW = 3  # matches in a bin or cell, below which it is left empty
+_SCARCE = 300  # matches, below which their dots are larger
+_PER_CELL = 6  # mean number of matches in a cell of the map
 
 
 @mpl.rc_context(RC)
@@ -28,7 +28,9 @@ def draw_residuals(pairs: pd.DataFrame, *, unit: str = "µm", title: str = "") -
 
     Parameters
     ----------
-    pairs : ``x_mm, y_mm, dx_mm, dy_mm``, one row a match.
+    pairs : ``x_mm, y_mm, dx_mm, dy_mm``, one row per match.
+    unit : of the residuals, as the axes name it.
+    title : by default states the number of matches and their median distance.
 
     Raises
     ------
@@ -37,10 +39,10 @@ def draw_residuals(pairs: pd.DataFrame, *, unit: str = "µm", title: str = "") -
     shown = require_columns(pairs, ["x_mm", "y_mm", "dx_mm", "dy_mm"], "matches")
     um = shown[["dx_mm", "dy_mm"]].to_numpy(float) * 1000
     apart = np.hypot(um[:, 0], um[:, 1])
-    told = f"{len(shown):,} matches, half of them nearer than {np.median(apart):.1f} {unit}"
-    made = make_figure(9.6, 6.6, title or told)
-    axes = made.subplots(2, 2, sharey=True, sharex="col")
-    # What 98 % of the residuals need; cut openings would hide the rest.
+    counts = f"{len(shown):,} matches, half of them nearer than {np.median(apart):.1f} {unit}"
+    figure = make_figure(9.6, 6.6, title or counts)
+    axes = figure.subplots(2, 2, sharey=True, sharex="col")
+    # The axes hold 98 % of the residuals; the few others, of cut openings, would compress them.
     reach = float(np.clip(np.quantile(apart, 0.98) * 1.15, 2.0, None))
     few = len(shown) < _SCARCE
     dots: dict[str, Any] = {"ms": 6, "alpha": 1.0} if few else {"ms": 2.5, "alpha": 0.6}
@@ -63,12 +65,12 @@ def draw_residuals(pairs: pd.DataFrame, *, unit: str = "µm", title: str = "") -
     beyond = int((np.abs(um).max(axis=1) > reach).sum())
     if beyond:
         text = f"{beyond:,} matches lie beyond these axes"
-        made.text(0.99, 0.985, text, ha="right", va="top", fontsize=9, color="#666666")
-    return made
+        figure.text(0.99, 0.985, text, ha="right", va="top", fontsize=9, color="#666666")
+    return figure
 
 
 def _running(at: Floats, values: Floats) -> tuple[Any, Any, Any]:
-    """Return (places, median), and (places, quarter) of the lower and upper quarter, in bins."""
+    """Return (places, median), (places, lower quartile) and (places, upper quartile) in bins."""
     edges = np.linspace(at.min(), at.max() + 1e-9, _BINS + 1)
     middle = (edges[:-1] + edges[1:]) / 2
     out = []
@@ -82,18 +84,23 @@ def _running(at: Floats, values: Floats) -> tuple[Any, Any, Any]:
 
 @mpl.rc_context(RC)
 def draw_residual_map(pairs: pd.DataFrame, *, title: str = "") -> Figure:
-    """Return the median residual over the foil as arrows, on a raster of up to 20 cells across.
+    """Return the median residual over the foil as arrows, on a raster of up to 20 × 20 cells.
 
-    Cells hold six matches on average, or more; those with fewer than three are left empty.
+    Cells hold six or more matches on average; those with fewer than three are left empty.
+
+    Parameters
+    ----------
+    pairs : ``x_mm, y_mm, dx_mm, dy_mm``, one row per match.
+    title : by default states the median over the cells.
 
     Raises
     ------
-    BadInput : a column is missing, or there are fewer than three matches in each cell.
+    BadInput : a column is missing, or all cells have fewer than three matches.
     """
     shown = require_columns(pairs, ["x_mm", "y_mm", "dx_mm", "dy_mm"], "matches").astype(float)
     x, y = shown["x_mm"].to_numpy(), shown["y_mm"].to_numpy()
     width, height = max(np.ptp(x), 1e-6), max(np.ptp(y), 1e-6)
-    across = int(np.clip(np.sqrt(len(x) / _A_CELL * width / height), 1, _BINS))
+    across = int(np.clip(np.sqrt(len(x) / _PER_CELL * width / height), 1, _BINS))
     bins = [across, int(np.clip(round(across * height / width), 1, _BINS))]
     medians = []
     for name in ("dx_mm", "dy_mm"):
@@ -106,9 +113,11 @@ def draw_residual_map(pairs: pd.DataFrame, *, title: str = "") -> Figure:
     if not known.any():
         raise BadInput("matches", f"{_FEW} or more in a cell of the map", "fewer in each")
     typical = float(np.median(length[known]))
-    told = f"The mosaics agree within {typical:.1f} µm in the median cell"
-    made = make_figure(8.2, 6.6 * float(np.clip(height / width, 0.4, 1.3)) + 1.0, title or told)
-    ax = made.add_subplot()
+    agreement = f"The mosaics agree within {typical:.1f} µm in the median cell"
+    figure = make_figure(
+        8.2, 6.6 * float(np.clip(height / width, 0.4, 1.3)) + 1.0, title or agreement
+    )
+    ax = figure.add_subplot()
     mesh = ax.pcolormesh(ex, ey, length.T, cmap="Blues", vmin=0, vmax=np.nanquantile(length, 0.98))
     at_x, at_y = np.meshgrid((ex[:-1] + ex[1:]) / 2, (ey[:-1] + ey[1:]) / 2, indexing="ij")
     scale = 0.8 * (ex[1] - ex[0]) / max(float(np.nanquantile(length, 0.95)), 1e-9)
@@ -123,5 +132,5 @@ def draw_residual_map(pairs: pd.DataFrame, *, title: str = "") -> Figure:
         color="#222222",
     )
     ax.set(xlabel="x (mm)", ylabel="y (mm)", aspect="equal")
-    made.colorbar(mesh, ax=ax, label="length of the median residual (µm)", shrink=0.8)
-    return made
+    figure.colorbar(mesh, ax=ax, label="length of the median residual (µm)", shrink=0.8)
+    return figure

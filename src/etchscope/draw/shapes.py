@@ -1,4 +1,4 @@
-"""How large, how round and how deep openings are, by surface."""
+"""Shapes of openings by surface: radius, ellipticity, orientation and contrast."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,19 +19,26 @@ __all__ = ["draw_shapes"]
 
 @mpl.rc_context(RC)
 def draw_shapes(pits: pd.DataFrame, pixel_size_um: float | None, title: str) -> Figure:
-    """Return radius, ellipticity, orientation and contrast, each by surface."""
-    made = make_figure(12.5, 7.2, title)
+    """Return histograms of radius, ellipticity, orientation and contrast, by surface.
+
+    Parameters
+    ----------
+    pits : a pit table.
+    pixel_size_um : for an axis in µm; None for an unknown scale.
+    title : of the figure.
+    """
+    figure = make_figure(12.5, 7.2, title)
     groups = {name: rows for name, rows in split_by_surface(pits).items() if len(rows)}
-    grid = made.add_gridspec(2, 2)
-    radius = made.add_subplot(grid[0, 0])
+    grid = figure.add_gridspec(2, 2)
+    radius = figure.add_subplot(grid[0, 0])
     _steps(radius, groups, "radius_px", "radius of the opening (px)")
     if pixel_size_um is not None:
         radius.secondary_xaxis("top", functions=_both_ways(pixel_size_um)).set_xlabel("(µm)")
-    _steps(made.add_subplot(grid[0, 1]), groups, "ellipticity", "ellipticity 1 − b/a", (0, 1))
-    _steps(made.add_subplot(grid[1, 0]), groups, "contrast", "contrast (opening over bulk)")
-    _roses(made.add_subplot(grid[1, 1], projection="polar"), groups)
-    add_surface_legend(made, {name: f"{name} ({len(rows):,})" for name, rows in groups.items()})
-    return made
+    _steps(figure.add_subplot(grid[0, 1]), groups, "ellipticity", "ellipticity 1 − b/a", (0, 1))
+    _steps(figure.add_subplot(grid[1, 0]), groups, "contrast", "contrast (opening over bulk)")
+    _roses(figure.add_subplot(grid[1, 1], projection="polar"), groups)
+    add_surface_legend(figure, {name: f"{name} ({len(rows):,})" for name, rows in groups.items()})
+    return figure
 
 
 def _both_ways(factor: float) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
@@ -41,7 +48,7 @@ def _both_ways(factor: float) -> tuple[Callable[[Any], Any], Callable[[Any], Any
 def _roses(ax: Any, groups: dict[str, pd.DataFrame]) -> None:
     edges = np.linspace(0, 180, 25)
     for name, rows in groups.items():
-        # A round opening has no long axis to speak of.
+        # A round opening has no long axis.
         long = rows.loc[rows["ellipticity"] > 0.1, "angle_deg"].dropna()
         count = np.histogram(long, edges)[0]
         both = np.concatenate([count, count])
@@ -68,5 +75,5 @@ def _steps(
     edges = np.linspace(*limits, 51)
     for name, own in values.items():
         ax.hist(np.clip(own, *limits), edges.tolist(), histtype="step", color=COLOURS[name], lw=1.6)
-    ax.set(xlabel=label, ylabel="pits a bin", xlim=limits)
+    ax.set(xlabel=label, ylabel="pits per bin", xlim=limits)
     ax.grid(True, axis="y")

@@ -1,4 +1,4 @@
-"""How every figure looks: colours and type."""
+"""The style of all figures: colours and type."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ __all__ = [
     "rgb",
 ]
 
-# M. Okabe and K. Ito, Color Universal Design (2008): distinct under every colour blindness.
+# M. Okabe and K. Ito, Color Universal Design (2008): distinct for all kinds of colour blindness.
 COLOURS = {
     "top": "#0072B2",
     "bottom": "#D55E00",
@@ -23,7 +23,7 @@ COLOURS = {
     "pair": "#CC79A7",
     "missed": "#F0E442",
 }
-"""One colour a surface, the same in every figure; pairs and missed truths have their own."""
+"""One colour per surface, the same in every figure; pairs and missed truths have their own."""
 
 CLASS_COLOURS = {
     "hip": COLOURS["pair"],
@@ -31,10 +31,10 @@ CLASS_COLOURS = {
     "bottom": COLOURS["bottom"],
     "misc": "#8A8A8A",
 }
-"""One colour a class, that of its surface; the signal is a pair. Other classes are grey."""
+"""One colour per class, that of its surface; signal has that of pairs. Other classes are grey."""
 
 SERIES_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""For lines that mean no surface: experts, networks, methods; in this order, then over again."""
+"""Colours of lines that stand for no surface, as experts and methods; they repeat in this order."""
 
 INK = "#222222"
 
@@ -60,15 +60,15 @@ RC: Any = {
     "legend.frameon": False,
     "hatch.linewidth": 0.6,
 }
-"""For ``matplotlib.rc_context`` around the making of figures."""
+"""Parameters for ``matplotlib.rc_context``, in which figures are drawn and saved."""
 
 
 def make_figure(width_in: float, height_in: float, title: str = "", *, dpi: int = 130) -> Figure:
-    """Return an empty figure of the house style; its title, on the left, says the message."""
-    made = Figure((width_in, height_in), dpi=dpi, layout="constrained", facecolor="white")
+    """Return an empty figure in the common style; its title stands on the left."""
+    figure = Figure((width_in, height_in), dpi=dpi, layout="constrained", facecolor="white")
     if title:
-        made.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
-    return made
+        figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    return figure
 
 
 def rgb(name: str) -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-"""The tables that figures are drawn from: what they must hold, and how they are divided."""
+"""The tables of which figures are drawn: their columns, and how they are divided."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -25,11 +25,15 @@ _DASHES = ("-", "--", "-.", ":")
 
 
 def require_columns(table: pd.DataFrame, columns: Sequence[str], where: str) -> pd.DataFrame:
-    """Return these columns of a table that has something to draw.
+    """Return these columns of a table with at least one row.
+
+    Parameters
+    ----------
+    where : name of the table, for errors.
 
     Raises
     ------
-    BadInput : a column is missing, or there is no row; ``where`` is what the message names.
+    BadInput : a column is missing, or there is no row.
     """
     missing = [name for name in columns if name not in table.columns]
     if missing:
@@ -43,7 +47,7 @@ def require_columns(table: pd.DataFrame, columns: Sequence[str], where: str) -> 
 def style_curves(
     curves: Mapping[str, pd.DataFrame], columns: Sequence[str], where: str
 ) -> Iterator[tuple[str, pd.DataFrame, str, str]]:
-    """Yield each curve's name, its table, and the colour and dashes to draw it with.
+    """Yield the name of each curve, its table, its colour and its dashes.
 
     Raises
     ------
@@ -67,13 +71,13 @@ def format_count(number: int, what: str) -> str:
 
 
 def split_by_surface(pits: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return surface → its rows, in the order of ``SURFACES``; anything else is unknown."""
+    """Return surface → its rows, in the order of ``SURFACES``; other values count as unknown."""
     surface = pits["surface"].where(pits["surface"].isin(SURFACES[:2]), SURFACES[2])
     return {name: pits[surface == name] for name in SURFACES}
 
 
 def select_pairs(pits: pd.DataFrame) -> pd.DataFrame:
-    """Return the entry pits that have a partner, the most pair-like (least ``pair_p``) first."""
+    """Return the entry pits that have a partner, by rising ``pair_p``."""
     entries = pits[(pits["surface"] == "top") & pits["partner"].notna()]
     return entries.sort_values(["pair_p", "pit"], na_position="last", ignore_index=True)
 

@@ -1,7 +1,7 @@
-"""The probabilities of signal, top and bottom as points in a triangle.
+"""The ternary plot: probabilities of signal, top and bottom as points in a triangle.
 
-Matplotlib makes some ticks only when it draws, so save figures, too, inside
-``matplotlib.rc_context(RC)``; ``encode_figure`` does.
+Matplotlib makes some ticks only when it draws. So a figure must also be saved inside
+``matplotlib.rc_context(RC)``, as ``encode_figure`` does.
 """
 
 from typing import Any
@@ -27,9 +27,9 @@ _OTHER = "#BBBBBB"
 
 
 def is_ternary(probabilities: pd.DataFrame) -> bool:
-    """Return whether ``draw_ternary`` can draw a table of probabilities of some classes.
+    """Return whether ``draw_ternary`` can draw a table of probabilities.
 
-    There must be hip, top, bottom and no other class but misc, and a row with a place.
+    Its classes must be hip, top, bottom and no other but misc, and one row must have a place.
 
     >>> is_ternary(pd.DataFrame({"p_hip": [0.5], "p_top": [0.5], "p_bottom": [0.0]}))
     True
@@ -47,18 +47,18 @@ def draw_ternary(
 ) -> Figure:
     """Return the probabilities of hip, top and bottom as points in a triangle.
 
-    They are divided by 1 − p_misc, so that a point says what a pit is if it is one. Dashed lines
-    part the triangle by the most probable of the three. The rarest class is drawn last. Rows that
-    have no place (a probability is null, or p_misc is 1) are counted below the triangle.
+    They are divided by 1 − p_misc, so that a point gives the probabilities for a pit that is one.
+    Dashed lines divide the triangle by the most probable class. The rarest class is drawn last.
+    Rows without a place (a probability is null, or p_misc is 1) are counted below the triangle.
 
     Parameters
     ----------
-    probabilities : ``p_hip, p_top, p_bottom`` and, where there is one, ``p_misc``; float in
-        [0, 1], together 1; NaN before a model has run.
-    truth : the class of each row, or what was decided of it, of the same index; a subclass counts
-        as its class, and what is not one of the four is "other". By default points have the colour
-        of the most probable of the classes.
-    title : by default, how many candidates there are and what colours mean.
+    probabilities : ``p_hip, p_top, p_bottom`` and, if there is one, ``p_misc``; floats in [0, 1]
+        with sum 1; NaN before a model has run.
+    truth : the true or the decided class of each row, with the same index. A subclass counts as its
+        class, and a class that is not one of the four as "other". By default points have the colour
+        of the most probable class.
+    title : by default states the number of candidates and the meaning of the colours.
 
     Raises
     ------
@@ -74,9 +74,9 @@ def draw_ternary(
     classes = _classes(given.assign(p_misc=misc), truth)[shown]
     corners = given[shown].div(1 - misc[shown], axis=0)
     by = "decided" if truth is None else "true"
-    told = f"{format_count(len(corners), 'candidate')} by {by} class, shares without misc"
-    made = make_figure(7.4, 6.9, title or told)
-    ax: Any = made.add_subplot(projection="ternary")
+    counts = f"{format_count(len(corners), 'candidate')} by {by} class, shares without misc"
+    figure = make_figure(7.4, 6.9, title or counts)
+    ax: Any = figure.add_subplot(projection="ternary")
     _triangle(ax)
     handles = []
     for name, number in classes.value_counts().items():
@@ -89,12 +89,12 @@ def draw_ternary(
     if left_out:
         label = f"{left_out:,} not shown: no probability, or surely misc"
         handles.append(Line2D([], [], ls="none", label=label))
-    made.legend(handles=handles, loc="outside lower left", ncols=3)
-    return made
+    figure.legend(handles=handles, loc="outside lower left", ncols=3)
+    return figure
 
 
 def _shares(probabilities: pd.DataFrame) -> tuple[pd.DataFrame, "pd.Series[Any]"]:
-    """Return p of the three corners, and p_misc, 0 where no such column is; both checked."""
+    """Return the probabilities of the three corners, and p_misc or 0 without such a column."""
     names = [f"p_{name}" for name in _CORNERS]
     given = require_columns(probabilities, names, "probabilities").astype(float)
     zero = pd.Series(0.0, given.index)
@@ -129,7 +129,7 @@ def _triangle(ax: Any) -> None:
         ax.plot([third, t], [third, left], [third, right], ls="--", zorder=1, **GUIDE)
     ax.grid(True)
     ax.tick_params(labelrotation="horizontal")
-    for name, axis, say in zip(
+    for name, axis, set_label in zip(
         _CORNERS,
         (ax.taxis, ax.laxis, ax.raxis),
         (ax.set_tlabel, ax.set_llabel, ax.set_rlabel),
@@ -137,7 +137,7 @@ def _triangle(ax: Any) -> None:
     ):
         axis.set_label_position("corner")
         axis.set_label_rotation_mode("horizontal")
-        say(name, color=CLASS_COLOURS[name], fontsize=14, fontweight="bold")
+        set_label(name, color=CLASS_COLOURS[name], fontsize=14, fontweight="bold")
 
 
 def _points(ax: Any, corners: Floats, colour: str) -> None:

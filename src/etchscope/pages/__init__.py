@@ -1,4 +1,4 @@
-"""Pages: what a store or a result has to show, as self-contained HTML and pictures."""
+"""Pages: reports of runs, trainings, alignments and candidates as self-contained HTML."""
 
 from etchscope.pages.content import ReportContent
 from etchscope.pages.gather import gather_content

@@ -76,14 +76,15 @@ def _page(stack: AlignedStack, figures: Mapping[str, tuple[str, bytes]]) -> str:
         for name, (heading, png) in figures.items()
     ]
     title = f"Alignment of {', '.join(m.source.name for m in stack.members)}"
-    return render_page(title, "All places in the frame of the first", cards, sections, "Etchscope")
+    subtitle = "All places are in the frame of the first list"
+    return render_page(title, subtitle, cards, sections, "Etchscope")
 
 
 _CAPTIONS = {
-    "residuals": "Moved less fixed place of each one-to-one match.",
-    "map": "Median residual of each cell, enlarged; a stage that errs alike in both scans is not "
-    "seen here.",
-    "matches": "Pits with a partner within the tolerance, one to one, and those without.",
+    "residuals": "Difference of the places (moved minus fixed) for each one-to-one match.",
+    "map": "Median residual of each cell, enlarged. Errors of the stage that are the same in both "
+    "scans do not show here.",
+    "matches": "Pits with a partner within the tolerance, one to one, and pits without a partner.",
 }
 
 
@@ -93,8 +94,8 @@ def _registrations(stack: AlignedStack) -> Html:
         if m.registration is None:
             rows.append([m.source.name, "(the frame)", f"{len(m.row):,}", *[""] * 5])
             continue
-        told = m.registration.to_dict(stack.tolerance_mm)
-        one = told["matches"]["one-to-one"]
+        record = m.registration.to_dict(stack.tolerance_mm)
+        one = record["matches"]["one-to-one"]
         rows.append(
             [
                 m.source.name,
@@ -102,9 +103,9 @@ def _registrations(stack: AlignedStack) -> Html:
                 f"{len(m.row):,}",
                 f"{one['counted']:,}",
                 f"{one['by_chance']['expected']:.1f}",
-                f"{told['rotation_deg']:+.4f}°",
-                f"{told['transform']['scale']:.5f}",
-                f"{told['median_residual_um']:.1f} µm",
+                f"{record['rotation_deg']:+.4f}°",
+                f"{record['transform']['scale']:.5f}",
+                f"{record['median_residual_um']:.1f} µm",
             ]
         )
     head = ["list", "against", "pits", "matches", "by chance", "rotation", "scale", "residual"]

@@ -1,4 +1,4 @@
-"""Ranked candidates for the eye: a page with one strip of cut-outs, figures and votes each."""
+"""The contact sheet of candidates: a page with cut-outs, figures and votes of each."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -23,26 +23,26 @@ from etchscope.pages.writing import make_page_folder, write_page, write_picture
 __all__ = ["CandidateView", "write_candidates"]
 
 _SHOWN_PX = (74, 116)
-"""Least and greatest side of a cut-out on the page."""
+"""Least and greatest side of a cut-out on the page, in px."""
 _FULL_LOGIT = 6.0
-"""The margin of a bar that is full: a probability of 0.9975."""
+"""Margin at which a bar is full; it corresponds to a probability of 0.9975."""
 _TRIANGLE = "ternary.png"
 _PLACES = ("foil", "scan", "tile")
 
 
 @dataclass(frozen=True)
 class CandidateView:
-    """All that the contact sheet shows of one candidate.
+    """The data of one candidate on the contact sheet.
 
     Parameters
     ----------
-    rank : place in the list, 1 the best; at least 0, each once.
+    rank : place in the list, from 1 for the best; each rank once.
     row : of the candidates: ``foil, scan, tile, x_px, y_px, x_mm, y_mm, score, anomaly, selected,
-        valid`` and the probabilities ``p_…``; what is absent, None or NaN is shown as "–".
+        valid`` and the probabilities ``p_…``; a value that is absent, None or NaN is shown as "–".
     cutouts : (channel, y, x) float32, square, normalised, the bulk at 0; NaN is shown as bulk.
     channel_names : of the cut-outs, in their order.
-    votes : expert → the class it votes for, and its margin as a logit.
-    saliency : (y, x) float of the size of a cut-out, or None; its size counts, not its sign.
+    votes : expert → the class that it votes for, and its margin as a logit.
+    saliency : (y, x) float of the size of a cut-out, or None; its absolute value is drawn.
     """
 
     rank: int
@@ -60,22 +60,25 @@ def write_candidates(
     title: str = "Candidates",
     pits: pd.DataFrame | None = None,
 ) -> Path:
-    """Write ``index.html`` and a picture a candidate into a folder, and return the page's path.
+    """Write ``index.html`` and one picture per candidate into a folder, and return the page's path.
 
-    The folder stands alone: no script, no network. A picture, ``candidate_<rank>.png``, holds the
-    cut-outs side by side and what the saliency marks; a browser loads it when it comes into
-    sight. The same entries give the same bytes.
+    The folder stands alone, without script or network. The picture ``candidate_<rank>.png`` holds
+    the cut-outs side by side and the saliency; a browser loads it when it comes into sight. The
+    same entries give the same bytes.
 
     Parameters
     ----------
-    entries : in any order; shown by rank. Without any the page says so.
-    directory : made if absent; files of the same names are replaced.
-    pits : all of the runs, candidates or not: ``class`` and the probabilities ``p_…``, drawn as a
-        ternary plot, ``ternary.png``. The page says so where they have no place in one.
+    entries : in any order; they are shown by rank. Without entries the page states that there are
+        none.
+    directory : is made if it is absent; files of the same names are replaced.
+    title : of the page.
+    pits : all pits of the runs, candidates or not: ``class`` and the probabilities ``p_…`` are
+        drawn as a ternary plot, ``ternary.png``. If they cannot be, the page states why.
 
     Raises
     ------
-    BadInput : an entry's arrays do not fit, two have one rank, or the directory is a file.
+    BadInput : the arrays of an entry do not fit each other, two entries have one rank, or the
+        directory is a file.
     MachineFailed : the disk is full.
     """
     ranked = sorted(entries, key=lambda e: e.rank)
@@ -92,13 +95,13 @@ def write_candidates(
 
 
 def _triangle(pits: pd.DataFrame, folder: Path) -> Html:
-    """Draw the ternary plot of pits into a folder, and return what the page shows of it."""
-    told = [c for c in pits if str(c).startswith("p_") and pits[c].notna().any()]
-    if not is_ternary(pits[told]):
+    """Write the ternary plot of pits into a folder, and return the HTML that shows it."""
+    known = [c for c in pits if str(c).startswith("p_") and pits[c].notna().any()]
+    if not is_ternary(pits[known]):
         return render_template("triangle.html", picture=None)
-    title = "Every pit, coloured by what was decided of it"
-    made = draw_ternary(pits[told], pits["class"], title=title)
-    write_picture(encode_figure(made), folder / _TRIANGLE)
+    title = "Every pit, coloured by its decided class"
+    figure = draw_ternary(pits[known], pits["class"], title=title)
+    write_picture(encode_figure(figure), folder / _TRIANGLE)
     return render_template("triangle.html", picture=_TRIANGLE)
 
 
@@ -122,9 +125,9 @@ def _check(ranked: list[CandidateView]) -> None:
 def _shown(
     entry: CandidateView, picture: str, names: list[str], shape: tuple[int, ...]
 ) -> dict[str, Any]:
-    """Return what the page says of a candidate, see ``templates/candidates.html``."""
+    """Return the values of a candidate for ``templates/candidates.html``."""
     row = entry.row
-    where = ", ".join(f"{key} {_said(row.get(key))}" for key in _PLACES)
+    where = ", ".join(f"{key} {_text(row.get(key))}" for key in _PLACES)
     least, most = (len(names) * px for px in _SHOWN_PX)
     return {
         "rank": entry.rank,
@@ -142,25 +145,25 @@ def _shown(
 
 
 def _states(row: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what was decided of a candidate: it may be flagged, but is never dropped."""
-    said = {True: "yes", False: "no"}
+    """Return the decisions on a candidate: whether it is selected and valid."""
+    words = {True: "yes", False: "no"}
     states = []
     for key in ("selected", "valid"):
-        value = said.get(bool(row[key])) if _is_known(row.get(key)) else "–"
+        value = words.get(bool(row[key])) if _is_known(row.get(key)) else "–"
         states.append({"text": f"{key}: {value}", "is_bad": (key, value) == ("valid", "no")})
     return states
 
 
 def _facts(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     def two(a: str, b: str, digits: int) -> str:
-        return ", ".join(_said(row.get(key), f".{digits}f") for key in (a, b))
+        return ", ".join(_text(row.get(key), f".{digits}f") for key in (a, b))
 
     return [
-        ("score", _said(row.get("score"), ".4g")),
-        ("anomaly", _said(row.get("anomaly"), ".4g")),
+        ("score", _text(row.get("score"), ".4g")),
+        ("anomaly", _text(row.get("anomaly"), ".4g")),
         ("x, y (px)", two("x_px", "y_px", 1)),
         ("x, y (mm)", two("x_mm", "y_mm", 3)),
-        *((key, _said(row[key], ".3f")) for key in row if key.startswith("p_")),
+        *((key, _text(row[key], ".3f")) for key in row if key.startswith("p_")),
     ]
 
 
@@ -174,18 +177,18 @@ def _votes(votes: Mapping[str, tuple[str, float]]) -> list[dict[str, str]]:
                 "voted": voted,
                 "percent": f"{100 * full:.1f}",
                 "colour": CLASS_COLOURS.get(parent_class(voted), "#8A8A8A"),
-                "margin": _said(margin, "+.2f"),
+                "margin": _text(margin, "+.2f"),
             }
         )
     return shown
 
 
 def _is_known(value: Any) -> bool:
-    """Return whether a value of a table is there: not absent, not null, not NaN."""
+    """Return whether a value of a table is neither absent nor null nor NaN."""
     return not pd.isna(value)
 
 
-def _said(value: Any, form: str = "") -> str:
+def _text(value: Any, form: str = "") -> str:
     return format(value, form) if _is_known(value) else "–"
 
 
@@ -193,7 +196,6 @@ def _page(
     ranked: list[CandidateView], shown: list[dict[str, Any]], triangle: Html | None, title: str
 ) -> str:
     number = len(ranked)
-    told = format_count(number, "candidate")
     selected = sum(bool(e.row["selected"]) for e in ranked if _is_known(e.row.get("selected")))
     foils = {str(e.row["foil"]) for e in ranked if _is_known(e.row.get("foil"))}
     cards = [Card(f"{number:,}", "candidates", "in the order of their rank")]
@@ -208,5 +210,5 @@ def _page(
     if triangle is not None:
         sections.append(("All pits", triangle))
     sections.append(("Candidates", render_template("candidates.html", candidates=shown)))
-    told = told if number else "No candidate"
-    return render_page(title, told, cards, sections, "Etchscope", styles=["candidates.css"])
+    subtitle = format_count(number, "candidate") if number else "No candidate"
+    return render_page(title, subtitle, cards, sections, "Etchscope", styles=["candidates.css"])

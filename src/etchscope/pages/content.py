@@ -1,4 +1,4 @@
-"""What a report is made of, and the book-keeping of its pits."""
+"""The content of a report, and the book-keeping of its pits."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ __all__ = ["ReportContent", "ledger"]
 
 @dataclass(frozen=True)
 class ReportContent:
-    """All that a report shows of one run over one scan.
+    """The data of a report on one run over one scan.
 
     Parameters
     ----------
     pits : the run's pit table.
-    scan : with its tiles, the excluded ones marked.
-    record : the run's identity, small and JSON-like. ``counts`` (raw, then what was taken away,
-        for example merged and outside_region) becomes the ledger.
-    left_out : what adding the scan left out, each with tile, file and why.
-    thumbnails : gives a tile's picture by number, (y, x), any real dtype.
-    evaluation : of the pits against a truth, where there is one.
-    breakdowns : columns of the truth for which the efficiency is given per value.
-    candidates : of a scored run, the best first.
+    scan : the record of the scan, with its tiles.
+    record : the identity of the run, small and JSON-like. Its ``counts`` (raw detections, then the
+        numbers that were taken away, for example merged and outside_region) become the ledger.
+    thumbnails : tile number → its picture, (y, x), any real dtype.
+    left_out : tiles that were left out when the scan was added, each with tile, file and why.
+    evaluation : of the pits against a truth, if there is one.
+    breakdowns : columns of the truth by whose values the efficiency is broken down.
+    candidates : of a scored run, by falling score.
     """
 
     pits: pd.DataFrame
@@ -42,15 +42,16 @@ class ReportContent:
 
     @property
     def openings(self) -> pd.DataFrame:
-        """The rows that are pits, and no scratch, fibre or the like."""
+        """The rows that are pits and not scratches, fibres or other long marks."""
         return self.pits[self.pits["length_px"].isna()]
 
 
 def ledger(content: ReportContent) -> list[tuple[str, int, str]]:
-    """Return the book-keeping of pits as (what, count, remark), so that in = out can be seen.
+    """Return the book-keeping of pits as rows (text, count, remark).
 
-    It starts from the raw detections, takes away what the record's ``counts`` say, and states
-    whether the rows of the table are what is left. Without counts it is the table's rows alone.
+    It starts from the raw detections, subtracts the other ``counts`` of the record, and states
+    whether the number of rows of the table is left. Without counts it has the rows of the table
+    alone.
     """
     counts = dict(content.record.get("counts", {}))
     raw = counts.pop("raw", None)

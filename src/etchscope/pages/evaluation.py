@@ -1,4 +1,4 @@
-"""The figures of an evaluation: where pits were found, missed and made up; curves of tolerance."""
+"""The figures of an evaluation: a map of found, missed and false pits; curves of tolerance."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,15 +16,17 @@ __all__ = ["write_evaluation"]
 
 
 def write_evaluation(e: Evaluation, curves: Mapping[str, pd.DataFrame], folder: Path) -> list[Path]:
-    """Write ``map.png`` and, where there are curves, ``curve.png``; return what was written.
+    """Write ``map.png`` and, if there are curves, ``curve.png``; return the paths of the files.
 
     Parameters
     ----------
+    e : the evaluation.
     curves : name → ``evaluation.tolerance_curve``.
+    folder : is made if it is absent.
 
     Raises
     ------
-    BadInput : nothing to draw, or the folder is a file.
+    BadInput : there is no point to draw, or the folder is a file.
     MachineFailed : the disk is full.
     """
     truth, found = e.points_xy

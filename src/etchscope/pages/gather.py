@@ -1,4 +1,4 @@
-"""Gather from a store what a report shows."""
+"""The content of a report, read from a store."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -33,7 +33,7 @@ def gather_content(
 
     Raises
     ------
-    BadInput : no such run, or its files are damaged.
+    BadInput : there is no such run, or its files are damaged.
     """
     runs = store.runs.table()
     of_run = runs.loc[runs["run"] == run, "scan"]
@@ -58,10 +58,11 @@ def gather_content(
 
 
 def make_thumbnail(scan: Scan, stack: RawStack) -> NDArray[Any]:
-    """Return the one picture, (y, x), that shows a tile: the backlit one, or the mean of all.
+    """Return one picture of a tile, (y, x): the backlit one, or the mean of all channels.
 
     Parameters
     ----------
+    scan : states the channels.
     stack : (channel, y, x), in the order of the scan's channels.
     """
     backlit = scan.indices("backlit")

@@ -1,8 +1,8 @@
-"""One self-contained HTML page: no script, no network, light and dark.
+"""Self-contained HTML pages, without script or network, light and dark.
 
-What a page looks like stands in ``templates/``. There, white space with a line break in it is
-dropped beside a tag or a statement, and is one space between words: templates can be laid out for
-the eye, and pages stay small.
+The look of a page is defined in ``templates/``. White space there that contains a line break is
+dropped beside a tag or a statement, and becomes one space between words. So templates can be laid
+out legibly, and pages stay small.
 """
 
 import base64
@@ -26,22 +26,22 @@ __all__ = [
 ]
 
 _BREAK = re.compile(r"(?:(?<=>)|(?<=%\}))\s*\n\s*|\s*\n\s*(?=<|\{%|$)")
-"""White space with a line break, beside a tag or a statement of a template."""
+"""White space with a line break beside a tag or a statement of a template."""
 
 
 class Html(str):
-    """Text that is HTML already and is not escaped again."""
+    """Text that is HTML already, so that it is not escaped again."""
 
     __slots__ = ()
 
     def __html__(self) -> str:
-        """Return the text itself; Jinja asks for it by this name."""
+        """Return the text itself; Jinja calls this method."""
         return self
 
 
 @dataclass(frozen=True)
 class Card:
-    """One headline figure: the number, what it is, and what to know about it."""
+    """One headline figure: its value, its label, and a note on it."""
 
     value: str
     label: str
@@ -49,7 +49,7 @@ class Card:
 
 
 class _LaidOut(Extension):
-    """Drops the line breaks that only lay a template out."""
+    """Drops the line breaks that only serve the layout of a template."""
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
         if name is None or not name.endswith(".html"):
@@ -58,7 +58,7 @@ class _LaidOut(Extension):
 
 
 def _escaped(value: object) -> object:
-    """Return a value as HTML; its quotes, too, so that it may stand in an attribute."""
+    """Return a value as HTML; quotes are escaped too, so that it may stand in an attribute."""
     return value if hasattr(value, "__html__") else Html(escape(str(value)))
 
 
@@ -75,17 +75,23 @@ def _environment() -> Environment:
 
 
 def render_template(name: str, **values: object) -> Html:
-    """Return a template of ``templates/`` filled in; values that are not ``Html`` are escaped."""
+    """Return a template of ``templates/`` with its values, which are escaped unless ``Html``."""
     return Html(_environment().get_template(name).render(values))
 
 
 def render_image(png: bytes, alt: str) -> Html:
-    """Return an inlined picture."""
+    """Return HTML with an inlined PNG.
+
+    Parameters
+    ----------
+    png : the bytes of the picture.
+    alt : its description.
+    """
     return render_template("image.html", base64=base64.b64encode(png).decode("ascii"), alt=alt)
 
 
 def render_figure(png: bytes, alt: str, caption: str) -> Html:
-    """Return an inlined picture with its caption."""
+    """Return HTML with an inlined PNG, its description ``alt`` and its caption."""
     data = base64.b64encode(png).decode("ascii")
     return render_template("figure.html", base64=data, alt=alt, caption=caption)
 
@@ -93,11 +99,13 @@ def render_figure(png: bytes, alt: str, caption: str) -> Html:
 def render_table(
     head: Sequence[str], rows: Sequence[Sequence[object]], *, numbers_from: int = 99
 ) -> Html:
-    """Return a table; columns from ``numbers_from`` on are set as numbers, to the right.
+    """Return a table as HTML.
 
     Parameters
     ----------
-    head : of the columns; no line is drawn for it if all are empty.
+    head : names of the columns; if all are empty, the table has no head.
+    rows : the values.
+    numbers_from : columns from this one on hold numbers, which stand on the right.
     """
     shown = list(head) if any(head) else None
     return render_template("table.html", head=shown, rows=rows, numbers_from=numbers_from)
@@ -112,12 +120,14 @@ def render_page(
     *,
     styles: Sequence[str] = (),
 ) -> str:
-    """Return the whole page.
+    """Return a whole page as HTML.
 
     Parameters
     ----------
-    sections : (heading, HTML) in order; each has its place in the navigation.
-    styles : templates with rules of this page alone, after those of every page.
+    title, subtitle, footer : texts.
+    cards : headline figures.
+    sections : (heading, HTML) in order; each has an entry in the navigation.
+    styles : templates with style rules of this page, in addition to those of all pages.
     """
     shown = {"title": title, "subtitle": subtitle, "cards": cards, "sections": sections}
     return render_template("page.html", **shown, footer=footer, styles=["page.css", *styles]) + "\n"

@@ -46,16 +46,17 @@ _SHEET_PX = 3200
 """Greatest side of a contact sheet; a larger scan gets a mosaic."""
 
 _CAPTIONS = {
-    "mosaic": "Every pit at its place, by surface; in–out pairs are ringed and linked. "
-    "Foil millimetres have y up; a grid of tiles without positions counts pixels, y down.",
+    "mosaic": "Every pit at its place, by surface; in–out pairs have a ring and a link. "
+    "Coordinates are millimetres of the foil with y up, or, for a grid of tiles without positions, "
+    "pixels with y down.",
     "contact_sheet": "Every tile of the scan, numbered; ellipses are the measured openings.",
-    "density": "Pits over scanned area; overlaps count once, and no bin is shown of which less "
-    "than a fifth was scanned.",
-    "closeups": "Tiles of the best pairs and the busiest tiles, enlarged; ellipses are the "
-    "measured openings, pairs are linked from entry to exit pit.",
-    "features": "The three responses of the pre-selection. Top pits lie along entry, bottom pits "
-    "along exit, and pairs rise along hip.",
-    "shapes": "Values beyond the axes stand in the outermost bins.",
+    "density": "Pits per scanned area. Overlaps count once, and bins of which less than a fifth "
+    "was scanned are left out.",
+    "closeups": "Tiles of the best pairs and tiles with the most pits, enlarged. Ellipses are the "
+    "measured openings; pairs are linked from entry to exit pit.",
+    "features": "The three responses of the pre-selection. Top pits have large entry responses, "
+    "bottom pits large exit responses, and pairs large hip responses.",
+    "shapes": "Values beyond the axes are in the outermost bins.",
     "pairs": "Left: displacement from entry to exit pit, as seen in the picture. Middle and right: "
     "pair_p is the probability that density alone makes a pair at least as good; dashed, the most "
     "that unrelated pits would make.",
@@ -124,28 +125,28 @@ def _draw_figures(
     else:
         canvas = Canvas.over(placement, MOSAIC_PX)
         picture = paint_mosaic(canvas, scan, content.thumbnails, progress)
-        made = draw_mosaic(canvas, picture, scan, pits, describe_mosaic(content))
-        out["mosaic"] = _Drawing("Mosaic", encode_formats(made, form))
-        del picture, made
-    made = draw_density(placement, scan, pits, title=lambda densities: f"Density: {densities}")
-    out["density"] = _Drawing("Density", encode_formats(made, form))
+        figure = draw_mosaic(canvas, picture, scan, pits, describe_mosaic(content))
+        out["mosaic"] = _Drawing("Mosaic", encode_formats(figure, form))
+        del picture, figure
+    figure = draw_density(placement, scan, pits, title=lambda densities: f"Density: {densities}")
+    out["density"] = _Drawing("Density", encode_formats(figure, form))
     if len(pits):
-        best = "the tiles of the best pairs, and " if len(select_pairs(pits)) else ""
-        title = f"A closer look: {best}the busiest tiles"
-        made = draw_closeups(
+        best = "tiles of the best pairs, and " if len(select_pairs(pits)) else ""
+        title = f"Close-ups: {best}tiles with the most pits"
+        figure = draw_closeups(
             pits,
             content.thumbnails,
             title,
             evaluation=content.evaluation,
             pixel_size_um=scan.pixel_size_um,
         )
-        out["closeups"] = _Drawing("Close-ups", encode_formats(made, form))
-        # With one channel a response may not exist; one axis alone is no space.
+        out["closeups"] = _Drawing("Close-ups", encode_formats(figure, form))
+        # With one channel some responses do not exist, and a single one makes no plot.
         if pits[["entry", "exit", "hip"]].notna().any().sum() > 1:
-            made = draw_features(pits, describe_features(pits))
-            out["features"] = _Drawing("Feature space", encode_formats(made, form))
-        made = draw_shapes(pits, scan.pixel_size_um, describe_shapes(pits, scan.pixel_size_um))
-        out["shapes"] = _Drawing("Shapes", encode_formats(made, form))
+            figure = draw_features(pits, describe_features(pits))
+            out["features"] = _Drawing("Feature space", encode_formats(figure, form))
+        figure = draw_shapes(pits, scan.pixel_size_um, describe_shapes(pits, scan.pixel_size_um))
+        out["shapes"] = _Drawing("Shapes", encode_formats(figure, form))
     if len(select_pairs(pits)):
         out["pairs"] = _Drawing(
             "Pairs", encode_formats(draw_pairs(pits, describe_pairs(pits)), form)

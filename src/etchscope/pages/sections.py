@@ -1,4 +1,4 @@
-"""The sections of a report as HTML: identity, what was left out, truth, pairs, candidates."""
+"""The sections of a report as HTML: identity, book-keeping, truth, pairs, candidates."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -23,11 +23,11 @@ __all__ = [
 
 _HEADINGS = {"true_pos": "found", "low": "from", "high": "to", "agree": "found as the same"}
 _ROWS = 200
-"""A list of tiles longer than this is cut, and says so."""
+"""Greatest length of a list of tiles; the number of further tiles is stated."""
 
 
 def render_identity(scan: Scan, record: Mapping[str, Any]) -> Html:
-    """Return what was scanned, and the run's identity as recorded."""
+    """Return the section on the scan and the identity of the run."""
     height, width = scan.image_size
     roles = [c.role for c in scan.channels]
     lights = ", ".join(f"{roles.count(r)} {r}" for r in dict.fromkeys(roles))
@@ -47,7 +47,7 @@ def render_identity(scan: Scan, record: Mapping[str, Any]) -> Html:
 
 
 def render_left_out(content: ReportContent) -> Html:
-    """Return the book-keeping: detections in and out, flags, tiles not used and why."""
+    """Return the book-keeping: detections and rows, flags, and tiles that were not used."""
     lines = [
         (what, f"{n:,}", Html(f'<span class="bad">{remark}</span>') if "not" in remark else remark)
         for what, n, remark in ledger(content)
@@ -78,7 +78,7 @@ def render_left_out(content: ReportContent) -> Html:
 
 
 def _regimes(pits: pd.DataFrame) -> Html | None:
-    """Return the table of pits by density regime and surface, None where no regime is known."""
+    """Return the table of pits by density regime and surface; None if no regime is known."""
     regimes = sorted(set(pits["regime"].dropna()))
     if not regimes:
         return None
@@ -91,7 +91,12 @@ def _regimes(pits: pd.DataFrame) -> Html | None:
 
 
 def render_evaluation(e: Evaluation, breakdowns: Sequence[str]) -> Html:
-    """Return efficiency and purity beside their chance level, and the breakdowns."""
+    """Return the section on efficiency and purity beside their chance level, with breakdowns.
+
+    Parameters
+    ----------
+    breakdowns : columns of the truth.
+    """
     rows = [
         (what, str(p), f"{p.successes:,} of {p.trials:,}", str(chance))
         for what, p, chance in (
@@ -109,7 +114,7 @@ def render_evaluation(e: Evaluation, breakdowns: Sequence[str]) -> Html:
         false_pos=f"{e.matching.false_pos:,}",
         false_neg=f"{e.matching.false_neg:,}",
         tiles=f"{e.tiles.number:,}",
-        false_a_tile=format_chi2(e.false_chi2_ndf),
+        false_per_tile=format_chi2(e.false_chi2_ndf),
         table=render_table(head, rows),
         breakdowns=[(column, _breakdown(e, column)) for column in breakdowns],
     )
@@ -124,7 +129,14 @@ def _breakdown(e: Evaluation, column: str) -> Html:
 def render_pairs(
     pairs: pd.DataFrame, pictures: Sequence[bytes], pixel_size_um: float | None
 ) -> Html:
-    """Return the table of pairs with their cut-outs, one row a pair, at its entry pit."""
+    """Return the table of pairs with their cut-outs, one row per pair, at its entry pit.
+
+    Parameters
+    ----------
+    pairs : rows of the entry pits.
+    pictures : PNG of each, see ``draw_cutouts``.
+    pixel_size_um : for distances in µm; None for an unknown scale.
+    """
     in_um = pixel_size_um is not None
     names = {bit: name.replace("_", " ") for name, bit in flag_legend().items()}
     distance = f"distance ({'µm' if in_um else 'px'})"
@@ -152,7 +164,13 @@ def render_pairs(
 
 
 def render_candidates(candidates: pd.DataFrame, pictures: Sequence[bytes]) -> Html:
-    """Return the table of the best candidates with their cut-outs, one row a candidate."""
+    """Return the table of candidates with their cut-outs, one row per candidate.
+
+    Parameters
+    ----------
+    candidates : rows by falling score.
+    pictures : PNG of each, see ``draw_cutouts``.
+    """
     head = (
         "",
         "rank",
@@ -191,12 +209,12 @@ def _cell(value: Any) -> str:
 
 
 def _code(value: str) -> Html:
-    """Return a value as it was recorded, its quotes as they are."""
+    """Return a value as it is recorded, with its quotes."""
     return Html(f"<code>{escape(value, quote=False)}</code>")
 
 
 def _flat(record: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Return nested keys as dotted ones; a long list is cut and says how long it is."""
+    """Return nested keys as dotted ones; of a list of more than 8 values the length is stated."""
     out: list[tuple[str, str]] = []
     for key, value in record.items():
         if key == "counts" and not prefix:

@@ -1,4 +1,4 @@
-"""The report of a training: what the experts and their ensemble say of labels held out."""
+"""The report of a training: experts and ensemble on labels that were held out."""
 
 from pathlib import Path
 from typing import Any
@@ -26,39 +26,41 @@ __all__ = ["write_training"]
 _CAPTIONS = {
     "ternary": (
         "Ternary plot",
-        "Each label where the ensemble puts it among pits, with misc left out of the shares, "
-        "coloured by what the label says.",
+        "Each label by the probabilities of the ensemble for pits, with misc left out, "
+        "coloured by the class of the label.",
     ),
     "roc": (
         "Experts",
-        "Each expert on the labels of its own classes: what share of the first class passes, "
-        "against what share of the second passes with it.",
+        "Each expert on the labels of its own classes: the share of the first class that passes, "
+        "against the share of the second class that passes too.",
     ),
     "ensemble_roc": ("Ensemble", "The signal against all other labels together."),
     "learning": (
         "Learning curves",
-        "Every training of every expert; a gap that widens would be over-fitting.",
+        "Every training of every expert. A widening gap would be a sign of over-fitting.",
     ),
     "reliability": (
         "Calibration",
-        "Probability of signal at equal shares of all classes, of as many labels of each.",
+        "Probability of signal at equal shares of all classes, on equal numbers of labels of each.",
     ),
     "confusion": (
         "Confusion matrix",
-        "Rows: what the labels say. Columns: what the ensemble decides.",
+        "Rows are the classes of the labels, columns those that the ensemble decides.",
     ),
 }
 """Figure → heading and caption."""
 
 
 def write_training(done: TrainedModel, directory: Path) -> Path:
-    """Write the figures of a training and ``index.html`` into a folder; return the page's path.
+    """Write the figures of a training and ``index.html`` into a folder, and return its path.
 
-    All of it is of labels held out: each was judged by experts, and an ensemble, of other folds.
+    All figures are of labels that were held out: the experts and the ensemble that judge a label
+    were trained on other folds.
 
     Parameters
     ----------
-    directory : made if absent; files of the same names are replaced.
+    done : the training.
+    directory : is made if it is absent; files of the same names are replaced.
 
     Raises
     ------
@@ -72,55 +74,55 @@ def write_training(done: TrainedModel, directory: Path) -> Path:
         heading, caption = _CAPTIONS[name]
         sections.append((heading, render_figure(png, heading, caption)))
     number, information = len(done.labelled.said), done.model.information
-    told = f"{number} labels on {information['tiles']} tiles, each held out once"
+    subtitle = f"{number} labels on {information['tiles']} tiles, each held out once"
     footer = f"Etchscope {information['etchscope']}; intervals at 95 %."
-    text = render_page("Training", told, _cards(done), sections, footer)
+    text = render_page("Training", subtitle, _cards(done), sections, footer)
     return write_page(text, folder / "index.html")
 
 
 def _figures(done: TrainedModel) -> dict[str, bytes]:
     """Return name → PNG in the order of the page."""
-    model, said = done.model, pd.Series(done.labelled.said)
+    model, labels = done.model, pd.Series(done.labelled.said)
     p = np.exp(done.log_probabilities)
-    told = pd.DataFrame(p, columns=[f"p_{c}" for c in model.classes])
-    is_signal = (said == model.signal).to_numpy()
+    table = pd.DataFrame(p, columns=[f"p_{c}" for c in model.classes])
+    is_signal = (labels == model.signal).to_numpy()
     figures = {}
-    if is_ternary(told):
-        title = f"{len(said)} labels, coloured by their class"
-        figures["ternary"] = draw_ternary(told, said, title=title)
+    if is_ternary(table):
+        title = f"{len(labels)} labels, coloured by their class"
+        figures["ternary"] = draw_ternary(table, labels, title=title)
     curves = {
         name: roc_curve(v.scores[0], np.asarray(v.target, bool))
         for name, v in done.validation.items()
         if v.target.dtype == np.bool_
     }
     if curves:
-        figures["roc"] = draw_roc(curves, title="Each expert on labels held out")
+        figures["roc"] = draw_roc(curves, title="Each expert on labels that were held out")
     figures["ensemble_roc"] = draw_roc(
         {f"{model.signal}, ensemble": roc_curve(done.score, is_signal)},
         title=f"{model.signal} against all other labels, held out",
     )
     history = [v.learning_curves.assign(expert=name) for name, v in done.validation.items()]
     figures["learning"] = draw_learning_curves(pd.concat(history, ignore_index=True))
-    each = _balanced_sample(said, np.random.default_rng(0))
+    each = _balanced_sample(labels, np.random.default_rng(0))
     k = model.classes.index(model.signal)
     figures["reliability"] = draw_reliability(p[each, k], is_signal[each])
-    counts = _confusion(said, np.array(model.classes, object)[p.argmax(1)], list(model.classes))
+    counts = _confusion(labels, np.array(model.classes, object)[p.argmax(1)], list(model.classes))
     same = int(np.diag(counts.to_numpy()).sum())
-    title = f"{same} of {len(said)} decided as they are labelled"
+    title = f"{same} of {len(labels)} decided as they are labelled"
     figures["confusion"] = draw_confusion(counts, title=title)
     return {name: encode_figure(figure) for name, figure in figures.items()}
 
 
-def _confusion(said: "pd.Series[str]", decided: NDArray[Any], names: list[str]) -> pd.DataFrame:
-    """Return how many labels of each class, a row, were decided as each, a column."""
-    counts = pd.crosstab(said.rename("label"), pd.Series(decided, name="decided"))
+def _confusion(labels: "pd.Series[str]", decided: NDArray[Any], names: list[str]) -> pd.DataFrame:
+    """Return the numbers of labels of each class (rows) by their decided class (columns)."""
+    counts = pd.crosstab(labels.rename("label"), pd.Series(decided, name="decided"))
     return counts.reindex(index=names, columns=names, fill_value=0)
 
 
-def _balanced_sample(said: "pd.Series[str]", rng: np.random.Generator) -> Ints:
-    """Return rows with as many of each class as the rarest one has."""
-    fewest = int(said.value_counts().min())
-    rows = [rng.permutation(np.flatnonzero(said == c))[:fewest] for c in sorted(said.unique())]
+def _balanced_sample(labels: "pd.Series[str]", rng: np.random.Generator) -> Ints:
+    """Return rows, (n,), with as many of each class as the rarest class has."""
+    fewest = int(labels.value_counts().min())
+    rows = [rng.permutation(np.flatnonzero(labels == c))[:fewest] for c in sorted(labels.unique())]
     return np.asarray(np.concatenate(rows), np.int64)
 
 
@@ -134,7 +136,7 @@ def _cards(done: TrainedModel) -> list[Card]:
         Card(str(sum(labels.values())), "labels", ", ".join(f"{n} {c}" for c, n in labels.items())),
         Card(f"{100 * right['value']:.1f} %", "decided as labelled", "by the ensemble"),
         Card(f"{value:.1f} %", "efficiency", f"[{low:.1f}, {high:.1f}] at the working point"),
-        Card(f"{failed} of {trainings}", "trainings failed", "and were started anew"),
+        Card(f"{failed} of {trainings}", "trainings failed", "and were started again"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""What the contact sheet shows of candidates, gathered from a store."""
+"""The entries of a contact sheet of candidates, gathered from a store."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ __all__ = ["gather_views"]
 def gather_views(
     store: Store, table: pd.DataFrame, *, progress: Callable[[int], None] | None = None
 ) -> list[CandidateView]:
-    """Return the views of candidates of scored runs, ranked as they come in the table.
+    """Return the views of candidates of scored runs, ranked in the order of the table.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def gather_views(
 
     Raises
     ------
-    BadInput : a run was not scored, or its model is gone.
+    BadInput : a run was not scored, or its model is not in the store any more.
     """
     table = table.reset_index(drop=True)
     views: dict[int, CandidateView] = {}
@@ -52,32 +52,34 @@ def gather_views(
 def _of_patches(
     model: Model, patches: Patches, rows: pd.DataFrame
 ) -> list[Callable[[int], CandidateView]]:
-    said = model.votes(patches)
-    taught = [k for k in model.combiner.kinds if model.signal in k.classes and len(k.groups) == 2]
+    votes_of = model.votes(patches)
+    salient_kinds = [
+        k for k in model.combiner.kinds if model.signal in k.classes and len(k.groups) == 2
+    ]
     salient = None
-    if taught:
-        total = [saliency(model.experts[k.name], patches) for k in taught]
+    if salient_kinds:
+        total = [saliency(model.experts[k.name], patches) for k in salient_kinds]
         salient = np.mean(total, axis=0)
     lamps = tuple(f"{a:g}°" for a in patches.lights.azimuths_deg)
     names = (*lamps, *patches.lights.others)[: patches.lights.pictures]
 
-    def made(n: int) -> Callable[[int], CandidateView]:
-        votes = {k.name: _vote(k.groups, said[k.name][n]) for k in model.combiner.kinds}
+    def make_view(n: int) -> Callable[[int], CandidateView]:
+        votes = {k.name: _vote(k.groups, votes_of[k.name][n]) for k in model.combiner.kinds}
         row = {str(k): v for k, v in rows.iloc[n].to_dict().items()}
         own = None if salient is None else salient[n]
         shown = patches.pixels[n, : len(names)]
-        # A plane of lights that are not there is 0 everywhere.
+        # The plane of a light that the scan lacks is 0 everywhere.
         there = [k for k in range(len(names)) if not patches.lights.are_planes or shown[k].any()]
         some = tuple(names[k] for k in there)
         return lambda rank: CandidateView(rank, row, shown[there], some, votes, own)
 
-    return [made(n) for n in range(len(patches))]
+    return [make_view(n) for n in range(len(patches))]
 
 
-def _vote(groups: tuple[tuple[str, ...], ...], said: "Floats | Any") -> tuple[str, float]:
-    """Return the group an expert votes for, and by how much: the log odds against the next."""
+def _vote(groups: tuple[tuple[str, ...], ...], logits: "Floats | Any") -> tuple[str, float]:
+    """Return the group that an expert votes for, and its margin: the log odds to the next group."""
     names = ["/".join(group) for group in groups]
-    if np.ndim(said) == 0:
-        return names[0 if said > 0 else 1], abs(float(said))
-    order = np.argsort(said)[::-1]
-    return names[int(order[0])], float(said[order[0]] - said[order[1]])
+    if np.ndim(logits) == 0:
+        return names[0 if logits > 0 else 1], abs(float(logits))
+    order = np.argsort(logits)[::-1]
+    return names[int(order[0])], float(logits[order[0]] - logits[order[1]])

@@ -1,4 +1,4 @@
-"""What a report says in words: headline figures, and the message of each picture."""
+"""The words of a report: headline figures, and the titles of its figures."""
 
 import numpy as np
 import pandas as pd
@@ -21,13 +21,18 @@ _P_CUT = 0.01
 
 
 def describe_surfaces(pits: pd.DataFrame) -> str:
-    """Return "12 top · 9 bottom", only the surfaces that occur."""
+    """Return the numbers of pits by surface, as "12 top · 9 bottom"."""
     counts = {name: len(rows) for name, rows in split_by_surface(pits).items()}
     return " · ".join(f"{n:,} {name}" for name, n in counts.items() if n)
 
 
 def make_cards(content: ReportContent, area_mm2: float | None) -> list[Card]:
-    """Return the headline figures."""
+    """Return the headline figures of a report.
+
+    Parameters
+    ----------
+    area_mm2 : of the scan, overlaps counted once; None without a scale.
+    """
     pits, scan = content.openings, content.scan
     used = len(scan.included)
     out = [Card(f"{len(pits):,}", "pits", describe_surfaces(pits))]
@@ -67,38 +72,38 @@ def make_cards(content: ReportContent, area_mm2: float | None) -> list[Card]:
             interval = f"{100 * p.low:.1f}–{100 * p.high:.1f} % at {100 * p.confidence:g} %"
             note = f"{interval} confidence; by chance (local shifts) {_percent(by_chance.value)}"
             if what == "purity":
-                note += f"; false finds a tile: {format_chi2(e.false_chi2_ndf)}"
+                note += f"; false finds per tile: {format_chi2(e.false_chi2_ndf)}"
             out.append(Card(_percent(p.value), what, note))
     return out
 
 
 def describe_mosaic(content: ReportContent) -> str:
-    """Return the mosaic's message."""
+    """Return the title of the mosaic: the numbers of pits, tiles and pairs."""
     pits, pairs = content.pits, len(select_pairs(content.pits))
     if not len(pits):
         return f"No pit on {format_count(len(content.scan.included), 'tile')}"
     tiles = format_count(len(content.scan.included), "tile")
-    told = f"{format_count(len(pits), 'pit')} on {tiles}: {describe_surfaces(pits)}"
-    return f"{told}, {format_count(pairs, 'in–out pair')}" if pairs else told
+    counts = f"{format_count(len(pits), 'pit')} on {tiles}: {describe_surfaces(pits)}"
+    return f"{counts}, {format_count(pairs, 'in–out pair')}" if pairs else counts
 
 
 def describe_features(pits: pd.DataFrame) -> str:
-    """Return the feature space's message: how well entry and exit response tell the surfaces.
+    """Return the title of the feature space: how well the responses distinguish the surfaces.
 
-    The two pits of a pair share their responses, so only single ones are counted.
+    The two pits of a pair share their responses, so only single pits are counted.
     """
     groups = split_by_surface(pits[pits["partner"].isna()])
-    told = [
+    shares = [
         f"{_percent(float((rows[own] > rows[other]).mean()))} of single {name} pits "
-        f"answer more to {own}"
+        f"respond more to {own}"
         for name, own, other in (("top", "entry", "exit"), ("bottom", "exit", "entry"))
         if len(rows := groups[name])
     ]
-    return "; ".join(told) or "The three responses of every pit"
+    return "; ".join(shares) or "The three responses of every pit"
 
 
 def describe_shapes(pits: pd.DataFrame, pixel_size_um: float | None) -> str:
-    """Return the shapes' message: how large and how round a typical opening is."""
+    """Return the title of the shapes: the size and the axis ratio of a typical opening."""
     radius = pits["radius_px"].dropna()
     if not len(radius):
         return "No measured opening"
@@ -110,19 +115,19 @@ def describe_shapes(pits: pd.DataFrame, pixel_size_um: float | None) -> str:
 
 
 def describe_pairs(pits: pd.DataFrame) -> str:
-    """Return the pairs' message: those beyond what density alone would make."""
+    """Return the title of the pairs: their number, and how many unrelated pits would make."""
     if not len(select_pairs(pits)):
         return "No in–out pair"
     good, chance = _below(pits, _P_CUT)
     has = "has" if good == 1 else "have"
-    told = f"{format_count(good, 'pair')} {has} p ≤ {_P_CUT}"
-    return f"{told}, where unrelated pits would make {chance:.2g} at most"
+    counts = f"{format_count(good, 'pair')} {has} p ≤ {_P_CUT}"
+    return f"{counts}, where unrelated pits would make {chance:.2g} at most"
 
 
 def _below(pits: pd.DataFrame, cut: float) -> tuple[int, float]:
-    """Return the pairs with pair_p up to a cut, and the most that unrelated pits would make.
+    """Return the number of pairs with pair_p up to a cut, and the most that unrelated pits make.
 
-    Pairs that were split from one find have no pair_p and do not count, nor do their entry pits.
+    Pairs that were split from one find have no pair_p; neither they nor their entry pits count.
     """
     pairs = select_pairs(pits)
     entries = int((pits["surface"] == "top").sum()) - int(pairs["pair_p"].isna().sum())

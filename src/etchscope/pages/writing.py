@@ -1,4 +1,4 @@
-"""How pages and pictures reach the disk: each file whole or not at all."""
+"""Write pages and pictures: each file whole or not at all."""
 
 from pathlib import Path
 
@@ -9,15 +9,15 @@ __all__ = ["make_page_folder", "write_page", "write_picture"]
 
 
 def make_page_folder(folder: Path, *, what: str) -> Path:
-    """Make a folder for a page unless it is there, and return it.
+    """Make a folder for a page unless it exists, and return its path.
 
     Parameters
     ----------
-    what : the page, in the words of the message: "report".
+    what : name of the page for errors, as "report".
 
     Raises
     ------
-    BadInput : it is a file, or lies below one.
+    BadInput : the path is a file, or lies below one.
     MachineFailed : the disk is full.
     """
     folder = Path(folder)
@@ -34,7 +34,7 @@ def write_picture(picture: bytes, path: Path) -> Path:
 
     Parameters
     ----------
-    picture : the bytes of a PNG, see ``draw.png``.
+    picture : the bytes of a file, see ``draw.png`` and ``draw.vector``.
 
     Raises
     ------
