@@ -25,7 +25,7 @@ __all__ = [
 _LAZY = {
     "FindSettings": ("etchscope.preselect.settings", "FindSettings"),
     "Store": ("etchscope.api", "Store"),
-    "Training": ("etchscope.learn.train", "Training"),
+    "Training": ("etchscope.learn.training", "Training"),
     "evaluate": ("etchscope.api", "evaluate"),
     "find_pits": ("etchscope.api", "find_pits"),
     "open": ("etchscope.api", "open_store"),

@@ -4,8 +4,8 @@ import pytest
 from etchscope.foil import BadInput
 from etchscope.imaging import D4
 from etchscope.learn import Lights, Patches, Training, features_of, given_of, network, train_expert
+from etchscope.learn.augment import move_batch
 from etchscope.learn.given import draw_given, patterns_of, varied, with_given
-from etchscope.learn.train import _augmented
 
 PLANES = Lights.of_planes()
 ALL = np.ones((1, 5), np.float32)
@@ -82,7 +82,7 @@ def test_planes_are_moved_as_the_scene(patches, augmentation):
         wanted[g] = np.rot90(mixed, g.quarter_turns, (2, 3))
     rng, seen = np.random.default_rng(0), set()
     for _ in range(60):
-        out = _augmented(pixels, PLANES, rng, training).numpy()
+        out = move_batch(pixels, PLANES, rng, training).numpy()
         (same,) = [g for g, w in wanted.items() if _is_shifted(out, w)]
         seen.add(same)
     assert seen == set(wanted)

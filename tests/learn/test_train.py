@@ -7,7 +7,7 @@ from sklearn.metrics import balanced_accuracy_score
 from etchscope.foil import BadInput
 from etchscope.imaging import D4
 from etchscope.learn import Lights, Patches, Training, folds, train_expert
-from etchscope.learn.train import _augmented, _weights
+from etchscope.learn.train import _weights
 
 LAMPS = Lights((0.0, 90.0, 180.0, 270.0))
 QUICK = Training(network="plain", epochs=8, patience=8, batch=32)
@@ -49,25 +49,6 @@ def test_every_network_learns_top_from_bottom(planted, name):
     assert balanced_accuracy_score(truth, expert.scores(others) > 0) > 0.95
     assert expert.history.shape[1] == 3
     assert expert.history[-1, 0] < 0.7 * expert.history[0, 0]
-
-
-@pytest.mark.parametrize("augmentation", ["none", "C4", "D4", "C8"])
-def test_every_augmentation_moves_patches_as_the_scene(planted, augmentation):
-    """A batch is one of the moved ones, and over many batches all of them come."""
-    patches, _ = planted
-    part = patches.pixels[:5]
-    training = replace(QUICK, augmentation=augmentation)
-    rng = np.random.default_rng(0)
-    got = [_augmented(part, LAMPS, rng, training).numpy() for _ in range(60)]
-    azimuths, lamps = np.asarray(LAMPS.azimuths_deg), np.arange(4)
-    allowed = {"none": D4[:1], "C4": D4[:4], "D4": D4, "C8": D4[:4]}[augmentation]
-    moved = [np.stack([g.pictures(p, azimuths, lamps) for p in part]) for g in allowed]
-    which = {next(k for k, m in enumerate(moved) if np.array_equal(b, m)) for b in got}
-    assert which == set(range(len(allowed)))
-    exact = replace(training, network="equivariant")
-    if augmentation != "C8":
-        same = _augmented(part, LAMPS, rng, exact).numpy()
-        np.testing.assert_array_equal(same, part)
 
 
 def test_the_same_seed_gives_the_same_expert_and_its_score_keeps_the_symmetry(planted):

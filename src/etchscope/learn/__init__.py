@@ -2,6 +2,7 @@
 
 from etchscope.learn.audit import audit
 from etchscope.learn.devices import device_of
+from etchscope.learn.expert import Expert
 from etchscope.learn.features import feature_names, features_of
 from etchscope.learn.finder import FinderNetwork
 from etchscope.learn.finder_train import FinderTraining, Sample
@@ -20,7 +21,8 @@ from etchscope.learn.patches import (
 )
 from etchscope.learn.saliency import saliency
 from etchscope.learn.threads import set_threads
-from etchscope.learn.train import Augmentation, Expert, Training, folds, train_expert
+from etchscope.learn.train import folds, train_expert
+from etchscope.learn.training import Augmentation, Training
 from etchscope.learn.tune import tune
 from etchscope.learn.validate import (
     CrossValidation,

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from etchscope.foil.types import Floats
+from etchscope.learn.expert import Expert
 from etchscope.learn.patches import Patches
-from etchscope.learn.train import Expert
 
 __all__ = ["saliency"]
 

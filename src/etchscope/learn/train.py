@@ -1,8 +1,7 @@
 """Training of one expert: a network on patches, and what to do if it does not learn."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, get_args
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,199 +12,14 @@ from torch import nn
 
 from etchscope.foil import BadInput, Device
 from etchscope.foil.types import Bools, Floats, Ints
-from etchscope.imaging import turned_by_steps
+from etchscope.learn.augment import move_batch
 from etchscope.learn.devices import device_of
-from etchscope.learn.given import varied
-from etchscope.learn.losses import LOSSES, loss_of
-from etchscope.learn.networks import find_network, network
-from etchscope.learn.patches import LightChoice, Lights, Patches
+from etchscope.learn.expert import Expert, compute_logits, make_network
+from etchscope.learn.losses import loss_of
+from etchscope.learn.patches import Patches
+from etchscope.learn.training import Training
 
-__all__ = ["Augmentation", "Expert", "Training", "folds", "train_expert"]
-
-Augmentation = Literal["none", "C4", "D4", "C8"]
-"""none; turns by 90°; these and mirrors; turns from lamp to lamp, interpolated unless by 90°.
-Of C4 and D4 what the lamps have; planes have both, and no C8.
-"""
-_INVARIANT = ("equivariant",)  # networks that exact symmetries teach nothing
-
-
-@dataclass(frozen=True)
-class Training:
-    """How an expert is trained.
-
-    ``network``: its name in ``NETWORKS`` or a plugin's, with ``width`` and ``depth``. ``lights``:
-    which of the patches' lights it sees. ``augmentation``: how each batch is moved at random; exact
-    moves are left out for a network that has them built in. ``loss``: its name in ``LOSSES``.
-    ``optimiser``: Adam or stochastic gradient descent, at the one-cycle schedule's highest
-    ``rate``. ``epochs`` at most; it stops once the validation loss has not fallen for ``patience``
-    of them. ``learnt``: balanced accuracy on validation below which a training counts as failed and
-    starts anew, at most ``restarts`` times, with other weights; for more than two classes, that
-    much of the way from chance to 1. ``left_out``: share of each batch from which lights are left
-    out at random; of planes only.
-    """
-
-    network: str = "equivariant"
-    lights: LightChoice = "all"
-    augmentation: Augmentation = "D4"
-    loss: str = "balanced"
-    optimiser: Literal["adam", "sgd"] = "adam"
-    epochs: int = 16
-    patience: int = 10
-    batch: int = 32
-    rate: float = 4e-3
-    decay: float = 1e-3
-    width: float = 1.0
-    depth: int = 3
-    learnt: float = 0.75
-    restarts: int = 3
-    left_out: float = 0.5
-
-    def __post_init__(self) -> None:
-        find_network(self.network, where="training: network")
-        for name, known in (
-            ("lights", get_args(LightChoice)),
-            ("augmentation", get_args(Augmentation)),
-            ("loss", tuple(LOSSES)),
-            ("optimiser", ("adam", "sgd")),
-        ):
-            if getattr(self, name) not in known:
-                raise BadInput(f"training: {name}", " or ".join(known), repr(getattr(self, name)))
-        for name in ("epochs", "patience", "batch", "rate"):
-            if not getattr(self, name) > 0:
-                raise BadInput(f"training: {name}", "above 0", repr(getattr(self, name)))
-        if not 0 <= self.left_out <= 1:
-            raise BadInput("training: left_out", "0 to 1", repr(self.left_out))
-
-    @classmethod
-    def of(cls, values: Mapping[str, Any]) -> "Training":
-        """Return the training of a record.
-
-        Raises
-        ------
-        BadInput : a key that is none of a training's, or a value that cannot be.
-        """
-        unknown = sorted(set(values) - {f.name for f in fields(cls)})
-        if unknown:
-            raise BadInput("training", ", ".join(f.name for f in fields(cls)), unknown[0])
-        return cls(**values)
-
-
-@dataclass(frozen=True)
-class Expert:
-    """A trained network, and how its training went.
-
-    ``lights``, ``size``: of the patches it takes. ``outputs``: 1 for two classes, otherwise one a
-    class. ``history``: a row (training loss, validation loss, validation balanced accuracy) an
-    epoch of the training that was kept; ``failed``: how many trainings did not learn, this one
-    included if it is ``learnt`` false.
-    """
-
-    training: Training
-    lights: Lights
-    size: int
-    state: dict[str, NDArray[np.float32]] = field(repr=False)
-    history: Floats = field(repr=False)
-    failed: int
-    learnt: bool
-    seed: int = 0
-    outputs: int = 1
-
-    def scores(
-        self,
-        patches: Patches,
-        *,
-        batch: int = 64,
-        device: Device = "cpu",
-        progress: Callable[[int], None] | None = None,
-    ) -> Floats:
-        """Return the logit of each patch, (n,): positive where the first class is likelier.
-
-        With more than two classes (n, classes), of which only differences mean something.
-
-        Parameters
-        ----------
-        device : where they are scored.
-        progress : called with the number of patches just scored.
-
-        Raises
-        ------
-        BadInput : other lights or another size than it was trained on, or no such device.
-        """
-        self.require(patches.lights, patches.pixels.shape[2])
-        if not len(patches):
-            return np.empty(0 if self.outputs == 1 else (0, self.outputs))
-        channels, _ = self.lights.used(self.training.lights)
-        module, pixels = self.module().to(device_of(device)), _seen(patches.pixels, channels)
-        logits = _logits(module, pixels, batch, progress)
-        return logits[:, 0] if self.outputs == 1 else logits
-
-    def require(self, lights: Lights, size: int) -> None:
-        """Refuse patches that the expert was not made for.
-
-        Raises
-        ------
-        BadInput : other lights or another size than it was trained on.
-        """
-        if lights != self.lights or size != self.size:
-            raise BadInput("patches", f"{self.lights}, {self.size} px", f"{lights}, {size} px")
-
-    def module(self) -> nn.Module:
-        """Return the network, ready to use on the channels that ``training.lights`` chooses.
-
-        Raises
-        ------
-        BadInput : the weights are not those of such a network.
-        """
-        made = _made(self.training, self.lights, self.size, self.outputs, 0)
-        state = {k: torch.from_numpy(np.array(v)) for k, v in self.state.items()}
-        try:
-            made.load_state_dict(state)
-        except RuntimeError as error:
-            text = str(error).splitlines()[-1].strip()
-            name = self.training.network
-            raise BadInput("expert", f"the weights of network {name}", text) from error
-        return made.eval()
-
-    def to_record(self) -> dict[str, Any]:
-        """Return all but the weights, for JSON."""
-        return {
-            "training": asdict(self.training),
-            "lights": {"azimuths_deg": self.lights.azimuths_deg, "others": self.lights.others},
-            "size": self.size,
-            "history": np.round(self.history, 6).tolist(),
-            "failed": self.failed,
-            "learnt": self.learnt,
-            "seed": self.seed,
-            "outputs": self.outputs,
-        }
-
-    @classmethod
-    def from_record(
-        cls, record: Mapping[str, Any], state: Mapping[str, NDArray[np.float32]]
-    ) -> "Expert":
-        """Return the expert of a record and its weights.
-
-        Raises
-        ------
-        BadInput : the record is not one of ``to_record``.
-        """
-        try:
-            lights = record["lights"]
-            return cls(
-                Training.of(record["training"]),
-                Lights(tuple(map(float, lights["azimuths_deg"])), tuple(lights["others"])),
-                int(record["size"]),
-                dict(state),
-                np.asarray(record["history"], np.float64).reshape(-1, 3),
-                int(record["failed"]),
-                bool(record["learnt"]),
-                int(record["seed"]),
-                int(record["outputs"]),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, BadInput):
-                raise
-            raise BadInput("expert", "the record of an expert", repr(error)) from error
+__all__ = ["folds", "train_expert"]
 
 
 def folds(region: Ints, target: NDArray[np.generic], count: int, seed: int) -> Iterator[Bools]:
@@ -306,19 +120,6 @@ def _outputs(target: NDArray[np.generic]) -> int:
     return 1 if target.dtype == np.bool_ else int(target.max()) + 1
 
 
-def _made(training: Training, lights: Lights, size: int, outputs: int, seed: int) -> nn.Module:
-    _, used = lights.used(training.lights)
-    return network(
-        training.network,
-        used,
-        size,
-        outputs,
-        seed=seed,
-        width=training.width,
-        depth=training.depth,
-    )
-
-
 def _attempt(
     patches: Patches,
     target: NDArray[np.generic],
@@ -333,7 +134,9 @@ def _attempt(
     outputs, size = _outputs(target), patches.pixels.shape[2]
     channels, lights = patches.lights.used(training.lights)
     module = (
-        _made(training, patches.lights, size, outputs, seed) if start is None else start.module()
+        make_network(training, patches.lights, size, outputs, seed)
+        if start is None
+        else start.module()
     ).to(device)
     rng = np.random.default_rng(seed)
     train = np.flatnonzero(~validation)
@@ -348,7 +151,7 @@ def _attempt(
         module.train()
         losses = []
         for part in np.array_split(rng.permutation(train), -(-len(train) // training.batch)):
-            moved = _augmented(pixels[part], lights, rng, training).to(device)
+            moved = move_batch(pixels[part], lights, rng, training).to(device)
             loss = loss_of(training.loss, module(moved), wanted[part], weights[part])
             optimiser.zero_grad()
             torch.autograd.backward(loss)
@@ -356,7 +159,7 @@ def _attempt(
             optimiser.step()
             schedule.step()
             losses.append(float(loss.detach()))
-        logits = _logits(module, held, 64)
+        logits = compute_logits(module, held, 64)
         said = torch.from_numpy(logits).to(device)
         held_loss = float(loss_of(training.loss, said, wanted[validation], weights[validation]))
         decided = logits[:, 0] > 0 if outputs == 1 else logits.argmax(1)
@@ -409,52 +212,3 @@ def _optimiser(
 
 def _state(module: nn.Module) -> dict[str, NDArray[np.float32]]:
     return {k: v.detach().cpu().numpy().copy() for k, v in module.state_dict().items()}
-
-
-def _seen(pixels: NDArray[np.float32], channels: Ints) -> torch.Tensor:
-    """Return some channels, without a copy where it is all of them."""
-    return torch.from_numpy(pixels if len(channels) == pixels.shape[1] else pixels[:, channels])
-
-
-def _augmented(
-    pixels: NDArray[np.float32], lights: Lights, rng: np.random.Generator, training: Training
-) -> torch.Tensor:
-    """Return a batch, moved at random as a whole, unless that teaches nothing.
-
-    Of planes lights are left out too.
-    """
-    if lights.are_planes:
-        pixels = varied(rng, pixels, training.left_out)
-    azimuths = np.asarray(lights.azimuths_deg)
-    if training.augmentation == "C8" and len(azimuths) > 1:
-        lamps, steps = np.arange(len(azimuths)), int(rng.integers(len(azimuths)))
-        turned = [turned_by_steps(p, azimuths, lamps, steps) for p in pixels]
-        return torch.from_numpy(np.stack(turned))
-    if training.augmentation in ("none", "C8") or training.network in _INVARIANT:
-        return torch.from_numpy(pixels)
-    mirrors = training.augmentation == "D4"
-    exact = [s for s in lights.symmetries if mirrors or not s.mirrored]
-    symmetry = exact[rng.integers(len(exact))]
-    mixing = lights.mixing(symmetry).astype(np.float32)
-    moved = np.einsum("dc,ncyx->ndyx", mixing, pixels, optimize=True)
-    if symmetry.mirrored:
-        moved = moved[..., ::-1]
-    moved = np.rot90(moved, symmetry.quarter_turns, (2, 3))
-    return torch.from_numpy(np.ascontiguousarray(moved))
-
-
-def _logits(
-    module: nn.Module,
-    pixels: torch.Tensor,
-    batch: int,
-    progress: Callable[[int], None] | None = None,
-) -> Floats:
-    device = next(module.parameters()).device
-    module.eval()
-    parts = []
-    with torch.inference_mode():
-        for some in torch.split(pixels, batch):
-            parts.append(module(some.to(device)).cpu().numpy().astype(np.float64))
-            if progress is not None:
-                progress(len(some))
-    return np.concatenate(parts)

@@ -11,7 +11,7 @@ from etchscope.foil import BadInput, Device
 from etchscope.foil.types import Bools, Floats
 from etchscope.learn.networks import network
 from etchscope.learn.patches import Patches
-from etchscope.learn.train import Training
+from etchscope.learn.training import Training
 from etchscope.learn.validate import cross_validate
 
 __all__ = ["tune"]

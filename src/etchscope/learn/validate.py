@@ -10,8 +10,10 @@ from sklearn.metrics import balanced_accuracy_score
 
 from etchscope.foil import BadInput, Device
 from etchscope.foil.types import Bools, Floats
+from etchscope.learn.expert import Expert
 from etchscope.learn.patches import Patches
-from etchscope.learn.train import Expert, Training, folds, train_expert
+from etchscope.learn.train import folds, train_expert
+from etchscope.learn.training import Training
 
 __all__ = ["CrossValidation", "cross_validate", "efficiency_at", "learning_curves"]
 

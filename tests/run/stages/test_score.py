@@ -629,7 +629,7 @@ def test_scores_of_a_gpu_are_a_run_of_their_own(own, calm, monkeypatch):
     judged = _count_judged(monkeypatch)
     score_module = sys.modules[score.__module__]
     monkeypatch.setattr(score_module, "device_of", lambda device: device)
-    monkeypatch.setattr("etchscope.learn.train.device_of", lambda _: "cpu")
+    monkeypatch.setattr("etchscope.learn.expert.device_of", lambda _: "cpu")
     done = score(own, NAME, "first", executor="inline", device="cuda")
     assert done.run != calm[0].run
     assert own.runs.record(done.run).judged_on == "cuda"

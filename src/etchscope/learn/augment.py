@@ -1,0 +1,41 @@
+"""How the patches of a batch are moved at random in training."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from etchscope.imaging import turned_by_steps
+from etchscope.learn.given import varied
+from etchscope.learn.patches import Lights
+from etchscope.learn.training import Training
+
+__all__ = ["move_batch"]
+
+_INVARIANT = ("equivariant",)  # networks that exact symmetries teach nothing
+
+
+def move_batch(
+    pixels: NDArray[np.float32], lights: Lights, rng: np.random.Generator, training: Training
+) -> torch.Tensor:
+    """Return a batch, moved at random as a whole, unless that teaches nothing.
+
+    Of planes lights are left out too.
+    """
+    if lights.are_planes:
+        pixels = varied(rng, pixels, training.left_out)
+    azimuths = np.asarray(lights.azimuths_deg)
+    if training.augmentation == "C8" and len(azimuths) > 1:
+        lamps, steps = np.arange(len(azimuths)), int(rng.integers(len(azimuths)))
+        turned = [turned_by_steps(p, azimuths, lamps, steps) for p in pixels]
+        return torch.from_numpy(np.stack(turned))
+    if training.augmentation in ("none", "C8") or training.network in _INVARIANT:
+        return torch.from_numpy(pixels)
+    mirrors = training.augmentation == "D4"
+    exact = [s for s in lights.symmetries if mirrors or not s.mirrored]
+    symmetry = exact[rng.integers(len(exact))]
+    mixing = lights.mixing(symmetry).astype(np.float32)
+    moved = np.einsum("dc,ncyx->ndyx", mixing, pixels, optimize=True)
+    if symmetry.mirrored:
+        moved = moved[..., ::-1]
+    moved = np.rot90(moved, symmetry.quarter_turns, (2, 3))
+    return torch.from_numpy(np.ascontiguousarray(moved))
