@@ -1,14 +1,14 @@
 """Training of one expert: a network on patches, and what to do if it does not learn."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import StratifiedGroupKFold
-from torch import nn
+from torch import Tensor, nn
 
 from etchscope.foil import BadInput, Device
 from etchscope.foil.types import Bools, Floats, Ints
@@ -16,7 +16,7 @@ from etchscope.learn.augment import move_batch
 from etchscope.learn.devices import device_of
 from etchscope.learn.expert import Expert, compute_logits, make_network
 from etchscope.learn.losses import loss_of
-from etchscope.learn.patches import Patches
+from etchscope.learn.patches import Lights, Patches
 from etchscope.learn.training import Training
 
 __all__ = ["folds", "train_expert"]
@@ -80,32 +80,40 @@ def train_expert(
     target = np.asarray(target)
     _require_classes(target, validation)
     if start is not None:
-        start.require(patches.lights, patches.pixels.shape[2])
-        same = replace(
-            training,
-            **{k: getattr(start.training, k) for k in ("network", "lights", "width", "depth")},
-        )
-        if same != training or start.outputs != _outputs(target):
-            raise BadInput(
-                "training", f"the network to start from, {start.training}", f"{training}"
-            )
-    weights = _weights(target, ~validation, np.ones(len(target)) if weight is None else weight)
+        _require_start(start, patches, training, target)
+    each = np.ones(len(target)) if weight is None else weight
+    lesson = _Lesson.of(patches, target, training, validation, each, device_of(device))
+    size = patches.pixels.shape[2]
     best: Expert | None = None
     for attempt in range(training.restarts + 1):
         at = seed + 1000 * attempt
-        expert = _attempt(
-            patches, target, training, validation, at, attempt, weights, start, device_of(device)
+        module = start.module() if start else _fresh(training, patches, lesson.outputs, at)
+        state, history = _train(module.to(lesson.weight.device), lesson, training, at)
+        learnt = _has_learnt(history, training.learnt, lesson.outputs)
+        expert = Expert(
+            training, patches.lights, size, state, history, attempt, learnt, at, lesson.outputs
         )
-        if best is None or expert.history[:, 2].max() > best.history[:, 2].max():
+        if best is None or history[:, 2].max() > best.history[:, 2].max():
             best = expert
-        if expert.learnt:
+        if learnt:
             return expert
     if best is None:
         raise BadInput("training.restarts", "0 or more", str(training.restarts))
     return replace(best, failed=training.restarts + 1)
 
 
+def _require_start(
+    start: Expert, patches: Patches, training: Training, target: NDArray[np.generic]
+) -> None:
+    """Refuse to go on from an expert of another network, or of other patches or classes."""
+    start.require(patches.lights, patches.pixels.shape[2])
+    same = {k: getattr(start.training, k) for k in ("network", "lights", "width", "depth")}
+    if replace(training, **same) != training or start.outputs != _outputs(target):
+        raise BadInput("training", f"the network to start from, {start.training}", f"{training}")
+
+
 def _require_classes(target: NDArray[np.generic], validation: Bools) -> None:
+    """Refuse a training or a validation set that lacks a class."""
     is_binary = target.dtype == np.bool_
     kinds = (True, False) if is_binary else tuple(range(_outputs(target)))
     for name, part in (("training", target[~validation]), ("validation", target[validation])):
@@ -117,64 +125,112 @@ def _require_classes(target: NDArray[np.generic], validation: Bools) -> None:
 
 
 def _outputs(target: NDArray[np.generic]) -> int:
+    """Return the number of logits per patch: 1 for two classes, otherwise that of the classes."""
     return 1 if target.dtype == np.bool_ else int(target.max()) + 1
 
 
-def _attempt(
-    patches: Patches,
-    target: NDArray[np.generic],
-    training: Training,
-    validation: Bools,
-    seed: int,
-    failed: int,
-    weight: NDArray[np.float32],
-    start: Expert | None,
-    device: Device,
-) -> Expert:
-    outputs, size = _outputs(target), patches.pixels.shape[2]
-    channels, lights = patches.lights.used(training.lights)
-    module = (
-        make_network(training, patches.lights, size, outputs, seed)
-        if start is None
-        else start.module()
-    ).to(device)
+def _fresh(training: Training, patches: Patches, outputs: int, seed: int) -> nn.Module:
+    return make_network(training, patches.lights, patches.pixels.shape[2], outputs, seed)
+
+
+def _has_learnt(history: Floats, least: float, outputs: int) -> bool:
+    """Return whether the epoch that is kept is so much better than chance, see ``Training``."""
+    chance = 1 / max(outputs, 2)
+    needed = chance + (1 - chance) * (least - 0.5) / 0.5
+    return bool(history[history[:, 1].argmin(), 2] >= needed)
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """Patches to train on and to validate with, the same for every attempt.
+
+    ``pixels``: (n, channel, size, size) float32 of the channels that the network takes, on the
+    processor, and their ``lights``. ``target``: (n,) as given; ``wanted``, ``weight``: (n,) the
+    number of the class and what the patch weighs, on the device. ``train``: rows to train on;
+    ``validation``: (n,) which rows to validate with.
+    """
+
+    pixels: NDArray[np.float32]
+    lights: Lights
+    target: NDArray[np.generic]
+    wanted: Tensor
+    weight: Tensor
+    train: Ints
+    validation: Bools
+
+    @classmethod
+    def of(
+        cls,
+        patches: Patches,
+        target: NDArray[np.generic],
+        training: Training,
+        validation: Bools,
+        each: Floats,
+        device: Device,
+    ) -> "_Lesson":
+        """Return the lesson; ``each``: (n,) how much a patch counts among those of its class."""
+        channels, lights = patches.lights.used(training.lights)
+        wanted = torch.from_numpy(target.astype(np.int64))
+        weight = torch.from_numpy(_weights(target, ~validation, each))
+        return cls(
+            patches.pixels[:, channels],
+            lights,
+            target,
+            wanted.to(device),
+            weight.to(device),
+            np.flatnonzero(~validation),
+            validation,
+        )
+
+    @property
+    def outputs(self) -> int:
+        """Number of logits per patch."""
+        return _outputs(self.target)
+
+
+def _train(
+    module: nn.Module, lesson: _Lesson, training: Training, seed: int
+) -> tuple[dict[str, NDArray[np.float32]], Floats]:
+    """Train a network in place; return the weights of its best epoch, and the history.
+
+    The best epoch has the smallest validation loss. The history is that of ``Expert``.
+    """
     rng = np.random.default_rng(seed)
-    train = np.flatnonzero(~validation)
-    pixels = patches.pixels[:, channels]
-    held = torch.from_numpy(pixels[validation])
-    wanted = torch.from_numpy(target.astype(np.int64)).to(device)
-    weights = torch.from_numpy(weight).to(device)
-    optimiser, schedule = _optimiser(module, training, -(-len(train) // training.batch))
+    steps = -(-len(lesson.train) // training.batch)
+    optimiser, schedule = _optimiser(module, training, steps)
     history: list[tuple[float, float, float]] = []
     best_loss, state, waited = np.inf, _state(module), 0
     for _ in range(training.epochs):
         module.train()
         losses = []
-        for part in np.array_split(rng.permutation(train), -(-len(train) // training.batch)):
-            moved = move_batch(pixels[part], lights, rng, training).to(device)
-            loss = loss_of(training.loss, module(moved), wanted[part], weights[part])
+        for rows in np.array_split(rng.permutation(lesson.train), steps):
+            moved = move_batch(lesson.pixels[rows], lesson.lights, rng, training)
+            logits = module(moved.to(lesson.weight.device))
+            loss = loss_of(training.loss, logits, lesson.wanted[rows], lesson.weight[rows])
             optimiser.zero_grad()
             torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(module.parameters(), 1.0)
             optimiser.step()
             schedule.step()
             losses.append(float(loss.detach()))
-        logits = compute_logits(module, held, 64)
-        said = torch.from_numpy(logits).to(device)
-        held_loss = float(loss_of(training.loss, said, wanted[validation], weights[validation]))
-        decided = logits[:, 0] > 0 if outputs == 1 else logits.argmax(1)
-        accuracy = float(balanced_accuracy_score(target[validation], decided))
+        held_loss, accuracy = _validate(module, lesson, training.loss)
         history.append((float(np.mean(losses)), held_loss, accuracy))
         waited += 1
         if held_loss < best_loss:
             best_loss, state, waited = held_loss, _state(module), 0
         if waited >= training.patience:
             break
-    figures = np.array(history)
-    chance = 1 / max(outputs, 2)
-    needed = chance + (1 - chance) * (training.learnt - 0.5) / 0.5
-    learnt = bool(figures[figures[:, 1].argmin(), 2] >= needed)
-    return Expert(training, patches.lights, size, state, figures, failed, learnt, seed, outputs)
+    return state, np.array(history)
+
+
+def _validate(module: nn.Module, lesson: _Lesson, loss: str) -> tuple[float, float]:
+    """Return loss and balanced accuracy on the validation set."""
+    held = lesson.validation
+    logits = compute_logits(module, torch.from_numpy(lesson.pixels[held]), 64)
+    on_device = torch.from_numpy(logits).to(lesson.weight.device)
+    held_loss = float(loss_of(loss, on_device, lesson.wanted[held], lesson.weight[held]))
+    decided = logits[:, 0] > 0 if lesson.outputs == 1 else logits.argmax(1)
+    return held_loss, float(balanced_accuracy_score(lesson.target[held], decided))
 
 
 def _weights(
