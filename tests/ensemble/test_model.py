@@ -6,7 +6,7 @@ import pytest
 
 from etchscope.ensemble import Domain, Model, WorkingPoint, at_prior
 from etchscope.foil import BadInput
-from etchscope.learn import Lights, saliency
+from etchscope.learn import Lights, saliency_of
 from etchscope.store import read_model, write_model
 
 DOMAIN = Domain("r", (5.0, 7.0), 30.0, 2.0, 4.0)
@@ -160,7 +160,7 @@ def test_patches_of_other_lights_or_size_are_refused(stacked, labelled):
         with pytest.raises(BadInput, match=r"patches: expected Lights.*, 16 px, found Lights"):
             model.judge(wrong)
         with pytest.raises(BadInput, match=r"patches: expected Lights.*, 16 px, found Lights"):
-            saliency(model.experts["hip-top"], wrong)
+            saliency_of(model.experts["hip-top"], wrong)
 
 
 def _without(key):

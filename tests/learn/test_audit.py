@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from etchscope.foil import BadInput
-from etchscope.learn import audit
+from etchscope.learn import audit_labels
 
 CLASSES = ["hip", "top", "bottom"]
 
@@ -21,7 +21,7 @@ def _planted(n=300, wrong=12, seed=0):
 
 def test_planted_wrong_labels_are_found_and_what_they_should_be():
     said, p, truth, wrong = _planted()
-    found = audit(said, p, CLASSES)
+    found = audit_labels(said, p, CLASSES)
     assert set(found["row"]) <= wrong
     assert len(found) >= 11  # of 12; how many there are is estimated
     assert found["said"].tolist() == said[found["row"]].tolist()
@@ -36,13 +36,13 @@ def test_planted_wrong_labels_are_found_and_what_they_should_be():
 
 def test_right_labels_are_left_alone():
     said, p, _, _ = _planted(wrong=0)
-    assert len(audit(said, p, CLASSES)) == 0
+    assert len(audit_labels(said, p, CLASSES)) == 0
 
 
 def test_the_order_of_classes_and_the_scale_of_probabilities_do_not_matter():
     said, p, _, _ = _planted()
-    here = audit(said, p, CLASSES)
-    there = audit(said, 3 * p[:, [2, 0, 1]], ["bottom", "hip", "top"])
+    here = audit_labels(said, p, CLASSES)
+    there = audit_labels(said, 3 * p[:, [2, 0, 1]], ["bottom", "hip", "top"])
     assert there[["row", "said", "likelier"]].equals(here[["row", "said", "likelier"]])
     np.testing.assert_allclose(there["p_said"], here["p_said"])
 
@@ -58,4 +58,4 @@ def test_labels_of_other_classes_than_the_experts_are_refused(classes, told):
     said, p, _, _ = _planted()
     p = np.ones((len(p), len(classes)))
     with pytest.raises(BadInput, match=f"audit: expected labels of {told}"):
-        audit(said, p, classes)
+        audit_labels(said, p, classes)

@@ -5,7 +5,7 @@ import optuna
 import pytest
 
 from etchscope.foil import BadInput
-from etchscope.learn import Lights, Patches, Training, cross_validate, tune
+from etchscope.learn import Lights, Patches, Training, cross_validate, search_training
 
 QUICK = Training(network="plain", width=0.5, depth=2, epochs=2, batch=16, rate=1e-2, restarts=0)
 
@@ -13,7 +13,9 @@ QUICK = Training(network="plain", width=0.5, depth=2, epochs=2, batch=16, rate=1
 def test_the_best_of_all_that_were_tried_comes_back(make_planted):
     patches, is_top = make_planted(48)
     ticks, verbosity = [], optuna.logging.get_verbosity()
-    best, table = tune(patches, is_top, QUICK, trials=4, count=2, seed=1, progress=ticks.append)
+    best, table = search_training(
+        patches, is_top, QUICK, trials=4, count=2, seed=1, progress=ticks.append
+    )
     assert (sum(ticks), len(table)) == (4, 4)
     assert table["balanced_accuracy"].is_monotonic_decreasing
     names = ["network", "lights", "loss", "optimiser", "rate", "depth", "width"]
@@ -31,7 +33,7 @@ def test_the_best_of_all_that_were_tried_comes_back(make_planted):
 def test_a_training_outside_of_what_is_usually_tried_is_still_the_first(make_planted):
     patches, is_top = make_planted(48)
     own = replace(QUICK, network="each-lamp", lights="one", rate=1e-4, width=0.3, epochs=1)
-    best, table = tune(patches, is_top, own, trials=1, count=2)
+    best, table = search_training(patches, is_top, own, trials=1, count=2)
     assert best == own
     assert table["network"].tolist() == ["each-lamp"]
 
@@ -44,7 +46,7 @@ def test_networks_that_the_patches_do_not_allow_are_passed_over():
     patches = Patches(
         pixels.astype(np.float32), Lights((), ("backlit",)), np.arange(40) // 2 % 6, np.arange(40)
     )
-    best, table = tune(patches, target, replace(QUICK, epochs=1), trials=8, count=2)
+    best, table = search_training(patches, target, replace(QUICK, epochs=1), trials=8, count=2)
     assert len(table) == 8
     left = table["balanced_accuracy"].isna()
     allowed = (table["network"] == "plain") & (table["lights"] == "all") & (table["depth"] < 4)
@@ -56,9 +58,9 @@ def test_networks_that_the_patches_do_not_allow_are_passed_over():
 def test_what_cannot_be_tried_is_refused(make_planted):
     patches, is_top = make_planted(48)
     with pytest.raises(BadInput, match="trials: expected 1 or more, found 0"):
-        tune(patches, is_top, QUICK, trials=0)
+        search_training(patches, is_top, QUICK, trials=0)
     one = replace(patches, region=np.zeros(48, int))
     with pytest.raises(BadInput, match="folds: expected 3 regions or more, found 1"):
-        tune(one, is_top, QUICK, trials=2)
+        search_training(one, is_top, QUICK, trials=2)
     with pytest.raises(BadInput, match=r"network: expected depth 2 to 4, width 0.1 to 10, found 9"):
-        tune(patches, is_top, replace(QUICK, depth=9), trials=2, count=2)
+        search_training(patches, is_top, replace(QUICK, depth=9), trials=2, count=2)

@@ -1,6 +1,6 @@
 """Experts: patches, networks that know the symmetries of the optics, and their training."""
 
-from etchscope.learn.audit import audit
+from etchscope.learn.audit import audit_labels
 from etchscope.learn.devices import device_of
 from etchscope.learn.expert import Expert
 from etchscope.learn.features import feature_names, features_of
@@ -19,11 +19,11 @@ from etchscope.learn.patches import (
     joined,
     plane_scale,
 )
-from etchscope.learn.saliency import saliency
+from etchscope.learn.saliency import saliency_of
 from etchscope.learn.threads import set_threads
 from etchscope.learn.train import folds, train_expert
 from etchscope.learn.training import Augmentation, Training
-from etchscope.learn.tune import tune
+from etchscope.learn.tune import search_training
 from etchscope.learn.validate import (
     CrossValidation,
     cross_validate,
@@ -45,7 +45,7 @@ __all__ = [
     "Patches",
     "Sample",
     "Training",
-    "audit",
+    "audit_labels",
     "cross_validate",
     "cut_patches",
     "cut_planes",
@@ -60,9 +60,9 @@ __all__ = [
     "network",
     "patterns_of",
     "plane_scale",
-    "saliency",
+    "saliency_of",
+    "search_training",
     "set_threads",
     "train_expert",
-    "tune",
     "with_given",
 ]

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from etchscope.foil import BadInput
 from etchscope.foil.types import Floats
 
-__all__ = ["audit"]
+__all__ = ["audit_labels"]
 
 
-def audit(said: NDArray[np.str_], probabilities: Floats, classes: list[str]) -> pd.DataFrame:
+def audit_labels(said: NDArray[np.str_], probabilities: Floats, classes: list[str]) -> pd.DataFrame:
     """Return the labels that are probably wrong, the worst first.
 
     Confident learning (Northcutt et al. 2021, by cleanlab): a label is doubtful where its class is

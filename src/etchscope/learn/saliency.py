@@ -9,10 +9,10 @@ from etchscope.foil.types import Floats
 from etchscope.learn.expert import Expert
 from etchscope.learn.patches import Patches
 
-__all__ = ["saliency"]
+__all__ = ["saliency_of"]
 
 
-def saliency(experts: Sequence[Expert], patches: Patches) -> Floats:
+def saliency_of(experts: Sequence[Expert], patches: Patches) -> Floats:
     """Return how much each pixel speaks for or against, (n, size, size), the largest 1.
 
     |gradient × input| of the mean of the experts' logits, summed over the channels (Shrikumar et

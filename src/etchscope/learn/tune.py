@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import optuna
 import pandas as pd
@@ -14,10 +15,13 @@ from etchscope.learn.patches import Patches
 from etchscope.learn.training import Training
 from etchscope.learn.validate import cross_validate
 
-__all__ = ["tune"]
+__all__ = ["search_training"]
+
+_TRIED = ("network", "lights", "loss", "optimiser", "rate", "depth", "width")
+"""What a trial chooses of a training."""
 
 
-def tune(
+def search_training(
     patches: Patches,
     target: Bools,
     training: Training,
@@ -31,83 +35,85 @@ def tune(
 ) -> tuple[Training, pd.DataFrame]:
     """Return the best training found and all that were tried, the best first.
 
-    Tried are network (so 2-D or 3-D), lights, loss, optimiser, rate, depth and width. The figure is
-    the balanced accuracy over ``count`` folds of regions; ``training`` itself is the first trial.
-    Its own network, lights, rate and width are among what is tried. Choosing the best of many
-    flatters its figure: measure it again on other regions.
+    A trial chooses network (so 2-D or 3-D), lights, loss, optimiser, rate, depth and width. Its
+    figure is the balanced accuracy over ``count`` folds of regions. The first trial is ``training``
+    itself, whose own network, lights, rate and width the others may choose, too. The best of many
+    trials looks better than it is: measure it again on other regions.
 
     Parameters
     ----------
+    patches : to train on and to measure with.
+    target : (n,) whether a patch is of the first class.
     training : what is not tried stays as it is here.
     weight, device : see ``train_expert``.
     progress : called with 1 after each trial.
 
     Returns
     -------
-    The training, and one row a trial: ``balanced_accuracy``, nan where the patches do not allow the
-    network, and the parameters.
+    The training, and one row per trial: ``balanced_accuracy``, nan where the patches do not allow
+    the network, and what was tried.
 
     Raises
     ------
-    BadInput : folds that cannot be split, no trial, patches that do not allow ``training``, or no
-        such device.
+    BadInput : folds that cannot be split, no trial, no such device, or patches that do not allow
+        ``training``.
     """
     if trials < 1:
         raise BadInput("trials", "1 or more", str(trials))
     _require_allowed(training, patches)
-    names = ("network", "lights", "loss", "optimiser", "rate", "depth", "width")
-    networks = _and(("plain", "azimuth", "equivariant"), training.network)
-    # Of planes all are seen.
-    lights = _and(() if patches.lights.are_planes else ("all", "lamps"), training.lights)
-    rates = min(3e-4, training.rate), max(3e-2, training.rate)
-    widths = min(0.5, training.width), max(2.0, training.width)
 
     def tried(trial: optuna.Trial) -> float:
-        options: dict[str, object] = {
-            "network": trial.suggest_categorical("network", networks),
-            "lights": trial.suggest_categorical("lights", lights),
-            "loss": trial.suggest_categorical("loss", ["balanced", "focal", "partial-auc"]),
-            "optimiser": trial.suggest_categorical("optimiser", ["adam", "sgd"]),
-            "rate": trial.suggest_float("rate", *rates, log=True),
-            "depth": trial.suggest_int("depth", 2, 4),
-            "width": trial.suggest_float("width", *widths, log=True),
-        }
-        some = replace(training, restarts=0, **options)  # type: ignore[arg-type]
+        some = _suggested(trial, training, are_planes=patches.lights.are_planes)
         try:
             _require_allowed(some, patches)
         except BadInput as error:
-            _tell(progress)
             raise optuna.TrialPruned from error
         done = cross_validate(
             patches, target, some, count=count, seeds=(seed,), weight=weight, device=device
         )
-        _tell(progress)
         return float(done.balanced_accuracy.mean())
 
+    ticks = [] if progress is None else [lambda *_: progress(1)]
     with _errors_only():
         sampler = optuna.samplers.TPESampler(seed=seed)
         study = optuna.create_study(direction="maximize", sampler=sampler)
-        study.enqueue_trial({name: getattr(training, name) for name in names})
-        study.optimize(tried, n_trials=trials)
+        study.enqueue_trial({name: getattr(training, name) for name in _TRIED})
+        study.optimize(tried, n_trials=trials, callbacks=ticks)
     table = pd.DataFrame([{"balanced_accuracy": t.value, **t.params} for t in study.trials])
     table = table.sort_values("balanced_accuracy", ascending=False, kind="stable")
     best = replace(training, **study.best_params)
     return best, table.reset_index(drop=True)
 
 
+def _suggested(trial: optuna.Trial, training: Training, *, are_planes: bool) -> Training:
+    """Return the training of a trial, which is not started anew if it does not learn."""
+    networks = _and(("plain", "azimuth", "equivariant"), training.network)
+    # Of planes all are seen.
+    lights = _and(() if are_planes else ("all", "lamps"), training.lights)
+    rates = min(3e-4, training.rate), max(3e-2, training.rate)
+    widths = min(0.5, training.width), max(2.0, training.width)
+    options: dict[str, Any] = {
+        "network": trial.suggest_categorical("network", networks),
+        "lights": trial.suggest_categorical("lights", lights),
+        "loss": trial.suggest_categorical("loss", ["balanced", "focal", "partial-auc"]),
+        "optimiser": trial.suggest_categorical("optimiser", ["adam", "sgd"]),
+        "rate": trial.suggest_float("rate", *rates, log=True),
+        "depth": trial.suggest_int("depth", 2, 4),
+        "width": trial.suggest_float("width", *widths, log=True),
+    }
+    return replace(training, restarts=0, **options)
+
+
 def _and(choices: tuple[str, ...], own: str) -> list[str]:
+    """Return the choices, and the training's own value last if it is another one."""
     return list(dict.fromkeys((*choices, own)))
 
 
 def _require_allowed(training: Training, patches: Patches) -> None:
+    """Refuse a training whose network the patches do not allow."""
     _, used = patches.lights.used(training.lights)
     size, width, depth = patches.pixels.shape[2], training.width, training.depth
     network(training.network, used, size, width=width, depth=depth)
-
-
-def _tell(progress: Callable[[int], None] | None) -> None:
-    if progress is not None:
-        progress(1)
 
 
 @contextmanager

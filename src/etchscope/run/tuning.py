@@ -7,7 +7,7 @@ import pandas as pd
 
 from etchscope.ensemble import ExpertKind, default_kinds
 from etchscope.foil import Device
-from etchscope.learn import Training, tune
+from etchscope.learn import Training, search_training
 from etchscope.run.stages.train import Gathered
 
 __all__ = ["count_experts", "first_kind", "tune_training"]
@@ -46,11 +46,11 @@ def tune_training(
 
     Raises
     ------
-    BadInput : see ``learn.tune``.
+    BadInput : see ``learn.search_training``.
     """
     kind, labelled = first_kind(gathered.classes), gathered.labelled
     chosen = pd.Series(labelled.said).isin(kind.classes).to_numpy()
-    return tune(
+    return search_training(
         labelled.patches.take(chosen),
         np.asarray(kind.target(labelled.said[chosen]), bool),
         training,

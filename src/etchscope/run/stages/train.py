@@ -23,7 +23,7 @@ from etchscope.ensemble import (
 from etchscope.evaluation import proportion
 from etchscope.foil import BadInput, Device
 from etchscope.foil.types import Floats
-from etchscope.learn import Patches, Training, audit
+from etchscope.learn import Patches, Training, audit_labels
 from etchscope.run.classes import classes_to_train, require_decidable
 from etchscope.run.labelled import LeftOut, context_patches, labelled_patches, labelled_pits
 from etchscope.store import Store
@@ -230,9 +230,9 @@ def _digest_of(ids: Sequence[str]) -> str:
 def audited(done: TrainedModel) -> pd.DataFrame:
     """Return the labels that are probably wrong, the worst first, and where they are.
 
-    Columns of ``learn.audit`` without ``row``, then ``scan, tile, x_px, y_px, id``.
+    Columns of ``learn.audit_labels`` without ``row``, then ``scan, tile, x_px, y_px, id``.
     """
     p = np.exp(done.log_probabilities)
-    table = audit(done.labelled.said, p, list(done.model.classes))
+    table = audit_labels(done.labelled.said, p, list(done.model.classes))
     where = done.labelled.source.reset_index(drop=True).iloc[table["row"]].reset_index(drop=True)
     return pd.concat([table.drop(columns="row"), where], axis=1)
