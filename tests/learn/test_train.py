@@ -92,7 +92,7 @@ def test_folds_keep_regions_whole_and_hold_each_patch_once(planted):
     ("region", "target", "told"),
     [
         ([0, 0, 1, 1], [True, False, True, False], "folds: expected 3 regions or more, found 2"),
-        ([0, 1, 2, 3], [True, False, False, False], "expected 3 labels a class or more, found 1"),
+        ([0, 1, 2, 3], [True, False, False, False], "expected 3 labels per class or more, found 1"),
     ],
 )
 def test_folds_that_cannot_be_split_are_refused(region, target, told):

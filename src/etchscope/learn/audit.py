@@ -1,4 +1,4 @@
-"""Labels that are probably wrong: what experts say who have not seen them."""
+"""Labels that are probably wrong, by experts that have not seen them."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,9 @@ from etchscope.foil.types import Floats
 __all__ = ["audit_labels"]
 
 
-def audit_labels(said: NDArray[np.str_], probabilities: Floats, classes: list[str]) -> pd.DataFrame:
+def audit_labels(
+    labels: NDArray[np.str_], probabilities: Floats, classes: list[str]
+) -> pd.DataFrame:
     """Return the labels that are probably wrong, the worst first.
 
     Confident learning (Northcutt et al. 2021, by cleanlab): a label is doubtful where its class is
@@ -20,37 +22,38 @@ def audit_labels(said: NDArray[np.str_], probabilities: Floats, classes: list[st
 
     Parameters
     ----------
-    said : (n,) the class of each label.
+    labels : (n,) the class of each label.
     probabilities : (n, k) of the classes, from experts that were not trained on the label.
     classes : the k classes.
 
     Returns
     -------
-    Columns ``row`` (place in ``said``), ``said``, ``likelier`` (another class), ``p_said``,
-    ``p_likelier``, ``quality`` (0 worst to 1).
+    One row per doubtful label: ``row`` (its place among the labels), ``said`` (its class),
+    ``likelier`` (another class), ``p_said`` and ``p_likelier`` (their probabilities), ``quality``
+    (0 is worst, 1 is best).
 
     Raises
     ------
     BadInput : a class that is none of ``classes``, or one of them without labels.
     """
-    said = np.asarray(said, str)
-    for found in sorted(set(said.tolist()) ^ set(classes)):
-        what = "labels of another class" if found in said else "no label of class"
+    labels = np.asarray(labels, str)
+    for found in sorted(set(labels.tolist()) ^ set(classes)):
+        what = "labels of another class" if found in labels else "no label of class"
         raise BadInput("audit", f"labels of exactly {', '.join(classes)}", f"{what} {found}")
-    number = np.searchsorted(sorted(classes), said)
+    number = np.searchsorted(sorted(classes), labels)
     order = np.argsort(classes)
     ordered = np.asarray(probabilities, float)[:, order]
     ordered = ordered / ordered.sum(1, keepdims=True)
     rows = find_label_issues(number, ordered, return_indices_ranked_by="self_confidence", n_jobs=1)
     quality = get_label_quality_scores(number, ordered)
     others = ordered.copy()
-    others[np.arange(len(said)), number] = -1
+    others[np.arange(len(labels)), number] = -1
     likelier = others.argmax(1)
     names = np.sort(np.asarray(classes, str))
     return pd.DataFrame(
         {
             "row": rows,
-            "said": said[rows],
+            "said": labels[rows],
             "likelier": names[likelier[rows]],
             "p_said": ordered[rows, number[rows]],
             "p_likelier": ordered[rows, likelier[rows]],

@@ -11,15 +11,26 @@ from etchscope.learn.training import Training
 
 __all__ = ["move_batch"]
 
-_INVARIANT = ("equivariant",)  # networks that exact symmetries teach nothing
+_INVARIANT = ("equivariant",)
+"""Networks that exact symmetries of the scene do not change, so that moving teaches nothing."""
 
 
 def move_batch(
     pixels: NDArray[np.float32], lights: Lights, rng: np.random.Generator, training: Training
 ) -> torch.Tensor:
-    """Return a batch, moved at random as a whole, unless that teaches nothing.
+    """Return a batch of patches, all of them moved alike at random.
 
-    Of planes lights are left out too.
+    They stay as they are where the network does not change under such a move. Of planes some lights
+    are left out as well, see ``varied``.
+
+    Parameters
+    ----------
+    pixels : (n, channel, size, size) float32.
+    lights : what the channels are.
+
+    Returns
+    -------
+    (n, channel, size, size) float32, on the processor.
     """
     if lights.are_planes:
         pixels = varied(rng, pixels, training.left_out)

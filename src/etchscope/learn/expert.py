@@ -23,10 +23,17 @@ __all__ = ["Expert", "compute_logits", "make_network"]
 class Expert:
     """A trained network, and how its training went.
 
-    ``lights``, ``size``: of the patches it takes. ``outputs``: 1 for two classes, otherwise one a
-    class. ``history``: a row (training loss, validation loss, validation balanced accuracy) an
-    epoch of the training that was kept; ``failed``: how many trainings did not learn, this one
-    included if it is ``learnt`` false.
+    Attributes
+    ----------
+    training : how it was trained.
+    lights, size : of the patches that it takes; size in pixels per side.
+    state : name → float32 weights of the network.
+    history : (epoch, 3) training loss, validation loss and balanced accuracy on the validation set,
+        of the training that was kept.
+    failed : how many trainings did not learn, with this one if ``learnt`` is false.
+    learnt : whether it is so much better than chance as the training asks for.
+    seed : of the training that was kept.
+    outputs : logits per patch: 1 for two classes, otherwise one per class.
     """
 
     training: Training
@@ -47,12 +54,13 @@ class Expert:
         device: Device = "cpu",
         progress: Callable[[int], None] | None = None,
     ) -> Floats:
-        """Return the logit of each patch, (n,): positive where the first class is likelier.
+        """Return the logit of each patch, (n,) float64: positive where the first class is likelier.
 
-        With more than two classes (n, classes), of which only differences mean something.
+        With more than two classes it is (n, classes), of which only differences mean something.
 
         Parameters
         ----------
+        batch : patches at once.
         device : where they are scored.
         progress : called with the number of patches just scored.
 
@@ -99,7 +107,7 @@ class Expert:
         return made.eval()
 
     def to_record(self) -> dict[str, Any]:
-        """Return all but the weights, for JSON."""
+        """Return all of it but the weights, as JSON has it."""
         return {
             "training": asdict(self.training),
             "lights": {"azimuths_deg": self.lights.azimuths_deg, "others": self.lights.others},
@@ -115,7 +123,7 @@ class Expert:
     def from_record(
         cls, record: Mapping[str, Any], state: Mapping[str, NDArray[np.float32]]
     ) -> "Expert":
-        """Return the expert of a record and its weights.
+        """Return the expert of a record and its weights, name → float32 array.
 
         Raises
         ------

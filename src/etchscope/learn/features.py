@@ -1,6 +1,6 @@
 """Measured features of patches: what a person would read off a pit.
 
-For the weak learner, for what lies outside the training, and for signal as an anomaly.
+They serve to recognise pits that are unlike those of the training, and signal as an anomaly.
 """
 
 import numpy as np
@@ -18,10 +18,11 @@ _RINGS = 4
 
 
 _WITHOUT_LAMPS = ("residual", "backlit", "halo")
-"""The planes whose rings are told as they are."""
+"""The planes of which the means over rings are features as they are."""
 
 
 def _plane_names() -> list[str]:
+    """Return the names of the features of planes."""
     rings, kinds = range(_RINGS), ("mean", "rms")
     names = [f"{name} {what} {r}" for name in _WITHOUT_LAMPS for what in kinds for r in rings]
     names += [f"lamps {what} {r}" for what in kinds for r in rings]
@@ -54,9 +55,11 @@ def features_of(patches: Patches) -> Floats:
     the other a bottom pit, both together a pair), its rms and that of the part across. ``offset``:
     how far from the middle the harmonic's centre of gravity lies, in patch sizes; ``harmonic 2``:
     rms of the second harmonic; ``grain``: rms of the difference of neighbouring pixels at the edge,
-    so the noise. The first harmonic is (A, B) of conventions.md, by least squares.
+    so the noise. Harmonics are fitted by least squares, a cos φ + b sin φ for the first one, with
+    the azimuth φ counter-clockwise from +x.
 
-    Planes say the same, each light's grain by itself; nan where a light is not there.
+    Planes have the same features, and the grain of each light by itself; a feature is nan where its
+    light is not there.
     """
     pixels, lights = patches.pixels, patches.lights
     if lights.are_planes:
@@ -99,7 +102,7 @@ class _Rings:
         return np.asarray(flat @ self.masks.T, np.float64)
 
     def rms(self, picture: NDArray[np.float32]) -> Floats:
-        """Return (n, ring) root mean squares."""
+        """Return (n, ring) root mean squares of (n, y, x) pictures."""
         return np.sqrt(self.mean(picture**2))
 
     def of_lamps(self, harmonics: NDArray[np.float32]) -> list[Floats]:
@@ -117,7 +120,7 @@ class _Rings:
 
 
 def _grain(pixels: NDArray[np.float32]) -> Floats:
-    """Return (n, 1) rms differences of neighbours at all four edges, the way each runs."""
+    """Return (n, 1) rms differences of neighbouring pixels along all four edges."""
     edge = [0, 1, 2, -3, -2, -1]
     along_x = np.diff(pixels[:, :, edge], axis=3) ** 2
     along_y = np.diff(pixels[:, :, :, edge], axis=2) ** 2
@@ -126,6 +129,7 @@ def _grain(pixels: NDArray[np.float32]) -> Floats:
 
 
 def _of_planes(patches: Patches) -> Floats:
+    """Return the features of patches of planes, in the order of ``_plane_names``."""
     pixels, given, place = patches.pixels, given_of(patches) > 0, PLANES.index
     rings, nan = _Rings(pixels.shape[2]), np.nan
     there = dict(zip(GIVEN, given.T[:, :, None], strict=True))

@@ -26,13 +26,13 @@ from etchscope.learn.symmetric import FromGroup, GroupConvolution, ToGroup
 __all__ = ["FIELD_PX", "STRIDE", "WIDTHS", "FinderNetwork", "PlainFinder", "maps_moved"]
 
 WIDTHS = (6, 16, 24, 32, 16)
-"""Of the package's own network, whose weights take 1.5 MB."""
+"""Fields per layer of the package's own network, whose weights take 1.5 MB."""
 STRIDE = 2
-"""Pixels of the picture a cell of the maps."""
+"""Pixels of the picture per cell of the maps, along each side."""
 _MULTIPLE = 16
 """The picture's sides must be multiples of this; what is missing is reflected."""
 FIELD_PX = 32
-"""The smallest picture, pixels a side, of which the network can say anything."""
+"""Pixels per side of the smallest picture that the network can search."""
 _HALVED = ("amx_bf16", "avx512_bf16", "bf16")
 """Processors with one of these multiply two to four times as fast in half precision."""
 _RARE = -4.6
@@ -55,7 +55,7 @@ def maps_moved(symmetry: Symmetry) -> Floats:
 
 
 class _Normalised(nn.Module):
-    """Batch normalisation of fields: one mean and spread a field, over its maps and the batch."""
+    """Batch normalisation with one mean and spread per field, over its maps and the batch."""
 
     mean: Tensor
     variance: Tensor
@@ -68,14 +68,14 @@ class _Normalised(nn.Module):
         self.register_buffer("variance", torch.ones(fields))
 
     def affine(self) -> tuple[Tensor, Tensor]:
-        """Return factor and shift a map, from the statistics of training."""
+        """Return factor and shift of each map, from the statistics of training."""
         factor = self.scale / torch.sqrt(self.variance + 1e-5)
         shift = self.shift - self.mean * factor
         return factor.repeat_interleave(self.order), shift.repeat_interleave(self.order)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return features of mean 0 and spread 1 a field over the batch, scaled and shifted."""
-        # A quarter of the places tells as much: neighbours are alike.
+        """Return features, each field of mean 0 and spread 1 over the batch, scaled and shifted."""
+        # A quarter of the places is enough, because neighbours are alike.
         values = x[:, :, ::2, ::2].float()
         mean = values.mean((0, 2, 3)).view(-1, self.order).mean(1)
         square = values.square().mean((0, 2, 3)).view(-1, self.order).mean(1)
@@ -90,7 +90,7 @@ class _Normalised(nn.Module):
 
 
 class FinderNetwork(nn.Module):
-    """The network in training; ``plain`` gives it as ordinary convolutions for use.
+    """The network in training; ``plain`` returns it as ordinary convolutions for use.
 
     Parameters
     ----------

@@ -13,22 +13,24 @@ _SHARES = {"place": 0.15, "radius": 0.3, "ellipse": 0.1, "depth": 0.15, "mark": 
 """What each part of the loss weighs beside the heat's."""
 
 _FEW_CELLS = 32.0
-"""Marked cells that a picture without marks counts for."""
+"""Added to the marked cells of a picture, by whose number its loss of marks is divided: many
+pictures have none."""
 
 Parts = dict[str, Tensor]
 
 
 def _weights(heat: Tensor) -> Tensor:
-    """Return what a centre of each picture weighs, (n,).
+    """Return what one centre of each picture weighs, (n,).
 
-    Between one a centre, where crowds alone would teach, and one a picture.
+    If each centre weighed 1, crowded pictures alone would decide; if each picture did, its centres
+    would weigh nothing in a crowd. This lies between the two.
     """
     centres = (heat == 1).sum((1, 2, 3)).float()
     return (centres + 8).rsqrt()
 
 
 def _heat_loss(logits: Tensor, heat: Tensor, counts: Tensor) -> Tensor:
-    """Return the penalty-reduced focal loss (Law & Deng 2018, CornerNet, eq. 1) a centre."""
+    """Return the penalty-reduced focal loss (Law & Deng 2018, CornerNet, eq. 1) per centre."""
     p = torch.sigmoid(logits).clamp(1e-5, 1 - 1e-5)
     centre = (heat == 1).float()
     hit = -centre * torch.log(p) * (1 - p).square()
@@ -41,8 +43,8 @@ def _heat_loss(logits: Tensor, heat: Tensor, counts: Tensor) -> Tensor:
 def _normal_loss(error2: Tensor, log_sigma: Tensor, weight: Tensor, components: int) -> Tensor:
     """Return the β-weighted normal likelihood, β = 1/2 (Seitzer et al. 2022, eq. 5)."""
     log_sigma = log_sigma.clamp(-5, 3)
-    told = 0.5 * error2 * torch.exp(-2 * log_sigma) + components * log_sigma
-    return (weight * torch.exp(log_sigma).detach() * told).sum() / weight.sum().clamp_min(1e-9)
+    each = 0.5 * error2 * torch.exp(-2 * log_sigma) + components * log_sigma
+    return (weight * torch.exp(log_sigma).detach() * each).sum() / weight.sum().clamp_min(1e-9)
 
 
 def finder_loss(
@@ -65,13 +67,13 @@ def finder_loss(
     parts = {"heat": _heat_loss(maps[:, _HEATS], heat, counts)}
     n, _, height, width = maps.shape
     of_surface = maps[:, :-1].view(n, len(SURFACES), len(VALUES), height, width)
-    said = of_surface.permute(0, 1, 3, 4, 2)[near]
+    stated = of_surface.permute(0, 1, 3, 4, 2)[near]
     true = values.permute(0, 1, 3, 4, 2)[near]
-    if len(said):
+    if len(stated):
         weight = _weights(heat)[torch.nonzero(near)[:, 0]]
         known = torch.isfinite(true)
-        error2 = (said[:, 1:7] - torch.where(known, true, said[:, 1:7].detach())).square()
-        sigma = dict(zip(("place", "radius", "ellipse", "depth"), said[:, 7:].T, strict=True))
+        error2 = (stated[:, 1:7] - torch.where(known, true, stated[:, 1:7].detach())).square()
+        sigma = dict(zip(("place", "radius", "ellipse", "depth"), stated[:, 7:].T, strict=True))
         for name, columns in (
             ("place", [0, 1]),
             ("radius", [2]),
@@ -79,8 +81,8 @@ def finder_loss(
             ("depth", [5]),
         ):
             squares = error2[:, columns].sum(1)
-            told = weight * known[:, columns].all(1)
-            parts[name] = _normal_loss(squares, sigma[name], told, len(columns))
+            counts = weight * known[:, columns].all(1)
+            parts[name] = _normal_loss(squares, sigma[name], counts, len(columns))
     bce = functional.binary_cross_entropy_with_logits(maps[:, -1], mark, reduction="none")
     each = (bce * mark_counts).sum((1, 2)) / ((mark * mark_counts).sum((1, 2)) + _FEW_CELLS)
     parts["mark"] = each.mean()

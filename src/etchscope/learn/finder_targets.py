@@ -1,4 +1,4 @@
-"""What the finder's maps should say of a picture whose openings are known."""
+"""What the finder's maps should be for a picture whose openings are known."""
 
 from dataclasses import dataclass
 
@@ -14,15 +14,15 @@ from etchscope.learn.finder import STRIDE
 __all__ = ["Openings", "Targets", "targets"]
 
 SMALLEST_PX = 2.0
-"""Openings of a smaller radius count neither for nor against a find; of what size they are is
-taught, so that what is found of them calls itself small."""
+"""A find at an opening of a smaller radius is neither right nor wrong. The network still learns how
+small such openings are, so that it states a small size if it finds one."""
 _SPECK_PX = 1.2
-"""Still smaller ones are ground."""
+"""Openings of a still smaller radius are ground."""
 _SHALLOWEST_PX = 0.5
-"""Shallower openings count neither for nor against."""
+"""A find at a shallower opening is neither right nor wrong."""
 _EITHER = SURFACES.index("unknown")
-_DISMISSED, _DESCRIBED, _ASKED = range(3)
-"""Kinds of openings: of which nothing is taught, what they are like, and also where they are."""
+_DISMISSED, _DESCRIBED, _WANTED = range(3)
+"""Kinds of openings: the network learns nothing of them; their shape; their shape and place."""
 _HEAT = (0.3, 1.0, 2.5)
 """Spread of the heat around a centre: share of the radius, least and most, pixels."""
 
@@ -36,7 +36,8 @@ class Openings:
     x_px, y_px : centres, y down.
     radius_px, ellipticity, angle_deg, depth_px : their shape; all but the radius may be NaN,
         not known.
-    surface : (n,) int64 place in ``SURFACES`` of the one they lie on; the last where nobody knows.
+    surface : (n,) int64 place in ``SURFACES`` of the one they lie on; its last where it is not
+        known.
     """
 
     x_px: Floats
@@ -54,14 +55,14 @@ class Openings:
 
     @property
     def is_target(self) -> Bools:
-        """Which are large and deep enough to be asked for, (n,)."""
+        """Which openings are large and deep enough to be found, (n,)."""
         return np.asarray(
             (self.radius_px >= SMALLEST_PX) & ~(self.depth_px < _SHALLOWEST_PX) & ~self.is_hidden
         )
 
     @property
     def is_hidden(self) -> Bools:
-        """Which lie wholly inside a larger and deeper one of their surface, (n,)."""
+        """Which openings lie wholly inside a larger and deeper one of their surface, (n,)."""
         hidden = np.zeros(len(self.x_px), bool)
         order = np.argsort(self.x_px, kind="stable")
         x, y, r, d = (v[order] for v in (self.x_px, self.y_px, self.radius_px, self.depth_px))
@@ -90,14 +91,14 @@ def _inside_deeper(
 
 @dataclass(frozen=True)
 class Targets:
-    """What the maps of one picture should say; y, x in cells.
+    """What the maps of one picture should be; y, x in cells.
 
     Attributes
     ----------
     heat : (3, y, x) float32, 1 at an opening's centre, falling off around it.
     counts : (3, y, x) float32, 0 where nothing is known of the heat, else 1.
     values : (3, 6, y, x) float32 dx, dy, log_radius, e_cos, e_sin, log_depth near a centre.
-    near : (3, y, x) bool, where ``values`` are told.
+    near : (3, y, x) bool, where ``values`` are known.
     mark : (y, x) float32, share of the cell that is dust, scratch and the like.
     mark_counts : (y, x) float32, 0 where nothing is known of marks, else 1.
     """
@@ -112,7 +113,7 @@ class Targets:
 
 @numba.njit(nogil=True, cache=True)
 def _dismiss(x: float, y: float, reach: float, counts: FloatImage) -> None:  # pragma: no cover
-    """Let a disc count for nothing; cells."""
+    """Let a disc count neither for nor against a find; all lengths in cells."""
     height, width = counts.shape
     for v in range(max(int(y - reach), 0), min(int(y + reach) + 2, height)):
         for u in range(max(int(x - reach), 0), min(int(x + reach) + 2, width)):
@@ -122,7 +123,7 @@ def _dismiss(x: float, y: float, reach: float, counts: FloatImage) -> None:  # p
 
 @numba.njit(nogil=True, cache=True)
 def _warm(x: float, y: float, spread: float, heat: FloatImage) -> None:  # pragma: no cover
-    """Draw the heat of one opening, 1 in the cell of its centre; cells."""
+    """Draw the heat of one opening, 1 in the cell of its centre; all lengths in cells."""
     height, width = heat.shape
     reach = 3 * spread + 1
     for v in range(max(int(y - reach), 0), min(int(y + reach) + 2, height)):
@@ -138,7 +139,7 @@ def _warm(x: float, y: float, spread: float, heat: FloatImage) -> None:  # pragm
 def _describe(
     x: float, y: float, shape: Floats, values: FloatStack, near: Bools, apart: FloatImage
 ) -> None:  # pragma: no cover
-    """Write what one opening is like around its centre, where none is nearer; cells."""
+    """Write the shape of one opening around its centre, where none is nearer; lengths in cells."""
     height, width = near.shape
     top, left = int(np.rint(y)), int(np.rint(x))
     for v in range(max(top - 1, 0), min(top + 2, height)):
@@ -165,7 +166,7 @@ def _draw(
     near: Bools,
     apart: FloatStack,
 ) -> None:  # pragma: no cover
-    """Draw openings, (n, 7) x, y, radius and shape, of one of the kinds below."""
+    """Draw openings, (n, 7) x, y, radius and shape, each according to its kind."""
     for i in range(len(rows)):
         x, y = (rows[i, 0] + 0.5) / STRIDE - 0.5, (rows[i, 1] + 0.5) / STRIDE - 0.5
         for s in range(len(heat)):
@@ -173,7 +174,7 @@ def _draw(
                 if surfaces[i] == _EITHER:  # it may be of this one
                     _dismiss(x, y, rows[i, 2] / STRIDE, counts[s])
                 continue
-            if kinds[i] == _ASKED:
+            if kinds[i] == _WANTED:
                 _warm(x, y, spreads[i] / STRIDE, heat[s])
             else:
                 _dismiss(x, y, rows[i, 2] / STRIDE, counts[s])
@@ -184,11 +185,11 @@ def _draw(
 def targets(
     openings: Openings, image_size: tuple[int, int], marked: Bools | None = None
 ) -> Targets:
-    """Return what the maps should say.
+    """Return what the maps should be.
 
     Parameters
     ----------
-    openings : all that are there; those whose centre lies outside the picture are not asked for.
+    openings : all that are there; those whose centre lies outside the picture need not be found.
     image_size : (height, width) of the picture, multiples of ``STRIDE``.
     marked : (height, width) where dust, scratches and the like are; nowhere unless given.
     """
@@ -203,9 +204,9 @@ def targets(
     inside = (x > -0.5) & (x < image_size[1] - 0.5) & (y > -0.5) & (y < image_size[0] - 0.5)
     is_speck = (r < SMALLEST_PX) & ~openings.is_hidden & inside
     kinds = np.where(is_speck, _DESCRIBED, _DISMISSED)
-    kinds[openings.is_target & inside] = _ASKED
+    kinds[openings.is_target & inside] = _WANTED
     use = np.flatnonzero(r >= _SPECK_PX)
-    use = use[np.argsort(kinds[use], kind="stable")]  # those asked for last, over what is dismissed
+    use = use[np.argsort(kinds[use], kind="stable")]  # wanted ones last, drawn over dismissed ones
     shape = np.column_stack(
         [
             x,

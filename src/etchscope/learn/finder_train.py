@@ -1,4 +1,4 @@
-"""Training of the finder on pictures whose openings are known, under ever other lights."""
+"""Training of the finder on pictures whose openings are known, each time under other lights."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,11 +35,16 @@ __all__ = [
 class Sample:
     """One picture to learn from.
 
-    ``raw`` (channel, y, x) grey levels; ``openings`` all that are there; ``marked`` (y, x) where
-    dust, scratches and the like are. ``known`` (y, x): where everything is said that is there, None
-    for everywhere; elsewhere only the openings' own places teach anything. Where it is given, the
-    openings' shapes teach nothing. ``unmarked`` (y, x): of the known ground, where it is known that
-    there is no mark.
+    Attributes
+    ----------
+    raw : (channel, y, x) grey levels.
+    lighting : what the channels are.
+    openings : all openings that are known.
+    marked : (y, x) where dust, scratches and the like are; None where it is not known.
+    known : (y, x) where every opening is known; None for everywhere. Elsewhere the network learns
+        only from the places of the openings. If it is given, the network does not learn from
+        their shapes.
+    unmarked : (y, x) where it is known that there is no mark, within the known ground.
     """
 
     raw: RawStack
@@ -51,7 +56,7 @@ class Sample:
 
 
 class Samples(Protocol):
-    """Pictures to learn from, read one by one."""
+    """Pictures to learn from, which are read one by one."""
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -64,7 +69,8 @@ class Samples(Protocol):
 class FinderTraining:
     """How the finder is trained: Adam at the one-cycle schedule's highest ``rate``.
 
-    ``batch``: pictures a step; ``epochs``: passes over them; ``decay``: of weights.
+    ``batch``: pictures per step. ``epochs``: passes over all pictures. ``decay``: of the weights.
+    ``seed``: of the order of the pictures and of their lights.
     """
 
     epochs: int = 10
@@ -94,7 +100,7 @@ class LightDraw:
 
 
 def draw_lights(rng: np.random.Generator, lighting: Lighting) -> LightDraw:
-    """Return lights drawn at random: mostly all; lamps alone; few lamps; transmitted light alone.
+    """Return lights drawn at random: most often all, or lamps alone, few lamps, or backlit alone.
 
     Examples
     --------
@@ -130,15 +136,16 @@ def draw_lights(rng: np.random.Generator, lighting: Lighting) -> LightDraw:
     noise = float(rng.exponential(0.01)) if rng.random() < 0.3 else 0.0
     try:
         return LightDraw(replace(out), invert, gain, noise)
-    except BadInput:  # lamps that tell no gradient
+    except BadInput:  # lamps that show no gradient
         return LightDraw(lighting, False, gain, noise)
 
 
 def planes_of(sample: Sample, drawn: LightDraw, noise_seed: int, scale: float = 1.0) -> Planes:
-    """Return a sample's planes under drawn lights, the picture being its own reference.
+    """Return a sample's planes under drawn lights; it is normalised by itself.
 
     Parameters
     ----------
+    noise_seed : of the noise that is added.
     scale : see ``compressed``.
     """
     normalisation = fit_normalisation([sample.raw], Recipe())
@@ -155,28 +162,29 @@ def planes_of(sample: Sample, drawn: LightDraw, noise_seed: int, scale: float = 
     return compressed(Planes(pictures, planes.given), scale)
 
 
-def _known(told: Targets, sample: Sample) -> Targets:
+def _known(full: Targets, sample: Sample) -> Targets:
     """Return targets of a sample of which only some ground is known.
 
-    Its openings teach where they are. Their shapes are measured, mostly by a finder: taught as
-    true, they would make the finder sure of its own errors.
+    The network learns where its openings are, but not their shapes: these were measured, mostly by
+    a finder, and learning them as true would make the finder sure of its own errors.
     """
     if sample.known is None:
-        return told
-    values = told.values.copy()
+        return full
+    values = full.values.copy()
     values[:, 2:] = np.nan
-    height, width = told.mark.shape
+    height, width = full.mark.shape
     known = sample.known[: 2 * height : 2, : 2 * width : 2].astype(np.float32)
-    counts = (told.counts * np.maximum(known, told.heat > 0)).astype(np.float32)
+    counts = (full.counts * np.maximum(known, full.heat > 0)).astype(np.float32)
     if sample.unmarked is not None:
         known = sample.unmarked[: 2 * height : 2, : 2 * width : 2].astype(np.float32)
-    return replace(told, counts=counts, values=values, mark_counts=known)
+    return replace(full, counts=counts, values=values, mark_counts=known)
 
 
 def _example(sample: Sample, drawn: LightDraw, seed: int) -> tuple[FloatStack, Targets]:
+    """Return the planes of a sample under drawn lights, and what the maps should be."""
     size = (sample.raw.shape[1], sample.raw.shape[2])
-    told = _known(targets(sample.openings, size, sample.marked), sample)
-    return planes_of(sample, drawn, seed).stacked, told
+    wanted = _known(targets(sample.openings, size, sample.marked), sample)
+    return planes_of(sample, drawn, seed).stacked, wanted
 
 
 def _batch(samples: Samples, places: Sequence[int], seeds: Sequence[int]) -> tuple[Tensor, ...]:
@@ -188,8 +196,8 @@ def _batch(samples: Samples, places: Sequence[int], seeds: Sequence[int]) -> tup
         examples.append(_example(sample, drawn, seed))
     planes = torch.from_numpy(np.stack([e[0] for e in examples]))
     names = ("heat", "counts", "values", "near", "mark", "mark_counts")
-    told = [torch.from_numpy(np.stack([getattr(e[1], n) for e in examples])) for n in names]
-    return planes.to(memory_format=torch.channels_last), *told
+    wanted = [torch.from_numpy(np.stack([getattr(e[1], n) for e in examples])) for n in names]
+    return planes.to(memory_format=torch.channels_last), *wanted
 
 
 class _Batches(Dataset[tuple[Tensor, ...]]):
@@ -197,13 +205,13 @@ class _Batches(Dataset[tuple[Tensor, ...]]):
 
     def __init__(self, samples: Samples, training: FinderTraining) -> None:
         self._samples, self._training = samples, training
-        self.an_epoch = -(-len(samples) // training.batch)
+        self.per_epoch = -(-len(samples) // training.batch)
 
     def __len__(self) -> int:
-        return self.an_epoch * self._training.epochs
+        return self.per_epoch * self._training.epochs
 
     def __getitem__(self, step: int) -> tuple[Tensor, ...]:
-        epoch, place = divmod(step, self.an_epoch)
+        epoch, place = divmod(step, self.per_epoch)
         rng = np.random.default_rng([self._training.seed, epoch])
         order = rng.permutation(len(self._samples))
         seeds = rng.integers(0, 2**62, len(self._samples))
@@ -238,7 +246,7 @@ def _use_one_thread(_: int) -> None:
 
 
 State = dict[str, NDArray[Any]]
-"""Everything that a training needs to go on: weights, the optimiser's moments, the epoch."""
+"""Name → array of all that a training needs to go on: weights, the optimiser's moments, epoch."""
 
 
 def _state(network: nn.Module, optimiser: torch.optim.Optimizer, epoch: int) -> State:
@@ -303,33 +311,47 @@ def train_finder(
     optimiser = torch.optim.AdamW(network.parameters(), training.rate, weight_decay=training.decay)
     first = _resume(network, optimiser, state) if state is not None else 0
     batches = _Batches(samples, training)
-    loader = _loader(batches, first * batches.an_epoch, workers, is_pinned=device == "cuda")
+    loader = _loader(batches, first * batches.per_epoch, workers, is_pinned=device == "cuda")
     schedule = _one_cycle(training.rate, len(batches))
     history = []
     for epoch in range(first, training.epochs):
-        told: list[Parts] = []
-        for step in range(epoch * batches.an_epoch, (epoch + 1) * batches.an_epoch):
-            planes, *wanted = (t.to(device, non_blocking=True) for t in next(loader))
+        of_steps: list[Parts] = []
+        for step in range(epoch * batches.per_epoch, (epoch + 1) * batches.per_epoch):
+            batch = [t.to(device, non_blocking=True) for t in next(loader)]
             for group in optimiser.param_groups:
                 group["lr"] = schedule(step)
-            with torch.autocast(device, torch.bfloat16):
-                maps = network(planes)
-            loss, parts = finder_loss(maps.float(), *wanted)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-            optimiser.step()
-            told.append(parts)
+            of_steps.append(_step(network, optimiser, batch, device))
             if progress is not None:
-                progress(len(planes), parts)
-        names = {k for parts in told for k in parts}
-        history.append(
-            {k: float(np.mean([float(p[k]) for p in told if k in p])) for k in sorted(names)}
-        )
+                progress(len(batch[0]), of_steps[-1])
+        history.append(_mean_parts(of_steps))
         if keep is not None:
             keep(_state(network, optimiser, epoch + 1))
     network.to("cpu").eval()
     return history
+
+
+def _step(
+    network: nn.Module, optimiser: torch.optim.Optimizer, batch: Sequence[Tensor], device: str
+) -> Parts:
+    """Train on one batch, planes and targets; return the parts of its loss."""
+    planes, *wanted = batch
+    with torch.autocast(device, torch.bfloat16):
+        maps = network(planes)
+    loss, parts = finder_loss(maps.float(), *wanted)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+    optimiser.step()
+    return parts
+
+
+def _mean_parts(of_steps: Sequence[Parts]) -> dict[str, float]:
+    """Return the mean of each part of the loss over the steps that have it."""
+    names = {name for parts in of_steps for name in parts}
+    return {
+        name: float(np.mean([float(parts[name]) for parts in of_steps if name in parts]))
+        for name in sorted(names)
+    }
 
 
 def _one_cycle(highest: float, steps: int) -> Callable[[int], float]:

@@ -1,4 +1,4 @@
-"""Patches of planes as fewer lights would have given them, to learn from and to judge by."""
+"""Patches of planes as fewer lights would have given them, for training and for limits."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +9,13 @@ from etchscope.learn.patches import Patches
 __all__ = ["draw_given", "given_of", "patterns_of", "varied", "with_given"]
 
 _LIGHT_OF = np.array([0, 0, 0, 1, 1, 2, 3, 4])
-"""Which of ``GIVEN`` each of ``PLANES`` needs."""
+"""Place in ``GIVEN`` of the light that each of ``PLANES`` needs."""
 _LAMPS = ((0, 0, 0), (1, 1, 1), (1, 0, 0), (1, 0, 1), (1, 1, 0))
-"""None; six lamps or more; three, four and five of them."""
+"""What is left of the first three of ``GIVEN``: nothing; all, as of six lamps or more; and what
+three, four and five lamps give."""
 _SHARES = (0.25, 0.5, 0.1, 0.1, 0.05)
 _KEPT = (0.7, 0.5)
-"""How often backlit and halo stay."""
+"""Probabilities that backlit and halo stay."""
 _NOISE = 0.15
 """Mean spread of the noise that fewer lamps add to the first harmonic, as compressed."""
 
@@ -23,13 +24,13 @@ Given = NDArray[np.float32]
 
 
 def given_of(patches: Patches) -> Given:
-    """Return what was there of each patch of planes, (n, 5)."""
+    """Return which lights each patch of planes was made from, (n, 5) float32 of 0 and 1."""
     given: Given = patches.pixels[:, len(PLANES) :, 0, 0]
     return given
 
 
 def draw_given(rng: np.random.Generator, given: Given) -> Given:
-    """Return lights left out at random; those of a patch that would have none stay all."""
+    """Return (n, 5) with lights left out at random, but never all the lights of a patch."""
     n = len(given)
     lamps = np.array(_LAMPS)[rng.choice(len(_LAMPS), n, p=_SHARES)]
     others = rng.random((n, len(_KEPT))) < np.array(_KEPT)
@@ -51,11 +52,11 @@ def varied(
 ) -> NDArray[np.float32]:
     """Return patches of planes as other lights and another contrast would have given them.
 
-    All of them are moved by up to a pixel as well: a find lies no nearer to its pit's middle.
+    All of them are also moved by up to a pixel, because a find is no nearer to its pit's middle.
 
     Parameters
     ----------
-    pixels : (n, 13, y, x).
+    pixels : (n, 13, y, x) float32.
     share : of the patches from which lights are left out.
     """
     given = pixels[:, len(PLANES) :, 0, 0]
@@ -74,12 +75,12 @@ def varied(
 
 
 def patterns_of(given: Given, *, with_less: bool) -> list[str]:
-    """Return which lights there were together, each as a word of 0 and 1 in the order of ``GIVEN``.
+    """Return which sets of lights there are, as words of 0 and 1 in the order of ``GIVEN``.
 
     Parameters
     ----------
     given : (n, 5).
-    with_less : whether also those that ``draw_given`` makes of them.
+    with_less : whether also the sets that ``draw_given`` makes of them.
 
     Examples
     --------

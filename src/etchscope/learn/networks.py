@@ -61,7 +61,7 @@ class PlainNetwork(nn.Module):
     Parameters
     ----------
     channels, size : of the patches.
-    outputs : logits a patch.
+    outputs : logits per patch.
     widths : channels of the three layers, each followed by pooling over 2 × 2 pixels.
     """
 
@@ -89,7 +89,7 @@ class PlainNetwork(nn.Module):
 
 
 class EachLampNetwork(nn.Module):
-    """One plain network for every lamp's picture, which is told the lamp's azimuth.
+    """One plain network for every lamp's picture, which also sees the lamp's azimuth.
 
     In training each lamp's picture is an example of its own: the answer is (lamps · n, outputs),
     lamp by lamp. In use a patch's answer is the mean over its lamps. Other lights are not seen.
@@ -173,16 +173,16 @@ class EquivariantNetwork(nn.Module):
 
     Group convolutions (Cohen & Welling 2016) over turns by 90° and mirrors. A turn of the scene
     turns the pictures and permutes the lamps, or mixes the harmonics of planes, so the first
-    layer's filters are turned and their channels mixed alike. Features carry one map an element of
+    layer's filters are turned and their channels mixed alike. Features carry one map per element of
     the group; the mean over the group and over the patch is what does not change. The patch's place
-    is known from the distance to its middle, which every symmetry keeps. Constant planes, which say
-    what lights there are, join at the head: a layer's normalisation would take them away.
+    is known from the distance to its middle, which every symmetry keeps. Constant planes, which
+    stand for what lights there are, join at the head: a layer's normalisation would remove them.
 
     Parameters
     ----------
     lights, size : of the patches; size is even.
-    outputs : logits a patch.
-    fields : features a layer, each of them one map an element of the group.
+    outputs : logits per patch.
+    fields : features per layer, each of them one map per element of the group.
     elements : the group; all exact symmetries that the lights have unless given.
 
     Raises
@@ -240,8 +240,8 @@ class EquivariantNetwork(nn.Module):
             x = _halved(self._normalised(x, layer))
         fields = x.view(x.shape[0], -1, len(self.elements), *x.shape[2:])
         given = patches[:, self.pictures :, 0, 0]
-        told = torch.cat([fields.mean((2, 3, 4)), fields.amax((2, 3, 4)), given], 1)
-        logits: Tensor = self.head(told)
+        pooled = torch.cat([fields.mean((2, 3, 4)), fields.amax((2, 3, 4)), given], 1)
+        logits: Tensor = self.head(pooled)
         return logits
 
 

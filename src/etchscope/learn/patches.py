@@ -31,7 +31,7 @@ SCALES = (0.5, 5.0)
 _NOMINAL_PX = 6.0
 """Radius that a scan's usual pit has in the patches of planes."""
 _SMALLEST_PX = 2.5
-"""Smaller finds say nothing of a scan's usual pit: they may be noise."""
+"""Smaller finds do not count for a scan's usual pit: they may be noise."""
 PatchArray = NDArray[np.float32]
 """(n, channel, y, x) float32 normalised pictures, bulk at 0, y down."""
 
@@ -63,7 +63,7 @@ class Lights:
 
     @property
     def pictures(self) -> int:
-        """Number of channels that show something; the rest is constant, and says what is there."""
+        """Number of channels that show something; the others are constant."""
         return len(PLANES) if self.are_planes else self.count
 
     @property
@@ -192,7 +192,7 @@ def cut_patches(stack: FloatStack, x_px: Floats, y_px: Floats, size: int = 28) -
     ----------
     stack : (channel, y, x) normalised pictures.
     x_px, y_px : (n,) centres.
-    size : pixels a side.
+    size : pixels per side.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which pixels an answer rests on, for a person to see."""
+"""Which pixels the answer of an expert rests on."""
 
 from collections.abc import Sequence
 
@@ -15,8 +15,8 @@ __all__ = ["saliency_of"]
 def saliency_of(experts: Sequence[Expert], patches: Patches) -> Floats:
     """Return how much each pixel speaks for or against, (n, size, size), the largest 1.
 
-    |gradient × input| of the mean of the experts' logits, summed over the channels (Shrikumar et
-    al. 2016): 0 where a picture is bulk. All experts have one output.
+    It is |gradient × input| of the mean of the experts' logits, summed over the channels (Shrikumar
+    et al. 2016), and 0 where a picture is bulk. All experts have one output.
 
     Raises
     ------
@@ -32,5 +32,5 @@ def saliency_of(experts: Sequence[Expert], patches: Patches) -> Floats:
         logits = expert.module()(pixels)
         (gradient,) = torch.autograd.grad(logits.sum(), pixels)
         total[:, channels] += (gradient * pixels).detach().numpy()
-    told = np.abs(total).sum(1)
-    return np.asarray(told / np.maximum(told.max((1, 2), keepdims=True), 1e-12))
+    each = np.abs(total).sum(1)
+    return np.asarray(each / np.maximum(each.max((1, 2), keepdims=True), 1e-12))

@@ -1,6 +1,6 @@
 """Convolutions that respect the exact symmetries of the optics (Cohen & Welling 2016).
 
-A field of features carries one map an element of the group. Under a symmetry h of the scene the
+A field of features carries one map per element of the group. Under a symmetry h of the scene the
 maps move in the plane and change places: y_g(p) becomes y_{h⁻¹g}(h⁻¹p). Filters are stored once and
 turned for every element, so an expanded layer is an ordinary convolution.
 """
@@ -45,8 +45,8 @@ class ToGroup(nn.Module):
     Parameters
     ----------
     mixing : (element, plane, plane) what each symmetry does to the planes at a point.
-    fields : features that come out, each of them one map an element.
-    size : pixels a side of the filters.
+    fields : features that come out, each of them one map per element.
+    size : pixels per side of the filters.
     """
 
     undo: Tensor

@@ -35,7 +35,7 @@ def folds(region: Ints, target: NDArray[np.generic], count: int, seed: int) -> I
         raise BadInput("folds", f"{count} regions or more", str(regions), hint)
     fewest = int(np.unique(target, return_counts=True)[1].min())
     if fewest < count:
-        raise BadInput("folds", f"{count} labels a class or more", str(fewest))
+        raise BadInput("folds", f"{count} labels per class or more", str(fewest))
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     for _, test in splitter.split(np.zeros(len(region)), target, region):
         is_test = np.zeros(len(region), bool)
@@ -54,7 +54,7 @@ def train_expert(
     weight: Floats | None = None,
     device: Device = "cpu",
 ) -> Expert:
-    """Return an expert that tells ``target`` from the rest.
+    """Return an expert that distinguishes the classes of patches.
 
     All classes weigh the same, however rare one is. Trainings that do not learn are recognised on
     the validation set, started anew and counted.
@@ -66,7 +66,7 @@ def train_expert(
         0 to k − 1, with k > 2.
     validation : (n,) which patches decide when to stop; the others are trained on.
     seed : of weights and order; the same seed gives the same expert on the same machine.
-    start : go on from this expert's weights instead of fresh ones.
+    start : an expert with whose weights the training begins, instead of fresh ones.
     weight : (n,) by how much each patch counts among those of its class; alike unless given.
     device : where it is trained. A GPU adds in another order, which gives other weights.
 

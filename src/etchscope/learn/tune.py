@@ -50,8 +50,8 @@ def search_training(
 
     Returns
     -------
-    The training, and one row per trial: ``balanced_accuracy``, nan where the patches do not allow
-    the network, and what was tried.
+    The training; one row per trial: ``balanced_accuracy``, nan for a network that the patches do
+    not allow, and what was tried.
 
     Raises
     ------
@@ -73,16 +73,20 @@ def search_training(
         )
         return float(done.balanced_accuracy.mean())
 
-    ticks = [] if progress is None else [lambda *_: progress(1)]
+    ticks = None if progress is None else [lambda *_: progress(1)]
     with _errors_only():
         sampler = optuna.samplers.TPESampler(seed=seed)
         study = optuna.create_study(direction="maximize", sampler=sampler)
         study.enqueue_trial({name: getattr(training, name) for name in _TRIED})
         study.optimize(tried, n_trials=trials, callbacks=ticks)
+    return replace(training, **study.best_params), _table_of(study)
+
+
+def _table_of(study: optuna.Study) -> pd.DataFrame:
+    """Return one row per trial, the best first."""
     table = pd.DataFrame([{"balanced_accuracy": t.value, **t.params} for t in study.trials])
     table = table.sort_values("balanced_accuracy", ascending=False, kind="stable")
-    best = replace(training, **study.best_params)
-    return best, table.reset_index(drop=True)
+    return table.reset_index(drop=True)
 
 
 def _suggested(trial: optuna.Trial, training: Training, *, are_planes: bool) -> Training:

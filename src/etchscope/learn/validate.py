@@ -20,14 +20,14 @@ __all__ = ["CrossValidation", "cross_validate", "efficiency_at", "learning_curve
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """What the experts of all folds and seeds said of patches that they had not seen.
+    """How the experts of all folds and seeds judged patches that they had not seen.
 
     Attributes
     ----------
     scores : (seed, n) float64 logits, each patch scored by the expert of the fold that held it out.
     target : (n,) bool; or int, then scores are (seed, n, classes).
-    trainings : DataFrame, one row a training: ``seed, fold, patches, balanced_accuracy, epochs,
-        failed`` (trainings that did not learn), ``learnt``.
+    trainings : DataFrame with one row per training: ``seed, fold, patches, balanced_accuracy,
+        epochs, failed`` (trainings that did not learn), ``learnt``.
     histories : (seed, fold) → what ``Expert.history`` is.
     """
 
@@ -48,12 +48,12 @@ class CrossValidation:
 
     @property
     def learning_curves(self) -> pd.DataFrame:
-        """One row an epoch: seed, fold, epoch, training and validation loss and accuracy."""
+        """One row per epoch: seed, fold, epoch, training and validation loss and accuracy."""
         return learning_curves(self.histories)
 
 
 def learning_curves(histories: Mapping[tuple[int, int], Floats]) -> pd.DataFrame:
-    """Return one row an epoch of the trainings (seed, fold) → ``Expert.history``.
+    """Return one row per epoch of the trainings (seed, fold) → ``Expert.history``.
 
     Columns ``seed, fold, epoch, training_loss, validation_loss, validation_accuracy``; the last is
     balanced.
@@ -111,21 +111,21 @@ def cross_validate(
                 weight=None if weight is None else weight[~test],
                 device=device,
             )
-            said = expert.scores(patches.take(test), device=device)
-            scores[place, test] = said
-            rows.append(_row(expert, target[test], said, seed, fold))
+            logits = expert.scores(patches.take(test), device=device)
+            scores[place, test] = logits
+            rows.append(_row(expert, target[test], logits, seed, fold))
             histories[seed, fold] = expert.history
             if progress is not None:
                 progress(1)
     return CrossValidation(scores, target, pd.DataFrame(rows), histories)
 
 
-def _row(expert: Expert, target: Bools, said: Floats, seed: int, fold: int) -> dict[str, object]:
+def _row(expert: Expert, target: Bools, logits: Floats, seed: int, fold: int) -> dict[str, object]:
     return {
         "seed": seed,
         "fold": fold,
         "patches": len(target),
-        "balanced_accuracy": float(balanced_accuracy_score(target, said > 0)),
+        "balanced_accuracy": float(balanced_accuracy_score(target, logits > 0)),
         "epochs": len(expert.history),
         "failed": expert.failed,
         "learnt": expert.learnt,
