@@ -10,8 +10,9 @@ from etchscope.imaging import D4, Lighting
 from etchscope.imaging.planes import moved
 from etchscope.learn.finder import FinderNetwork, maps_moved
 from etchscope.learn.finder_loss import finder_loss
+from etchscope.learn.finder_samples import Sample
 from etchscope.learn.finder_targets import Openings, targets
-from etchscope.learn.finder_train import FinderTraining, Sample, draw_lights, train_finder
+from etchscope.learn.finder_train import FinderTraining, train_finder
 from etchscope.simulation import Population, SimulatedScan, with_parameters
 
 SMALL = (1, 2, 2, 2, 3)
@@ -196,13 +197,3 @@ def test_training_goes_on_where_it_stopped():
     train_finder(again, samples, plan, state=states[2])
     for name, values in whole.to_arrays().items():
         assert np.allclose(again.to_arrays()[name], values, atol=1e-5), name
-
-
-def test_lights_are_drawn_of_all_kinds():
-    eight = Lighting(np.arange(8), 45.0 * np.arange(8), 1, np.array([8]), np.array([9]))
-    kinds = set()
-    for seed in range(200):
-        drawn = draw_lights(np.random.default_rng(seed), eight).lighting
-        kinds.add((len(drawn.directional), len(drawn.dark), len(drawn.bright)))
-    assert {(8, 1, 1), (8, 0, 0), (8, 1, 0), (0, 1, 0), (0, 0, 1)} <= kinds
-    assert {n for n, _, _ in kinds} >= {3, 4, 5, 6, 7}

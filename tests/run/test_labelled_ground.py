@@ -15,7 +15,8 @@ from etchscope.foil import (
     as_pits,
 )
 from etchscope.geometry import tile_to_foil
-from etchscope.learn.finder_train import LightDraw, _example
+from etchscope.learn.finder_samples import LightDraw
+from etchscope.learn.finder_train import _example
 from etchscope.run.labelled_ground import labelled_samples
 from etchscope.run.school import Mixed
 from etchscope.store import FindRecord, Store, TilePictures

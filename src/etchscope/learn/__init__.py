@@ -5,7 +5,8 @@ from etchscope.learn.devices import device_of
 from etchscope.learn.expert import Expert
 from etchscope.learn.features import feature_names, features_of
 from etchscope.learn.finder import FinderNetwork
-from etchscope.learn.finder_train import FinderTraining, Sample
+from etchscope.learn.finder_samples import Sample
+from etchscope.learn.finder_train import FinderTraining
 from etchscope.learn.given import given_of, patterns_of, with_given
 from etchscope.learn.losses import LOSSES
 from etchscope.learn.networks import NETWORKS, network

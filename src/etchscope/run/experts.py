@@ -37,8 +37,8 @@ from etchscope.learn import (
     plane_scale,
     set_threads,
 )
+from etchscope.learn.finder_samples import LightDraw, Sample, draw_lights, planes_of
 from etchscope.learn.finder_targets import Openings
-from etchscope.learn.finder_train import LightDraw, Sample, draw_lights, planes_of
 from etchscope.preselect.finder import Finder
 from etchscope.run.finder import SHIPPED as SHIPPED_FINDER
 from etchscope.run.finder import finder_of

@@ -17,12 +17,8 @@ from etchscope.foil.openings import FINDER_VERSION
 from etchscope.learn.devices import device_of
 from etchscope.learn.finder import WIDTHS, FinderNetwork
 from etchscope.learn.finder_loss import Parts
-from etchscope.learn.finder_train import (
-    FinderTraining,
-    Sample,
-    Samples,
-    train_finder,
-)
+from etchscope.learn.finder_samples import Sample, Samples
+from etchscope.learn.finder_train import FinderTraining, train_finder
 from etchscope.preselect.finder import JUDGED, Finder
 from etchscope.preselect.gauge import Gauge
 from etchscope.preselect.judge import Trees

@@ -11,7 +11,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from etchscope.foil.types import Bools, Floats, FloatStack, Ints
-from etchscope.learn.finder_train import LightDraw, Sample, Samples, planes_of
+from etchscope.learn.finder_samples import LightDraw, Sample, Samples, planes_of
 from etchscope.learn.threads import set_threads
 from etchscope.preselect.finder import JUDGED, Finder
 from etchscope.preselect.gauge import Gauge
