@@ -47,7 +47,8 @@ from etchscope.ingest.labels import read_yolo_boxes
 from etchscope.learn import Expert, Patches, Training, folds, joined, set_threads, train_expert
 from etchscope.preselect import FindSettings
 from etchscope.run import find, normalisation_of
-from etchscope.run.labelled import cut_scan, labelled_patches, labelled_pits
+from etchscope.run.labelled import labelled_pits
+from etchscope.run.patches import cut_scan, labelled_patches
 from etchscope.store import Store
 
 SAMPLES = ("BC-04", "DUR-G2", "img")

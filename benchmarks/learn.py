@@ -42,7 +42,8 @@ from etchscope.learn import (
     train_expert,
 )
 from etchscope.run import find, simulate
-from etchscope.run.labelled import labelled_patches, labelled_pits
+from etchscope.run.labelled import labelled_pits
+from etchscope.run.patches import labelled_patches
 from etchscope.simulation import SimulatedScan, preset
 from etchscope.store import Store
 

@@ -11,7 +11,7 @@ from etchscope.learn import Lights
 from etchscope.pages.candidates import write_candidates
 from etchscope.pages.views import gather_views
 from etchscope.run import normalisation_of
-from etchscope.run.labelled import cut_scan
+from etchscope.run.patches import cut_scan
 from etchscope.run.stages.score import score
 from etchscope.run.stages.train import train
 from etchscope.store import Store

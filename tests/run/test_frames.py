@@ -24,7 +24,8 @@ from etchscope.geometry import (
     tile_to_foil,
 )
 from etchscope.run.frames import joint_frames
-from etchscope.run.labelled import labelled_patches, labelled_pits
+from etchscope.run.labelled import labelled_pits
+from etchscope.run.patches import labelled_patches
 from etchscope.store import FindRecord, Store, TilePictures
 from etchscope.store.alignments import AlignedScan, KeptAlignment
 

@@ -7,7 +7,8 @@ from etchscope.foil import Taxonomy
 from etchscope.ingest import LabelDefaults, Overrides, add_scan, import_labels
 from etchscope.preselect import FindSettings
 from etchscope.run import find
-from etchscope.run.labelled import labelled_patches, labelled_pits
+from etchscope.run.labelled import labelled_pits
+from etchscope.run.patches import labelled_patches
 from etchscope.store import Store
 
 APATITE = Path(__file__).parents[3] / "shared/data/apatite"

@@ -1,115 +1,100 @@
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from etchscope.files.patches import PATCH_ARRAYS, read_patches, write_patches
-from etchscope.foil import BadInput, OtherNormalisation, UnknownScan
-from etchscope.learn import Training
-from etchscope.run.patches import arrays_to_gathered, gathered_to_arrays
-from etchscope.run.stages.train import audited, gather, train
-from etchscope.store import Store
-
-FEW = ["hip", "bottom"]
+from etchscope.foil import BadInput
+from etchscope.learn import Lights, cut_patches
+from etchscope.run import normalisation_of, recipe_of
+from etchscope.run.labelled import labelled_pits
+from etchscope.run.patches import context_patches, cut_scan, labelled_patches
 
 
-@pytest.fixture(scope="module")
-def arrays(learnt):
-    return gathered_to_arrays(learnt.store, learnt.gathered)
+def test_patches_are_the_normalised_pictures_around_the_labels(learnt):
+    pits, _ = labelled_pits(learnt.store)
+    ticks = []
+    labelled = labelled_patches(learnt.store, pits, size=20, progress=ticks.append)
+    scan, table = pits[0].scan, pits[0].table
+    assert len(labelled.patches) == len(table) == len(learnt.store.labels.table())
+    assert sum(ticks) == table["tile"].nunique() == 8
+    assert labelled.recipe == recipe_of(scan).digest
+    # Tile by tile, but each with its own label.
+    source = labelled.source.reset_index(drop=True)
+    by_id = table.set_index("id").loc[source["id"]]
+    assert labelled.said.tolist() == by_id["said"].tolist()
+    assert source["x_px"].tolist() == by_id["x_px"].tolist()
+    assert len(np.unique(labelled.patches.region)) >= 8  # cells as large as a tile
+    assert (labelled.weight == 1).all()
+    assert set(labelled.pixel_size_um) == {scan.pixel_size_um}
+    normalised = normalisation_of(learnt.store, scan)
+    lights, order = Lights.of_scan(scan)
+    assert labelled.patches.lights == lights
+    for n in (0, 57, len(source) - 1):
+        row = source.iloc[n]
+        stack = normalised.apply(learnt.store.scans.read_tile(scan.name, int(row["tile"])))[order]
+        expected = cut_patches(stack, [row["x_px"]], [row["y_px"]], 20)[0]
+        np.testing.assert_array_equal(labelled.patches.pixels[n], expected)
 
 
-def test_all_that_is_known_of_a_patch_is_an_array(learnt, arrays):
-    assert list(arrays) == [array.name for array in PATCH_ARRAYS]
-    source = learnt.gathered.labelled.source
-    assert len(arrays["patches"]) == len(source) == len(learnt.store.labels.table())
-    for name in ("scan", "tile", "x_px", "y_px", "id"):
-        assert arrays[name].tolist() == source[name].tolist()
-    lamps = [f"lamp {a:g}°" for a in learnt.gathered.labelled.patches.lights.azimuths_deg]
-    assert arrays["channels"].tolist() == [*lamps, "backlit", "halo"]
-    assert arrays["channels"].shape == arrays["patches"].shape[1:2]
-    assert arrays["scans"].tolist() == [learnt.scan]
-    assert [len(digest) for digest in arrays["normalisation_sha256"]] == [64]
-    assert int(arrays["size"]) == 20
+def test_a_centre_beyond_the_edge(learnt):
+    scan = learnt.store.scans.get(learnt.scan)
+    normalised = normalisation_of(learnt.store, scan)
+    _, order = Lights.of_scan(scan)
+    stack = normalised.apply(learnt.store.scans.read_tile(scan.name, 3))[order]
+
+    def cut(*places):
+        table = pd.DataFrame(places, columns=["x_px", "y_px"]).assign(tile=3)
+        ((rows, patches),) = cut_scan(learnt.store, scan, normalised, table, size=20)
+        assert rows.tolist() == list(range(len(places)))
+        return patches.pixels
+
+    # As the fit of an opening that the edge cuts may give it.
+    expected = cut_patches(stack, [-3.0, 80], [50, 145.5], 20)
+    np.testing.assert_array_equal(cut((-3.0, 50), (80, 145.5)), expected)
+    # So far out nothing is known of it: its patch is the mirrored edge, and no error.
+    far, edge = cut((-40.0, 50), (80, 190)), cut((-9.5, 50), (80, 152.5))
+    np.testing.assert_array_equal(far, edge)
 
 
-@pytest.mark.parametrize("lights", ["all", "any"])
-def test_training_on_exported_patches_gives_the_model_of_the_store(own, lights, tmp_path):
-    plan = Training(network="plain", epochs=1, batch=16, restarts=0, lights=lights)
-    whole = gather(own, size=12, classes=FEW, planes=lights == "any")
-    write_patches(tmp_path / "patches.npz", gathered_to_arrays(own, whole))
-    arrays = read_patches(tmp_path / "patches.npz")
-    assert set(arrays["label"]) == set(FEW)
-    back = arrays_to_gathered(own, arrays, where="patches.npz")
-    first, second = (train(some, plan, folds=2) for some in (whole, back))
-    own.models.save("of-store", *first.model.to_record())
-    own.models.save("of-file", *second.model.to_record())
-    for file in ("card.json", "weights.safetensors"):
-        paths = [own.path / "models" / name / file for name in ("of-store", "of-file")]
-        assert paths[0].read_bytes() == paths[1].read_bytes()
-    pd.testing.assert_frame_equal(audited(first), audited(second), check_dtype=False)
+def test_another_picture_of_a_label_is_in_its_region(learnt):
+    (one,), _ = labelled_pits(learnt.store)
+    twice = labelled_patches(learnt.store, [one, one], size=8)
+    n = len(one.table)
+    assert len(twice.patches) == 2 * n
+    np.testing.assert_array_equal(twice.patches.region[:n], twice.patches.region[n:])
+    np.testing.assert_array_equal(twice.patches.pixels[:n], twice.patches.pixels[n:])
 
 
-def test_what_was_asked_for_and_left_out_comes_back(own, learnt):
-    own.scans.exclude("tile = 1", "a fibre")
-    whole = gather(own, size=8, who=["anna"], sources=["person"])
-    back = arrays_to_gathered(own, gathered_to_arrays(own, whole), where="patches.npz")
-    assert back.left_out == whole.left_out
-    assert back.left_out.outside > 0
-    assert back.chosen == whole.chosen == {"who": ["anna"], "source": ["person"]}
-    assert back.classes == whole.classes
-    fewer = arrays_to_gathered(
-        own, gathered_to_arrays(own, whole), where="patches.npz", classes=FEW
-    )
-    assert fewer.classes == tuple(FEW)
-
-
-def test_patches_of_another_normalisation_are_refused(learnt, arrays):
-    other = arrays | {"normalisation_sha256": np.array(["ab" * 32])}
-    own = arrays["normalisation_sha256"][0][:12]
-    text = (
-        rf"p\.npz: scan {learnt.scan}: expected pictures normalised as the store does it "
-        rf"\({own}\), found abababababab$"
-    )
-    with pytest.raises(OtherNormalisation, match=text):
-        arrays_to_gathered(learnt.store, other, where="p.npz")
-
-
-def test_planes_are_normalised_otherwise_than_lights(own, arrays):
-    planes = gathered_to_arrays(own, gather(own, size=12, planes=True))
-    assert planes["normalisation_sha256"] != arrays["normalisation_sha256"]
-
-
-def test_patches_of_a_scan_that_the_store_does_not_have_are_refused(arrays, tmp_path):
-    store = Store.create(tmp_path / "store")
-    with pytest.raises(UnknownScan, match=r"p\.npz: scans: expected scans of the store \(none yet"):
-        arrays_to_gathered(store, arrays, where="p.npz")
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "text"),
-    [
-        ("label", "odd", r"p\.npz: label: expected a class of the taxonomy .*, found 'odd'"),
-        ("label", "maybe", r"p\.npz: label: expected a decidable class: .*, found 'maybe'"),
-        ("weight", 0.0, r"p\.npz: weight: expected above 0, found 0"),
-        ("scan", "elsewhere", r"p\.npz: scan: expected one of scans \(.*\), found 'elsewhere'"),
-    ],
-)
-def test_values_that_cannot_be_are_refused(learnt, arrays, name, value, text):
-    values = arrays[name].astype("U20") if arrays[name].dtype.kind == "U" else arrays[name].copy()
-    values[3] = value
+def test_scans_normalised_otherwise_are_refused(learnt):
+    (one,), _ = labelled_pits(learnt.store)
+    montage = replace(one, scan=one.scan.model_copy(update={"layout": "montage"}))
+    text = "scans to train on: expected normalised by one recipe, found 2 recipes"
     with pytest.raises(BadInput, match=text):
-        arrays_to_gathered(learnt.store, arrays | {name: values}, where="p.npz")
+        labelled_patches(learnt.store, [one, montage], size=8)
 
 
-def test_more_lamps_than_channels_are_refused(learnt, arrays):
-    many = arrays | {"azimuths_deg": np.arange(30.0)}
-    with pytest.raises(BadInput, match=r"p\.npz: azimuths_deg: expected \d+ at most, found 30"):
-        arrays_to_gathered(learnt.store, many, where="p.npz")
+def test_context_is_all_finds_on_the_tiles_of_labels(learnt):
+    (one,), _ = labelled_pits(learnt.store)
+    some = replace(one, table=one.table[one.table["tile"].isin([2, 5])])
+    context = context_patches(learnt.store, [some], size=8)
+    found = learnt.store.runs.pits(learnt.search)["tile"]
+    counts = pd.Series(context.region).value_counts().to_dict()
+    assert counts == {n: int((found == n).sum()) for n in (2, 5)}
 
 
-def test_labels_of_one_class_are_not_enough(learnt):
-    of_one = replace(learnt.gathered, classes=("hip",))
-    arrays = gathered_to_arrays(learnt.store, of_one)
-    with pytest.raises(BadInput, match="labels of two classes or more, found only of hip"):
-        arrays_to_gathered(learnt.store, arrays, where="p.npz")
+def test_context_is_some_of_many_finds(learnt, monkeypatch):
+    module = sys.modules[context_patches.__module__]
+    monkeypatch.setattr(module, "_CONTEXT", 30)
+    (one,), _ = labelled_pits(learnt.store)
+    context = context_patches(learnt.store, [one], size=8)
+    assert len(context) == 30
+    assert len(np.unique(context.region)) > 4
+
+
+def test_the_inputs_stay_as_they_are(learnt):
+    (one,), _ = labelled_pits(learnt.store)
+    before = one.table.copy()
+    labelled_patches(learnt.store, [one], size=8)
+    pd.testing.assert_frame_equal(one.table, before)

@@ -235,7 +235,7 @@ class TrainingSteps(OfStore):
     def _read(self, patches: Path, labels: LabelChoice) -> "Gathered":
         """Return the patches of a file; refuse what chooses labels beside it."""
         from etchscope.files.patches import read_patches
-        from etchscope.run.patches import arrays_to_gathered
+        from etchscope.run.patch_arrays import arrays_to_gathered
 
         for key, value in labels.items():
             if key != "classes" and value is not None:
@@ -266,7 +266,7 @@ class TrainingSteps(OfStore):
         MachineFailed : the disk is full.
         """
         from etchscope.files.patches import write_patches
-        from etchscope.run.patches import gathered_to_arrays
+        from etchscope.run.patch_arrays import gathered_to_arrays
 
         file = Path(path)
         if file.suffix.lower() != ".npz":  # which would fail after the patches are cut

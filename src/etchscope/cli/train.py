@@ -252,7 +252,7 @@ def _read(
 ) -> "Gathered":
     """Return the patches of a file; refuse options that choose labels beside it."""
     from etchscope.files.patches import read_patches
-    from etchscope.run.patches import arrays_to_gathered
+    from etchscope.run.patch_arrays import arrays_to_gathered
 
     names = {"scans": "scan", "sources": "source"}
     for name, value in labels.items():

@@ -11,7 +11,7 @@ from etchscope.foil.types import Floats
 from etchscope.learn import Patches, saliency_of
 from etchscope.pages.candidates import CandidateView
 from etchscope.run import normalisation_of
-from etchscope.run.labelled import cut_scan
+from etchscope.run.patches import cut_scan
 from etchscope.store import Store
 
 __all__ = ["gather_views"]

@@ -43,7 +43,6 @@ from etchscope.preselect.finder import Finder
 from etchscope.run.finder import SHIPPED as SHIPPED_FINDER
 from etchscope.run.finder import finder_of
 from etchscope.run.judged import judged_finds
-from etchscope.run.labelled import PLANES_RECIPE
 from etchscope.run.lessons import (
     LIGHTING,
     Finds,
@@ -55,6 +54,7 @@ from etchscope.run.lessons import (
     draw_lessons,
     search_with,
 )
+from etchscope.run.patches import PLANES_RECIPE
 from etchscope.simulation.populations import REFERENCE_TILE_MM2
 from etchscope.store import write_model
 

@@ -1,14 +1,14 @@
 """From the labels of a store to patches: which find each label speaks of, and its pictures."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from etchscope.candidates import places_px
-from etchscope.ensemble import MISC, Labelled, pair_evidence
+from etchscope.ensemble import pair_evidence
 from etchscope.evaluation import match_one_to_one
 from etchscope.foil import (
     BadInput,
@@ -26,34 +26,14 @@ from etchscope.geometry import (
     edge_distance_px,
     foil_frame,
     in_polygon,
-    number_places,
-    number_regions,
     stage_to_tile,
-    tile_to_foil,
 )
-from etchscope.imaging import Lighting, Normalisation, light_planes
-from etchscope.learn import Lights, Patches, cut_patches, cut_planes, joined, plane_scale
-from etchscope.run.constants import normalisation_of, recipe_of
 from etchscope.run.frames import JointFrames, joint_frames
 from etchscope.store import Store
 
-__all__ = [
-    "PLANES_RECIPE",
-    "LabelledPits",
-    "LeftOut",
-    "context_patches",
-    "cut_scan",
-    "labelled_patches",
-    "labelled_pits",
-    "scale_of",
-    "shared_recipe",
-]
+__all__ = ["SNAP_PX", "LabelledPits", "LeftOut", "labelled_pits", "search_of"]
 
-PLANES_RECIPE = "planes-1"
-"""What stands for the recipe of normalisation where patches are of planes, and its version."""
-_CONTEXT = 2000
-"""Finds that stand for all on the tiles of a scan's labels."""
-_SNAP_PX = 6.0
+SNAP_PX = 6.0
 """A label belongs to the find that is closer than this."""
 
 
@@ -293,7 +273,7 @@ def _matched(labels: pd.DataFrame, finds: pd.DataFrame, scan: Scan) -> tuple[Int
     """
     on_foil = labels["x_mm"].notna().all() and finds["x_mm"].notna().all()
     scale = scan.pixel_size_um if on_foil else None
-    matched = match_one_to_one(places_px(labels, scale), places_px(finds, scale), _SNAP_PX)
+    matched = match_one_to_one(places_px(labels, scale), places_px(finds, scale), SNAP_PX)
     return matched.truth_index, matched.found_index
 
 
@@ -304,161 +284,3 @@ def _inside(finds: pd.DataFrame, label: Any) -> Bools:
     x, y, corners = finds["x_px"], finds["y_px"], parse_region(str(label["region_px"]))
     same = (finds["tile"] == label["tile"]).to_numpy()
     return np.asarray(same & in_polygon(x.to_numpy(), y.to_numpy(), corners))
-
-
-def cut_scan(
-    store: Store,
-    scan: Scan,
-    normalisation: Normalisation,
-    table: pd.DataFrame,
-    *,
-    size: int,
-    scale: float | None = None,
-    progress: Callable[[int], None] | None = None,
-) -> Iterator[tuple[Ints, Patches]]:
-    """Yield, tile by tile, rows of a table with ``tile, x_px, y_px`` and their patches.
-
-    The channels are those of ``Lights.of_scan``; the region of a patch is its tile. An opening that
-    the tile's edge cuts may have its centre beyond it, but no patch is moved by more than half its
-    size.
-
-    Parameters
-    ----------
-    scale : patches are of planes at this scale, see ``scale_of``; of the lights as they are unless
-        given.
-
-    Raises
-    ------
-    BadInput : pictures are damaged.
-    """
-    height, width = scan.image_size
-    beyond = (size - 1) / 2
-    lights, order = Lights.of_scan(scan)
-    if scale is not None:
-        lights, lighting = Lights.of_planes(), Lighting.of_scan(scan)
-    tiles = table["tile"].to_numpy(np.int64)
-    numbers = np.unique(tiles)
-    stacks = store.scans.read_tiles(scan.name, numbers.tolist())
-    for number, stack in zip(numbers.tolist(), stacks, strict=True):
-        rows = np.flatnonzero(tiles == number)
-        x = table["x_px"].to_numpy(np.float64)[rows].clip(-beyond, width - 1 + beyond)
-        y = table["y_px"].to_numpy(np.float64)[rows].clip(-beyond, height - 1 + beyond)
-        if scale is None:
-            pixels = cut_patches(normalisation.apply(stack)[order], x, y, size)
-        else:
-            planes = light_planes(stack, normalisation, lighting, scale)
-            pixels = cut_planes(planes, scan.image_size, x, y, size)
-        yield rows, Patches(pixels, lights, np.full(len(rows), number), rows)
-        if progress is not None:
-            progress(1)
-
-
-def scale_of(pits: pd.DataFrame) -> float:
-    """Return at what scale the planes of a scan are looked at, from the pits of its search."""
-    is_pit = (pits["class"] != MISC).fillna(value=True).to_numpy(bool)
-    return plane_scale(pits["radius_px"].to_numpy(np.float64)[is_pit])
-
-
-def labelled_patches(
-    store: Store,
-    pits: Sequence[LabelledPits],
-    *,
-    size: int = 28,
-    planes: bool = False,
-    progress: Callable[[int], None] | None = None,
-) -> Labelled:
-    """Return the patches of labels, cut now; their regions are cells of the frame that scans share.
-
-    Parameters
-    ----------
-    planes : whether patches are of planes, so that the scans may have any lights.
-    progress : called with 1 after each tile.
-
-    Raises
-    ------
-    BadInput : scans of different lights or recipes, and not of planes.
-    """
-    parts, rows = [], []
-    recipe = shared_recipe([one.scan for one in pits], planes=planes)
-    for one in pits:
-        normalisation = normalisation_of(store, one.scan)
-        scale = scale_of(store.runs.pits(_searched(store, one.scan))) if planes else None
-        for which, patches in cut_scan(
-            store, one.scan, normalisation, one.table, size=size, scale=scale, progress=progress
-        ):
-            parts.append(patches)
-            rows.append(_on_foil(one.table.iloc[which], one.scan, one.way))
-    told = pd.concat(rows, ignore_index=True)
-    sizes = told["pixel_size_um"].dropna()
-    of_place = number_places(told, _SNAP_PX * float(sizes.max()) / 1000 if len(sizes) else 0.0)
-    patches = joined(parts)
-    return Labelled(
-        replace(patches, region=number_regions(told, of_place, _tile_mm(pits))),
-        told["said"].to_numpy(str),
-        told["density_per_mm2"].to_numpy(np.float64),
-        recipe,
-        told["pixel_size_um"].to_numpy(np.float64, na_value=np.nan),
-        told[["scan", "tile", "x_px", "y_px", "id"]],
-        told["evidence"].to_numpy(np.float64),
-        1 / told.groupby([told["id"], of_place])["scan"].transform("nunique").to_numpy(np.float64),
-    )
-
-
-def shared_recipe(scans: Sequence[Scan], *, planes: bool) -> str:
-    """Return the recipe by which the pictures of patches were normalised; of planes their version.
-
-    Raises
-    ------
-    BadInput : scans of different recipes, whose patches are not of planes.
-    """
-    recipes = {PLANES_RECIPE if planes else recipe_of(scan).digest for scan in scans}
-    if len(recipes) > 1:
-        raise BadInput("scans to train on", "normalised by one recipe", f"{len(recipes)} recipes")
-    return recipes.pop()
-
-
-def _tile_mm(pits: Sequence[LabelledPits]) -> tuple[float, float]:
-    """Return width and height of the largest tile; 1 where no scale is known."""
-    sizes = [
-        [n * one.scan.pixel_size_um / 1000 for n in one.scan.image_size[::-1]]
-        for one in pits
-        if one.scan.pixel_size_um is not None
-    ]
-    width, height = np.max(sizes, axis=0).tolist() if sizes else (1.0, 1.0)
-    return width, height
-
-
-def _on_foil(table: pd.DataFrame, scan: Scan, way: Similarity) -> pd.DataFrame:
-    """Return labels with their scan, and their place in the frame that scans share."""
-    x_px, y_px = (table[c].to_numpy(np.float64) for c in ("x_px", "y_px"))
-    x_mm, y_mm = tile_to_foil(table["tile"].to_numpy(np.int64), x_px, y_px, scan)
-    x, y = way.apply(np.column_stack([x_mm, y_mm])).T
-    placed = table.assign(x_mm=x, y_mm=y, frame=way.target, scan=scan.name)
-    return placed.assign(pixel_size_um=scan.pixel_size_um)
-
-
-def _searched(store: Store, scan: Scan) -> str:
-    """Return the search that the labels of a scan were matched with."""
-    return str(search_of(store, scan.name))
-
-
-def context_patches(
-    store: Store, pits: Sequence[LabelledPits], *, size: int = 28, planes: bool = False
-) -> Patches:
-    """Return patches of finds on the labels' tiles, labelled or not, at most 2000 a scan.
-
-    Raises
-    ------
-    BadInput : pictures are damaged.
-    """
-    parts = []
-    for one in pits:
-        found = store.runs.pits(_searched(store, one.scan))
-        scale = scale_of(found) if planes else None
-        near = found[found["tile"].isin(one.table["tile"])].reset_index(drop=True)
-        chosen = np.random.default_rng(0).permutation(len(near))[:_CONTEXT]
-        some = near.iloc[np.sort(chosen)]
-        normalisation = normalisation_of(store, one.scan)
-        cut = cut_scan(store, one.scan, normalisation, some, size=size, scale=scale)
-        parts += [p for _, p in cut]
-    return joined(parts)

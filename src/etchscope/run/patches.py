@@ -1,151 +1,189 @@
-"""Labelled patches as plain arrays, and training from them."""
+"""The patches of a scan and of its labels, cut from its tiles when they are needed."""
 
-import hashlib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from etchscope.ensemble import Labelled
-from etchscope.foil import BadInput, OtherNormalisation, Scan, UnknownScan
-from etchscope.learn import Lights, Patches
-from etchscope.run.classes import classes_to_train, require_decidable
-from etchscope.run.constants import normalisation_of
-from etchscope.run.labelled import PLANES_RECIPE, LeftOut, shared_recipe
-from etchscope.run.stages.train import Gathered
+from etchscope.ensemble import MISC, Labelled
+from etchscope.foil import BadInput, Scan
+from etchscope.foil.types import Ints
+from etchscope.geometry import Similarity, number_places, number_regions, tile_to_foil
+from etchscope.imaging import Lighting, Normalisation, light_planes
+from etchscope.learn import Lights, Patches, cut_patches, cut_planes, joined, plane_scale
+from etchscope.run.constants import normalisation_of, recipe_of
+from etchscope.run.labelled import SNAP_PX, LabelledPits, search_of
 from etchscope.store import Store
 
-__all__ = ["arrays_to_gathered", "gathered_to_arrays"]
+__all__ = [
+    "PLANES_RECIPE",
+    "context_patches",
+    "cut_scan",
+    "labelled_patches",
+    "scale_of",
+    "shared_recipe",
+]
+
+PLANES_RECIPE = "planes-1"
+"""What stands for the recipe of normalisation where patches are of planes, and its version."""
+_CONTEXT = 2000
+"""Finds that stand for all on the tiles of a scan's labels."""
 
 
-def gathered_to_arrays(store: Store, gathered: Gathered) -> dict[str, NDArray[Any]]:
-    """Return the patches of a store's labels as the arrays of ``files.patches.PATCH_ARRAYS``.
-
-    Of the labels only those of the gathered classes are taken.
-
-    Raises
-    ------
-    BadInput : the store no longer has one of the scans.
-    """
-    labelled = gathered.labelled.take(np.isin(gathered.labelled.said, gathered.classes))
-    patches, source = labelled.patches, labelled.source
-    lights = patches.lights
-    scans = [store.scans.get(name) for name in sorted(source["scan"].unique())]
-    evidence = labelled.evidence
-    return {
-        "patches": patches.pixels,
-        "label": labelled.said,
-        "weight": labelled.weight,
-        "region": patches.region,
-        "scan": source["scan"].to_numpy(str),
-        "tile": source["tile"].to_numpy(np.int64),
-        "x_px": source["x_px"].to_numpy(np.float64),
-        "y_px": source["y_px"].to_numpy(np.float64),
-        "id": source["id"].to_numpy(str),
-        "density_per_mm2": labelled.density_per_mm2,
-        "evidence": np.zeros(len(patches)) if evidence is None else evidence,
-        "pixel_size_um": labelled.pixel_size_um,
-        "context": gathered.context.pixels,
-        "context_region": gathered.context.region,
-        "channels": np.array([*(f"lamp {a:g}°" for a in lights.azimuths_deg), *lights.others], str),
-        "azimuths_deg": np.array(lights.azimuths_deg, np.float64),
-        "size": np.array(patches.pixels.shape[2], np.int64),
-        "scans": np.array([scan.name for scan in scans], str),
-        "normalisation_sha256": np.array(
-            [_normalisation_sha256(store, scan, planes=lights.are_planes) for scan in scans], str
-        ),
-        "labels_outside": np.array(gathered.left_out.outside, np.int64),
-        "label_conflicts": np.array(gathered.left_out.conflicts, np.int64),
-        "labels_of_who": np.array(gathered.chosen.get("who", ()), str),
-        "labels_of_source": np.array(gathered.chosen.get("source", ()), str),
-    }
-
-
-def arrays_to_gathered(
+def cut_scan(
     store: Store,
-    arrays: Mapping[str, NDArray[Any]],
+    scan: Scan,
+    normalisation: Normalisation,
+    table: pd.DataFrame,
     *,
-    where: str | Path,
-    classes: Sequence[str] | None = None,
-) -> Gathered:
-    """Return the patches of plain arrays, to train on.
+    size: int,
+    scale: float | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[tuple[Ints, Patches]]:
+    """Yield, tile by tile, rows of a table with ``tile, x_px, y_px`` and their patches.
 
-    Training on what ``gathered_to_arrays`` gave makes the same model as training on the store.
+    The channels are those of ``Lights.of_scan``; the region of a patch is its tile. An opening that
+    the tile's edge cuts may have its centre beyond it, but no patch is moved by more than half its
+    size.
 
     Parameters
     ----------
-    store : that has the scans which the patches were cut from.
-    arrays : those of ``files.patches.PATCH_ARRAYS``, as ``read_patches`` checks them.
-    where : what an error names, the file.
-    classes : to train on; all decidable classes with labels unless given.
+    scale : patches are of planes at this scale, see ``scale_of``; of the lights as they are unless
+        given.
 
     Raises
     ------
-    BadInput : a scan that the store does not have, or whose pictures it normalises otherwise; a
-        label whose class is unknown or not decidable, or labels of one class only; weights that
-        are not above 0; more lamps than channels.
+    BadInput : pictures are damaged.
     """
-    lamps = len(arrays["azimuths_deg"])
-    others = tuple(arrays["channels"][lamps:].tolist())
-    if lamps + len(others) != len(arrays["channels"]):
-        raise BadInput(f"{where}: azimuths_deg", f"{len(arrays['channels'])} at most", f"{lamps}")
-    lights = Lights(tuple(arrays["azimuths_deg"].tolist()), others)
-    scans = _agreeing_scans(store, arrays, where, planes=lights.are_planes)
-    taxonomy, labels = store.labels.taxonomy(), np.unique(arrays["label"]).tolist()
-    require_decidable(taxonomy, labels, f"{where}: label")
-    require_decidable(taxonomy, classes or ())
-    if not (arrays["weight"] > 0).all():
-        raise BadInput(f"{where}: weight", "above 0", f"{arrays['weight'].min():g}")
-    labelled = Labelled(
-        Patches(arrays["patches"], lights, arrays["region"], np.arange(len(arrays["patches"]))),
-        arrays["label"],
-        arrays["density_per_mm2"],
-        shared_recipe(scans, planes=lights.are_planes),
-        arrays["pixel_size_um"],
-        pd.DataFrame({name: arrays[name] for name in ("scan", "tile", "x_px", "y_px", "id")}),
-        arrays["evidence"],
-        arrays["weight"],
+    height, width = scan.image_size
+    beyond = (size - 1) / 2
+    lights, order = Lights.of_scan(scan)
+    if scale is not None:
+        lights, lighting = Lights.of_planes(), Lighting.of_scan(scan)
+    tiles = table["tile"].to_numpy(np.int64)
+    numbers = np.unique(tiles)
+    stacks = store.scans.read_tiles(scan.name, numbers.tolist())
+    for number, stack in zip(numbers.tolist(), stacks, strict=True):
+        rows = np.flatnonzero(tiles == number)
+        x = table["x_px"].to_numpy(np.float64)[rows].clip(-beyond, width - 1 + beyond)
+        y = table["y_px"].to_numpy(np.float64)[rows].clip(-beyond, height - 1 + beyond)
+        if scale is None:
+            pixels = cut_patches(normalisation.apply(stack)[order], x, y, size)
+        else:
+            planes = light_planes(stack, normalisation, lighting, scale)
+            pixels = cut_planes(planes, scan.image_size, x, y, size)
+        yield rows, Patches(pixels, lights, np.full(len(rows), number), rows)
+        if progress is not None:
+            progress(1)
+
+
+def scale_of(pits: pd.DataFrame) -> float:
+    """Return at what scale the planes of a scan are looked at, from the pits of its search."""
+    is_pit = (pits["class"] != MISC).fillna(value=True).to_numpy(bool)
+    return plane_scale(pits["radius_px"].to_numpy(np.float64)[is_pit])
+
+
+def labelled_patches(
+    store: Store,
+    pits: Sequence[LabelledPits],
+    *,
+    size: int = 28,
+    planes: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Labelled:
+    """Return the patches of labels, cut now; their regions are cells of the frame that scans share.
+
+    Parameters
+    ----------
+    planes : whether patches are of planes, so that the scans may have any lights.
+    progress : called with 1 after each tile.
+
+    Raises
+    ------
+    BadInput : scans of different lights or recipes, and not of planes.
+    """
+    parts, rows = [], []
+    recipe = shared_recipe([one.scan for one in pits], planes=planes)
+    for one in pits:
+        normalisation = normalisation_of(store, one.scan)
+        scale = scale_of(store.runs.pits(_searched(store, one.scan))) if planes else None
+        for which, patches in cut_scan(
+            store, one.scan, normalisation, one.table, size=size, scale=scale, progress=progress
+        ):
+            parts.append(patches)
+            rows.append(_on_foil(one.table.iloc[which], one.scan, one.way))
+    told = pd.concat(rows, ignore_index=True)
+    sizes = told["pixel_size_um"].dropna()
+    of_place = number_places(told, SNAP_PX * float(sizes.max()) / 1000 if len(sizes) else 0.0)
+    patches = joined(parts)
+    return Labelled(
+        replace(patches, region=number_regions(told, of_place, _tile_mm(pits))),
+        told["said"].to_numpy(str),
+        told["density_per_mm2"].to_numpy(np.float64),
+        recipe,
+        told["pixel_size_um"].to_numpy(np.float64, na_value=np.nan),
+        told[["scan", "tile", "x_px", "y_px", "id"]],
+        told["evidence"].to_numpy(np.float64),
+        1 / told.groupby([told["id"], of_place])["scan"].transform("nunique").to_numpy(np.float64),
     )
-    found = np.arange(len(arrays["context"]))
-    context = Patches(arrays["context"], lights, arrays["context_region"], found)
-    left_out = LeftOut(int(arrays["labels_outside"]), int(arrays["label_conflicts"]))
-    chosen = {name: arrays[f"labels_of_{name}"].tolist() for name in ("who", "source")}
-    return Gathered(
-        labelled,
-        classes_to_train(taxonomy, labels, classes),
-        context,
-        left_out,
-        {name: values for name, values in chosen.items() if values},
-    )
 
 
-def _agreeing_scans(
-    store: Store, arrays: Mapping[str, NDArray[Any]], where: str | Path, *, planes: bool
-) -> list[Scan]:
-    """Return the scans of patches; refuse one that the store has not, or normalises otherwise."""
-    names, known = arrays["scans"].tolist(), store.scans.names()
-    for name in np.unique(arrays["scan"]).tolist():
-        if name not in names:
-            raise BadInput(f"{where}: scan", f"one of scans ({', '.join(names)})", repr(name))
-    scans = []
-    for name, found in zip(names, arrays["normalisation_sha256"].tolist(), strict=True):
-        if name not in known:
-            expected = f"scans of the store ({', '.join(known) or 'none yet'})"
-            raise UnknownScan(f"{where}: scans", expected, repr(name))
-        scan = store.scans.get(name)
-        expected = _normalisation_sha256(store, scan, planes=planes)
-        if found != expected:
-            what = f"pictures normalised as the store does it ({expected[:12]})"
-            raise OtherNormalisation(f"{where}: scan {name}", what, found[:12] or "no digest")
-        scans.append(scan)
-    return scans
+def shared_recipe(scans: Sequence[Scan], *, planes: bool) -> str:
+    """Return the recipe by which the pictures of patches were normalised; of planes their version.
+
+    Raises
+    ------
+    BadInput : scans of different recipes, whose patches are not of planes.
+    """
+    recipes = {PLANES_RECIPE if planes else recipe_of(scan).digest for scan in scans}
+    if len(recipes) > 1:
+        raise BadInput("scans to train on", "normalised by one recipe", f"{len(recipes)} recipes")
+    return recipes.pop()
 
 
-def _normalisation_sha256(store: Store, scan: Scan, *, planes: bool) -> str:
-    """Return the SHA-256 of the recipe and the fit of a scan's normalisation, and of its planes."""
-    fit = normalisation_of(store, scan)
-    parts = [fit.recipe.digest, fit.digest, *([PLANES_RECIPE] if planes else [])]
-    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+def _tile_mm(pits: Sequence[LabelledPits]) -> tuple[float, float]:
+    """Return width and height of the largest tile; 1 where no scale is known."""
+    sizes = [
+        [n * one.scan.pixel_size_um / 1000 for n in one.scan.image_size[::-1]]
+        for one in pits
+        if one.scan.pixel_size_um is not None
+    ]
+    width, height = np.max(sizes, axis=0).tolist() if sizes else (1.0, 1.0)
+    return width, height
+
+
+def _on_foil(table: pd.DataFrame, scan: Scan, way: Similarity) -> pd.DataFrame:
+    """Return labels with their scan, and their place in the frame that scans share."""
+    x_px, y_px = (table[c].to_numpy(np.float64) for c in ("x_px", "y_px"))
+    x_mm, y_mm = tile_to_foil(table["tile"].to_numpy(np.int64), x_px, y_px, scan)
+    x, y = way.apply(np.column_stack([x_mm, y_mm])).T
+    placed = table.assign(x_mm=x, y_mm=y, frame=way.target, scan=scan.name)
+    return placed.assign(pixel_size_um=scan.pixel_size_um)
+
+
+def _searched(store: Store, scan: Scan) -> str:
+    """Return the search that the labels of a scan were matched with."""
+    return str(search_of(store, scan.name))
+
+
+def context_patches(
+    store: Store, pits: Sequence[LabelledPits], *, size: int = 28, planes: bool = False
+) -> Patches:
+    """Return patches of finds on the labels' tiles, labelled or not, at most 2000 a scan.
+
+    Raises
+    ------
+    BadInput : pictures are damaged.
+    """
+    parts = []
+    for one in pits:
+        found = store.runs.pits(_searched(store, one.scan))
+        scale = scale_of(found) if planes else None
+        near = found[found["tile"].isin(one.table["tile"])].reset_index(drop=True)
+        chosen = np.random.default_rng(0).permutation(len(near))[:_CONTEXT]
+        some = near.iloc[np.sort(chosen)]
+        normalisation = normalisation_of(store, one.scan)
+        cut = cut_scan(store, one.scan, normalisation, some, size=size, scale=scale)
+        parts += [p for _, p in cut]
+    return joined(parts)

@@ -101,7 +101,7 @@ def _scans(store: "Store", foil: str | None, side: str | None) -> list[str] | No
 def _write_patches(store: "Store", path: Path, *, size: int | None, **choice: object) -> int:
     """Write the patches of labels, and return how many there are."""
     from etchscope.files.patches import write_patches
-    from etchscope.run.patches import gathered_to_arrays
+    from etchscope.run.patch_arrays import gathered_to_arrays
 
     if path.suffix.lower() != ".npz":  # which would fail after the patches are cut
         raise BadInput(path, "a name that ends in .npz", repr(path.suffix))

@@ -35,7 +35,7 @@ from etchscope.learn import Lights, device_of
 from etchscope.learn.threads import one_torch_thread, set_threads
 from etchscope.run.constants import normalisation_of, recipe_of
 from etchscope.run.executors import executor_named
-from etchscope.run.labelled import cut_scan, scale_of
+from etchscope.run.patches import cut_scan, scale_of
 from etchscope.run.run_stage import RunStage
 from etchscope.run.stage import Piece, Progress, carry_out
 from etchscope.run.stages.find import find

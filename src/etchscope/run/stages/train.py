@@ -25,7 +25,8 @@ from etchscope.foil import BadInput, Device
 from etchscope.foil.types import Floats
 from etchscope.learn import Patches, Training, audit_labels
 from etchscope.run.classes import classes_to_train, require_decidable
-from etchscope.run.labelled import LeftOut, context_patches, labelled_patches, labelled_pits
+from etchscope.run.labelled import LeftOut, labelled_pits
+from etchscope.run.patches import context_patches, labelled_patches
 from etchscope.store import Store
 
 __all__ = ["Gathered", "audited", "gather", "train"]
