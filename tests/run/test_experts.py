@@ -11,8 +11,10 @@ from etchscope.foil import BadInput
 from etchscope.learn import Lights, Training
 from etchscope.preselect.finder import JUDGED
 from etchscope.preselect.judge import Trees
-from etchscope.run.experts import ExpertsPlan, decided_on, labelled_finds, taught, trained_experts
+from etchscope.run.calibrate_experts import decided_on
+from etchscope.run.experts import ExpertsPlan, taught, trained_experts
 from etchscope.run.finder import finder_of
+from etchscope.run.lesson_patches import labelled_finds
 from etchscope.run.lessons import Finds, Lesson
 from etchscope.simulation import Optics, Population, SimulatedScan
 
@@ -102,7 +104,7 @@ def test_the_working_point_is_at_so_many_false_candidates_a_tile(model, lessons)
     area = sum(one.area_mm2 for one in some) / (640 * 480 * 0.0064516**2)
     at = {
         rate: decided_on(
-            model, some, finder_of(), replace(PLAN, false_per_tile=rate / area)
+            model, some, finder_of(), false_per_tile=rate / area, densest=1000
         ).working_point
         for rate in (1, 4)
     }
@@ -136,7 +138,7 @@ def test_the_search_of_many_pictures_has_all_their_false_finds_and_particles():
 
 def test_where_nothing_is_found_there_is_no_candidate(model, lessons):
     nothing = replace(finder_of(), judges=dict.fromkeys(JUDGED, Trees.constant(-9.0)))
-    decided = decided_on(model, lessons[6:], nothing, PLAN)
+    decided = decided_on(model, lessons[6:], nothing, false_per_tile=1, densest=1000)
     assert decided.calibration == model.calibration
     point = decided.working_point
     assert point.efficiency[0] == 0

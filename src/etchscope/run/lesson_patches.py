@@ -1,0 +1,91 @@
+"""The patches of finds on random foils, from which experts for any lights learn."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from etchscope.ensemble import Labelled
+from etchscope.foil.types import Ints
+from etchscope.imaging import Planes
+from etchscope.learn import SCALES, Lights, Patches, cut_planes, joined, plane_scale
+from etchscope.learn.finder_samples import LightDraw, Sample, draw_lights, planes_of
+from etchscope.learn.finder_targets import Openings
+from etchscope.run.judges import Progress, silent
+from etchscope.run.lessons import LIGHTING, Finds, Lesson, Lessons, Search, classes_of, density_of
+from etchscope.run.patches import PLANES_RECIPE
+
+__all__ = ["CLASSES", "labelled_finds"]
+
+CLASSES = ("hip", "top", "bottom", "misc")
+_SIZE = 28
+_JITTER = 0.08
+"""Spread of the logarithm of a lesson's scale: a scan's usual pit is known no better."""
+_SPREAD = 2
+"""Times the finds of a class that a picture must give are taken at most, for variety."""
+
+
+def _planes_at(lesson: Lesson, drawn: LightDraw, seed: int) -> Callable[[float], Planes]:
+    """Return what gives the planes of a lesson at a scale."""
+    none = np.empty(0)
+    unused = Openings(none, none, none, none, none, none, none.astype(np.int64))
+    sample = Sample(lesson.raw, LIGHTING, unused)
+    return lambda scale: planes_of(sample, drawn, seed, scale)
+
+
+def _patches_of(
+    lesson: Lesson,
+    finds: Finds,
+    at_scale: Callable[[float], Planes],
+    scale: float,
+    which: Ints,
+    place: int,
+) -> Patches:
+    """Return the patches of some finds; the region is the lesson's place."""
+    size = (lesson.raw.shape[1], lesson.raw.shape[2])
+    x, y = finds.x_px[which].clip(0, size[1] - 1), finds.y_px[which].clip(0, size[0] - 1)
+    pixels = cut_planes(at_scale(scale), size, x, y, _SIZE)
+    row = np.asarray(which, np.int64)
+    return Patches(pixels, Lights.of_planes(), np.full(len(row), place), row)
+
+
+def labelled_finds(
+    lessons: Lessons,
+    search: Search,
+    most: int,
+    *,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Labelled:
+    """Return the finds of lessons under ever other lights, at most so many of each class."""
+    rng = np.random.default_rng([seed, 7])
+    each = max(_SPREAD * most // max(len(lessons), 1), 2)
+    parts: list[Patches] = []
+    said: list[str] = []
+    density: list[float] = []
+    sizes: list[float] = []
+    for place in range(len(lessons)):
+        lesson, noise = lessons[place], int(rng.integers(2**62))
+        at_scale = _planes_at(lesson, draw_lights(rng, LIGHTING), noise)
+        finds = search(lesson, at_scale(1.0))
+        told = classes_of(lesson, finds)
+        order = rng.permutation(len(told))
+        which = np.sort(
+            np.concatenate([order[told[order] == c][:each] for c in CLASSES]).astype(np.int64)
+        )
+        scale = plane_scale(finds.radius_px) * float(np.exp(rng.normal(0, _JITTER)))
+        if len(which):
+            scale = float(np.clip(scale, *SCALES))
+            parts.append(_patches_of(lesson, finds, at_scale, scale, which, place))
+            said += told[which].tolist()
+            density += [density_of(lesson, finds)] * len(which)
+            sizes += [lesson.pixel_size_um] * len(which)
+        progress("Searching random foils", 1, len(lessons))
+    names = np.array(said, str)
+    chosen = np.sort(
+        np.concatenate([rng.permutation(np.flatnonzero(names == c))[:most] for c in CLASSES])
+    )
+    patches = joined(parts)
+    source = pd.DataFrame({"scan": "random foils", "tile": patches.region, "id": patches.row})
+    whole = Labelled(patches, names, np.array(density), PLANES_RECIPE, np.array(sizes), source)
+    return whole.take(chosen)
