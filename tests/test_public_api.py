@@ -4,7 +4,7 @@ import sys
 import pytest
 
 import etchscope
-from etchscope import api
+from etchscope import api, plot
 from etchscope.learn import Training
 from etchscope.preselect.settings import FindSettings
 
@@ -31,6 +31,7 @@ def test_the_public_names_are_frozen():
         "evaluate",
         "find_pits",
         "open",
+        "plot",
         "simulate",
     ]
     assert dir(etchscope) == sorted(etchscope.__all__)
@@ -40,6 +41,7 @@ def test_the_public_names_are_frozen():
     assert etchscope.find_pits is api.find_pits
     assert etchscope.simulate is api.simulate
     assert etchscope.evaluate is api.evaluate
+    assert etchscope.plot is plot
     assert etchscope.open is api.open_store
     with pytest.raises(AttributeError, match="module 'etchscope' has no attribute 'finds'"):
         _ = etchscope.finds

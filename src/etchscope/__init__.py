@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from etchscope import plot
     from etchscope.api import Store, evaluate, find_pits, simulate
     from etchscope.api import open_store as open
     from etchscope.learn import Training
@@ -19,6 +20,7 @@ __all__ = [
     "evaluate",
     "find_pits",
     "open",
+    "plot",
     "simulate",
 ]
 
@@ -35,6 +37,8 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plot":
+        return import_module("etchscope.plot")
     if name not in _LAZY:
         raise AttributeError(f"module 'etchscope' has no attribute {name!r}")
     module, attribute = _LAZY[name]

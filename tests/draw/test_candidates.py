@@ -1,6 +1,6 @@
 import numpy as np
 
-from etchscope.draw.candidates import draw_strip
+from etchscope.draw.candidates import draw_strip, draw_strips
 from etchscope.draw.png import encode_rgba
 
 
@@ -16,3 +16,11 @@ def test_cells_stand_side_by_side_with_the_backlit_one_last():
     red, _, blue = strip[30, 124 + 30, :3].tolist()
     assert red > blue == 0  # orange, not blue
     assert encode_rgba(strip).startswith(b"\x89PNG")
+
+
+def test_strips_stand_below_each_other_with_their_captions():
+    strip = draw_strip(np.zeros((2, 20, 20), np.float32), ["backlit", "0°"])
+    made = draw_strips([strip, strip], ["1: a", "2: b"], "The best")
+    assert [ax.get_title() for ax in made.axes] == ["1: a", "2: b"]
+    names = [[t.get_text() for t in ax.get_xticklabels()] for ax in made.axes]
+    assert names == [["0°", "backlit"]] * 2

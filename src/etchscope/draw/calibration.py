@@ -4,10 +4,9 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from etchscope.draw.style import GUIDE, RC, SERIES_COLOURS, make_figure
+from etchscope.draw.style import GUIDE, RC, SERIES_COLOURS, Figure, make_figure
 from etchscope.draw.tables import format_count
 from etchscope.evaluation import calibration_table, expected_calibration_error
 from etchscope.foil import BadInput

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import cv2
+import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
-from etchscope.draw.style import SERIES_COLOURS
+from etchscope.draw.style import RC, SERIES_COLOURS, Figure, make_figure
 from etchscope.foil.types import FloatImage, FloatStack
 
-__all__ = ["draw_strip"]
+__all__ = ["draw_strip", "draw_strips"]
 
 _CELL_PX = 56
 """Side of a cut-out in the file; a browser enlarges it twofold, which saves three quarters of the
@@ -47,6 +48,33 @@ def draw_strip(
         cells.append(_overlaid(greys[base], np.abs(np.nan_to_num(saliency, posinf=0))))
         shown.append(f"saliency over {names[base]}")
     return _side_by_side(cells), shown
+
+
+@mpl.rc_context(RC)
+def draw_strips(
+    strips: Sequence[tuple[NDArray[np.uint8], list[str]]], captions: Sequence[str], title: str
+) -> Figure:
+    """Return strips below each other, the best candidate on top.
+
+    Parameters
+    ----------
+    strips : of ``draw_strip``, one or more.
+    captions : one per strip.
+    """
+    height, width = strips[0][0].shape[:2]
+    wide = 10.0
+    high = wide * height / width + 0.45
+    made = make_figure(wide, high * len(strips) + 0.5, title, dpi=110)
+    axes = made.subplots(len(strips), 1, squeeze=False)[:, 0]
+    for ax, (picture, names), caption in zip(axes, strips, captions, strict=True):
+        ax.imshow(picture, interpolation="antialiased")
+        ax.set_title(caption, fontsize=9, fontweight="normal")
+        cell = (picture.shape[1] + _GAP_PX) / len(names)
+        ax.set_xticks([cell * (k + 0.5) for k in range(len(names))], names, fontsize=7)
+        ax.set_yticks([])
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+    return made
 
 
 def _side_by_side(cells: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:

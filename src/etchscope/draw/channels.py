@@ -3,11 +3,10 @@
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
 from etchscope.draw.ellipses import ellipse_axes_px
-from etchscope.draw.style import COLOURS, RC, make_figure
+from etchscope.draw.style import COLOURS, RC, Figure, make_figure
 from etchscope.foil import Channel
 from etchscope.foil.types import RawStack
 

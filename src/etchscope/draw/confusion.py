@@ -3,9 +3,8 @@
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from etchscope.draw.style import RC, make_figure
+from etchscope.draw.style import RC, Figure, make_figure
 from etchscope.foil import BadInput
 
 __all__ = ["draw_confusion"]

@@ -11,9 +11,8 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from etchscope.draw.style import GUIDE, RC, make_figure
+from etchscope.draw.style import GUIDE, RC, Figure, make_figure
 from etchscope.draw.tables import style_curves
 from etchscope.foil import BadInput
 

@@ -5,10 +5,9 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from etchscope.draw.style import COLOURS, RC, make_figure
+from etchscope.draw.style import COLOURS, RC, Figure, make_figure
 from etchscope.draw.surfaces import add_surface_legend
 from etchscope.draw.tables import split_by_surface, thin_evenly
 from etchscope.foil.types import Floats

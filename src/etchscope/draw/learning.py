@@ -10,11 +10,10 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from etchscope.draw.style import RC, SERIES_COLOURS, make_figure
+from etchscope.draw.style import RC, SERIES_COLOURS, Figure, make_figure
 from etchscope.draw.tables import format_count, require_columns
 
 __all__ = ["draw_learning_curves"]

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from etchscope.draw.style import COLOURS, RC, make_figure
+from etchscope.draw.style import COLOURS, RC, Figure, make_figure
 from etchscope.draw.tables import style_curves
 from etchscope.foil import BadInput
 from etchscope.foil.types import Floats

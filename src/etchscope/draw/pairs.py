@@ -5,10 +5,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from etchscope.draw.style import COLOURS, RC, make_figure
+from etchscope.draw.style import COLOURS, RC, Figure, make_figure
 from etchscope.draw.tables import select_pairs
 
 __all__ = ["draw_pairs"]

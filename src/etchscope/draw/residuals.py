@@ -6,10 +6,9 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from scipy.stats import binned_statistic, binned_statistic_2d
 
-from etchscope.draw.style import RC, SERIES_COLOURS, make_figure
+from etchscope.draw.style import RC, SERIES_COLOURS, Figure, make_figure
 from etchscope.draw.tables import require_columns
 from etchscope.foil import BadInput
 from etchscope.foil.types import Floats

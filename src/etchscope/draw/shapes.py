@@ -7,10 +7,9 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from etchscope.draw.style import COLOURS, RC, make_figure
+from etchscope.draw.style import COLOURS, RC, Figure, make_figure
 from etchscope.draw.surfaces import add_surface_legend
 from etchscope.draw.tables import split_by_surface
 

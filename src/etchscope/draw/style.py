@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from matplotlib.figure import Figure
+from matplotlib import figure
 
 __all__ = [
     "CLASS_COLOURS",
@@ -11,6 +11,7 @@ __all__ = [
     "INK",
     "RC",
     "SERIES_COLOURS",
+    "Figure",
     "make_figure",
     "rgb",
 ]
@@ -61,6 +62,15 @@ RC: Any = {
     "hatch.linewidth": 0.6,
 }
 """Parameters for ``matplotlib.rc_context``, in which figures are drawn and saved."""
+
+
+class Figure(figure.Figure):
+    """A figure that a notebook shows as it is, whatever the back end."""
+
+    def _repr_png_(self) -> bytes:
+        from etchscope.draw.png import encode_figure  # it imports this module
+
+        return encode_figure(self)
 
 
 def make_figure(width_in: float, height_in: float, title: str = "", *, dpi: int = 130) -> Figure:

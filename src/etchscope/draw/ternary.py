@@ -10,10 +10,9 @@ import matplotlib as mpl
 import mpltern  # noqa: F401 - it makes the ternary projection known
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from etchscope.draw.style import CLASS_COLOURS, GUIDE, RC, make_figure
+from etchscope.draw.style import CLASS_COLOURS, GUIDE, RC, Figure, make_figure
 from etchscope.draw.tables import format_count, require_columns
 from etchscope.foil import BadInput, parent_class
 from etchscope.foil.types import Floats
