@@ -218,7 +218,7 @@ def command(
         training = _tune(gathered, training, trials=tune, seed=seed, device=device)
     plan: dict[str, Any] = {"signal": signal, "kinds": kinds, "method": method, "prior": shares}
     plan |= {"efficiency": efficiency, "folds": folds, "seed": seed, "start": before}
-    plan["device"] = device
+    plan |= {"device": device, "kept_in": opened.models.training_folder(name)}
     done = _train(gathered, training, plan)
     opened.models.save(name, *done.model.to_record(), replace=replace)
     wrong = write_results(done, audit, report)

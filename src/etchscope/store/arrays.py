@@ -16,14 +16,20 @@ from etchscope.foil import BadInput
 __all__ = ["read_arrays", "read_rows", "write_arrays"]
 
 
-def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+def write_arrays(
+    path: Path, arrays: Mapping[str, NDArray[Any]], *, metadata: dict[str, str] | None = None
+) -> None:
     """Write arrays into a file, whole or not at all.
+
+    Parameters
+    ----------
+    metadata : texts that the file carries beside the arrays.
 
     Raises
     ------
     MachineFailed : the disk is full.
     """
-    content = save({k: np.asarray(v, order="C") for k, v in sorted(arrays.items())})
+    content = save({k: np.asarray(v, order="C") for k, v in sorted(arrays.items())}, metadata)
     with write_aside(path) as aside:
         aside.write_bytes(content)
 

@@ -22,6 +22,7 @@ from etchscope.files.atomic import delete, sync_path, sync_tree, translate_disk_
 from etchscope.files.strict_json import canonical_json
 from etchscope.foil import BadInput, MachineFailed, UnknownModel
 from etchscope.foil.records import Name
+from etchscope.store.training_parts import TRAINING_FOLDER, drop_training, training_folder
 
 __all__ = ["MODELS_FOLDER", "Models", "read_model", "write_model"]
 
@@ -185,35 +186,42 @@ class Models:
     ) -> str:
         """Keep a model and return its name; the identical one again changes nothing.
 
+        The experts that its training had kept are dropped.
+
         Raises
         ------
         BadInput : the name is no file name, another model has it and ``replace`` is false, or
             what ``write_model`` refuses.
         MachineFailed : the disk is full.
         """
-        try:
-            TypeAdapter(Name).validate_python(name)
-        except ValidationError as error:
-            expected = "letters, digits, dot, dash, underscore"
-            raise BadInput("name of a model", expected, repr(name)) from error
+        _require_name(name)
         files = _files(arrays, card)
         folder = self._root / MODELS_FOLDER / name
         with translate_disk_errors(f"writing {folder}"), self._changing_models():
-            if folder.exists():
-                if _same(folder, files):
-                    return name
-                if not replace:
+            if not (folder.exists() and _same(folder, files)):
+                if folder.exists() and not replace:
                     expected = "a name that no other model has"
                     raise BadInput("name of a model", expected, repr(name))
-            new = folder.with_name(f".{name}.new")
-            write_model(new, arrays, card)
-            # Between the two renames the old one is found under its dotted name.
-            if folder.exists():
-                folder.rename(_old(folder))
-            new.rename(folder)
-            sync_path(folder.parent)
-            delete(_old(folder))
+                new = folder.with_name(f".{name}.new")
+                write_model(new, arrays, card)
+                # Between the two renames the old one is found under its dotted name.
+                if folder.exists():
+                    folder.rename(_old(folder))
+                new.rename(folder)
+                sync_path(folder.parent)
+                delete(_old(folder))
+            drop_training(folder.parent, name)
         return name
+
+    def training_folder(self, name: str) -> Path:
+        """Return where the experts of a model are kept while it is trained.
+
+        Raises
+        ------
+        BadInput : the name is no file name.
+        """
+        _require_name(name)
+        return training_folder(self._root / MODELS_FOLDER, name)
 
     @contextmanager
     def _changing_models(self) -> Iterator[None]:
@@ -269,9 +277,17 @@ class Models:
             delete(gone)
 
 
+def _require_name(name: str) -> None:
+    try:
+        TypeAdapter(Name).validate_python(name)
+    except ValidationError as error:
+        expected = "letters, digits, dot, dash, underscore"
+        raise BadInput("name of a model", expected, repr(name)) from error
+
+
 def _mend(folder: Path) -> None:
     """Undo replacements that were not finished."""
-    for path in sorted(folder.glob(".*")):
+    for path in sorted(p for p in folder.glob(".*") if p.name != TRAINING_FOLDER):
         whole = folder / _of_old(path.name)
         if _is_old(path.name) and not whole.exists():
             path.rename(whole)

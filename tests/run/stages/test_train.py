@@ -23,10 +23,10 @@ def card(learnt):
 def refuse_training(monkeypatch):
     """Whatever is refused must be refused before the first training."""
 
-    def train_model(*_, **__):
+    def train_experts(*_, **__):
         pytest.fail("trained")
 
-    monkeypatch.setattr("etchscope.run.stages.train.train_model", train_model)
+    monkeypatch.setattr("etchscope.run.stages.train.train_experts", train_experts)
 
 
 # Gathering ----------------------------------------------------------------------------------

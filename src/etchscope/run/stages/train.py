@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from etchscope.ensemble import (
     checked_prior,
     default_kinds,
     multiclass_kind,
-    train_model,
+    plan_training,
 )
 from etchscope.evaluation import proportion
 from etchscope.foil import BadInput, Device
@@ -27,6 +28,7 @@ from etchscope.learn import Patches, Training, audit_labels
 from etchscope.run.classes import classes_to_train, require_decidable
 from etchscope.run.labelled import LeftOut, labelled_pits
 from etchscope.run.patches import context_patches, labelled_patches
+from etchscope.run.stages.experts import train_experts
 from etchscope.store import Store
 
 __all__ = ["Gathered", "audited", "gather", "train"]
@@ -105,19 +107,26 @@ def train(
     seed: int = 0,
     start: Model | None = None,
     device: Device = "auto",
+    kept_in: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> TrainedModel:
     """Return a model with its card filled in; see ``ensemble.train_model``.
+
+    With a folder for finished experts, a training that was killed goes on with the others, if it is
+    asked for again on the same labels and in the same way; the model is the same to the byte.
 
     Parameters
     ----------
     signal : the class that is searched for; hip where there is one, else the first that is not
         misc.
     device : where the experts are trained; auto means the processor.
+    kept_in : where finished experts are kept until the model is registered, see
+        ``store.models.training_folder``; nowhere unless given.
 
     Raises
     ------
     BadInput : see ``ensemble.train_model``; a start without the experts or the folds.
+    MachineFailed : the disk is full.
     """
     classes = gathered.classes
     # What must not fail after hours of training.
@@ -129,7 +138,7 @@ def train(
         _require_start(start, _names(classes, kinds, method), folds)
     if signal is None:
         signal = "hip" if "hip" in classes else next(c for c in classes if c != MISC)
-    done = train_model(
+    plan = plan_training(
         gathered.labelled,
         training,
         classes=classes,
@@ -141,10 +150,9 @@ def train(
         count=folds,
         seed=seed,
         start=start,
-        context=gathered.context,
         device=device,
-        progress=progress,
     )
+    done = train_experts(plan, gathered.context, kept_in=kept_in, progress=progress)
     information = _information(done, folds, seed) | _information_of_data(gathered)
     if start is not None:
         information |= _information_of_start(start, information)
