@@ -10,7 +10,7 @@ QUICK = {"network": "plain", "epochs": 6, "rate": 8e-3, "batch": 16, "restarts":
 @pytest.fixture
 def no_training(monkeypatch):
     monkeypatch.setattr(
-        "etchscope.run.stages.train.train_model", lambda *_, **__: pytest.fail("trained")
+        "etchscope.run.stages.train.train_experts", lambda *_, **__: pytest.fail("trained")
     )
 
 
