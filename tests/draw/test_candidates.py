@@ -21,6 +21,6 @@ def test_cells_stand_side_by_side_with_the_backlit_one_last():
 def test_strips_stand_below_each_other_with_their_captions():
     strip = draw_strip(np.zeros((2, 20, 20), np.float32), ["backlit", "0°"])
     made = draw_strips([strip, strip], ["1: a", "2: b"], "The best")
-    assert [ax.get_title() for ax in made.axes] == ["1: a", "2: b"]
+    assert [ax.get_title(loc="left") for ax in made.axes] == ["1: a", "2: b"]
     names = [[t.get_text() for t in ax.get_xticklabels()] for ax in made.axes]
     assert names == [["0°", "backlit"]] * 2
