@@ -29,8 +29,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from etchscope.draw.figures import make_figure
 from etchscope.draw.png import encode_figure
-from etchscope.draw.style import INK, RC, SERIES_COLOURS, make_figure
+from etchscope.draw.style import INK, RC, SERIES_COLOURS
 from etchscope.ensemble import (
     MEASURES,
     Calibration,

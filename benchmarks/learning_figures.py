@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from etchscope.draw.style import RC, make_figure
+from etchscope.draw.figures import make_figure
+from etchscope.draw.style import RC
 from etchscope.draw.tables import require_columns, style_curves
 from etchscope.foil import BadInput
 

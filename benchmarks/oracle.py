@@ -41,8 +41,9 @@ from matplotlib.axes import Axes
 from scipy.spatial import cKDTree
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from etchscope.draw.figures import make_figure
 from etchscope.draw.png import encode_figure
-from etchscope.draw.style import INK, RC, SERIES_COLOURS, make_figure
+from etchscope.draw.style import INK, RC, SERIES_COLOURS
 from etchscope.evaluation import (
     Figure,
     Requirement,

@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from etchscope.draw.figures import make_figure
 from etchscope.draw.png import encode_figure
-from etchscope.draw.style import COLOURS, RC, make_figure
+from etchscope.draw.style import COLOURS, RC
 from etchscope.files.atomic import write_aside
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, Floats

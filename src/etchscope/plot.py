@@ -9,12 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from etchscope.draw.channels import draw_channels
 from etchscope.draw.efficiency import draw_froc, draw_roc
+from etchscope.draw.figures import Figure
 from etchscope.draw.learning import draw_learning_curves
 from etchscope.draw.maps import MOSAIC_PX, draw_density, draw_mosaic, paint_mosaic
 from etchscope.draw.matches import draw_tolerance
 from etchscope.draw.placement import Canvas, place_tiles
 from etchscope.draw.png import encode_figure
-from etchscope.draw.style import Figure
 from etchscope.draw.tiles import draw_tile
 from etchscope.foil import BadInput, NotScored
 

@@ -1,5 +1,5 @@
+from etchscope.draw.figures import make_figure
 from etchscope.draw.png import encode_figure
-from etchscope.draw.style import make_figure
 
 
 def test_a_png_says_nothing_of_time_or_software():

@@ -1,7 +1,7 @@
 import pytest
 
+from etchscope.draw.figures import make_figure
 from etchscope.draw.png import encode_figure
-from etchscope.draw.style import make_figure
 from etchscope.draw.vector import encode_formats
 
 

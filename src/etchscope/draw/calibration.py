@@ -6,7 +6,8 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
-from etchscope.draw.style import GUIDE, RC, SERIES_COLOURS, Figure, make_figure
+from etchscope.draw.figures import Figure, make_figure
+from etchscope.draw.style import GUIDE, RC, SERIES_COLOURS
 from etchscope.draw.tables import format_count
 from etchscope.evaluation import calibration_table, expected_calibration_error
 from etchscope.foil import BadInput

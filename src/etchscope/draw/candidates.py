@@ -8,7 +8,8 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
-from etchscope.draw.style import RC, SERIES_COLOURS, Figure, make_figure
+from etchscope.draw.figures import Figure, make_figure
+from etchscope.draw.style import RC, SERIES_COLOURS
 from etchscope.foil.types import FloatImage, FloatStack
 
 __all__ = ["draw_strip", "draw_strips"]

@@ -6,7 +6,8 @@ import pandas as pd
 from matplotlib.patches import Ellipse
 
 from etchscope.draw.ellipses import ellipse_axes_px
-from etchscope.draw.style import COLOURS, RC, Figure, make_figure
+from etchscope.draw.figures import Figure, make_figure
+from etchscope.draw.style import COLOURS, RC
 from etchscope.foil import Channel
 from etchscope.foil.types import RawStack
 

@@ -10,8 +10,9 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from etchscope.draw.ellipses import cut_window, draw_pits, stretch
+from etchscope.draw.figures import Figure, make_figure
 from etchscope.draw.png import encode_rgb
-from etchscope.draw.style import COLOURS, RC, Figure, make_figure
+from etchscope.draw.style import COLOURS, RC
 from etchscope.draw.tables import SURFACES, format_count, select_pairs
 from etchscope.evaluation import Evaluation
 from etchscope.foil.types import Floats

@@ -4,7 +4,8 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from etchscope.draw.style import RC, Figure, make_figure
+from etchscope.draw.figures import Figure, make_figure
+from etchscope.draw.style import RC
 from etchscope.foil import BadInput
 
 __all__ = ["draw_confusion"]

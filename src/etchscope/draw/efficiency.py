@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from etchscope.draw.style import GUIDE, RC, Figure, make_figure
+from etchscope.draw.figures import Figure, make_figure
+from etchscope.draw.style import GUIDE, RC
 from etchscope.draw.tables import style_curves
 from etchscope.foil import BadInput
 

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import FuncFormatter
 
-from etchscope.draw.style import COLOURS, RC, Figure, make_figure
+from etchscope.draw.figures import Figure, make_figure
+from etchscope.draw.style import COLOURS, RC
 from etchscope.draw.surfaces import add_surface_legend
 from etchscope.draw.tables import split_by_surface, thin_evenly
 from etchscope.foil.types import Floats

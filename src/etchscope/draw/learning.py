@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from etchscope.draw.style import RC, SERIES_COLOURS, Figure, make_figure
+from etchscope.draw.figures import Figure, make_figure
+from etchscope.draw.style import RC, SERIES_COLOURS
 from etchscope.draw.tables import format_count, require_columns
 
 __all__ = ["draw_learning_curves"]

@@ -15,8 +15,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from etchscope.draw.figures import Figure, make_figure
 from etchscope.draw.placement import Canvas, Placement
-from etchscope.draw.style import COLOURS, RC, Figure, make_figure
+from etchscope.draw.style import COLOURS, RC
 from etchscope.draw.tables import select_pairs, split_by_surface
 from etchscope.foil import Scan
 from etchscope.foil.types import FloatImage, Floats

@@ -6,7 +6,8 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from etchscope.draw.style import COLOURS, RC, Figure, make_figure
+from etchscope.draw.figures import Figure, make_figure
+from etchscope.draw.style import COLOURS, RC
 from etchscope.draw.tables import style_curves
 from etchscope.foil import BadInput
 from etchscope.foil.types import Floats

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.lines import Line2D
 
-from etchscope.draw.style import COLOURS, RC, Figure, make_figure
+from etchscope.draw.figures import Figure, make_figure
+from etchscope.draw.style import COLOURS, RC
 from etchscope.draw.tables import select_pairs
 
 __all__ = ["draw_pairs"]

@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from scipy.stats import binned_statistic, binned_statistic_2d
 
-from etchscope.draw.style import RC, SERIES_COLOURS, Figure, make_figure
+from etchscope.draw.figures import Figure, make_figure
+from etchscope.draw.style import RC, SERIES_COLOURS
 from etchscope.draw.tables import require_columns
 from etchscope.foil import BadInput
 from etchscope.foil.types import Floats

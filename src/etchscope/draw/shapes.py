@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from etchscope.draw.style import COLOURS, RC, Figure, make_figure
+from etchscope.draw.figures import Figure, make_figure
+from etchscope.draw.style import COLOURS, RC
 from etchscope.draw.surfaces import add_surface_legend
 from etchscope.draw.tables import split_by_surface
 

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from matplotlib import figure
-
 __all__ = [
     "CLASS_COLOURS",
     "COLOURS",
@@ -11,8 +9,6 @@ __all__ = [
     "INK",
     "RC",
     "SERIES_COLOURS",
-    "Figure",
-    "make_figure",
     "rgb",
 ]
 
@@ -62,23 +58,6 @@ RC: Any = {
     "hatch.linewidth": 0.6,
 }
 """Parameters for ``matplotlib.rc_context``, in which figures are drawn and saved."""
-
-
-class Figure(figure.Figure):
-    """A figure that a notebook shows as it is, whatever the back end."""
-
-    def _repr_png_(self) -> bytes:
-        from etchscope.draw.png import encode_figure  # it imports this module
-
-        return encode_figure(self)
-
-
-def make_figure(width_in: float, height_in: float, title: str = "", *, dpi: int = 130) -> Figure:
-    """Return an empty figure in the common style; its title stands on the left."""
-    figure = Figure((width_in, height_in), dpi=dpi, layout="constrained", facecolor="white")
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
-    return figure
 
 
 def rgb(name: str) -> tuple[int, int, int]:

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from etchscope.draw.style import CLASS_COLOURS, GUIDE, RC, Figure, make_figure
+from etchscope.draw.figures import Figure, make_figure
+from etchscope.draw.style import CLASS_COLOURS, GUIDE, RC
 from etchscope.draw.tables import format_count, require_columns
 from etchscope.foil import BadInput, parent_class
 from etchscope.foil.types import Floats

@@ -9,7 +9,8 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from etchscope.draw.ellipses import draw_pits, stretch
-from etchscope.draw.style import COLOURS, RC, Figure, make_figure
+from etchscope.draw.figures import Figure, make_figure
+from etchscope.draw.style import COLOURS, RC
 from etchscope.draw.tables import select_pairs, split_by_surface
 from etchscope.foil.types import Floats
 

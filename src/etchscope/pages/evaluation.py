@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from etchscope.draw.figures import Figure
 from etchscope.draw.matches import draw_matches, draw_tolerance
 from etchscope.draw.png import encode_figure
-from etchscope.draw.style import Figure
 from etchscope.evaluation import Evaluation
 from etchscope.files.atomic import make_folder
 from etchscope.pages.writing import write_picture
