@@ -30,7 +30,9 @@ from etchscope.foil import BadInput, PitList
 from etchscope.geometry import Similarity, foil_to_tile, merge_copies
 from etchscope.ingest import read_pit_list
 from etchscope.run import find
-from etchscope.run.stages.align import label_from_coincidence, list_of_scan, save_alignment
+from etchscope.run.alignments import save_alignment
+from etchscope.run.coincidence_labels import label_from_coincidence
+from etchscope.run.pit_lists import list_of_scan
 from etchscope.simulation import preset, with_parameters
 from etchscope.store import Store, TilePictures
 

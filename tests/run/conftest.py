@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from etchscope.foil import Foil, Scan
+from etchscope.align import AlignedStack, align_stack
+from etchscope.foil import Channel, Foil, PitList, Scan, Side, Tile
+from etchscope.geometry import Similarity
 from etchscope.run import FindReport, find
 from etchscope.simulation import Optics, Population, SimulatedScan, Stage
 from etchscope.store import Store, TilePictures
@@ -100,3 +103,48 @@ def back_foil() -> SimulatedScan:
 @pytest.fixture
 def small_foil() -> SimulatedScan:
     return SMALL
+
+
+_PLACES = np.random.default_rng(5).uniform(0, [3.0, 2.0], (120, 2))
+
+
+def _list(name: str, xy: np.ndarray, side: Side = "front") -> PitList:
+    return PitList(name, name, side, pd.DataFrame({"x_mm": xy[:, 0], "y_mm": xy[:, 1]}))
+
+
+@pytest.fixture
+def places() -> np.ndarray:
+    """Return where particles went through foils, (120, 2) mm."""
+    return _PLACES
+
+
+@pytest.fixture
+def list_of() -> Callable[..., PitList]:
+    return _list
+
+
+@pytest.fixture
+def stack() -> AlignedStack:
+    """Return three foils that the same particles went through."""
+    way = Similarity(0.02, shift_x=0.1, shift_y=-0.05)
+    lists = [_list("a", _PLACES), _list("b", _PLACES + 0.03), _list("d", way.apply(_PLACES[:90]))]
+    return align_stack(lists, max_angle_rad=0.04)
+
+
+@pytest.fixture
+def store_of_d(tmp_path: Path) -> Store:
+    """Return a store: of foil d, tiles that show x from −0.5 to 1.5 mm."""
+    made = Store.create(tmp_path / "store")
+    scan = Scan(
+        name="d-front",
+        foil="d",
+        layout="plain",
+        pixel_size_um=100.0,
+        image_size=(40, 20),
+        channels=(Channel(step=9, role="backlit"),),
+        tiles=(Tile(number=1, stage_x_mm=0.5, stage_y_mm=1.0),),
+        datum=((1, 5.0, 30.0), (1, 5.0, 5.0), (1, 15.0, 30.0)),
+    )
+    picture = TilePictures(np.full((1, 40, 20), 100, np.uint8), ("one",))
+    made.scans.add(scan, Foil(name="d"), lambda number: picture)
+    return made

@@ -206,6 +206,18 @@ def test_a_new_fit_takes_the_place_of_the_old(store):
     assert store.check() == []
 
 
+def test_fits_of_one_beginning_are_listed_and_dropped(store):
+    for recipe, arrays in {"a_b-1": {"a": np.ones(2)}, "a_b-2": {}, "a.b-1": {}}.items():
+        store.fits.save("F1-front", recipe, arrays, FIT)
+    assert store.fits.records("F1-front", "a_b-", ScaleFit) == {"a_b-1": FIT, "a_b-2": FIT}
+    assert store.fits.records("F2-front", "a_b-", ScaleFit) == {}
+    store.fits.drop("F1-front", ["a_b-1", "a_b-2", "absent"])
+    assert store.fits.records("F1-front", "a", ScaleFit) == {"a.b-1": FIT}
+    assert store.fits.load("F1-front", "a.b-1", ScaleFit) == ({}, FIT)  # whose file they shared
+    assert len(list((store.path / "fits").iterdir())) == 1
+    assert store.check() == []
+
+
 def test_a_fit_of_objects_or_a_damaged_one_is_refused(store):
     with pytest.raises(BadInput, match="fit: array a: expected numbers"):
         store.fits.save("F1-front", "recipe", {"a": np.array([None])}, FIT)

@@ -55,8 +55,8 @@ def align(
     MachineFailed : the disk is full.
     """
     from etchscope.align import align_stack
+    from etchscope.run.alignments import keep_alignment, save_alignment
     from etchscope.run.pit_lists import gather_pit_lists, scans_among
-    from etchscope.run.stages.align import keep_alignment, save_alignment
 
     kept = None if store is None else store.kept
     if kept is not None:

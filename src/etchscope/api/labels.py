@@ -14,7 +14,7 @@ from etchscope.foil import BadInput, LabelSource, Side, Taxonomy, parent_class
 
 if TYPE_CHECKING:
     from etchscope.ingest import ImportedLabels
-    from etchscope.run.stages.align import CoincidenceLabels
+    from etchscope.run.coincidence_labels import CoincidenceLabels
 
 __all__ = ["LabelCounts", "LabelSteps"]
 
@@ -184,7 +184,7 @@ class LabelSteps(OfStore):
         BadInput : no such list, too few others, or a foil that the store does not know.
         MachineFailed : the disk is full.
         """
-        from etchscope.run.stages.align import label_from_coincidence
+        from etchscope.run.coincidence_labels import label_from_coincidence
 
         return label_from_coincidence(
             self.kept,

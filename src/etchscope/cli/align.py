@@ -88,8 +88,8 @@ def command(
     """
     from etchscope.align import align_stack
     from etchscope.pages.alignment import write_alignment
+    from etchscope.run.alignments import keep_alignment, save_alignment
     from etchscope.run.pit_lists import gather_pit_lists, scans_among
-    from etchscope.run.stages.align import keep_alignment, save_alignment
     from etchscope.store import Store
 
     opened = None if store is None else Store.open(store)

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 __all__ = [
     "CalibrationFit",
+    "DatumFit",
     "FitRecord",
     "LightsFit",
     "MaskFit",
@@ -56,3 +57,9 @@ class ScaleFit(FitRecord):
 
     scale: float
     tiles: tuple[int, ...] = ()
+
+
+class DatumFit(FitRecord):
+    """``tiles``: those that were searched for datum holes."""
+
+    tiles: tuple[int, ...]

@@ -3,12 +3,13 @@
 import hashlib
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from pydantic import ValidationError
+from sqlalchemy import delete as delete_rows
 from sqlalchemy import select
 
 from etchscope.files.atomic import delete, write_aside
@@ -102,7 +103,7 @@ class Fits:
             with write_aside(self._root / "fits" / file) as aside:
                 aside.write_bytes(content)
             old = session.get(FitRow, {"scan": scan, "recipe": recipe})
-            gone = old.file if old is not None else file
+            before = set() if old is None else {old.file} - {file}
             session.merge(
                 FitRow(
                     scan=scan,
@@ -113,11 +114,59 @@ class Fits:
                     saved_at=now(),
                 )
             )
-            session.flush()
-            is_used = session.scalar(select(FitRow.file).where(FitRow.file == gone))
-        if is_used is None:
-            delete(self._root / "fits" / gone)
+        self._delete_unused(before)
         return digest
+
+    def drop(self, scan: str, recipes: Collection[str]) -> None:
+        """Forget the fits of a scan under these recipes; absent ones are no error.
+
+        Raises
+        ------
+        MachineFailed : the disk is full.
+        """
+        if not recipes:
+            return
+        with self._catalogue.writing() as session:
+            where = FitRow.scan == scan, FitRow.recipe.in_(list(recipes))
+            before = set(session.scalars(select(FitRow.file).where(*where)))
+            session.execute(delete_rows(FitRow).where(*where))
+        self._delete_unused(before)
+
+    def _delete_unused(self, files: set[str]) -> None:
+        """Delete those of some files that no fit names; fits of equal arrays share a file."""
+        if not files:
+            return
+        # A transaction of its own: the rows are gone for good, and nobody adds one meanwhile.
+        with self._catalogue.writing() as session:
+            used = select(FitRow.file).where(FitRow.file.in_(files))
+            for file in files - set(session.scalars(used)):
+                delete(self._root / "fits" / file)
+
+    def records(self, scan: str, begin: str, kind: type[Record]) -> dict[str, Record]:
+        """Return recipe → record of the fits of a scan whose recipes begin like this.
+
+        Parameters
+        ----------
+        kind : of the records that were saved.
+
+        Raises
+        ------
+        DamagedFile : a record is damaged.
+        """
+        with self._catalogue.reading() as session:
+            chosen = select(FitRow.recipe, FitRow.record).where(
+                FitRow.scan == scan, FitRow.recipe.startswith(begin, autoescape=True)
+            )
+            rows = [(row.recipe, row.record) for row in session.execute(chosen)]
+        return {recipe: self._validated(scan, recipe, kind, given) for recipe, given in rows}
+
+    def _validated(self, scan: str, recipe: str, kind: type[Record], given: Any) -> Record:
+        try:
+            return kind.model_validate(given)
+        except ValidationError as error:
+            name = f"{self._catalogue.path}: fit {recipe} of scan {scan}"
+            where, found = first_fault(name, error)
+            raise DamagedFile(where, "the record of a fit", found) from error
 
     def load(
         self, scan: str, recipe: str, kind: type[Record]
@@ -137,12 +186,7 @@ class Fits:
             if row is None:
                 return None
             file, digest, given = row.file, row.sha256, row.record
-        try:
-            record = kind.model_validate(given)
-        except ValidationError as error:
-            name = f"{self._catalogue.path}: fit {recipe} of scan {scan}"
-            where, found = first_fault(name, error)
-            raise DamagedFile(where, "the record of a fit", found) from error
+        record = self._validated(scan, recipe, kind, given)
         return arrays_from_npz(self._root / "fits" / file, digest), record
 
     def set_mask(self, scan: str, mask: Mask | None) -> None:

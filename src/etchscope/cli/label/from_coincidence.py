@@ -40,7 +40,7 @@ def command(
 
     Example: etchscope label from-coincidence plate7 --alignment aligned --for d-front
     """
-    from etchscope.run.stages.align import label_from_coincidence
+    from etchscope.run.coincidence_labels import label_from_coincidence
     from etchscope.store import Store
 
     done = label_from_coincidence(
