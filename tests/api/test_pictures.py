@@ -16,7 +16,7 @@ def test_a_store_is_taken_as_it_is(walked):
     with opened_paths(walked.store.path) as store:
         assert store.path == walked.store.path
     with (
-        pytest.raises(BadInput, match="expected pictures, if something is said of them"),
+        pytest.raises(BadInput, match="expected no option about pictures, found a store"),
         opened_paths(walked.store.path, rows=3),
     ):
         pass
@@ -24,7 +24,7 @@ def test_a_store_is_taken_as_it_is(walked):
 
 def test_a_mask_cannot_be_given_and_forgotten(walked, tmp_path):
     with (
-        pytest.raises(BadInput, match="mask: expected either a mask or none"),
+        pytest.raises(BadInput, match="forget_mask: expected no mask beside it"),
         opened_paths(walked.folder, mask=tmp_path / "mask.json", forget_mask=True),
     ):
         pass

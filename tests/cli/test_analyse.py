@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from etchscope.cli import find
 from etchscope.cli.app import main
 from etchscope.files.tables import read_record, read_table
 from etchscope.ingest.write import write_smartscope
@@ -241,7 +240,8 @@ def test_a_report_is_written_beside(scans, tmp_path, capsys):
 
 def test_a_report_of_one_scan_is_the_folder_itself(scans, tmp_path, monkeypatch):
     written = []
-    monkeypatch.setattr(find, "_report", lambda store, run, folder: written.append(folder))
+    report = lambda _store, _scan, folder, **_: written.append(folder)  # noqa: E731
+    monkeypatch.setattr("etchscope.api.Store.report", report)
     assert run("find", scans / "front", "--report", tmp_path / "out") == 0
     assert written == [tmp_path / "out"]
 

@@ -115,7 +115,12 @@ def test_rm_says_what_goes_and_needs_a_yes(store, capsys, monkeypatch):
     opened.runs.commit("r1", as_pits({"x_px": [1.0], "y_px": [1.0]}), record)
     assert main(["rm", str(store), "--scan", "F1-front"]) == 2
     out, err = capsys.readouterr()
-    assert out.splitlines() == ["This goes:", "  scan F1-front, all tiles", "  run r1", "  foil F1"]
+    assert out.splitlines() == [
+        "These will be removed:",
+        "  scan F1-front, all tiles",
+        "  run r1",
+        "  foil F1",
+    ]
     assert err == "Error: rm: expected `--yes`, or a terminal to ask at, found neither\n"
     assert opened.scans.names() == ["F1-front"]
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
@@ -185,7 +190,7 @@ def test_a_mask_is_kept_with_what_is_added(store, pictures, tmp_path, capsys):
     mask = tmp_path / "mask.json"
     mask.write_text("[[0, 0], [5, 0], [0, 5]]")
     assert main(["add", str(store), str(pictures), "--mask", str(mask)]) == 0
-    assert f"searched where {mask} says" in capsys.readouterr().out
+    assert f"searches will stay inside the mask {mask}" in capsys.readouterr().out
     opened = Store.open(store)
     assert opened.fits.mask(opened.scans.names()[0]) is not None
     mask.write_text("[[0, 0], [5, 0]]")

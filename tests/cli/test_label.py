@@ -193,7 +193,7 @@ def test_a_bad_label_is_one_line_and_status_2(store, table, capsys):
 def test_rm_says_how_many_labels_stay(labelled, capsys):
     assert main(["rm", str(labelled.path), "--scan", "F1-front", "--yes"]) == 0
     out = capsys.readouterr().out
-    assert "This stays:\n  foil F1, 7 labels\n" in out
+    assert "These will be kept:\n  foil F1, 7 labels\n" in out
     assert len(labelled.labels.table(latest=False)) == 7
 
 

@@ -443,16 +443,18 @@ def test_run_tells_a_program(own, capsys):
     assert told["counts"] == record.counts
 
 
-def test_run_says_that_it_says_nothing(own, learnt, capsys):
+def test_run_warns_of_pits_and_of_scans_that_are_unlike_those_of_the_training(own, learnt, capsys):
     model = learnt.done.model
     dense = replace(model, domain=replace(model.domain, density_per_mm2=5.0))
     own.models.save("sparse", *dense.to_record())
     assert run("run", own.path, "--model", "sparse") == 0
-    assert "pits lie outside what sparse was trained on; it says nothing" in capsys.readouterr().out
+    expected = "pits are unlike those that sparse was trained on; their scores are not valid"
+    assert expected in capsys.readouterr().out
     foreign = replace(model, domain=replace(model.domain, usual=0.1))
     own.models.save("foreign", *foreign.to_record())
     assert run("run", own.path, "--model", "foreign") == 0
-    assert "unlike what foreign was trained on, so nothing of it is" in capsys.readouterr().out
+    expected = "the scan is unlike those that foreign was trained on, so no score is valid"
+    assert expected in capsys.readouterr().out
 
 
 def test_run_on_a_scan_directory_with_an_exported_model(

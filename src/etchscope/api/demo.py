@@ -16,8 +16,13 @@ __all__ = ["DemoPages", "run_demo"]
 
 @dataclass(frozen=True)
 class DemoPages:
-    """What a demonstration found, and its pages: of the best candidates, and the report."""
+    """What a demonstration found.
 
+    ``store``: with the scan and its runs. ``done``: tables and their evaluation. ``candidates``,
+    ``report``: the pages of the best candidates and of the report.
+    """
+
+    store: Store
     done: "Demonstration"
     candidates: Path
     report: Path
@@ -46,7 +51,8 @@ def run_demo(
     foil = draw_demo_foil(seed=seed, background=background)
     with watch_steps(progress) as step:
         done = demonstrate(directory, foil, progress=step)
-    sheet = Store(done.store).sheet(directory / "candidates", run=done.run, progress=progress)
+    store = Store(done.store)
+    sheet = store.sheet(directory / "candidates", run=done.run, progress=progress)
     content = gather_content(
         done.store,
         done.run,
@@ -56,4 +62,4 @@ def run_demo(
     )
     with watch(progress, "Drawing the report", len(foil.scan.tiles)) as bar:
         report = write_report(content, directory / "report", progress=bar.advance)
-    return DemoPages(done, sheet, report)
+    return DemoPages(store, done, sheet, report)

@@ -40,16 +40,16 @@ def opened_paths(
 
     Raises
     ------
-    BadInput : a mask that is given and forgotten at once, something about pictures beside a store,
-        or see ``Store.add``.
+    BadInput : both a mask and ``forget_mask``, an option about pictures beside a store, or see
+        ``Store.add``.
     """
     some = as_paths(paths)
     if mask is not None and forget_mask:
-        raise BadInput("mask", "either a mask or none", f"{mask}, which is to be forgotten at once")
+        raise BadInput("forget_mask", "no mask beside it", str(mask))
     if len(some) == 1 and (some[0] / CATALOGUE_FILE).is_file():
         if any(value not in (None, False) for value in pictures.values()):
-            hint = "Say it where the pictures are added."
-            raise BadInput(some[0], "pictures, if something is said of them", "a store", hint)
+            hint = "Give those options to `add`."
+            raise BadInput(some[0], "no option about pictures", "a store", hint)
         opened = Store.open(some[0])
         if mask is not None or forget_mask:
             opened.set_mask(mask, scan=scan)

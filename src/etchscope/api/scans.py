@@ -11,7 +11,7 @@ from etchscope.api.given import File, Files, as_paths, condition_of, require_con
 from etchscope.api.kept import OfStore
 from etchscope.foil import BadInput, NoTiles, Side
 from etchscope.progress import Progress, watch
-from etchscope.store import Added, Finding, Removal
+from etchscope.store import Added, Finding, LeftOut, Removal
 
 if TYPE_CHECKING:
     from etchscope.simulation import SimulatedScan
@@ -81,7 +81,8 @@ class ScanSteps(OfStore):
         overrides = Overrides(layout, rows, columns, foil, side, pixel_size_um, scan)
         names = []
         for group in groups:
-            with watch(progress, f"Adding {group[0].name}") as bar:
+            what = "Reading pictures" if self._is_temporary else f"Adding {group[0].name}"
+            with watch(progress, what) as bar:
                 added = add_scan(
                     self.kept,
                     group,
@@ -103,10 +104,24 @@ class ScanSteps(OfStore):
         with watch(progress, f"Adding {scan.scan.name}", len(scan.scan.tiles)) as bar:
             return add_simulated(scan, self.kept, workers=workers, progress=bar.advance).scan
 
+    def scan_names(self) -> list[str]:
+        """Return the names of all scans, sorted."""
+        return self.kept.scans.names()
+
+    def left_out(self, scan: str) -> list[LeftOut]:
+        """Return the tiles that could not be read when the scan was added, with file and reason.
+
+        Raises
+        ------
+        UnknownScan : the store has no such scan.
+        """
+        return self.kept.scans.left_out(scan)
+
     def scans(self, where: str | None = None, **tiles: Any) -> pd.DataFrame:
         """Return one row per scan; parameters are those of ``tiles``."""
         found = self.tiles(where, **tiles)
-        rows = [self._scan_row(str(name), of_scan) for name, of_scan in found.groupby("scan")]
+        by_scan = found.groupby("scan", sort=False)
+        rows = [self._scan_row(str(name), of_scan) for name, of_scan in by_scan]
         return pd.DataFrame(rows, columns=list(_SCAN_COLUMNS))
 
     def _scan_row(self, name: str, tiles: pd.DataFrame) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from etchscope.store.catalogue import CATALOGUE_FILE
 
 if TYPE_CHECKING:
     from etchscope.align import AlignedStack
+    from etchscope.store.migration import Migration
 
 __all__ = ["Store", "open_store"]
 
@@ -73,6 +74,18 @@ class Store(ScanSteps, RunSteps, LabelSteps, TrainingSteps, ModelSteps):
         BadInput : a store of another version.
         """
         return cls(KeptStore.open(path))
+
+    @staticmethod
+    def migrate(path: File) -> "Migration":
+        """Bring a store of an earlier version up to date, and return what was done.
+
+        Raises
+        ------
+        NotAStore : there is none.
+        BadInput : a store of a later version, or a damaged one.
+        MachineFailed : the disk is full, or another process writes for too long.
+        """
+        return KeptStore.migrate(path)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Store.open, (str(self.path),))

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from etchscope.cli.errors import name_options
 from etchscope.cli.messages import echo_json
 from etchscope.cli.options import Json, LayoutName, MaskFile, StorePath
-from etchscope.foil import BadInput
-from etchscope.progress import progress_bar
 
 if TYPE_CHECKING:
-    from etchscope.store import Added
+    from etchscope.api.results import Added
 
 __all__ = ["command"]
 
@@ -51,40 +50,35 @@ def command(
 
     Example: etchscope add plate7 sheet.bmp --layout montage --rows 9 --columns 12
     """
-    from etchscope.ingest import Overrides, add_scan, group_paths
-    from etchscope.store import Store
+    from etchscope.api import Store
 
-    opened = Store.open(store)
-    groups = group_paths(paths)
-    if scan is not None and len(groups) > 1:
-        raise BadInput("--scan", "one scan to name", f"{len(groups)} scans")
-    overrides = Overrides(layout, rows, columns, foil, side, pixel_size_um, scan)
-    done = []
-    for group in groups:
-        with progress_bar(f"Adding {group[0].name}") as bar:
-            added = add_scan(
-                opened,
-                group,
-                overrides=overrides,
-                skip_bad=skip_bad,
-                mask=mask,
-                workers=workers,
-                progress=bar.advance,
-                total=bar.total,
-            )
-        done.append(added)
-        if not as_json:
-            _tell_added(added)
-            if mask is not None:
-                typer.echo(f"{added.scan}: searched where {mask} says")
+    added: list[Added] = []
+    with name_options({"name of a scan": "--scan"}):
+        Store.open(store).add(
+            paths,
+            scan=scan,
+            foil=foil,
+            side=side,
+            pixel_size_um=pixel_size_um,
+            layout=layout,
+            rows=rows,
+            columns=columns,
+            skip_bad=skip_bad,
+            mask=mask,
+            workers=workers,
+            each=added.append if as_json else lambda one: _echo_added(one, mask),
+            progress=True,
+        )
     if as_json:
-        echo_json([asdict(added) for added in done])
+        echo_json([asdict(one) for one in added])
 
 
-def _tell_added(added: "Added") -> None:
+def _echo_added(added: "Added", mask: Path | None) -> None:
     if added.is_new:
         typer.echo(f"{added.scan}: {added.tiles} tiles added")
     else:
         typer.echo(f"{added.scan}: the store has this scan already, nothing changed")
     for bad in added.left_out:
         typer.echo(f"{added.scan}: left out tile {bad.tile}: {bad.file}: {bad.why}")
+    if mask is not None:
+        typer.echo(f"{added.scan}: searches will stay inside the mask {mask}")

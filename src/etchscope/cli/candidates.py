@@ -5,10 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etchscope.cli.inputs import require_output
 from etchscope.cli.messages import echo_table
 from etchscope.cli.options import Json, StorePath
-from etchscope.cli.sheet import draw_sheet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,25 +48,18 @@ def command(
 
     Example: etchscope candidates plate7 -o candidates.csv --sheet candidates
     """
-    from etchscope.files.tables import write_table
-    from etchscope.run.results import (
-        choose_scored_runs,
-        gather_candidates,
-        gather_records,
-        select_candidates,
-    )
-    from etchscope.store import Store
+    from etchscope.api import Store
+    from etchscope.api.given import require_table_file
 
-    require_output(output)
+    require_table_file(output)
     opened = Store.open(store)
-    runs = choose_scored_runs(opened, scan=scan, run=run)
-    table = gather_candidates(opened, runs)
-    table = table if every else select_candidates(table)
+    runs = opened.chosen_runs(scan, run=run, scored=True)
+    table = opened.candidates(run=runs, every=every)
     total, table = len(table), table.head(count)
     if output is not None:
-        write_table(output, table, record=gather_records(opened, runs))
+        opened.export_candidates(output, run=runs, every=every, count=count)
     if sheet is not None:
-        page = draw_sheet(opened, table, sheet, runs)
+        page = opened.sheet(sheet, run=runs, every=every, count=count, progress=True)
         if not as_json:
             typer.echo(page)
     if as_json:

@@ -6,7 +6,6 @@ import typer
 
 from etchscope.cli.messages import echo_json
 from etchscope.cli.options import Json, StorePath
-from etchscope.progress import progress_bar
 
 __all__ = ["command"]
 
@@ -16,11 +15,9 @@ def command(store: StorePath, as_json: Json = False) -> None:
 
     Example: etchscope check plate7
     """
-    from etchscope.store import Store
+    from etchscope.api import Store
 
-    opened = Store.open(store)
-    with progress_bar("Checking", total=len(opened.scans.tiles())) as bar:
-        findings = opened.check(progress=bar.advance)
+    findings = Store.open(store).check(progress=True)
     is_damaged = any(f.severity == "damaged" for f in findings)
     if as_json:
         echo_json({"is_damaged": is_damaged, "findings": [asdict(f) for f in findings]})

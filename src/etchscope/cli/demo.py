@@ -5,11 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etchscope.cli.sheet import SHEET, draw_sheet
-from etchscope.progress import ProgressBars, progress_bar
-
 if TYPE_CHECKING:
-    from etchscope.run.demonstration import Demonstration
+    from etchscope.api import DemoPages
 
 __all__ = ["command"]
 
@@ -27,43 +24,27 @@ def command(
 
     Example: etchscope demo demo
     """
-    from etchscope.pages import gather_content, write_report
-    from etchscope.run.demonstration import demonstrate, draw_demo_foil
-    from etchscope.run.results import select_candidates
+    from etchscope.api import run_demo
 
-    foil = draw_demo_foil(seed=seed, background=background)
-    with ProgressBars() as progress:
-        done = demonstrate(directory, foil, progress=progress)
-        chosen = select_candidates(done.candidates)
-        _tell(directory, done, len(foil.scan.tiles), len(chosen))
-        content = gather_content(
-            done.store,
-            done.run,
-            evaluation=done.evaluation,
-            breakdowns=("setting", "class", "surface"),
-            candidates=done.candidates,
-        )
-        page = draw_sheet(done.store, chosen.head(SHEET), directory / "candidates", [done.run])
-        typer.echo(f"Look at the best: {page}")
-        with progress_bar("Drawing the report", len(foil.scan.tiles)) as bar:
-            page = write_report(content, directory / "report", progress=bar.advance)
-    typer.echo(f"Open the report: {page}")
+    pages = run_demo(directory, background=background, seed=seed, progress=True)
+    _echo_result(directory, pages)
+    typer.echo(f"Look at the best: {pages.candidates}")
+    typer.echo(f"Open the report: {pages.report}")
 
 
-def _tell(directory: Path, done: "Demonstration", tiles: int, selected: int) -> None:
+def _echo_result(directory: Path, pages: "DemoPages") -> None:
     """Print what a demonstration found."""
-    from etchscope.run.demonstration import LEAST_PX, TOLERANCE_PX
-
+    done, tiles = pages.done, len(pages.store.tiles())
     typer.echo(f"{directory / 'scan'}: a microscope's folder, {tiles} tiles of ten pictures")
-    pits, truth, candidates = done.pits, done.truth, done.candidates
-    typer.echo(f"{directory / 'pits.csv'}: {len(pits)} rows; truth.csv: {len(truth)} true openings")
-    found = done.evaluation
+    pits, truth = f"{len(done.pits)} rows", f"{len(done.truth)} true openings"
+    typer.echo(f"{directory / 'pits.csv'}: {pits}; truth.csv: {truth}")
     typer.echo(
-        f"efficiency {found.efficiency}, purity {found.purity} within {TOLERANCE_PX:g} px, "
-        f"openings from {LEAST_PX:g} px radius on"
+        f"efficiency {done.evaluation.efficiency}, purity {done.evaluation.purity} within "
+        f"{done.tolerance_px:g} px, openings from {done.least_px:g} px radius on"
     )
-    signal = int(truth.loc[truth["class"] == "hip", "particle"].nunique())
+    signal = int(done.truth.loc[done.truth["class"] == "hip", "particle"].nunique())
+    selected = len(pages.store.candidates(run=done.run))
     typer.echo(
-        f"{directory / 'candidates.csv'}: {len(candidates)} candidates, {selected} selected; "
+        f"{directory / 'candidates.csv'}: {len(done.candidates)} candidates, {selected} selected; "
         f"the foil has {signal} particles of signal"
     )

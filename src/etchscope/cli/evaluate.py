@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from etchscope.cli.verdict import tell, write_figures
+from etchscope.cli.verdict import echo_verdict
 from etchscope.foil import BadInput
 
 __all__ = ["command"]
@@ -69,12 +69,13 @@ def command(
 
     Example: etchscope evaluate --truth truth.csv --found pits.csv --tolerance-px 6
     """
-    from etchscope.files import read_table
-    from etchscope.run.verdict import Comparison, judge_pits, write_lists
+    from etchscope import api
 
     if tolerance_px is None and tolerance_mm is None:
         raise BadInput("tolerance", "--tolerance-px or --tolerance-mm", "neither")
-    comparison = Comparison(
+    verdict = api.evaluate(
+        found,
+        truth,
         rule=rule,
         tolerance_px=tolerance_px,
         tolerance_mm=tolerance_mm,
@@ -82,20 +83,16 @@ def command(
         merge_mm=merge_mm,
         image_size=image_size,
         confidence=confidence,
-    )
-    verdict = judge_pits(
-        read_table(truth),
-        read_table(found),
-        comparison,
-        other=None if other is None else read_table(other),
         by=by,
         tolerances=_tolerances(curve, "px" if tolerance_mm is None else "mm"),
+        other=other,
     )
     if lists is not None:
-        write_lists(verdict, lists)
+        api.write_lists(verdict, lists)
     if figures is not None:
-        write_figures(verdict, figures)
-    tell(verdict, as_json=as_json)
+        for path in api.write_figures(verdict, figures):
+            typer.echo(path, err=True)
+    echo_verdict(verdict, as_json=as_json)
 
 
 def _tolerances(text: str | None, unit: str) -> list[float]:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from etchscope.cli.options import OfFoil, OfScan, OfTile, StorePath, Where
-from etchscope.cli.tiles import condition_of, required_condition, tell_marked
+from etchscope.cli.tiles import chosen_tiles, echo_tiles
 
 __all__ = ["command"]
 
@@ -22,9 +22,8 @@ def command(
 
     Example: etchscope exclude plate7 --scan F1-front --tile 12 --why "a fibre"
     """
-    from etchscope.store import Store
+    from etchscope.api import Store
 
-    condition = required_condition(condition_of(where, foil, scan, tile))
-    found = Store.open(store).scans.exclude(condition, why)
-    tell_marked("excluded", found, condition)
+    excluded = Store.open(store).exclude(**chosen_tiles(where, foil, scan, tile), why=why)
+    echo_tiles("excluded", excluded)
     typer.echo("Tables made before keep their rows; `etchscope find` makes new ones.")

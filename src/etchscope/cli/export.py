@@ -5,11 +5,13 @@ from typing import Annotated
 
 import typer
 
+from etchscope.cli.options import StorePath
+
 __all__ = ["command"]
 
 
 def command(
-    store: Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder.")],
+    store: StorePath,
     output: Annotated[
         Path,
         typer.Option(
@@ -27,15 +29,11 @@ def command(
 
     Example: etchscope export plate7 --scan F1-front -o pits.csv
     """
-    from etchscope.files.tables import write_table
-    from etchscope.run.results import choose_runs, gather_pits, gather_records
-    from etchscope.store import Store
+    from etchscope.api import Store
 
     opened = Store.open(store)
-    runs = choose_runs(opened, scan=scan, run=run)
-    write_table(output, gather_pits(opened, runs), record=gather_records(opened, runs))
-    for name in runs:
-        record = opened.runs.record(name)
+    for name in opened.export(output, scan, run=run):
+        record = opened.record(name)
         region = " in a region" if record.region_mm else ""
         tiles = f"{len(record.tiles)} tiles{region}"
-        typer.echo(f"{output}: {len(opened.runs.pits(name))} pits on {tiles}, {name}")
+        typer.echo(f"{output}: {len(opened.pits(run=name))} pits on {tiles}, {name}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from etchscope.cli.inputs import opened_paths, polygon_of, require_output, require_scans
+from etchscope.cli.inputs import opened_inputs, require_scans
 from etchscope.cli.options import (
     DeviceName,
     ExecutorName,
@@ -21,16 +21,15 @@ from etchscope.cli.options import (
 )
 from etchscope.foil import BadInput
 from etchscope.preselect import FindSettings
-from etchscope.progress import progress_bar
 
 if TYPE_CHECKING:
-    from etchscope.run import FindReport
-    from etchscope.store import Store
+    from etchscope.api import Store
+    from etchscope.api.results import FindReport
 
 __all__ = ["command"]
 
 _MISFITS = 0.2
-"""Share of pits at the limits of size from which these are said to be wrong."""
+"""Share of pits at the limits of radius above which a warning is printed."""
 
 
 @settings_options("settings", FindSettings)
@@ -92,46 +91,39 @@ def command(
 
     Example: etchscope find sheet.bmp --layout montage --rows 9 --columns 12 -o pits.csv
     """
-    from etchscope.files.tables import write_table
-    from etchscope.ingest import Overrides
-    from etchscope.run import find
-    from etchscope.run.results import gather_pits, gather_records
+    from etchscope.api.given import as_polygon, require_table_file
 
     weights = _weights(finder, settings)
     kind = "classical" if finder == "classical" else "learned"
     chosen = make_settings(FindSettings, {"finder": kind, **settings})
-    polygon = polygon_of(region)
-    require_output(output)
-    overrides = Overrides(
-        layout=layout, rows=rows, columns=columns, pixel_size_um=pixel_size_um, scan=scan
-    )
+    polygon = as_polygon(region)
+    require_table_file(output)
+    pictures: dict[str, Any] = {"layout": layout, "rows": rows, "columns": columns}
+    pictures |= {"pixel_size_um": pixel_size_um, "skip_bad": skip_bad}
     reports = []
-    with opened_paths(paths, overrides, skip_bad=skip_bad, mask=mask, no_mask=no_mask) as store:
+    with opened_inputs(paths, scan=scan, mask=mask, no_mask=no_mask, **pictures) as store:
         for name in require_scans(store, scan, store.path):
-            with progress_bar(f"Searching {name}") as bar:
-                done = find(
-                    store,
-                    name,
-                    settings=chosen,
-                    weights=weights,
-                    region=polygon,
-                    workers=workers,
-                    executor=executor,
-                    device=device,
-                    progress=bar.advance,
-                    total=bar.total,
-                )
+            done = store.find(
+                name,
+                settings=chosen,
+                finder=weights,
+                region=polygon,
+                workers=workers,
+                executor=executor,
+                device=device,
+                progress=True,
+            )
             reports.append(done)
             if not as_json:
-                _tell(store, done)
+                _echo_found(store, done)
         if output is not None:
-            runs = [r.run for r in reports]
-            write_table(output, gather_pits(store, runs), record=gather_records(store, runs))
+            store.export(output, run=[done.run for done in reports])
         if report is not None:
             for done in reports:
-                _report(store, done.run, report / done.scan if len(reports) > 1 else report)
+                folder = report / done.scan if len(reports) > 1 else report
+                typer.echo(store.report(done.scan, folder, run=done.run, progress=True))
     if as_json:
-        typer.echo(json.dumps([asdict(r) for r in reports]))
+        typer.echo(json.dumps([asdict(done) for done in reports]))
 
 
 def _weights(finder: str, settings: Mapping[str, Any]) -> Path | None:
@@ -154,10 +146,10 @@ def _weights(finder: str, settings: Mapping[str, Any]) -> Path | None:
     return Path(finder)
 
 
-def _tell(store: "Store", done: "FindReport") -> None:
+def _echo_found(store: "Store", done: "FindReport") -> None:
     from etchscope.foil import PitFlag, has_flag
 
-    table, record = store.runs.pits(done.run), store.runs.record(done.run)
+    table, record = store.pits(run=done.run), store.record(done.run)
     is_mark = (table["class"] == "misc").fillna(value=False).astype(bool)
     pits = table[~is_mark]
     by_surface = ", ".join(f"{n} {name}" for name, n in pits["surface"].value_counts().items())
@@ -173,18 +165,9 @@ def _tell(store: "Store", done: "FindReport") -> None:
         typer.echo(f"{done.scan}: tile {tile} was not searched: {why}")
     if has_flag(pits, PitFlag.SIZE_LIMIT).sum() > _MISFITS * max(len(pits), 1):
         typer.echo(
-            f"{done.scan}: many of the pits are smaller or larger than those looked for; set "
-            "--smallest-radius-px and --largest-radius-px to what the picture shows"
+            f"{done.scan}: the radii of many pits lie at the limits of the search; set "
+            "--smallest-radius-px and --largest-radius-px to the radii that the picture shows"
         )
-    left_out = len(store.scans.left_out(done.scan))
+    left_out = len(store.left_out(done.scan))
     if left_out:
         typer.echo(f"{done.scan}: {left_out} tiles were left out when it was added")
-
-
-def _report(store: "Store", run: str, directory: Path) -> None:
-    # Here, so that no other command waits for Matplotlib.
-    from etchscope.pages import gather_content, write_report
-
-    content = gather_content(store, run)
-    with progress_bar("Drawing tiles", len(content.scan.included)) as bar:
-        typer.echo(write_report(content, directory, progress=bar.advance))

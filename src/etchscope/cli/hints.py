@@ -33,5 +33,5 @@ _HINTS: dict[type[errors.BadInput], str] = {
 
 
 def hint_of(error: BaseException) -> str:
-    """Return the sentence that follows the error's own text; empty where there is none."""
+    """Return the sentence that follows the text of an error; empty where there is none."""
     return _HINTS.get(type(error), "")  # type: ignore[arg-type]

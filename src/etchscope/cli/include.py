@@ -1,7 +1,7 @@
 """The command `include`."""
 
 from etchscope.cli.options import OfFoil, OfScan, OfTile, StorePath, Where
-from etchscope.cli.tiles import condition_of, required_condition, tell_marked
+from etchscope.cli.tiles import chosen_tiles, echo_tiles
 
 __all__ = ["command"]
 
@@ -17,7 +17,6 @@ def command(
 
     Example: etchscope include plate7 --where "excluded_why = 'a fibre'"
     """
-    from etchscope.store import Store
+    from etchscope.api import Store
 
-    condition = required_condition(condition_of(where, foil, scan, tile))
-    tell_marked("included", Store.open(store).scans.include(condition), condition)
+    echo_tiles("included", Store.open(store).include(**chosen_tiles(where, foil, scan, tile)))

@@ -10,6 +10,6 @@ def command(store: StorePath) -> None:
 
     Example: etchscope init plate7
     """
-    from etchscope.store import Store
+    from etchscope.api import Store
 
     Store.create(store)

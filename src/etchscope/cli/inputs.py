@@ -1,25 +1,22 @@
-"""What commands are given: stores or pictures, polygons, names, files to write."""
+"""The inputs of commands: a store or pictures, the scans to search, shares of classes."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from etchscope.foil import (
-    BadInput,
-)
-from etchscope.progress import progress_bar
+from etchscope.foil import BadInput
 
 if TYPE_CHECKING:
+    from etchscope.api import Store
+    from etchscope.api.results import Added
     from etchscope.foil.types import Floats
-    from etchscope.ingest import Overrides
-    from etchscope.store import Store
 
 __all__ = [
-    "opened_paths",
+    "opened_inputs",
     "parse_prior",
     "polygon_of",
     "require_name",
@@ -75,65 +72,48 @@ def require_name(name: str) -> None:
 
 
 @contextmanager
-def opened_paths(
+def opened_inputs(
     paths: list[Path],
-    overrides: "Overrides",
     *,
-    skip_bad: bool,
-    mask: Path | None = None,
-    no_mask: bool = False,
+    scan: str | None,
+    mask: Path | None,
+    no_mask: bool,
+    **pictures: Any,
 ) -> "Iterator[Store]":
-    """Yield the store given, or one for this search only, made of the pictures given.
+    """Yield the store that is given, or a temporary one made of the pictures that are given.
 
-    A mask becomes that of the scan to be searched, or of all scans.
+    Parameters
+    ----------
+    pictures : the options about pictures, as arguments of ``api.opened_paths``.
     """
-    import tempfile
-
-    from etchscope.ingest import Overrides, add_scan, group_paths
-    from etchscope.store import Store
+    from etchscope.api import opened_paths
 
     if mask is not None and no_mask:
         raise BadInput("--no-mask", "no --mask beside it", str(mask))
-    if len(paths) == 1 and (paths[0] / "catalogue.sqlite").is_file():
-        if overrides != Overrides(scan=overrides.scan) or skip_bad:
-            what = "no option about pictures"
-            raise BadInput(paths[0], what, "a store", hint="Give those options to `add`.")
-        opened = Store.open(paths[0])
-        _set_masks(opened, overrides.scan, mask, no_mask=no_mask)
-        yield opened
-        return
-    with tempfile.TemporaryDirectory(prefix="etchscope-") as folder:
-        store = Store.create(Path(folder) / "store")
-        for group in group_paths(paths):
-            with progress_bar("Reading pictures") as bar:
-                added = add_scan(
-                    store,
-                    group,
-                    overrides=overrides,
-                    skip_bad=skip_bad,
-                    mask=mask,
-                    progress=bar.advance,
-                    total=bar.total,
-                )
-            for bad in added.left_out:
-                typer.echo(f"left out tile {bad.tile}: {bad.file}: {bad.why}", err=True)
+    with opened_paths(
+        paths,
+        scan=scan,
+        mask=mask,
+        forget_mask=no_mask,
+        each=_echo_left_out,
+        progress=True,
+        **pictures,
+    ) as store:
         yield store
 
 
-def _set_masks(store: "Store", scan: str | None, mask: Path | None, *, no_mask: bool) -> None:
-    from etchscope.ingest import read_mask
-
-    if mask is None and not no_mask:
-        return
-    names = store.scans.names() if scan is None else [scan]
-    # All of them are checked before any is changed.
-    masks = [None if mask is None else read_mask(mask, store.scans.get(name)) for name in names]
-    for name, one in zip(names, masks, strict=True):
-        store.fits.set_mask(name, one)
+def _echo_left_out(added: "Added") -> None:
+    for bad in added.left_out:
+        typer.echo(f"left out tile {bad.tile}: {bad.file}: {bad.why}", err=True)
 
 
 def parse_prior(text: str | None) -> dict[str, float] | None:
-    """Return the shares of ``hip=0.01,top=0.4,…``."""
+    """Return class → share of ``hip=0.01,top=0.4,…``; None stays None.
+
+    Raises
+    ------
+    BadInput : another text.
+    """
     if text is None:
         return None
     shares = {}
@@ -149,8 +129,13 @@ def parse_prior(text: str | None) -> dict[str, float] | None:
 
 
 def require_scans(store: "Store", scan: str | None, where: Path) -> list[str]:
-    """Return the scan that is named, or all scans of a store; refuse a store without any."""
-    names = store.scans.names() if scan is None else [scan]
+    """Return the scan that is named, or else all scans of the store.
+
+    Raises
+    ------
+    BadInput : the store has no scan.
+    """
+    names = store.scan_names() if scan is None else [scan]
     if not names:
         raise BadInput(where, "a store with scans", "an empty store", hint="Add a scan.")
     return names

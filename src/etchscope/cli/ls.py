@@ -1,18 +1,12 @@
 """The command `ls`."""
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from etchscope.cli.messages import echo_json
 from etchscope.cli.options import Json, OfFoil, OfScan, OfTile, StorePath, Where
-from etchscope.cli.tiles import condition_of
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from etchscope.store import Store
 
 __all__ = ["command"]
 
@@ -34,37 +28,14 @@ def command(
 
     Example: etchscope ls plate7 --tiles --where "foil = 'F1' and not excluded"
     """
-    from etchscope.store import Store
+    from etchscope.api import Store
 
     opened = Store.open(store)
-    found = opened.scans.tiles(condition_of(where, foil, scan, tile))
-    table = found if tiles else _scan_table(opened, found)
+    list_rows = opened.tiles if tiles else opened.scans
+    table = list_rows(where, foil=foil, scan=scan, tile=tile)
     if as_json:
         echo_json(json.loads(table.to_json(orient="records", double_precision=15)))
     elif len(table):
         typer.echo(table.to_string(index=False, na_rep="-"))
     else:
         typer.echo("no tiles")
-
-
-def _scan_table(store: "Store", tiles: "pd.DataFrame") -> "pd.DataFrame":
-    import pandas as pd
-
-    rows = []
-    for name, of_scan in tiles.groupby("scan", sort=False):
-        scan = store.scans.get(str(name))
-        rows.append(
-            {
-                "foil": scan.foil,
-                "stack": of_scan["stack"].iloc[0],
-                "side": scan.side,
-                "scan": scan.name,
-                "layout": scan.layout,
-                "channels": len(scan.channels),
-                "tiles": len(of_scan),
-                "excluded": int(of_scan["excluded"].sum()),
-                "left_out": len(store.scans.left_out(scan.name)),
-                "runs": len(store.runs.table(scan.name)),
-            }
-        )
-    return pd.DataFrame(rows)

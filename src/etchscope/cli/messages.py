@@ -1,4 +1,4 @@
-"""What several commands print."""
+"""What several commands print, and what they ask before they remove something."""
 
 import json
 import sys
@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from etchscope.foil import BadInput
+
 if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
-__all__ = ["echo_json", "echo_rich", "echo_table"]
+__all__ = ["confirm_removal", "echo_json", "echo_rich", "echo_table"]
 
 
 _WIDE = 10_000
@@ -48,3 +50,21 @@ def echo_rich(*tables: "Table") -> None:
         for text in (title, table, caption):
             if text is not None:
                 console.print(text, highlight=False, markup=False)
+
+
+def confirm_removal(command: str, *, yes: bool) -> None:
+    """Ask whether to remove what was listed, and end the program if the answer is no.
+
+    Parameters
+    ----------
+    yes : the answer, if it was given as an option.
+
+    Raises
+    ------
+    BadInput : no answer was given, and there is no terminal to ask at.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise BadInput(command, "`--yes`, or a terminal to ask at", "neither")
+    typer.confirm("Remove them?", abort=True, err=True)

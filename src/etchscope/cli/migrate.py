@@ -12,7 +12,7 @@ def command(store: StorePath) -> None:
 
     Example: etchscope migrate plate7
     """
-    from etchscope.store import Store
+    from etchscope.api import Store
 
     done = Store.migrate(store)
     if done.backup is None:

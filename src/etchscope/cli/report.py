@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from etchscope.progress import progress_bar
+from etchscope.cli.options import StorePath
 
 __all__ = ["command"]
 
 
 def command(
-    store: Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder.")],
+    store: StorePath,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the report.")
     ],
@@ -26,12 +26,6 @@ def command(
 
     Example: etchscope report plate7 --scan F1-front -o report
     """
-    from etchscope.pages import gather_content, write_report
-    from etchscope.run.results import choose_run
-    from etchscope.store import Store
+    from etchscope.api import Store
 
-    opened = Store.open(store)
-    content = gather_content(opened, choose_run(opened, scan=scan, run=run))
-    with progress_bar("Drawing tiles", len(content.scan.included)) as bar:
-        page = write_report(content, output, form=form, progress=bar.advance)
-    typer.echo(page)
+    typer.echo(Store.open(store).report(scan, output, run=run, form=form, progress=True))

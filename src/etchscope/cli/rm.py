@@ -1,16 +1,15 @@
 """The command `rm`."""
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from etchscope.cli.messages import confirm_removal
 from etchscope.cli.options import OfFoil, OfScan, OfTile, StorePath, Where
-from etchscope.cli.tiles import condition_of, required_condition
-from etchscope.foil import BadInput
+from etchscope.cli.tiles import chosen_tiles
 
 if TYPE_CHECKING:
-    from etchscope.store import Removal
+    from etchscope.api.results import Removal
 
 __all__ = ["command"]
 
@@ -25,32 +24,26 @@ def command(
 ) -> None:
     """Remove tiles, or whole scans, with all runs and fits that came from them.
 
-    The command first says what it removes, and asks.
+    The command first lists what it removes, and asks.
 
     Example: etchscope rm plate7 --scan F1-front
 
     Example: etchscope rm plate7 --where "foil = 'F1' and tile between 3 and 9" --yes
     """
-    from etchscope.store import Store
+    from etchscope.api import Store
 
-    opened = Store.open(store)
-    condition = required_condition(condition_of(where, foil, scan, tile))
-    _tell_removal(opened.scans.dependants(condition))
-    if not yes:
-        if not sys.stdin.isatty():
-            raise BadInput("rm", "`--yes`, or a terminal to ask at", "neither")
-        typer.confirm("Remove them?", abort=True, err=True)
-    opened.scans.remove(condition)
+    opened, tiles = Store.open(store), chosen_tiles(where, foil, scan, tile)
+    _echo_removal(opened.dependants(**tiles))
+    confirm_removal("rm", yes=yes)
+    opened.remove(**tiles)
 
 
-def _tell_removal(removal: "Removal") -> None:
+def _echo_removal(removal: "Removal") -> None:
     lines = [f"scan {name}, all tiles" for name in removal.scans]
     for scan, numbers in removal.tiles:
         lines.append(f"scan {scan}, {len(numbers)} tiles: {', '.join(map(str, numbers))}")
     for what in ("runs", "fits", "foils", "stacks"):
         lines += [f"{what[:-1]} {name}" for name in getattr(removal, what)]
-    if not lines:
-        raise BadInput("rm", "tiles that match", "none")
-    typer.echo("\n".join(["This goes:", *(f"  {line}" for line in lines)]))
+    typer.echo("\n".join(["These will be removed:", *(f"  {line}" for line in lines)]))
     for foil, count in removal.labels_kept:
-        typer.echo(f"This stays:\n  foil {foil}, {count} labels")
+        typer.echo(f"These will be kept:\n  foil {foil}, {count} labels")

@@ -7,20 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from etchscope.cli.inputs import (
-    opened_paths,
-    parse_prior,
-    polygon_of,
-    require_output,
-    require_scans,
-)
+from etchscope.cli.inputs import opened_inputs, parse_prior, require_scans
 from etchscope.cli.options import DeviceName, ExecutorName, Json, MaskFile, NoMask, Region
-from etchscope.cli.sheet import SHEET, draw_sheet
-from etchscope.progress import progress_bar
 
 if TYPE_CHECKING:
-    from etchscope.run.stages.score import ScoreReport
-    from etchscope.store import Store
+    from etchscope.api.results import ScoreReport
 
 __all__ = ["command"]
 
@@ -84,53 +75,44 @@ def command(
 
     Example: etchscope run scan-directory --model exported-model -o pits.csv
     """
-    from etchscope.files.tables import write_table
-    from etchscope.ingest import Overrides
-    from etchscope.run.models import register_model
-    from etchscope.run.results import (
-        gather_candidates,
-        gather_pits,
-        gather_records,
-        select_candidates,
-    )
+    from etchscope.api.given import as_polygon, require_table_file
 
-    require_output(output)
-    require_output(candidates)
-    shares = prior if prior in ("foil", "model") else parse_prior(prior)
-    given = Overrides(scan=scan)
-    with opened_paths(paths, given, skip_bad=False, mask=mask, no_mask=no_mask) as store:
+    require_table_file(output)
+    require_table_file(candidates)
+    shares: Any = prior if prior in ("foil", "model") else parse_prior(prior)
+    polygon = as_polygon(region)
+    reports = []
+    with opened_inputs(paths, scan=scan, mask=mask, no_mask=no_mask) as store:
         scans = require_scans(store, scan, paths[0])
-        is_temporary = store.path.absolute() != paths[0].absolute()
-        name = register_model(store, model, scans, is_temporary=is_temporary)
-        plan = {"region": polygon_of(region), "prior": shares, "workers": workers}
-        reports = []
+        name = store.register_model(model, scans)
         for one in scans:
-            reports.append(_score(store, one, name, **plan, executor=executor, device=device))
+            done = store.run(
+                one,
+                model=name,
+                region=polygon,
+                prior=shares,
+                workers=workers,
+                executor=executor,
+                device=device,
+                progress=True,
+            )
+            reports.append(done)
             if not as_json:
-                found = gather_candidates(store, [reports[-1].run])
-                _tell(reports[-1], len(select_candidates(found)))
+                _echo_scored(done, len(store.candidates(run=done.run)))
         runs = [done.run for done in reports]
-        best, record = gather_candidates(store, runs), gather_records(store, runs)
         if sheet is not None:
-            page = draw_sheet(store, select_candidates(best).head(SHEET), sheet, runs)
+            page = store.sheet(sheet, run=runs, progress=True)
             if not as_json:
                 typer.echo(page)
         if output is not None:
-            write_table(output, gather_pits(store, runs), record=record)
+            store.export(output, run=runs)
         if candidates is not None:
-            write_table(candidates, best, record=record)
+            store.export_candidates(candidates, run=runs, every=True)
     if as_json:
-        typer.echo(json.dumps([asdict(r) for r in reports]))
+        typer.echo(json.dumps([asdict(done) for done in reports]))
 
 
-def _score(store: "Store", scan: str, model: str, **plan: Any) -> "ScoreReport":
-    from etchscope.run.stages.score import score
-
-    with progress_bar(f"Scoring {scan}") as bar:
-        return score(store, scan, model, **plan, progress=bar.advance, total=bar.total)
-
-
-def _tell(done: "ScoreReport", candidates: int) -> None:
+def _echo_scored(done: "ScoreReport", candidates: int) -> None:
     again = ", done before" if done.was_done else ""
     selected = done.counts["selected"]
     typer.echo(
@@ -140,16 +122,16 @@ def _tell(done: "ScoreReport", candidates: int) -> None:
     if done.expected is not None:
         value, low, high = (f"{v:,.0f}" if v >= 10 else f"{v:.2g}" for v in done.expected)
         typer.echo(
-            f"{done.scan}: all candidates together speak for {value} [{low}, {high}] signal "
-            "particles, if the scan is of the kind that the model was calibrated on"
+            f"{done.scan}: {value} [{low}, {high}] of all candidates are expected to be signal, "
+            "if the scan is like those that the model was calibrated on"
         )
     if done.counts["foreign_scan"]:
         typer.echo(
-            f"{done.scan}: unlike what {done.model} was trained on, so nothing of it is valid; "
-            "train on labels of such a scan"
+            f"{done.scan}: the scan is unlike those that {done.model} was trained on, so no score "
+            "is valid; train on labels of such a scan"
         )
     elif done.counts["not_valid"]:
         typer.echo(
-            f"{done.scan}: {done.counts['not_valid']} pits lie outside what {done.model} was "
-            "trained on; it says nothing of them"
+            f"{done.scan}: {done.counts['not_valid']} pits are unlike those that {done.model} was "
+            "trained on; their scores are not valid"
         )

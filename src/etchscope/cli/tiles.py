@@ -1,6 +1,6 @@
-"""Which tiles are meant, and what became of them."""
+"""Which tiles the options choose, and which tiles were excluded or included."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -9,34 +9,26 @@ from etchscope.foil import BadInput
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["condition_of", "required_condition", "tell_marked"]
+__all__ = ["chosen_tiles", "echo_tiles"]
 
 
-def condition_of(
+def chosen_tiles(
     where: str | None, foil: str | None, scan: str | None, tile: int | None
-) -> str | None:
-    """Return the SQL condition of the options that choose tiles; None without any."""
-    parts = [f"({where})"] if where is not None else []
-    for column, value in (("foil", foil), ("scan", scan)):
-        if value is not None:
-            quoted = value.replace("'", "''")
-            parts.append(f"{column} = '{quoted}'")
-    if tile is not None:
-        parts.append(f"tile = {tile}")
-    return " and ".join(parts) or None
+) -> dict[str, Any]:
+    """Return the options that choose tiles as arguments of ``api.Store``; at least one is needed.
 
-
-def required_condition(condition: str | None) -> str:
-    """Refuse a command on tiles that names none."""
-    if condition is None:
+    Raises
+    ------
+    BadInput : none of the options is given.
+    """
+    chosen = {"where": where, "foil": foil, "scan": scan, "tile": tile}
+    if all(value is None for value in chosen.values()):
         raise BadInput("which tiles", "--where, --foil, --scan or --tile", "none of them")
-    return condition
+    return chosen
 
 
-def tell_marked(what: str, found: "pd.DataFrame", condition: str) -> None:
-    """Print the tiles that were excluded or included."""
-    if not len(found):
-        raise BadInput(condition, "tiles that match", "none", hint="See `ls --tiles`.")
-    for scan, tiles in found.groupby("scan", sort=False):
-        numbers = ", ".join(map(str, tiles["tile"]))
-        typer.echo(f"{scan}: {what} {len(tiles)} tiles: {numbers}")
+def echo_tiles(what: str, tiles: "pd.DataFrame") -> None:
+    """Print, for each scan, which of its tiles were excluded or included."""
+    for scan, of_scan in tiles.groupby("scan", sort=False):
+        numbers = ", ".join(map(str, of_scan["tile"]))
+        typer.echo(f"{scan}: {what} {len(of_scan)} tiles: {numbers}")

@@ -1,8 +1,7 @@
-"""What `etchscope evaluate` says: the parts of a verdict, as text, JSON, lists and figures."""
+"""The output of `etchscope evaluate`: an evaluation as tables for a reader, or as JSON."""
 
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -12,39 +11,26 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
+    from etchscope.api.results import Verdict
     from etchscope.evaluation import Evaluation, MethodComparison
-    from etchscope.run.verdict import Verdict
 
-__all__ = ["tell", "write_figures"]
+__all__ = ["echo_verdict"]
 
 
-def tell(verdict: "Verdict", *, as_json: bool) -> None:
-    """Print a verdict."""
+def echo_verdict(verdict: "Verdict", *, as_json: bool) -> None:
+    """Print an evaluation and its parts."""
     if as_json:
-        _tell_json(verdict)
+        typer.echo(json.dumps(verdict.to_dict(), ensure_ascii=False, indent=1, allow_nan=False))
     else:
-        _tell_text(verdict)
+        _echo_text(verdict)
 
 
-def _tell_json(verdict: "Verdict") -> None:
-    record = verdict.evaluation.to_dict() | {"fragments": verdict.fragments.to_dict()}
-    if verdict.by is not None:
-        record["by"] = {"column": verdict.by, "rows": _records(verdict.table)}
-    if verdict.curve is not None:
-        record["curve"] = _records(verdict.curve)
-    if verdict.methods is not None:
-        record["other"] = verdict.methods.to_dict()
-    if verdict.other_curve is not None:
-        record["other"]["curve"] = _records(verdict.other_curve)
-    typer.echo(json.dumps(record, ensure_ascii=False, indent=1, allow_nan=False))
-
-
-def _tell_text(verdict: "Verdict") -> None:
+def _echo_text(verdict: "Verdict") -> None:
     unit, torn = verdict.evaluation.unit, verdict.fragments
     echo_rich(_figures(verdict.evaluation))
     typer.echo(
-        f"{torn.torn:,} found pits are pieces of one that is found already, {torn.joined:,} "
-        f"missed ones lie within the tolerance of a pit found for another"
+        f"{torn.torn:,} false pits are pieces of a pit that is found already, {torn.joined:,} "
+        f"missed pits lie within the tolerance of a pit that was found for another one"
     )
     for title, table in (
         ("", verdict.table),
@@ -54,12 +40,7 @@ def _tell_text(verdict: "Verdict") -> None:
         if table is not None:
             echo_rich(_rows(table, title))
     if verdict.methods is not None:
-        _tell_methods(verdict.methods)
-
-
-def _records(table: "pd.DataFrame | None") -> Any:
-    text = "[]" if table is None else table.to_json(orient="records", double_precision=15)
-    return json.loads(text)
+        _echo_methods(verdict.methods)
 
 
 def _figures(e: "Evaluation") -> "Table":
@@ -123,21 +104,10 @@ def _rows(table: "pd.DataFrame", title: str) -> "Table":
     return out
 
 
-def _tell_methods(methods: "MethodComparison") -> None:
+def _echo_methods(methods: "MethodComparison") -> None:
     n = methods.counts
     typer.echo(
         f"both searches find {n['both']:,}, only the first {n['only_first']:,}, only the other "
         f"{n['only_second']:,}, neither {n['neither']:,}; together {methods.either}; "
-        f"equally good ones differ so much with p = {methods.p_value:.2g}"
+        f"two equally good searches differ at least this much with p = {methods.p_value:.2g}"
     )
-
-
-def write_figures(verdict: "Verdict", folder: Path) -> None:
-    """Draw ``map.png`` and, with a curve, ``curve.png``."""
-    from etchscope.pages.evaluation import write_evaluation
-
-    curves = {} if verdict.curve is None else {"found": verdict.curve}
-    if verdict.other_curve is not None:
-        curves["other"] = verdict.other_curve
-    for path in write_evaluation(verdict.evaluation, curves, folder):
-        typer.echo(str(path), err=True)

@@ -24,17 +24,21 @@ from etchscope.simulation import (
 )
 from etchscope.store import Store
 
-__all__ = ["LEAST_PX", "TOLERANCE_PX", "Demonstration", "demonstrate", "draw_demo_foil"]
+__all__ = ["Demonstration", "demonstrate", "draw_demo_foil"]
 
-TOLERANCE_PX = 6.0
+_TOLERANCE_PX = 6.0
 """A found opening closer than that to a true one is that one."""
-LEAST_PX = 3.0
+_LEAST_PX = 3.0
 """Radius from which on true openings count."""
 
 
 @dataclass(frozen=True)
 class Demonstration:
-    """What a demonstration found: the store, its scored ``run``, and tables."""
+    """What a demonstration found: the store, its scored ``run``, and tables.
+
+    ``tolerance_px``: found openings closer than this to a true one match it in ``evaluation``.
+    ``least_px``: smallest radius of the openings that are compared.
+    """
 
     store: Store
     run: str
@@ -42,6 +46,8 @@ class Demonstration:
     truth: pd.DataFrame
     candidates: pd.DataFrame
     evaluation: Evaluation
+    tolerance_px: float = _TOLERANCE_PX
+    least_px: float = _LEAST_PX
 
 
 def draw_demo_foil(*, seed: int = 7, background: float = 100.0) -> SimulatedScan:
@@ -98,12 +104,12 @@ def demonstrate(
 
 
 def _evaluated(truth: pd.DataFrame, pits: pd.DataFrame, pixel_size_um: float) -> Evaluation:
-    """Return how found openings compare with true ones, from ``LEAST_PX`` radius on."""
-    large = truth["radius_px"] >= LEAST_PX
-    openings = pits[pits["length_px"].isna() & (pits["radius_px"] >= LEAST_PX)]
+    """Return how found openings compare with true ones, from ``_LEAST_PX`` radius on."""
+    large = truth["radius_px"] >= _LEAST_PX
+    openings = pits[pits["length_px"].isna() & (pits["radius_px"] >= _LEAST_PX)]
     return evaluate(
         truth[large].reset_index(drop=True),
         openings.reset_index(drop=True),
         rule="one-to-one",
-        tolerance_mm=TOLERANCE_PX * pixel_size_um / 1000,
+        tolerance_mm=_TOLERANCE_PX * pixel_size_um / 1000,
     )

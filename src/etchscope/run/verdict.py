@@ -1,9 +1,10 @@
 """The verdict on a list of found pits: figures, and what they are broken down by."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -101,6 +102,19 @@ class Verdict:
             )
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return all parts as JSON can hold them: numbers with their intervals, tables as rows."""
+        record = self.evaluation.to_dict() | {"fragments": self.fragments.to_dict()}
+        if self.by is not None:
+            record["by"] = {"column": self.by, "rows": _rows_of(self.table)}
+        if self.curve is not None:
+            record["curve"] = _rows_of(self.curve)
+        if self.methods is not None:
+            record["other"] = self.methods.to_dict()
+        if self.other_curve is not None:
+            record["other"]["curve"] = _rows_of(self.other_curve)
+        return record
+
     def _repr_html_(self) -> str:
         """Return the figures, and what they are broken down by, as tables for a notebook."""
         one = self.evaluation
@@ -108,6 +122,12 @@ class Verdict:
         tables = [t for t in (self.figures, self.table, self.curve) if t is not None]
         shown = "".join(table.round(4).to_html(index=False) for table in tables)
         return f"<p>{about}; intervals at {100 * one.confidence:g} %</p>{shown}"
+
+
+def _rows_of(table: pd.DataFrame | None) -> Any:
+    """Return the rows of a table as JSON holds them; NaN becomes null."""
+    text = "[]" if table is None else table.to_json(orient="records", double_precision=15)
+    return json.loads(text)
 
 
 def judge_pits(

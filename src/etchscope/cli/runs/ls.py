@@ -19,18 +19,9 @@ def command(
 
     Example: etchscope runs ls plate7
     """
-    from etchscope.store import ScoreRecord, Store
+    from etchscope.api import Store
 
-    opened = Store.open(store)
-    if scan is not None:
-        opened.scans.get(scan)
-    table = opened.runs.table(scan)
-    records = [opened.runs.record(run) for run in table["run"]]
-    table["stage"] = [record.stage for record in records]
-    table["tiles"] = [len(record.tiles) for record in records]
-    scored = [record if isinstance(record, ScoreRecord) else None for record in records]
-    table["model"] = ["" if record is None else record.model.name for record in scored]
-    table["search"] = ["" if record is None else record.search for record in scored]
+    table = Store.open(store).runs(scan)
     if as_json:
         typer.echo(json.dumps(table.to_dict(orient="records"), indent=1))
     elif len(table):

@@ -1,12 +1,11 @@
 """The command `runs rm`."""
 
-import sys
 from typing import Annotated
 
 import typer
 
+from etchscope.cli.messages import confirm_removal
 from etchscope.cli.options import StorePath
-from etchscope.foil import BadInput
 
 __all__ = ["command"]
 
@@ -22,14 +21,11 @@ def command(
 
     Example: etchscope runs rm plate7 find-F1-front-0a1b2c3d4e --yes
     """
-    from etchscope.store import Store
+    from etchscope.api import Store
 
     opened = Store.open(store)
-    opened.runs.require_removable(run)
+    opened.require_removable(run)
     for name in run:
-        typer.echo(f"run {name}, {len(opened.runs.pits(name))} pits")
-    if not yes:
-        if not sys.stdin.isatty():
-            raise BadInput("runs rm", "`--yes`, or a terminal to ask at", "neither")
-        typer.confirm("Remove them?", abort=True, err=True)
-    opened.runs.remove(run)
+        typer.echo(f"run {name}, {len(opened.pits(run=name))} pits")
+    confirm_removal("runs rm", yes=yes)
+    opened.remove_runs(run)
