@@ -265,7 +265,7 @@ def test_train_can_try_other_trainings_first(own, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["--name", "first"], "--name: expected a model that is not there yet, found 'first'"),
+        (["--name", "first"], "--name: expected a name that no other model has, found 'first'"),
         (["--name", "a/b"], "--name: expected letters, digits, dot, dash, underscore, found 'a/b'"),
         (["--name", "x", "--class", "odd"], "class: expected a class of the taxonomy"),
         (["--name", "x", "--class", "hip"], "expected labels of two classes or more, found only"),

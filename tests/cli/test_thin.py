@@ -11,27 +11,6 @@ FOLDER = Path(etchscope.cli.__file__).parent
 FILES = {str(path.relative_to(FOLDER)): path for path in sorted(FOLDER.rglob("*.py"))}
 ALLOWED = {"api", "cli", "evaluation", "foil", "plot", "preselect", "progress"}
 LARGEST_BODY = 40
-NOT_YET_THIN = {
-    "align.py",
-    "inputs.py",
-    "label/conflicts.py",
-    "label/export.py",
-    "label/from_coincidence.py",
-    "label/import_labels.py",
-    "label/ls.py",
-    "labelled.py",
-    "model/calibrate.py",
-    "model/export.py",
-    "model/import_model.py",
-    "model/ls.py",
-    "model/rm.py",
-    "model/show.py",
-    "model/working_point.py",
-    "shipped.py",
-    "simulate.py",
-    "train.py",
-    "trained.py",
-}
 
 
 def packages_used(tree: ast.Module) -> set[str]:
@@ -58,8 +37,8 @@ def test_a_command_only_parses_calls_the_api_and_prints(name):
     tree = ast.parse(FILES[name].read_text(encoding="utf-8"))
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     too_long = {f.name: n for f in functions if (n := body_lines(f)) > LARGEST_BODY}
-    is_thin = packages_used(tree) <= ALLOWED and not too_long
-    assert is_thin == (name not in NOT_YET_THIN), (packages_used(tree) - ALLOWED, too_long)
+    assert packages_used(tree) <= ALLOWED
+    assert not too_long
 
 
 def test_what_is_counted():

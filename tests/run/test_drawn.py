@@ -28,6 +28,6 @@ def test_parameters_change_what_was_drawn_at_random():
 
 def test_a_preset_of_several_foils_takes_no_name():
     with pytest.raises(
-        BadInput, match="--foil: expected a preset of one foil, found one of several"
+        BadInput, match="name of the foil: expected a preset of one foil, found one of several"
     ):
         draw_foils("pb-stack", columns=1, rows=1, foil="A")

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     )
     from etchscope.api.demo import DemoPages, run_demo
     from etchscope.api.labels import LabelCounts
+    from etchscope.api.models import read_working_point
     from etchscope.api.pictures import opened_paths
+    from etchscope.api.shipped import train_experts, train_finder
     from etchscope.api.store import Store, open_store
-    from etchscope.api.training import LabelChoice, TrainReport, train_experts, train_finder
+    from etchscope.api.train_report import TrainReport
+    from etchscope.api.training import LabelChoice
 
 __all__ = [
     "DemoPages",
@@ -34,6 +37,7 @@ __all__ = [
     "open_store",
     "opened_paths",
     "photograph",
+    "read_working_point",
     "run_demo",
     "simulate",
     "train_experts",
@@ -43,5 +47,17 @@ __all__ = [
 ]
 
 __getattr__ = load_on_use(
-    __name__, ("arrays", "store", "alignment", "labels", "training", "pictures", "demo")
+    __name__,
+    (
+        "arrays",
+        "store",
+        "alignment",
+        "labels",
+        "training",
+        "train_report",
+        "models",
+        "shipped",
+        "pictures",
+        "demo",
+    ),
 )

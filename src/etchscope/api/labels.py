@@ -1,4 +1,4 @@
-"""Labels of a store: take them in, list them, count them, compare them."""
+"""Labels of a store: import, export, list, count and compare them."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -56,8 +56,8 @@ class LabelSteps(OfStore):
         given : a table with a column class, and foil, side, x_mm, y_mm, or scan, tile, x_px,
             y_px, in memory or as files (.csv, .parquet); or YOLO boxes (.txt), or folders of
             them. A pit table with a class will do.
-        who, source, when : of labels that do not say so themselves; labels in memory are made
-            now unless they say when.
+        who, source, when : of labels that do not have these themselves; labels in memory without
+            a time get the present one.
         scan : that labels in tile pixels, or YOLO's pictures, belong to.
         class_map : number of a YOLO class → class, or a JSON file of them.
         exit_pits : label also the exit pits of hip, from pit tables.
@@ -109,6 +109,35 @@ class LabelSteps(OfStore):
             foil=foil, side=side, who=who, classes=classes, latest=not every
         )
 
+    def export_labels(
+        self,
+        path: File,
+        *,
+        foil: str | None = None,
+        side: Side | None = None,
+        who: str | None = None,
+        classes: Sequence[str] | None = None,
+        every: bool = False,
+    ) -> int:
+        """Write the table of ``labels`` into a file, and return how many labels it has.
+
+        Parameters
+        ----------
+        path : .csv or .parquet.
+        foil, side, who, classes, every : see ``labels``.
+
+        Raises
+        ------
+        UnknownClass : the store's taxonomy has no such class.
+        BadInput : another suffix, or no such folder.
+        MachineFailed : the disk is full.
+        """
+        from etchscope.files import write_labels
+
+        found = self.labels(foil=foil, side=side, who=who, classes=classes, every=every)
+        write_labels(Path(path), found)
+        return len(found)
+
     def count_labels(
         self, *, foil: str | None = None, side: Side | None = None, who: str | None = None
     ) -> LabelCounts:
@@ -140,7 +169,7 @@ class LabelSteps(OfStore):
         tolerance_mm: float | None = None,
         every: bool = False,
     ) -> pd.DataFrame:
-        """Return the places where labels say different decidable classes.
+        """Return the places where labels name different decidable classes.
 
         Parameters
         ----------

@@ -1,17 +1,29 @@
-"""Models of a store: list, show, hand on."""
+"""Models of a store: list, show, hand on, calibrate, choose a working point."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from etchscope.api.given import File
+from etchscope.api.given import File, Table, as_table, name_of_table
 from etchscope.api.kept import OfStore
 from etchscope.foil import BadInput
 
-__all__ = ["ModelSteps"]
+if TYPE_CHECKING:
+    from etchscope.ensemble import Calibration, WorkingPoint
+    from etchscope.run.working_point import ChosenPoint
+
+__all__ = ["ModelSteps", "read_working_point"]
 
 _COLUMNS = ("name", "classes", "method", "labels", "chosen_by", "weights_sha256")
+
+
+def read_working_point(card: Mapping[str, Any]) -> "WorkingPoint":
+    """Return the working point of a model's card."""
+    from etchscope.ensemble import WorkingPoint
+
+    return WorkingPoint.from_record(card["working_point"])
 
 
 class ModelSteps(OfStore):
@@ -102,3 +114,93 @@ class ModelSteps(OfStore):
         UnknownModel : the store has no such model.
         """
         self.kept.models.remove(name)
+
+    def calibrate(
+        self, name: str, truth: Table | Mapping[str, Table], *, tolerance_px: float = 6.0
+    ) -> "Calibration":
+        """Fit how strongly each measure of a candidate indicates signal on one kind of foil.
+
+        Afterwards the probabilities of the model are right on such foils. Its working point
+        belonged to the earlier scores: run again, and choose a new one.
+
+        Parameters
+        ----------
+        name : of the model, which must have scored the scans.
+        truth : table of all true signal of the only scan that was scored, or scan → table.
+        tolerance_px : a candidate closer than this to a true opening is true.
+
+        Raises
+        ------
+        UnknownModel, UnknownScan : the store has no such model or scan.
+        NotScored : the model did not score a scan.
+        BadInput : a table without the signal or its places, or too few candidates.
+        """
+        from etchscope.ensemble import Model
+        from etchscope.run.calibrate import KnownRun, calibrated
+        from etchscope.run.results import find_run_of_model
+
+        model = Model.from_record(*self.kept.models.load(name))
+        tables = truth.items() if isinstance(truth, Mapping) else [(None, truth)]
+        known = [
+            KnownRun(
+                find_run_of_model(self.kept, name, scan=scan),
+                as_table(table),
+                name_of_table(table, "truth"),
+            )
+            for scan, table in tables
+        ]
+        done = calibrated(self.kept, model, known, tolerance_px=tolerance_px)
+        self.kept.models.save(name, *done.to_record(), replace=True)
+        return done.calibration
+
+    def choose_working_point(
+        self,
+        name: str,
+        truth: Table,
+        *,
+        scan: str | None = None,
+        efficiency: float | None = None,
+        false_per_tile: float | None = None,
+        measure_on: Table | None = None,
+        measure_scan: str | None = None,
+        tolerance_px: float = 6.0,
+    ) -> "ChosenPoint":
+        """Choose a model's working point on a scored scan whose signal is known, and keep it.
+
+        Parameters
+        ----------
+        name : of the model, which must have scored the scan.
+        truth : table of all true signal of the scan.
+        scan : that the model scored; the only one unless given.
+        efficiency, false_per_tile : the requirement, one of them: a share in (0, 1], or false
+            candidates per tile.
+        measure_on, measure_scan : all true signal of another scored scan, and its name, on which
+            the figures are measured; by default thresholds chosen on one half of the tiles are
+            measured on the other half.
+        tolerance_px : a candidate closer than this to a true opening is true.
+
+        Raises
+        ------
+        UnknownModel, UnknownScan : the store has no such model or scan.
+        NotScored : the model did not score a scan.
+        BadInput : neither or both figures asked for, the same scan twice, only one of the two
+            parameters of another scan, or a table without the signal or its places.
+        """
+        from etchscope.evaluation import Requirement
+        from etchscope.run.working_point import KnownScan, choose_working_point
+
+        other = None
+        if measure_on is not None and measure_scan is not None:
+            where = name_of_table(measure_on, "truth to measure on")
+            other = KnownScan(as_table(measure_on), where, measure_scan)
+        elif measure_on is not None or measure_scan is not None:
+            expected = "a table together with the name of its scan"
+            raise BadInput("truth to measure on", expected, "one of them")
+        return choose_working_point(
+            self.kept,
+            name,
+            Requirement(efficiency, false_per_tile),
+            KnownScan(as_table(truth), name_of_table(truth, "truth"), scan),
+            measure_on=other,
+            tolerance_px=tolerance_px,
+        )

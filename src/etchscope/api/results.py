@@ -1,18 +1,24 @@
-"""Types of what the steps of the work return."""
+"""Types of what the steps of the work take and return."""
 
+from etchscope.align import AlignedStack
+from etchscope.learn import Training
 from etchscope.run.demonstration import Demonstration
 from etchscope.run.stages.find import FindReport
 from etchscope.run.stages.score import ScoreReport
 from etchscope.run.verdict import Verdict
+from etchscope.run.working_point import ChosenPoint
 from etchscope.store import Added, Removal
 from etchscope.store.migration import Migration
 
 __all__ = [
     "Added",
+    "AlignedStack",
+    "ChosenPoint",
     "Demonstration",
     "FindReport",
     "Migration",
     "Removal",
     "ScoreReport",
+    "Training",
     "Verdict",
 ]

@@ -1,20 +1,18 @@
 """The command that brings lists of pits into one frame."""
 
 import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from etchscope.cli.inputs import require_name
+from etchscope.cli.errors import name_options
 from etchscope.cli.messages import echo_rich
-from etchscope.progress import progress_bar
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from etchscope.align import AlignedStack
+    from etchscope.api.results import AlignedStack
 
 __all__ = ["command"]
 
@@ -86,37 +84,28 @@ def command(
 
     Example: etchscope align c1-front c1-back --store plate7 -o aligned
     """
-    from etchscope.align import align_stack
-    from etchscope.pages.alignment import write_alignment
-    from etchscope.run.alignments import keep_alignment, save_alignment
-    from etchscope.run.pit_lists import gather_pit_lists, scans_among
-    from etchscope.store import Store
+    from etchscope import api
 
-    opened = None if store is None else Store.open(store)
-    kept_as = output.absolute().name if name is None else name
-    if opened is not None:
-        require_name(kept_as)
-    given = gather_pit_lists(lists, opened, surface=surface, look_for_holes=look_for_holes)
-    with progress_bar("Aligning", 2) as bar:
-        stack = align_stack(
-            given,
-            tolerance_mm=tolerance_um / 1000,
-            merge_mm=merge_um / 1000,
-            hole_mm=hole_um / 1000,
+    with name_options({"name of the alignment": "--name"}):
+        stack = api.align(
+            lists,
+            output,
+            store=None if store is None else api.Store.open(store),
+            name=name,
+            tolerance_um=tolerance_um,
+            merge_um=merge_um,
+            hole_um=hole_um,
+            find_holes=look_for_holes,
             mirrored=_MIRRORED[mirror],
-            max_angle_rad=math.radians(max_rotation_deg),
+            max_rotation_deg=max_rotation_deg,
+            surface=surface,
+            progress=True,
         )
-        bar.advance()
-        written = save_alignment(output, stack)
-        page = write_alignment(stack, output)
-        if opened is not None:
-            keep_alignment(opened, kept_as, stack, scans_among(lists))
-        bar.advance()
     if as_json:
         typer.echo(json.dumps(stack.to_dict(), ensure_ascii=False, indent=1, allow_nan=False))
         return
     echo_rich(_registrations(stack), _efficiencies(stack))
-    typer.echo(f"{written}\n{page}")
+    typer.echo(f"{output / 'alignment.json'}\n{output / 'alignment.html'}")
 
 
 def _registrations(stack: "AlignedStack") -> "Table":

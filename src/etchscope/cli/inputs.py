@@ -1,6 +1,5 @@
 """The inputs of commands: a store or pictures, the scans to search, shares of classes."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,62 +12,12 @@ from etchscope.foil import BadInput
 if TYPE_CHECKING:
     from etchscope.api import Store
     from etchscope.api.results import Added
-    from etchscope.foil.types import Floats
 
 __all__ = [
     "opened_inputs",
     "parse_prior",
-    "polygon_of",
-    "require_name",
-    "require_output",
     "require_scans",
 ]
-
-
-def polygon_of(path: Path | None) -> "Floats | None":
-    """Return the polygon, (m, 2) foil mm, of a JSON file [[x, y], …]."""
-    import numpy as np
-
-    from etchscope.files.strict_json import read_json
-
-    if path is None:
-        return None
-    expected = "[[x_mm, y_mm], …] with at least three corners"
-    value = read_json(path)
-    try:
-        corners = np.array(value, np.float64)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise BadInput(path, expected, str(error)) from error
-    if corners.ndim != 2 or len(corners) < 3 or corners.shape[1] != 2:
-        raise BadInput(path, expected, f"an array of shape {corners.shape}")
-    if not np.isfinite(corners).all():
-        raise BadInput(path, expected, "a corner that is no number")
-    return corners
-
-
-def require_output(path: Path | None) -> None:
-    """Refuse a table that could not be written, before the search and not after it."""
-    if path is None:
-        return
-    if path.suffix.lower() not in (".csv", ".parquet", ".root"):
-        raise BadInput(path, "a name that ends in .csv, .parquet or .root", repr(path.suffix))
-    if path.is_dir():
-        raise BadInput(path, "a file to write", "a folder")
-    if not os.access(path.parent, os.W_OK):
-        raise BadInput(path, "an existing folder that can be written to", str(path.parent))
-
-
-def require_name(name: str) -> None:
-    """Refuse a name that is not safe as a folder's or a file's, before the work and not after."""
-    from pydantic import TypeAdapter, ValidationError
-
-    from etchscope.foil.records import Name
-
-    try:
-        TypeAdapter(Name).validate_python(name)
-    except ValidationError as error:
-        expected = "letters, digits, dot, dash, underscore"
-        raise BadInput("--name", expected, repr(name)) from error
 
 
 @contextmanager

@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from etchscope.cli.errors import name_options
 from etchscope.foil import BadInput
-from etchscope.progress import progress_bar
 
 if TYPE_CHECKING:
     from etchscope.foil import Side
-    from etchscope.simulation import SimulatedScan
-    from etchscope.store import Store
 
 __all__ = ["command"]
 
@@ -85,50 +83,26 @@ def command(
 
     Example: etchscope simulate twin --background 300 --sides both --set optics.blur_um=8
     """
-    from etchscope.run import simulate
-    from etchscope.run.drawn import draw_foils
+    from etchscope import api
 
-    given = dict(_parameter(text) for text in parameters or [])
-    if background is not None:
-        given["fragments.per_tile"] = background
-    if signal is not None:
-        given["hips.per_tile"] = signal
-    scans = draw_foils(
-        name,
-        columns=columns,
-        rows=rows,
-        sides=_SIDES[sides],
-        foils=foils,
-        foil=foil,
-        seed=seed,
-        parameters=given,
-        randomise=randomise,
-    )
-    opened = None if store is None else _opened(store)
-    tiles = sum(len(scan.scan.tiles) for scan in scans)
-    with progress_bar("Photographing simulated foils", tiles) as bar:
-        truths = simulate(scans, directory, store=opened, workers=workers, progress=bar.advance)
-    for scan, truth in zip(scans, truths, strict=True):
-        where = directory / scan.scan.name if store is None else f"{store}: {scan.scan.name}"
-        look = _look(scan, directory)
-        typer.echo(f"{where}: {len(scan.scan.tiles)} tiles; truth in {truth}; look at {look}")
-
-
-def _look(scan: "SimulatedScan", directory: Path) -> Path:
-    """Write all pictures of the scan's middle tile and its truth as one; return the file."""
-    # Here, so that no other command waits for Matplotlib.
-    from etchscope.draw.channels import draw_channels
-    from etchscope.draw.png import encode_figure
-    from etchscope.pages.writing import write_picture
-
-    tiles = scan.scan.tiles
-    tile = tiles[len(tiles) // 2].number
-    title, truth = f"{scan.scan.name}, tile {tile}", scan.truth([tile])
-    drawn = draw_channels(scan.read_tile(tile), scan.optics.channels, title, truth)
-    return write_picture(encode_figure(drawn), directory / f"{scan.scan.name}-look.png")
-
-
-def _opened(path: Path) -> "Store":
-    from etchscope.store import Store
-
-    return Store.open(path) if (path / "catalogue.sqlite").is_file() else Store.create(path)
+    with name_options({"name of the foil": "--foil"}):
+        scans = api.simulate(
+            name,
+            columns=columns,
+            rows=rows,
+            sides=_SIDES[sides],
+            background=background,
+            signal=signal,
+            parameters=dict(_parameter(text) for text in parameters or []),
+            randomise=randomise,
+            foils=foils,
+            foil=foil,
+            seed=seed,
+        )
+    opened = None if store is None else api.open_store(store, create=True)
+    written = api.photograph(scans, directory, store=opened, workers=workers, progress=True)
+    for one in written:
+        scan = one.scan.scan
+        where = one.pictures or f"{store}: {scan.name}"
+        tiles = len(scan.tiles)
+        typer.echo(f"{where}: {tiles} tiles; truth in {one.truth}; look at {one.look}")

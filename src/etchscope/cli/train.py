@@ -5,19 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from etchscope.cli.inputs import parse_prior, polygon_of, require_name, require_output
-from etchscope.cli.labelled import gather_labels
+from etchscope.cli.errors import name_options
+from etchscope.cli.inputs import parse_prior
 from etchscope.cli.options import DeviceName, Json, Region
 from etchscope.cli.shipped import train_shipped
-from etchscope.cli.trained import echo_card, echo_figures, write_results
+from etchscope.cli.trained import require_results, write_results
 from etchscope.foil import BadInput
-from etchscope.progress import progress_bar
 
 if TYPE_CHECKING:
-    from etchscope.ensemble import ExpertKind, TrainedModel
-    from etchscope.learn import Training
-    from etchscope.run.stages.train import Gathered
-    from etchscope.store import Store
+    import pandas as pd
 
 __all__ = ["command"]
 
@@ -47,7 +43,8 @@ def command(
     alignment: Annotated[
         str | None,
         typer.Option(
-            help="Alignment that says how scans lie to each other [all of the store, newest first]."
+            help="Alignment that gives how scans lie to each other [all of the store, the newest "
+            "first]."
         ),
     ] = None,
     patches: Annotated[
@@ -174,8 +171,8 @@ def command(
 ) -> None:
     """Train a model on the store's labels and keep it in the store.
 
-    Every expert is trained once per fold, so that each label is judged by experts that never saw
-    it. All figures, the ensemble and the working point come from these judgements.
+    Every expert is trained once per fold, so that each label is classified by experts that were not
+    trained on it. All figures, the ensemble and the working point come from these results.
 
     Of several labels of one place only one counts: a person's before that of a model or a
     coincidence, and the later one of two people's. Places where labels of the same time disagree
@@ -190,92 +187,43 @@ def command(
 
     Example: etchscope train plate7 --finder -o finder --work foils
     """
-    from etchscope.ensemble import Model, find_method
-    from etchscope.learn import Training, device_of
-    from etchscope.store import Store
+    from etchscope.api import Store
+    from etchscope.api.results import Training
 
     if finder or random_foils:
-        foils: dict[str, Any] = {"random_foils": random_foils, "device": device}
-        train_shipped(store, output, work, pictures, seed, start, **foils)
+        drawing: dict[str, Any] = {"pictures": pictures, "seed": seed, "device": device}
+        train_shipped(output, work, store, start, random_foils=random_foils, **drawing)
         return
     store, name = _required_of_store(store, name)
+    require_results(audit, report)
+    labels: dict[str, Any] = {"scans": scan, "region": region, "who": who, "sources": source}
+    labels |= {"alignment": alignment, "size": size}
+    if patches is not None:
+        _refuse_choices(patches, labels)
     opened = Store.open(store)
-    _require_writable(opened, name, audit, report, replace=replace)
-    device_of(device)  # refuses a GPU that is not there
-    kinds, shares = _kinds(experts), parse_prior(prior)
-    before = None if start is None else Model.from_record(*opened.models.load(start))
     kind: dict[str, Any] = {"network": network, "lights": lights, "augmentation": augmentation}
-    training = Training(**kind, loss=loss, epochs=epochs, rate=rate)
-    if method != "multiclass":
-        find_method(method, known=("multiclass",))
-    labels: dict[str, Any] = {"scans": scan, "region": polygon_of(region), "who": who}
-    labels |= {"sources": source, "alignment": alignment, "size": size}
-    if patches is None:
-        gathered = gather_labels(opened, planes=lights == "any", classes=classes, **labels)
-    else:
-        gathered = _read(opened, patches, classes, labels)
-    if tune:
-        training = _tune(gathered, training, trials=tune, seed=seed, device=device)
-    plan: dict[str, Any] = {"signal": signal, "kinds": kinds, "method": method, "prior": shares}
-    plan |= {"efficiency": efficiency, "folds": folds, "seed": seed, "start": before}
-    plan |= {"device": device, "kept_in": opened.models.training_folder(name)}
-    done = _train(gathered, training, plan)
-    opened.models.save(name, *done.model.to_record(), replace=replace)
-    wrong = write_results(done, audit, report)
-    if as_json:
-        echo_card(opened, name, gathered.left_out)
-        return
-    echo_figures(name, done, gathered.left_out)
-    if audit is not None:
-        typer.echo(f"{audit}: {wrong} labels are probably wrong")
-    if report is not None:
-        typer.echo(report / "index.html")
-
-
-def _require_writable(
-    store: "Store", name: str, audit: Path | None, report: Path | None, *, replace: bool
-) -> None:
-    """Refuse what would otherwise fail after hours of training."""
-    require_name(name)
-    if name in store.models.names() and not replace:
-        hint = "Choose another name, or give --replace."
-        raise BadInput("--name", "a model that is not there yet", repr(name), hint)
-    if audit is not None and audit.suffix.lower() != ".csv":
-        raise BadInput(audit, "a name that ends in .csv", repr(audit.suffix))
-    require_output(audit)
-    if report is not None and report.exists() and not report.is_dir():
-        raise BadInput(report, "a folder for the report", "a file")
-
-
-def _read(
-    store: "Store", patches: Path, classes: list[str] | None, labels: dict[str, Any]
-) -> "Gathered":
-    """Return the patches of a file; refuse options that choose labels beside it."""
-    from etchscope.files.patches import read_patches
-    from etchscope.run.patch_arrays import arrays_to_gathered
-
-    names = {"scans": "scan", "sources": "source"}
-    for name, value in labels.items():
-        if value is not None:
-            option = f"--{names.get(name, name)}"
-            raise BadInput(option, "no choice of labels beside --patches", str(patches))
-    return arrays_to_gathered(store, read_patches(patches), where=patches, classes=classes)
-
-
-def _train(gathered: "Gathered", training: "Training", plan: dict[str, Any]) -> "TrainedModel":
-    from etchscope.run.stages.train import train
-    from etchscope.run.tuning import count_experts
-
-    networks = plan["folds"] * count_experts(gathered.classes, plan["kinds"], plan["method"])
-    with progress_bar("Training", networks) as bar:
-        return train(gathered, training, **plan, progress=bar.advance)
-
-
-def _kinds(path: Path | None) -> "tuple[ExpertKind, ...] | None":
-    from etchscope.ensemble import kinds_of
-    from etchscope.files.strict_json import read_json
-
-    return None if path is None else kinds_of(read_json(path), where=str(path))
+    with name_options({"name of a model": "--name"}):
+        done = opened.train(
+            name,
+            Training(**kind, loss=loss, epochs=epochs, rate=rate),
+            patches=patches,
+            signal=signal,
+            experts=experts,
+            method=method,
+            prior=parse_prior(prior),
+            efficiency=efficiency,
+            folds=folds,
+            seed=seed,
+            start=start,
+            tune=tune,
+            tuned=_echo_tried,
+            replace=replace,
+            device=device,
+            progress=True,
+            **labels,
+            classes=classes,
+        )
+    write_results(opened, done, audit, report, as_json=as_json)
 
 
 def _required_of_store(store: Path | None, name: str | None) -> tuple[Path, str]:
@@ -287,11 +235,15 @@ def _required_of_store(store: Path | None, name: str | None) -> tuple[Path, str]
     return store, name
 
 
-def _tune(gathered: "Gathered", training: "Training", *, trials: int, **how: Any) -> "Training":
-    from etchscope.run.tuning import first_kind, tune_training
+def _refuse_choices(patches: Path, labels: dict[str, Any]) -> None:
+    """Refuse options that choose labels beside a file of patches."""
+    names = {"scans": "scan", "sources": "source"}
+    for name, value in labels.items():
+        if value is not None:
+            option = f"--{names.get(name, name)}"
+            raise BadInput(option, "no choice of labels beside --patches", str(patches))
 
-    kind = first_kind(gathered.classes)
-    with progress_bar(f"Trying on {kind.name}", trials) as bar:
-        best, table = tune_training(gathered, training, trials=trials, **how, progress=bar.advance)
+
+def _echo_tried(table: "pd.DataFrame") -> None:
+    """Print the best of the trainings that were tried beforehand."""
     typer.echo(table.head(5).to_string(index=False), err=True)
-    return best

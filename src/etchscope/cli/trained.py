@@ -7,27 +7,40 @@ from typing import TYPE_CHECKING
 import typer
 
 from etchscope.cli.messages import echo_json
+from etchscope.foil import BadInput
 
 if TYPE_CHECKING:
-    from etchscope.ensemble import TrainedModel
-    from etchscope.run.labelled import LeftOut
-    from etchscope.store import Store
+    from etchscope.api import Store, TrainReport
 
-__all__ = ["echo_card", "echo_figures", "write_results"]
+__all__ = ["require_results", "write_results"]
 
 
-def echo_card(store: "Store", name: str, left_out: "LeftOut") -> None:
-    """Print what the card of a model says of its training, for a program."""
-    _, card = store.models.load(name)
+def require_results(audit: Path | None, report: Path | None) -> None:
+    """Refuse results that could not be written, before the training and not after it."""
+    from etchscope.api.given import require_table_file
+
+    if audit is not None and audit.suffix.lower() != ".csv":
+        raise BadInput(audit, "a name that ends in .csv", repr(audit.suffix))
+    require_table_file(audit)
+    if report is not None and report.exists() and not report.is_dir():
+        raise BadInput(report, "a folder for the report", "a file")
+
+
+def _echo_card(store: "Store", done: "TrainReport") -> None:
+    """Print what the card of a model has about its training, for a program."""
+    card = store.card(done.name)
     short = {k: card[k] for k in ("information", "working_point", "domain")}
-    echo_json({"model": name, **asdict(left_out), **short})
+    echo_json({"model": done.name, **asdict(done.left_out), **short})
 
 
-def echo_figures(name: str, done: "TrainedModel", left_out: "LeftOut") -> None:
+def _echo_figures(done: "TrainReport") -> None:
     """Print how many labels a model was trained on, and how good its experts are."""
-    information, point = done.model.information, done.model.working_point
+    model, left_out = done.trained.model, done.left_out
+    information, point = model.information, model.working_point
     labels = ", ".join(f"{n} {c}" for c, n in information["labels"].items())
-    typer.echo(f"{name}: {labels} on {information['tiles']} tiles, {information['folds']} folds")
+    typer.echo(
+        f"{done.name}: {labels} on {information['tiles']} tiles, {information['folds']} folds"
+    )
     if left_out.outside:
         typer.echo(f"  {left_out.outside} labels lie on no included tile and were left out")
     if left_out.conflicts:
@@ -55,16 +68,18 @@ def echo_figures(name: str, done: "TrainedModel", left_out: "LeftOut") -> None:
     )
 
 
-def write_results(done: "TrainedModel", audit: Path | None, report: Path | None) -> int:
-    """Write the labels that are probably wrong, and the report; return how many such labels."""
-    from etchscope.files.tables import write_table
-    from etchscope.run.stages.train import audited
-
-    wrong = audited(done) if audit is not None else None
-    if audit is not None and wrong is not None:
-        write_table(audit, wrong)
+def write_results(
+    store: "Store", done: "TrainReport", audit: Path | None, report: Path | None, *, as_json: bool
+) -> None:
+    """Write the labels that are probably wrong, and the report; print what came of the training."""
+    written = []
+    if audit is not None:
+        written.append(f"{audit}: {done.write_wrong_labels(audit)} labels are probably wrong")
     if report is not None:
-        from etchscope.pages.training import write_training
-
-        write_training(done, report)
-    return 0 if wrong is None else len(wrong)
+        written.append(str(done.write(report)))
+    if as_json:
+        _echo_card(store, done)
+        return
+    _echo_figures(done)
+    for line in written:
+        typer.echo(line)

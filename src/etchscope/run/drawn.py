@@ -43,7 +43,7 @@ def draw_foils(
     for number in range(foils):
         drawn = preset(name, seed=seed + number, columns=columns, rows=rows, sides=sides)
         if foil is not None and len({scan.foil for scan in drawn}) > 1:
-            raise BadInput("--foil", "a preset of one foil", "one of several")
+            raise BadInput("name of the foil", "a preset of one foil", "one of several")
         for scan in drawn:
             base = scan.foil if foil is None else foil
             scans.append(replace(scan, foil=base if foils == 1 else f"{base}-{number + 1:03d}"))

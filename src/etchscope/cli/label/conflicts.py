@@ -26,19 +26,16 @@ def command(
     every: All = False,
     as_json: Json = False,
 ) -> None:
-    """List the places where labels say different decidable classes.
+    """List the places where labels name different decidable classes.
 
     With --all, places where one person changed their mind are listed, too.
 
     Example: etchscope label conflicts plate7 --tolerance-mm 0.02
     """
-    from etchscope.evaluation import find_conflicts
-    from etchscope.store import Store
+    from etchscope.api import Store
 
     opened = Store.open(store)
-    labels = opened.labels.table(foil=foil, side=side, latest=not every, tolerance_mm=tolerance_mm)
-    tolerance = opened.labels.tolerances_mm() if tolerance_mm is None else tolerance_mm
-    table = find_conflicts(labels, tolerance, taxonomy=opened.labels.taxonomy())
+    table = opened.conflicts(foil=foil, side=side, tolerance_mm=tolerance_mm, every=every)
     if as_json:
         columns = {c: table[c].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ") for c in ("when_1", "when_2")}
         text = table.assign(**columns).to_json(orient="records", double_precision=15)

@@ -1,17 +1,14 @@
 """The command `label export`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from etchscope.cli.errors import name_options
 from etchscope.cli.label.options import All, OfFoil, OfSide, OfWho
-from etchscope.cli.labelled import gather_labels
 from etchscope.cli.options import StorePath
 from etchscope.foil import BadInput
-
-if TYPE_CHECKING:
-    from etchscope.store import Store
 
 __all__ = ["command"]
 
@@ -53,58 +50,28 @@ def command(
 
     Example: etchscope label export plate7 --patches patches.npz
     """
-    from etchscope.files import write_labels
-    from etchscope.store import Store
+    from etchscope.api import Store
 
     if output is None and patches is None:
         raise BadInput("label export", "-o TABLE, --patches FILE, or both", "neither")
     if patches is not None and every:
         raise BadInput("--all", "no --patches beside it", str(patches))
     opened = Store.open(store)
-    for name in classes or []:
-        opened.labels.taxonomy().require("--class", name)
-    if output is not None:
-        found = opened.labels.table(
-            foil=foil, side=side, who=who, classes=classes, latest=not every
-        )
-        write_labels(output, found)
-        typer.echo(f"{output}: {len(found)} labels")
-    if patches is not None:
-        count = _write_patches(
-            opened,
-            patches,
-            scans=_scans(opened, foil, side),
-            who=None if who is None else [who],
-            classes=classes,
-            size=size,
-            planes=lights == "any",
-        )
-        typer.echo(f"{patches}: {count} patches")
-
-
-def _scans(store: "Store", foil: str | None, side: str | None) -> list[str] | None:
-    """Return the scans of a foil or a side; None for all."""
-    if foil is None and side is None:
-        return None
-    scans = [store.scans.get(name) for name in store.scans.names()]
-    names = [
-        scan.name
-        for scan in scans
-        if (foil is None or scan.foil == foil) and (side is None or scan.side == side)
-    ]
-    if not names:
-        wanted = " ".join(part for part in (foil, side) if part is not None)
-        raise BadInput("label export", f"a scan of {wanted}", "none in the store")
-    return names
-
-
-def _write_patches(store: "Store", path: Path, *, size: int | None, **choice: object) -> int:
-    """Write the patches of labels, and return how many there are."""
-    from etchscope.files.patches import write_patches
-    from etchscope.run.patch_arrays import gathered_to_arrays
-
-    if path.suffix.lower() != ".npz":  # which would fail after the patches are cut
-        raise BadInput(path, "a name that ends in .npz", repr(path.suffix))
-    arrays = gathered_to_arrays(store, gather_labels(store, size=size, **choice))
-    write_patches(path, arrays)
-    return len(arrays["label"])
+    with name_options({"class": "--class", "foil and side": "label export"}):
+        if output is not None:
+            count = opened.export_labels(
+                output, foil=foil, side=side, who=who, classes=classes, every=every
+            )
+            typer.echo(f"{output}: {count} labels")
+        if patches is not None:
+            count = opened.export_patches(
+                patches,
+                foil=foil,
+                side=side,
+                who=None if who is None else [who],
+                classes=classes,
+                size=size,
+                planes=lights == "any",
+                progress=True,
+            )
+            typer.echo(f"{patches}: {count} patches")

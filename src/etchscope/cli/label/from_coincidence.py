@@ -35,16 +35,15 @@ def command(
 ) -> None:
     """Label where the other foils of a stack agree that an ion went through.
 
-    Each label's note says which surfaces show it, and how probably it is accidental. Labels stand
-    in the frame of the list that is labelled, which must be that of the store's scan.
+    The note of each label lists the surfaces that show it, and gives the probability that it is
+    accidental. Labels are in the frame of the list that is labelled, which must be that of the
+    store's scan.
 
     Example: etchscope label from-coincidence plate7 --alignment aligned --for d-front
     """
-    from etchscope.run.coincidence_labels import label_from_coincidence
-    from etchscope.store import Store
+    from etchscope.api import Store
 
-    done = label_from_coincidence(
-        Store.open(store),
+    done = Store.open(store).label_from_coincidence(
         alignment,
         target,
         surfaces=surfaces,

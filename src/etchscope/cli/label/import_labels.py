@@ -21,7 +21,7 @@ def command(
         ),
     ] = None,
     who: Annotated[
-        str | None, typer.Option(help="Name of who labelled, where the file does not say.")
+        str | None, typer.Option(help="Name of who labelled, where the file has none.")
     ] = None,
     source: Annotated[
         Literal["person", "model", "coincidence"], typer.Option(help="What the labels come from.")
@@ -65,22 +65,21 @@ def command(
 
     Example: etchscope label import plate7 boxes --who anna --class-map classes.json
     """
-    from etchscope.ingest import LabelDefaults, import_labels, read_class_map
-    from etchscope.store import Store, read_taxonomy
+    from etchscope.api import Store
 
     opened = Store.open(store)
     if not paths and taxonomy is None:
         raise BadInput("label import", "files of labels, or --taxonomy FILE", "neither")
-    defaults = LabelDefaults(
+    done = opened.label(
+        paths or [],
         who=who,
         source=source,
         when=when,
         scan=scan,
-        class_map=None if class_map is None else read_class_map(class_map),
+        class_map=class_map,
         exit_pits=exit_pits,
+        taxonomy=taxonomy,
     )
-    classes = None if taxonomy is None else read_taxonomy(taxonomy)
-    done = import_labels(opened, paths or [], defaults, taxonomy=classes)
     if as_json:
         echo_json(vars(done))
         return

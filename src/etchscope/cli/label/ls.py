@@ -1,5 +1,6 @@
 """The command `label ls`."""
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -9,9 +10,7 @@ from etchscope.cli.messages import echo_json
 from etchscope.cli.options import Json, StorePath
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from etchscope.foil import Taxonomy
+    from etchscope.api import LabelCounts
 
 __all__ = ["command"]
 
@@ -30,53 +29,31 @@ def command(
 
     Example: etchscope label ls plate7 --who anna
     """
-    from etchscope.store import Store
+    from etchscope.api import Store
 
-    opened = Store.open(store)
-    events = opened.labels.table(foil=foil, side=side, who=who, latest=False)
-    standing = opened.labels.table(foil=foil, side=side, who=who)
-    counts = _counts(standing, opened.labels.taxonomy())
-    counts |= {
-        "labels": len(standing),
-        "events": len(events),
-        "who": {str(k): int(v) for k, v in standing["who"].value_counts().sort_index().items()},
-    }
+    counts = Store.open(store).count_labels(foil=foil, side=side, who=who)
+    rows = counts.classes.to_dict("records")
     if as_json:
-        echo_json(counts)
+        numbers = {"labels": counts.labels, "events": counts.events, "who": dict(counts.who)}
+        echo_json({"enough": _ENOUGH, "classes": rows, **numbers})
     else:
-        _tell_counts(counts)
+        _echo_counts(counts, rows)
 
 
-def _counts(labels: "pd.DataFrame", taxonomy: "Taxonomy") -> dict[str, Any]:
+def _echo_counts(counts: "LabelCounts", rows: list[dict[Hashable, Any]]) -> None:
     from etchscope.foil import parent_class
 
-    own = labels["class"].value_counts()
-    whole = labels["class"].map(parent_class).value_counts()
-    rows = [
-        {
-            "class": name,
-            "labels": int((whole if name == parent_class(name) else own).get(name, 0)),
-            "decidable": taxonomy.is_decidable(name),
-        }
-        for name in taxonomy.classes
-    ]
-    return {"enough": _ENOUGH, "classes": rows}
-
-
-def _tell_counts(counts: dict[str, Any]) -> None:
-    from etchscope.foil import parent_class
-
-    enough = counts["enough"]
-    for row in (r for r in counts["classes"] if r["decidable"]):
+    for row in (r for r in rows if r["decidable"]):
         is_sub = row["class"] != parent_class(row["class"])
-        short = "" if is_sub or row["labels"] >= enough else f"  {enough - row['labels']} short"
+        is_enough = is_sub or row["labels"] >= _ENOUGH
+        short = "" if is_enough else f"  {_ENOUGH - row['labels']} short"
         name = f"  {row['class']}" if is_sub else row["class"]
         typer.echo(f"{name:<24}{row['labels']:>8}{short}")
-    for row in (r for r in counts["classes"] if not r["decidable"]):
+    for row in (r for r in rows if not r["decidable"]):
         typer.echo(f"{row['class']:<24}{row['labels']:>8}  undecidable, not for training")
     typer.echo(
-        f"{counts['labels']} labels stand of {counts['events']} events; a class with its "
-        f"subclasses needs about {enough}"
+        f"{counts.labels} labels stand of {counts.events} events; a class with its "
+        f"subclasses needs about {_ENOUGH}"
     )
-    for who, count in counts["who"].items():
+    for who, count in counts.who.items():
         typer.echo(f"  {who}: {count}")

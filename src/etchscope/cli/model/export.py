@@ -7,7 +7,6 @@ import typer
 
 from etchscope.cli.model.options import Name
 from etchscope.cli.options import StorePath
-from etchscope.foil import BadInput
 
 __all__ = ["command"]
 
@@ -28,16 +27,7 @@ def command(
 
     Example: etchscope model export plate7 first -o first.onnx
     """
-    from etchscope.store import Store
+    from etchscope.api import Store
 
-    opened = Store.open(store)
-    if output.suffix.lower() == ".onnx":
-        from etchscope.ensemble import Model, to_onnx
-
-        content = to_onnx(Model.from_record(*opened.models.load(name)))
-        if not output.absolute().parent.is_dir():
-            raise BadInput(output, "an existing folder", f"no {output.parent}")
-        output.write_bytes(content)
-    else:
-        opened.models.export(name, output)
+    Store.open(store).export_model(name, output)
     typer.echo(output)

@@ -28,10 +28,6 @@ def command(
 
     Example: etchscope model import plate8 --name mine
     """
-    from etchscope.ensemble import Model
-    from etchscope.run.experts import SHIPPED
-    from etchscope.store import Store, read_model
+    from etchscope.api import Store
 
-    folder = SHIPPED if folder is None else folder
-    Model.from_record(*read_model(folder))  # refuses what only looks like a model
-    typer.echo(Store.open(store).models.import_folder(folder, name))
+    typer.echo(Store.open(store).import_model(folder, name=name))

@@ -1,7 +1,6 @@
 """The command `model ls`."""
 
 import json
-from typing import Any
 
 import typer
 
@@ -15,10 +14,9 @@ def command(store: StorePath, as_json: Json = False) -> None:
 
     Example: etchscope model ls plate7
     """
-    from etchscope.store import Store
+    from etchscope.api import Store
 
-    opened = Store.open(store)
-    rows = [_short(name, opened.models.load(name)[1]) for name in opened.models.names()]
+    rows = Store.open(store).models().to_dict("records")
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
@@ -27,15 +25,3 @@ def command(store: StorePath, as_json: Json = False) -> None:
         typer.echo(f"{row['name']:<20} {labels}; {row['method']}; {row['chosen_by']}")
     if not rows:
         typer.echo("no models; train one with `etchscope train`")
-
-
-def _short(name: str, card: dict[str, Any]) -> dict[str, Any]:
-    labels = card.get("information", {}).get("labels", {})
-    return {
-        "name": name,
-        "classes": card.get("classes", []),
-        "method": card.get("method", ""),
-        "labels": {c: labels[c] for c in card.get("classes", []) if c in labels},
-        "chosen_by": card.get("working_point", {}).get("chosen_by", ""),
-        "weights_sha256": card["weights_sha256"],
-    }

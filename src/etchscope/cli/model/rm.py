@@ -13,7 +13,7 @@ def command(store: StorePath, name: Name) -> None:
 
     Example: etchscope model rm plate7 first
     """
-    from etchscope.store import Store
+    from etchscope.api import Store
 
-    Store.open(store).models.remove(name)
+    Store.open(store).remove_model(name)
     typer.echo(f"{name} removed")

@@ -15,9 +15,9 @@ def command(store: StorePath, name: Name) -> None:
 
     Example: etchscope model show plate7 first
     """
-    from etchscope.store import Store
+    from etchscope.api import Store
 
-    _, card = Store.open(store).models.load(name)
+    card = Store.open(store).card(name)
     for records in card.get("experts", {}).values():
         for record in records:
             record["history"] = f"{len(record['history'])} epochs"

@@ -12,8 +12,8 @@ from etchscope.cli.options import Json, StorePath
 from etchscope.foil import BadInput
 
 if TYPE_CHECKING:
+    from etchscope.api.results import ChosenPoint
     from etchscope.evaluation import Figure
-    from etchscope.run.working_point import ChosenPoint
 
 __all__ = ["command"]
 
@@ -71,10 +71,8 @@ def command(
     """
     from etchscope.api import Store
 
-    if figure is not None and figure.suffix.lower() != ".png":
-        raise BadInput("--figure", "a name that ends in .png", str(figure))
-    if figure is not None and not figure.absolute().parent.is_dir():
-        raise BadInput(figure, "an existing folder", f"no {figure.parent}")
+    if figure is not None:
+        _require_figure(figure)
     done = Store.open(store).choose_working_point(
         name,
         truth,
@@ -86,11 +84,26 @@ def command(
         tolerance_px=tolerance_px,
     )
     if figure is not None:
-        _draw(figure, done)
-    _tell_point(done, as_json=as_json)
+        _save_figure(figure, done)
+    _echo_point(done, as_json=as_json)
 
 
-def _tell_point(done: "ChosenPoint", *, as_json: bool) -> None:
+def _require_figure(figure: Path) -> None:
+    """Refuse a figure that could not be written, before the work and not after it."""
+    if figure.suffix.lower() != ".png":
+        raise BadInput("--figure", "a name that ends in .png", str(figure))
+    if not figure.absolute().parent.is_dir():
+        raise BadInput(figure, "an existing folder", f"no {figure.parent}")
+
+
+def _save_figure(figure: Path, done: "ChosenPoint") -> None:
+    """Draw efficiency against false candidates: of all tiles, and of thirds of them by density."""
+    from etchscope import plot  # here, so that nothing else waits for Matplotlib
+
+    plot.save(plot.efficiency(done), figure)
+
+
+def _echo_point(done: "ChosenPoint", *, as_json: bool) -> None:
     """Print a working point, and what a search has by chance at it."""
     import numpy as np
 
@@ -137,22 +150,3 @@ def _rate(figure: "Figure") -> str:
 
     value, low, high = figure
     return "unknown" if np.isnan(value) else f"{value:.3g} [{low:.3g}, {high:.3g}]"
-
-
-def _draw(path: Path, done: "ChosenPoint") -> None:
-    """Draw efficiency against false candidates: of all tiles, and of thirds of them by density."""
-    import numpy as np
-
-    from etchscope.draw.efficiency import draw_froc
-    from etchscope.draw.png import encode_figure
-    from etchscope.evaluation import free_response
-    from etchscope.pages.writing import write_picture
-
-    search, point = done.search, done.point
-    place = (point.false_per_tile[0], point.efficiency[0])
-    drawn = draw_froc(
-        {name: free_response(one) for name, one in done.searches_by_density().items()},
-        tile_cm2=search.area_cm2 / search.tiles if search.area_cm2 > 0 else None,
-        working_point=None if np.isnan(place).any() else place,
-    )
-    write_picture(encode_figure(drawn), path)
