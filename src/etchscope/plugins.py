@@ -1,7 +1,9 @@
 """What other packages add by name: entry points, beside what Etchscope has itself."""
 
+import sys
 from collections.abc import Collection, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from functools import lru_cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any, TypeVar
 
 from etchscope.foil import BadInput, BadPlugin, NoPlugin
@@ -42,7 +44,7 @@ def find_plugin(
 
 def plugin_origin(group: str, name: str) -> str | None:
     """Return the package, with its version, that adds a name; None if none does."""
-    return next((_package(e) for e in entry_points(group=f"etchscope.{group}", name=name)), None)
+    return next((_package(e) for e in _entry_points(group) if e.name == name), None)
 
 
 def bad_plugin(group: str, name: str, expected: str, found: object) -> BadInput:
@@ -54,7 +56,7 @@ def bad_plugin(group: str, name: str, expected: str, found: object) -> BadInput:
 def _added(group: str, ours: Collection[str]) -> dict[str, EntryPoint]:
     """Return the entry points of a group by name; each name is one package's."""
     added: dict[str, EntryPoint] = {}
-    for entry in entry_points(group=f"etchscope.{group}"):
+    for entry in _entry_points(group):
         if entry.name in ours:
             raise BadPlugin(_where(entry), "a name that Etchscope does not have itself", entry.name)
         if entry.name in added:
@@ -62,6 +64,17 @@ def _added(group: str, ours: Collection[str]) -> dict[str, EntryPoint]:
             raise BadPlugin(_where(entry), f"a name that {other} does not have", entry.name)
         added[entry.name] = entry
     return added
+
+
+def _entry_points(group: str) -> EntryPoints:
+    """Return the entry points of a group, without ``etchscope.`` before it."""
+    return _read_entry_points(group, tuple(sys.path))
+
+
+@lru_cache
+def _read_entry_points(group: str, path: tuple[str, ...]) -> EntryPoints:
+    """Read the metadata of all installed packages, which is slow, once for each ``sys.path``."""
+    return entry_points(group=f"etchscope.{group}")
 
 
 def _loaded(entry: EntryPoint) -> Any:
