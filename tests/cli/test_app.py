@@ -109,33 +109,31 @@ def test_windows_is_refused_in_one_line(monkeypatch, capsys):
     assert capsys.readouterr().err == "Error: Etchscope needs Linux or macOS; on Windows use WSL\n"
 
 
-UNLISTED = ["torch", "matplotlib", "dask", "numba", "cv2", "rich", "scipy", "zarr"]
-LIGHT = ["numpy", "pandas", "scipy", "sqlalchemy", "torch", "matplotlib", "rich"]
+UNLISTED = {"torch", "matplotlib", "dask", "numba", "cv2", "rich", "scipy", "zarr"}
+LIGHT = {"numpy", "pandas", "scipy", "sqlalchemy", "torch", "matplotlib", "rich"}
 
 
 @pytest.mark.parametrize(
-    ("words", "unused"),
+    ("lines", "unused"),
     [
-        *[([name, "--help"], LIGHT) for name in app_module._COMMANDS],
-        (["model", "working-point", "--help"], LIGHT),
-        *[
-            (
-                [*words, "STORE"],
-                UNLISTED,
-            )
-            for words in (["ls"], ["runs", "ls"], ["model", "ls"], ["label", "ls"])
-        ],
+        (
+            [[name, "--help"] for name in [*app_module._COMMANDS, "model working-point"]],
+            LIGHT,
+        ),
+        ([[name, "STORE"] for name in ("ls", "runs ls", "model ls", "label ls")], UNLISTED),
     ],
-    ids=lambda value: " ".join(value),
+    ids=["help", "lists"],
 )
-def test_help_and_lists_load_no_heavy_package(words, unused, tmp_path):
+def test_help_and_lists_load_no_heavy_package(lines, unused, tmp_path):
     Store.create(tmp_path / "store")
-    words = [str(tmp_path / "store") if word == "STORE" else word for word in words]
+    words = [
+        [*name.split(), last.replace("STORE", str(tmp_path / "store"))] for name, last in lines
+    ]
+    # One process for all: what none of them has loaded at the end, none has loaded at all.
     code = (
-        "import sys; from etchscope.cli.app import main; status = main(sys.argv[2:]); "
-        "heavy = set(sys.argv[1].split()) & set(sys.modules); "
-        "sys.exit(status or ', '.join(heavy) or 0)"
+        f"import sys; from etchscope.cli.app import main\nfor words in {words!r}:\n"
+        f"    status = main(words); heavy = {unused!r} & set(sys.modules)\n"
+        "    if status or heavy: sys.exit(f'{words}: status {status}, {heavy}')"
     )
-    line = [sys.executable, "-c", code, " ".join(unused), *words]
-    done = subprocess.run(line, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
