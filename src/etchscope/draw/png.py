@@ -1,10 +1,12 @@
 """Figures and pictures as the bytes of PNG files."""
 
 import io
+from typing import Any
 
 import cv2
 import matplotlib as mpl
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -17,7 +19,9 @@ def encode_figure(figure: Figure) -> bytes:
     """Return a figure as PNG; the same figure gives the same bytes."""
     buffer = io.BytesIO()
     with mpl.rc_context(RC):  # Matplotlib makes some ticks only now
-        figure.savefig(buffer, format="png", metadata={"Software": None})
+        # ``savefig`` gives the same bytes, but draws the figure once more, for its layout alone.
+        canvas: Any = FigureCanvasAgg(figure)  # its methods have no types
+        canvas.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
 
 
