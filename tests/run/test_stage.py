@@ -1,14 +1,12 @@
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.processes import run_code
 
 from etchscope.foil import BadInput
 from etchscope.run.executors import executor_named
@@ -175,10 +173,7 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("name", ["inline", pytest.param("threads", marks=pytest.mark.slow)])
 def test_a_kill_between_parts_loses_none_of_them(tmp_path, name):
     code = _KILLED.format(folder=str(tmp_path), name=name)
-    root = Path(__file__).parents[2]
-    env = {**os.environ, "PYTHONPATH": f"{root}:{os.environ.get('PYTHONPATH', '')}"}
-    killed = subprocess.run([sys.executable, "-c", code], env=env)
-    assert killed.returncode == -signal.SIGKILL
+    assert run_code(code) == -signal.SIGKILL
     before = done_pieces(tmp_path)
     kept = {int(part.stem) for part in tmp_path.glob("*.part")}
     assert len(kept) >= 2

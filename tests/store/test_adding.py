@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.processes import run_code
 
 from etchscope.foil import BadInput, MachineFailed, NameTaken
 from etchscope.store import LeftOut, Store, TilePictures, adding
@@ -213,7 +214,7 @@ def test_kill_and_repeat_is_as_if_undisturbed(tmp_path, made, take_snapshot, mom
     calm.scans.add(made.scan, made.foil, made.read)
     here = str(Path(__file__).parent)
     code = _KILLED.format(here=here, moment=moment, path=str(killed.path))
-    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
+    assert run_code(code) == -signal.SIGKILL
     findings = killed.check()
     assert {f.severity for f in findings} <= {"leftover"}
     assert bool(findings) == (moment != "after")

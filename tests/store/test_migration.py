@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from sqlalchemy import Engine, event
+from tests.processes import run_code
 
 from etchscope.foil import MachineFailed, NotAStore, OldStore
 from etchscope.store import Store
@@ -144,16 +145,17 @@ def test_a_copy_that_fails_leaves_all_as_it_was(old, take_snapshot):
 
 
 KILLED = """
-import os, signal, sys
+import os, signal
 from sqlalchemy import Engine, event
+from tests.processes import run_code
 from etchscope.store import Store
 
 def stop(_connection, _cursor, statement, *_):
-    if statement.strip().startswith(sys.argv[2]):
+    if statement.strip().startswith({at!r}):
         os.kill(os.getpid(), signal.SIGKILL)
 
 event.listen(Engine, "before_cursor_execute", stop)
-Store.migrate(sys.argv[1])
+Store.migrate({path!r})
 """
 
 
@@ -163,8 +165,7 @@ Store.migrate(sys.argv[1])
 )
 def test_a_kill_leaves_the_old_catalogue_and_the_next_try_succeeds(old, take_snapshot, at):
     before = take_snapshot(old)
-    done = subprocess.run([sys.executable, "-c", KILLED, str(old), at], check=False)
-    assert done.returncode == -signal.SIGKILL
+    assert run_code(KILLED.format(path=str(old), at=at)) == -signal.SIGKILL
     with pytest.raises(OldStore, match="found version 0002"):
         Store.open(old)
     backup = old / "catalogue-0002.sqlite"

@@ -1,10 +1,9 @@
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.processes import run_code
 
 from etchscope.foil import BadInput
 from etchscope.learn import set_threads
@@ -157,8 +156,7 @@ train(gather(store, size=20), training, folds=2, kept_in=folder, progress=progre
 
 @pytest.mark.slow
 def test_kill_and_repeat_gives_the_same_bytes(own, learnt, trained):
-    killed = subprocess.run([sys.executable, "-c", _KILLED.format(path=str(own.path))])
-    assert killed.returncode == -signal.SIGKILL
+    assert run_code(_KILLED.format(path=str(own.path))) == -signal.SIGKILL
     folder = own.models.training_folder("second")
     assert len(read_expert_records(folder)) == 5
     done = train(gather(own, size=20), learnt.training, folds=2, kept_in=folder)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.spatial import KDTree
+from tests.processes import run_code
 
 import etchscope
 from etchscope.evaluation import match
@@ -205,7 +206,7 @@ find(Store.open({path!r}), {scan!r}, executor="threads", workers=2)
 )
 def test_kill_and_repeat_is_as_if_undisturbed(small, calm, take_snapshot, moment):
     code = _KILLED.format(moment=moment, path=str(small.path), scan=NAME)
-    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
+    assert run_code(code) == -signal.SIGKILL
     assert {f.severity for f in small.check()} <= {"leftover"}
     has_run = moment in ("committed", "dropping")
     assert (small.runs.latest(NAME) is not None) == has_run

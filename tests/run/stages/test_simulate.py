@@ -1,12 +1,11 @@
 import hashlib
 import json
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.processes import run_code
 
 from etchscope.files.tables import read_table
 from etchscope.foil import BadInput
@@ -183,7 +182,7 @@ MOMENTS = {
 
 def _kill(moment, folder, store=None):
     code = _KILLED.format(moment=moment, folder=str(folder), store=store and str(store))
-    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
+    assert run_code(code) == -signal.SIGKILL
 
 
 @pytest.mark.slow
