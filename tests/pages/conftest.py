@@ -12,7 +12,7 @@ def scan() -> Scan:
     return make_scan()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def scan_of() -> Callable[..., Scan]:
     return make_scan
 
@@ -27,7 +27,7 @@ def pits_of():
     return make_pits
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make() -> Callable[..., ReportContent]:
     """Make a report's content: `scan`, `pits` and any further field may be given."""
 

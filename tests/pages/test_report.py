@@ -38,25 +38,25 @@ def test_a_whole_report(make, tmp_path):
         assert words in text
 
 
-def test_the_same_content_gives_the_same_bytes(make, scan_of, tmp_path):
+@pytest.fixture(scope="module")
+def plain(make, scan_of, tmp_path_factory):
+    """The folder of a report of two tiles, whose figures are PNG only."""
     content = make(scan=scan_of(2, 1))
-    a, b = (write_report(content, tmp_path / name).parent for name in "ab")
-    for file in a.iterdir():
-        assert file.read_bytes() == (b / file.name).read_bytes(), file.name
+    return write_report(content, tmp_path_factory.mktemp("reports") / "plain").parent
 
 
 @pytest.mark.parametrize("form", ["svg", "pdf"])
-def test_figures_are_also_written_as_vector_graphics(make, scan_of, tmp_path, form):
+def test_the_same_content_gives_the_same_bytes_with_vector_graphics_beside(
+    make, scan_of, plain, tmp_path, form
+):
     content = make(scan=scan_of(2, 1))
-    plain = write_report(content, tmp_path / "plain")
-    page = write_report(content, tmp_path / "other", form=form)
-    assert page.read_bytes() == plain.read_bytes()
-    names = {p.stem for p in page.parent.glob("*.png")}
-    assert {p.stem for p in page.parent.glob(f"*.{form}")} == names
-    again = write_report(content, tmp_path / "again", form=form)
-    for name in names:
-        file = page.parent / f"{name}.{form}"
-        assert file.read_bytes() == (again.parent / file.name).read_bytes()
+    one, again = (write_report(content, tmp_path / name, form=form).parent for name in "ab")
+    for file in plain.iterdir():
+        assert file.read_bytes() == (one / file.name).read_bytes(), file.name
+    names = {p.stem for p in plain.glob("*.png")}
+    assert {p.stem for p in one.glob(f"*.{form}")} == names
+    for file in one.iterdir():
+        assert file.read_bytes() == (again / file.name).read_bytes(), file.name
 
 
 def test_no_pit(make, tmp_path):
