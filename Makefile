@@ -17,13 +17,14 @@ demo: .venv/.ready
 
 # Two test processes on two cores: threads of PyTorch that wait for each other would take most of the time.
 test: export OMP_NUM_THREADS = 1
+# Each process would compile every module anew if the environment forbade it to keep them.
+test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/.ready
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/pytest -n 2 -m "not slow"
-	$(BIN)/pytest -n 2 --dist loadgroup -m slow
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # The stamps are written last, so that an interrupted install starts afresh.
 .venv/.locked: requirements.lock

@@ -15,8 +15,6 @@ from etchscope.run.school import School, draw_school, openings_of, random_crop
 from etchscope.simulation import preset, with_parameters
 from etchscope.store.arrays import read_rows
 
-pytestmark = pytest.mark.xdist_group("finder")  # one process trains what all these tests use
-
 PLAN = FinderPlan(
     pictures=32, judged=32, training=FinderTraining(epochs=1, batch=16), widths=(1, 1, 1, 1, 1)
 )
