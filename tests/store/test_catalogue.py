@@ -5,7 +5,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from etchscope.foil import BadInput, MachineFailed
-from etchscope.store import catalogue as catalogue_module
+from etchscope.store import sqlite as sqlite_module
 from etchscope.store.catalogue import VERSION, Catalogue, StackRow, TileRow, VersionRow
 
 
@@ -73,7 +73,7 @@ def test_opening_never_makes_a_file(tmp_path):
 
 
 def test_a_writer_that_waits_too_long_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(catalogue_module, "_BUSY_S", 0.05)
+    monkeypatch.setattr(sqlite_module, "_BUSY_S", 0.05)
     first = Catalogue.create(tmp_path / "c.sqlite")
     second = Catalogue(tmp_path / "c.sqlite")
 

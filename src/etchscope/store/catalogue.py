@@ -1,36 +1,25 @@
-"""The catalogue: one SQLite file through SQLAlchemy, one transaction per action.
+"""The catalogue: one file of a database through SQLAlchemy, one transaction per action."""
 
-The journal is SQLite's default (rollback): after a kill SQLite rolls back when the file is read
-next, so that nothing has to be repaired; and reading writes no file.
-"""
-
-import json
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import quote
 
 from sqlalchemy import (
     JSON,
     Connection,
     Double,
-    Engine,
     ForeignKey,
     PrimaryKeyConstraint,
     String,
-    create_engine,
-    event,
     inspect,
     select,
     text,
 )
-from sqlalchemy.exc import DatabaseError, IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
-from sqlalchemy.pool import NullPool
 
-from etchscope.foil import BadInput, MachineFailed, OldStore
+from etchscope.foil import BadInput, OldStore
+from etchscope.store.sqlite import INTACT, named_errors, open_engine
 
 __all__ = [
     "CATALOGUE_FILE",
@@ -55,8 +44,6 @@ __all__ = [
 CATALOGUE_FILE = "catalogue.sqlite"
 VERSION = "0003"
 """Version of the schema below, the last of ``store/migrations/versions``."""
-_BUSY_S = 30.0
-_INTACT = "an intact Etchscope catalogue"
 
 
 class _Base(DeclarativeBase):
@@ -239,7 +226,7 @@ class Catalogue:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._read = _engine(path)
+        self._read = open_engine(path)
         self._write = self._read.execution_options(is_write=True)
 
     @classmethod
@@ -275,7 +262,7 @@ class Catalogue:
         with self.reading() as session:
             found = version_of(session)
         if not found:
-            raise BadInput(self.path, _INTACT, "one without a version")
+            raise BadInput(self.path, INTACT, "one without a version")
         if found > VERSION:
             expected = f"a catalogue of version {VERSION} or earlier"
             hint = "Open it with a later version of Etchscope."
@@ -285,7 +272,7 @@ class Catalogue:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """Yield a session that sees one state of the catalogue."""
-        with _named_errors(self.path), Session(self._read) as session, session.begin():
+        with named_errors(self.path), Session(self._read) as session, session.begin():
             yield session
 
     @contextmanager
@@ -297,44 +284,6 @@ class Catalogue:
         MachineFailed : the disk is full, or another process holds the catalogue for too long.
         BadInput : the file is damaged.
         """
-        with _named_errors(self.path), Session(self._write) as session, session.begin():
+        with named_errors(self.path), Session(self._write) as session, session.begin():
             session.connection()  # begins now, not with the first statement
             yield session
-
-
-def _engine(path: Path) -> Engine:
-    def connect() -> sqlite3.Connection:
-        uri = f"file:{quote(str(path))}?mode=rw"  # never creates the file
-        return sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None)
-
-    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
-
-    @event.listens_for(engine, "connect")
-    def enforce_foreign_keys(connection: sqlite3.Connection, _record: object) -> None:
-        connection.execute("PRAGMA foreign_keys=ON")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        # IMMEDIATE: a writer waits for its turn at the start, and never fails half-way.
-        is_write = connection.get_execution_options().get("is_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
-
-    return engine
-
-
-@contextmanager
-def _named_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except IntegrityError:  # a mistake in the code, not in the file
-        raise
-    except DatabaseError as error:
-        text = str(error.orig)
-        if "full" in text or "disk I/O" in text:
-            hint = "Nothing was changed; free some space and repeat."
-            raise MachineFailed(f"writing {path}: {text}. {hint}") from error
-        if "locked" in text:
-            raise MachineFailed(f"{path}: another process is writing; repeat later.") from error
-        raise BadInput(path, _INTACT, text) from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:  # from a damaged row
-        raise BadInput(path, _INTACT, str(error)) from error

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from etchscope.files.digests import sha256_of
@@ -20,6 +20,7 @@ from etchscope.store.records import read_run_record
 from etchscope.store.removal import unreachable
 from etchscope.store.rows import Picture, get_scan, pictures_of, scan_digest
 from etchscope.store.run_files import RECORD_FILE
+from etchscope.store.sqlite import find_damage
 
 __all__ = ["Finding", "check_store"]
 
@@ -64,11 +65,8 @@ def check_store(catalogue: Catalogue, root: Path, progress: Progress) -> list[Fi
 
 
 def _catalogue_findings(session: Session) -> Iterator[Finding]:
-    for row in session.execute(text("PRAGMA integrity_check")):
-        if row[0] != "ok":
-            yield Finding("damaged", "catalogue", str(row[0]))
-    for row in session.execute(text("PRAGMA foreign_key_check")):
-        yield Finding("damaged", f"catalogue: table {row[0]}", "a row without its parent")
+    for table, found in find_damage(session):
+        yield Finding("damaged", f"catalogue: table {table}" if table else "catalogue", found)
 
 
 def _scan_findings(session: Session, root: Path, progress: Progress) -> Iterator[Finding]:

@@ -1,15 +1,12 @@
 """Bring the catalogue of an earlier version of Etchscope up to date; only this imports Alembic."""
 
-import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from etchscope.files.atomic import write_aside
-from etchscope.foil import MachineFailed
 from etchscope.store.catalogue import VERSION, Catalogue, is_stamped, version_of
+from etchscope.store.sqlite import copy_file
 
 __all__ = ["Migration", "migrate_catalogue"]
 
@@ -47,22 +44,9 @@ def migrate_catalogue(catalogue: Catalogue) -> Migration:
         if before == VERSION:
             return Migration(before, VERSION, None)
         backup = catalogue.path.with_name(f"catalogue-{before}.sqlite")
-        _copy(catalogue.path, backup)  # nobody writes meanwhile
+        copy_file(catalogue.path, backup)  # nobody writes meanwhile
         _upgrade(session.connection(), before, VERSION)
     return Migration(before, VERSION, backup)
-
-
-def _copy(file: Path, to: Path) -> None:
-    # By SQLite and not by the file system: closing a file of one's own would drop SQLite's lock.
-    with (
-        write_aside(to) as aside,
-        closing(sqlite3.connect(file)) as source,
-        closing(sqlite3.connect(aside)) as copy,
-    ):
-        try:
-            source.backup(copy)
-        except sqlite3.Error as error:
-            raise MachineFailed(f"writing {to}: {error}. Nothing was changed.") from error
 
 
 def _upgrade(connection: Connection, before: str, after: str) -> None:
