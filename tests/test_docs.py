@@ -14,6 +14,8 @@ import pytest
 import typer.main
 from PIL import Image
 
+import etchscope
+import etchscope.api
 from etchscope.candidates import EXPERT_COLUMNS, VOTE_COLUMNS
 from etchscope.cli.app import app, main
 from etchscope.files.tables import write_table
@@ -110,6 +112,15 @@ def test_the_pit_table_is_the_data_dictionarys():
     assert [n for row in rows for n in re.findall(r"`(\w+)`", row)] == [c.name for c in COLUMNS]
     bits = re.search(r"bits: (.*?) \|", table)
     assert [int(n) for n in re.findall(r"\b(\d+) ", bits[1])] == list(flag_legend().values())
+
+
+def test_the_table_of_python_has_every_command_and_its_functions_exist():
+    table = PAGES["docs/python.md"].split("| command | in Python |")[1].split("\n\n")[0]
+    rows = [row.split("|")[1:3] for row in table.splitlines()[2:]]
+    assert {c for row in rows for c in re.findall("`(.*?)`", row[0])} == set(COMMANDS)
+    places = {"es": etchscope, "Store": etchscope.Store, "api": etchscope.api}
+    for place, name in re.findall(r"`(\w+)\.(\w+)`", "".join(row[1] for row in rows)):
+        assert callable(getattr(places[place], name)), name
 
 
 def test_the_columns_of_candidates_are_the_declared_ones():

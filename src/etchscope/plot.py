@@ -98,7 +98,7 @@ def density(store: "Store", scan: str | None = None, *, run: str | None = None) 
     content = _content(store, scan, run)
     placement = place_tiles(content.scan)
     return draw_density(
-        placement, content.scan, content.pits, title=lambda told: f"Density: {told}"
+        placement, content.scan, content.pits, title=lambda span: f"Density: {span}"
     )
 
 

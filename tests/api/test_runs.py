@@ -52,6 +52,8 @@ def test_scores_become_candidates(learnt, own, tmp_path):
     assert store.runs()["model"].tolist() == ["", "first"]
     assert store.export_candidates(tmp_path / "c.csv", every=True, count=3) == [done.run]
     assert read_table(tmp_path / "c.csv")["pit"].tolist() == every["pit"].tolist()[:3]
+    assert store.export_candidates(tmp_path / "own.csv", table=every.iloc[[2]]) == [done.run]
+    assert read_table(tmp_path / "own.csv")["pit"].tolist() == every["pit"].tolist()[2:3]
     both = [learnt.search, done.run]
     assert store.export(tmp_path / "p.parquet", run=both) == both
     written = read_table(tmp_path / "p.parquet")

@@ -401,6 +401,8 @@ def test_what_is_no_scan_and_no_store_is_named(tmp_path, store, capsys):
     assert "text.png: expected a picture" in refused(capsys, "find", tmp_path / "text.png")
     told = refused(capsys, "find", store, "--layout", "montage")
     assert "expected no option about pictures, found a store" in told
+    told = refused(capsys, "find", tmp_path / "text.png", tmp_path, "--scan", "one")
+    assert "--scan: expected one scan to name, found 2 scans" in told
     assert run("init", tmp_path / "new") == 0
     told = refused(capsys, "find", tmp_path / "new")
     assert "expected a store with scans, found an empty store" in told

@@ -122,7 +122,7 @@ def condition_of(
     scan: str | None = None,
     tile: int | None = None,
 ) -> str | None:
-    """Return one SQL condition for the tiles that are meant; None where all are.
+    """Return one SQL condition for the chosen tiles; None for all tiles.
 
     >>> condition_of("tile > 3", foil="F1")
     "(tile > 3) and foil = 'F1'"
@@ -138,7 +138,7 @@ def condition_of(
 
 
 def require_condition(condition: str | None) -> str:
-    """Refuse to change all tiles of a store only because none were named.
+    """Return the condition; refuse to change all tiles of a store because none were chosen.
 
     Raises
     ------

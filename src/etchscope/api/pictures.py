@@ -33,7 +33,7 @@ def opened_paths(
     Parameters
     ----------
     paths : a store; or scan directories, or pictures that make a scan.
-    scan : of the store, whose mask is meant; or the name of the scan that the pictures make.
+    scan : scan of the store whose mask is set; or the name of the scan that the pictures make.
     mask : see ``Store.add``; it becomes that of the scan, or of all scans of the store.
     forget_mask : search all of the scan, or of all scans, from now on.
     pictures : layout, rows, columns, pixel_size_um, foil, side and skip_bad of ``Store.add``.

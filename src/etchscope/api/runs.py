@@ -83,7 +83,7 @@ class RunSteps(OfStore):
         device: Device = "auto",
         progress: Progress = False,
     ) -> "ScoreReport":
-        """Find the pits of a scan unless that is done, score them with a model, and decide.
+        """Find the pits of a scan unless that is done, and score them with a model.
 
         Parameters
         ----------
@@ -177,11 +177,11 @@ class RunSteps(OfStore):
         run: str | Sequence[str] | None = None,
         scored: bool = False,
     ) -> list[str]:
-        """Return the runs that are meant: ``run``, or the latest of the scan, or of each scan.
+        """Return the chosen runs: ``run``, or the latest run of the scan, or of each scan.
 
         Parameters
         ----------
-        scored : look only for runs that a model has judged.
+        scored : choose only among runs that a model has scored.
 
         Raises
         ------
@@ -257,6 +257,7 @@ class RunSteps(OfStore):
         run: str | Sequence[str] | None = None,
         every: bool = False,
         count: int | None = None,
+        table: pd.DataFrame | None = None,
     ) -> list[str]:
         """Write the table of ``candidates`` with its record into a file; return the runs it is of.
 
@@ -264,6 +265,7 @@ class RunSteps(OfStore):
         ----------
         path : .csv, .parquet or .root.
         count : most candidates to write; all unless given.
+        table : rows of ``candidates`` to write, if you select them yourself.
 
         Raises
         ------
@@ -271,7 +273,8 @@ class RunSteps(OfStore):
         MachineFailed : the disk is full.
         """
         runs = self.chosen_runs(scan, run=run, scored=True)
-        self._write(path, self.candidates(run=runs, every=every).iloc[:count], runs)
+        best = self.candidates(run=runs, every=every) if table is None else table
+        self._write(path, best.iloc[:count], runs)
         return runs
 
     def _write(self, path: File, table: pd.DataFrame, runs: Sequence[str]) -> None:

@@ -57,13 +57,13 @@ class ScanSteps(OfStore):
         Parameters
         ----------
         paths : scan directories, or pictures that make one scan, or a simulated scan.
-        scan, foil, side, pixel_size_um : in the place of what ``scan.json`` says.
-        layout : how the pictures lie: smartscope, pictures, montage or plain.
+        scan, foil, side, pixel_size_um : override the values of ``scan.json``.
+        layout : smartscope, pictures, montage or plain, or the name of a plugin.
         rows, columns : of a montage.
         skip_bad : leave out tiles that cannot be read.
-        mask : file of where to search, polygons as JSON or a picture; it is kept with the scan.
+        mask : file of the area to search, JSON polygons or a picture; it is kept with the scan.
         workers : threads; as many as there are cores unless given.
-        each : called after each scan with what was done.
+        each : called with the result of each scan, when it is done.
 
         Raises
         ------
@@ -162,7 +162,7 @@ class ScanSteps(OfStore):
         return self.kept.scans.tiles(condition)
 
     def exclude(self, where: str | None = None, *, why: str, **tiles: Any) -> pd.DataFrame:
-        """Exclude tiles from what comes after, and return them; nothing is deleted.
+        """Exclude tiles from all later steps, and return them; nothing is deleted.
 
         Parameters
         ----------
@@ -177,12 +177,12 @@ class ScanSteps(OfStore):
         return _require_some(self.kept.scans.exclude(condition, why), condition)
 
     def include(self, where: str | None = None, **tiles: Any) -> pd.DataFrame:
-        """Take excluded tiles in again, and return them; see ``exclude``."""
+        """Include tiles that were excluded, and return them; see ``exclude``."""
         condition = require_condition(condition_of(where, **tiles))
         return _require_some(self.kept.scans.include(condition), condition)
 
     def dependants(self, where: str | None = None, **tiles: Any) -> Removal:
-        """Return what ``remove`` would take along; changes nothing.
+        """Return what ``remove`` would remove; changes nothing.
 
         Raises
         ------
@@ -194,7 +194,7 @@ class ScanSteps(OfStore):
         return self.kept.scans.dependants(condition)
 
     def remove(self, where: str | None = None, **tiles: Any) -> Removal:
-        """Remove tiles, or scans of which all tiles are meant, with all that came from them.
+        """Remove tiles, or whole scans if all their tiles are chosen, with all that came from them.
 
         Raises
         ------
@@ -206,7 +206,7 @@ class ScanSteps(OfStore):
         return self.kept.scans.remove(condition)
 
     def set_mask(self, mask: File | None, *, scan: str | None = None) -> None:
-        """Set where a scan, or each scan, is searched; None forgets its mask.
+        """Set the mask of a scan, or of all scans, inside which it is searched; None removes it.
 
         Raises
         ------

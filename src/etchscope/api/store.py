@@ -5,6 +5,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import pandas as pd
+
 from etchscope.api.alignment import align
 from etchscope.api.given import File
 from etchscope.api.labels import LabelSteps
@@ -151,6 +153,7 @@ class Store(ScanSteps, RunSteps, LabelSteps, TrainingSteps, ModelSteps):
         run: str | Sequence[str] | None = None,
         every: bool = False,
         count: int = 100,
+        table: pd.DataFrame | None = None,
         progress: Progress = False,
     ) -> Path:
         """Write a page with cut-outs of the best candidates into a folder, and return it.
@@ -159,6 +162,7 @@ class Store(ScanSteps, RunSteps, LabelSteps, TrainingSteps, ModelSteps):
         ----------
         scan, run, every : see ``candidates``.
         count : most candidates to show.
+        table : rows of ``candidates`` to show, if you select them yourself.
 
         Raises
         ------
@@ -169,7 +173,7 @@ class Store(ScanSteps, RunSteps, LabelSteps, TrainingSteps, ModelSteps):
         from etchscope.pages.views import gather_views
 
         runs = self.chosen_runs(scan, run=run, scored=True)
-        best = self.candidates(run=runs, every=every).head(count)
+        best = (self.candidates(run=runs, every=every) if table is None else table).head(count)
         with watch(progress, "Drawing candidates", len(best)) as bar:
             views = gather_views(self.kept, best, progress=bar.advance)
             return write_candidates(views, Path(folder), pits=self.pits(run=runs))

@@ -28,8 +28,8 @@ _COMMANDS = {
     "add": ("add", "Add scans to a store, each of them whole or not at all."),
     "ls": ("ls", "List the scans of a store, or their tiles."),
     "rm": ("rm", "Remove tiles, or whole scans, with all runs and fits that came from them."),
-    "exclude": ("exclude", "Exclude tiles from what comes after; nothing is copied or deleted."),
-    "include": ("include", "Take excluded tiles in again."),
+    "exclude": ("exclude", "Exclude tiles from all later steps; nothing is copied or deleted."),
+    "include": ("include", "Include tiles that were excluded."),
     "check": (
         "check",
         "Read all of a store and list what is damaged or left over; exit status 2 if damaged.",
@@ -48,7 +48,7 @@ _COMMANDS = {
     ),
     "export": ("export", "Write the pit table of a store's latest runs to a file."),
     "train": ("train", "Train a model on the store's labels and keep it in the store."),
-    "run": ("run", "Find the pits, score them with a model, and decide."),
+    "run": ("run", "Find the pits, score them with a model, and select candidates."),
     "candidates": (
         "candidates",
         "List the candidates of scored runs, sorted by score, with pictures on request.",
@@ -66,7 +66,7 @@ _COMMANDS = {
     "model": ("model", "Models: list, show, hand on, calibrate, choose a working point."),
     "runs": ("runs", "Runs: list what was searched and scored, remove what is no longer needed."),
 }
-"""Name on the command line → module of ``etchscope.cli``, and what the list of commands says."""
+"""Name on the command line → module of ``etchscope.cli``, and the line in the list of commands."""
 
 
 class _Commands(MutableMapping[str, Any]):
@@ -145,7 +145,7 @@ def _options(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    # tifffile logs what it then raises; without a handler Python prints that to stderr.
+    # tifffile logs each error before it raises it; without a handler Python prints it to stderr.
     logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 

@@ -57,9 +57,9 @@ def command(
     table = opened.candidates(run=runs, every=every)
     total, table = len(table), table.head(count)
     if output is not None:
-        opened.export_candidates(output, run=runs, every=every, count=count)
+        opened.export_candidates(output, run=runs, table=table)
     if sheet is not None:
-        page = opened.sheet(sheet, run=runs, every=every, count=count, progress=True)
+        page = opened.sheet(sheet, run=runs, table=table, count=count, progress=True)
         if not as_json:
             typer.echo(page)
     if as_json:

@@ -1,4 +1,4 @@
-"""The program's entry: what it loads takes seconds, in which a user may press Ctrl-C."""
+"""The entry of the program, which handles Ctrl-C while the command line is still loading."""
 
 import sys
 

@@ -18,7 +18,7 @@ def command(
     scan: OfScan = None,
     tile: OfTile = None,
 ) -> None:
-    """Exclude tiles from what comes after; nothing is copied or deleted.
+    """Exclude tiles from all later steps; nothing is copied or deleted.
 
     Example: etchscope exclude plate7 --scan F1-front --tile 12 --why "a fibre"
     """
@@ -26,4 +26,4 @@ def command(
 
     excluded = Store.open(store).exclude(**chosen_tiles(where, foil, scan, tile), why=why)
     echo_tiles("excluded", excluded)
-    typer.echo("Tables made before keep their rows; `etchscope find` makes new ones.")
+    typer.echo("Existing tables keep their rows; `etchscope find` makes new ones.")

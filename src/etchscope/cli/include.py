@@ -13,7 +13,7 @@ def command(
     scan: OfScan = None,
     tile: OfTile = None,
 ) -> None:
-    """Take excluded tiles in again.
+    """Include tiles that were excluded.
 
     Example: etchscope include plate7 --where "excluded_why = 'a fibre'"
     """

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from etchscope.cli.errors import name_options
 from etchscope.foil import BadInput
 
 if TYPE_CHECKING:
@@ -34,20 +35,27 @@ def opened_inputs(
     Parameters
     ----------
     pictures : the options about pictures, as arguments of ``api.opened_paths``.
+
+    Raises
+    ------
+    BadInput : both a mask and its removal, or see ``api.opened_paths``.
     """
     from etchscope.api import opened_paths
 
     if mask is not None and no_mask:
         raise BadInput("--no-mask", "no --mask beside it", str(mask))
-    with opened_paths(
-        paths,
-        scan=scan,
-        mask=mask,
-        forget_mask=no_mask,
-        each=_echo_left_out,
-        progress=True,
-        **pictures,
-    ) as store:
+    with (
+        name_options({"name of a scan": "--scan"}),
+        opened_paths(
+            paths,
+            scan=scan,
+            mask=mask,
+            forget_mask=no_mask,
+            each=_echo_left_out,
+            progress=True,
+            **pictures,
+        ) as store,
+    ):
         yield store
 
 

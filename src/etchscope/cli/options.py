@@ -92,14 +92,14 @@ MaskFile = Annotated[
     typer.Option(
         "--mask",
         metavar="FILE",
-        help="Where to search: JSON polygons, in foil mm or without a scale in px, or a picture "
-        "(white: search). It is kept with the scan.",
+        help="Area to search: JSON polygons, in foil mm or, without a scale, in px; or a picture "
+        "that is white where to search. It is kept with the scan.",
     ),
 ]
 
 
 NoMask = Annotated[
-    bool, typer.Option("--no-mask", help="Forget the scan's mask and search all of it.")
+    bool, typer.Option("--no-mask", help="Remove the scan's mask and search the whole scan.")
 ]
 
 
@@ -107,8 +107,8 @@ def settings_options(parameter: str, settings: type) -> Callable[[Callable[..., 
     """Return a decorator that puts one option per setting in the place of a command's parameter.
 
     A setting is an option if it has a description: ``Field(description=…)`` of a pydantic model,
-    ``field(metadata={"description": …})`` of a dataclass. The description with the default is the
-    help. The command gets, as ``parameter``, the settings that were given, by name.
+    ``field(metadata={"description": …})`` of a dataclass. The description and the default are the
+    help of the option. ``parameter`` receives a mapping of the settings that were given, by name.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def make_settings(settings: type[_Settings], values: Mapping[str, Any]) -> _Sett
 
     Raises
     ------
-    BadInput : names the option whose value cannot be.
+    BadInput : a value out of range; the error names its option.
     """
     from pydantic import ValidationError
 

@@ -65,9 +65,9 @@ def command(
     device: DeviceName = "auto",
     as_json: Json = False,
 ) -> None:
-    """Find the pits, score them with a model, and decide.
+    """Find the pits, score them with a model, and select candidates.
 
-    The model that comes with the package takes any lights and pits of any size.
+    The model that comes with the package works with any lights and with pits of any size.
 
     Example: etchscope run scan-directory -o pits.csv --sheet candidates
 
@@ -122,8 +122,8 @@ def _echo_scored(done: "ScoreReport", candidates: int) -> None:
     if done.expected is not None:
         value, low, high = (f"{v:,.0f}" if v >= 10 else f"{v:.2g}" for v in done.expected)
         typer.echo(
-            f"{done.scan}: {value} [{low}, {high}] of all candidates are expected to be signal, "
-            "if the scan is like those that the model was calibrated on"
+            f"{done.scan}: {value} [{low}, {high}] signal particles are expected among all "
+            "candidates, if the scan is like those that the model was calibrated on"
         )
     if done.counts["foreign_scan"]:
         typer.echo(
