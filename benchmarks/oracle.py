@@ -60,7 +60,7 @@ from etchscope.preselect.density import local_density
 from etchscope.preselect.likelihood import log_ratios
 from etchscope.preselect.openings import Shapes
 from etchscope.preselect.pairs import pair_openings
-from etchscope.preselect.track_model import expected_tracks
+from etchscope.preselect.track_model import tabulate_tracks
 from etchscope.simulation import SimulatedScan, drop_overlap_copies, preset, with_parameters
 
 RATES = (1.0, 0.1)
@@ -313,7 +313,7 @@ class Pairing:
         truth, s = self.truth, self.shapes
         place = np.column_stack([s.x, s.y])
         exits = cKDTree(place[truth.exits])
-        tracks = expected_tracks(
+        tracks = tabulate_tracks(
             np.array([truth.thickness_px]), truth.removed_px, truth.reach_px, BEAM_DEG
         )
         for some in np.array_split(truth.entries, int(truth.near / CHUNK) + 1):

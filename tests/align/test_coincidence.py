@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etchscope.align import Surface, coincidences, require_multiplicity, tag_and_probe
+from etchscope.align import Surface, find_coincidences, require_multiplicity, tag_and_probe
 from etchscope.foil import BadInput
 
 AREA = (40.0, 30.0)
@@ -31,7 +31,7 @@ def test_places_say_who_shows_them():
     one = _surface("a", [[0, 0], [5, 5]], "f1")
     two = _surface("b", [[0.01, 0], [9, 9]], "f1", "back")
     three = _surface("c", [[0, 0.01]], "f2")
-    table = coincidences([one, two, three], 0.05, spread_mm=0.01)
+    table = find_coincidences([one, two, three], 0.05, spread_mm=0.01)
     together = table[table["surfaces"] == 3].iloc[0]
     assert (together["foils"], together["pit.a"], together["pit.b"], together["pit.c"]) == (
         2,
@@ -50,7 +50,7 @@ def test_places_say_who_shows_them():
 def test_every_pit_stands_in_one_row(seed, counts):
     rng = np.random.default_rng(seed)
     surfaces = [_surface(f"s{k}", rng.uniform(0, 3, (n, 2))) for k, n in enumerate(counts)]
-    table = coincidences(surfaces, 0.3, spread_mm=0.05)
+    table = find_coincidences(surfaces, 0.3, spread_mm=0.05)
     for surface in surfaces:
         rows = table[f"pit.{surface.name}"].dropna()
         assert sorted(rows) == list(range(len(surface.xy_mm)))
@@ -60,7 +60,7 @@ def test_every_pit_stands_in_one_row(seed, counts):
 
 def test_the_probability_of_an_accident_is_right_on_average(rng):
     surfaces, _, who = _stack(rng, (0.9, 0.9, 0.9), (3000, 3000, 3000))
-    table = coincidences(surfaces, 0.08, spread_mm=SPREAD)
+    table = find_coincidences(surfaces, 0.08, spread_mm=SPREAD)
     ids = np.column_stack(
         [
             np.append(who[k], -1)[table[f"pit.s{k}"].fillna(len(who[k])).to_numpy(int)]
@@ -79,7 +79,7 @@ def test_the_probability_of_an_accident_is_right_on_average(rng):
 def test_multiplicity():
     a, b = _surface("a", [[0, 0], [1, 1]], "f1"), _surface("b", [[0, 0]], "f1", "back")
     c = _surface("c", [[1, 1]], "f2")
-    table = coincidences([a, b, c], 0.1, spread_mm=0.01)
+    table = find_coincidences([a, b, c], 0.1, spread_mm=0.01)
     assert len(require_multiplicity(table)) == 2
     assert require_multiplicity(table, foils=2)["x_mm"].tolist() == [1]
     assert len(require_multiplicity(table, surfaces=3)) == 0
@@ -89,7 +89,7 @@ def test_multiplicity():
 
 def test_names_must_differ():
     with pytest.raises(BadInput, match="two or more surfaces of different names"):
-        coincidences([_surface("a", [[0, 0]])] * 2, 0.1, spread_mm=0.01)
+        find_coincidences([_surface("a", [[0, 0]])] * 2, 0.1, spread_mm=0.01)
 
 
 @pytest.mark.parametrize("background", [0, 2000, 20000])

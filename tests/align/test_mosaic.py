@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from etchscope.align import copies, solve_mosaic, uncut
+from etchscope.align import are_uncut, find_copies, solve_mosaic
 from etchscope.foil import BadInput
 
 WIDTH, HEIGHT = 4.0, 3.0  # of a tile, mm
@@ -48,7 +48,7 @@ def test_a_sound_stage_is_left_alone(rng):
 
 def test_unrelated_neighbours_do_not_bend_the_mosaic(rng):
     xy, tile, own, _ = _scan(rng, 0.02)
-    pairs = copies(xy, tile, 0.1)
+    pairs = find_copies(xy, tile, 0.1)
     spoilt = xy.copy()
     some = rng.choice(pairs[:, 0], len(pairs) // 10, replace=False)
     spoilt[some] += rng.uniform(-0.05, 0.05, (len(some), 2))
@@ -69,10 +69,10 @@ def test_of_openings_that_an_edge_cuts_only_the_coordinate_along_it_counts(rng):
 
 def test_copies_are_each_others_nearest_of_another_tile():
     xy = np.array([[0, 0], [0.01, 0], [0.03, 0], [0, 0.01], [5, 5]])
-    assert copies(xy, np.array([1, 2, 2, 1, 2]), 0.1).tolist() == [[0, 1], [2, 3]][:1]
-    assert copies(xy[:1], np.array([1]), 0.1).shape == (0, 2)
+    assert find_copies(xy, np.array([1, 2, 2, 1, 2]), 0.1).tolist() == [[0, 1], [2, 3]][:1]
+    assert find_copies(xy[:1], np.array([1]), 0.1).shape == (0, 2)
     corner = np.array([[0, 0], [0.01, 0], [0, 0.01], [0.01, 0.01]])
-    assert len(copies(corner, np.arange(4), 0.1)) == 6  # four tiles meet: each pair
+    assert len(find_copies(corner, np.arange(4), 0.1)) == 6  # four tiles meet: each pair
 
 
 def test_no_copies_no_correction():
@@ -93,7 +93,7 @@ def test_a_tile_that_is_not_known_is_not_corrected(rng):
 
 
 def test_what_an_edge_cuts():
-    flags = uncut([5, 8, 320, 632], [240, 240, 3, 240], (480, 640), 8)
+    flags = are_uncut([5, 8, 320, 632], [240, 240, 3, 240], (480, 640), 8)
     assert flags.tolist() == [[False, True], [True, True], [True, False], [False, True]]
 
 
@@ -101,7 +101,7 @@ def test_what_an_edge_cuts():
 def test_the_real_stage_errs_by_less_than_a_pixel(real_lists):
     for given in real_lists.values():
         pits = given.pits
-        whole = uncut(pits["x_px"], pits["y_px"], (480, 640), 8)
+        whole = are_uncut(pits["x_px"], pits["y_px"], (480, 640), 8)
         mosaic = solve_mosaic(pits[["x_mm", "y_mm"]].to_numpy(), pits["tile"].to_numpy(), whole)
         assert mosaic.pairs > 200
         assert 1000 * mosaic.stage_mm < 6.45

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from etchscope.align.search import guesses
+from etchscope.align.search import guess_transforms
 from etchscope.geometry import Similarity
 
 
@@ -10,7 +10,7 @@ from etchscope.geometry import Similarity
 def test_the_first_guess_is_right_within_its_cell(scattered, window, mirrored):
     way = Similarity(0.07, shift_x=20.0, shift_y=-9.0, mirrored=mirrored)
     moved = way.apply(scattered)
-    best, *others = guesses(scattered, moved, window, mirrored=mirrored, max_angle_rad=0.1)
+    best, *others = guess_transforms(scattered, moved, window, mirrored=mirrored, max_angle_rad=0.1)
     centre = best.centre_mm * [-1 if mirrored else 1, 1]
     off = best.transform.apply(centre) - way.inverse().apply(centre)
     assert np.abs(off).max() < 2 * best.cell_mm
@@ -21,6 +21,6 @@ def test_the_first_guess_is_right_within_its_cell(scattered, window, mirrored):
 
 
 def test_the_window_holds_as_many_points_as_asked_for(scattered):
-    (best, *_) = guesses(scattered, scattered, 100, mirrored=False, max_angle_rad=0.01)
+    (best, *_) = guess_transforms(scattered, scattered, 100, mirrored=False, max_angle_rad=0.01)
     inside = np.abs(scattered - best.centre_mm).max(axis=1) <= best.reach_mm
     assert inside.sum() == 100

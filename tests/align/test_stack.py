@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from etchscope.align import align_stack, once
+from etchscope.align import align_stack, list_pits
 from etchscope.evaluation import accidental_matches, chance_matches, match_nearest
 from etchscope.foil import BadInput, PitList
 from etchscope.geometry import Similarity
@@ -87,10 +87,11 @@ def test_copies_in_overlaps_count_once_and_the_one_farther_from_the_edge_stays()
         }
     )
     given = PitList("a", "a", "front", pits, (480, 640))
-    _, xy, row = once(given)
+    _, xy, row = list_pits(given)
     assert row.tolist() == [0, 2]
     assert len(xy) == 2
-    assert once(PitList("a", "a", "front", pits))[2].tolist() == [0, 1, 2]  # no tiles, no copies
+    no_tiles = PitList("a", "a", "front", pits)
+    assert list_pits(no_tiles)[2].tolist() == [0, 1, 2]  # so no copies
 
 
 @pytest.mark.real_data
@@ -124,7 +125,7 @@ def test_the_accidental_matches_are_those_of_the_local_densities(real_lists):
 def test_rims_of_datum_holes_are_left_out(scattered):
     pits = pd.DataFrame(scattered, columns=["x_mm", "y_mm"])
     given = PitList("a", "a", "front", pits, holes_mm=((10.0, 10.0),))
-    _, xy, row = once(given, hole_mm=3.0)
+    _, xy, row = list_pits(given, hole_mm=3.0)
     assert (np.hypot(*(xy - 10).T) >= 3).all()
     near = np.hypot(*(scattered - 10).T) < 3
     assert near.any()

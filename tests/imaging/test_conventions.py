@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from etchscope.imaging import Symmetry, divergence, harmonics
+from etchscope.imaging import Symmetry, divergence, fit_harmonics
 
 AZIMUTHS_DEG = 67.5 + 45 * np.arange(8)
 phi = np.deg2rad(AZIMUTHS_DEG)
@@ -32,7 +32,7 @@ def test_conventions_as_they_are_written():
 
 @pytest.mark.parametrize(("surface", "sign"), [(cone, -1), (-cone, 1)])
 def test_package_gives_top_and_bottom_their_signs(surface, sign):
-    mean, a, b = harmonics(light(surface).astype(np.float32), AZIMUTHS_DEG)
+    mean, a, b = fit_harmonics(light(surface).astype(np.float32), AZIMUTHS_DEG)
     np.testing.assert_allclose(mean, 1, atol=1e-6)
     down, right = np.gradient(surface)
     np.testing.assert_allclose(a, -right, atol=1e-6)

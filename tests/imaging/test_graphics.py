@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from etchscope.imaging import foil_ground
-from etchscope.imaging.graphics import burnt_in
+from etchscope.imaging import find_foil_ground
+from etchscope.imaging.graphics import find_graphics
 from etchscope.simulation import Optics, Population, SimulatedScan, preset
 
 ROLES = ["directional"] * 8 + ["backlit", "halo"]
@@ -39,7 +39,7 @@ def test_a_scale_bar_and_its_text_are_found(tile, share, turned):
     pictures[:, drawn] = share * limit
     for chosen in (range(10), [8], [0]):
         some = list(chosen)
-        ground = foil_ground(pictures[some], [ROLES[k] for k in some])
+        ground = find_foil_ground(pictures[some], [ROLES[k] for k in some])
         assert not ground[drawn].any()
         assert (~ground).mean() < 0.06
 
@@ -50,7 +50,7 @@ def test_a_grey_bar_is_found_where_it_is_wide(tile):
     drawn[440:450, 30:130] = True
     pictures = pictures.copy()
     pictures[:, drawn] = round(0.27 * limit)
-    ground = foil_ground(pictures, ROLES)
+    ground = find_foil_ground(pictures, ROLES)
     assert not ground[drawn].any()
     assert (~ground).mean() < 0.04
 
@@ -62,7 +62,7 @@ def test_a_bar_in_a_jpeg_is_found(grey, quality):
     picture, drawn = foil.read_tile(1)[8].copy(), _drawing()
     picture[drawn] = grey
     coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    ground = foil_ground(cv2.imdecode(coded, 0)[None], ["backlit"])
+    ground = find_foil_ground(cv2.imdecode(coded, 0)[None], ["backlit"])
     assert not ground[drawn].any()
     assert (~ground).mean() < 0.04
 
@@ -78,7 +78,7 @@ def test_a_strip_of_text_is_found(tile, grey, is_top):
     rows = slice(0, 50) if is_top else slice(430, 480)
     pictures = pictures.copy()
     pictures[:, rows] = np.where(strip > 0, limit, 0)
-    ground = foil_ground(pictures, ROLES)
+    ground = find_foil_ground(pictures, ROLES)
     assert not ground[rows].any()
     # A crowd beside a black strip is joined to it here and there.
     assert (~ground).mean() < 75 / 480
@@ -86,9 +86,9 @@ def test_a_strip_of_text_is_found(tile, grey, is_top):
 
 def test_what_is_no_drawing_is_left(tile):
     pictures, limit = tile
-    assert burnt_in(pictures, limit) == []
+    assert find_graphics(pictures, limit) == []
     for k in (0, 8, 9):
-        assert burnt_in(pictures[k : k + 1], limit) == []
+        assert find_graphics(pictures[k : k + 1], limit) == []
 
 
 def test_noise_free_ground_in_coarse_steps_is_no_drawing():
@@ -97,18 +97,18 @@ def test_noise_free_ground_in_coarse_steps_is_no_drawing():
     ground = 146 + 10 * slow / slow.std()
     for step in (1, 4, 16):
         picture = (ground / step).round() * step
-        assert burnt_in(picture.astype(np.uint8)[None], 255) == []
+        assert find_graphics(picture.astype(np.uint8)[None], 255) == []
 
 
 def test_clipped_ground_is_no_drawing():
     (foil,) = preset("tasl", columns=1, rows=1)
     picture = foil.read_tile(1)
     assert (picture == 255).mean() > 0.1
-    assert burnt_in(picture, 255) == []
-    assert foil_ground(picture, ["backlit"]).all()
+    assert find_graphics(picture, 255) == []
+    assert find_foil_ground(picture, ["backlit"]).all()
 
 
 def test_lines_between_cells_are_no_scale_bars():
     picture = np.random.default_rng(1).normal(150, 3, (480, 640)).round().astype(np.uint8)
     picture[::60] = picture[1::60] = 0
-    assert burnt_in(picture[None], 255) == []
+    assert find_graphics(picture[None], 255) == []

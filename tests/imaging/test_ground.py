@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from etchscope.foil import BadInput
-from etchscope.imaging import foil_ground, usable_area_px
+from etchscope.imaging import find_foil_ground, usable_area_px
 from etchscope.ingest.montage import find_cells
 from etchscope.ingest.pictures import read_picture
 from etchscope.simulation import (
@@ -42,7 +42,7 @@ def _tile(pits: float, bits: int = 8, seed: int = 7) -> np.ndarray:
 
 def _ground(tile, subset="all", **given):
     chosen = list(SUBSETS[subset])
-    return foil_ground(tile[chosen], [ROLES[k] for k in chosen], **given)
+    return find_foil_ground(tile[chosen], [ROLES[k] for k in chosen], **given)
 
 
 def _darkened(tile, where, level=2.0, bits=8):
@@ -121,7 +121,7 @@ def test_coarse_grey_steps_and_jpeg_change_nothing(pits, step):
     tile = _tile(pits)
     assert _ground(tile // step * step).all()
     coded = cv2.imencode(".jpg", tile[8], [cv2.IMWRITE_JPEG_QUALITY, 60])[1]
-    assert foil_ground(cv2.imdecode(coded, 0)[None], ["backlit"]).all()
+    assert find_foil_ground(cv2.imdecode(coded, 0)[None], ["backlit"]).all()
 
 
 @pytest.mark.parametrize("backlit_level", [0.75, 1.05])
@@ -145,8 +145,8 @@ def _dark_field(pits):
 
 def test_a_dark_field_is_left_alone_and_a_tile_without_light_is_not():
     for pits in (0, 20, 800):
-        assert foil_ground(_dark_field(pits), ["halo"]).all()
-    assert foil_ground(_dark_field(800), ["backlit"]).all()
+        assert find_foil_ground(_dark_field(pits), ["halo"]).all()
+    assert find_foil_ground(_dark_field(800), ["backlit"]).all()
     dark = _darkened(_tile(0), np.ones((480, 640), bool))
     assert not _ground(dark).any()
     # On a scan whose foil is as dark, nothing is known to be wrong with this tile.
@@ -201,7 +201,7 @@ def test_margin_is_what_was_asked_for():
 
 
 def test_small_pictures_and_floats():
-    assert foil_ground(np.zeros((1, 63, 640), np.uint8), ["backlit"]).all()
+    assert find_foil_ground(np.zeros((1, 63, 640), np.uint8), ["backlit"]).all()
     tile = _darkened(_tile(0), AREAS["margin"])
     as_float = _ground(tile.astype(np.float64) / 3.7)
     assert (as_float == _ground(tile)).mean() > 0.995
@@ -216,7 +216,7 @@ def test_the_pictures_are_not_changed_and_roles_must_fit():
     _ground(tile)
     np.testing.assert_array_equal(tile, before)
     with pytest.raises(BadInput, match=r"roles: expected one a picture, found 2 for"):
-        foil_ground(tile, ["backlit", "halo"])
+        find_foil_ground(tile, ["backlit", "halo"])
 
 
 @pytest.mark.real_data
@@ -225,7 +225,7 @@ def test_real_transmitted_light_is_left_alone():
     lost = []
     for path in sorted((DATA / "apatite").glob("*.jpg")):
         picture = read_picture(path)[0]
-        lost.append(1 - foil_ground(picture[None], ["backlit"]).mean())
+        lost.append(1 - find_foil_ground(picture[None], ["backlit"]).mean())
     # Two of them do show wide cracks that no light comes through.
     assert np.mean(lost) < 0.002
     assert np.sum(np.array(lost) > 0.005) <= 2
@@ -237,7 +237,7 @@ def test_real_transmitted_light_is_left_alone():
 def test_real_cells_are_left_alone():
     page = read_picture(DATA / "tasl" / "00000.bmp")[0]
     for cell in find_cells("tasl", page, 9, 12):
-        assert foil_ground(page[cell][None], ["backlit"]).mean() > 0.995
+        assert find_foil_ground(page[cell][None], ["backlit"]).mean() > 0.995
 
 
 CASE = DATA / "faults" / "pictures" / "08_foil_edge" / "make_case.py"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from etchscope.foil import BadInput, Channel
-from etchscope.imaging import as_native, light_faults, unsearchable
+from etchscope.imaging import explain_unsearchable, find_light_faults, to_native
 from etchscope.simulation import Optics, Population, SimulatedScan, reference_channels
 
 CHANNELS = reference_channels()
@@ -29,12 +29,12 @@ def _noise(level):
 
 
 def test_sound_lights_have_no_fault(tiles):
-    assert light_faults(tiles, CHANNELS) == []
-    assert light_faults(tiles[:1], CHANNELS) == []
+    assert find_light_faults(tiles, CHANNELS) == []
+    assert find_light_faults(tiles[:1], CHANNELS) == []
 
 
 def test_the_words_name_channel_lamp_level_and_tiles(tiles):
-    (fault,) = light_faults(_with(tiles, 2, lambda tile: 0), CHANNELS)
+    (fault,) = find_light_faults(_with(tiles, 2, lambda tile: 0), CHANNELS)
     assert (fault.channel, fault.kind, fault.is_left_out) == (2, "constant", True)
     assert fault.words == (
         "channel 3 (lamp at 157.5°) is constant at 0 on all 8 tiles looked at; "
@@ -54,42 +54,42 @@ def test_the_words_name_channel_lamp_level_and_tiles(tiles):
     ],
 )
 def test_each_fault_is_told(tiles, channel, make, kind, is_left_out):
-    (fault,) = light_faults(_with(tiles, channel, make), CHANNELS)
+    (fault,) = find_light_faults(_with(tiles, channel, make), CHANNELS)
     assert (fault.channel, fault.kind, fault.is_left_out) == (channel, kind, is_left_out)
     assert fault.words.startswith(f"channel {CHANNELS[channel].step} (")
     assert ("left out" in fault.words) == is_left_out
 
 
 def test_the_other_of_two_identical_channels_is_named(tiles):
-    (fault,) = light_faults(_with(tiles, 5, lambda tile: tile[3]), CHANNELS)
+    (fault,) = find_light_faults(_with(tiles, 5, lambda tile: tile[3]), CHANNELS)
     assert "channel 6 (lamp at 292.5°) has the same pictures as channel 4 (lamp at" in fault.words
 
 
 def test_a_fault_on_some_tiles_is_none_and_tiles_beside_the_foil_do_not_count(tiles):
     some = [*_with(tiles[:4], 2, lambda tile: 0), *tiles[4:]]
-    assert light_faults(some, CHANNELS) == []
+    assert find_light_faults(some, CHANNELS) == []
     black = [np.zeros_like(tiles[0])] * 3
-    assert light_faults([*tiles, *black], CHANNELS) == []
-    (fault,) = light_faults([*_with(tiles, 2, lambda tile: 0), *black], CHANNELS)
+    assert find_light_faults([*tiles, *black], CHANNELS) == []
+    (fault,) = find_light_faults([*_with(tiles, 2, lambda tile: 0), *black], CHANNELS)
     assert "on all 8 tiles" in fault.words
-    assert {f.kind for f in light_faults(black, CHANNELS)} == {"constant"}
+    assert {f.kind for f in find_light_faults(black, CHANNELS)} == {"constant"}
 
 
 def test_what_is_dark_or_bright_by_nature_is_no_fault():
     halo = [Channel(step=1, role="halo")]
-    assert light_faults([rng.normal(2, 1, (1, 64, 64)).clip(0).astype(np.uint8)], halo) == []
+    assert find_light_faults([rng.normal(2, 1, (1, 64, 64)).clip(0).astype(np.uint8)], halo) == []
     clipped = Optics(backlit_level=1.5, channels=(Channel(step=1, role="backlit"),))
     foil = SimulatedScan(
         seed=1, columns=1, rows=1, optics=clipped, population=Population.of(100, 5)
     )
-    assert light_faults([foil.read_tile(1)], foil.scan.channels) == []
+    assert find_light_faults([foil.read_tile(1)], foil.scan.channels) == []
 
 
 def test_no_tile_and_other_channels_are_refused(tiles):
     with pytest.raises(BadInput, match="expected tiles of 10 pictures, found none"):
-        light_faults([], CHANNELS)
+        find_light_faults([], CHANNELS)
     with pytest.raises(BadInput, match=r"tiles of 10 pictures, found \(3, 480, 640\)"):
-        light_faults([tiles[0][:3]], CHANNELS)
+        find_light_faults([tiles[0][:3]], CHANNELS)
 
 
 @pytest.mark.parametrize(
@@ -115,27 +115,27 @@ def test_no_tile_and_other_channels_are_refused(tiles):
     ],
 )
 def test_a_picture_that_shows_nothing_says_why(picture, words):
-    told = unsearchable(picture)
+    told = explain_unsearchable(picture)
     assert told is not None
     assert re.match(words, told)
 
 
 def test_pictures_that_show_something_have_no_reason(tiles):
     for tile in tiles[:2]:
-        assert unsearchable(tile) is None
+        assert explain_unsearchable(tile) is None
         for k in range(10):
-            assert unsearchable(tile[k : k + 1]) is None
+            assert explain_unsearchable(tile[k : k + 1]) is None
     noise = rng.integers(100, 104, (1, 32, 32)).astype(np.uint8)
-    assert unsearchable(noise) is None
+    assert explain_unsearchable(noise) is None
     one_dead = tiles[0].copy()
     one_dead[3] = 0
-    assert unsearchable(one_dead) is None
+    assert explain_unsearchable(one_dead) is None
 
 
 @pytest.mark.parametrize("dtype", ["u1", ">u2", "<u2", ">f4", ">f8", ">i4", "f2", ">u4", "?"])
 def test_any_byte_order_is_taken_right(dtype):
     values = rng.integers(0, 2 if dtype == "?" else 200, (3, 20, 30))
-    raw, ground = as_native(values.astype(dtype))
+    raw, ground = to_native(values.astype(dtype))
     np.testing.assert_array_equal(raw, values)
     assert raw.dtype.isnative
     assert raw.dtype in (np.uint8, np.uint16, np.float32)
@@ -149,18 +149,18 @@ def test_masked_pixels_become_ground_that_is_none():
     hidden[0, :5] = hidden[1, :, 25:] = True
     values[hidden] = 9999
     given = np.ma.array(values, mask=hidden)
-    raw, ground = as_native(given)
+    raw, ground = to_native(given)
     np.testing.assert_array_equal(ground, ~hidden.any(axis=0))
     np.testing.assert_array_equal(raw[~hidden], values[~hidden])
     assert raw[hidden].max() < 110
     assert given.data.max() == 9999
-    raw, ground = as_native(np.ma.masked_all((20, 30), np.uint8))
+    raw, ground = to_native(np.ma.masked_all((20, 30), np.uint8))
     assert not ground.any()
     assert not raw.any()
-    assert as_native([[1.5, 2], [3, 4]])[0].dtype == np.float32
+    assert to_native([[1.5, 2], [3, 4]])[0].dtype == np.float32
 
 
 @pytest.mark.parametrize("bad", [np.array([["a"]]), np.zeros((2, 2), complex), np.arange(5)])
 def test_what_is_no_picture_is_refused(bad):
     with pytest.raises(BadInput, match="grey levels of at least two axes"):
-        as_native(bad)
+        to_native(bad)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from etchscope.imaging import D4, GIVEN, PLANES, Lighting, Recipe, fit_normalisation, light_planes
-from etchscope.imaging.planes import compressed, harmonic_planes, moved
+from etchscope.imaging.planes import compress_planes, harmonic_planes, plane_representation
 from etchscope.simulation import Population, SimulatedScan, with_parameters
 
 FOIL = with_parameters(
@@ -30,7 +30,7 @@ def test_a_symmetry_turns_the_planes_and_mixes_the_harmonics(symmetry):
     here = planes(LIGHTING).stacked
     here = here[:, :, ::-1] if symmetry.mirrored else here
     here = np.rot90(here, symmetry.quarter_turns, (1, 2))
-    expected = np.einsum("ij,jyx->iyx", moved(symmetry), here)
+    expected = np.einsum("ij,jyx->iyx", plane_representation(symmetry), here)
     assert np.abs(got - expected).max() < 1e-4
     if symmetry.quarter_turns or symmetry.mirrored:
         assert np.abs(got - here).max() > 0.1  # the harmonics must be mixed
@@ -101,7 +101,7 @@ def test_what_varies_slowly_is_taken_away():
     y, x = np.mgrid[:128, :128]
     slow = (RAW * (1 + 0.002 * x + 0.001 * y)).clip(0, 255).astype(np.uint8)
     near = harmonic_planes(slow, NORMALISATION, LIGHTING)
-    middle = compressed(near).pictures[6, 32:-32, 32:-32]
+    middle = compress_planes(near).pictures[6, 32:-32, 32:-32]
     assert abs(np.median(near.pictures[6, 32:-32, 32:-32])) > 0.15
     assert abs(np.median(middle) - np.median(planes(LIGHTING).pictures[6])) < 0.5
 

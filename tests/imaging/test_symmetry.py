@@ -13,9 +13,9 @@ from etchscope.imaging import (
     D4,
     Symmetry,
     divergence,
-    harmonics,
-    symmetries_of,
-    turned_by_steps,
+    find_symmetries,
+    fit_harmonics,
+    turn_by_steps,
 )
 
 EIGHT = 67.5 + 45 * np.arange(8)
@@ -141,7 +141,7 @@ def test_forgetting_the_channels_breaks_the_symmetry(symmetry):
         return symmetry.pictures(pictures, EIGHT, directional)
 
     def signed(pictures):
-        return divergence(*harmonics(pictures, EIGHT)[1:])
+        return divergence(*fit_harmonics(pictures, EIGHT)[1:])
 
     right_way = signed(moved(stack, np.arange(8)))
     forgotten = stack[:, :, ::-1] if symmetry.mirrored else stack
@@ -215,11 +215,11 @@ def test_the_inverse_undoes_and_after_composes():
 
 
 def test_lamps_have_the_symmetries_that_they_have():
-    assert symmetries_of(EIGHT) == D4
-    assert symmetries_of(np.array([22.5, 112.5, 202.5, 292.5])) == D4[:4]
-    assert symmetries_of(np.array([0.0, 120.0, 240.0])) == (Symmetry(), Symmetry(2, True))
-    assert symmetries_of(np.array([10.0, 130.0, 250.0])) == (Symmetry(),)
-    assert symmetries_of(np.empty(0)) == D4
+    assert find_symmetries(EIGHT) == D4
+    assert find_symmetries(np.array([22.5, 112.5, 202.5, 292.5])) == D4[:4]
+    assert find_symmetries(np.array([0.0, 120.0, 240.0])) == (Symmetry(), Symmetry(2, True))
+    assert find_symmetries(np.array([10.0, 130.0, 250.0])) == (Symmetry(),)
+    assert find_symmetries(np.empty(0)) == D4
 
 
 def _lit_pit(azimuths, x=4.0, y=3.0, size=41):
@@ -235,7 +235,7 @@ def _lit_pit(azimuths, x=4.0, y=3.0, size=41):
 @pytest.mark.parametrize("steps", range(-3, 12))
 def test_turning_by_the_lamps_step_is_the_turned_scene(steps):
     stack = _lit_pit(EIGHT)
-    turned = turned_by_steps(stack, EIGHT, np.arange(8), steps)
+    turned = turn_by_steps(stack, EIGHT, np.arange(8), steps)
     a = np.deg2rad(45 * steps)
     x, y = 4 * np.cos(a) - 3 * np.sin(a), 4 * np.sin(a) + 3 * np.cos(a)
     exact = _lit_pit(EIGHT, x, y)
@@ -250,7 +250,7 @@ def test_turning_by_the_lamps_step_is_the_turned_scene(steps):
 
 def test_six_lamps_turn_by_60_degrees():
     six = 15 + 60.0 * np.arange(6)
-    turned = turned_by_steps(_lit_pit(six), six, np.arange(6), 1)
+    turned = turn_by_steps(_lit_pit(six), six, np.arange(6), 1)
     a = np.deg2rad(60)
     exact = _lit_pit(six, 4 * np.cos(a) - 3 * np.sin(a), 4 * np.sin(a) + 3 * np.cos(a))
     assert np.abs(turned - exact)[:, 8:-8, 8:-8].max() < 0.03
@@ -258,6 +258,6 @@ def test_six_lamps_turn_by_60_degrees():
 
 def test_what_does_not_turn_is_refused():
     with pytest.raises(BadInput, match="azimuths: expected two or more, evenly spaced"):
-        turned_by_steps(_stack(3, size=(6, 6)), np.array([0.0, 90, 200]), np.arange(3), 1)
+        turn_by_steps(_stack(3, size=(6, 6)), np.array([0.0, 90, 200]), np.arange(3), 1)
     with pytest.raises(BadInput, match="pictures to turn: expected as high as wide"):
-        turned_by_steps(_stack(8), EIGHT, np.arange(8), 1)
+        turn_by_steps(_stack(8), EIGHT, np.arange(8), 1)

@@ -7,7 +7,7 @@ import torch
 from etchscope.foil import BadInput
 from etchscope.foil.openings import MAPS, map_index
 from etchscope.imaging import D4, Lighting
-from etchscope.imaging.planes import moved
+from etchscope.imaging.planes import plane_representation
 from etchscope.learn.finder import FinderNetwork, maps_moved
 from etchscope.learn.finder_loss import finder_loss
 from etchscope.learn.finder_samples import Sample
@@ -38,7 +38,7 @@ def test_the_maps_move_with_the_scene(symmetry):
     planes = np.random.default_rng(0).normal(size=(13, 64, 48)).astype(np.float32)
     finder = network().plain(torch.float32)
     expected = turned(finder(planes), symmetry, maps_moved(symmetry))
-    got = finder(turned(planes, symmetry, moved(symmetry)))
+    got = finder(turned(planes, symmetry, plane_representation(symmetry)))
     assert np.abs(got - expected).max() < 1e-5
     if symmetry.quarter_turns or symmetry.mirrored:  # forgetting the harmonics breaks it
         forgotten = finder(turned(planes, symmetry, np.eye(13)))

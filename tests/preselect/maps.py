@@ -5,9 +5,9 @@ import numpy as np
 from etchscope.foil.openings import MAPS, map_index
 from etchscope.imaging import Lighting, Recipe, fit_normalisation
 from etchscope.preselect import FindSettings
-from etchscope.preselect.finder import JUDGED, Finder
+from etchscope.preselect.classifier import Trees
+from etchscope.preselect.finder import CLASSIFIED, Finder
 from etchscope.preselect.gauge import Gauge
-from etchscope.preselect.judge import Trees
 from etchscope.preselect.learned import LearnedConstants, find_openings
 from etchscope.simulation import Population, SimulatedScan, with_parameters
 
@@ -46,7 +46,7 @@ def hotter_than(least):
 
 
 def finder(maps, **least):
-    judges = {k: hotter_than(least.get(k, 0.0)) for k in JUDGED}
+    judges = {k: hotter_than(least.get(k, 0.0)) for k in CLASSIFIED}
     return Finder(lambda planes: maps, judges, least.get("mark", 0.0), Gauge.plain(), "test")
 
 

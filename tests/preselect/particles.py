@@ -4,12 +4,12 @@ import numpy as np
 
 from etchscope.physics.cone import compute_opening
 from etchscope.preselect.openings import Shapes
-from etchscope.preselect.track_model import expected_tracks
+from etchscope.preselect.track_model import tabulate_tracks
 
 THICKNESS, REMOVED = 77.5, 9.0
 ERRORS = (0.06, 0.04, 0.1, 0.15)
 """Of log radius, ellipse, place and log depth."""
-TRACKS = expected_tracks(np.array([THICKNESS]), REMOVED, 134.0, 60.0)
+TRACKS = tabulate_tracks(np.array([THICKNESS]), REMOVED, 134.0, 60.0)
 SIDE = 1500.0
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from etchscope.preselect import FindSettings
-from etchscope.preselect.coverage import CELL_PX, covered_fraction, covered_near, reach_px
+from etchscope.preselect.coverage import CELL_PX, covered_fraction, local_coverage, reach_px
 from etchscope.preselect.grid import Grid
 from etchscope.preselect.lighting import Views
 
@@ -41,11 +41,11 @@ def test_an_unknown_limit_covers_nothing():
 
 def test_mean_round_a_place_reaches_the_edges():
     x, y = np.array([0.0, 160, 319]), np.array([0.0, 120, 239])
-    even = covered_near(np.full((15, 20), 0.3), x, y, SIZE, reach_px(FindSettings()))
+    even = local_coverage(np.full((15, 20), 0.3), x, y, SIZE, reach_px(FindSettings()))
     np.testing.assert_allclose(even, 0.3)
     half = np.zeros((15, 20))
     half[:, :10] = 1
-    left, middle, right = covered_near(half, x, np.full(3, 120.0), SIZE, 40.0)
+    left, middle, right = local_coverage(half, x, np.full(3, 120.0), SIZE, 40.0)
     assert left > 0.99
     assert middle == pytest.approx(0.5, abs=0.1)
     assert right < 0.01
@@ -53,4 +53,4 @@ def test_mean_round_a_place_reaches_the_edges():
 
 def test_no_places():
     none = np.empty(0)
-    assert covered_near(np.zeros((3, 3)), none, none, (48, 48), 10.0).shape == (0,)
+    assert local_coverage(np.zeros((3, 3)), none, none, (48, 48), 10.0).shape == (0,)

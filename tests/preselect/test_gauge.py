@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from etchscope.preselect.classifier import FEATURES, Trees
 from etchscope.preselect.gauge import ERROR_OF, GAUGE_FEATURES, GAUGED, Gauge, measure_surroundings
-from etchscope.preselect.judge import FEATURES, Trees
 
 ALL = np.ones(5, np.float32)
 
@@ -66,7 +66,7 @@ def test_no_finds():
 
 def test_a_plain_gauge_takes_the_network_at_its_word():
     around = measure_surroundings(FINDS, np.zeros(4), ALL)
-    told = Gauge.plain().measured(FINDS, around)
+    told = Gauge.plain().correct(FINDS, around)
     for name, values in FINDS.items():
         np.testing.assert_allclose(told[name], values) if values.dtype.kind == "f" else None
 
@@ -77,7 +77,7 @@ def test_shapes_are_corrected_and_the_long_axis_stays():
     }
     errors = {name: Trees.constant(np.log(2.0)) for name in ERROR_OF}
     around = measure_surroundings(FINDS, np.zeros(4), ALL)
-    told = Gauge(trees, errors).measured(FINDS, around)
+    told = Gauge(trees, errors).correct(FINDS, around)
     assert told["log_radius"] == pytest.approx(FINDS["log_radius"] + 0.1)
     assert told["log_depth"] == pytest.approx([1.3] * 4)
     assert told["e_cos"] == pytest.approx([0.45] * 4)

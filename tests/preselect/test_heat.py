@@ -7,9 +7,9 @@ import pytest
 from tests.preselect.maps import columns, empty, finder, put
 
 from etchscope.preselect import FindSettings
-from etchscope.preselect.finder import JUDGED
+from etchscope.preselect.classifier import Trees
+from etchscope.preselect.finder import CLASSIFIED
 from etchscope.preselect.heat import read_openings
-from etchscope.preselect.judge import Trees
 
 
 def test_two_peaks_of_one_opening_are_one_and_of_two_surfaces_two():
@@ -35,7 +35,7 @@ def test_a_second_opening_at_one_place_must_be_likelier_than_not():
     put(maps, "top", 20, 20, heat=2.0)
     put(maps, "bottom", 20, 21, heat=0.5)  # the top one's other answer
     put(maps, "bottom", 40, 40, heat=0.5)  # as doubtful, alone
-    judged = replace(finder(maps), judges=dict.fromkeys(JUDGED, doubtful))
+    judged = replace(finder(maps), classifiers=dict.fromkeys(CLASSIFIED, doubtful))
     said = read_openings(maps, judged, has_lamps=True)
     assert said["surface"].tolist() == ["top", "bottom"]
     assert said["x"][1] == pytest.approx(80.5)

@@ -14,15 +14,15 @@ from tests.preselect.particles import (
     unrelated,
 )
 
-from etchscope.preselect.background import background_of
-from etchscope.preselect.likelihood import log_ratios, pairs_above
+from etchscope.preselect.background import log_background_density
+from etchscope.preselect.likelihood import find_pairs, log_ratios
 from etchscope.preselect.openings import Shapes
 
 
 def ratios(shapes, entries, exits, i, j, tracks=TRACKS):
     background = np.zeros(len(shapes.x))
     for rows in (entries, exits):
-        background[rows] = background_of(shapes, rows)
+        background[rows] = log_background_density(shapes, rows)
     density = len(exits) / SIDE**2
     return log_ratios(shapes, i, j, tracks, background[i] + background[j] + np.log(density))
 
@@ -72,9 +72,9 @@ def test_found_pairs_are_those_above_the_least_ratio():
     shapes, entries, exits = foil(4, 20, 100)
     background = np.zeros(len(shapes.x))
     for rows in (entries, exits):
-        background[rows] = background_of(shapes, rows)
+        background[rows] = log_background_density(shapes, rows)
     density = np.full(len(shapes.x), len(exits) / SIDE**2)
-    i, j, ratio = pairs_above(shapes, entries, exits, TRACKS, background, density, -4.0)
+    i, j, ratio = find_pairs(shapes, entries, exits, TRACKS, background, density, -4.0)
     every = np.array([(a, b) for a in entries for b in exits])
     told = ratios(shapes, entries, exits, every[:, 0], every[:, 1])
     wanted = {tuple(pair) for pair in every[told > -4].tolist()}

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from tests.preselect.particles import REMOVED, SIDE, as_finder_states, particles
 
-from etchscope.preselect.openings import Shapes, removed_bulk
+from etchscope.preselect.openings import Shapes, estimate_removed_bulk
 
 
 def test_the_removed_bulk_follows_from_radius_and_depth():
@@ -15,9 +15,9 @@ def test_the_removed_bulk_follows_from_radius_and_depth():
     n = 400
     x, y = rng.uniform(0, SIDE, (2, n))
     hips = particles(rng, x, y, np.full(n, np.deg2rad(4)), np.zeros(n), v=2.0)
-    assert removed_bulk(hips, np.arange(2 * n)) == pytest.approx(REMOVED, rel=0.03)
+    assert estimate_removed_bulk(hips, np.arange(2 * n)) == pytest.approx(REMOVED, rel=0.03)
     nothing = replace(hips, log_depth=np.full(2 * n, np.nan))
-    assert 5 < removed_bulk(nothing, np.arange(2 * n)) < 15
+    assert 5 < estimate_removed_bulk(nothing, np.arange(2 * n)) < 15
 
 
 def test_ellipses_that_a_finder_draws_to_round_ones_are_taken_as_measured():

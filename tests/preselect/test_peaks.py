@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from etchscope.preselect.peaks import Cuts, extract, near
+from etchscope.preselect.peaks import Cuts, are_near, extract
 from etchscope.preselect.responses import Radii, field_kernels
 
 RADII = Radii(3.0, 9.0)
@@ -77,5 +77,6 @@ def test_empty_maps_hold_nothing():
 
 def test_near_is_within_reach():
     finds = _extract(_maps((40, 40, 2, 1.0), (100, 80, 2, 1.0)))
-    assert near(finds, finds, np.array([[10.0], [10.0]])).tolist() == np.eye(2, dtype=bool).tolist()
-    assert near(finds, finds, np.array([[100.0], [100.0]])).all()
+    near = are_near(finds, finds, np.array([[10.0], [10.0]]))
+    assert near.tolist() == np.eye(2, dtype=bool).tolist()
+    assert are_near(finds, finds, np.array([[100.0], [100.0]])).all()

@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 from tests.preselect.particles import SIDE, TRACKS, foil
 
-from etchscope.preselect.background import background_of
-from etchscope.preselect.likelihood import pairs_above
-from etchscope.preselect.population import with_population
+from etchscope.preselect.background import log_background_density
+from etchscope.preselect.likelihood import find_pairs
+from etchscope.preselect.population import fit_population
 
 
 def population_of(shapes, entries, exits):
     background = np.zeros(len(shapes.x))
     for rows in (entries, exits):
-        background[rows] = background_of(shapes, rows)
+        background[rows] = log_background_density(shapes, rows)
     density = np.full(len(shapes.x), len(exits) / SIDE**2)
-    i, j, _ = pairs_above(shapes, entries, exits, TRACKS, background, density, -5.0)
+    i, j, _ = find_pairs(shapes, entries, exits, TRACKS, background, density, -5.0)
     unrelated_ = background[i] + background[j] + np.log(density[i])
-    return with_population(TRACKS, shapes, i, j, unrelated_, len(entries))
+    return fit_population(TRACKS, shapes, i, j, unrelated_, len(entries))
 
 
 def test_a_beam_is_found_in_the_pairs_themselves():

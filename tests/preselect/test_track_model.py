@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from tests.preselect.particles import TRACKS
 
-from etchscope.preselect.track_model import expected_tracks
+from etchscope.preselect.track_model import tabulate_tracks
 
 
 def test_displacement_is_that_of_the_openings_centres():
     # 500 µm at 6°, V = 4: 6.6 px, not the 8.2 of thickness × tan(zenith).
     removed = 58 / 6.4516
-    tracks = expected_tracks(np.array([500 / 6.4516]), removed, 30.0, 60.0)
+    tracks = tabulate_tracks(np.array([500 / 6.4516]), removed, 30.0, 60.0)
     node = int(np.argmin(np.abs(np.linspace(np.log(0.1), np.log(8.0), 28) - np.log(3.0))))
     slope = np.interp(6.6, np.arange(tracks.slope.shape[1]), tracks.slope[node])
     assert np.rad2deg(np.arctan(slope)) == pytest.approx(6, abs=0.15)

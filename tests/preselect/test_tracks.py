@@ -5,7 +5,7 @@ import pytest
 from etchscope.foil import Foil, PitFlag, has_flag
 from etchscope.physics.cone import compute_opening
 from etchscope.preselect.openings import Shapes
-from etchscope.preselect.tracks import with_tracks
+from etchscope.preselect.tracks import add_tracks
 
 UM, REMOVED, THICKNESS = 6.5, 60.0, 500.0
 FACTS = Foil(
@@ -56,7 +56,7 @@ def pairs(n, *, v=2.5, zenith_deg=10.0, azimuth_deg=40.0, depth_scale=(1.0, 1.0)
 def done(made, foil=FACTS, um=UM, **columns):
     table, place, entry, exit_, _ = made
     table = table.assign(**columns)
-    return with_tracks(table, Shapes.of(table, place, um), entry, exit_, foil, um)
+    return add_tracks(table, Shapes.of(table, place, um), entry, exit_, foil, um)
 
 
 def test_pairs_give_direction_and_etch_ratio_of_either_pit_back():

@@ -9,8 +9,8 @@ import pytest
 from etchscope.ensemble import Model
 from etchscope.foil import BadInput
 from etchscope.learn import Lights, Training
-from etchscope.preselect.finder import JUDGED
-from etchscope.preselect.judge import Trees
+from etchscope.preselect.classifier import Trees
+from etchscope.preselect.finder import CLASSIFIED
 from etchscope.run.calibrate_experts import decided_on
 from etchscope.run.experts import ExpertsPlan, taught, trained_experts
 from etchscope.run.finder import finder_of
@@ -137,7 +137,7 @@ def test_the_search_of_many_pictures_has_all_their_false_finds_and_particles():
 
 
 def test_where_nothing_is_found_there_is_no_candidate(model, lessons):
-    nothing = replace(finder_of(), judges=dict.fromkeys(JUDGED, Trees.constant(-9.0)))
+    nothing = replace(finder_of(), classifiers=dict.fromkeys(CLASSIFIED, Trees.constant(-9.0)))
     decided = decided_on(model, lessons[6:], nothing, false_per_tile=1, densest=1000)
     assert decided.calibration == model.calibration
     point = decided.working_point

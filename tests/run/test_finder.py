@@ -9,7 +9,7 @@ import pytest
 from etchscope.foil import BadInput
 from etchscope.learn import FinderTraining
 from etchscope.preselect import find_pits
-from etchscope.preselect.judge import FEATURES
+from etchscope.preselect.classifier import FEATURES
 from etchscope.run.finder import FinderPlan, finder_of, trained_finder
 from etchscope.run.school import School, draw_school, openings_of, random_crop
 from etchscope.simulation import preset, with_parameters
@@ -96,7 +96,7 @@ def test_the_shipped_finder_is_small_and_loads():
     from etchscope.run.finder import SHIPPED
 
     assert (SHIPPED / "weights.safetensors").stat().st_size < 2 * 1024**2
-    assert set(finder_of().judges) == {"lamps", "beside", "alone"}
+    assert set(finder_of().classifiers) == {"lamps", "beside", "alone"}
 
 
 def test_the_shipped_judges_know_marks_and_the_other_surface():
@@ -106,7 +106,7 @@ def test_the_shipped_judges_know_marks_and_the_other_surface():
     scratch = alone | {"mark": 2.0, "mark_around": 2.5}
     outdone = alone | {"rival": 2.0, "either": 2.2}
     rows = np.array([[one[k] for k in FEATURES] for one in (alone, scratch, outdone)])
-    pit, mark, second = finder_of().judges["lamps"](rows)
+    pit, mark, second = finder_of().classifiers["lamps"](rows)
     assert second < mark < pit
     assert second < pit - 1
 

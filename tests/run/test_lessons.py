@@ -6,9 +6,9 @@ import torch
 
 from etchscope.imaging import Planes
 from etchscope.learn.finder import FinderNetwork
-from etchscope.preselect.finder import JUDGED, Finder
+from etchscope.preselect.classifier import Trees
+from etchscope.preselect.finder import CLASSIFIED, Finder
 from etchscope.preselect.gauge import Gauge
-from etchscope.preselect.judge import Trees
 from etchscope.run.lessons import Finds, Lesson, Lessons, classes_of, draw_lessons, search_with
 
 NONE = np.zeros((100, 100), bool)
@@ -94,7 +94,7 @@ def test_no_finds_and_no_openings():
 
 
 def test_a_finder_s_search_gives_places_in_the_picture():
-    judges = dict.fromkeys(JUDGED, Trees.constant(1.0))
+    judges = dict.fromkeys(CLASSIFIED, Trees.constant(1.0))
     network = FinderNetwork.seeded((2, 2, 2, 2, 2), 0)
     with torch.no_grad():
         network.head.bias += 4

@@ -3,14 +3,14 @@
 from etchscope.align.coincidence import (
     Surface,
     TagAndProbe,
-    coincidences,
+    find_coincidences,
     require_multiplicity,
     tag_and_probe,
 )
 from etchscope.align.datum import find_holes
-from etchscope.align.mosaic import Mosaic, copies, solve_mosaic, uncut
+from etchscope.align.mosaic import Mosaic, are_uncut, find_copies, solve_mosaic
 from etchscope.align.registration import TOLERANCE_MM, Evidence, Registration, register
-from etchscope.align.stack import HOLE_MM, MERGE_MM, AlignedStack, Member, align_stack, once
+from etchscope.align.stack import HOLE_MM, MERGE_MM, AlignedStack, Member, align_stack, list_pits
 
 __all__ = [
     "HOLE_MM",
@@ -24,13 +24,13 @@ __all__ = [
     "Surface",
     "TagAndProbe",
     "align_stack",
-    "coincidences",
-    "copies",
+    "are_uncut",
+    "find_coincidences",
+    "find_copies",
     "find_holes",
-    "once",
+    "list_pits",
     "register",
     "require_multiplicity",
     "solve_mosaic",
     "tag_and_probe",
-    "uncut",
 ]

@@ -18,7 +18,7 @@ from etchscope.evaluation import (
 from etchscope.foil import BadInput, Side
 from etchscope.foil.types import Floats, Ints
 
-__all__ = ["Surface", "TagAndProbe", "coincidences", "require_multiplicity", "tag_and_probe"]
+__all__ = ["Surface", "TagAndProbe", "find_coincidences", "require_multiplicity", "tag_and_probe"]
 
 _CORE = 0.9  # of true pairs; the rest, as openings cut by an edge, lie anywhere within reach
 
@@ -37,7 +37,7 @@ class Surface:
     row: Ints
 
 
-def coincidences(
+def find_coincidences(
     surfaces: Sequence[Surface], tolerance_mm: float, *, spread_mm: float
 ) -> pd.DataFrame:
     """Return the places where pits of different surfaces lie together, one row a place.
@@ -225,7 +225,7 @@ def tag_and_probe(
     if len(others) == 1:
         tags, p_tag = others[0].xy_mm, np.zeros(len(others[0].xy_mm))
     else:
-        places = coincidences(others, tolerance_mm, spread_mm=spread_mm)
+        places = find_coincidences(others, tolerance_mm, spread_mm=spread_mm)
         enough = (places["surfaces"] >= tag_surfaces) & (places["foils"] >= tag_foils)
         places = places[enough]
         tags, p_tag = places[["x_mm", "y_mm"]].to_numpy(), places["p_accidental"].to_numpy()

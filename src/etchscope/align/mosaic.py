@@ -18,7 +18,7 @@ from scipy.spatial import KDTree
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, Floats, Ints
 
-__all__ = ["Mosaic", "copies", "solve_mosaic", "uncut"]
+__all__ = ["Mosaic", "are_uncut", "find_copies", "solve_mosaic"]
 
 _ROUNDS = 10
 _FREEDOM = 4.0  # of the t distribution of the copies' differences
@@ -75,7 +75,7 @@ class Mosaic:
         return {"pairs": self.pairs, **known}
 
 
-def copies(xy_mm: Floats, tile: Ints, reach_mm: float) -> Ints:
+def find_copies(xy_mm: Floats, tile: Ints, reach_mm: float) -> Ints:
     """Return (k, 2) rows that are each other's nearest of another tile, and within reach.
 
     Parameters
@@ -116,7 +116,7 @@ def solve_mosaic(
     xy_mm : (n, 2) places as the stage has them.
     tile : (n,) number of the tile of each.
     whole : (n, 2) bool, whether the opening's x and y are not those of one that the tile's edge
-        cuts; see ``uncut``. Where a copy is cut only the other coordinate counts, because the
+        cuts; see ``are_uncut``. Where a copy is cut only the other coordinate counts, because the
         centre of what is left lies too far inside by some pixels, always the same way.
     reach_mm : copies are nearer than that, 15 px of the reference scan; and where pits are dense,
         so near that a tenth of them have an unrelated one there.
@@ -133,7 +133,7 @@ def solve_mosaic(
     known, of = np.unique(numbers, return_inverse=True)
     area = float(np.prod(np.ptp(xy, axis=0))) if len(xy) else 0.0
     reach = min(reach_mm, float(np.sqrt(_UNRELATED * area / (np.pi * max(len(xy), 1)))))
-    pairs = copies(xy, numbers, reach)
+    pairs = find_copies(xy, numbers, reach)
     shift, error = np.zeros((len(known), 2)), np.full((2, 2), np.nan)
     for last in (False, True):  # what is a copy of what shows better once the errors are known
         for axis in (0, 1):
@@ -142,13 +142,15 @@ def solve_mosaic(
                 difference = xy[usable[:, 1], axis] - xy[usable[:, 0], axis]
                 shift[:, axis], *error[axis] = _solved(of[usable], len(known), difference)
         if not last:
-            pairs = copies(xy + shift[of], numbers, reach)
+            pairs = find_copies(xy + shift[of], numbers, reach)
     told = [np.median(np.hypot(*d.T)) if len(d) else np.nan for d in _apart(xy, of, shift, pairs)]
     stage, pit = np.sqrt((error**2).mean(axis=0)).tolist()
     return Mosaic(known, shift, len(pairs), float(told[0]), float(told[1]), stage, pit)
 
 
-def uncut(x_px: ArrayLike, y_px: ArrayLike, image_size: tuple[int, int], radius_px: float) -> Bools:
+def are_uncut(
+    x_px: ArrayLike, y_px: ArrayLike, image_size: tuple[int, int], radius_px: float
+) -> Bools:
     """Return (n, 2) whether x, and whether y, are those of openings that no edge of the tile cuts.
 
     Parameters

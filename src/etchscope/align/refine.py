@@ -16,7 +16,7 @@ from etchscope.evaluation import local_rate
 from etchscope.foil.types import Floats
 from etchscope.geometry import Similarity, fit_similarity
 
-__all__ = ["Fit", "refine"]
+__all__ = ["Fit", "refine_transform"]
 
 _REACH = 3.5  # standard deviations
 _ITERATIONS = 60
@@ -35,7 +35,7 @@ class Fit:
     share: float
 
 
-def refine(
+def refine_transform(
     fixed: Floats,
     moving: Floats,
     start: Similarity,

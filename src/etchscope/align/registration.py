@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import betainc
 
-from etchscope.align.refine import Fit, refine
-from etchscope.align.search import Guess, apart, guesses
+from etchscope.align.refine import Fit, refine_transform
+from etchscope.align.search import Guess, crowd_weights, guess_transforms
 from etchscope.evaluation import (
     Accidental,
     Matching,
@@ -49,7 +49,8 @@ class Evidence:
     ----------
     points : of the sparser list, that lie on the other one.
     matches : of them, with a partner closer than ``tolerance_mm``.
-    groups : how many these are if points that crowd together count once, see ``search.apart``.
+    groups : how many these are if points that crowd together count once; see
+        ``search.crowd_weights``.
     expected : how many groups there would be between unrelated lists.
     log10_p : that unrelated lists make so many at any of the places that were looked at.
     """
@@ -177,9 +178,9 @@ def register(
 ) -> Registration:
     """Return the rotation, offset and small scale that bring one list of pits onto another.
 
-    A window of the sparser list is tried at all rotations and offsets (``search.guesses``), the
-    best places are refined on all points (``refine.refine``), and the best of these is accepted
-    if unrelated lists would not make so many matches. The window grows where it is not.
+    A window of the sparser list is tried at all rotations and offsets (``guess_transforms``).
+    The best of them are refined on all points (``refine.refine_transform``). The best of these is
+    accepted if unrelated lists would not make as many matches; otherwise the window grows.
 
     Parameters
     ----------
@@ -245,7 +246,9 @@ def _best(
         for guess in (
             guess
             for hand in hands
-            for guess in guesses(dense, sparse, window, mirrored=hand, max_angle_rad=max_angle_rad)
+            for guess in guess_transforms(
+                dense, sparse, window, mirrored=hand, max_angle_rad=max_angle_rad
+            )
         ):
             fit = _refined(dense, sparse, guess, max_scale_error)
             if fit is None:
@@ -265,10 +268,10 @@ def _refined(dense: Floats, sparse: Floats, guess: Guess, max_scale_error: float
     near = np.abs(turned - guess.centre_mm).max(axis=1) <= guess.reach_mm
     limit = {"max_scale_error": max_scale_error}
     try:
-        first = refine(dense, sparse[near], guess.transform, guess.cell_mm, **limit)
+        first = refine_transform(dense, sparse[near], guess.transform, guess.cell_mm, **limit)
         # The window's errors grow on the way to the ends of the foil.
         wider = max(3 * first.spread_mm, guess.cell_mm / 4)
-        return refine(dense, sparse, first.transform, wider, **limit)
+        return refine_transform(dense, sparse, first.transform, wider, **limit)
     except BadInput:  # no pairs to fit
         return None
 
@@ -283,7 +286,7 @@ def _evidence(
 ) -> Evidence:
     moved = fit.transform.apply(sparse)
     inside = in_hull(moved, convex_hull(dense))
-    moved, weight = moved[inside], apart(sparse)[inside]
+    moved, weight = moved[inside], crowd_weights(sparse)[inside]
     if len(moved) <= _FREE_PAIRS:
         return Evidence(len(moved), 0, 0.0, 0.0, fit.spread_mm, 0.0)
     near = min(_NARROW * fit.spread_mm, TOLERANCE_MM)

@@ -15,7 +15,7 @@ from scipy.spatial import KDTree
 from etchscope.foil.types import Floats, Ints
 from etchscope.geometry import Similarity
 
-__all__ = ["Guess", "apart", "guesses"]
+__all__ = ["Guess", "crowd_weights", "guess_transforms"]
 
 _BLUR = 0.8  # cells; of the counts, so that a peak on a cell's border is one
 _BACKGROUND = 12.0  # cells; what changes more slowly is density, no peak
@@ -40,7 +40,7 @@ class Guess:
     reach_mm: float
 
 
-def apart(xy: Floats) -> Floats:
+def crowd_weights(xy: Floats) -> Floats:
     """Return (n,) by how much each point counts: 1, or less where points crowd together.
 
     A point counts one over the points nearer than 0.3 of the mean distance. Without that, the
@@ -53,7 +53,7 @@ def apart(xy: Floats) -> Floats:
     return np.asarray(1.0 / KDTree(xy).query_ball_point(xy, near, return_length=True))
 
 
-def guesses(
+def guess_transforms(
     fixed: Floats, moving: Floats, window: int, *, mirrored: bool, max_angle_rad: float
 ) -> list[Guess]:
     """Return the best guesses, the best first; at most three, apart from each other.
@@ -72,7 +72,7 @@ def guesses(
         np.partition(distance, min(window, len(moving)) - 1)[min(window, len(moving)) - 1]
     )
     own = turned[distance <= reach] - centre
-    weight = apart(own)
+    weight = crowd_weights(own)
     radius = max(float(np.hypot(*own.T).max()), 1e-9)
     size = np.ptp(fixed, axis=0)
     # A fiftieth of an unrelated point a cell, within what stages can do and memory allows.

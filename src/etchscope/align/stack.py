@@ -10,17 +10,17 @@ import pandas as pd
 from etchscope.align.coincidence import (
     Surface,
     TagAndProbe,
-    coincidences,
+    find_coincidences,
     require_multiplicity,
     tag_and_probe,
 )
-from etchscope.align.mosaic import Mosaic, solve_mosaic, uncut
+from etchscope.align.mosaic import Mosaic, are_uncut, solve_mosaic
 from etchscope.align.registration import TOLERANCE_MM, Registration, register
 from etchscope.foil import BadInput, PitList
 from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.geometry import Similarity, merge_copies
 
-__all__ = ["AlignedStack", "Member", "align_stack", "once"]
+__all__ = ["AlignedStack", "Member", "align_stack", "list_pits"]
 
 _RADIUS_PX = 8.0
 """An opening of the reference scans nearer to its tile's edge is cut: 14 px across, and blur."""
@@ -96,9 +96,9 @@ class AlignedStack:
         raise BadInput("stack", f"one of {listed}", repr(name))
 
     def places(self, names: Sequence[str] | None = None) -> pd.DataFrame:
-        """Return the coincidences of these lists, all unless named; see ``coincidences``."""
+        """Return the coincidences of these lists, all unless named; see ``find_coincidences``."""
         chosen = [m.surface for m in self.members if names is None or m.source.name in names]
-        return coincidences(chosen, self.tolerance_mm, spread_mm=self.spread_mm)
+        return find_coincidences(chosen, self.tolerance_mm, spread_mm=self.spread_mm)
 
     def efficiencies(self) -> list[TagAndProbe]:
         """Return each surface's efficiency; tags of two others, and foils, where there are."""
@@ -130,7 +130,7 @@ class AlignedStack:
 
         Returns
         -------
-        See ``coincidences``, with ``x_mm, y_mm`` in the target's own frame.
+        See ``find_coincidences``, with ``x_mm, y_mm`` in the target's own frame.
 
         Raises
         ------
@@ -157,7 +157,7 @@ class AlignedStack:
         }
 
 
-def once(
+def list_pits(
     source: PitList, merge_mm: float = MERGE_MM, hole_mm: float = HOLE_MM
 ) -> tuple[Mosaic | None, Floats, Ints]:
     """Return the stage's correction, and each pit of a list once: (n, 2) mm and its row.
@@ -174,7 +174,7 @@ def once(
     tile = pits["tile"].to_numpy(np.int64)
     height, width = source.image_size
     x_px, y_px = pits["x_px"].to_numpy(float), pits["y_px"].to_numpy(float)
-    mosaic = solve_mosaic(xy, tile, uncut(x_px, y_px, source.image_size, _RADIUS_PX))
+    mosaic = solve_mosaic(xy, tile, are_uncut(x_px, y_px, source.image_size, _RADIUS_PX))
     corrected = mosaic.correct(xy, tile)
     margin = np.minimum.reduce([x_px, width - 1 - x_px, y_px, height - 1 - y_px])
     surface = (
@@ -226,14 +226,14 @@ def align_stack(
     members = [
         Member(
             first,
-            *once(first, merge_mm, hole_mm),
+            *list_pits(first, merge_mm, hole_mm),
             None,
             None,
             Similarity().named(*[first.frame] * 2),
         )
     ]
     for given in lists[1:]:
-        mosaic, xy, row = once(given, merge_mm, hole_mm)
+        mosaic, xy, row = list_pits(given, merge_mm, hole_mm)
         against, found = _registered(given, xy, members, mirrored, max_angle_rad)
         there = found.transform.named(given.frame, against.source.frame).then(against.transform)
         members.append(Member(given, mosaic, xy, row, found, against.source.name, there))

@@ -17,7 +17,7 @@ from etchscope.ensemble.prior import at_prior, checked_prior
 from etchscope.evaluation import proportion
 from etchscope.foil import BadInput, Device, NoPlugin
 from etchscope.foil.types import Bools, Floats
-from etchscope.imaging import Lighting, given_by
+from etchscope.imaging import Lighting, given_lights
 from etchscope.learn import Expert, Lights, Patches, feature_names, features_of
 from etchscope.plugins import plugin_origin
 
@@ -57,7 +57,7 @@ class Domain:
         """Return the domain under some lights; of lights that were not taught nothing is inside."""
         if self.scale is None:
             return self
-        word = "".join(f"{int(v)}" for v in given_by(lighting))
+        word = "".join(f"{int(v)}" for v in given_lights(lighting))
         usual, limit = self.limits.get(word, (-np.inf, -np.inf))
         return replace(self, usual=usual, limit=limit)
 

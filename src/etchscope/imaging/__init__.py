@@ -1,18 +1,25 @@
 """From raw grey levels to normalised pictures and their illumination harmonics."""
 
-from etchscope.imaging.cleanup import long_scratches, without_thin_features
-from etchscope.imaging.ground import foil_ground, usable_area_px
+from etchscope.imaging.cleanup import find_long_scratches, remove_thin_features
+from etchscope.imaging.ground import find_foil_ground, usable_area_px
 from etchscope.imaging.harmonics import (
     divergence,
+    fit_harmonics,
     harmonic_weights,
-    harmonics,
     normalised_harmonics,
 )
 from etchscope.imaging.lighting import Lighting
-from etchscope.imaging.lights import LightFault, as_native, light_faults, unsearchable
+from etchscope.imaging.lights import LightFault, explain_unsearchable, find_light_faults, to_native
 from etchscope.imaging.normalise import Normalisation, Recipe, fit_normalisation, smooth_background
-from etchscope.imaging.planes import GIVEN, PLANES, Planes, given_by, light_planes, moved
-from etchscope.imaging.symmetry import D4, Symmetry, symmetries_of, turned_by_steps
+from etchscope.imaging.planes import (
+    GIVEN,
+    PLANES,
+    Planes,
+    given_lights,
+    light_planes,
+    plane_representation,
+)
+from etchscope.imaging.symmetry import D4, Symmetry, find_symmetries, turn_by_steps
 
 __all__ = [
     "D4",
@@ -24,22 +31,22 @@ __all__ = [
     "Planes",
     "Recipe",
     "Symmetry",
-    "as_native",
     "divergence",
+    "explain_unsearchable",
+    "find_foil_ground",
+    "find_light_faults",
+    "find_long_scratches",
+    "find_symmetries",
+    "fit_harmonics",
     "fit_normalisation",
-    "foil_ground",
-    "given_by",
+    "given_lights",
     "harmonic_weights",
-    "harmonics",
-    "light_faults",
     "light_planes",
-    "long_scratches",
-    "moved",
     "normalised_harmonics",
+    "plane_representation",
+    "remove_thin_features",
     "smooth_background",
-    "symmetries_of",
-    "turned_by_steps",
-    "unsearchable",
+    "to_native",
+    "turn_by_steps",
     "usable_area_px",
-    "without_thin_features",
 ]

@@ -5,10 +5,10 @@ import numpy as np
 
 from etchscope.foil.types import Bools, FloatImage
 
-__all__ = ["long_scratches", "without_thin_features"]
+__all__ = ["find_long_scratches", "remove_thin_features"]
 
 
-def without_thin_features(picture: FloatImage, width_px: int, *, bright: bool) -> FloatImage:
+def remove_thin_features(picture: FloatImage, width_px: int, *, bright: bool) -> FloatImage:
     """Return a picture without features narrower than ``width_px``: fine scratches, hot spots.
 
     A morphological opening (bright features) or closing (dark ones) with a round element; what is
@@ -35,7 +35,7 @@ def without_thin_features(picture: FloatImage, width_px: int, *, bright: bool) -
     return np.asarray(out[edge : edge + rows, edge : edge + columns], np.float32)
 
 
-def long_scratches(picture: FloatImage, least: float, length_px: float) -> Bools:
+def find_long_scratches(picture: FloatImage, least: float, length_px: float) -> Bools:
     """Return where long thin bright features lie, (y, x) bool.
 
     A connected region above ``least`` is a scratch if the narrowest rectangle around it is at

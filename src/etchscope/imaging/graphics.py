@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from etchscope.foil.types import Bools, FloatImage, RawStack
 
-__all__ = ["Box", "burnt_in"]
+__all__ = ["Box", "find_graphics"]
 
 _Image = NDArray[Any]
 
@@ -29,7 +29,7 @@ _GLYPH_PX = 64
 """Letters are no larger."""
 
 
-def burnt_in(raw: RawStack, full: float) -> list[Box]:
+def find_graphics(raw: RawStack, full: float) -> list[Box]:
     """Return boxes around scale bars with their text, and strips of text at the top or bottom."""
     most, least = raw[0], raw[0]
     for picture in raw[1:]:

@@ -13,10 +13,10 @@ import numpy as np
 
 from etchscope.foil import BadInput, Role
 from etchscope.foil.types import Bools, FloatImage, Floats, RawStack
-from etchscope.imaging.graphics import Box, burnt_in
-from etchscope.imaging.lights import CELL_PX, FEW, full_scale, reduced
+from etchscope.imaging.graphics import Box, find_graphics
+from etchscope.imaging.lights import CELL_PX, FEW, full_scale, reduce_picture
 
-__all__ = ["foil_ground", "usable_area_px"]
+__all__ = ["find_foil_ground", "usable_area_px"]
 
 _SMALLEST_PX = 64
 """A picture less wide or high has no room for an area larger than any pit."""
@@ -51,7 +51,7 @@ _OPAQUE = _Dark(0.03, 0.3, 2.0)
 """Backlit, where lamps show that there is a surface: a holder lets no light through, pits do."""
 
 
-def foil_ground(
+def find_foil_ground(
     raw: RawStack,
     roles: Sequence[Role],
     *,
@@ -84,7 +84,7 @@ def foil_ground(
     --------
     >>> picture = np.full((1, 200, 200), 150, np.uint8)
     >>> picture[:, :, :80] = 2
-    >>> foil_ground(picture, ["backlit"])[100, [40, 150]].tolist()
+    >>> find_foil_ground(picture, ["backlit"])[100, [40, 150]].tolist()
     [False, True]
     """
     if raw.ndim != 3 or not len(raw) or len(roles) != len(raw):
@@ -93,13 +93,13 @@ def foil_ground(
     if min(height, width) < _SMALLEST_PX:
         return np.ones((height, width), bool)
     full = full_scale(raw)
-    small = [reduced(picture) for picture in raw]
+    small = [reduce_picture(picture) for picture in raw]
     room = _ROOM * largest_radius_px / CELL_PX
     no_light = _without_light(small, roles, levels, full, room)
     out = _grown(no_light, margin_px / CELL_PX)
     # Nearest, and not halfway: a cell is a block of pixels.
     whole = cv2.resize(out.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
-    for box in burnt_in(raw, full):
+    for box in find_graphics(raw, full):
         whole[_box_grown(box, margin_px)] = True
     return np.asarray(~whole)
 

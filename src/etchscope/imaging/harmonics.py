@@ -13,7 +13,7 @@ from etchscope.foil import BadInput
 from etchscope.foil.types import FloatImage, Floats, FloatStack, Ints, RawStack
 from etchscope.imaging.normalise import Normalisation
 
-__all__ = ["divergence", "harmonic_weights", "harmonics", "normalised_harmonics"]
+__all__ = ["divergence", "fit_harmonics", "harmonic_weights", "normalised_harmonics"]
 
 
 def harmonic_weights(azimuths_deg: Floats, order: int = 1) -> Floats:
@@ -58,7 +58,7 @@ def _weights(azimuths_deg: tuple[float, ...], order: int) -> Floats:
     return np.asarray(np.linalg.pinv(np.stack(columns, axis=1)))
 
 
-def harmonics(stack: FloatStack, azimuths_deg: Floats, order: int = 1) -> FloatStack:
+def fit_harmonics(stack: FloatStack, azimuths_deg: Floats, order: int = 1) -> FloatStack:
     """Return I₀, A, B, … of normalised directional pictures.
 
     Parameters
@@ -101,7 +101,7 @@ def normalised_harmonics(
 ) -> FloatStack:
     """Return I₀, A, B of raw pictures, normalised on the way: one pass over the grey levels.
 
-    The same as ``harmonics(normalisation.apply(raw)[channels], azimuths_deg)``.
+    The same as ``fit_harmonics(normalisation.apply(raw)[channels], azimuths_deg)``.
 
     Parameters
     ----------

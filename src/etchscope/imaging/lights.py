@@ -16,11 +16,11 @@ __all__ = [
     "CELL_PX",
     "FEW",
     "LightFault",
-    "as_native",
+    "explain_unsearchable",
+    "find_light_faults",
     "full_scale",
-    "light_faults",
-    "reduced",
-    "unsearchable",
+    "reduce_picture",
+    "to_native",
 ]
 
 _Image = NDArray[Any]
@@ -53,7 +53,7 @@ def full_scale(raw: RawStack) -> float:
     return most or 1.0
 
 
-def reduced(picture: _Image) -> FloatImage:
+def reduce_picture(picture: _Image) -> FloatImage:
     """Return the mean over cells of 4 × 4 px, (y, x) float32; the last cells may be smaller."""
     height, width = picture.shape
     size = (-(-width // CELL_PX), -(-height // CELL_PX))
@@ -62,7 +62,7 @@ def reduced(picture: _Image) -> FloatImage:
     return np.asarray(cv2.resize(there, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def unsearchable(raw: RawStack) -> str | None:
+def explain_unsearchable(raw: RawStack) -> str | None:
     """Return in words why no pit can be found on the pictures of a tile, None where one can.
 
     Parameters
@@ -71,7 +71,7 @@ def unsearchable(raw: RawStack) -> str | None:
 
     Examples
     --------
-    >>> unsearchable(np.full((1, 100, 100), 255, np.uint8))
+    >>> explain_unsearchable(np.full((1, 100, 100), 255, np.uint8))
     'it is white: every pixel has the grey level 255'
     """
     height, width = raw.shape[-2:]
@@ -104,7 +104,7 @@ def _extent(picture: _Image) -> tuple[float, float]:
     return float(picture.min()), float(picture.max())
 
 
-def as_native(stack: "ArrayLike | np.ma.MaskedArray[Any, Any]") -> tuple[RawStack, Bools]:
+def to_native(stack: "ArrayLike | np.ma.MaskedArray[Any, Any]") -> tuple[RawStack, Bools]:
     """Return pictures as plain arrays in the machine's byte order, and where none is masked.
 
     Unsigned 8 and 16 bits stay as they are; truth values become 0 and 1, all else float32. Masked
@@ -125,7 +125,7 @@ def as_native(stack: "ArrayLike | np.ma.MaskedArray[Any, Any]") -> tuple[RawStac
     Examples
     --------
     >>> pictures = np.ma.masked_equal(np.array([[1, 2], [3, 0]], ">u2"), 0)
-    >>> raw, ground = as_native(pictures)
+    >>> raw, ground = to_native(pictures)
     >>> raw.tolist(), ground.tolist(), raw.dtype.isnative
     ([[1, 2], [3, 2]], [[True, True], [True, False]], True)
     """
@@ -167,7 +167,7 @@ class LightFault:
     words: str
 
 
-def light_faults(stacks: Sequence[RawStack], channels: Sequence[Channel]) -> list[LightFault]:
+def find_light_faults(stacks: Sequence[RawStack], channels: Sequence[Channel]) -> list[LightFault]:
     """Return what is wrong with the lights of a scan, judged on a sample of its tiles.
 
     At most one fault a channel, in the order of the channels. A fault is one that all tiles show;
@@ -189,7 +189,7 @@ def light_faults(stacks: Sequence[RawStack], channels: Sequence[Channel]) -> lis
     >>> tile = rng.integers(90, 110, (2, 64, 64)).astype(np.uint8)
     >>> tile[1] = 0
     >>> lights = [Channel(step=1, role="backlit"), Channel(step=2, role="halo")]
-    >>> light_faults([tile], lights)[0].words
+    >>> find_light_faults([tile], lights)[0].words
     'channel 2 (halo) is constant at 0 on the one tile looked at; it is left out of the search'
     """
     if not stacks or any(len(stack) != len(channels) for stack in stacks):
@@ -270,5 +270,5 @@ def _own_fault(picture: _Image, role: Role, full: float) -> _Fault | None:
     if picture.dtype.kind == "u" and float(np.mean(picture >= full)) >= _SATURATED[role]:
         return "saturated"
     # A halo picture of foil without a pit is dark, too.
-    is_black = role != "halo" and float(reduced(picture).max()) <= FEW * full
+    is_black = role != "halo" and float(reduce_picture(picture).max()) <= FEW * full
     return "dead" if is_black else None

@@ -23,11 +23,11 @@ __all__ = [
     "GIVEN",
     "PLANES",
     "Planes",
-    "compressed",
-    "given_by",
+    "compress_planes",
+    "given_lights",
     "harmonic_planes",
     "light_planes",
-    "moved",
+    "plane_representation",
 ]
 
 PLANES = ("mean", "a", "b", "a2", "b2", "residual", "backlit", "halo")
@@ -133,7 +133,7 @@ def harmonic_planes(raw: RawStack, normalisation: Normalisation, lighting: Light
     """
     normalisation.require_fit(raw)
     out = np.zeros((len(PLANES), *raw.shape[1:]), np.float32)
-    lamps, given = len(lighting.directional), given_by(lighting)
+    lamps, given = len(lighting.directional), given_lights(lighting)
     if lamps:
         second = given[1] > 0
         weights = harmonic_weights(lighting.azimuths_deg, 2 if second else 1)
@@ -160,11 +160,11 @@ def harmonic_planes(raw: RawStack, normalisation: Normalisation, lighting: Light
     return Planes(out, given)
 
 
-def given_by(lighting: Lighting) -> NDArray[np.float32]:
+def given_lights(lighting: Lighting) -> NDArray[np.float32]:
     """Return which of ``GIVEN`` some lights give, (5,) float32 of 0 and 1.
 
     >>> eight = Lighting(np.arange(8), 45.0 * np.arange(8), 1, np.array([8]), np.empty(0, int))
-    >>> given_by(eight).tolist()
+    >>> given_lights(eight).tolist()
     [1.0, 1.0, 1.0, 1.0, 0.0]
     """
     lamps = len(lighting.directional)
@@ -211,7 +211,7 @@ def _compress(pictures: FloatStack, small: np.float32) -> None:  # pragma: no co
                     q[x] *= factor
 
 
-def compressed(planes: Planes, scale: float = 1.0) -> Planes:
+def compress_planes(planes: Planes, scale: float = 1.0) -> Planes:
     """Return planes as networks take them: resampled, without what varies slowly, compressed.
 
     A contrast of u times 0.05 becomes u / √(1 + |u|), so that noise is in proportion and a black
@@ -240,16 +240,16 @@ def compressed(planes: Planes, scale: float = 1.0) -> Planes:
 def light_planes(
     raw: RawStack, normalisation: Normalisation, lighting: Lighting, scale: float = 1.0
 ) -> Planes:
-    """Return one tile as networks see it: ``compressed`` ``harmonic_planes``."""
-    return compressed(harmonic_planes(raw, normalisation, lighting), scale)
+    """Return one tile as networks see it: ``compress_planes`` ``harmonic_planes``."""
+    return compress_planes(harmonic_planes(raw, normalisation, lighting), scale)
 
 
-def moved(symmetry: Symmetry) -> Floats:
+def plane_representation(symmetry: Symmetry) -> Floats:
     """Return what a symmetry of the scene does to the planes at a point, (13, 13).
 
     The pictures themselves are moved as well; the two together are the scene's.
 
-    >>> moved(Symmetry(quarter_turns=1))[1:3, 1:3].astype(int).tolist()
+    >>> plane_representation(Symmetry(quarter_turns=1))[1:3, 1:3].astype(int).tolist()
     [[0, -1], [1, 0]]
     """
     out = np.eye(len(PLANES) + len(GIVEN))

@@ -14,7 +14,7 @@ import numpy as np
 from etchscope.foil import BadInput
 from etchscope.foil.types import Floats, FloatStack, Ints, RawStack
 
-__all__ = ["D4", "Symmetry", "symmetries_of", "turned_by_steps"]
+__all__ = ["D4", "Symmetry", "find_symmetries", "turn_by_steps"]
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,21 @@ D4: tuple[Symmetry, ...] = tuple(Symmetry(k, m) for m in (False, True) for k in 
 """The eight exact symmetries; the first four, unmirrored, are C4."""
 
 
-def symmetries_of(azimuths_deg: Floats) -> tuple[Symmetry, ...]:
-    """Return the exact symmetries that lamps have, of D4; the identity always, all without lamps.
+def find_symmetries(azimuths_deg: Floats) -> tuple[Symmetry, ...]:
+    """Return the symmetries in D4 that map the lamps onto themselves.
 
-    >>> len(symmetries_of(67.5 + 45 * np.arange(8))), len(symmetries_of(22.5 + 90 * np.arange(4)))
-    (8, 4)
+    The identity is always one of them; without lamps all eight are.
+
+    Parameters
+    ----------
+    azimuths_deg : (n,) azimuths of the directional channels, degrees ccw, y up.
+
+    Examples
+    --------
+    >>> len(find_symmetries(67.5 + 45 * np.arange(8)))
+    8
+    >>> len(find_symmetries(22.5 + 90 * np.arange(4)))
+    4
     """
     out = []
     for symmetry in D4:
@@ -131,7 +141,7 @@ def symmetries_of(azimuths_deg: Floats) -> tuple[Symmetry, ...]:
     return tuple(out)
 
 
-def turned_by_steps(
+def turn_by_steps(
     stack: FloatStack, azimuths_deg: Floats, directional: Ints, steps: int
 ) -> FloatStack:
     """Return the pictures of the scene turned counter-clockwise from lamp to lamp, ``steps`` times.

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from etchscope.imaging import turned_by_steps
+from etchscope.imaging import turn_by_steps
 from etchscope.learn.given import varied
 from etchscope.learn.patches import Lights
 from etchscope.learn.training import Training
@@ -37,7 +37,7 @@ def move_batch(
     azimuths = np.asarray(lights.azimuths_deg)
     if training.augmentation == "C8" and len(azimuths) > 1:
         lamps, steps = np.arange(len(azimuths)), int(rng.integers(len(azimuths)))
-        turned = [turned_by_steps(p, azimuths, lamps, steps) for p in pixels]
+        turned = [turn_by_steps(p, azimuths, lamps, steps) for p in pixels]
         return torch.from_numpy(np.stack(turned))
     if training.augmentation in ("none", "C8") or training.network in _INVARIANT:
         return torch.from_numpy(pixels)

@@ -19,7 +19,7 @@ from etchscope.foil import BadInput, Device
 from etchscope.foil.openings import MAPS, SURFACES, VALUES
 from etchscope.foil.types import Floats, FloatStack
 from etchscope.imaging import D4, Symmetry
-from etchscope.imaging.planes import moved
+from etchscope.imaging.planes import plane_representation
 from etchscope.learn.devices import device_of
 from etchscope.learn.symmetric import FromGroup, GroupConvolution, ToGroup
 
@@ -43,7 +43,7 @@ Step = Callable[[str, Tensor], Tensor]
 
 def maps_moved(symmetry: Symmetry) -> Floats:
     """Return what a symmetry of the scene does to the maps at a point, (map, map)."""
-    planes = moved(symmetry)
+    planes = plane_representation(symmetry)
     out = np.eye(len(MAPS))
     names = [v.name for v in VALUES]
     for k in range(len(SURFACES)):
@@ -103,7 +103,7 @@ class FinderNetwork(nn.Module):
         super().__init__()
         self.widths = tuple(widths)
         one, two, three, four, last = self.widths
-        mixing = np.stack([moved(g) for g in D4])
+        mixing = np.stack([plane_representation(g) for g in D4])
         layers: dict[str, ToGroup | GroupConvolution] = {"lift": ToGroup(D4, mixing, one, 4)}
         for name, before, after, size in (
             ("down1", one, one, 3),

@@ -8,7 +8,7 @@ import numpy as np
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, RawStack
 from etchscope.imaging import Lighting, Planes, Recipe, fit_normalisation
-from etchscope.imaging.planes import compressed, harmonic_planes
+from etchscope.imaging.planes import compress_planes, harmonic_planes
 from etchscope.learn.finder_targets import Openings
 
 __all__ = ["LightDraw", "Sample", "Samples", "draw_lights", "planes_of"]
@@ -109,7 +109,7 @@ def planes_of(sample: Sample, drawn: LightDraw, noise_seed: int, scale: float = 
     Parameters
     ----------
     noise_seed : of the noise that is added.
-    scale : see ``compressed``.
+    scale : see ``compress_planes``.
     """
     normalisation = fit_normalisation([sample.raw], Recipe())
     planes = harmonic_planes(sample.raw, normalisation, drawn.lighting)
@@ -122,4 +122,4 @@ def planes_of(sample: Sample, drawn: LightDraw, noise_seed: int, scale: float = 
         pictures[there] += np.float32(drawn.noise) * rng.standard_normal(shape, np.float32)
     if drawn.invert:
         pictures[6] *= -1
-    return compressed(Planes(pictures, planes.given), scale)
+    return compress_planes(Planes(pictures, planes.given), scale)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from etchscope.foil import BadInput, Scan
 from etchscope.foil.types import Bools, Floats, FloatStack, Ints
-from etchscope.imaging import D4, Symmetry, symmetries_of
-from etchscope.imaging.planes import GIVEN, PLANES, Planes, moved
+from etchscope.imaging import D4, Symmetry, find_symmetries
+from etchscope.imaging.planes import GIVEN, PLANES, Planes, plane_representation
 
 __all__ = [
     "SCALES",
@@ -69,7 +69,7 @@ class Lights:
     @property
     def symmetries(self) -> tuple[Symmetry, ...]:
         """The exact symmetries that the channels have."""
-        return D4 if self.are_planes else symmetries_of(np.asarray(self.azimuths_deg))
+        return D4 if self.are_planes else find_symmetries(np.asarray(self.azimuths_deg))
 
     def mixing(self, symmetry: Symmetry) -> Floats:
         """Return what a symmetry of the scene does to the channels at a point, (count, count).
@@ -79,7 +79,7 @@ class Lights:
         BadInput : the lamps do not have that symmetry.
         """
         if self.are_planes:
-            return moved(symmetry)
+            return plane_representation(symmetry)
         lamps = len(self.azimuths_deg)
         order = symmetry.channels(np.asarray(self.azimuths_deg)).tolist()
         mixing: Floats = np.eye(self.count)[[*order, *range(lamps, self.count)]]

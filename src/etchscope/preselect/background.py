@@ -6,7 +6,7 @@ from scipy.special import ive
 from etchscope.foil.types import Floats, Ints
 from etchscope.preselect.openings import Shapes
 
-__all__ = ["background_of"]
+__all__ = ["log_background_density"]
 
 _KERNELS = 384
 """Finds of a surface that stand for all of it."""
@@ -23,7 +23,7 @@ _ANY, _PSEUDO = (0.5, 0.2), 20.0
 count."""
 
 
-def background_of(shapes: Shapes, rows: Ints) -> Floats:
+def log_background_density(shapes: Shapes, rows: Ints) -> Floats:
     """Return the logarithm of the density of a surface's shapes, at these; (len(rows),).
 
     A sum of kernels on some of the other finds, whatever the directions of their long axes, and of

@@ -11,7 +11,7 @@ from etchscope.foil.types import Bools, FloatImage, Floats, FloatStack, RawStack
 from etchscope.imaging.harmonics import harmonic_weights
 from etchscope.imaging.normalise import Normalisation
 from etchscope.preselect.grid import Grid
-from etchscope.preselect.lighting import Lighting, Views, presence, views
+from etchscope.preselect.lighting import Lighting, Views, combine_signs, make_views
 from etchscope.preselect.noise import (
     STEEP,
     Ground,
@@ -21,7 +21,7 @@ from etchscope.preselect.noise import (
     rounding_noise,
     shade_limit,
 )
-from etchscope.preselect.peaks import Cuts, Finds, near
+from etchscope.preselect.peaks import Cuts, Finds, are_near
 from etchscope.preselect.settings import FindSettings
 from etchscope.preselect.shapes import measure_discs
 
@@ -91,7 +91,7 @@ def calibrate_detector(
     steps = np.zeros(len(normalisation.gain))
     for raw in stacks:
         steps = np.fmax(steps, [grey_step(grey) for grey in raw]) if not seen else steps
-        seen.append(views(raw, normalisation, lighting, settings.thin_px))
+        seen.append(make_views(raw, normalisation, lighting, settings.thin_px))
     grid = Grid(seen[0].limit.shape, settings)
     unit = steps / normalisation.gain
     clear = [_clear(v, grid) for v in seen]
@@ -120,7 +120,9 @@ def calibrate_detector(
 
 def _limits(signs: list[FloatStack], ground: Ground, weights: Floats) -> Floats:
     """Return the ``limits`` of a calibration: so many widths of what the ground shows."""
-    ends = [shade_limit(presence(s, weights), m) for s, m in zip(signs, ground.bare, strict=True)]
+    ends = [
+        shade_limit(combine_signs(s, weights), m) for s, m in zip(signs, ground.bare, strict=True)
+    ]
     slope = STEEP * ground.slope if np.isfinite(ground.slope) else np.inf
     return np.array([slope, np.median(ends)])
 
@@ -181,7 +183,7 @@ def _presence_noise(
     weights: Floats,
 ) -> Floats:
     """Return the ground's noise in the weighted sign-free responses, (scale,)."""
-    pictures: list[tuple[FloatImage, ...]] = [(presence(s, weights),) for s in signs]
+    pictures: list[tuple[FloatImage, ...]] = [(combine_signs(s, weights),) for s in signs]
     fall = 1 / grid.radii.sigmas
     noise = _known(response_noise(pictures, ground, grid.radii, signed=False), fall, maps)
     if not len(lighting.directional):
@@ -228,7 +230,7 @@ def _half_depth(seen: list[Views], weights: Floats, finds: list[Finds]) -> float
     """
     depth = [np.empty(0)]
     for view, some in zip(seen, finds, strict=True):
-        picture = presence(view.signs, weights / weights.sum())
+        picture = combine_signs(view.signs, weights / weights.sum())
         clear = some.snr >= np.median(some.snr) if len(some) else np.empty(0, bool)
         depth.append(measure_discs(picture, some, view.limit)["contrast"][clear])
     known = np.concatenate(depth)
@@ -239,6 +241,6 @@ def _half_depth(seen: list[Views], weights: Floats, finds: list[Finds]) -> float
 
 def _ratios(signed: Finds, unsigned: Finds) -> Floats:
     """Return the sign-free over the signed amplitude of pits with one counterpart each."""
-    close = near(signed, unsigned, 0.5 * signed.radius_px[:, None])
+    close = are_near(signed, unsigned, 0.5 * signed.radius_px[:, None])
     i, j = np.nonzero(close & (close.sum(1) == 1)[:, None] & (close.sum(0) == 1)[None, :])
     return np.asarray(unsigned.amplitude[j] / np.abs(signed.amplitude[i]))

@@ -5,10 +5,10 @@ import numpy as np
 
 from etchscope.foil.types import Bools, Floats
 from etchscope.preselect.grid import Grid
-from etchscope.preselect.lighting import Views, presence
+from etchscope.preselect.lighting import Views, combine_signs
 from etchscope.preselect.settings import FindSettings
 
-__all__ = ["CELL_PX", "covered_fraction", "covered_near", "reach_px"]
+__all__ = ["CELL_PX", "covered_fraction", "local_coverage", "reach_px"]
 
 CELL_PX = 16
 """Side of a cell of the map, in pixels of the tile: about a pit."""
@@ -17,7 +17,7 @@ _REACH = 6.0
 
 
 def reach_px(settings: FindSettings) -> float:
-    """Return the standard deviation of the Gaussian that ``covered_near`` averages over."""
+    """Return the standard deviation of the Gaussian that ``local_coverage`` averages over."""
     return _REACH * settings.largest_radius_px
 
 
@@ -42,13 +42,13 @@ def covered_fraction(view: Views, grid: Grid, weights: Floats, limits: Floats) -
     if slopes is not None:
         covered = np.asarray(cv2.magnitude(*slopes) > limits[0])
     else:
-        covered = np.asarray(grid.binned(presence(view.signs, weights)) > limits[1])
+        covered = np.asarray(grid.binned(combine_signs(view.signs, weights)) > limits[1])
     rows, columns = (max(round(n / CELL_PX), 1) for n in grid.image_size)
     share = cv2.resize(covered.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA)
     return np.asarray(share, np.float64)
 
 
-def covered_near(
+def local_coverage(
     share: Floats, x_px: Floats, y_px: Floats, image_size: tuple[int, int], reach: float
 ) -> Floats:
     """Return the covered fraction round some places of a tile, (n,), 0 to 1.

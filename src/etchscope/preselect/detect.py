@@ -11,10 +11,10 @@ from etchscope.foil import PitFlag
 from etchscope.foil.types import Bools, Floats, FloatStack, Ints, RawStack
 from etchscope.imaging.normalise import Normalisation
 from etchscope.preselect.calibrate import BESIDE, Calibration
-from etchscope.preselect.coverage import covered_fraction, covered_near, reach_px
+from etchscope.preselect.coverage import covered_fraction, local_coverage, reach_px
 from etchscope.preselect.grid import Grid
-from etchscope.preselect.lighting import Lighting, Views, presence, views
-from etchscope.preselect.peaks import Finds, near
+from etchscope.preselect.lighting import Lighting, Views, combine_signs, make_views
+from etchscope.preselect.peaks import Finds, are_near
 from etchscope.preselect.regions import find_regions
 from etchscope.preselect.remainders import are_remainders
 from etchscope.preselect.settings import FindSettings
@@ -98,7 +98,7 @@ def _resolve(signed: Finds, unsigned: Finds, gradient: _Gradient, ratio: float) 
     """
     is_top = signed.amplitude > 0
     reach = 1.2 * np.maximum.outer(unsigned.radius_px, signed.radius_px)
-    close = near(unsigned, signed, reach)
+    close = are_near(unsigned, signed, reach)
     top = np.asarray(close[:, is_top].any(axis=1))
     bottom = np.asarray(close[:, ~is_top].any(axis=1))
     strongest = np.where(close, np.abs(signed.amplitude), 0).max(axis=1, initial=0)
@@ -142,7 +142,7 @@ def _resolve(signed: Finds, unsigned: Finds, gradient: _Gradient, ratio: float) 
 
 def _without_remainders(finds: Finds, share: Floats, grid: Grid, *, signed: bool) -> Finds:
     """Return the finds that no stronger one explains, see ``are_remainders``."""
-    near_them = covered_near(
+    near_them = local_coverage(
         share, finds.x_px, finds.y_px, grid.image_size, reach_px(grid.settings)
     )
     largest = grid.settings.largest_radius_px
@@ -190,7 +190,7 @@ def detect_openings(
     """
     normalisation.require(calibration.recipe)
     normalisation.require_fit(raw)
-    view = views(raw, normalisation, lighting, settings.thin_px)
+    view = make_views(raw, normalisation, lighting, settings.thin_px)
     grid = Grid(view.limit.shape, settings)
     field, maps = grid.field_maps(view), grid.presence_maps(view, calibration.weights)
     share = covered_fraction(view, grid, calibration.weights, calibration.limits)
@@ -226,11 +226,11 @@ def detect_openings(
     }
     if np.isfinite(calibration.level):
         # Rings are thin: here nothing is taken away.
-        whole = views(raw, normalisation, lighting)
+        whole = make_views(raw, normalisation, lighting)
         regions = _regions(whole, openings.finds, calibration, settings)
         pits = {name: np.concatenate([pits[name], regions[name]]) for name in pits}
     reach = reach_px(settings)
-    pits["covered"] = covered_near(share, pits["x_px"], pits["y_px"], grid.image_size, reach)
+    pits["covered"] = local_coverage(share, pits["x_px"], pits["y_px"], grid.image_size, reach)
     return pits
 
 
@@ -238,7 +238,7 @@ def _regions(
     view: Views, finds: Finds, calibration: Calibration, settings: FindSettings
 ) -> dict[str, NDArray[Any]]:
     """Return the dark regions that are no find already, in the columns of ``detect_openings``."""
-    picture = presence(view.signs, calibration.weights / calibration.weights.sum())
+    picture = combine_signs(view.signs, calibration.weights / calibration.weights.sum())
     shapes = find_regions(picture, calibration.level, finds, settings.largest_radius_px)
     edge = _is_cut(shapes, view.limit.shape)
     none = np.full(len(edge), np.nan)
@@ -277,7 +277,7 @@ def _shapes(openings: _Openings, view: Views, calibration: Calibration) -> dict[
     of the walls, or, without lamps, the mean logarithm of the bulk's light over the pit's.
     """
     finds = openings.finds
-    picture = presence(view.signs, calibration.weights / calibration.weights.sum())
+    picture = combine_signs(view.signs, calibration.weights / calibration.weights.sum())
     if view.a is None or view.b is None:
         return measure_discs(picture, finds, view.limit)
     sign = np.where(openings.surface == "top", 1.0, -1.0)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from etchscope.foil.types import Bools, RawStack
 from etchscope.imaging.ground import usable_area_px
 from etchscope.imaging.lighting import Lighting
-from etchscope.imaging.lights import unsearchable
+from etchscope.imaging.lights import explain_unsearchable
 from etchscope.imaging.normalise import Normalisation
 from etchscope.preselect.calibrate import Calibration
 from etchscope.preselect.detect import detect_openings
@@ -27,7 +27,7 @@ __all__ = [
     "LearnedDetector",
     "Searched",
     "detect_tiles",
-    "on_ground",
+    "keep_on_ground",
 ]
 
 _LEAST_COLUMNS = {
@@ -114,7 +114,7 @@ class Searched:
     left_out: dict[int, str]
 
 
-def on_ground(columns: Columns, ground: Bools) -> Columns:
+def keep_on_ground(columns: Columns, ground: Bools) -> Columns:
     """Return the finds whose centre lies on ground that is searched.
 
     Parameters
@@ -150,13 +150,13 @@ def detect_tiles(
     usable: dict[int, int] = {}
     off_foil, left_out = 0, {}
     for number, raw in tiles:
-        why = unsearchable(raw)
+        why = explain_unsearchable(raw)
         if why is not None:
             left_out[number], usable[number] = why, 0
             continue
         columns = detector(raw)
         where = np.ones(raw.shape[1:], bool) if ground is None else ground(number, raw)
-        kept = on_ground(columns, where)
+        kept = keep_on_ground(columns, where)
         usable[number] = usable_area_px(where)
         off_foil += len(columns["x_px"]) - len(kept["x_px"])
         parts.append({**kept, "tile": np.full(len(kept["x_px"]), number)})

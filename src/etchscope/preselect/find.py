@@ -15,8 +15,8 @@ from etchscope.foil import (
 )
 from etchscope.foil.records import Role
 from etchscope.foil.types import Bools, RawStack
-from etchscope.imaging.ground import foil_ground
-from etchscope.imaging.lights import as_native
+from etchscope.imaging.ground import find_foil_ground
+from etchscope.imaging.lights import to_native
 from etchscope.imaging.normalise import Recipe, fit_normalisation
 from etchscope.preselect.calibrate import calibrate_detector
 from etchscope.preselect.detector import (
@@ -39,7 +39,7 @@ def _as_stack(stack: ArrayLike) -> tuple[RawStack, Bools]:
     shape = np.shape(stack)
     if len(shape) not in (2, 3) or min(shape[-2:]) < 16 or not shape[0]:
         raise BadInput("stack", "(channel, y, x) or (y, x), at least 16 px", f"{shape}")
-    raw, ground = as_native(stack)
+    raw, ground = to_native(stack)
     if raw.ndim == 2:
         raw = raw[None]
     if not (np.isfinite(raw) & (raw >= 0)).all():
@@ -162,6 +162,6 @@ def find_pits(
         )
     etch = None if removed_um is None else {"removed_um": removed_um}
     foil = Foil(name="array", material=material, thickness_um=thickness_um, etch=etch)
-    where = unmasked & foil_ground(raw, [c.role for c in channels])
+    where = unmasked & find_foil_ground(raw, [c.role for c in channels])
     searched = detect_tiles([(1, raw)], detector, lambda _number, _raw: where)
     return complete(searched.table, scan, settings, foil=foil)[0]

@@ -1,34 +1,36 @@
-"""The learned finder as the pre-selection knows it: a callable network with its constants."""
+"""The learned finder as the pre-selection uses it: a callable network with its constants."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from etchscope.foil.types import FloatStack
+from etchscope.preselect.classifier import Trees
 from etchscope.preselect.gauge import Gauge
-from etchscope.preselect.judge import Trees
 
-__all__ = ["JUDGED", "Finder"]
+__all__ = ["CLASSIFIED", "Finder"]
 
-JUDGED = ("lamps", "beside", "alone")
-"""Finds that are judged by themselves, see ``Finder``."""
+CLASSIFIED = ("lamps", "beside", "alone")
+"""Kinds of finds that have a classifier of their own; see ``Finder``."""
 
 
 @dataclass(frozen=True)
 class Finder:
-    """A network with what was found on foils that it had not seen.
+    """A network, and the constants that were fitted on foils that it was not trained on.
 
     Attributes
     ----------
-    maps : (13, y, x) planes → maps of ``MAPS`` at half the size.
-    judges : ``JUDGED`` → how likely finds are: of a known surface, of either surface beside them,
-        and of either surface without lamps.
-    least_mark : heat from which a cell is dust, scratch and the like.
-    gauge : what corrects the shapes that the network states, and their errors.
-    digest : of the weights and these constants.
+    maps : callable that takes (13, y, x) float32 planes and returns (map, y, x) float32 maps, in
+        the order of ``MAPS``, at half the size.
+    classifiers : for each of ``CLASSIFIED`` the trees that give the log odds that a find is an
+        opening. "lamps" is for finds of a known surface, "beside" for finds of either surface in
+        the same tile, "alone" for finds of either surface in a tile without lamps.
+    least_mark : heat from which a cell is part of a mark, such as dust or a scratch.
+    gauge : corrections of the shapes and errors that the network states.
+    digest : identity of the weights and of these constants.
     """
 
     maps: Callable[[FloatStack], FloatStack] = field(repr=False)
-    judges: Mapping[str, Trees] = field(repr=False)
+    classifiers: Mapping[str, Trees] = field(repr=False)
     least_mark: float
     gauge: Gauge = field(repr=False)
     digest: str

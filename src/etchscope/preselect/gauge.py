@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 
 from etchscope.foil.types import Floats
 from etchscope.imaging.planes import GIVEN
-from etchscope.preselect.judge import FEATURES, Trees
+from etchscope.preselect.classifier import FEATURES, Trees
 
 __all__ = ["ERROR_OF", "GAUGED", "GAUGE_FEATURES", "Gauge", "measure_surroundings"]
 
@@ -111,7 +111,7 @@ class Gauge:
     correction: Mapping[str, Trees]
     log_error: Mapping[str, Trees]
 
-    def measured(self, said: dict[str, NDArray[Any]], around: Floats) -> dict[str, NDArray[Any]]:
+    def correct(self, said: dict[str, NDArray[Any]], around: Floats) -> dict[str, NDArray[Any]]:
         """Return finds with their shapes corrected.
 
         Parameters

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 
 from etchscope.foil.types import Bools, FloatImage, Floats, FloatStack, Ints
-from etchscope.imaging.cleanup import long_scratches
+from etchscope.imaging.cleanup import find_long_scratches
 from etchscope.imaging.harmonics import divergence
-from etchscope.preselect.lighting import Views, presence
+from etchscope.preselect.lighting import Views, combine_signs
 from etchscope.preselect.peaks import Cuts, Finds, extract
 from etchscope.preselect.responses import (
     Kernels,
@@ -91,7 +91,7 @@ class Grid:
 
     def presence_maps(self, view: Views, weights: Floats) -> FloatStack:
         """Return the sign-free responses, (scale, y, x)."""
-        return cascade(laplacian(self.binned(presence(view.signs, weights))), self.radii)
+        return cascade(laplacian(self.binned(combine_signs(view.signs, weights))), self.radii)
 
     def extract_signed(self, maps: FloatStack, noise: Floats, cuts: Cuts) -> Finds:
         """Return the pits in signed responses, which are left without them."""
@@ -122,7 +122,9 @@ class Grid:
         Five times as long as the largest pit is wide, above the threshold at the smallest scale.
         """
         length = 10 * self.radii.largest_px
-        return long_scratches(presence_maps[0], self.settings.threshold * float(noise[0]), length)
+        return find_long_scratches(
+            presence_maps[0], self.settings.threshold * float(noise[0]), length
+        )
 
     def field_peaks(self, finds: Finds) -> Floats:
         """Return the signed responses of ideal pits of the finds' radii, (n, scale)."""

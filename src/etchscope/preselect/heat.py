@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from etchscope.foil.openings import SURFACES, VALUES
 from etchscope.foil.types import Bools, FloatImage, Floats, FloatStack, Ints
+from etchscope.preselect.classifier import LOWEST_HEAT, Trees, measure_finds
 from etchscope.preselect.finder import Finder
-from etchscope.preselect.judge import LOWEST_HEAT, Trees, measure_finds
 from etchscope.preselect.settings import FindSettings
 
 __all__ = ["STRIDE", "Peaks", "read_openings"]
@@ -156,15 +156,15 @@ def read_openings(
     ``log_odds``, each (n, …).
     """
     if not has_lamps:
-        said = _judged(maps, SURFACES[2:], finder.judges["alone"])
+        said = _judged(maps, SURFACES[2:], finder.classifiers["alone"])
         keep = said["log_odds"] >= least
         return {k: v[keep] for k, v in said.items()}
-    said = _judged(maps, SURFACES[:2], finder.judges["lamps"])
+    said = _judged(maps, SURFACES[:2], finder.classifiers["lamps"])
     keep = said["log_odds"] >= least
     known = {k: v[keep] for k, v in said.items()}
     # Where one opening is seen, that there are two must be likelier than not.
     keep = (known["log_odds"] > 0) | ~_second(known)
     known = {k: v[keep] for k, v in known.items()}
-    either = _judged(maps, SURFACES[2:], finder.judges["beside"])
+    either = _judged(maps, SURFACES[2:], finder.classifiers["beside"])
     keep = (either["log_odds"] >= least) & ~_explained(either, known)
     return {k: np.concatenate([known[k], either[k][keep]]) for k in known}

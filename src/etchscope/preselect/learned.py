@@ -18,8 +18,8 @@ from etchscope.foil.openings import MAPS, SURFACES
 from etchscope.foil.types import FloatImage, Floats, FloatStack, Ints, RawStack
 from etchscope.imaging.lighting import Lighting
 from etchscope.imaging.normalise import Normalisation
-from etchscope.imaging.planes import Planes, compressed, harmonic_planes
-from etchscope.preselect.coverage import CELL_PX, covered_near, reach_px
+from etchscope.imaging.planes import Planes, compress_planes, harmonic_planes
+from etchscope.preselect.coverage import CELL_PX, local_coverage, reach_px
 from etchscope.preselect.finder import Finder
 from etchscope.preselect.gauge import measure_surroundings
 from etchscope.preselect.heat import Peaks, read_openings
@@ -28,10 +28,10 @@ from etchscope.preselect.settings import FindSettings
 
 __all__ = [
     "LearnedConstants",
+    "apply_finder",
+    "compute_gauge_features",
     "find_openings",
     "fit_scale",
-    "look",
-    "surroundings",
 ]
 
 _SPLIT = 1.0
@@ -74,7 +74,7 @@ def _disc_means(picture: FloatImage, x: Floats, y: Floats, radius: Floats) -> Fl
     return out
 
 
-def look(
+def apply_finder(
     seen: Planes, finder: Finder, *, least: float = FindSettings().least_log_odds
 ) -> tuple[Peaks, FloatStack]:
     """Return the openings of one tile with their shapes measured, and the maps.
@@ -88,10 +88,10 @@ def look(
     if len(maps) != len(MAPS):
         raise ValueError(f"a finder gives {len(MAPS)} maps, not {len(maps)}")
     said = read_openings(maps, finder, has_lamps=bool(seen.given[0] > 0), least=least)
-    return finder.gauge.measured(said, surroundings(seen, said)), maps
+    return finder.gauge.correct(said, compute_gauge_features(seen, said)), maps
 
 
-def surroundings(seen: Planes, said: Peaks) -> Floats:
+def compute_gauge_features(seen: Planes, said: Peaks) -> Floats:
     """Return what the gauge knows of the finds of one tile, see ``GAUGE_FEATURES``."""
     radius = np.exp(said["log_radius"].clip(-1, 5))
     contrast = _contrast(seen, said["x"], said["y"], radius)
@@ -224,8 +224,8 @@ def find_openings(
     BadInput : the stack does not fit the normalisation, or is smaller than the network's field.
     """
     planes = harmonic_planes(raw, normalisation, lighting)
-    seen = compressed(planes, constants.scale)
-    said, maps = look(seen, finder, least=settings.least_log_odds)
+    seen = compress_planes(planes, constants.scale)
+    said, maps = apply_finder(seen, finder, least=settings.least_log_odds)
     has_lamps = bool(planes.given[0] > 0)
     smallest = _SMALLER * settings.smallest_radius_px / constants.scale
     asked_for = np.exp(said["log_radius"]) >= smallest
@@ -260,7 +260,7 @@ def find_openings(
     flags |= np.where(mate >= 0, int(PitFlag.STEEP_PAIR), 0)
     share = _covered(shapes, image_size)
     places = (columns["x_px"], columns["y_px"])
-    columns["covered"] = covered_near(share, *places, image_size, reach_px(settings))
+    columns["covered"] = local_coverage(share, *places, image_size, reach_px(settings))
     columns["flags"] = np.concatenate([flags, np.zeros(m, np.int64)])
     return columns
 
@@ -294,7 +294,9 @@ def fit_scale(
         planes = harmonic_planes(raw, normalisation, lighting)
         has_lamps = bool(planes.given[0] > 0)
         full, halved = (
-            read_openings(finder.maps(compressed(planes, s).stacked), finder, has_lamps=has_lamps)
+            read_openings(
+                finder.maps(compress_planes(planes, s).stacked), finder, has_lamps=has_lamps
+            )
             for s in (1.0, 2.0)
         )
         large += int((np.exp(halved["log_radius"]) > _LARGE_PX).sum())

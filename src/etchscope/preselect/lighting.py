@@ -7,12 +7,12 @@ import numpy as np
 
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools, FloatImage, Floats, FloatStack, RawStack
-from etchscope.imaging.cleanup import without_thin_features
+from etchscope.imaging.cleanup import remove_thin_features
 from etchscope.imaging.harmonics import normalised_harmonics
 from etchscope.imaging.lighting import Lighting
 from etchscope.imaging.normalise import Normalisation
 
-__all__ = ["Lighting", "Views", "presence", "views"]
+__all__ = ["Lighting", "Views", "combine_signs", "make_views"]
 
 _DARKEST = 0.05
 """Least light, relative to the bulk's, that the logarithm sees."""
@@ -36,7 +36,7 @@ class Views:
     limit: Bools
 
 
-def views(
+def make_views(
     raw: RawStack, normalisation: Normalisation, lighting: Lighting, thin_px: int = 0
 ) -> Views:
     """Return the field and the sign-free pictures of one tile, normalised on the way.
@@ -59,7 +59,7 @@ def views(
     for c, sign in [(c, -1) for c in lighting.dark] + [(c, 1) for c in lighting.bright]:
         light = raw[c] * normalisation.inverse[c] + np.float32(1 - normalisation.offset[c])
         if sign < 0:
-            light = without_thin_features(light, thin_px, bright=False)
+            light = remove_thin_features(light, thin_px, bright=False)
         signs.append(_log(light) if sign > 0 else -_log(light))
     if len(lighting.directional):
         mean, a, b = normalised_harmonics(
@@ -76,7 +76,7 @@ def _log(light: FloatImage) -> FloatImage:
     return np.asarray(cv2.log(np.maximum(light, np.float32(_DARKEST))), np.float32)
 
 
-def presence(signs: FloatStack, weights: Floats) -> FloatImage:
+def combine_signs(signs: FloatStack, weights: Floats) -> FloatImage:
     """Return the weighted sum of the sign-free pictures, (y, x) float32: bright where a pit is."""
     # Not tensordot: on so few pictures its threads cost more than they bring.
     out: FloatImage = signs[0] * np.float32(weights[0])

@@ -16,9 +16,9 @@ from etchscope.preselect.openings import Shapes
 from etchscope.preselect.track_model import Tracks
 
 __all__ = [
+    "find_pairs",
+    "likelihood_terms",
     "log_ratios",
-    "pairs_above",
-    "terms_of",
 ]
 
 _BAND = 5
@@ -151,7 +151,9 @@ def _sums_of(
     return out
 
 
-def terms_of(shapes: Shapes, entry: Ints, exit_: Ints, tracks: Tracks) -> tuple[Floats, Floats]:
+def likelihood_terms(
+    shapes: Shapes, entry: Ints, exit_: Ints, tracks: Tracks
+) -> tuple[Floats, Floats]:
     """Return the likelihood of pairs as one isotropic particle's at each node, and its direction.
 
     Returns
@@ -254,7 +256,7 @@ def _above(
     return out_i, out_j, out_r
 
 
-def pairs_above(
+def find_pairs(
     shapes: Shapes,
     entries: Ints,
     exits: Ints,
@@ -268,7 +270,7 @@ def pairs_above(
     Parameters
     ----------
     entries, exits : rows of top and of bottom pits that may be paired.
-    background : (n,) of ``background_of``, each opening on its own surface.
+    background : (n,) of ``log_background_density``, each opening on its own surface.
     exit_density_per_px2 : (n,) local density of exit pits.
     """
     none = np.empty(0, np.int64)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from etchscope.foil.types import Floats, Ints
 
-__all__ = ["Shapes", "removed_bulk"]
+__all__ = ["Shapes", "estimate_removed_bulk"]
 
 _ERRORS = ("radius_px_err", "ellipticity_err", "x_px_err", "depth_um_err")
 _USUAL_ERRORS = (0.12, 0.05, 1.0, 0.35)
@@ -116,7 +116,7 @@ def _heard(pits: pd.DataFrame) -> Floats:
     return out
 
 
-def removed_bulk(shapes: Shapes, rows: Ints) -> float:
+def estimate_removed_bulk(shapes: Shapes, rows: Ints) -> float:
     """Return the bulk removed from a surface, pixels, from radius and depth of round openings.
 
     Of a track along the normal r² = h² d / (d + 2 h), so h = (r² + r √(r² + d²)) / d. The median;

@@ -6,11 +6,11 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from etchscope.foil.types import Floats, Ints
-from etchscope.preselect.background import background_of
-from etchscope.preselect.likelihood import log_ratios, pairs_above
-from etchscope.preselect.openings import Shapes, removed_bulk
-from etchscope.preselect.population import with_population
-from etchscope.preselect.track_model import Tracks, expected_tracks
+from etchscope.preselect.background import log_background_density
+from etchscope.preselect.likelihood import find_pairs, log_ratios
+from etchscope.preselect.openings import Shapes, estimate_removed_bulk
+from etchscope.preselect.population import fit_population
+from etchscope.preselect.track_model import Tracks, tabulate_tracks
 
 __all__ = ["Pairs", "pair_openings"]
 
@@ -89,16 +89,16 @@ def pair_openings(
         tracks = _tracks(shapes, entries, thickness_px, reach_px, max_zenith_deg)
         background = np.zeros(len(shapes.x))
         for rows in (entries, exits):
-            background[rows] = background_of(shapes, rows)
+            background[rows] = log_background_density(shapes, rows)
         told = (shapes, entries, exits, tracks, background, exit_density_per_px2)
-        i, j, ratio = pairs_above(*told, _LEAST)
-        fitted = with_population(
+        i, j, ratio = find_pairs(*told, _LEAST)
+        fitted = fit_population(
             tracks, shapes, i, j, _unrelated(background, exit_density_per_px2, i, j), len(entries)
         )
         if fitted is not tracks:
             tracks = fitted
             told = (shapes, entries, exits, tracks, background, exit_density_per_px2)
-            i, j, ratio = pairs_above(*told, _LEAST)
+            i, j, ratio = find_pairs(*told, _LEAST)
         i, j, ratio = _with_near(told, i, j, ratio, reach_px)
         for rows in (i, j):
             np.maximum.at(log_ratio, rows, ratio)
@@ -128,7 +128,7 @@ def _with_near(
 
     Parameters
     ----------
-    told : what ``pairs_above`` was told.
+    told : what ``find_pairs`` was told.
     entry, exit_, ratio : what it found.
     """
     shapes, entries, exits, tracks, background, density = told
@@ -160,13 +160,13 @@ def _tracks(
     reach_px: float,
     max_zenith_deg: float,
 ) -> Tracks:
-    removed = removed_bulk(shapes, entries)
+    removed = estimate_removed_bulk(shapes, entries)
     if thickness_px is None:
         thickness = _USUAL_BULK * removed * np.array(_UNKNOWN)
-        return expected_tracks(thickness, removed, reach_px, max_zenith_deg)
+        return tabulate_tracks(thickness, removed, reach_px, max_zenith_deg)
     removed = min(removed, 0.45 * thickness_px)
     reach = thickness_px * np.tan(np.deg2rad(max_zenith_deg))
-    return expected_tracks(np.array([thickness_px]), removed, reach, max_zenith_deg)
+    return tabulate_tracks(np.array([thickness_px]), removed, reach, max_zenith_deg)
 
 
 def _chance(

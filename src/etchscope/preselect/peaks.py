@@ -13,7 +13,7 @@ import numpy as np
 from etchscope.foil.types import Bools, FloatImage, Floats, FloatStack, Ints
 from etchscope.preselect.responses import Kernels
 
-__all__ = ["Cuts", "Finds", "extract", "near"]
+__all__ = ["Cuts", "Finds", "are_near", "extract"]
 
 
 @dataclass(frozen=True)
@@ -312,7 +312,7 @@ def extract(
     return Finds(x, y, radius, amplitude, strength * cuts.threshold)
 
 
-def near(one: Finds, other: Finds, reach: Floats) -> Bools:
+def are_near(one: Finds, other: Finds, reach: Floats) -> Bools:
     """Return, per find of one list and of another, whether they are nearer than reach, (n, m)."""
     dx = one.x_px[:, None] - other.x_px[None, :]
     dy = one.y_px[:, None] - other.y_px[None, :]

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 
 from etchscope.foil.types import Floats, Ints
-from etchscope.preselect.likelihood import terms_of
+from etchscope.preselect.likelihood import likelihood_terms
 from etchscope.preselect.openings import Shapes
 from etchscope.preselect.track_model import LOG_RATIOS, Tracks
 
-__all__ = ["with_population"]
+__all__ = ["fit_population"]
 
 _LEAST_PAIRS = 10
 """Fewer pairs show no population."""
@@ -27,7 +27,7 @@ _LEAST_SPREAD, _NARROWEST, _MOST_BEAM = 0.15, 0.01, 0.98
 """Of log V − 1 and of a beam's tangents the least spread; the most that is all one beam."""
 
 
-def with_population(
+def fit_population(
     tracks: Tracks,
     shapes: Shapes,
     entry: Ints,
@@ -56,7 +56,7 @@ def with_population(
         some = kept[of]
         entry, exit_, unrelated = entry[some], exit_[some], unrelated[some]
         _, of = np.unique(entry, return_inverse=True)
-    terms, slopes = terms_of(shapes, entry, exit_, tracks)
+    terms, slopes = likelihood_terms(shapes, entry, exit_, tracks)
     terms = terms * np.exp(-unrelated)[:, None]
     nodes = np.tile(LOG_RATIOS, len(tracks.prior) // len(LOG_RATIOS))
     level = max(_share_of(terms @ tracks.prior, of, share, entries)[1] for share in _SHARES)

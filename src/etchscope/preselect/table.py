@@ -23,7 +23,7 @@ from etchscope.preselect.density import (
 from etchscope.preselect.openings import Shapes
 from etchscope.preselect.pairs import Pairs, pair_openings
 from etchscope.preselect.settings import FindSettings
-from etchscope.preselect.tracks import with_tracks
+from etchscope.preselect.tracks import add_tracks
 
 __all__ = ["PitCounts", "complete"]
 
@@ -262,7 +262,7 @@ def complete(
         max_zenith_deg=settings.max_zenith_deg,
     )
     pits = _with_pairs(pits, place, pairs)
-    pits = with_tracks(pits, shapes, pairs.entry, pairs.exit, foil, scan.pixel_size_um)
+    pits = add_tracks(pits, shapes, pairs.entry, pairs.exit, foil, scan.pixel_size_um)
     pits = _with_density(pits, place, everywhere, scan, settings)
     pits = pits.assign(foil=scan.foil, side=scan.side, scan=scan.name, pit=np.arange(len(pits)))
     counts = PitCounts(len(found), len(found) - len(merged), len(merged) - len(pits), len(pits))

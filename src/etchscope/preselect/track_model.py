@@ -7,7 +7,7 @@ import numpy as np
 from etchscope.foil.types import Floats
 from etchscope.physics.cone import compute_opening
 
-__all__ = ["LOG_RATIOS", "Tracks", "expected_tracks"]
+__all__ = ["LOG_RATIOS", "Tracks", "tabulate_tracks"]
 
 LOG_RATIOS = np.linspace(np.log(0.1), np.log(8.0), 28)
 """Logarithms of V − 1 over which a particle's etch ratio is summed."""
@@ -56,7 +56,7 @@ class Tracks:
         return int(self.log_radius.shape[1]) - 2
 
 
-def expected_tracks(
+def tabulate_tracks(
     thickness_px: Floats, removed_px: float, reach_px: float, max_zenith_deg: float
 ) -> Tracks:
     """Return what particles look like that come from everywhere up to a zenith angle.

@@ -16,14 +16,14 @@ from etchscope.physics.materials import (
     recognise_material,
 )
 from etchscope.physics.track import FREE, Measured, Track, fit_tracks
-from etchscope.preselect.openings import Shapes, removed_bulk
+from etchscope.preselect.openings import Shapes, estimate_removed_bulk
 
-__all__ = ["with_tracks"]
+__all__ = ["add_tracks"]
 
 _UNEVEN_BULK = 0.04
 """Spread of the bulk removed from pit to pit; ``Sheet.removed_spread`` of the simulator."""
 _UNKNOWN_BULK = 0.2
-"""Spread of what ``removed_bulk`` makes of radii and depths over what was removed."""
+"""Spread of what ``estimate_removed_bulk`` makes of radii and depths over what was removed."""
 _UNKNOWN_DEPTH = 0.35
 """Spread of the scale of the depths of a surface from foil to foil, where nothing sets it right."""
 _MODEL_ERROR = (0.03, 0.02)
@@ -53,7 +53,7 @@ class _DepthScale:
     error: float
 
 
-def with_tracks(
+def add_tracks(
     pits: pd.DataFrame, shapes: Shapes, entry: Ints, exit_: Ints, foil: Foil, um: float | None
 ) -> pd.DataFrame:
     """Return a pit table with wall slopes, and with what the pairs say of their particles.
@@ -145,7 +145,7 @@ def _fitted(
     scales: dict[str, _DepthScale] = {}
     if removed_um is None:
         both = np.concatenate([entry, exit_])
-        removed = min(removed_bulk(shapes, both) * um, 0.45 * thickness_um)
+        removed = min(estimate_removed_bulk(shapes, both) * um, 0.45 * thickness_um)
         spread, errors = _UNKNOWN_BULK, np.hypot(errors, _UNKNOWN_DEPTH)
     else:
         removed, spread = removed_um, _UNEVEN_BULK

@@ -10,7 +10,7 @@ import numpy as np
 
 from etchscope.files.digests import digest_of
 from etchscope.foil import Device, Scan
-from etchscope.imaging import Normalisation, Recipe, fit_normalisation, light_faults
+from etchscope.imaging import Normalisation, Recipe, find_light_faults, fit_normalisation
 from etchscope.preselect import (
     Calibration,
     ClassicalDetector,
@@ -89,7 +89,9 @@ def _lighting(store: Store, scan: Scan) -> tuple[Lighting, tuple[str, ...]]:
     known = store.fits.load(scan.name, name, LightsFit)
     if known is None:
         tiles = _spread_over([t.number for t in scan.included], _LIGHT_TILES)
-        faults = light_faults([store.scans.read_tile(scan.name, n) for n in tiles], scan.channels)
+        faults = find_light_faults(
+            [store.scans.read_tile(scan.name, n) for n in tiles], scan.channels
+        )
         record = LightsFit(
             left_out=tuple(f.channel for f in faults if f.is_left_out),
             faults=tuple(f.words for f in faults),

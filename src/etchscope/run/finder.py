@@ -19,9 +19,9 @@ from etchscope.learn.finder import WIDTHS, FinderNetwork
 from etchscope.learn.finder_loss import Parts
 from etchscope.learn.finder_samples import Sample, Samples
 from etchscope.learn.finder_train import FinderTraining, train_finder
-from etchscope.preselect.finder import JUDGED, Finder
+from etchscope.preselect.classifier import Trees
+from etchscope.preselect.finder import CLASSIFIED, Finder
 from etchscope.preselect.gauge import Gauge
-from etchscope.preselect.judge import Trees
 from etchscope.run.judges import Progress, judged_finder, silent
 from etchscope.run.school import Mixed, draw_school
 from etchscope.store import read_model, write_model
@@ -66,7 +66,7 @@ def finder_of(folder: Path = SHIPPED, device: Device = "cpu") -> Finder:
     try:
         widths = [int(w) for w in card["widths"]]
         least_mark = float(card["least_mark"])
-        judges = {k: Trees.from_arrays(_under(arrays, f"{k}.")) for k in JUDGED}
+        judges = {k: Trees.from_arrays(_under(arrays, f"{k}.")) for k in CLASSIFIED}
         gauge = Gauge.from_arrays(_under(arrays, "gauge."))
     except (KeyError, TypeError, ValueError) as error:
         expected = "widths, judges, least_mark and gauge of a finder"
@@ -168,7 +168,7 @@ def trained_finder(
         },
     }
     arrays = {f"maps.{k}": v for k, v in network.to_arrays().items()}
-    for name, judge in finder.judges.items():
+    for name, judge in finder.classifiers.items():
         arrays |= {f"{name}.{k}": v for k, v in judge.to_arrays().items()}
     arrays |= {f"gauge.{k}": v for k, v in finder.gauge.to_arrays().items()}
     return write_model(output, arrays, card)

@@ -10,7 +10,7 @@ from etchscope.foil.types import Floats, Ints
 from etchscope.learn.finder_samples import LightDraw, Samples, planes_of
 from etchscope.preselect.finder import Finder
 from etchscope.preselect.gauge import ERROR_OF, GAUGED, Gauge
-from etchscope.preselect.learned import look, surroundings
+from etchscope.preselect.learned import apply_finder, compute_gauge_features
 from etchscope.run.known import (
     ENOUGH,
     MEASURED,
@@ -55,7 +55,7 @@ def _measure(
         sample = foils[place]
         drawn = LightDraw(with_lights(sample.lighting, which), False, 1.0, 0.0)
         seen = planes_of(sample, drawn, 0)
-        said, _ = look(seen, finder)
+        said, _ = apply_finder(seen, finder)
         true = sample.openings
         _, i, j = matched(said, true, sample.raw.shape[1])
         chosen = np.random.default_rng(place).permutation(len(i))[:_GAUGED_OF_A_FOIL]
@@ -69,7 +69,9 @@ def _measure(
             np.log(np.maximum(true.depth_px[j], 0.05)) - said["log_depth"][i],
         )
         sigma = (said[name][i].clip(-5, 3) for name in ERROR_OF.values())
-        parts.append((np.full(len(i), place), surroundings(seen, said)[i], *errors, *sigma))
+        parts.append(
+            (np.full(len(i), place), compute_gauge_features(seen, said)[i], *errors, *sigma)
+        )
         progress(1)
     foil, around, *rest = (np.concatenate(column) for column in zip(*parts, strict=True))
     count = len(ERROR_OF)

@@ -13,10 +13,10 @@ from sklearn.linear_model import LogisticRegression
 from etchscope.foil.types import Bools, Floats, FloatStack, Ints
 from etchscope.learn.finder_samples import LightDraw, Sample, Samples, planes_of
 from etchscope.learn.threads import set_threads
-from etchscope.preselect.finder import JUDGED, Finder
+from etchscope.preselect.classifier import Trees
+from etchscope.preselect.finder import CLASSIFIED, Finder
 from etchscope.preselect.gauge import Gauge
 from etchscope.preselect.heat import read_openings
-from etchscope.preselect.judge import Trees
 from etchscope.preselect.settings import FindSettings
 from etchscope.run.gauge import fitted_gauge
 from etchscope.run.known import (
@@ -242,7 +242,7 @@ def _judged(
         finder = Finder(network, judges, np.inf, Gauge.plain(), "")
         return _look(finder, foils, labelled, which, told)
 
-    every = dict.fromkeys(JUDGED, Trees.constant(np.inf))
+    every = dict.fromkeys(CLASSIFIED, Trees.constant(np.inf))
     peaks, dark = finds_of(every, "all"), finds_of(every, "backlit")
     lamps = _fitted(peaks, peaks.is_known)
     seen = finds_of({**every, "lamps": lamps}, "all")

@@ -13,8 +13,8 @@ from etchscope.foil.types import Bools, Ints
 from etchscope.geometry import in_tile
 from etchscope.imaging import Lighting
 from etchscope.learn.finder_targets import Openings
+from etchscope.preselect.classifier import Trees
 from etchscope.preselect.heat import Peaks
-from etchscope.preselect.judge import Trees
 
 __all__ = [
     "ENOUGH",

@@ -13,7 +13,7 @@ from etchscope.foil import parent_class
 from etchscope.foil.types import Bools, Floats, Ints, RawStack
 from etchscope.imaging import Lighting, Planes
 from etchscope.preselect.finder import Finder
-from etchscope.preselect.learned import look
+from etchscope.preselect.learned import apply_finder
 from etchscope.run.school import SHARD, SIZE_PX, draw_shards, grey_levels, random_crop
 from etchscope.simulation import SimulatedScan, with_parameters
 from etchscope.simulation.populations import REFERENCE_TILE_MM2
@@ -104,7 +104,7 @@ def search_with(finder: Finder) -> Search:
     """Return the search that a finder makes."""
 
     def search(_: Lesson, planes: Planes) -> Finds:
-        said = look(planes, finder)[0]
+        said = apply_finder(planes, finder)[0]
         radius = np.exp(said["log_radius"].clip(-1, 5))
         return Finds(said["x"], said["y"], radius, said["surface"])
 

@@ -5,7 +5,7 @@ import numpy as np
 from etchscope.foil import BadInput, Scan
 from etchscope.foil.types import Bools, Floats, RawStack
 from etchscope.geometry import Mask, foil_frame, in_polygon
-from etchscope.imaging import Normalisation, foil_ground
+from etchscope.imaging import Normalisation, find_foil_ground
 from etchscope.preselect import FindSettings, Ground
 
 __all__ = ["choose_tiles", "ground_of"]
@@ -65,7 +65,7 @@ def ground_of(
     largest = max(_LARGEST_PX, settings.largest_radius_px)
 
     def where(number: int, raw: RawStack) -> Bools:
-        ground = foil_ground(
+        ground = find_foil_ground(
             raw,
             roles,
             largest_radius_px=largest,

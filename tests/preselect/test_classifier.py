@@ -5,7 +5,7 @@ import pytest
 from sklearn.ensemble import GradientBoostingClassifier
 
 from etchscope.foil.openings import MAPS, map_index
-from etchscope.preselect.judge import FEATURES, LOWEST_HEAT, Trees, measure_finds
+from etchscope.preselect.classifier import FEATURES, LOWEST_HEAT, Trees, measure_finds
 from etchscope.run.known import grown_trees
 
 
