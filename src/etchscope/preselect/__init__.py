@@ -1,4 +1,4 @@
-"""Where the pits are: responses, peaks, shapes, pairs and density."""
+"""The search for pits: openings with their shapes, pairs with their tracks, and the density."""
 
 from typing import TYPE_CHECKING
 

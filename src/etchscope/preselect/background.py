@@ -1,4 +1,4 @@
-"""What unrelated openings look like: the density of the shapes on one surface of a foil."""
+"""The distribution of the shapes of unrelated openings on one surface of a foil."""
 
 import numpy as np
 from scipy.special import ive
@@ -9,25 +9,36 @@ from etchscope.preselect.openings import Shapes
 __all__ = ["log_background_density"]
 
 _KERNELS = 384
-"""Finds of a surface that stand for all of it."""
+"""Largest number of finds of a surface that serve as centres of kernels."""
 _RADIUS_WIDTH = 0.12
-"""Of a kernel, in log radius."""
+"""Width of a kernel in log radius."""
 _ELLIPSE_WIDTH = (0.01, 0.05)
-"""Of a kernel in ellipse, least and most, between which Scott's rule for two dimensions decides:
-wider ones would make round openings, which all are to a finder that sees little, rarer than they
-are."""
+"""Least and greatest width of a kernel in e_cos and e_sin. Between them Scott's rule for two
+dimensions decides. Wider kernels would underestimate the density of round openings, and a finder
+that sees little states that all openings are round."""
 _TAIL = (0.1, 2.5)
-"""Share of a kernel that is wider, and by how much: rare shapes are not impossible ones."""
+"""Share of each kernel that is wider, and the factor by which it is wider. It keeps the density of
+rare shapes above 0."""
 _ANY, _PSEUDO = (0.5, 0.2), 20.0
-"""Spread of the openings of any foil in log radius and ellipse, and as how many finds they
-count."""
+"""Spread of the openings of any foil in log radius and in e_cos and e_sin, and the number of finds
+as which they count."""
 
 
 def log_background_density(shapes: Shapes, rows: Ints) -> Floats:
-    """Return the logarithm of the density of a surface's shapes, at these; (len(rows),).
+    """Return the logarithm of the density of the shapes on a surface at each of its finds.
 
-    A sum of kernels on some of the other finds, whatever the directions of their long axes, and of
-    one for openings of any foil, which counts as much as ``_PSEUDO`` finds.
+    The density is that in log radius, e_cos and e_sin. It is a sum of kernels on some of the other
+    finds, averaged over the directions of their long axes, and of one wide kernel for openings of
+    any foil, which counts as much as ``_PSEUDO`` finds.
+
+    Parameters
+    ----------
+    shapes : all openings.
+    rows : (m,) int64 rows of the openings on the surface.
+
+    Returns
+    -------
+    (m,) float64 natural logarithms.
     """
     out = np.empty(len(rows))
     if not len(rows):
@@ -57,17 +68,18 @@ def _kernel(
     centre: tuple[Floats, Floats],
     width: tuple[float, ...],
 ) -> Floats:
-    """Return (n, m) normal densities in log radius, e_cos and e_sin.
+    """Return normal densities in log radius, e_cos and e_sin, (n, m).
+
+    They are means over all directions of the kernels' long axes.
 
     Parameters
     ----------
-    at, centre : log radius and ellipticity of n places and of m kernels, the mean over all
-        directions of whose long axes is taken.
+    at, centre : log radius and ellipticity of the n points and of the m kernels.
     """
     q2 = np.zeros((len(at[0]), len(centre[0])))
     for x, c, w in zip(at, centre, width, strict=True):
         q2 += ((x[:, None] - c) / w) ** 2
     turned = ive(0, at[1][:, None] * centre[1] / width[1] ** 2)
     norm = width[0] * width[1] ** 2 * (2 * np.pi) ** 1.5
-    # ive holds a factor exp(−e c / w²), which completes the square of the ellipticities.
+    # ive contains the factor exp(−e c / w²), which completes the square of the ellipticities.
     return np.asarray(np.exp(-q2 / 2) * turned / norm)

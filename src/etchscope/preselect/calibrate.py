@@ -1,4 +1,4 @@
-"""The constants of a scan that its pits are measured against: what its bulk looks like."""
+"""The constants of a scan that the classical finder needs: noise, weights and limits."""
 
 import hashlib
 from collections.abc import Iterable
@@ -28,31 +28,35 @@ from etchscope.preselect.shapes import measure_discs
 __all__ = ["BESIDE", "Calibration", "calibrate_detector"]
 
 BESIDE = Cuts(threshold=6.0, residual_same=0.5, rounds=2)
-"""Sign-free finds beside the signed ones: only what stands out, since discs are not cones."""
+"""Cuts for sign-free finds where there are signed ones too. Only clear finds are used, because a
+pit differs from the ideal disc."""
 _ALONE = 6.0
-"""How much wider the tails of clutter are than those of noise, where no gradient tells them."""
+"""Factor by which the tails of clutter are wider than those of noise, used where there is no
+gradient to distinguish the two."""
 _LEAST_NOISE = 1e-3
-"""Noise of pictures that have none, well above the rounding of 32-bit floats."""
+"""Noise that is assumed for pictures without noise, well above the rounding of 32-bit floats."""
 _LEAST_CLEAR = 0.1
-"""Share of a tile below the camera's limit from which the noise is known from that share."""
+"""Least share of a tile below the camera's limit from which the noise can be measured."""
 _ENOUGH = 10
-"""Fewest pits from which an ordinary one is known."""
+"""Least number of pits from which the properties of an ordinary pit can be measured."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a scan's bulk looks like to the responses; found once a scan, on its own tiles.
+    """The constants of the classical finder for one scan, measured on some of its tiles.
 
     Attributes
     ----------
-    field_noise, presence_noise : (scale,) standard deviation of the bulk in each response.
-    weights : (k,) weight of each sign-free picture.
-    limits : (2,) slope, and weighted sign-free signal, that the ground does not reach and a pit
-        covers; the slope inf without lamps.
-    ratio : sign-free over signed amplitude of an ordinary single pit; inf where unknown.
-    level : half the depth of an ordinary pit in the sign-free pictures' weighted mean, from which
-        a dark region is one; inf where lamps tell more.
-    recipe : digest of the normalisation's recipe that the constants are valid for.
+    field_noise, presence_noise : (scale,) float64 standard deviation of the bulk in each signed and
+        in each sign-free response; ``field_noise`` is 0 without lamps.
+    weights : (k,) float64 weight of each sign-free picture.
+    limits : (2,) float64 slope and weighted sign-free signal above which a pixel belongs to a pit;
+        the slope is inf without lamps.
+    ratio : sign-free amplitude over signed amplitude of an ordinary single pit; inf where it is
+        unknown.
+    level : half the signal of an ordinary pit in the weighted mean of the sign-free pictures. A
+        region above it is an opening. It is inf where there are lamps, which show more.
+    recipe : digest of the recipe of the normalisation for which the constants are valid.
     """
 
     field_noise: Floats
@@ -78,14 +82,20 @@ def calibrate_detector(
     lighting: Lighting,
     settings: FindSettings,
 ) -> Calibration:
-    """Return the constants of a scan, from some of its tiles.
+    """Return the constants of a scan, measured on some of its tiles.
 
-    The noise is that of the ground between the pits, whatever finds there are, so it is the same
-    in a crowd; it is never less than what rounding to grey levels makes.
+    The noise is measured on the ground between the pits without using any finds, so it does not
+    depend on the number of pits. It is never less than the noise from rounding to grey levels.
 
     Parameters
     ----------
-    stacks : (channel, y, x) raw pictures, at least one tile.
+    stacks : (channel, y, x) grey levels of each tile; at least one tile.
+    normalisation, lighting : of the scan.
+    settings : of the search.
+
+    Raises
+    ------
+    BadInput : a stack does not fit the normalisation.
     """
     seen: list[Views] = []
     steps = np.zeros(len(normalisation.gain))
@@ -119,7 +129,7 @@ def calibrate_detector(
 
 
 def _limits(signs: list[FloatStack], ground: Ground, weights: Floats) -> Floats:
-    """Return the ``limits`` of a calibration: so many widths of what the ground shows."""
+    """Return the ``limits`` of a calibration, which are multiples of the spread of the ground."""
     ends = [
         shade_limit(combine_signs(s, weights), m) for s, m in zip(signs, ground.bare, strict=True)
     ]
@@ -128,16 +138,21 @@ def _limits(signs: list[FloatStack], ground: Ground, weights: Floats) -> Floats:
 
 
 def _clear(view: Views, grid: Grid) -> Bools:
-    """Return where no picture is at the camera's limit, (y, x); all if that is too little."""
+    """Return where no picture is at the camera's limit, (y, x) bool.
+
+    All is true if that is too little of the tile.
+    """
     clear = ~grid.touched(view.limit)
     return clear if clear.mean() > _LEAST_CLEAR else np.ones_like(clear)
 
 
 def _known(noise: Floats, fall: Floats, maps: list[FloatStack]) -> Floats:
-    """Return the noise with what the ground is too narrow for, continued from finer responses.
+    """Return the noise of every response, extrapolated where the ground is too narrow for one.
 
-    ``fall``: (scale,) how white noise falls with the scale. With no ground at all it is the lower
-    quartile of what there is: for a normal distribution 0.31864 standard deviations.
+    ``fall`` is the noise of each response if the pictures have white noise, (scale,); the ratio of
+    two of them extrapolates from a finer response. Without any ground the noise of the finest
+    response follows from the lower quartile of its absolute values, which is 0.31864 standard
+    deviations of a normal distribution.
     """
     out = noise.copy()
     if np.isnan(out[0]):
@@ -157,7 +172,10 @@ def _field_noise(
     unit: Floats,
     lighting: Lighting,
 ) -> Floats:
-    """Return the ground's noise in the signed responses, (scale,); ``unit``: a grey step."""
+    """Return the noise of the ground in the signed responses, (scale,).
+
+    ``unit`` is the step between grey levels in each channel, normalised.
+    """
     pictures: list[tuple[FloatImage, ...]] = list(slopes)
     measured = response_noise(pictures, ground, grid.radii, signed=True)
     weights = harmonic_weights(lighting.azimuths_deg)[1:]
@@ -167,7 +185,10 @@ def _field_noise(
 
 
 def _sign_units(unit: Floats, lighting: Lighting) -> Floats:
-    """Return a grey step in each sign-free picture, (k,); the lamps' steps average out."""
+    """Return the step between grey levels in each sign-free picture, (k,).
+
+    The sign-free picture of the lamps is their mean, so its step is smaller than that of a lamp.
+    """
     lamps = unit[lighting.directional]
     mean = [float(np.sqrt(np.mean(lamps**2) / len(lamps)))] if len(lamps) else []
     return np.array([*unit[lighting.dark], *unit[lighting.bright], *mean])
@@ -182,13 +203,13 @@ def _presence_noise(
     lighting: Lighting,
     weights: Floats,
 ) -> Floats:
-    """Return the ground's noise in the weighted sign-free responses, (scale,)."""
+    """Return the noise of the ground in the weighted sign-free responses, (scale,)."""
     pictures: list[tuple[FloatImage, ...]] = [(combine_signs(s, weights),) for s in signs]
     fall = 1 / grid.radii.sigmas
     noise = _known(response_noise(pictures, ground, grid.radii, signed=False), fall, maps)
     if not len(lighting.directional):
-        # Without a gradient, clutter is all that a pit competes with. It is small: its spread
-        # falls with the scale as that of white noise does.
+        # Without a gradient, clutter can be taken for a pit. Clutter is small, so its spread falls
+        # with the scale as that of white noise does.
         noise = np.maximum(noise, _ALONE * noise[0] * fall / fall[0])
     step = float(np.sqrt(np.sum((weights * _sign_units(unit, lighting)) ** 2)))
     least = np.maximum(step * rounding_noise(grid.radii, signed=False), _LEAST_NOISE)
@@ -203,10 +224,11 @@ def _weights(
     signed: list[Finds],
     least: float,
 ) -> Floats:
-    """Return the weights of the sign-free pictures that show an ordinary pit most clearly.
+    """Return the weights of the sign-free pictures that show an ordinary pit most clearly, (k,).
 
-    Signal over noise squared (the matched combination of independent pictures), the signal read
-    where the gradient found pits of at least ``least`` sigma; without those, one over the noise.
+    A weight is the signal over the squared noise, which is the matched combination of independent
+    pictures. The signal is measured at the signed finds of at least ``least`` standard deviations.
+    Without enough of these a weight is one over the noise.
     """
     noise, signals = [], []
     fall, middle = 1 / grid.radii.sigmas, len(grid.radii.sigmas) // 2
@@ -226,7 +248,7 @@ def _weights(
 def _half_depth(seen: list[Views], weights: Floats, finds: list[Finds]) -> float:
     """Return the sign-free signal where the light is half way from the bulk to a clear pit.
 
-    The stronger half of the finds are the clear ones; inf without enough of them.
+    The clear pits are the stronger half of the finds. Without enough of them the result is inf.
     """
     depth = [np.empty(0)]
     for view, some in zip(seen, finds, strict=True):
@@ -240,7 +262,7 @@ def _half_depth(seen: list[Views], weights: Floats, finds: list[Finds]) -> float
 
 
 def _ratios(signed: Finds, unsigned: Finds) -> Floats:
-    """Return the sign-free over the signed amplitude of pits with one counterpart each."""
+    """Return sign-free over signed amplitude, (n,), of pits with exactly one find of each kind."""
     close = are_near(signed, unsigned, 0.5 * signed.radius_px[:, None])
     i, j = np.nonzero(close & (close.sum(1) == 1)[:, None] & (close.sum(0) == 1)[None, :])
     return np.asarray(unsigned.amplitude[j] / np.abs(signed.amplitude[i]))

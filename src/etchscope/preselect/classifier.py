@@ -1,7 +1,8 @@
-"""What the maps of a tile say of a find beyond its own heat, and how likely that makes it.
+"""The classifiers of the learned finder: features of a find, and boosted trees that use them.
 
-The same heat is a faint pit on a quiet tile, texture on a rough one, the wrong surface under a
-surer find of the other, and a scratch where marks are. The judge knows all of these.
+The heat of a find alone does not determine how likely it is an opening. The same heat can be a
+faint pit on a smooth tile, texture on a rough tile, the wrong surface below a clearer find of the
+other surface, or part of a scratch. The features distinguish these cases.
 """
 
 from collections.abc import Mapping
@@ -19,17 +20,20 @@ from etchscope.foil.types import FloatImage, Floats, FloatStack, Ints
 __all__ = ["FEATURES", "LOWEST_HEAT", "Trees", "measure_finds"]
 
 FEATURES = ("heat", "rival", "either", "mark", "mark_around", "weak", "middling", "strong")
-"""Heat of the find; the highest of the other surface's, of either surface's and of the marks' near
-it; of the marks' around it; log10 of one more than the weak, middling and strong peaks of its tile,
-a reference tile's area."""
+"""The features of a find.
+
+Its heat; the highest heat near it of the other surface, of either surface and of marks; the highest
+heat of marks around it; log10 of one more than the number of weak, of middling and of strong peaks
+per area of a reference tile."""
 LOWEST_HEAT = -2.0
-"""Peaks of less heat are no finds, and count nowhere."""
+"""Least heat of a find; peaks below it are not used at all."""
 _NEAR, _AROUND = 3, 9
-"""Cells a side within which another map's heat is near, and around."""
+"""Side in cells of the squares that are near a find, and around it."""
 _STEPS = (-1.4, -0.8, -0.3)
-"""Heats: below the first a peak is weak, below the second middling, above the third strong."""
+"""Limits of the heat: a peak below the first is weak, below the second middling, above the third
+strong."""
 _REFERENCE_CELLS = 76_800
-"""Cells of a tile of 640 × 480 px."""
+"""Number of cells of the reference tile, which has 640 × 480 px."""
 
 
 def _highest(map_: FloatImage, cells: int) -> FloatImage:
@@ -39,12 +43,13 @@ def _highest(map_: FloatImage, cells: int) -> FloatImage:
 def measure_finds(
     maps: FloatStack, heat: Floats, surface: NDArray[np.str_], rows: Ints, columns: Ints
 ) -> Floats:
-    """Return ``FEATURES`` of the finds of one tile, (n, feature).
+    """Return ``FEATURES`` of the finds of one tile, (n, feature) float64.
 
     Parameters
     ----------
-    maps : (map, y, x).
-    heat, surface, rows, columns : (n,) of each find, and its cell.
+    maps : (map, y, x) float32 maps in the order of ``MAPS``.
+    heat, surface : (n,) heat and surface of each find.
+    rows, columns : (n,) int64 cell of each find.
     """
     heats = {s: _highest(maps[map_index(s, "heat")], _NEAR)[rows, columns] for s in SURFACES}
     higher = np.maximum(heats["top"], heats["bottom"])
@@ -80,12 +85,13 @@ def _sum_of_leaves(
 
 @dataclass(frozen=True)
 class Trees:
-    """Boosted trees: what they say of a find, log odds or a value, is the sum of its leaves.
+    """Boosted trees. Their result for a find, log odds or another value, is the sum of its leaves.
 
     Attributes
     ----------
-    feature, threshold, left, right, value : (tree, node); a find goes left where its feature is at
-        most the threshold; a leaf has no left, −1.
+    feature, threshold, left, right, value : (tree, node) tables. At a node a find goes to the node
+        ``left`` if its feature is at most the threshold, else to ``right``; −1 in ``left`` marks a
+        leaf, which has a value.
     """
 
     feature: NDArray[np.int32]
@@ -95,8 +101,8 @@ class Trees:
     value: NDArray[np.float32]
 
     def __call__(self, features: Floats) -> Floats:
-        """Return the (n,) sums of finds that are (n, feature)."""
-        # In single precision, as the trees were grown.
+        """Return the sums, (n,) float64, for the features of finds, (n, feature)."""
+        # The trees were fitted to features in single precision.
         wide = np.ascontiguousarray(features.astype(np.float32), np.float64)
         tables = (self.feature, self.threshold, self.left, self.right, self.value)
         return np.asarray(_sum_of_leaves(wide, *tables))
@@ -107,7 +113,7 @@ class Trees:
 
     @classmethod
     def constant(cls, value: float) -> "Trees":
-        """Return trees that say the same of every find."""
+        """Return trees whose result is the same value for every find."""
         leaf, none = np.full((1, 1), -1, np.int32), np.zeros((1, 1))
         return cls(leaf, none, leaf, leaf, np.full((1, 1), value, np.float32))
 
@@ -115,15 +121,17 @@ class Trees:
     def from_arrays(
         cls, arrays: Mapping[str, NDArray[Any]], *, features: int = len(FEATURES)
     ) -> "Trees":
-        """Return the trees of stored tables.
+        """Return the trees from the tables of ``to_arrays``.
 
         Parameters
         ----------
-        features : how many features a find has.
+        arrays : the tables by name.
+        features : number of features of a find.
 
         Raises
         ------
-        KeyError, ValueError : tables that are no trees.
+        KeyError : a table is missing.
+        ValueError : the tables differ in shape, or are no trees.
         """
         trees = cls(**{k: np.asarray(arrays[k]) for k in cls.__dataclass_fields__})
         nodes = trees.feature.shape
@@ -131,7 +139,7 @@ class Trees:
             raise ValueError("tables of trees that differ in shape")
         at = np.arange(nodes[1])
         inner = trees.left >= 0
-        # Each step leads on, so that every walk ends.
+        # Children come after their node, so that every path ends.
         onward = (trees.left > at) & (trees.right > at) & (trees.right < nodes[1])
         known = (trees.feature >= 0) & (trees.feature < features) & (trees.left < nodes[1])
         if not np.isfinite(trees.value).all() or not (onward & known)[inner].all():

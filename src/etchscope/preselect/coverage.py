@@ -1,4 +1,4 @@
-"""How much of a picture pits cover, from the picture alone: what the finds have to explain."""
+"""The fraction of a picture that pits cover, measured without using the finds."""
 
 import cv2
 import numpy as np
@@ -11,31 +11,32 @@ from etchscope.preselect.settings import FindSettings
 __all__ = ["CELL_PX", "covered_fraction", "local_coverage", "reach_px"]
 
 CELL_PX = 16
-"""Side of a cell of the map, in pixels of the tile: about a pit."""
+"""Side of a cell of the map, in pixels of the tile; about the size of a pit."""
 _REACH = 6.0
-"""Standard deviation of the Gaussian over which the map is averaged, in largest radii."""
+"""Standard deviation of the Gaussian with which the map is averaged, in units of the largest
+radius."""
 
 
 def reach_px(settings: FindSettings) -> float:
-    """Return the standard deviation of the Gaussian that ``local_coverage`` averages over."""
+    """Return the standard deviation, in pixels, of the Gaussian that ``local_coverage`` uses."""
     return _REACH * settings.largest_radius_px
 
 
 def covered_fraction(view: Views, grid: Grid, weights: Floats, limits: Floats) -> Floats:
-    """Return the share of each cell of a tile that pits cover, whatever was found there.
+    """Return the fraction of each cell of a tile that pits cover, independent of the finds.
 
-    A place is covered where the surface is steeper than the ground ever is, or, without lamps,
-    where the sign-free pictures are brighter.
+    A pixel is covered where the surface is steeper than the ground can be, or, without lamps, where
+    the weighted sign-free picture is brighter than the ground can be.
 
     Parameters
     ----------
     view : the tile.
-    grid : of its size.
-    weights, limits : of the scan's ``Calibration``.
+    grid : the grid for tiles of that size.
+    weights, limits : of the ``Calibration`` of the scan.
 
     Returns
     -------
-    (rows, columns) in cells of about ``CELL_PX``, 0 to 1.
+    (row, column) float64, 0 to 1, in cells of about ``CELL_PX``.
     """
     slopes = grid.slopes(view)
     covered: Bools
@@ -51,10 +52,16 @@ def covered_fraction(view: Views, grid: Grid, weights: Floats, limits: Floats) -
 def local_coverage(
     share: Floats, x_px: Floats, y_px: Floats, image_size: tuple[int, int], reach: float
 ) -> Floats:
-    """Return the covered fraction round some places of a tile, (n,), 0 to 1.
+    """Return the covered fraction around places of a tile, (n,) float64, 0 to 1.
 
-    A Gaussian mean over a standard deviation of ``reach`` pixels; what lies outside of the tile is
-    left out.
+    It is a mean with Gaussian weights over the part of the surroundings inside the tile.
+
+    Parameters
+    ----------
+    share : (row, column) covered fraction of each cell, see ``covered_fraction``.
+    x_px, y_px : (n,) places in the tile, y down.
+    image_size : (height, width) of the tile in pixels.
+    reach : standard deviation of the Gaussian in pixels.
     """
     rows, columns = share.shape
     step = image_size[0] / rows, image_size[1] / columns

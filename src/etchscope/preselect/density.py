@@ -1,9 +1,9 @@
-"""The local density of pits: counted where they are few, from the area they cover in a crowd.
+"""The local density of pits, from their number where they are few and from their area in a crowd.
 
-In a crowd pits hide each other, and their number found levels off. The area that they cover goes
-on to grow: of openings of mean area ā that lie at random with density λ the covered fraction is
-c = 1 − exp(−λ ā) (Boolean model; Hall, Introduction to the Theory of Coverage Processes, 1988,
-1.1), whatever their shapes.
+In a crowd pits hide each other, so the number of pits that are found levels off, while the area
+that they cover continues to grow. If openings of mean area ā lie at random with density λ, they
+cover the fraction c = 1 − exp(−λ ā), whatever their shapes (Boolean model; Hall, Introduction to
+the Theory of Coverage Processes, 1988, 1.1).
 """
 
 from dataclasses import dataclass
@@ -18,17 +18,19 @@ from etchscope.foil.types import Bools, Floats
 __all__ = ["Density", "are_too_crowded", "density_beyond", "local_density", "pit_density"]
 
 _COUNTED, _COVERED = 0.1, 0.3
-"""Covered fractions up to which pits are counted, and from which their area tells; between, both:
-up to the first hidden pits and false finds balance, from the second every tenth pit is hidden."""
+"""Covered fraction up to which pits are counted, and from which their density follows from their
+area; between the two, both enter. Up to the first, hidden pits and false finds balance; at the
+second, every tenth pit is hidden."""
 _LOST_AREA = 0.72
-"""By how much the mean area of found pits exceeds that of all, per covered fraction: the small ones
-are hidden first. Measured on simulated foils of the reference optics, 100 to 5,000 pits a tile."""
+"""Relative excess of the mean area of found pits over that of all pits, per covered fraction; small
+pits are hidden first. Measured on simulated foils of the reference optics with 100 to 5,000 pits
+per tile."""
 _AREA_ERROR = 0.08
-"""Relative error of the mean area: what is left of that measurement's scatter."""
+"""Relative error of the mean area, from the scatter of that measurement."""
 _FULL = 0.99
-"""The covered fraction never counts as more: beyond, it says nothing of the density."""
+"""Greatest covered fraction from which a density is computed."""
 _EXPLAINED = 0.6
-"""Least share of a crowd's pits that must be found for the finds to explain the picture."""
+"""Least share of the pits of a crowd that must be found; with fewer finds it is too crowded."""
 
 
 def _coverage(edges_x: Floats, edges_y: Floats, rectangles: Floats) -> Floats:
@@ -46,23 +48,24 @@ def _coverage(edges_x: Floats, edges_y: Floats, rectangles: Floats) -> Floats:
 def local_density(
     counted: Floats, at: Floats, rectangles: Floats, scale: float, *, own: bool | Floats
 ) -> Floats:
-    """Return the density of some pits at some places.
+    """Return the density of pits at some places.
 
-    Counts and covered area, in cells of a quarter of the scale, are smoothed alike by a Gaussian
-    of that scale; their ratio needs no correction at the scan's edges and missing tiles.
+    The counts and the area of the tiles, in cells of a quarter of the scale, are smoothed with the
+    same Gaussian. Their ratio needs no correction at the edges of the scan and at missing tiles.
 
     Parameters
     ----------
-    counted : (n, 2) x, y of the pits whose density is asked for.
-    at : (m, 2) where it is asked for.
-    rectangles : (k, 4) tiles as first x, last x, first y, last y.
+    counted : (n, 2) x and y of the pits.
+    at : (m, 2) x and y of the places.
+    rectangles : (k, 4) first x, last x, first y and last y of each tile.
     scale : standard deviation of the Gaussian; all lengths are in one unit.
-    own : whether each of ``at`` is itself among ``counted``, and not to be counted there; or how
-        many are not, (m,), those at a distance reckoned less.
+    own : True if each place is one of the pits, which is then not counted at its own place; or the
+        number of pits not to be counted at each place, (m,), where each pit has the weight of the
+        Gaussian at its distance, relative to that at distance 0.
 
     Returns
     -------
-    (m,) per unit of length squared.
+    (m,) float64 per unit of length squared.
     """
     if not len(at):
         return np.empty(0)
@@ -86,15 +89,20 @@ def local_density(
 def density_beyond(
     counted: Floats, at: Floats, rectangles: Floats, scale: float, reach: float
 ) -> Floats:
-    """Return the density round some pits of those that cannot be of the same particle, (m,).
+    """Return the density around some pits of the pits that cannot be of the same particle.
 
-    The other opening of a particle, found as its partner or not, lies within the reach of a pair
-    and would count as a crowd where pits are few: what is nearer than that is left out, in number
-    and in area alike.
+    The other opening of a particle, whether it was found as the partner or not, lies within the
+    reach of a pair and would raise the density where pits are few. What is nearer than the reach is
+    therefore left out, in number and in area.
 
     Parameters
     ----------
-    reach : largest displacement from entry to exit pit; all else as for ``local_density``.
+    counted, at, rectangles, scale : as for ``local_density``.
+    reach : largest displacement from entry to exit pit, in the same unit.
+
+    Returns
+    -------
+    (m,) float64 per unit of length squared.
     """
     if not len(at):
         return np.empty(0)
@@ -107,9 +115,10 @@ def density_beyond(
 
 @dataclass(frozen=True)
 class Density:
-    """Density of pits at some places, with its 95 % interval; all (n,) per unit of length squared.
+    """Density of pits at n places with its 95 % interval, each (n,) float64.
 
-    ``by_area`` is how much of it rests on the covered area, 0 to 1.
+    ``value``, ``low`` and ``high`` are per unit of length squared. ``by_area`` is the weight of the
+    covered area in the value, 0 to 1; the rest is the weight of the counted pits.
     """
 
     value: Floats
@@ -123,10 +132,10 @@ def pit_density(counted: Floats, covered: Floats, radius: Floats, scale: float) 
 
     Parameters
     ----------
-    counted : (n,) local density of found pits at each of them, what is of its particle left out.
-    covered : (n,) covered fraction round each, 0 to 1; nan where unknown: there pits are counted.
-    radius : (n,) of each.
-    scale : standard deviation of the Gaussian that ``counted`` was smoothed with; all lengths are
+    counted : (n,) local density of found pits at each of them, see ``density_beyond``.
+    covered : (n,) covered fraction around each, 0 to 1; where it is nan, only the number counts.
+    radius : (n,) radius of each.
+    scale : standard deviation of the Gaussian with which ``counted`` was smoothed; all lengths are
         in one unit.
     """
     c = np.clip(np.nan_to_num(covered), 0, _FULL)
@@ -134,7 +143,7 @@ def pit_density(counted: Floats, covered: Floats, radius: Floats, scale: float) 
     mean_area = float(area.mean()) if len(area) else 1.0
     by_area = np.clip((c - _COUNTED) / (_COVERED - _COUNTED), 0, 1)
     value = (1 - by_area) * counted - by_area * np.log1p(-c) / mean_area
-    # A Gaussian's mean has the Poisson error of the number in 4 π scale².
+    # A mean with Gaussian weights has the Poisson error of the number within an area 4 π scale².
     seen = 4 * np.pi * scale**2
     low, high = gammaincinv(value * seen, 0.025) / seen, gammaincinv(value * seen + 1, 0.975) / seen
     error = 1.96 * _AREA_ERROR * by_area * value
@@ -143,11 +152,15 @@ def pit_density(counted: Floats, covered: Floats, radius: Floats, scale: float) 
 
 
 def are_too_crowded(counted: Floats, density: Density) -> Bools:
-    """Return where what was found cannot explain how much of the picture pits cover, (n,).
+    """Return where the found pits cannot explain the fraction of the picture that pits cover.
 
     Parameters
     ----------
     counted : (n,) local density of found pits.
-    density : the density of all, ``pit_density``.
+    density : the density of all pits, see ``pit_density``.
+
+    Returns
+    -------
+    (n,) bool.
     """
     return np.asarray((density.by_area == 1) & (counted < _EXPLAINED * density.value))

@@ -1,4 +1,4 @@
-"""The pits of one tile."""
+"""The classical finder: the openings of one tile from responses, peaks and shapes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,20 +23,23 @@ from etchscope.preselect.shapes import measure_discs, measure_fields
 __all__ = ["detect_openings"]
 
 _CANCELLED = 2.5
-"""A pit whose sign-free signal exceeds the usual one for its gradient by this factor is a pair."""
+"""Factor by which the sign-free signal of a steep pair exceeds what its gradient lets expect."""
 _SATURATED = 0.1
 """Fraction of an opening at the camera's limit from which it counts as saturated."""
 _DECIDES = 2.0
-"""Significance from which a faint gradient's sign is taken for the pit's surface."""
+"""Significance of a faint gradient from which its sign determines the surface of the pit."""
 _FAINT = 1.6
-"""Joint significance a faint pit needs, in units of the threshold: the texture has wide tails."""
+"""Least joint significance of a faint pit in units of the threshold. It exceeds 1 because the
+texture of the foil has wide tails."""
 
 
 @dataclass(frozen=True)
 class _Openings:
-    """One row an opening; ``mate`` is the row of the other opening of a steep pair, or −1.
+    """The openings of a tile, one per row.
 
-    ``excess`` is the sign-free signal beyond the ordinary, in units of its noise.
+    ``surface`` is top, bottom or unknown. ``mate`` is the row of the other opening of a steep pair,
+    or −1. ``excess`` is the sign-free signal of a steep pair in units of the noise, and otherwise
+    0; without lamps it is that of each find.
     """
 
     finds: Finds
@@ -60,8 +63,9 @@ def _join(one: Finds, other: Finds) -> Finds:
 class _Gradient:
     """The signed response at sign-free finds.
 
-    Its amplitude (positive) and signed significance, the least amplitude that would have been
-    found, and the least joint significance of a faint pit.
+    For each find, (n,), ``amplitude`` is the absolute amplitude, ``snr`` the significance with its
+    sign, and ``limit`` the least amplitude that would have been found. ``least`` is the least joint
+    significance of a faint pit.
     """
 
     amplitude: Floats
@@ -71,7 +75,7 @@ class _Gradient:
 
 
 def _gradient(left: FloatStack, calibration: Calibration, unsigned: Finds, grid: Grid) -> _Gradient:
-    """Return what signed response is left at sign-free finds."""
+    """Return the signed response that remains at sign-free finds once signed finds are removed."""
     y, x = grid.at(unsigned)
     peak = grid.field_peaks(unsigned)
     noise, least = calibration.field_noise, grid.settings.threshold
@@ -83,18 +87,19 @@ def _gradient(left: FloatStack, calibration: Calibration, unsigned: Finds, grid:
 
 
 def _resolve(signed: Finds, unsigned: Finds, gradient: _Gradient, ratio: float) -> _Openings:
-    """Return one row an opening: what each sign-free find means beside the signed ones.
+    """Return the openings that the signed and the sign-free finds show together.
 
-    A find without a pit of any sign is a steep pair if its gradient should have been seen and was
-    not, else a single faint pit. A find with pits of one sign that is far stronger than theirs
-    usually are hides the other opening. All others are explained.
+    A sign-free find without a signed find is a steep pair if its gradient should have been seen and
+    was not; otherwise it is a single faint pit. A sign-free find that is far stronger than usual
+    for the signed finds of one sign near it hides an opening of the other surface. The signed finds
+    explain all other sign-free finds.
 
     Parameters
     ----------
     signed : pits found by their gradient.
     unsigned : finds in the sign-free pictures, strongest first.
-    gradient : what is left of the signed response at each of ``unsigned``.
-    ratio : sign-free over signed amplitude of an ordinary pit.
+    gradient : the signed response that remains at each of ``unsigned``.
+    ratio : sign-free amplitude over signed amplitude of an ordinary pit.
     """
     is_top = signed.amplitude > 0
     reach = 1.2 * np.maximum.outer(unsigned.radius_px, signed.radius_px)
@@ -106,7 +111,7 @@ def _resolve(signed: Finds, unsigned: Finds, gradient: _Gradient, ratio: float) 
     cancelled = unsigned.amplitude > _CANCELLED * ratio * np.maximum(
         gradient.amplitude, gradient.limit
     )
-    # Stouffer's sum: neither sign is enough of a faint pit, but both together can be.
+    # Stouffer's sum: neither response alone shows a faint pit, but both together can.
     together = (unsigned.snr + np.abs(gradient.snr)) / np.sqrt(2)
     lone = np.flatnonzero(free & ~cancelled & (together > gradient.least))
     pair = np.flatnonzero(free & cancelled)
@@ -141,7 +146,7 @@ def _resolve(signed: Finds, unsigned: Finds, gradient: _Gradient, ratio: float) 
 
 
 def _without_remainders(finds: Finds, share: Floats, grid: Grid, *, signed: bool) -> Finds:
-    """Return the finds that no stronger one explains, see ``are_remainders``."""
+    """Return the finds that are no remainders of stronger ones; see ``are_remainders``."""
     near_them = local_coverage(
         share, finds.x_px, finds.y_px, grid.image_size, reach_px(grid.settings)
     )
@@ -152,10 +157,10 @@ def _without_remainders(finds: Finds, share: Floats, grid: Grid, *, signed: bool
 def _responses(
     finds: Finds, signed: int, left: FloatStack, calibration: Calibration, grid: Grid
 ) -> tuple[Floats, Floats]:
-    """Return the entry and the exit response of each opening, its neighbours taken out.
+    """Return the entry and the exit response of each opening without those of its neighbours.
 
-    That is what is left of the response in its place and, for the first ``signed`` finds, what was
-    taken out for itself.
+    It is the response that remains at its place and, for the first ``signed`` finds, the response
+    that was subtracted for the find itself.
     """
     y, x = grid.at(finds)
     own = np.where(np.arange(len(finds)) < signed, finds.amplitude, 0.0)
@@ -170,47 +175,34 @@ def detect_openings(
     lighting: Lighting,
     settings: FindSettings,
 ) -> dict[str, NDArray[Any]]:
-    """Return the pits of one tile, one row each.
+    """Return the openings of one tile.
 
     Parameters
     ----------
     raw : (channel, y, x) grey levels.
-    normalisation, calibration : of the tile's scan.
+    normalisation, calibration, lighting : of the tile's scan.
+    settings : of the search.
 
     Returns
     -------
-    Columns ``surface, x_px, y_px, radius_px, ellipticity, angle_deg, contrast, entry, exit,
-    hip, flags``, ``mate``, the row of the other opening of a steep pair, or −1, and ``covered``,
-    the fraction of the picture round it that pits cover.
+    Columns of (n,) values: ``surface, x_px, y_px, radius_px, ellipticity, angle_deg, contrast,
+    entry, exit, hip, flags`` as in the pit table; ``mate``, the row of the other opening of a steep
+    pair, or −1; and ``covered``, the fraction of the picture around the opening that pits cover.
 
     Raises
     ------
-    BadInput : the stack does not fit the normalisation, or the calibration was made under another
+    BadInput : the stack does not fit the normalisation, or the calibration belongs to another
         recipe.
     """
     normalisation.require(calibration.recipe)
     normalisation.require_fit(raw)
     view = make_views(raw, normalisation, lighting, settings.thin_px)
     grid = Grid(view.limit.shape, settings)
-    field, maps = grid.field_maps(view), grid.presence_maps(view, calibration.weights)
     share = covered_fraction(view, grid, calibration.weights, calibration.limits)
-    scratches = grid.scratches(maps, calibration.presence_noise)
-    if field is None:
-        finds = grid.extract_unsigned(maps, calibration.presence_noise, settings.cuts)
-        finds = _without_remainders(finds, share, grid, signed=False)
-        none = np.full(len(finds), -1)
-        openings = _Openings(finds, np.full(len(finds), "unknown"), none, finds.snr)
-        entry = exit_ = np.full(len(finds), np.nan)
-    else:
-        unsigned = grid.extract_unsigned(maps, calibration.presence_noise, BESIDE)
-        signed = grid.extract_signed(field, calibration.field_noise, settings.cuts)
-        signed = _without_remainders(signed, share, grid, signed=True)
-        gradient = _gradient(field, calibration, unsigned, grid)
-        openings = _resolve(signed, unsigned, gradient, calibration.ratio)
-        entry, exit_ = _responses(openings.finds, len(signed), field, calibration, grid)
+    openings, entry, exit_, scratches = _find(view, grid, share, calibration)
     shapes = _shapes(openings, view, calibration)
     for name, size in zip(("y_px", "x_px"), view.limit.shape, strict=True):
-        # An opening that the edge cuts may have its centre beyond it: nothing was seen there.
+        # The fitted centre of an opening that the edge cuts may lie beyond the edge.
         shapes[name] = shapes[name].clip(-0.5, size - 0.5)
     is_on_scratch = scratches[grid.at(openings.finds)]
     flags = _flags(openings, shapes, view.limit.shape, is_on_scratch)
@@ -225,7 +217,7 @@ def detect_openings(
         "mate": openings.mate,
     }
     if np.isfinite(calibration.level):
-        # Rings are thin: here nothing is taken away.
+        # Rings are thin, so here thin features are kept.
         whole = make_views(raw, normalisation, lighting)
         regions = _regions(whole, openings.finds, calibration, settings)
         pits = {name: np.concatenate([pits[name], regions[name]]) for name in pits}
@@ -234,10 +226,32 @@ def detect_openings(
     return pits
 
 
+def _find(
+    view: Views, grid: Grid, share: Floats, calibration: Calibration
+) -> tuple[_Openings, Floats, Floats, Bools]:
+    """Return openings, their entry and exit responses, and where scratches are, binned (y, x)."""
+    cuts = grid.settings.cuts
+    field, maps = grid.field_maps(view), grid.presence_maps(view, calibration.weights)
+    scratches = grid.scratches(maps, calibration.presence_noise)
+    if field is None:
+        finds = grid.extract_unsigned(maps, calibration.presence_noise, cuts)
+        finds = _without_remainders(finds, share, grid, signed=False)
+        none, unknown = np.full(len(finds), -1), np.full(len(finds), np.nan)
+        openings = _Openings(finds, np.full(len(finds), "unknown"), none, finds.snr)
+        return openings, unknown, unknown, scratches
+    unsigned = grid.extract_unsigned(maps, calibration.presence_noise, BESIDE)
+    signed = grid.extract_signed(field, calibration.field_noise, cuts)
+    signed = _without_remainders(signed, share, grid, signed=True)
+    gradient = _gradient(field, calibration, unsigned, grid)
+    openings = _resolve(signed, unsigned, gradient, calibration.ratio)
+    entry, exit_ = _responses(openings.finds, len(signed), field, calibration, grid)
+    return openings, entry, exit_, scratches
+
+
 def _regions(
     view: Views, finds: Finds, calibration: Calibration, settings: FindSettings
 ) -> dict[str, NDArray[Any]]:
-    """Return the dark regions that are no find already, in the columns of ``detect_openings``."""
+    """Return the dark regions that are no finds yet, in the columns of ``detect_openings``."""
     picture = combine_signs(view.signs, calibration.weights / calibration.weights.sum())
     shapes = find_regions(picture, calibration.level, finds, settings.largest_radius_px)
     edge = _is_cut(shapes, view.limit.shape)
@@ -261,7 +275,7 @@ def _is_cut(shapes: dict[str, Floats], image_size: tuple[int, int]) -> Bools:
 
 
 def _crowded(finds: Finds, reach: Floats) -> Bools:
-    """Return which finds have another one nearer than their reach, (n,)."""
+    """Return which finds have another find nearer than their reach, (n,)."""
     if len(finds) < 2:
         return np.zeros(len(finds), bool)
     place = np.column_stack([finds.x_px, finds.y_px])
@@ -270,11 +284,11 @@ def _crowded(finds: Finds, reach: Floats) -> Bools:
 
 
 def _shapes(openings: _Openings, view: Views, calibration: Calibration) -> dict[str, Floats]:
-    """Return the shape of each opening, from the picture in which it is clearest.
+    """Return the shape of each opening, measured in the picture in which it is clearest.
 
-    The sign-free pictures are the sharper ones; where a neighbour overlaps, the field shows the
-    pit of one surface alone, unless entry and exit cancel in it. The contrast is the mean shading
-    of the walls, or, without lamps, the mean logarithm of the bulk's light over the pit's.
+    The sign-free pictures are sharper. Where a neighbour overlaps, the field shows the pit of one
+    surface alone, unless entry and exit pit cancel in it. The contrast is the mean shading of the
+    walls or, without lamps, the mean logarithm of the light of the bulk over that of the pit.
     """
     finds = openings.finds
     picture = combine_signs(view.signs, calibration.weights / calibration.weights.sum())
@@ -294,7 +308,7 @@ def _shapes(openings: _Openings, view: Views, calibration: Calibration) -> dict[
 def _flags(
     openings: _Openings, shapes: dict[str, Floats], image_size: tuple[int, int], on_scratch: Bools
 ) -> Ints:
-    """Return the flags that a tile alone can tell, see ``PitFlag``."""
+    """Return the flags that follow from the tile alone, (n,); see ``PitFlag``."""
     radius_px = shapes["radius_px"]
     close = np.zeros(len(radius_px), bool)
     for surface in np.unique(openings.surface):

@@ -1,4 +1,4 @@
-"""One protocol for all finders: the pictures of a tile in, the columns of its finds out."""
+"""The protocol of finders: they take the pictures of a tile and return the columns of its finds."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -35,23 +35,23 @@ _LEAST_COLUMNS = {
     **dict.fromkeys(("x_px", "y_px", "radius_px", "entry", "exit", "hip"), "float64"),
     **dict.fromkeys(("flags", "mate", "tile"), "int64"),
 }
-"""Columns of a table without finds."""
+"""Columns of a table without finds, and their dtypes."""
 
 Columns = dict[str, NDArray[Any]]
-"""Columns of the pit table that a tile alone tells, and ``mate``: the row of the other opening of a
-steep pair that was one find, or −1."""
+"""The columns of the pit table that follow from one tile, each (n,), and ``mate``, the row of the
+other opening of a steep pair that was found as one, or −1."""
 
 
 class Detector(Protocol):
-    """A finder with all that it needs to know of a scan."""
+    """A finder together with the constants of a scan."""
 
     def __call__(self, raw: RawStack) -> Columns:
-        """Return the finds of one tile's (channel, y, x) grey levels."""
+        """Return the finds of one tile from its (channel, y, x) grey levels."""
 
 
 @dataclass(frozen=True)
 class ClassicalDetector:
-    """Responses, peaks and shapes: see ``detect_openings``."""
+    """The classical finder for one scan; see ``detect_openings``."""
 
     normalisation: Normalisation = field(repr=False)
     calibration: Calibration = field(repr=False)
@@ -59,7 +59,7 @@ class ClassicalDetector:
     settings: FindSettings
 
     def __call__(self, raw: RawStack) -> Columns:
-        """Return the finds of one tile."""
+        """Return the finds of one tile; raises as ``detect_openings``."""
         return detect_openings(
             raw, self.normalisation, self.calibration, self.lighting, self.settings
         )
@@ -67,7 +67,10 @@ class ClassicalDetector:
 
 @dataclass(frozen=True)
 class LearnedDetector:
-    """A network's openings: see ``find_openings``. Depths are in µm where the scale is known."""
+    """The learned finder for one scan; see ``find_openings``.
+
+    Depths are in micrometres; they are nan without a pixel size.
+    """
 
     normalisation: Normalisation = field(repr=False)
     lighting: Lighting
@@ -77,7 +80,7 @@ class LearnedDetector:
     pixel_size_um: float | None
 
     def __call__(self, raw: RawStack) -> Columns:
-        """Return the finds of one tile."""
+        """Return the finds of one tile; raises as ``find_openings``."""
         columns = find_openings(
             raw,
             self.normalisation,
@@ -93,19 +96,19 @@ class LearnedDetector:
 
 
 Ground = Callable[[int, RawStack], Bools]
-"""From number and pictures of a tile to where it is to be searched, (y, x)."""
+"""A function from the number and the pictures of a tile to its pixels to be searched, (y, x)."""
 
 
 @dataclass(frozen=True)
 class Searched:
-    """The finds of some tiles, and what was not searched.
+    """The finds of some tiles, and the parts that were not searched.
 
     Attributes
     ----------
     table : the finds with a column ``tile``, one tile after the other.
-    usable_px : tile → pixels that were searched.
-    off_foil : finds that were taken away since they lie where nothing is to be searched.
-    left_out : tile → why nothing could be found on its pictures, in words.
+    usable_px : number of pixels that were searched, for each tile.
+    off_foil : number of finds that were removed because they lie outside the ground to be searched.
+    left_out : for each tile that could not be searched, the reason in words.
     """
 
     table: pd.DataFrame
@@ -115,11 +118,12 @@ class Searched:
 
 
 def keep_on_ground(columns: Columns, ground: Bools) -> Columns:
-    """Return the finds whose centre lies on ground that is searched.
+    """Return the finds whose centres lie on ground to be searched, with ``mate`` renumbered.
 
     Parameters
     ----------
-    ground : (y, x) of the tile; a centre beyond the tile's edge belongs to the nearest pixel.
+    columns : the finds of one tile.
+    ground : (y, x) bool; a centre beyond the edge of the tile belongs to the nearest pixel.
     """
     height, width = ground.shape
     x = np.rint(columns["x_px"]).astype(np.int64).clip(0, width - 1)
@@ -139,12 +143,13 @@ def detect_tiles(
 
     Parameters
     ----------
-    tiles : number and pictures of each tile; only one is held at a time.
-    ground : where to search; everywhere unless given.
+    tiles : number and (channel, y, x) grey levels of each tile; only one is held in memory.
+    detector : the finder with the constants of the scan.
+    ground : where to search; without it, everywhere.
 
     Raises
     ------
-    BadInput : the pictures do not fit what the detector knows of the scan.
+    BadInput : the pictures do not fit the constants of the scan.
     """
     parts: list[Columns] = []
     usable: dict[int, int] = {}
@@ -160,7 +165,7 @@ def detect_tiles(
         usable[number] = usable_area_px(where)
         off_foil += len(columns["x_px"]) - len(kept["x_px"])
         parts.append({**kept, "tile": np.full(len(kept["x_px"]), number)})
-    # One table of many tiles costs as much to make as one of a single tile.
+    # It takes as long to make one table of many tiles as one of a single tile.
     parts = parts or [{k: np.empty(0, dtype) for k, dtype in _LEAST_COLUMNS.items()}]
     table = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
     return Searched(pd.DataFrame(table), usable, off_foil, left_out)

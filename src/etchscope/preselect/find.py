@@ -1,4 +1,4 @@
-"""Find the pits on a plain array: no store, no files, the way trackpy's ``locate`` does."""
+"""The search of a plain array, without a store or files, as by ``locate`` of trackpy."""
 
 from typing import get_args
 
@@ -35,7 +35,7 @@ __all__ = ["find_pits"]
 
 
 def _as_stack(stack: ArrayLike) -> tuple[RawStack, Bools]:
-    """Return the pictures, and where none of them is masked."""
+    """Return the (channel, y, x) pictures, and where none of them is masked, (y, x) bool."""
     shape = np.shape(stack)
     if len(shape) not in (2, 3) or min(shape[-2:]) < 16 or not shape[0]:
         raise BadInput("stack", "(channel, y, x) or (y, x), at least 16 px", f"{shape}")
@@ -92,29 +92,33 @@ def find_pits(
 ) -> pd.DataFrame:
     """Return the pits on the pictures of one tile, as a pit table.
 
-    The picture is its own reference: average light and noise are found on it alone. Give a scan
-    to a store to have them from all its tiles.
+    The average light and the noise are measured on these pictures alone. A store measures them on
+    all tiles of a scan.
 
     Parameters
     ----------
-    stack : (channel, y, x) or (y, x) grey levels.
+    stack : (channel, y, x) or (y, x) grey levels of 0 or more; it may be a masked array.
     azimuths_deg : (n,) azimuths of the directional pictures, degrees counter-clockwise from +x,
         y up, from the pit towards the lamp; without them the surface is unknown.
-    roles : of each picture: directional, backlit or halo; by default the directional ones come
+    roles : role of each picture: directional, backlit or halo; by default the directional ones come
         first, then a backlit and a halo one.
-    pixel_size_um : for positions in mm (origin at the picture's centre, y up) and densities.
-    thickness_um : of the foil before etching: how far a slanted particle's exit pit may lie.
-    removed_um : bulk that etching removed on each side: sets the scale of depths and etch ratios.
-    material : in your own word, such as "CR-39" or "Makrofol": its response gives energy losses.
-    gradient_sign : −1 where the wall that faces the lamp is dark.
-    settings : of the pre-selection.
-    finder : the learned finder; the classical one searches where None is given.
+    pixel_size_um : size of a pixel, needed for positions in mm (origin at the centre of the
+        picture, y up) and for densities.
+    thickness_um : thickness of the foil before etching; it limits how far from the entry pit of a
+        slanted particle its exit pit may lie.
+    removed_um : bulk that etching removed on each side; it sets the scale of depths and etch
+        ratios.
+    material : your name for the plastic, such as "CR-39" or "Makrofol"; its response gives energy
+        losses.
+    gradient_sign : 1, or −1 where the wall that faces the lamp is dark.
+    settings : of the search.
+    finder : the learned finder; without one the classical finder searches.
 
     Raises
     ------
-    BadInput : no picture, grey levels that are no numbers or negative, one or two azimuths, roles
-        that do not fit the pictures, a gradient_sign other than ±1, a scale or a thickness that is
-        not positive.
+    BadInput : there is no picture, or grey levels are negative or no numbers; there are one or two
+        azimuths, or the roles do not fit the pictures; gradient_sign is not 1 or −1; or a size, the
+        thickness or the removed bulk is not positive.
 
     Examples
     --------
@@ -128,17 +132,30 @@ def find_pits(
     channels = tuple(_channels(len(raw), azimuths_deg, roles))
     if gradient_sign not in (-1, 1):
         raise BadInput("gradient_sign", "1 or -1", f"{gradient_sign!r}")
-    sizes = {
-        "pixel_size_um": pixel_size_um,
-        "thickness_um": thickness_um,
-        "removed_um": removed_um,
-    }
+    _require_positive(pixel_size_um=pixel_size_um, thickness_um=thickness_um, removed_um=removed_um)
+    scan = _scan_of(raw, channels, pixel_size_um, gradient_sign)
+    settings = settings or FindSettings()
+    detector = _fit_detector(raw, scan, settings, finder)
+    etch = None if removed_um is None else {"removed_um": removed_um}
+    foil = Foil(name="array", material=material, thickness_um=thickness_um, etch=etch)
+    where = unmasked & find_foil_ground(raw, [c.role for c in channels])
+    searched = detect_tiles([(1, raw)], detector, lambda _number, _raw: where)
+    return complete(searched.table, scan, settings, foil=foil)[0]
+
+
+def _require_positive(**sizes: float | None) -> None:
     for name, size in sizes.items():
         if size is not None and not 0 < size < np.inf:
             raise BadInput(name, "more than 0, or None", f"{size!r}")
+
+
+def _scan_of(
+    raw: RawStack, channels: tuple[Channel, ...], pixel_size_um: float | None, gradient_sign: int
+) -> Scan:
+    """Return the record of a scan that has the pictures as its only tile."""
     centre = None if pixel_size_um is None else 0.0
     height, width = raw.shape[1:]
-    scan = Scan(
+    return Scan(
         name="array",
         foil="array",
         layout="plain",
@@ -148,20 +165,16 @@ def find_pits(
         gradient_sign=-1 if gradient_sign < 0 else 1,
         tiles=(Tile(number=1, stage_x_mm=centre, stage_y_mm=centre),),
     )
-    settings = settings or FindSettings()
+
+
+def _fit_detector(
+    raw: RawStack, scan: Scan, settings: FindSettings, finder: Finder | None
+) -> Detector:
+    """Return the finder with its constants measured on the pictures themselves."""
     lighting = Lighting.of_scan(scan)
     normalisation = fit_normalisation([raw], Recipe())
-    detector: Detector
     if finder is None:
         calibration = calibrate_detector([raw], normalisation, lighting, settings)
-        detector = ClassicalDetector(normalisation, calibration, lighting, settings)
-    else:
-        constants = fit_scale([raw], normalisation, lighting, finder, settings)
-        detector = LearnedDetector(
-            normalisation, lighting, finder, constants, settings, pixel_size_um
-        )
-    etch = None if removed_um is None else {"removed_um": removed_um}
-    foil = Foil(name="array", material=material, thickness_um=thickness_um, etch=etch)
-    where = unmasked & find_foil_ground(raw, [c.role for c in channels])
-    searched = detect_tiles([(1, raw)], detector, lambda _number, _raw: where)
-    return complete(searched.table, scan, settings, foil=foil)[0]
+        return ClassicalDetector(normalisation, calibration, lighting, settings)
+    constants = fit_scale([raw], normalisation, lighting, finder, settings)
+    return LearnedDetector(normalisation, lighting, finder, constants, settings, scan.pixel_size_um)

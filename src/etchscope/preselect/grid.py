@@ -1,4 +1,4 @@
-"""The grid on which responses are computed: a tile's pictures, binned."""
+"""The grid of binned pixels on which the responses of a tile are computed."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,9 +26,9 @@ __all__ = ["Grid"]
 
 @dataclass(frozen=True)
 class Grid:
-    """Response maps of tiles of ``image_size`` (height, width), in pixels binned as in settings.
+    """The responses of tiles of ``image_size`` (height, width), computed in binned pixels.
 
-    All finds that come from here or go in are in the tile's own pixels.
+    The methods take and return finds in pixels of the tile.
     """
 
     image_size: tuple[int, int]
@@ -42,12 +42,12 @@ class Grid:
 
     @property
     def field_kernels(self) -> Kernels:
-        """What an ideal pit gives in the signed responses."""
+        """The signed responses to an ideal pit."""
         return field_kernels(self.radii)
 
     @property
     def disc_kernels(self) -> Kernels:
-        """What an ideal pit gives in the sign-free responses."""
+        """The sign-free responses to an ideal pit."""
         return disc_kernels(self.radii)
 
     @property
@@ -58,47 +58,56 @@ class Grid:
 
     @cached_property
     def _step(self) -> tuple[float, float]:
-        """Tile pixels a binned pixel, (y, x): the binning, but for a rest at the far edge."""
+        """Size of a binned pixel in pixels of the tile, (y, x).
+
+        It is slightly less than the binning where the binning does not divide the size.
+        """
         return self.image_size[0] / self.shape[0], self.image_size[1] / self.shape[1]
 
     def binned(self, picture: FloatImage) -> FloatImage:
-        """Return a picture of the tile, binned."""
+        """Return a (y, x) picture of the tile, binned, float32."""
         if self.settings.binning == 1:
             return picture
         size = self.shape[::-1]
         return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
 
     def touched(self, mask: Bools) -> Bools:
-        """Return which binned pixels contain any of a mask, (y, x)."""
+        """Return which binned pixels contain a true pixel of a mask, (y, x) bool."""
         return self.binned(mask.astype(np.float32)) > 0
 
     def slopes(self, view: Views) -> tuple[FloatImage, FloatImage] | None:
-        """Return the first harmonic (A, B), binned; None without lamps."""
+        """Return the first harmonic (A, B), each (y, x) float32, binned; None without lamps."""
         if view.a is None or view.b is None:
             return None
         return self.binned(view.a), self.binned(view.b)
 
     def field_maps(self, view: Views) -> FloatStack | None:
-        """Return the signed responses, (scale, y, x), positive on top pits; None without lamps."""
+        """Return the signed responses, (scale, y, x) float32; None without lamps.
+
+        They are positive on top pits and negative on bottom pits.
+        """
         slopes = self.slopes(view)
         if slopes is None:
             return None
-        # Beyond the picture there is no slope: what flows out over its edge must end there, or a
-        # response at the edge sees a flow without a sink, several times the noise elsewhere.
+        # The slope is 0 beyond the picture, so that the flow over the edge has a sink there.
+        # Without it, the noise of a response at the edge is several times that elsewhere.
         a, b = (cv2.copyMakeBorder(s, 2, 2, 2, 2, cv2.BORDER_CONSTANT) for s in slopes)
         flow = -divergence(np.asarray(a, np.float32), np.asarray(b, np.float32))
         return np.ascontiguousarray(cascade(flow, self.radii)[:, 2:-2, 2:-2])
 
     def presence_maps(self, view: Views, weights: Floats) -> FloatStack:
-        """Return the sign-free responses, (scale, y, x)."""
+        """Return the sign-free responses, (scale, y, x) float32, positive on every pit.
+
+        ``weights`` has the shape (k,), with one weight for each sign-free picture.
+        """
         return cascade(laplacian(self.binned(combine_signs(view.signs, weights))), self.radii)
 
     def extract_signed(self, maps: FloatStack, noise: Floats, cuts: Cuts) -> Finds:
-        """Return the pits in signed responses, which are left without them."""
+        """Return the pits in signed responses; ``maps`` changes, see ``extract``."""
         return self._full(extract(maps, noise, self.field_kernels, cuts, signed=True))
 
     def extract_unsigned(self, maps: FloatStack, noise: Floats, cuts: Cuts) -> Finds:
-        """Return the pits in sign-free responses, which are left without them."""
+        """Return the pits in sign-free responses; ``maps`` changes, see ``extract``."""
         return self._full(extract(maps, noise, self.disc_kernels, cuts, signed=False))
 
     def _full(self, finds: Finds) -> Finds:
@@ -111,15 +120,16 @@ class Grid:
         )
 
     def at(self, finds: Finds) -> tuple[Ints, Ints]:
-        """Return the binned (y, x) pixels of finds, those outside moved to the border."""
+        """Return the binned pixels (y, x) of finds, each (n,); those outside move to the border."""
         y = np.rint((finds.y_px + 0.5) / self._step[0] - 0.5).astype(np.int64)
         x = np.rint((finds.x_px + 0.5) / self._step[1] - 0.5).astype(np.int64)
         return y.clip(0, self.shape[0] - 1), x.clip(0, self.shape[1] - 1)
 
     def scratches(self, presence_maps: FloatStack, noise: Floats) -> Bools:
-        """Return where long thin features lie, (y, x) in binned pixels.
+        """Return where long thin features lie, (y, x) bool in binned pixels.
 
-        Five times as long as the largest pit is wide, above the threshold at the smallest scale.
+        They are five times as long as the largest pit is wide, and exceed the threshold at the
+        smallest scale. ``noise`` is that of each sign-free response, (scale,).
         """
         length = 10 * self.radii.largest_px
         return find_long_scratches(
@@ -127,11 +137,14 @@ class Grid:
         )
 
     def field_peaks(self, finds: Finds) -> Floats:
-        """Return the signed responses of ideal pits of the finds' radii, (n, scale)."""
+        """Return the signed responses to ideal pits with the radii of the finds, (n, scale)."""
         return self.field_kernels.peak_of(finds.radius_px / self.settings.binning)
 
     def amplitudes(self, presence_maps: FloatStack, finds: Finds) -> Floats:
-        """Return the sign-free amplitude of an ideal pit at each find, from all scales; (n,)."""
+        """Return the sign-free amplitude of the ideal pit that fits each find at all scales, (n,).
+
+        It is a least-squares fit over the scales.
+        """
         y, x = self.at(finds)
         peak = self.disc_kernels.peak_of(finds.radius_px / self.settings.binning)
         return np.asarray((presence_maps[:, y, x].T * peak).sum(axis=1) / (peak**2).sum(axis=1))

@@ -1,6 +1,6 @@
-"""The learned finder: from what a network says of a tile to its openings and marks.
+"""The learned finder: the openings and marks of one tile from the maps of a network.
 
-The network comes as a callable, so that this is arrays in and columns out.
+The network is a callable from arrays to arrays.
 """
 
 from collections.abc import Iterable
@@ -35,23 +35,28 @@ __all__ = [
 ]
 
 _SPLIT = 1.0
-"""Openings of the two surfaces that are nearer, in the network's pixels, are at one place: on
-random foils less than half of the less likely ones are there then, eight in ten farther away."""
+"""Distance, in pixels of the network, below which openings of the two surfaces are at one place. On
+random foils less than half of the less likely ones are true at smaller distances, and eight in ten
+at larger distances."""
 _SATURATED = 0.1
 """Fraction of an opening at the camera's limit from which it counts as saturated."""
 _SMALLER = 0.75
-"""Finds smaller than this share of the smallest pits that are looked for are texture and specks;
-the radius of a find has an error of its own."""
+"""Share of the smallest radius to be found below which a find is left out as texture or a speck. It
+is below 1 because the radius of a find has an error."""
 _WORKING_PX = (2.0, 16.0)
-"""Radii, in the network's pixels, that it was taught."""
+"""Range of the radii, in pixels of the network, with which it was trained."""
 _LARGE_PX, _LARGE = 5.0, 0.5
-"""Radius on halved pictures, and share of the pits above it, from which a scan is looked at on
-these: larger pits than it mostly learnt from come out too small at full size."""
+"""Radius on halved pictures, and least share of pits above it, for which a scan is searched on
+halved pictures. Pits larger than most of those in the training are measured too small at full
+size."""
 
 
 @dataclass(frozen=True)
 class LearnedConstants:
-    """What a scan's own tiles say: ``scale``, picture pixels a pixel of the network's."""
+    """The constants of the learned finder for one scan.
+
+    ``scale`` is the size of a pixel of the network in pixels of the picture.
+    """
 
     scale: float = 1.0
 
@@ -77,37 +82,52 @@ def _disc_means(picture: FloatImage, x: Floats, y: Floats, radius: Floats) -> Fl
 def apply_finder(
     seen: Planes, finder: Finder, *, least: float = FindSettings().least_log_odds
 ) -> tuple[Peaks, FloatStack]:
-    """Return the openings of one tile with their shapes measured, and the maps.
+    """Return the openings of one tile with corrected shapes, and the maps of the network.
 
     Parameters
     ----------
-    seen : the tile as the network sees it.
-    least : log odds from which a find counts.
+    seen : the planes of the tile, compressed.
+    finder : the network with its constants.
+    least : least log odds of a find.
+
+    Returns
+    -------
+    The columns of ``read_openings`` in pixels of the network, and (map, y, x) float32 maps.
+
+    Raises
+    ------
+    ValueError : the network does not return as many maps as ``MAPS`` names.
     """
     maps = finder.maps(seen.stacked)
     if len(maps) != len(MAPS):
         raise ValueError(f"a finder gives {len(MAPS)} maps, not {len(maps)}")
-    said = read_openings(maps, finder, has_lamps=bool(seen.given[0] > 0), least=least)
-    return finder.gauge.correct(said, compute_gauge_features(seen, said)), maps
+    peaks = read_openings(maps, finder, has_lamps=bool(seen.given[0] > 0), least=least)
+    return finder.gauge.correct(peaks, compute_gauge_features(seen, peaks)), maps
 
 
-def compute_gauge_features(seen: Planes, said: Peaks) -> Floats:
-    """Return what the gauge knows of the finds of one tile, see ``GAUGE_FEATURES``."""
-    radius = np.exp(said["log_radius"].clip(-1, 5))
-    contrast = _contrast(seen, said["x"], said["y"], radius)
-    return measure_surroundings(said, contrast, seen.given)
+def compute_gauge_features(seen: Planes, peaks: Peaks) -> Floats:
+    """Return ``GAUGE_FEATURES`` of the finds of one tile, (n, feature) float64.
+
+    Parameters
+    ----------
+    seen : the planes of the tile, compressed.
+    peaks : n finds of ``read_openings``.
+    """
+    radius = np.exp(peaks["log_radius"].clip(-1, 5))
+    contrast = _contrast(seen, peaks["x"], peaks["y"], radius)
+    return measure_surroundings(peaks, contrast, seen.given)
 
 
-def _shapes(said: Peaks, scale: float, image_size: tuple[int, int]) -> dict[str, Floats]:
-    """Return the shape of each opening with its errors, in the picture's pixels."""
-    radius = np.exp(said["log_radius"].clip(-1, 5)) * scale
-    ellipticity = np.hypot(said["e_cos"], said["e_sin"]).clip(0, 0.95)
+def _shapes(peaks: Peaks, scale: float, image_size: tuple[int, int]) -> dict[str, Floats]:
+    """Return the shape of each opening with its errors, in pixels of the picture."""
+    radius = np.exp(peaks["log_radius"].clip(-1, 5)) * scale
+    ellipticity = np.hypot(peaks["e_cos"], peaks["e_sin"]).clip(0, 0.95)
     names = ("place", "radius", "ellipse", "depth")
-    sigma = {k: np.exp(said[f"s_{k}"].clip(-5, 3)) for k in names}
-    depth = np.exp(said["log_depth"].clip(-3, 6)) * scale
-    # An opening that the edge cuts may have its centre beyond it, where nothing was seen.
+    sigma = {k: np.exp(peaks[f"s_{k}"].clip(-5, 3)) for k in names}
+    depth = np.exp(peaks["log_depth"].clip(-3, 6)) * scale
+    # The stated centre of an opening that the edge cuts may lie beyond the edge.
     x, y = (
-        ((said[k] + 0.5) * scale - 0.5).clip(-0.5, n - 0.5)
+        ((peaks[k] + 0.5) * scale - 0.5).clip(-0.5, n - 0.5)
         for k, n in (("x", image_size[1]), ("y", image_size[0]))
     )
     return {
@@ -115,7 +135,7 @@ def _shapes(said: Peaks, scale: float, image_size: tuple[int, int]) -> dict[str,
         "y_px": y,
         "radius_px": radius,
         "ellipticity": ellipticity,
-        "angle_deg": np.rad2deg(np.arctan2(said["e_sin"], said["e_cos"])) / 2 % 180,
+        "angle_deg": np.rad2deg(np.arctan2(peaks["e_sin"], peaks["e_cos"])) / 2 % 180,
         "x_px_err": sigma["place"] * scale,
         "y_px_err": sigma["place"] * scale,
         "radius_px_err": sigma["radius"] * radius,
@@ -126,7 +146,7 @@ def _shapes(said: Peaks, scale: float, image_size: tuple[int, int]) -> dict[str,
 
 
 def _contrast(planes: Planes, x_px: Floats, y_px: Floats, radius_px: Floats) -> Floats:
-    """Return the mean shading of each opening's walls, or without lamps of its darkness."""
+    """Return the mean shading of the walls of each opening or, without lamps, its darkness."""
     place = (x_px, y_px, radius_px)
     pictures = planes.pictures
     if planes.given[0] > 0:
@@ -135,14 +155,14 @@ def _contrast(planes: Planes, x_px: Floats, y_px: Floats, radius_px: Floats) -> 
     return -np.log(np.maximum(1 + _disc_means(light, *place), 0.05))
 
 
-def _mates(said: Peaks, shapes: dict[str, Floats], scale: float) -> Ints:
-    """Return of each find that of the other surface at the very same place, or −1, (n,).
+def _mates(peaks: Peaks, shapes: dict[str, Floats], scale: float) -> Ints:
+    """Return for each find the row of the find of the other surface at the same place, or −1, (n,).
 
-    Seen so, a steep pair and one pit whose surface the network cannot tell look the same: no
-    density of unrelated pits says how likely it is a pair.
+    A steep pair and a single pit whose surface the network cannot determine look the same here, so
+    the density of unrelated pits does not determine how likely it is a pair.
     """
-    out = np.full(len(said["x"]), -1)
-    top, bottom = (np.flatnonzero(said["surface"] == s) for s in SURFACES[:2])
+    out = np.full(len(peaks["x"]), -1)
+    top, bottom = (np.flatnonzero(peaks["surface"] == s) for s in SURFACES[:2])
     if not len(top) or not len(bottom):
         return out
     place = np.column_stack([shapes["x_px"], shapes["y_px"]])
@@ -162,7 +182,7 @@ def _flags(
     image_size: tuple[int, int],
     scale: float,
 ) -> Ints:
-    """Return the flags that a tile alone can tell, see ``PitFlag``."""
+    """Return the flags that follow from the tile alone, (n,); see ``PitFlag``."""
     x, y, r = shapes["x_px"], shapes["y_px"], shapes["radius_px"]
     height, width = image_size
     flags = np.zeros(len(x), np.int64)
@@ -186,9 +206,10 @@ def _flags(
 
 
 def _covered(shapes: dict[str, Floats], image_size: tuple[int, int]) -> Floats:
-    """Return the share of each cell of a tile that found openings cover.
+    """Return the fraction of each cell of a tile that found openings cover, (row, column).
 
-    In a crowd most of the openings that are missed lie within those that are found.
+    In a crowd most of the openings that are not found lie within those that are found, so they
+    hardly change the covered fraction.
     """
     picture = np.zeros(image_size, np.uint8)
     for x, y, r in zip(shapes["x_px"], shapes["y_px"], shapes["radius_px"], strict=True):
@@ -206,63 +227,76 @@ def find_openings(
     constants: LearnedConstants,
     settings: FindSettings,
 ) -> dict[str, NDArray[Any]]:
-    """Return the openings that the settings ask for and the marks of one tile, one row each.
+    """Return the openings and the marks of one tile, one per row.
 
     Parameters
     ----------
     raw : (channel, y, x) grey levels.
+    normalisation, lighting, constants : of the tile's scan.
+    finder : the network with its constants.
+    settings : of the search; smaller openings than it asks for are left out.
 
     Returns
     -------
-    Columns as ``detect_openings`` gives, with errors, ``depth_px`` and its error, ``length_px,
-    width_px`` and ``class``: misc for marks, None for openings. ``entry``, ``exit`` are the log
-    odds of an opening of that surface; ``hip`` those of a pair at one place, or of any find without
-    lamps.
+    The columns of ``detect_openings``, each (n,), and errors, ``depth_px`` and its error,
+    ``length_px, width_px``, and ``class``, which is misc for marks and None for openings. ``entry``
+    and ``exit`` are the log odds of an opening of that surface; ``hip`` is that of a pair at one
+    place or, without lamps, of any find.
 
     Raises
     ------
     BadInput : the stack does not fit the normalisation, or is smaller than the network's field.
     """
+    scale, image_size = constants.scale, (raw.shape[1], raw.shape[2])
     planes = harmonic_planes(raw, normalisation, lighting)
-    seen = compress_planes(planes, constants.scale)
-    said, maps = apply_finder(seen, finder, least=settings.least_log_odds)
-    has_lamps = bool(planes.given[0] > 0)
-    smallest = _SMALLER * settings.smallest_radius_px / constants.scale
-    asked_for = np.exp(said["log_radius"]) >= smallest
-    said = {k: v[asked_for] for k, v in said.items()}
-    surface = said["surface"]
-    image_size = (raw.shape[1], raw.shape[2])
-    shapes = _shapes(said, constants.scale, image_size)
-    place = (shapes["x_px"], shapes["y_px"], shapes["radius_px"])
+    peaks, maps = apply_finder(
+        compress_planes(planes, scale), finder, least=settings.least_log_odds
+    )
+    large = np.exp(peaks["log_radius"]) >= _SMALLER * settings.smallest_radius_px / scale
+    peaks = {k: v[large] for k, v in peaks.items()}
+    shapes = _shapes(peaks, scale, image_size)
     limit = None
     if normalisation.limit:
         limit = (raw.max(axis=0) >= normalisation.limit).astype(np.float32)
-    odds = said["log_odds"]
-    marks = find_marks(maps, said, finder.least_mark, constants.scale)
-    mate = _mates(said, shapes, constants.scale)
-    # What a pair at one place says for itself is that both are openings.
-    excess = np.where(mate >= 0, np.minimum(odds, odds[mate]), 0.0) if has_lamps else odds
+    marks = find_marks(maps, peaks, finder.least_mark, scale)
+    mate = _mates(peaks, shapes, scale)
+    columns = _columns(planes, peaks, shapes, mate, marks)
+    share, places = _covered(shapes, image_size), (columns["x_px"], columns["y_px"])
+    columns["covered"] = local_coverage(share, *places, image_size, reach_px(settings))
+    flags = _flags(shapes, peaks["surface"], limit, image_size, scale)
+    flags |= np.where(mate >= 0, int(PitFlag.STEEP_PAIR), 0)
+    columns["flags"] = np.concatenate([flags, np.zeros(len(marks["x_px"]), np.int64)])
+    return columns
+
+
+def _columns(
+    planes: Planes,
+    peaks: Peaks,
+    shapes: dict[str, Floats],
+    mate: Ints,
+    marks: dict[str, Floats],
+) -> dict[str, NDArray[Any]]:
+    """Return the columns of the openings, followed by those of the marks."""
+    odds, surface = peaks["log_odds"], peaks["surface"]
     n, m = len(odds), len(marks["x_px"])
     none = np.full(m, np.nan)
-    columns: dict[str, NDArray[Any]] = {
+    contrast = _contrast(planes, shapes["x_px"], shapes["y_px"], shapes["radius_px"])
+    excess = odds
+    if planes.given[0] > 0:
+        # A pair at one place is at most as likely as either of its openings.
+        excess = np.where(mate >= 0, np.minimum(odds, odds[mate]), 0.0)
+    return {
         **{k: np.concatenate([v, marks.get(k, none)]) for k, v in shapes.items()},
         "length_px": np.concatenate([np.full(n, np.nan), marks["length_px"]]),
         "width_px": np.concatenate([np.full(n, np.nan), marks["width_px"]]),
         "surface": np.concatenate([surface, np.full(m, "unknown")]),
-        "contrast": np.concatenate([_contrast(planes, *place), none]),
+        "contrast": np.concatenate([contrast, none]),
         "entry": np.concatenate([np.where(surface == "top", odds, np.nan), none]),
         "exit": np.concatenate([np.where(surface == "bottom", odds, np.nan), none]),
         "hip": np.concatenate([excess, none]),
         "class": np.array([None] * n + ["misc"] * m, object),
         "mate": np.concatenate([mate, np.full(m, -1)]),
     }
-    flags = _flags(shapes, surface, limit, image_size, constants.scale)
-    flags |= np.where(mate >= 0, int(PitFlag.STEEP_PAIR), 0)
-    share = _covered(shapes, image_size)
-    places = (columns["x_px"], columns["y_px"])
-    columns["covered"] = local_coverage(share, *places, image_size, reach_px(settings))
-    columns["flags"] = np.concatenate([flags, np.zeros(m, np.int64)])
-    return columns
 
 
 def fit_scale(
@@ -272,15 +306,22 @@ def fit_scale(
     finder: Finder,
     settings: FindSettings,
 ) -> LearnedConstants:
-    """Return at what scale the network should look at a scan, from some of its tiles.
+    """Return the scale at which the network searches a scan, from some of its tiles.
 
-    Large pits are looked at on halved pictures: where most of what is found there is large, and is
-    as much as most of what is found at full size, or where the settings ask for so large ones.
-    Where they ask for small ones, pictures are enlarged.
+    Pictures are halved if most of the openings that are found on halved pictures are large, and
+    these are at least half as many as all that are found at full size. Pictures are also reduced
+    if the settings ask for large openings only, and enlarged if they ask for small ones.
 
     Parameters
     ----------
-    stacks : (channel, y, x) raw pictures of some tiles.
+    stacks : (channel, y, x) grey levels of some tiles.
+    normalisation, lighting : of the scan.
+    finder : the network with its constants.
+    settings : of the search.
+
+    Raises
+    ------
+    BadInput : a stack does not fit the normalisation.
     """
     low, high = _WORKING_PX
     if settings.smallest_radius_px < low:

@@ -1,4 +1,4 @@
-"""From the pictures of one tile to what the pre-selection looks at: field and presence."""
+"""The pictures in which the classical finder searches: gradient field and sign-free pictures."""
 
 from dataclasses import dataclass
 
@@ -15,19 +15,20 @@ from etchscope.imaging.normalise import Normalisation
 __all__ = ["Lighting", "Views", "combine_signs", "make_views"]
 
 _DARKEST = 0.05
-"""Least light, relative to the bulk's, that the logarithm sees."""
+"""Light, relative to that of the bulk, below which the logarithm is cut off."""
 
 
 @dataclass(frozen=True)
 class Views:
-    """One tile, ready for the pre-selection.
+    """The pictures of one tile in which the classical finder searches.
 
     Attributes
     ----------
-    a, b : (y, x) float32 first harmonic, gradient_sign taken out; None without lamps.
-    signs : (k, y, x) float32 pictures in which any pit is bright, whatever its surface: minus the
-        logarithm of the backlit and of the mean directional light, the logarithm of the halo.
-    limit : (y, x) where any picture is at the camera's limit.
+    a, b : (y, x) float32 first harmonic for gradient_sign +1; None without lamps.
+    signs : (k, y, x) float32 sign-free pictures, in which pits of both surfaces are bright: minus
+        the logarithm of the backlit and of the mean directional light, and the logarithm of the
+        halo light.
+    limit : (y, x) bool, where any picture is at the camera's limit.
     """
 
     a: FloatImage | None
@@ -39,14 +40,16 @@ class Views:
 def make_views(
     raw: RawStack, normalisation: Normalisation, lighting: Lighting, thin_px: int = 0
 ) -> Views:
-    """Return the field and the sign-free pictures of one tile, normalised on the way.
+    """Return the field and the sign-free pictures of one tile, normalised.
 
-    Absorption multiplies where pits overlap; its logarithm adds.
+    Sign-free pictures are logarithms because the light that pits let through is multiplied where
+    they overlap, and its logarithms add.
 
     Parameters
     ----------
     raw : (channel, y, x) grey levels.
-    thin_px : narrower features of the backlit picture are no pits and taken away.
+    normalisation, lighting : of the tile's scan.
+    thin_px : width of the features that are removed from the backlit picture if they are narrower.
 
     Raises
     ------
@@ -77,8 +80,14 @@ def _log(light: FloatImage) -> FloatImage:
 
 
 def combine_signs(signs: FloatStack, weights: Floats) -> FloatImage:
-    """Return the weighted sum of the sign-free pictures, (y, x) float32: bright where a pit is."""
-    # Not tensordot: on so few pictures its threads cost more than they bring.
+    """Return the weighted sum of the sign-free pictures, (y, x) float32, bright where a pit is.
+
+    Parameters
+    ----------
+    signs : (k, y, x) float32 sign-free pictures.
+    weights : (k,) weight of each.
+    """
+    # This is faster than tensordot, whose threads do not pay for so few pictures.
     out: FloatImage = signs[0] * np.float32(weights[0])
     for weight, sign in zip(weights[1:], signs[1:], strict=True):
         out += sign * np.float32(weight)

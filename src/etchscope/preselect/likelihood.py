@@ -1,11 +1,12 @@
-"""Is it one particle, or two pits that have nothing to do with each other: a likelihood ratio.
+"""The likelihood ratio of an entry and an exit pit: one particle, or two unrelated pits.
 
-Of one particle the openings' displacement, radii and ellipses all follow from its etch ratio and
-its direction through a foil of known thickness. Depths do too, but the scale of a measured depth
-depends on the optics, differs from surface to surface, and would rule out true pairs. Of unrelated
-pits the entry pit looks like any entry pit of the foil, the exit pit like any exit pit, and lies
-anywhere. The ratio of the two is what a catalogue match of stars rests on (Budavári & Szalay 2008,
-ApJ 679, 301; Salvato et al. 2018, MNRAS 473, 4937), with the local density of exit pits as prior.
+The displacement, radii and ellipses of the openings of one particle all follow from its etch ratio
+and its direction through a foil of known thickness. So do the depths, but they are not used: the
+scale of measured depths depends on the optics and differs between the surfaces, so that true pairs
+would be excluded. Of two unrelated pits, the entry pit has the shape of any entry pit of the foil,
+and the exit pit has the shape of any exit pit and lies anywhere. The ratio of the two likelihoods
+is used like that of stars in two catalogues (Budavári & Szalay 2008, ApJ 679, 301; Salvato et al.
+2018, MNRAS 473, 4937), with the local density of exit pits as prior.
 """
 
 import numba
@@ -22,11 +23,12 @@ __all__ = [
 ]
 
 _BAND = 5
-"""Steps of ``LOG_RATIOS`` beyond which that spread counts for nothing."""
+"""Steps of ``LOG_RATIOS`` beyond which the spread of the etch ratio between the openings of a
+particle is neglected."""
 _MODEL_ERROR = (0.05, 0.03)
-"""Of log radius and ellipse: what differs from pit to pit beyond the errors stated."""
+"""Spread of log radius, and of e_cos and e_sin, from pit to pit beyond the stated errors."""
 _IMPOSSIBLE = 60.0
-"""Squared distance of a shape, in standard deviations, from which it is none of a particle's."""
+"""Squared distance of a shape in standard deviations from which its likelihood is taken as 0."""
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -41,9 +43,10 @@ def _terms(
     out: Floats,
     slopes: Floats,
 ) -> None:  # pragma: no cover
-    """Write for each node the likelihood of two openings as one isotropic particle's.
+    """Write, for each node, the likelihood that two openings are of one isotropic particle.
 
-    ``slopes``: (node, 2) tangents of the particle's zenith angle along x and y, y up.
+    It goes into ``out``, (node,). The tangents of the zenith angle of the particle along x and y, y
+    up, go into ``slopes``, (node, 2).
     """
     log_radius, ellipticity, log_density, slope = tables
     out[:] = 0.0
@@ -59,22 +62,22 @@ def _terms(
     nodes = len(out)
     for side in range(2):
         shape = one if side == 0 else other
-        said = first if side == 0 else second
+        values = first if side == 0 else second
         v_radius = shape[6] ** 2 + model[0] ** 2
         v_ellipse = shape[7] ** 2 + model[1] ** 2
         norm = 1 / (np.sqrt(v_radius) * v_ellipse * (2 * np.pi) ** 1.5)
         possible = False
         for k in range(nodes):
             if log_density[k, cell + 1] == -np.inf:
-                said[k] = 0.0
+                values[k] = 0.0
                 continue
             r = log_radius[k, cell] * (1 - w) + log_radius[k, cell + 1] * w
             e = ellipticity[k, cell] * (1 - w) + ellipticity[k, cell + 1] * w
             q2 = (shape[2] - r) ** 2 / v_radius
             e *= shape[10]
             q2 += ((shape[3] - e * cos2) ** 2 + (shape[4] - e * sin2) ** 2) / v_ellipse
-            said[k] = np.exp(-0.5 * q2) * norm if q2 < _IMPOSSIBLE else 0.0
-            possible |= said[k] > 0
+            values[k] = np.exp(-0.5 * q2) * norm if q2 < _IMPOSSIBLE else 0.0
+            possible |= values[k] > 0
         if not possible:
             return
     for k in range(nodes):
@@ -95,7 +98,7 @@ def _terms(
 def _summed(
     terms: Floats, slopes: Floats, prior: Floats, beam: Floats, isotropic: float
 ) -> float:  # pragma: no cover
-    """Return the log likelihood of one particle: the sum over nodes, a beam reckoned with."""
+    """Return the logarithm of the likelihood of one particle, summed over nodes with the beam."""
     total = 0.0
     for k in range(len(prior)):
         if terms[k] > 0:
@@ -140,7 +143,7 @@ def _sums_of(
     beam: Floats,
     isotropic: float,
 ) -> Floats:  # pragma: no cover
-    """Return the log likelihoods of pairs as one particle, (n,), without a table of all terms."""
+    """Return the log likelihoods of pairs as one particle, (n,), without storing all terms."""
     nodes, out = len(prior), np.empty(len(entry))
     first, second = np.empty(nodes), np.empty(nodes)
     terms, slopes = np.empty(nodes), np.empty((nodes, 2))
@@ -154,11 +157,18 @@ def _sums_of(
 def likelihood_terms(
     shapes: Shapes, entry: Ints, exit_: Ints, tracks: Tracks
 ) -> tuple[Floats, Floats]:
-    """Return the likelihood of pairs as one isotropic particle's at each node, and its direction.
+    """Return the likelihood of pairs as one isotropic particle, for each node of the etch ratio.
+
+    Parameters
+    ----------
+    shapes : all openings.
+    entry, exit_ : (n,) rows of the entry and of the exit pit of each pair.
+    tracks : the openings that particles leave.
 
     Returns
     -------
-    (n, node), and (n, node, 2) tangents of the zenith angle along x and y, y up.
+    (n, node) float64 likelihoods, and (n, node, 2) float64 tangents of the zenith angle along x
+    and y, y up.
     """
     terms, slopes = _terms_of(
         shapes.table,
@@ -174,12 +184,18 @@ def likelihood_terms(
 def log_ratios(
     shapes: Shapes, entry: Ints, exit_: Ints, tracks: Tracks, unrelated: Floats
 ) -> Floats:
-    """Return how much likelier pairs are one particle than unrelated, natural logarithm, (n,).
+    """Return the logarithms of the likelihood ratios of pairs, one particle over unrelated pits.
 
     Parameters
     ----------
-    entry, exit_ : (n,) rows of the openings.
-    unrelated : (n,) logarithm of the density of such shapes and of exit pits a square pixel.
+    shapes : all openings.
+    entry, exit_ : (n,) rows of the entry and of the exit pit of each pair.
+    tracks : the openings that particles leave.
+    unrelated : (n,) logarithm of the density of such shapes and of exit pits per square pixel.
+
+    Returns
+    -------
+    (n,) float64 natural logarithms.
     """
     signal = _sums_of(
         shapes.table,
@@ -214,7 +230,11 @@ def _above(
     density: Floats,
     least: float,
 ) -> tuple[list[int], list[int], list[float]]:  # pragma: no cover
-    """Return entry, exit and ratio of all pairs above ``least``; exits are sorted by cell."""
+    """Return entry, exit and log ratio of all pairs above ``least``.
+
+    ``exits`` is sorted by cell. The first value of each list is a placeholder, which gives the list
+    its type.
+    """
     reach = table.dtype.type(tables[0].shape[1] - 2)
     nodes = len(prior)
     first, second = np.empty(nodes), np.empty(nodes)
@@ -236,7 +256,7 @@ def _above(
                 if apart2 > reach * reach:
                     continue
                 apart = np.sqrt(apart2)
-                # A slanted particle's openings are long, and both along the displacement.
+                # Both openings of a slanted particle are elongated along the displacement.
                 least_e = bounds[int(apart)]
                 if least_e > 0.1:
                     cos2, sin2 = (dx * dx - dy * dy) / apart2, 2 * dx * dy / apart2
@@ -269,9 +289,16 @@ def find_pairs(
 
     Parameters
     ----------
-    entries, exits : rows of top and of bottom pits that may be paired.
-    background : (n,) of ``log_background_density``, each opening on its own surface.
+    shapes : all n openings.
+    entries, exits : rows of the entry and of the exit pits that may be paired.
+    tracks : the openings that particles leave.
+    background : (n,) ``log_background_density`` of each opening on its own surface.
     exit_density_per_px2 : (n,) local density of exit pits.
+    least : least log ratio.
+
+    Returns
+    -------
+    (k,) int64, (k,) int64 and (k,) float64 natural logarithms; see ``log_ratios``.
     """
     none = np.empty(0, np.int64)
     if not len(entries) or not len(exits):

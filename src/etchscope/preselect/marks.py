@@ -1,4 +1,4 @@
-"""From the maps of a network to marks: dust, scratches, fibres and the like, which are no pits."""
+"""The marks that the maps of a network show: dust, scratches, fibres and the like."""
 
 import cv2
 import numpy as np
@@ -9,13 +9,25 @@ from etchscope.preselect.heat import STRIDE, Peaks
 __all__ = ["find_marks"]
 
 _LEAST_MARK_CELLS = 8
-"""Smaller marks are noise."""
+"""Least area of a mark in cells of the maps; smaller regions are noise."""
 
 
 def find_marks(maps: FloatStack, openings: Peaks, least: float, scale: float) -> dict[str, Floats]:
-    """Return one row a mark: middle, extent and direction, in the picture's pixels.
+    """Return the position, extent and direction of each mark of one tile.
 
-    What the openings explain for the most part is no mark.
+    A region of which openings cover more than half is no mark.
+
+    Parameters
+    ----------
+    maps : (map, y, x) float32 maps; the last one is the heat of marks.
+    openings : the openings of the tile, see ``read_openings``.
+    least : heat above which a cell belongs to a mark.
+    scale : size of a pixel of the network in pixels of the picture.
+
+    Returns
+    -------
+    (n,) float64 columns ``x_px, y_px, radius_px, ellipticity, angle_deg, length_px, width_px``, in
+    pixels of the picture; ``radius_px`` is that of the circle of the same area.
     """
     above = (maps[-1] > least).astype(np.uint8)
     explained = np.zeros_like(above)

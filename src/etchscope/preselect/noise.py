@@ -1,10 +1,10 @@
-"""The bulk's noise in every response, from the ground between the pits.
+"""The noise of the bulk in every response, measured on the ground between the pits.
 
-No find enters. The ground is where neither the slope of the surface nor any sign-free picture
-leaves the core of its own distribution, less a margin round what does; its camera noise and its
-texture are known by their autocorrelation, which needs pairs of ground pixels only and no
-undisturbed region as wide as a response. The noise of a linear response follows exactly: it is the
-sum over all lags of the autocorrelation of the pictures times that of the filter (Papoulis,
+No finds are used. The ground is where both the slope of the surface and the sign-free pictures stay
+within the core of their distributions, except for a margin around the rest. Its camera noise and
+its texture are measured by their autocorrelation, which needs only pairs of ground pixels and no
+undisturbed region as wide as a response. The noise of a linear response then follows exactly as the
+sum, over all lags, of the autocorrelation of the pictures times that of the filter (Papoulis,
 Probability, Random Variables and Stochastic Processes, on the output of linear systems).
 """
 
@@ -21,27 +21,33 @@ from etchscope.preselect.responses import Radii, cascade, laplacian
 __all__ = ["STEEP", "Ground", "find_ground", "grey_step", "response_noise", "rounding_noise"]
 
 _CORE = 1.5
-"""Slopes up to so many core widths decide the core's width: there are few of a pit's."""
+"""Slope, in widths of the core, up to which slopes determine the width of the core; few of these
+slopes are those of pits."""
 _SLOPE = 3.3
-"""Slopes beyond so many core widths are no ground: 0.4 % of those of a Gaussian surface."""
+"""Slope, in widths of the core, beyond which a pixel is no ground. It excludes 0.4 % of a Gaussian
+surface."""
 STEEP = 5.0
-"""Slopes beyond so many core widths are a pit's: 4 in a million of a Gaussian surface's."""
+"""Slope, in widths of the core, beyond which a pixel belongs to a pit. It is exceeded by 4 in a
+million pixels of a Gaussian surface."""
 _SHADE = 5.0
-"""The same for the sign-free pictures, on the side of the pits: their clutter has wide tails."""
+"""The same for the sign-free pictures, towards pits; it is large because clutter has wide tails."""
 _MARGIN = 5
-"""Diameter, in binned pixels, of the margin round what is no ground: the blur of a rim."""
-_TURNS = 30
+"""Diameter, in binned pixels, of the margin around what is no ground, for the blur of a rim."""
+_ITERATIONS = 30
 _LEAST_PAIRS = 30
-"""Fewest pairs of ground pixels at any lag from which a response's noise is known."""
+"""Least number of pairs of ground pixels at every lag from which the noise is measured."""
 
 
 @dataclass(frozen=True)
 class Ground:
     """The ground of some tiles.
 
-    ``level``: (y, x) per tile, binned, where the surface is level. ``bare``: the same less what any
-    sign-free picture shows. ``slope``: width of the core of the slope's components in units of the
-    field; nan without lamps, where nothing tells what is level.
+    Attributes
+    ----------
+    level : for each tile where the surface is level, (y, x) bool in binned pixels.
+    bare : the same without the places where a sign-free picture shows something.
+    slope : width of the core of either component of the slope, in units of the field; nan without
+        lamps, which alone show where the surface is level.
     """
 
     level: tuple[Bools, ...]
@@ -52,14 +58,14 @@ class Ground:
 def _core_width(slopes: Floats, start: float) -> float:
     """Return the width σ of the Rayleigh distribution that the smallest slopes follow.
 
-    Maximum likelihood of a Rayleigh distribution cut off at ``_CORE`` σ, from below: what is
-    steeper than that, pits above all, has no say.
+    It has the greatest likelihood for a Rayleigh distribution that is cut off at ``_CORE`` σ, so
+    that steeper slopes, mostly those of pits, have no influence.
     """
     ordered = np.sort(slopes)
     t = _CORE**2 / 2
     lost = 1 - t * np.exp(-t) / -np.expm1(-t)
     squares, width = np.cumsum(ordered.astype(np.float64) ** 2), start
-    for _ in range(_TURNS):
+    for _ in range(_ITERATIONS):
         count = int(np.searchsorted(ordered, _CORE * width))
         if count < 2:
             break
@@ -70,23 +76,24 @@ def _core_width(slopes: Floats, start: float) -> float:
 
 
 def _widened(mask: Bools) -> Bools:
-    """Return a mask and the margin round it."""
+    """Return a mask with the margin around it."""
     axis = np.arange(_MARGIN) - _MARGIN // 2
-    # Not OpenCV's ellipse, which a turn by 90° changes.
+    # A turn by 90° changes the ellipse of OpenCV, but not this disc.
     element = (np.hypot(axis, axis[:, None]) < _MARGIN / 2).astype(np.uint8)
     return np.asarray(cv2.dilate(mask.astype(np.uint8), element) > 0)
 
 
 def _level_ground(slopes: list[FloatImage], clear: list[Bools]) -> tuple[list[Bools], float]:
-    """Return where the surface is level, per tile, and the core's width.
+    """Return where the surface of each tile is level, and the width of the core of its slopes.
 
-    Each turn measures the core on the ground of the last one, so that pits lose what say they had.
+    Each iteration measures the core on the ground of the one before, so that pits lose their
+    influence.
     """
     masks = clear
     first = np.concatenate([s[m] for s, m in zip(slopes, masks, strict=True)])
-    # The 2 % smallest ones of a Rayleigh distribution end at 0.201 σ.
+    # The 2 % quantile of a Rayleigh distribution is 0.201 σ.
     width = max(float(np.partition(first, len(first) // 50)[len(first) // 50]) / 0.201, 1e-12)
-    for _ in range(_TURNS):
+    for _ in range(_ITERATIONS):
         of_it = np.concatenate([s[m] for s, m in zip(slopes, masks, strict=True)])
         before, width = width, _core_width(of_it, width)
         masks = [~_widened(s > _SLOPE * width) & c for s, c in zip(slopes, clear, strict=True)]
@@ -96,19 +103,24 @@ def _level_ground(slopes: list[FloatImage], clear: list[Bools]) -> tuple[list[Bo
 
 
 def shade_limit(picture: FloatImage, mask: Bools) -> float:
-    """Return above what a sign-free picture leaves the core of its values on a mask; inf without.
+    """Return the value above which a sign-free picture leaves the core of its values on a mask.
 
-    A pit is bright here, so that the darker half tells the width, and the mode the middle.
+    Pits are bright, so the core is centred on the mode, and its width is that of the darker half.
+
+    Parameters
+    ----------
+    picture : (y, x) float32 sign-free picture.
+    mask : (y, x) bool; without at least two pixels the result is inf.
     """
     values = np.sort(picture[mask])
     if len(values) < 2:
         return np.inf
     middle, width = float(values[len(values) // 2]), np.inf
-    for _ in range(_TURNS):
+    for _ in range(_ITERATIONS):
         below = middle - values[: np.searchsorted(values, middle)]
         if not len(below):
             break
-        # 0.6745 σ is the middle of a normal distribution's half.
+        # The median of one half of a normal distribution is 0.6745 σ from its mean.
         before, width = width, max(float(np.median(below)) / 0.6745, 1e-9)
         near = values[np.searchsorted(values, middle - 2 * width) :]
         middle = float(np.median(near[: np.searchsorted(near, middle + 2 * width) + 1]))
@@ -126,9 +138,9 @@ def find_ground(
 
     Parameters
     ----------
-    fields : (A, B) of each tile, binned; empty without lamps.
-    signs : (k, y, x) sign-free pictures of each tile, binned.
-    clear : (y, x) of each tile, where no picture is at the camera's limit.
+    fields : first harmonic (A, B) of each tile, each (y, x) float32, binned; empty without lamps.
+    signs : (k, y, x) float32 sign-free pictures of each tile, binned.
+    clear : (y, x) bool for each tile, where no picture is at the camera's limit.
     """
     masks, width = clear, np.nan
     if fields:
@@ -144,7 +156,7 @@ def find_ground(
 
 
 def _filters(radii: Radii) -> tuple[FloatStack, FloatStack, FloatStack]:
-    """Return what the responses make of one bright pixel of A, of B, and of a sign-free picture."""
+    """Return the responses to one bright pixel of A, of B, and of a sign-free picture."""
     half = 2 + int(np.ceil(6 * radii.sigmas[-1]))
     one = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
     one[half, half] = 1
@@ -164,9 +176,10 @@ def _lagged(spectrum: Floats, lag: int) -> Floats:
 
 
 def _products(one: FloatImage, other: FloatImage, mask: Bools, lag: int) -> tuple[Floats, Floats]:
-    """Return the sum of products of two pictures over pairs of a mask's pixels, and their number.
+    """Return, for each lag, the sum of products of two pictures over pairs of pixels of a mask.
 
-    (2·lag + 1)² each; the pictures' means over the mask are taken away.
+    The second result is the number of the pairs. Each has the shape (2·lag + 1)². The means of the
+    pictures over the mask are subtracted first.
     """
     size = [fft.next_fast_len(max(n + lag, 2 * lag + 1)) for n in mask.shape]
     seen = fft.fft2(mask.astype(np.float64), s=size)
@@ -179,7 +192,7 @@ def _products(one: FloatImage, other: FloatImage, mask: Bools, lag: int) -> tupl
 
 
 def _autocorrelations(filters: list[FloatImage], lag: int) -> list[Floats]:
-    """Return the products of each two of some filters' responses, in the order of ``_terms``."""
+    """Return the correlation of every two of some filters, in the order of ``_terms``."""
     size = [fft.next_fast_len(filters[0].shape[0] + lag)] * 2
     parts = [fft.fft2(f.astype(np.float64), s=size) for f in filters]
     return [_lagged(parts[i] * parts[j].conj(), lag) for i, j in _terms(len(parts))]
@@ -192,13 +205,17 @@ def _terms(count: int) -> list[tuple[int, int]]:
 def response_noise(
     pictures: list[tuple[FloatImage, ...]], ground: Ground, radii: Radii, *, signed: bool
 ) -> Floats:
-    """Return the standard deviation of the ground in each response, (scale,).
+    """Return the standard deviation of the ground in each response, (scale,) float64.
 
-    nan where even all tiles together have too little ground for a response's width.
+    It is nan where all tiles together have too little ground for the width of a response.
 
     Parameters
     ----------
-    pictures : (A, B) of each tile if ``signed``, else one sign-free picture of each, all binned.
+    pictures : for each tile (A, B) if ``signed``, else one sign-free picture; each (y, x) float32,
+        binned.
+    ground : the ground of the same tiles.
+    radii : the radii of the responses, in binned pixels.
+    signed : whether the responses are the signed ones.
     """
     a, b, sign_free = _filters(radii)
     filters = [a, b] if signed else [sign_free]
@@ -212,7 +229,7 @@ def response_noise(
         pairs += number
     out = np.full(len(radii.sigmas), np.nan)
     for s, sigma in enumerate(radii.sigmas):
-        # Beyond six σ a response's own autocorrelation has fallen to 10⁻⁴.
+        # Beyond six σ the autocorrelation of a response has fallen to 10⁻⁴.
         reach = min(int(np.ceil(6 * sigma)) + 2, lag)
         window = (slice(lag - reach, lag + reach + 1),) * 2
         if pairs[window].min() < _LEAST_PAIRS:
@@ -227,8 +244,14 @@ def response_noise(
 
 
 def grey_step(values: Floats) -> float:
-    """Return the smallest spacing of the grey levels that occur; 0 where there is one only.
+    """Return the smallest spacing of the grey levels that occur; 0 if there is only one.
 
+    Parameters
+    ----------
+    values : grey levels, an array of any shape.
+
+    Examples
+    --------
     >>> grey_step(np.array([[4, 8], [8, 16]]))
     4.0
     """
@@ -237,11 +260,16 @@ def grey_step(values: Floats) -> float:
 
 
 def rounding_noise(radii: Radii, *, signed: bool) -> Floats:
-    """Return the most that rounding by one unit can spread in each response, (scale,).
+    """Return the greatest noise in each response that rounding to units of 1 can cause, (scale,).
 
-    A rounding error has the variance 1/12 (Widrow & Kollár, Quantization Noise, 2008, 1.2). On a
-    level ground it is not white but goes on as the ground does, at worst over the length to which
-    a response answers most.
+    A rounding error has the variance 1/12 (Widrow & Kollár, Quantization Noise, 2008, 1.2). On
+    level ground it is not white but correlated over some length; the worst length is that with the
+    greatest response.
+
+    Parameters
+    ----------
+    radii : the radii of the responses, in binned pixels.
+    signed : whether the responses are the signed ones.
     """
     a, _, sign_free = _filters(radii)
     gain = np.abs(fft.fft2(a if signed else sign_free, axes=(1, 2))).max(axis=(1, 2))

@@ -1,4 +1,4 @@
-"""What openings look like: places, radii, ellipses and depths with their errors, in pixels."""
+"""The shapes of openings: places, radii, ellipses and depths with their errors, in pixels."""
 
 from dataclasses import dataclass
 
@@ -11,21 +11,27 @@ __all__ = ["Shapes", "estimate_removed_bulk"]
 
 _ERRORS = ("radius_px_err", "ellipticity_err", "x_px_err", "depth_um_err")
 _USUAL_ERRORS = (0.12, 0.05, 1.0, 0.35)
-"""Of log radius, ellipse, place and log depth, where a finder states none."""
+"""Errors of log radius, ellipse, place and log depth for finders that state none."""
 _LEAST_HEARD = 0.1
-"""Share of an ellipticity that a finder states at least: where it is less, it says nothing."""
+"""Least value of ``Shapes.heard``; with less, the ellipticity would carry no information."""
 _ROUND = 0.1
-"""Ellipticity below which an opening tells the bulk that was removed."""
+"""Ellipticity below which an opening is used to estimate the bulk that was removed."""
 
 
 @dataclass(frozen=True)
 class Shapes:
-    """Openings in one frame, pixels, each (n,) float64; a shape that is not known is nan.
+    """The shapes of n openings in one frame, each (n,) float64; an unknown value is nan.
 
-    ``x, y``: centre, y down. ``e_cos, e_sin``: ellipticity times cos and sin of twice the angle of
-    the long axis, ccw from +x, y up. ``s_radius, s_ellipse``: one standard deviation of
-    ``log_radius``, and of ``e_cos`` and ``e_sin``; ``s_place, s_depth``: of x and y, and of
-    ``log_depth``. ``heard``: share of the true ellipticity that is measured on average, at most 1.
+    Attributes
+    ----------
+    x, y : centre in pixels, y down.
+    log_radius, log_depth : natural logarithms of radius and depth in pixels.
+    e_cos, e_sin : ellipticity times cos and sin of twice the angle of the long axis, ccw from +x,
+        y up.
+    s_radius, s_depth : one standard deviation of ``log_radius`` and of ``log_depth``.
+    s_ellipse : one standard deviation of ``e_cos`` and of ``e_sin``.
+    s_place : one standard deviation of ``x`` and of ``y``.
+    heard : share of the true ellipticity that is measured on average, at most 1.
     """
 
     x: Floats
@@ -42,13 +48,13 @@ class Shapes:
 
     @classmethod
     def of(cls, pits: pd.DataFrame, place_px: Floats, pixel_size_um: float | None) -> "Shapes":
-        """Return the shapes of a pit table; without errors these are ``_USUAL_ERRORS``.
+        """Return the shapes of the rows of a pit table; missing errors are ``_USUAL_ERRORS``.
 
         Parameters
         ----------
         pits : n rows of a pit table.
-        place_px : (n, 2) centres in one frame, y down.
-        pixel_size_um : None where the scale is unknown: then no depth is known.
+        place_px : (n, 2) centres in pixels in one frame, y down.
+        pixel_size_um : size of a pixel; None where it is unknown, and then no depth is known.
         """
         columns = ("radius_px", "ellipticity", "angle_deg", *_ERRORS)
         none = np.full(len(pits), np.nan)
@@ -63,7 +69,7 @@ class Shapes:
             log_depth = np.log(depth / (pixel_size_um or 1.0))
             errors = s_radius / radius, s_ellipse, s_place, s_depth / depth
         heard = _heard(pits)
-        # Means of what is possible scatter less about their own mean than the truth about them.
+        # The stated values are conditional means, which scatter less than true values around them.
         errors = errors[0], s_ellipse * np.sqrt(heard), *errors[2:]
         s_radius, s_ellipse, s_place, s_depth = (
             np.where(s > 0, s, usual) for s, usual in zip(errors, _USUAL_ERRORS, strict=True)
@@ -90,17 +96,18 @@ class Shapes:
 
     @property
     def table(self) -> Floats:
-        """The columns side by side, (n, 11), as the compiled loops take them."""
+        """The attributes as the columns of one array, (n, 11) float64, for compiled loops."""
         return np.ascontiguousarray(np.column_stack(list(vars(self).values())), np.float64)
 
 
 def _heard(pits: pd.DataFrame) -> Floats:
-    """Return which share of an opening's ellipticity a finder states on average, (n,), at most 1.
+    """Return the share of the true ellipticity that a finder states on average, (n,), at most 1.
 
-    A finder that learnt to err least states the mean of what a picture leaves possible, and one
-    standard deviation of that: the less it sees, the rounder. By the law of total variance the
-    spread of all openings is that of such means and the stated variance together, and the share is
-    the first over both: on 48 random foils it was 0.12 to 0.67 where 0.02 to 0.55 was true.
+    A finder that was trained for the least error states the mean of the ellipticities that are
+    possible for a picture, and their standard deviation; the less it sees, the rounder are its
+    openings. By the law of total variance the variance of all openings is the variance of these
+    means plus the mean stated variance. The share is the first term over the sum. On 48 random
+    foils it was 0.12 to 0.67, where the true share was 0.02 to 0.55.
     """
     out = np.ones(len(pits))
     if "surface" not in pits or "ellipticity_err" not in pits:
@@ -117,10 +124,17 @@ def _heard(pits: pd.DataFrame) -> Floats:
 
 
 def estimate_removed_bulk(shapes: Shapes, rows: Ints) -> float:
-    """Return the bulk removed from a surface, pixels, from radius and depth of round openings.
+    """Return the bulk removed from a surface, in pixels, from radius and depth of round openings.
 
-    Of a track along the normal r² = h² d / (d + 2 h), so h = (r² + r √(r² + d²)) / d. The median;
-    where no depth is known, twice the median radius (V = 5 / 3).
+    A track along the normal has r² = h² d / (d + 2 h), which follows from the formulas of
+    ``compute_opening``; hence h = (r² + r √(r² + d²)) / d. The result is the median over openings.
+    Where no depth is known it is twice the median radius, which corresponds to V = 5 / 3; without
+    an opening it is 10.
+
+    Parameters
+    ----------
+    shapes : all openings.
+    rows : (m,) int64 rows of the openings on the surface.
     """
     some = rows[shapes.ellipticity[rows] < _ROUND]
     some = some if len(some) else rows

@@ -1,4 +1,4 @@
-"""Entry and exit pits of one particle, and how likely chance makes so good a pair."""
+"""Pairs of an entry and an exit pit of one particle, and how likely they arise by chance."""
 
 from dataclasses import dataclass
 
@@ -15,28 +15,31 @@ from etchscope.preselect.track_model import Tracks, tabulate_tracks
 __all__ = ["Pairs", "pair_openings"]
 
 _USUAL_BULK = 8.0
-"""Thickness of a foil over the bulk removed on a side, where neither is known."""
+"""Assumed thickness of a foil over the bulk removed on each side, where neither is known."""
 _UNKNOWN = (0.6, 1.0, 1.7)
-"""Of that, what an unknown thickness may be."""
+"""Possible values of an unknown thickness, in units of the assumed one."""
 _PAIRED, _WORST = -3.0, -300.0
-"""Log ratio from which an entry and an exit pit that one picture does not show are partners, and
-that of openings that cannot be one particle's."""
+"""Log ratio from which an entry and an exit pit that are farther apart than one picture shows are
+partners, and log ratio of openings that cannot be of one particle."""
 _LEAST = -5.0
-"""Log ratio below which two openings have nothing to do with each other."""
+"""Log ratio below which two openings are not considered as a pair."""
 _DRAWS, _MOST_DRAWS = 100, 100_000
-"""Unrelated pairs that are drawn an entry pit, and in all, to tell how often chance makes one as
-good; as many as 50 entry pits' at least."""
+"""Number of unrelated pairs that are drawn for each entry pit, and at most in all, to estimate how
+often chance makes as good a pair; it is at least that for 50 entry pits."""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of an entry and an exit row.
+    """The pairs among n openings.
 
-    ``chance``: that density alone gives an entry pit so good a partner; nan for a pair that was
-    split from one find: no density of unrelated pits tells how often such a find is none.
-    ``log_ratio``: (n,) of each opening, how much likelier it and its partner, or the best that it
-    might have, are one particle than unrelated pits; nan for a pair that was split, and where no
-    surface is known.
+    Attributes
+    ----------
+    entry, exit : (k,) int64 rows of the entry and of the exit pit of each pair.
+    chance : (k,) probability that an entry pit has an unrelated partner that is at least as good.
+        It is nan for a pair that was split from one find, since the density of unrelated pits does
+        not determine how often such a find is no pair.
+    log_ratio : (n,) for each opening ``log_ratios`` with its partner or, without a partner, with
+        the best possible one; nan for a pair that was split, and where no surface is known.
     """
 
     entry: Ints
@@ -46,7 +49,7 @@ class Pairs:
 
 
 def _greedy(entry: Ints, exit_: Ints, order: Ints) -> Ints:
-    """Return which candidate pairs are chosen, in an order: each pit once."""
+    """Return which possible pairs are chosen, going through them in an order; each pit once."""
     taken_entry, taken_exit, chosen = set(), set(), []
     for k in order.tolist():
         i, j = int(entry[k]), int(exit_[k])
@@ -68,18 +71,19 @@ def pair_openings(
     reach_px: float,
     max_zenith_deg: float,
 ) -> Pairs:
-    """Return one-to-one pairs of entry and exit pits that may be one particle.
+    """Return one-to-one pairs of entry and exit pits that may be of one particle.
 
     Parameters
     ----------
-    shapes : of all openings.
-    entries, exits : rows of top and of bottom pits.
-    exit_density_per_px2 : (n,) local density of exit pits at every row.
-    known : (k, 2) rows (entry, exit) that are pairs whatever their neighbours.
-    thickness_px : of the foil before etching, None where it is not known.
-    reach_px : displacement up to which one picture shows both openings, which are partners then
-        unless a better one is there; largest displacement where the thickness is not known.
-    max_zenith_deg : particles are sought up to this angle from the normal.
+    shapes : all n openings.
+    entries, exits : int64 rows of the top and of the bottom pits.
+    exit_density_per_px2 : (n,) local density of exit pits at every opening.
+    known : (k, 2) int64 rows (entry, exit) of pairs that are kept in any case.
+    thickness_px : thickness of the foil before etching in pixels, None where it is not known.
+    reach_px : displacement up to which one picture shows both openings; these are partners unless
+        one of them has a better one. It is the largest displacement where the thickness is not
+        known.
+    max_zenith_deg : largest angle between a particle and the normal.
     """
     entries, exits = np.setdiff1d(entries, known[:, 0]), np.setdiff1d(exits, known[:, 1])
     i, j, chance = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
@@ -90,16 +94,16 @@ def pair_openings(
         background = np.zeros(len(shapes.x))
         for rows in (entries, exits):
             background[rows] = log_background_density(shapes, rows)
-        told = (shapes, entries, exits, tracks, background, exit_density_per_px2)
-        i, j, ratio = find_pairs(*told, _LEAST)
+        given = (shapes, entries, exits, tracks, background, exit_density_per_px2)
+        i, j, ratio = find_pairs(*given, _LEAST)
         fitted = fit_population(
             tracks, shapes, i, j, _unrelated(background, exit_density_per_px2, i, j), len(entries)
         )
         if fitted is not tracks:
             tracks = fitted
-            told = (shapes, entries, exits, tracks, background, exit_density_per_px2)
-            i, j, ratio = find_pairs(*told, _LEAST)
-        i, j, ratio = _with_near(told, i, j, ratio, reach_px)
+            given = (shapes, entries, exits, tracks, background, exit_density_per_px2)
+            i, j, ratio = find_pairs(*given, _LEAST)
+        i, j, ratio = _with_near(given, i, j, ratio, reach_px)
         for rows in (i, j):
             np.maximum.at(log_ratio, rows, ratio)
         chosen = _greedy(i, j, np.lexsort((j, i, -ratio)))
@@ -115,23 +119,23 @@ def pair_openings(
 
 
 def _with_near(
-    told: tuple[Shapes, Ints, Ints, Tracks, Floats, Floats],
+    given: tuple[Shapes, Ints, Ints, Tracks, Floats, Floats],
     entry: Ints,
     exit_: Ints,
     ratio: Floats,
     reach_px: float,
 ) -> tuple[Ints, Ints, Floats]:
-    """Return pairs farther apart than the reach from ``_PAIRED`` on, and all that are nearer.
+    """Return all pairs within the reach, and those beyond it with a log ratio above ``_PAIRED``.
 
-    Where one picture shows both openings, experts say whether the pair is one particle; a shape
-    that was measured badly must not make two candidates of it.
+    Where one picture shows both openings, the experts decide whether the pair is one particle. A
+    wrong shape must not turn the pair into two candidates.
 
     Parameters
     ----------
-    told : what ``find_pairs`` was told.
-    entry, exit_, ratio : what it found.
+    given : the arguments of ``find_pairs`` without ``least``.
+    entry, exit_, ratio : the pairs that it found.
     """
-    shapes, entries, exits, tracks, background, density = told
+    shapes, entries, exits, tracks, background, density = given
     apart = np.hypot(shapes.x[entry] - shapes.x[exit_], shapes.y[entry] - shapes.y[exit_])
     far = (apart > reach_px) & (ratio > _PAIRED)
     place = np.column_stack([shapes.x, shapes.y])
@@ -148,7 +152,7 @@ def _with_near(
 
 
 def _unrelated(background: Floats, density: Floats, entry: Ints, exit_: Ints) -> Floats:
-    """Return the log density of two shapes and of exit pits a square pixel, (n,)."""
+    """Return the logarithm of the density of both shapes and of exit pits per px², (n,)."""
     rho = np.maximum(density[entry], 1e-9)
     return np.asarray(background[entry] + background[exit_] + np.log(rho))
 
@@ -160,6 +164,7 @@ def _tracks(
     reach_px: float,
     max_zenith_deg: float,
 ) -> Tracks:
+    """Return the openings that particles would leave in a foil of that thickness."""
     removed = estimate_removed_bulk(shapes, entries)
     if thickness_px is None:
         thickness = _USUAL_BULK * removed * np.array(_UNKNOWN)
@@ -178,10 +183,12 @@ def _chance(
     density: Floats,
     ratio: Floats,
 ) -> Floats:
-    """Return 1 − exp(−μ) of pairs, μ an entry pit's expected unrelated partners at least as good.
+    """Return the probability 1 − exp(−μ) for each pair, (k,).
 
-    Unrelated pairs are drawn: an entry pit, any exit pit's shape, and a displacement, those nearby
-    oftener than far ones, which their weights undo. One more draw counts as better than all.
+    μ is the expected number of unrelated partners of an entry pit that are at least as good. It is
+    estimated with random pairs of an entry pit, the shape of any exit pit, and a displacement.
+    Small displacements are drawn more often than large ones, and weights compensate for that. One
+    further pair counts as better than all, so that no probability is 0.
     """
     rng = np.random.default_rng(0)
     reach = tracks.reach_px

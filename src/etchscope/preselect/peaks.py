@@ -1,8 +1,8 @@
-"""From response maps to pits: the strongest first, each taken out before the next is looked for.
+"""Pits from response maps; each pit is subtracted before the next weaker ones are searched.
 
-A pit's response has side lobes of the other sign, and neighbours overlap. As CLEAN does for radio
-sources (Högbom 1974, A&AS 15, 417), each round takes the dominant peaks, subtracts what an ideal
-pit of that place, radius and amplitude would give, and looks again at what is left.
+The response to a pit has side lobes of the other sign, and neighbours overlap. As CLEAN does for
+radio sources (Högbom 1974, A&AS 15, 417), each round takes the dominant peaks, subtracts the
+response to an ideal pit of that place, radius and amplitude, and continues with the remainder.
 """
 
 from dataclasses import dataclass
@@ -18,12 +18,16 @@ __all__ = ["Cuts", "Finds", "are_near", "extract"]
 
 @dataclass(frozen=True)
 class Cuts:
-    """What counts as a peak.
+    """The criteria for a peak.
 
-    ``threshold``: least response in units of the bulk's noise. ``residual``: least response near a
-    stronger pit that was taken out, relative to that pit's; ``residual_same``: the same where both
-    lie on one surface, since what an ideal pit leaves of an elongated one has its sign.
-    ``rounds``: at most so many.
+    Attributes
+    ----------
+    threshold : least response in units of the noise of the bulk.
+    residual : least response near a stronger pit that was subtracted, relative to that of the
+        stronger pit.
+    residual_same : the same where both lie on one surface. It is larger because the remainder of an
+        elongated pit has the sign of the pit.
+    rounds : largest number of rounds.
     """
 
     threshold: float = 6.0
@@ -49,7 +53,7 @@ def _is_extremum(maps: FloatStack, s: int, y: int, x: int, sign: float) -> bool:
 def _remainder_limit(
     shadow: FloatStack, y: int, x: int, sign: float, residual: tuple[float, float]
 ) -> float:
-    """Return what a response must exceed not to be the remainder of a pit taken out before."""
+    """Return the response up to which a peak may be the remainder of a subtracted pit."""
     same, other = (0, 1) if sign > 0 else (1, 0)
     limit: float = max(residual[0] * shadow[other, y, x], residual[1] * shadow[same, y, x])
     return limit
@@ -57,9 +61,9 @@ def _remainder_limit(
 
 @numba.njit(nogil=True, cache=True)
 def _is_reached(maps: FloatStack, s: int, y: int, first: int, end: int, limit: float) -> bool:
-    """Return whether any absolute value in part of a row reaches a limit.
+    """Return whether an absolute value in part of a row reaches a limit.
 
-    Counted in 32 bits and without a branch, so that it vectorises.
+    The loop counts in 32 bits and has no branch, so that it vectorises.
     """
     row = maps[s, y]
     count = np.int32(0)
@@ -77,9 +81,10 @@ def _candidates(
     signed: bool,
     boxes: Ints,
 ) -> FloatImage:
-    """Return (n, 5) rows (response over its limit, scale, y, x, sign) of extrema, unsorted.
+    """Return the extrema inside some boxes, unsorted, (n, 5) float32.
 
-    Only inside ``boxes``, (m, 4) rows of first y, end y, first x, end x.
+    The columns are response over its limit, scale, y, x, and sign. The columns of ``boxes`` are
+    first y, end y, first x, and end x, (m, 4).
     """
     scales = len(maps)
     found = []
@@ -114,7 +119,7 @@ def _candidates(
 
 
 def _boxes(taken: Floats, shape: tuple[int, int]) -> Ints:
-    """Return the boxes, 3 radii wide on each side, in which taking out pits changed something."""
+    """Return the boxes in which subtracted pits changed the maps; they reach 3 radii each way."""
     x, y, reach = taken[:, 0], taken[:, 1], 3 * taken[:, 2]
     rows, columns = shape
     return np.column_stack(
@@ -128,7 +133,7 @@ def _boxes(taken: Floats, shape: tuple[int, int]) -> Ints:
 
 
 def _strips(shape: tuple[int, int]) -> Ints:
-    """Return boxes that cover the picture, narrow enough that most hold nothing."""
+    """Return boxes that cover the picture; they are so narrow that most contain no peak."""
     rows, columns = shape
     left = np.arange(0, columns, 64)
     right = np.minimum(left + 64, columns)
@@ -137,7 +142,7 @@ def _strips(shape: tuple[int, int]) -> Ints:
 
 @numba.njit(nogil=True, cache=True)
 def _vertex(before: float, here: float, after: float) -> float:
-    """Return where a parabola through three equidistant values peaks, in [−½, ½] steps."""
+    """Return the position of the peak of a parabola through three values, in [−½, ½] steps."""
     curvature = before - 2 * here + after
     if curvature == 0:
         return 0.0
@@ -146,7 +151,10 @@ def _vertex(before: float, here: float, after: float) -> float:
 
 @numba.njit(nogil=True, cache=True)
 def _radius_index(profile: Floats, peak: Floats) -> int:
-    """Return which modelled radius's response over the scales is most parallel to a profile."""
+    """Return the index of the radius whose responses over the scales fit a profile best.
+
+    The fit is best where the two are most nearly parallel as vectors.
+    """
     best, choice = -np.inf, 0
     for r in range(peak.shape[0]):
         dot, norm = 0.0, 0.0
@@ -165,7 +173,7 @@ def _take_out(
 ) -> None:
     """Subtract amplitude · kernel, shifted to (x, y) by bilinear interpolation, from every map.
 
-    ``reach``: (scale,) pixels beyond which the kernel is negligible.
+    ``reach`` is the distance in pixels beyond which the kernel is negligible, (scale,).
     """
     scales, rows, columns = maps.shape
     half = kernel.shape[1] // 2
@@ -189,9 +197,10 @@ def _take_out(
 def _cast_shadow(
     shadow: FloatImage, blocked: Bools, x: int, y: int, radius: float, value: float
 ) -> None:
-    """Mark where a pit just taken out may leave a remainder: all of it to 1.2 radii, none at 2.
+    """Mark where a pit that was just subtracted may leave a remainder.
 
-    A pit cut by the picture's edge is unlike any ideal one: its remainder reaches farther.
+    The weight is 1 up to 1.2 radii and falls to 0 at 2 radii. A pit that the edge of the picture
+    cuts differs more from the ideal pit, so its remainder reaches farther.
     """
     rows, columns = shadow.shape
     cut = min(x, y, columns - 1 - x, rows - 1 - y) < radius
@@ -220,7 +229,10 @@ def _round(
     radii: Floats,
     reach: Ints,
 ) -> Floats:
-    """Take out the dominant candidates; return (n, 5) rows x, y, radius, amplitude, strength."""
+    """Subtract the dominant candidates and return them, (n, 5) float64.
+
+    The columns are x, y, radius, amplitude, and response over its limit.
+    """
     scales, rows, columns = maps.shape
     blocked = np.zeros((rows, columns), np.bool_)
     taken = np.empty((len(candidates), 5), np.float64)
@@ -233,7 +245,7 @@ def _round(
         value = maps[s, y, x]
         sign = 1.0 if candidates[i, 4] > 0 else -1.0
         if sign * value < max(least[s], _remainder_limit(shadow, y, x, sign, residual)):
-            continue  # what was taken out before it in this round explains it
+            continue  # a pit that was subtracted before it in this round explains it
         for t in range(scales):
             profile[t] = sign * maps[t, y, x]
         r = _radius_index(profile, peak)
@@ -241,7 +253,7 @@ def _round(
         for t in range(scales):
             dot += maps[t, y, x] * peak[r, t]
             norm += peak[r, t] ** 2
-        # Beyond the border the response is taken to be level.
+        # Beyond the border the response is taken as constant.
         left, right = maps[s, y, max(x - 1, 0)], maps[s, y, min(x + 1, columns - 1)]
         above, below = maps[s, max(y - 1, 0), x], maps[s, min(y + 1, rows - 1), x]
         row = taken[count]
@@ -255,10 +267,14 @@ def _round(
 
 @dataclass(frozen=True)
 class Finds:
-    """Pits found in response maps, strongest first within a round; all (n,) float64.
+    """Pits found in response maps, in order of strength within a round, each (n,) float64.
 
-    ``amplitude`` is that of the ideal pit, positive on top pits; ``snr`` the response in units of
-    the bulk's noise, positive.
+    Attributes
+    ----------
+    x_px, y_px : centre in pixels, y down.
+    radius_px : radius in pixels.
+    amplitude : amplitude of the ideal pit, positive on top pits and negative on bottom pits.
+    snr : absolute response in units of the noise of the bulk.
     """
 
     x_px: Floats
@@ -274,14 +290,15 @@ class Finds:
 def extract(
     maps: FloatStack, noise: Floats, kernels: Kernels, cuts: Cuts, *, signed: bool
 ) -> Finds:
-    """Return the pits in response maps, which are left without them.
+    """Return the pits in response maps, and subtract them from the maps.
 
     Parameters
     ----------
-    maps : (scale, y, x) float32 responses; changed: every pit found is subtracted.
-    noise : (scale,) the bulk's standard deviation in each of them.
-    kernels : what an ideal pit gives.
-    signed : whether dips count too (bottom pits), or peaks only.
+    maps : (scale, y, x) float32 responses. They change: every pit that is found is subtracted.
+    noise : (scale,) standard deviation of the bulk in each of them.
+    kernels : the responses to an ideal pit.
+    cuts : the criteria for a peak.
+    signed : whether negative peaks, which are bottom pits, count too.
     """
     shadow = np.zeros((2, *maps.shape[1:]), np.float32)
     residual = (cuts.residual, cuts.residual_same)
@@ -292,7 +309,7 @@ def extract(
         found = _candidates(maps, shadow, least, residual, signed, boxes)
         if not len(found):
             break
-        # Strongest first; place decides between equals, so that the order never depends on chance.
+        # In order of strength; among equals the place decides, so that the order is reproducible.
         order = np.lexsort((found[:, 3], found[:, 2], -found[:, 0]))
         parts.append(
             _round(
@@ -313,7 +330,13 @@ def extract(
 
 
 def are_near(one: Finds, other: Finds, reach: Floats) -> Bools:
-    """Return, per find of one list and of another, whether they are nearer than reach, (n, m)."""
+    """Return which finds of two lists are nearer to each other than a reach, (n, m) bool.
+
+    Parameters
+    ----------
+    one, other : n and m finds.
+    reach : distance in pixels, of a shape that broadcasts to (n, m).
+    """
     dx = one.x_px[:, None] - other.x_px[None, :]
     dy = one.y_px[:, None] - other.y_px[None, :]
     return np.asarray(dx**2 + dy**2 < reach**2)

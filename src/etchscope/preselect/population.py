@@ -1,4 +1,4 @@
-"""The population of a foil's own particles: the beam and the etch ratios that its pairs show."""
+"""The beam and the etch ratios of a foil's particles, fitted to its pairs."""
 
 from dataclasses import replace
 
@@ -12,19 +12,21 @@ from etchscope.preselect.track_model import LOG_RATIOS, Tracks
 __all__ = ["fit_population"]
 
 _LEAST_PAIRS = 10
-"""Fewer pairs show no population."""
+"""Least number of pairs from which a population is fitted."""
 _LEAST_GAIN = 15.0
-"""In log likelihood, for a population of five numbers: by chance once in ten thousand foils."""
+"""Least gain in log likelihood for which a population with its five parameters is used; chance
+gives as much on one foil in ten thousand."""
 _MOST_PAIRS = 60_000
-"""More pairs tell a population no better."""
+"""Largest number of pairs that are used; more do not improve the fit."""
 _ROUNDS = 40
-"""Of the expectation maximisation."""
+"""Iterations of the expectation maximisation."""
 _SHARES = (1e-4, 0.01, 0.03, 0.1, 0.3)
-"""Of the entry pits that may be particles', to begin with."""
+"""Start values of the share of the entry pits that are those of particles."""
 _GRID = (0.6, 0.1, 0.1)
-"""Tangents of a beam's zenith angle to begin with: largest, step, and spread."""
+"""Start values of the beam: largest tangent of its zenith angle, step of tangents, and spread."""
 _LEAST_SPREAD, _NARROWEST, _MOST_BEAM = 0.15, 0.01, 0.98
-"""Of log V − 1 and of a beam's tangents the least spread; the most that is all one beam."""
+"""Least spread of ln(V − 1), least spread of the tangents of a beam, and greatest share of the
+particles in the beam."""
 
 
 def fit_population(
@@ -35,22 +37,25 @@ def fit_population(
     unrelated: Floats,
     entries: int,
 ) -> Tracks:
-    """Return tracks whose beam and etch ratios are those that a foil's own pairs show.
+    """Return tracks with the beam and the etch ratios that a foil's own pairs show.
 
-    Expectation maximisation of a mixture: an entry pit has no partner, or one of its pairs is a
-    particle, of a population with a beam of some direction and spread and with log-normal V − 1.
-    Where that explains the pairs no better than particles of any kind from everywhere do, by
-    ``_LEAST_GAIN`` in log likelihood, these stay: a foil without signal has no population.
+    The mixture model is fitted by expectation maximisation. An entry pit has no partner, or one of
+    its pairs is a particle of a population. The population has a beam of some direction and spread,
+    and V − 1 is log-normal. The tracks stay as they are if that does not raise the log likelihood,
+    over particles of any kind from everywhere, by ``_LEAST_GAIN``; so a foil without signal gets no
+    population.
 
     Parameters
     ----------
-    entry, exit_, unrelated : (n,) pairs that might be particles, see ``log_ratios``.
-    entries : how many entry pits there are.
+    tracks : the openings that particles of any kind leave.
+    shapes : all openings.
+    entry, exit_, unrelated : (n,) pairs that may be particles, see ``log_ratios``.
+    entries : number of all entry pits.
     """
     if len(entry) < _LEAST_PAIRS:
         return tracks
     known, of = np.unique(entry, return_inverse=True)
-    if len(entry) > _MOST_PAIRS:  # some of the entry pits stand for all
+    if len(entry) > _MOST_PAIRS:  # a random part of the entry pits represents all
         kept = np.random.default_rng(0).random(len(known)) < _MOST_PAIRS / len(entry)
         entries = max(round(entries * kept.mean()), int(kept.sum()))
         some = kept[of]
@@ -76,7 +81,7 @@ def _improved(
     share: float,
     entries: int,
 ) -> tuple[Tracks, float, float]:
-    """Return the next population and share, and the log likelihood of the present ones."""
+    """Return the next population and share, and the log likelihood of the current ones."""
     beam = tracks.beam
     from_beam = terms * tracks.prior * beam[0] * _narrow(slopes, beam, tracks.isotropic)
     from_rest = terms * tracks.prior * (1 - beam[0])
@@ -97,7 +102,10 @@ def _improved(
 
 
 def _narrow(slopes: Floats, beam: Floats, isotropic: float) -> Floats:
-    """Return by how much likelier directions are in a beam than in an isotropic flux."""
+    """Return the density of directions in a beam over that in an isotropic flux.
+
+    ``slopes`` holds tangents of the zenith angle, (…, 2); the result has the shape (…).
+    """
     apart2 = ((slopes - beam[1:3]) ** 2).sum(-1)
     density = np.exp(-apart2 / (2 * beam[3] ** 2)) / (2 * np.pi * beam[3] ** 2)
     return np.asarray(density * (1 + (slopes**2).sum(-1)) ** 2 * isotropic)
@@ -106,7 +114,7 @@ def _narrow(slopes: Floats, beam: Floats, isotropic: float) -> Floats:
 def _begin(
     terms: Floats, slopes: Floats, of: Ints, tracks: Tracks, entries: int
 ) -> tuple[Floats, float]:
-    """Return the beam on a grid of directions, and the share of the entry pits, that fit best."""
+    """Return the beam, on a grid of directions, and the share of the entry pits that fit best."""
     ratio = terms @ tracks.prior
     mean = (
         np.einsum("nk,nkd->nd", terms * tracks.prior, slopes) / np.maximum(ratio, 1e-300)[:, None]
@@ -124,7 +132,10 @@ def _begin(
 
 
 def _share_of(ratio: Floats, of: Ints, share: float, entries: int) -> tuple[float, float]:
-    """Return the next share of entry pits that are particles', and the present log likelihood."""
+    """Return the next share of the entry pits that are those of particles, and the log likelihood.
+
+    The log likelihood is that of the current ``share``.
+    """
     total = np.bincount(of, ratio)
     likely = 1 - share + share * total
     new = float((share * total / likely).sum() / entries)

@@ -1,7 +1,8 @@
-"""Dark regions of a transmitted-light picture: openings that touch, and long ones, as a whole.
+"""Dark regions in transmitted light, which are openings that touch each other, or long ones.
 
-In one transmitted light an in–out pair that overlaps is one dark region, often a disc and a ring
-with a bright centre; a track cut at a low angle is a long one. Neither is a disc.
+In transmitted light an entry and an exit pit that overlap are one dark region, often a disc and a
+ring with a bright centre, and a track at a low dip angle is a long region. The search for discs
+finds neither.
 """
 
 import cv2
@@ -15,32 +16,33 @@ from etchscope.preselect.peaks import Finds
 __all__ = ["find_regions"]
 
 _LONGEST = 20.0
-"""Regions longer than so many largest radii are cracks and fibres."""
+"""Greatest length of a region in units of the largest radius; longer ones are cracks and fibres."""
 _LEAST = 0.6
-"""Radius of the disc with a region's least area, in largest radii: smaller ones are clutter."""
+"""Radius of the disc that has the least area of a region, in units of the largest radius; smaller
+regions are clutter."""
 _SAME_PX = 3.0
-"""A region whose centre is nearer to a find is that find."""
+"""Distance below which a region and a find have the same centre, and the region is that find."""
 
 
 def find_regions(
     picture: FloatImage, level: float, finds: Finds, largest_px: float
 ) -> dict[str, Floats]:
-    """Return the regions above a level that are no find already, with their shapes.
+    """Return the shapes of the regions above a level that are no finds yet.
 
     Holes are filled, so that a dark ring with a bright centre is one region. The centre is that of
-    the box around it, as commercial scanners state it; the axes are those of the ellipse with the
+    the bounding box, as commercial scanners state it; the axes are those of the ellipse with the
     same second moments.
 
     Parameters
     ----------
     picture : (y, x) float32, positive inside a pit.
-    level : half the depth of an ordinary pit.
-    finds : pits that are known.
-    largest_px : largest radius of the pits that are looked for.
+    level : half the signal of an ordinary pit, in the unit of the picture.
+    finds : the pits that were found.
+    largest_px : largest radius of the pits to be found.
 
     Returns
     -------
-    (n,) arrays ``x_px, y_px, radius_px, ellipticity, angle_deg, contrast``.
+    (n,) float64 columns ``x_px, y_px, radius_px, ellipticity, angle_deg, contrast``.
     """
     filled = ndimage.binary_fill_holes(picture > level)
     _, labels, stats, centroids = cv2.connectedComponentsWithStats(
@@ -65,7 +67,7 @@ def find_regions(
     n = len(area)
     uu, vv, uv = (np.bincount(of, w, n)[chosen] for w in (du * du, dv * dv, du * dv))
     size = area[chosen]
-    # A pixel is no point: its own second moment is 1/12.
+    # The second moment of a pixel itself is 1/12.
     uu, vv, uv = uu / size + 1 / 12, vv / size + 1 / 12, uv / size
     middle, split = (uu + vv) / 2, np.hypot((uu - vv) / 2, uv)
     inside = np.bincount(of, picture[v, u], n)[chosen] / size

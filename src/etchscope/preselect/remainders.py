@@ -1,10 +1,10 @@
-"""What an ideal pit leaves of a real one that was taken out, and is no pit of its own.
+"""False finds that remain where an ideal pit was subtracted from the response to a real one.
 
-A real pit is no ideal one, so round a strong one faint finds remain: its far wall, its shadow, a
-bright rim. On simulated foils of the reference optics they have less than half of its response and
-lie, with the other sign, within twice its radius, with the same sign within it. An unrelated pit
-can do that too, but in a sparse place hardly ever does: of such finds 1 in 10 is true at 100 pits
-a tile, 1 in 4 at 300, 1 in 2 at 1,000.
+A real pit differs from the ideal one, so faint finds remain around a strong pit: its far wall, its
+shadow, a bright rim. On simulated foils of the reference optics they have less than half of its
+response, and lie within twice its radius if they have the other sign, and within the radius if they
+have the same sign. An unrelated pit can also do so, but rarely where pits are sparse: the share of
+true pits among such finds is 1 in 10 at 100 pits per tile, 1 in 4 at 300, and 1 in 2 at 1,000.
 """
 
 import numpy as np
@@ -16,29 +16,33 @@ from etchscope.preselect.peaks import Finds
 __all__ = ["are_remainders"]
 
 _SHARE = 0.45
-"""Of the stronger pit's response, what a find beside it must exceed in a sparse place."""
+"""Response of a find, relative to that of a stronger pit beside it, up to which it is a remainder
+where pits are sparse."""
 _SHARE_WITHOUT_SIGN = 0.3
-"""The same where no sign tells two pits that overlap apart."""
+"""The same where responses have no sign, which would distinguish two pits that overlap."""
 _OTHER, _SAME, _ANY = 2.0, 1.2, 2.5
-"""How far remainders reach, in radii of the pit: of the other sign, the same, and without sign."""
+"""Greatest distance of remainders, in radii of the pit, if they have the other sign, the same sign,
+and no sign."""
 _SPARSE, _CROWDED = 0.1, 0.2
-"""Covered fractions up to which unrelated pits are rare, and from which they are as many."""
+"""Covered fraction up to which unrelated pits are rare, and from which they are as frequent as
+remainders."""
 _LARGEST = 0.92
-"""Finds larger than this share of the largest radius have no size: of those beside a stronger pit
-1 in 20 is true at 300 pits a tile, 1 in 6 at 1,000, so that they are remainders anywhere."""
+"""Share of the largest radius above which the radius of a find is not determined. Of such finds
+beside a stronger pit 1 in 20 is true at 300 pits per tile, and 1 in 6 at 1,000, so that they are
+remainders at every density."""
 _BEYOND = 3.0
-"""How far those reach, in radii of the pit."""
+"""Greatest distance of such remainders, in radii of the pit."""
 
 
 def are_remainders(finds: Finds, covered: Floats, largest_px: float, *, signed: bool) -> Bools:
-    """Return which finds a stronger one beside them explains, (n,).
+    """Return which finds are remainders of a stronger one beside them, (n,) bool.
 
     Parameters
     ----------
-    finds : of one tile.
-    covered : (n,) covered fraction round each, 0 to 1.
-    largest_px : largest radius that was looked for.
-    signed : whether the sign of the amplitude means anything.
+    finds : the n finds of one tile.
+    covered : (n,) covered fraction around each, 0 to 1.
+    largest_px : largest radius of the pits to be found.
+    signed : whether the sign of the amplitude shows the surface.
     """
     out = np.zeros(len(finds), bool)
     if len(finds) < 2:

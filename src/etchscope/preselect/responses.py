@@ -1,10 +1,10 @@
-"""Where something pit-like is: signed and sign-free response maps over a small range of radii.
+"""Response maps, which peak on pits: signed and sign-free ones, for a small range of radii.
 
-A pit's first harmonic is a radial field on a disc, so the negative divergence of the field,
-smoothed at pit scale, peaks on a top pit and dips on a bottom one: it is the Laplacian of Gaussian
-of the height.
-Backlit, halo and mean pictures show a disc or a ring; minus their Laplacian, smoothed likewise,
-peaks on it, and keeps its sign where entry and exit gradients cancel.
+The first harmonic of a pit is a radial field on a disc, so the negative divergence of the field,
+smoothed at the scale of the pit, has a maximum on a top pit and a minimum on a bottom pit. It is
+the Laplacian of Gaussian of the height. Backlit, halo and mean pictures show a disc or a ring.
+Minus their Laplacian, smoothed in the same way, has a maximum there, also where the gradients of an
+entry and an exit pit cancel.
 """
 
 from dataclasses import dataclass
@@ -19,40 +19,41 @@ from etchscope.imaging.harmonics import divergence
 __all__ = ["Kernels", "Radii", "cascade", "disc_kernels", "field_kernels", "laplacian"]
 
 _SIGMA_PER_RADIUS = 0.6
-"""Gaussian whose gradient is nearest to a cone's field of unit radius (maximum correlation)."""
+"""Standard deviation of the Gaussian whose gradient has the greatest correlation with the field of
+a cone of radius 1."""
 _FINE = 2
-"""Modelled radii a response scale: how finely an extracted pit's radius is modelled."""
+"""Number of modelled radii per response scale."""
 
 
 @dataclass(frozen=True)
 class Radii:
-    """The range of pit radii that is looked for, in pixels, in steps of at most √2."""
+    """The range of the radii of pits to be found, in pixels."""
 
     smallest_px: float = 3.0
     largest_px: float = 12.0
 
     @cached_property
     def scales(self) -> Floats:
-        """Radii of the response scales, geometric."""
+        """Radii of the response scales in pixels, (scale,), in geometric steps of about √2."""
         steps = max(round(2 * np.log2(self.largest_px / self.smallest_px)), 1)
         return np.geomspace(self.smallest_px, self.largest_px, steps + 1)
 
     @cached_property
     def sigmas(self) -> Floats:
-        """Gaussian of each response scale, pixels."""
+        """Standard deviation of the Gaussian of each response scale in pixels, (scale,)."""
         return self.scales * _SIGMA_PER_RADIUS
 
     @cached_property
     def modelled(self) -> Floats:
-        """Radii of the modelled pits, ``_FINE`` a scale."""
+        """Radii of the modelled pits in pixels, (modelled radius,), ``_FINE`` per scale."""
         count = _FINE * (len(self.scales) - 1) + 1
         return np.geomspace(self.smallest_px, self.largest_px, count)
 
 
 def laplacian(picture: FloatImage) -> FloatImage:
-    """Return minus the Laplacian of a picture, (y, x) float32: positive on a bright blob.
+    """Return minus the Laplacian of a (y, x) float32 picture, (y, x) float32.
 
-    0 on the outermost pixels.
+    It is positive on a bright blob, and 0 on the outermost pixels.
     """
     out = np.negative(cv2.Laplacian(picture, cv2.CV_32F, ksize=1), dtype=np.float32)
     out[[0, -1], :] = 0
@@ -61,15 +62,16 @@ def laplacian(picture: FloatImage) -> FloatImage:
 
 
 def cascade(source: FloatImage, radii: Radii) -> FloatStack:
-    """Return the source smoothed at every scale, times σ² so that scales compare.
+    """Return a source smoothed at every scale, times σ², so that scales are comparable.
 
     Parameters
     ----------
     source : (y, x) float32 divergence or Laplacian.
+    radii : the radii of the scales.
 
     Returns
     -------
-    (scale, y, x) float32; each scale is smoothed from the one before it.
+    (scale, y, x) float32; each scale is computed from the one before it.
     """
     out = np.empty((len(radii.sigmas), *source.shape), np.float32)
     smooth, before = source, 0.0
@@ -85,11 +87,14 @@ def cascade(source: FloatImage, radii: Radii) -> FloatStack:
 
 @dataclass(frozen=True)
 class Kernels:
-    """What an ideal pit of unit amplitude looks like in the responses.
+    """The responses to ideal pits of amplitude 1.
 
-    ``values``: (modelled radius, scale, 2·half + 1, 2·half + 1) float32, centred. ``peak``:
-    (modelled radius, scale), the values at the centre. ``reach``: beyond so many pixels a kernel is
-    negligible, (modelled radius, scale).
+    Attributes
+    ----------
+    radii_px : (modelled radius,) radii of the pits.
+    values : (modelled radius, scale, 2·half + 1, 2·half + 1) float32 responses around the centre.
+    half : greatest distance from the centre along an axis in pixels.
+    reach : (modelled radius, scale) int64 distance in pixels beyond which a kernel is negligible.
     """
 
     radii_px: Floats
@@ -99,11 +104,11 @@ class Kernels:
 
     @cached_property
     def peak(self) -> Floats:
-        """Response at the centre, (modelled radius, scale)."""
+        """Response at the centre, (modelled radius, scale) float64."""
         return self.values[:, :, self.half, self.half].astype(np.float64)
 
     def peak_of(self, radius_px: Floats) -> Floats:
-        """Return the centre's responses for pits of given radii, (n, scale)."""
+        """Return the responses at the centre to pits of given radii, (n,), as (n, scale)."""
         steps = np.log(np.asarray(radius_px)[:, None] / self.radii_px[None, :])
         return np.asarray(self.peak[np.abs(steps).argmin(axis=1)])
 
@@ -119,13 +124,13 @@ def _reach(radii: Radii) -> Ints:
 
 
 def _disc(distance: FloatImage, radius: float) -> FloatImage:
-    """Return a disc with a rim one pixel soft, which is what the camera's blur leaves."""
+    """Return a disc whose rim is one pixel wide, as blurred by the camera."""
     return np.asarray(np.clip(radius + 0.5 - distance, 0, 1), np.float32)
 
 
 @lru_cache(maxsize=8)
 def field_kernels(radii: Radii) -> Kernels:
-    """Return the responses to cones: a radial field of length 1 inside the opening."""
+    """Return the signed responses to cones, whose field is radial with length 1 in the opening."""
     half, distance = _frame(radii)
     axis = np.arange(-half, half + 1, dtype=np.float32)
     x, y = np.meshgrid(axis, axis)
@@ -142,7 +147,7 @@ def field_kernels(radii: Radii) -> Kernels:
 
 @lru_cache(maxsize=8)
 def disc_kernels(radii: Radii) -> Kernels:
-    """Return the responses to discs of height 1."""
+    """Return the sign-free responses to discs of height 1."""
     half, distance = _frame(radii)
     values = [cascade(laplacian(_disc(distance, float(r))), radii) for r in radii.modelled]
     return Kernels(radii.modelled, np.stack(values), half, _reach(radii))

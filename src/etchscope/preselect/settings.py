@@ -1,4 +1,4 @@
-"""What can be set in the pre-selection: one validated object, part of a run's identity."""
+"""The settings of the search, as one validated object, which is part of the identity of a run."""
 
 import math
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,26 +14,30 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class FindSettings(BaseModel):
-    """Settings of the pre-selection; the defaults work for pits about 14 px across.
+    """Settings of the search; the defaults suit pits about 14 px across.
 
-    Those that have a description are options of the command line, too.
+    Settings with a description are also options of the command line.
 
-    ``finder``: the network that comes with the package or was trained since (``learned``), or
-    responses and thresholds (``classical``), to which alone ``threshold``, ``residual`` and
-    ``binning`` belong. ``least_probability``: from which a find of the learned one counts; recall
-    and precision together are best at half of what they then are (Lipton, Elkan & Naryanaswamy
-    2014, ECML, theorem 1), here 0.8. ``smallest_radius_px, largest_radius_px``: the pits that are
-    looked for.
-    ``threshold``: least response in units of the bulk's noise. ``residual``: least response beside
-    a stronger pit, relative to that pit's. ``binning``: responses are computed on pictures binned
-    so many pixels a side; 1 finds a few more pits in a crowd and takes twice as long.
-    ``max_zenith_deg``: particles are sought up to this angle from the foil's normal, as far as its
-    known thickness displaces the exit pit. ``pair_reach_px``: largest displacement where the
-    thickness is not known; what lies nearer is not counted as a pit's surroundings. ``merge_px``:
-    copies in tile overlaps nearer than that are one pit. ``density_mm``: scale of the local
-    density.
-    ``medium_per_mm2, high_per_mm2``: where those regimes begin (100 and 1,000 pits a reference
-    tile of 12.8 mm²).
+    Attributes
+    ----------
+    finder : ``learned`` for a network, shipped or trained by the user, or ``classical`` for
+        responses and thresholds. Only the latter uses ``threshold``, ``residual`` and ``binning``.
+    smallest_radius_px, largest_radius_px : range of the radii of pits to be found.
+    least_probability : least probability of a find of the learned finder. The F1 of recall and
+        precision is greatest at half its own value (Lipton, Elkan & Naryanaswamy 2014, ECML,
+        theorem 1), which is 0.8 here.
+    threshold : least response in units of the noise of the bulk.
+    residual : least response beside a stronger pit, relative to that of the stronger pit.
+    max_zenith_deg : largest angle between a particle and the normal of the foil; with the thickness
+        of the foil it limits the displacement of the exit pit.
+    pair_reach_px : largest displacement where the thickness is not known. Pits nearer than that do
+        not count in the density around a pit.
+    merge_px : distance below which copies in overlaps of tiles are one pit.
+    binning : number of pixels per side that are binned before responses are computed; 1 finds a few
+        more pits in a crowd and takes twice as long.
+    density_mm : scale of the local density.
+    medium_per_mm2, high_per_mm2 : densities at which those regimes begin, which are 100 and 1,000
+        pits per reference tile of 12.8 mm².
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -90,17 +94,17 @@ class FindSettings(BaseModel):
 
     @property
     def least_log_odds(self) -> float:
-        """Log odds from which a find of the learned finder counts."""
+        """Least log odds of a find of the learned finder."""
         return math.log(self.least_probability / (1 - self.least_probability))
 
     @property
     def cuts(self) -> "Cuts":
-        """What counts as a peak in a response."""
-        from etchscope.preselect.peaks import Cuts  # here: it compiles loops, settings are light
+        """The criteria for a peak in a response."""
+        from etchscope.preselect.peaks import Cuts  # here, since its import compiles loops
 
         return Cuts(threshold=self.threshold, residual=self.residual)
 
     @property
     def thin_px(self) -> int:
-        """Width under which a dark feature of the backlit picture is no pit."""
+        """Width in pixels below which a dark feature of the backlit picture is no pit."""
         return int(self.smallest_radius_px)

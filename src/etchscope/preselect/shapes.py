@@ -1,8 +1,8 @@
-"""The measured shape of each opening: centre, radius, ellipticity, angle and contrast.
+"""Measurement of the shape of each opening: centre, radius, ellipticity, angle and contrast.
 
-Rays from the centre find the rim where the signal falls to half of what it is inside; an ellipse
-is fitted to the rim points. Rays that a neighbour covers find no rim, or one far off, and are left
-out.
+Along rays from the centre, the rim is where the signal falls to half of its value inside. An
+ellipse is fitted to the points of the rim. Rays through a neighbour find no rim, or one far from
+the others, and are left out.
 """
 
 import numba
@@ -16,14 +16,14 @@ __all__ = ["measure_discs", "measure_fields"]
 _RAYS = 32
 _STEP_PX = 0.5
 _REACH = 1.8
-"""How far a ray goes, in modelled radii."""
+"""Length of a ray in units of the modelled radius."""
 _NEAREST = 0.45
-"""Where the search for the rim starts, in modelled radii."""
+"""Distance at which the search for the rim starts, in units of the modelled radius."""
 
 
 @numba.njit(nogil=True, cache=True)
 def _sample(picture: FloatImage, x: float, y: float) -> float:
-    """Return the bilinearly interpolated value, the picture's border continued outwards."""
+    """Return the bilinearly interpolated value; outside, that of the nearest border pixel."""
     rows, columns = picture.shape
     x = min(max(x, 0.0), columns - 1.0)
     y = min(max(y, 0.0), rows - 1.0)
@@ -37,9 +37,10 @@ def _sample(picture: FloatImage, x: float, y: float) -> float:
 
 @numba.njit(nogil=True, cache=True)
 def _rim(profile: Floats, count: int, first: int, background: float) -> tuple[float, float]:
-    """Return (position in steps, plateau): the first fall to half of the largest value so far.
+    """Return the position, in steps, where a profile first falls to half of its largest value.
 
-    The plateau is taken over the background; a position of −1 means that there is no fall.
+    The second result is that largest value over the background. A position of −1 means that the
+    profile does not fall to half of it.
     """
     top = -np.inf
     for i in range(count):
@@ -56,9 +57,10 @@ def _rim(profile: Floats, count: int, first: int, background: float) -> tuple[fl
 
 @numba.njit(nogil=True, cache=True)
 def _fit_ellipse(xs: Floats, ys: Floats, use: Bools) -> tuple[float, float, float, float, float]:
-    """Return (centre x, centre y, semi-major, semi-minor, angle of the major axis in radians).
+    """Return centre x, centre y, semi-major and semi-minor axis, and angle of the major axis (rad).
 
-    Least squares of p x² + q xy + r y² + s x + t y = 1; NaN where the conic is no ellipse.
+    The conic p x² + q xy + r y² + s x + t y = 1 is fitted by least squares. All results are nan if
+    it is no ellipse, or if there are fewer than eight points.
     """
     n = 0
     for i in range(len(use)):
@@ -94,7 +96,7 @@ def _fit_ellipse(xs: Floats, ys: Floats, use: Bools) -> tuple[float, float, floa
 def _settle(
     rim: Floats, plateau: Floats, cosine: Floats, sine: Floats, radius: float
 ) -> tuple[float, float, float, float, float]:
-    """Return the ellipse through the rim points that agree with each other."""
+    """Return the ellipse through the points of the rim without outliers; see ``_fit_ellipse``."""
     use = rim > 0
     if use.sum() < 8:
         return np.nan, np.nan, np.nan, np.nan, np.nan
@@ -106,7 +108,7 @@ def _settle(
     use &= np.abs(rim - middle) < 0.45 * middle
     xs, ys = rim * cosine, rim * sine
     x0, y0, major, minor, angle = _fit_ellipse(xs, ys, use)
-    # A second pass without the points that lie off the first ellipse.
+    # The second fit leaves out the points that lie far from the first ellipse.
     if major > 0:
         c, s = np.cos(angle), np.sin(angle)
         for i in range(len(rim)):
@@ -114,7 +116,7 @@ def _settle(
             v = ((ys[i] - y0) * c - (xs[i] - x0) * s) / minor
             use[i] = use[i] and abs(np.hypot(u, v) - 1) < 0.2
         x0, y0, major, minor, angle = _fit_ellipse(xs, ys, use)
-    # A fit that runs away from where it started has followed a neighbour.
+    # A fit far from its start is that of a neighbour.
     if not (
         np.hypot(x0, y0) < 0.5 * radius and 0.5 * radius < np.sqrt(major * minor) < 1.7 * radius
     ):
@@ -126,10 +128,10 @@ def _settle(
 def _measure(
     first: FloatImage, second: FloatImage, pits: Floats, limit: Bools, radial: bool
 ) -> Floats:
-    """Return (n, 7): x, y, radius, ellipticity, angle (rad, y up), contrast, saturated fraction.
+    """Return x, y, radius, ellipticity, angle (rad, y up), contrast and saturated fraction, (n, 7).
 
-    ``radial``: (first, second) is a field and the signal its radial component times the pit's
-    sign; otherwise the signal is ``first``, over the median at the rays' ends.
+    If ``radial``, the signal is the radial component of the field (first, second) times the sign of
+    the pit. Otherwise it is ``first`` minus its median at the ends of the rays.
     """
     out = np.empty((len(pits), 7))
     step = 2 * np.pi / _RAYS
@@ -189,37 +191,37 @@ def _named(rows: Floats) -> dict[str, Floats]:
 def measure_fields(
     a: FloatImage, b: FloatImage, finds: Finds, sign: Floats, limit: Bools
 ) -> dict[str, Floats]:
-    """Return the shapes of pits of known surface, from the first harmonic.
+    """Return the shapes of pits of known surface, measured in the first harmonic.
 
     Parameters
     ----------
-    a, b : (y, x) float32 first harmonic, y up, gradient_sign +1.
+    a, b : (y, x) float32 first harmonic, y up, for gradient_sign +1.
     finds : n pits.
-    sign : (n,) +1 for a top pit, −1 for a bottom one.
-    limit : (y, x) where any picture is at the camera's limit.
+    sign : (n,) +1 for a top pit, −1 for a bottom pit.
+    limit : (y, x) bool, where any picture is at the camera's limit.
 
     Returns
     -------
-    (n,) arrays ``x_px, y_px, radius_px, ellipticity, angle_deg, contrast`` and ``saturated``, the
-    fraction of the opening at the limit; where no ellipse fits, place and radius are those given
-    and the ellipticity is 0.
+    (n,) float64 columns ``x_px, y_px, radius_px, ellipticity, angle_deg, contrast`` and
+    ``saturated``, the fraction of the opening at the limit. Where no ellipse fits, place and radius
+    are those of the find, and the ellipticity is 0.
     """
     pits = np.column_stack([finds.x_px, finds.y_px, finds.radius_px, sign])
     return _named(_measure(a, b, pits, limit, True))
 
 
 def measure_discs(picture: FloatImage, finds: Finds, limit: Bools) -> dict[str, Floats]:
-    """Return the shapes of pits from a picture in which they are bright, whatever their surface.
+    """Return the shapes of pits, measured in a picture in which pits of both surfaces are bright.
 
     Parameters
     ----------
     picture : (y, x) float32, positive inside a pit.
     finds : n pits.
-    limit : (y, x) where any picture is at the camera's limit.
+    limit : (y, x) bool, where any picture is at the camera's limit.
 
     Returns
     -------
-    As ``measure_fields``.
+    The columns of ``measure_fields``.
     """
     pits = np.column_stack([finds.x_px, finds.y_px, finds.radius_px, np.ones(len(finds))])
     return _named(_measure(picture, picture, pits, limit, False))

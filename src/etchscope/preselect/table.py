@@ -1,4 +1,4 @@
-"""From the pits of all tiles to the pit table of a scan: copies, frame, density, pairs."""
+"""The pit table of a scan from the openings of all tiles: copies, frame, density and pairs."""
 
 from dataclasses import dataclass
 
@@ -29,15 +29,20 @@ __all__ = ["PitCounts", "complete"]
 
 _SURFACES = ["top", "bottom", "unknown"]
 _REFERENCE_PIXEL_MM = 0.0064516
-"""Turns the density's scale into pixels where the scan's own scale is unknown."""
+"""Size of a pixel that is assumed for the scale of the density if that of the scan is unknown."""
 
 
 @dataclass(frozen=True)
 class PitCounts:
-    """Where the detections of all tiles went: raw = rows + merged + outside_region.
+    """Numbers of openings before and after merging: raw = rows + merged + outside_region.
 
-    ``merged`` counts the copies that another tile's row stands for, and openings cut by a tile's
-    edge that the other tile does not confirm.
+    Attributes
+    ----------
+    raw : all openings of all tiles.
+    merged : copies of openings that remain in the row of another tile, and openings that the edge
+        of a tile cuts and another tile does not show.
+    outside_region : openings outside the region of interest.
+    rows : rows of the pit table.
     """
 
     raw: int
@@ -47,22 +52,23 @@ class PitCounts:
 
 
 def _pixel_mm(scan: Scan) -> float | None:
-    """Return the pixel size where the tiles have places in millimetres."""
+    """Return the size of a pixel in mm, None if it or the position of a tile is unknown."""
     placed = all(t.stage_x_mm is not None and t.stage_y_mm is not None for t in scan.tiles)
     return scan.pixel_size_um / 1000 if placed and scan.pixel_size_um is not None else None
 
 
 def _scale_px(scan: Scan, settings: FindSettings) -> float:
-    """Return the standard deviation of the Gaussian that the density is smoothed with."""
+    """Return the standard deviation, in pixels, of the Gaussian for the density."""
     return settings.density_mm / (_pixel_mm(scan) or _REFERENCE_PIXEL_MM)
 
 
 def _places_px(
     tile: Ints, x_px: Floats, y_px: Floats, scan: Scan, settings: FindSettings
 ) -> Floats:
-    """Return (n, 2) positions in pixels in one frame for all tiles, y down.
+    """Return positions in pixels in one frame for all tiles, y down, (n, 2).
 
-    Tiles without positions are set in a row, so far apart that nothing in two of them is near.
+    Tiles without positions are placed in a row, so far apart that no pits of two tiles are near
+    each other.
     """
     mm = _pixel_mm(scan)
     if mm is None:
@@ -76,7 +82,10 @@ def _places_px(
 
 
 def _rectangles_px(scan: Scan, settings: FindSettings) -> Floats:
-    """Return the included tiles in the frame of ``_places_px``."""
+    """Return first x, last x, first y and last y of each included tile, (k, 4).
+
+    They are in the frame of ``_places_px``.
+    """
     height, width = scan.image_size
     tiles = np.array([t.number for t in scan.included])
     corner = np.full(len(tiles), -0.5)
@@ -92,9 +101,10 @@ def _edge_artefacts(
     scan: Scan,
     settings: FindSettings,
 ) -> Ints:
-    """Return the rows without a copy whose opening their tile's edge cuts, in view of another tile.
+    """Return the rows of openings that are artefacts of the edge of their tile.
 
-    That tile shows the place farther from its edge and has no such pit: it was the edge's doing.
+    The edge cuts such an opening, it has no copy, and another tile shows the place farther from its
+    own edge and has no pit there.
     """
     is_cut = (found["flags"].to_numpy() & int(PitFlag.EDGE)) != 0
     suspects = np.flatnonzero(is_cut & alone)
@@ -109,7 +119,7 @@ def _edge_artefacts(
 
 
 def _merge(found: pd.DataFrame, scan: Scan, settings: FindSettings) -> pd.DataFrame:
-    """Return one row a pit: the better copy, flagged, its ``mate`` now a row of this table."""
+    """Return the better copy of each pit, with a flag, and with ``mate`` as a row of this table."""
     x, y, tile = found["x_px"].to_numpy(), found["y_px"].to_numpy(), found["tile"].to_numpy()
     margin = edge_distance_px(x, y, scan.image_size)
     surface = pd.Categorical(found["surface"], categories=_SURFACES).codes.astype(np.int64)
@@ -139,7 +149,7 @@ def _regimes(density_per_mm2: Floats, settings: FindSettings) -> Floats:
 
 
 def _known_pairs(surface: Floats, mate: Ints) -> Ints:
-    """Return the (entry, exit) rows of steep pairs whose two openings are both still there."""
+    """Return the (entry, exit) rows of steep pairs of which both openings remain, (k, 2)."""
     rows = np.arange(len(mate))
     mutual = (mate >= 0) & (mate[mate] == rows)
     entry = np.flatnonzero(mutual & (surface == "top"))
@@ -148,7 +158,7 @@ def _known_pairs(surface: Floats, mate: Ints) -> Ints:
 
 
 def _are_marks(pits: pd.DataFrame) -> Bools:
-    """Return which rows are scratches, fibres and the like, which are no pits, (n,)."""
+    """Return which rows are marks, such as scratches and fibres, (n,)."""
     if "length_px" not in pits:
         return np.zeros(len(pits), bool)
     return np.asarray(pits["length_px"].notna())
@@ -157,9 +167,9 @@ def _are_marks(pits: pd.DataFrame) -> Bools:
 def _with_density(
     pits: pd.DataFrame, place: Floats, everywhere: Floats, scan: Scan, settings: FindSettings
 ) -> pd.DataFrame:
-    """Return the table with density and regime, and a word where they say that it is too crowded.
+    """Return the table with density and regime, and a flag where it is too crowded.
 
-    ``everywhere`` are the places of all pits that count, beyond a region too.
+    ``everywhere`` holds the places of all pits that count, also those outside a region, (m, 2).
     """
     rectangles, scale = _rectangles_px(scan, settings), _scale_px(scan, settings)
     counted = density_beyond(everywhere, place, rectangles, scale, settings.pair_reach_px)
@@ -181,14 +191,14 @@ def _with_density(
 
 
 def _with_pairs(pits: pd.DataFrame, place: Floats, pairs: Pairs) -> pd.DataFrame:
-    """Return the table with what the two rows of each pair share."""
+    """Return the table with the values that the two rows of each pair share."""
     out = pits.copy()
     partner = pd.array([pd.NA] * len(pits), dtype="Int64")
     partner[pairs.entry], partner[pairs.exit] = pairs.exit, pairs.entry
     out["partner"] = partner
     shift = place[pairs.exit] - place[pairs.entry]
     entry, exit_ = pits["entry"].to_numpy(), pits["exit"].to_numpy()
-    # Of a pair that was split from one find, and where no surface is known, the finder speaks.
+    # A pair that was split from one find, and a pit of unknown surface, keep the finder's value.
     out["hip"] = np.where(np.isnan(pairs.log_ratio), pits["hip"].to_numpy(), pairs.log_ratio)
     shared = {
         "pair_dx_px": shift[:, 0],
@@ -212,31 +222,35 @@ def complete(
     region: Floats | None = None,
     foil: Foil | None = None,
 ) -> tuple[pd.DataFrame, PitCounts]:
-    """Return the pit table of a scan, and where its detections went.
+    """Return the pit table of a scan, and how many openings were merged or left out.
 
-    Pairs are sought among the pits of the region only. Where two partners are possible the better
-    one is named; ``entry`` of a pair is that of its entry pit, ``exit`` that of its exit pit.
+    Only pits inside the region are paired. Where two partners are possible, the better one is
+    chosen. ``entry`` of a pair is that of its entry pit, and ``exit`` that of its exit pit.
 
     Parameters
     ----------
-    found : what ``detect_openings`` gives of all tiles, one after the other, with ``tile``;
-        ``mate`` counts rows within the tile. Without ``covered`` pits are counted even in a crowd.
+    found : the columns of ``detect_openings`` or ``find_openings`` for all tiles, one tile after
+        the other, with ``tile``; ``mate`` is a row within the tile. Without ``covered``, the
+        density rests on the number of pits alone.
     scan : the scan; the tiles that were searched are those that are not excluded.
+    settings : of the search.
     region : (m, 2) polygon in foil mm that restricts the table, or None.
-    foil : what is known of it: the thickness says how far exit pits may lie, and with the bulk
-        that was removed, and the material's response, what pairs say of their particles.
+    foil : its thickness limits the displacement of exit pits; its thickness, removed bulk and
+        material determine the tracks.
+
+    Returns
+    -------
+    The pit table, with (n,) columns as ``foil.pits`` declares them, and the counts.
 
     Raises
     ------
-    BadInput : a region with fewer than three corners.
+    BadInput : a region with fewer than three corners, or a tile that the scan does not have.
     """
     merged = _merge(found, scan, settings)
-    columns = (merged[c].to_numpy() for c in ("tile", "x_px", "y_px"))
-    tile, x_px, y_px = columns
+    tile, x_px, y_px = (merged[c].to_numpy() for c in ("tile", "x_px", "y_px"))
     x_mm, y_mm = tile_to_foil(tile, x_px, y_px, scan)
     place = _places_px(tile, x_px, y_px, scan, settings)
     everywhere = place[~_are_marks(merged)]
-    rectangles, scale_px = _rectangles_px(scan, settings), _scale_px(scan, settings)
     pits = merged.assign(x_mm=x_mm, y_mm=y_mm)
     if region is not None:
         inside = np.flatnonzero(in_polygon(x_mm, y_mm, region))
@@ -244,26 +258,37 @@ def complete(
         number[inside] = np.arange(len(inside))
         pits, place = pits.iloc[inside].reset_index(drop=True), place[inside]
         pits["mate"] = number[pits["mate"].to_numpy()]
-    surface, mate = pits["surface"].to_numpy(), pits.pop("mate").to_numpy()
-    entries, exits = np.flatnonzero(surface == "top"), np.flatnonzero(surface == "bottom")
-    of_exits = local_density(place[exits], place, rectangles, scale_px, own=False)
-    mm = _pixel_mm(scan)
     foil = foil or Foil(name=scan.foil)
     shapes = Shapes.of(pits, place, scan.pixel_size_um)
-    thickness_um = foil.thickness_um
-    pairs = pair_openings(
-        shapes,
-        entries,
-        exits,
-        of_exits,
-        _known_pairs(surface, mate),
-        thickness_px=None if thickness_um is None or mm is None else thickness_um / 1000 / mm,
-        reach_px=settings.pair_reach_px,
-        max_zenith_deg=settings.max_zenith_deg,
-    )
-    pits = _with_pairs(pits, place, pairs)
+    pairs = _pair(pits, shapes, place, scan, settings, foil)
+    pits = _with_pairs(pits.drop(columns="mate"), place, pairs)
     pits = add_tracks(pits, shapes, pairs.entry, pairs.exit, foil, scan.pixel_size_um)
     pits = _with_density(pits, place, everywhere, scan, settings)
     pits = pits.assign(foil=scan.foil, side=scan.side, scan=scan.name, pit=np.arange(len(pits)))
     counts = PitCounts(len(found), len(found) - len(merged), len(merged) - len(pits), len(pits))
     return as_pits(pits), counts
+
+
+def _pair(
+    pits: pd.DataFrame,
+    shapes: Shapes,
+    place: Floats,
+    scan: Scan,
+    settings: FindSettings,
+    foil: Foil,
+) -> Pairs:
+    """Return the pairs among the pits of a scan."""
+    surface = pits["surface"].to_numpy()
+    entries, exits = np.flatnonzero(surface == "top"), np.flatnonzero(surface == "bottom")
+    rectangles, scale_px = _rectangles_px(scan, settings), _scale_px(scan, settings)
+    mm, thickness_um = _pixel_mm(scan), foil.thickness_um
+    return pair_openings(
+        shapes,
+        entries,
+        exits,
+        local_density(place[exits], place, rectangles, scale_px, own=False),
+        _known_pairs(surface, pits["mate"].to_numpy()),
+        thickness_px=None if thickness_um is None or mm is None else thickness_um / 1000 / mm,
+        reach_px=settings.pair_reach_px,
+        max_zenith_deg=settings.max_zenith_deg,
+    )

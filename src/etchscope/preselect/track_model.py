@@ -1,4 +1,4 @@
-"""What the openings of a particle look like, by its etch ratio and their displacement."""
+"""Tables of the openings that particles leave, by etch ratio and displacement."""
 
 from dataclasses import dataclass
 
@@ -10,30 +10,33 @@ from etchscope.physics.cone import compute_opening
 __all__ = ["LOG_RATIOS", "Tracks", "tabulate_tracks"]
 
 LOG_RATIOS = np.linspace(np.log(0.1), np.log(8.0), 28)
-"""Logarithms of V − 1 over which a particle's etch ratio is summed."""
+"""Values of ln(V − 1) over which the likelihood of a particle is summed."""
 _USUAL_RATIO, _SPREAD_OF_RATIOS = 1.0, 0.8
-"""V − 1 of the particles that are sought: median, and spread of its logarithm."""
+"""Median of V − 1 of the particles to be found, and spread of its logarithm."""
 _UNEVEN = 0.25
-"""Spread of the logarithm of V − 1 from one opening of a particle to the other."""
+"""Spread of ln(V − 1) from one opening of a particle to the other."""
 _BARELY = 1.02
-"""V sin(dip) from which an opening is reckoned with: nearer to 1 it vanishes."""
+"""Least V sin(dip) of an opening in the tables; at 1 the opening vanishes."""
 
 
 @dataclass(frozen=True)
 class Tracks:
-    """What particles of some etch ratios look like, by the displacement of their openings.
+    """The openings that particles leave, by etch ratio (node) and displacement (distance).
+
+    All arrays are float64. A distance is a whole number of pixels.
 
     Attributes
     ----------
-    log_radius, ellipticity : (node, distance) of either opening; a distance is a whole number of
-        pixels.
-    log_density : (node, distance) of the displacement, per square pixel; −∞ where there is none.
+    log_radius, ellipticity : (node, distance) natural logarithm of the radius in pixels, and
+        ellipticity, of either opening.
+    log_density : (node, distance) logarithm of the probability density of the displacement per
+        square pixel; −∞ where no particle has it.
     slope : (node, distance) tangent of the zenith angle.
     beam : (4,) share of the particles that arrive in a beam, the tangents of its zenith angle along
-        x and y (y up), and their spread; the others come from everywhere.
+        x and y (y up), and their spread; the other particles come from everywhere.
     isotropic : one over the density of an isotropic flux at the normal, in the plane of tan θ.
-    prior : (node,) sums to 1.
-    uneven : (node, node) chance that an opening has the etch ratio of the other node.
+    prior : (node,) prior probability, with the sum 1.
+    uneven : (node, node) probability that an opening has the etch ratio of the other node.
     """
 
     log_radius: Floats
@@ -47,27 +50,29 @@ class Tracks:
 
     @property
     def tables(self) -> tuple[Floats, Floats, Floats, Floats]:
-        """What a compiled loop looks up."""
+        """The tables over node and distance, for compiled loops."""
         return self.log_radius, self.ellipticity, self.log_density, self.slope
 
     @property
     def reach_px(self) -> int:
-        """Largest displacement, pixels."""
+        """Largest displacement in pixels."""
         return int(self.log_radius.shape[1]) - 2
 
 
 def tabulate_tracks(
     thickness_px: Floats, removed_px: float, reach_px: float, max_zenith_deg: float
 ) -> Tracks:
-    """Return what particles look like that come from everywhere up to a zenith angle.
+    """Return the openings of particles that come from everywhere up to a zenith angle.
 
-    An isotropic flux has cos⁴θ of its particles per area of the plane of tan θ.
+    The density of an isotropic flux through a surface, in the plane of tan θ, is proportional to
+    cos⁴θ.
 
     Parameters
     ----------
-    thickness_px : (k,) of the foil; several where it is not known, which count alike.
-    removed_px : bulk removed on each side.
-    reach_px : largest displacement that is looked at.
+    thickness_px : (k,) possible thicknesses of the foil in pixels, all equally probable.
+    removed_px : bulk removed on each side in pixels.
+    reach_px : largest displacement in pixels.
+    max_zenith_deg : largest zenith angle.
     """
     zenith = np.deg2rad(np.linspace(0, max_zenith_deg, 181))
     distance = np.arange(int(np.ceil(reach_px)) + 2, dtype=np.float64)
@@ -105,7 +110,9 @@ def _track(
 
     Parameters
     ----------
-    zenith : (n,) angles that are looked at, radians.
+    v : etch ratio.
+    zenith : (n,) zenith angles in radians, ascending from 0.
+    distance : (distance,) displacements in pixels.
     norm : logarithm of ``Tracks.isotropic``.
     """
     none = np.zeros(len(distance))

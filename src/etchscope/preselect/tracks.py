@@ -1,4 +1,4 @@
-"""What a pair says of its particle: direction, etch ratios, energy loss, charge over velocity."""
+"""Tracks of pairs: direction, etch ratios, energy loss and charge over velocity of the particle."""
 
 from dataclasses import dataclass, replace
 
@@ -21,31 +21,32 @@ from etchscope.preselect.openings import Shapes, estimate_removed_bulk
 __all__ = ["add_tracks"]
 
 _UNEVEN_BULK = 0.04
-"""Spread of the bulk removed from pit to pit; ``Sheet.removed_spread`` of the simulator."""
+"""Relative spread of the removed bulk from pit to pit; the simulator has the same value."""
 _UNKNOWN_BULK = 0.2
-"""Spread of what ``estimate_removed_bulk`` makes of radii and depths over what was removed."""
+"""Relative error of ``estimate_removed_bulk``."""
 _UNKNOWN_DEPTH = 0.35
-"""Spread of the scale of the depths of a surface from foil to foil, where nothing sets it right."""
+"""Relative spread of the scale of the depths of a surface from foil to foil, without correction."""
 _MODEL_ERROR = (0.03, 0.02)
-"""Of log radius and ellipse: what differs from pit to pit beyond the errors stated."""
+"""Spread of log radius, and of e_cos and e_sin, from pit to pit beyond the stated errors."""
 _SCALED = 20
-"""Pairs from which the scale of a surface's depths is set by the radii of their openings."""
+"""Least number of pairs from whose radii the scale of the depths of a surface is determined."""
 _RADIUS_SCALE = 0.06
-"""Spread of the scale of measured radii from foil to foil. Of a steep track ln(V − 1) is wrong by
-V + 1 times as much, and so is the scale of depths."""
+"""Relative spread of the scale of measured radii from foil to foil. For a steep track the error of
+ln(V − 1), and that of the scale of depths, is V + 1 times as large."""
 _POOR = 1e-3
+"""Probability of χ² below which a track is flagged as poor."""
 _USUAL_UNEVEN = 0.1
-"""Spread of ln(V − 1) between the pits of one particle, where too few pairs tell it."""
+"""Spread of ln(V − 1) between the pits of one particle, used where there are too few pairs."""
 _DENSITY_SCALE = 0.1
-"""MeV/cm in keV/µm."""
+"""One MeV/cm in keV/µm."""
 
 
 @dataclass(frozen=True)
 class _DepthScale:
-    """How the depths of a surface are brought to scale.
+    """The correction of the scale of the depths of a surface.
 
-    ``factor`` multiplies them; ``share`` of their relative error is left; ``error`` is that of the
-    scale itself, the same for all of the surface.
+    ``factor`` multiplies the depths. ``share`` is the share of their relative error that remains.
+    ``error`` is the relative error of the scale, common to all depths of the surface.
     """
 
     factor: float
@@ -56,18 +57,19 @@ class _DepthScale:
 def add_tracks(
     pits: pd.DataFrame, shapes: Shapes, entry: Ints, exit_: Ints, foil: Foil, um: float | None
 ) -> pd.DataFrame:
-    """Return a pit table with wall slopes, and with what the pairs say of their particles.
+    """Return a pit table with wall slopes and with the tracks of its pairs.
 
-    Where the bulk that was removed is known, the depths of a surface are brought to the scale that
-    the radii of its pairs' openings ask for. Columns stay empty where nothing tells them; flags say
-    why.
+    Where the removed bulk is known, the depths of each surface are scaled to agree with the radii
+    of the openings of pairs. Columns are null where they cannot be determined, and flags state the
+    reason.
 
     Parameters
     ----------
-    pits : with ``hip`` (log ratio of a pair) and ``flags``.
-    shapes : of its rows.
-    entry, exit_ : (n,) rows of the pairs.
-    um : size of a pixel, None where it is not known.
+    pits : pit table with ``hip`` (log ratio of a pair) and ``flags``.
+    shapes : the shapes of its rows.
+    entry, exit_ : (n,) int64 rows of the pairs.
+    foil : the foil with its thickness, removed bulk and material, as far as they are known.
+    um : size of a pixel in micrometres, None where it is not known.
     """
     out = pits.copy()
     flags = out["flags"].to_numpy(np.int64, copy=True)
@@ -102,7 +104,7 @@ def add_tracks(
 
 
 def _scaled(pits: pd.DataFrame, scales: dict[str, _DepthScale]) -> pd.DataFrame:
-    """Return the table with the depths of each surface brought to scale."""
+    """Return the table with the depths of each surface scaled."""
     out = pits.copy()
     for surface, scale in scales.items():
         rows = (out["surface"] == surface).to_numpy()
@@ -137,7 +139,7 @@ def _fitted(
     removed_um: float | None,
     um: float,
 ) -> tuple[Track, dict[str, _DepthScale]]:
-    """Return the tracks of pairs, and the scale of the depths of either surface."""
+    """Return the tracks of pairs, and the correction of the depths of each surface."""
     depths, errors = (
         np.stack([column[entry], column[exit_]], axis=1)
         for column in (shapes.log_depth + np.log(um), shapes.s_depth)
@@ -179,9 +181,9 @@ def _fitted(
 
 
 def _scale_of(alone: Track, depth: Floats, error: Floats, known: Bools, side: int) -> _DepthScale:
-    """Return the scale that the radii of a surface's pairs ask for.
+    """Return the scale of the depths of a surface that agrees with the radii of its pairs.
 
-    ``alone``: tracks without depths. ``side``: 0 for entry pits, 1 for exit pits.
+    ``alone`` holds tracks fitted without depths. ``side`` is 0 for entry pits, 1 for exit pits.
     """
     differ = depth[known] - alone.expected[known, 8 + side]
     spread = float(median_abs_deviation(differ, scale="normal"))
@@ -196,7 +198,7 @@ def _scale_of(alone: Track, depth: Floats, error: Floats, known: Bools, side: in
 def _measured(
     shapes: Shapes, entry: Ints, exit_: Ints, log_depth: Floats, depth_error: Floats, um: float
 ) -> Measured:
-    """Return what was measured of pairs, micrometres, y up."""
+    """Return the measurements of pairs in micrometres, y up."""
 
     def both(values: Floats) -> Floats:
         return np.stack([values[entry], values[exit_]], axis=1)
@@ -249,10 +251,10 @@ def _columns(tracks: Track, material: Material | None) -> dict[str, Floats]:
 
 
 def _of_particle(tracks: Track) -> tuple[Floats, Floats]:
-    """Return ln(V − 1) of the particle, from both its pits, and its error.
+    """Return ln(V − 1) of each particle from both its pits, and its error, each (n,).
 
-    The spread between the pits of one particle beyond the errors is the foil's, by the method of
-    moments.
+    The spread between the pits of one particle beyond their errors is estimated for the foil by the
+    method of moments.
     """
     over = tracks.free[:, :2]
     variance = np.einsum("njj->nj", tracks.covariance)[:, :2]
