@@ -215,7 +215,7 @@ def test_the_pictures_are_not_changed_and_roles_must_fit():
     before = tile.copy()
     _ground(tile)
     np.testing.assert_array_equal(tile, before)
-    with pytest.raises(BadInput, match=r"roles: expected one a picture, found 2 for"):
+    with pytest.raises(BadInput, match=r"roles: expected one per picture, found 2 for"):
         find_foil_ground(tile, ["backlit", "halo"])
 
 

@@ -1,4 +1,4 @@
-"""From raw grey levels to normalised pictures and their illumination harmonics."""
+"""Normalised pictures, their illumination harmonics, and the ground to be searched."""
 
 from etchscope.imaging.cleanup import find_long_scratches, remove_thin_features
 from etchscope.imaging.ground import find_foil_ground, usable_area_px

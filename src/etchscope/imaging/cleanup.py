@@ -1,4 +1,4 @@
-"""Clean-up: thin lines and spots that are no pit, and long scratches."""
+"""Removal of thin lines and spots, which are no pits, and detection of long scratches."""
 
 import cv2
 import numpy as np
@@ -9,25 +9,29 @@ __all__ = ["find_long_scratches", "remove_thin_features"]
 
 
 def remove_thin_features(picture: FloatImage, width_px: int, *, bright: bool) -> FloatImage:
-    """Return a picture without features narrower than ``width_px``: fine scratches, hot spots.
+    """Return a picture without narrow features, such as fine scratches and hot spots.
 
-    A morphological opening (bright features) or closing (dark ones) with a round element; what is
-    wider keeps its place and its size.
+    It is a morphological opening (for bright features) or closing (for dark features) with a round
+    element. Wider features keep their place and size.
 
     Parameters
     ----------
     picture : (y, x) float32.
-    width_px : below 2 the picture is returned as it is.
+    width_px : width below which a feature is removed; below 2 the picture is returned as it is.
     bright : whether the features to remove are brighter than their surroundings.
+
+    Returns
+    -------
+    (y, x) float32.
     """
     if width_px < 2:
         return picture
     axis = np.abs(np.arange(width_px) - (width_px - 1) / 2)
-    # Not OpenCV's ellipse, which a turn by 90° changes: the optics' symmetries must hold.
+    # A turn by 90° changes the ellipse of OpenCV, and the symmetries of the optics must hold.
     element = (np.hypot(axis, axis[:, None]) < width_px / 2 - 0.2).astype(np.uint8)
     steps = [cv2.erode, cv2.dilate] if bright else [cv2.dilate, cv2.erode]
-    # An element of even width has no centre: the second step goes back by what the first went, and
-    # a margin keeps the picture's borders alike.
+    # An element of even width has no centre pixel, so the second step shifts the picture back by
+    # what the first one shifted it. A margin makes all borders of the picture equivalent.
     edge, (rows, columns) = width_px, picture.shape
     out = cv2.copyMakeBorder(picture, edge, edge, edge, edge, cv2.BORDER_REFLECT_101)
     for step, at in zip(steps, (width_px // 2, (width_px - 1) // 2), strict=True):
@@ -38,12 +42,14 @@ def remove_thin_features(picture: FloatImage, width_px: int, *, bright: bool) ->
 def find_long_scratches(picture: FloatImage, least: float, length_px: float) -> Bools:
     """Return where long thin bright features lie, (y, x) bool.
 
-    A connected region above ``least`` is a scratch if the narrowest rectangle around it is at
-    least ``length_px`` long and more than eight times as long as the region is wide on average.
+    A connected region above ``least`` is a scratch if the smallest rectangle around it is at least
+    ``length_px`` long and more than eight times as long as the region is wide on average.
 
     Parameters
     ----------
-    picture : (y, x) float32 in which scratches are bright.
+    picture : (y, x) float32 picture in which scratches are bright.
+    least : value above which a pixel may belong to a scratch.
+    length_px : least length of a scratch in pixels.
     """
     above = (picture > least).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)

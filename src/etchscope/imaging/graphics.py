@@ -1,4 +1,4 @@
-"""Graphics that a program has burnt into pictures: scale bars with their text, strips of text."""
+"""Graphics that a program has drawn into pictures: scale bars with their text, strips of text."""
 
 from typing import Any
 
@@ -13,24 +13,32 @@ __all__ = ["Box", "find_graphics"]
 _Image = NDArray[Any]
 
 Box = tuple[int, int, int, int]
-"""First row, row after the last, first column, column after the last."""
+"""A box: first row, row after the last, first column, column after the last."""
 
 _LONG_PX = 32
 """Least length of a bar."""
 _THICK_PX = 40
-"""A thicker rectangle is no bar."""
+"""Greatest thickness of a bar."""
 _ACROSS = 0.6
-"""A bar is no longer than this share of the picture; a line between the cells of a sheet is."""
+"""Greatest length of a bar as a share of the picture. A line between the cells of a sheet is
+longer."""
 _SAME = 0.02
-"""A drawing has one grey level up to this share of the range (JPEG), alike in all pictures."""
+"""Greatest deviation of the grey level within a drawing, and between pictures, as a share of the
+range; JPEG compression causes it."""
 _CONTRAST = 0.1
-"""Least step from a bar to what lies above and below it, a share of the range."""
+"""Least step from a bar to the rows above and below it, as a share of the range."""
 _GLYPH_PX = 64
-"""Letters are no larger."""
+"""Greatest size of a letter."""
 
 
 def find_graphics(raw: RawStack, full: float) -> list[Box]:
-    """Return boxes around scale bars with their text, and strips of text at the top or bottom."""
+    """Return boxes around scale bars with their text, and strips of text at the top or bottom.
+
+    Parameters
+    ----------
+    raw : (channel, y, x) grey levels of one tile.
+    full : grey level at which the camera clips, see ``full_scale``.
+    """
     most, least = raw[0], raw[0]
     for picture in raw[1:]:
         most, least = np.maximum(most, picture), np.minimum(least, picture)
@@ -53,7 +61,7 @@ def find_graphics(raw: RawStack, full: float) -> list[Box]:
 
 
 def _flat(most: _Image, least: _Image, same: float) -> Bools:
-    """Return pixels whose neighbours have their grey level, which is alike in all pictures."""
+    """Return which pixels have the same grey level as their neighbours, in all pictures, (y, x)."""
     kernel = np.ones((3, 3), np.uint8)
     return np.asarray(
         cv2.dilate(most, kernel).astype(np.float32) - cv2.erode(least, kernel) <= same
@@ -61,11 +69,11 @@ def _flat(most: _Image, least: _Image, same: float) -> Bools:
 
 
 def _bars(mask: Bools, grey: FloatImage, full: float) -> list[Box]:
-    """Return horizontal bars of a mask: straight, long, and unlike what lies above and below."""
+    """Return the horizontal bars of a mask: straight, long, and clearly different from around."""
     line = np.ones((1, _LONG_PX), np.uint8)
     runs = cv2.morphologyEx(np.ascontiguousarray(mask, np.uint8), cv2.MORPH_OPEN, line)
     if not runs.any():
-        return []  # as on most pictures; components cost more than all the rest
+        return []  # most pictures have none, and the components take most of the time
     _, _, stats, _ = cv2.connectedComponentsWithStats(runs, connectivity=4)
     width, height = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
     is_bar = (height >= 2) & (height <= _THICK_PX) & (width >= 3 * height)
@@ -75,10 +83,10 @@ def _bars(mask: Bools, grey: FloatImage, full: float) -> list[Box]:
     out = []
     for x, y, w, h, _ in stats[is_bar].tolist():
         level = float(np.median(grey[y : y + h, x : x + w]))
-        # A few pixels away, since lenses do not blur drawings but JPEG does.
+        # A few pixels away, because JPEG compression blurs a drawing, although the lens does not.
         beside = [grey[at, x : x + w] for at in (y - 4, y + h + 3) if 0 <= at < len(grey)]
         steps = [np.abs(row - level) / full for row in beside]
-        # Of a crowd beside a black bar most is nearly black, but nothing quite.
+        # Beside a black bar, a crowd of pits is nearly black, but differs a little from the bar.
         if steps and all(
             np.mean(step > _SAME) >= 0.9 and np.mean(step > _CONTRAST) >= 0.2 for step in steps
         ):
@@ -87,7 +95,7 @@ def _bars(mask: Bools, grey: FloatImage, full: float) -> list[Box]:
 
 
 def _with_text(bar: Box, most: _Image, least: _Image, same: float) -> Box:
-    """Return the box around a bar and what is drawn near it at its grey level."""
+    """Return the box around a bar and the letters near it that have its grey level."""
     top, bottom, left, right = bar
     level = float(np.median(most[top:bottom, left:right]))
     length = max(right - left, bottom - top)
@@ -108,14 +116,14 @@ def _with_text(bar: Box, most: _Image, least: _Image, same: float) -> Box:
 
 
 def _strips(mask: Bools) -> list[Box]:
-    """Return strips across the whole picture, at its top or bottom, most of which is one colour."""
+    """Return strips of mostly one colour across the whole picture, at its top or bottom."""
     height, width = mask.shape
     share = mask.mean(axis=1)
     out = []
     for is_top in (True, False):
         rows = share if is_top else share[::-1]
         count = int(np.argmax(rows < 0.5)) if (rows < 0.5).any() else height
-        # Below a strip the picture begins at once; clipped ground ends nowhere so.
+        # A strip ends in a sharp line, which clipped ground does not.
         if 8 <= count <= height // 3 and float(rows[count + 1 : count + 5].max()) < 0.1:
             out.append((0, count, 0, width) if is_top else (height - count, height, 0, width))
     return out

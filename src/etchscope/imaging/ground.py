@@ -1,8 +1,9 @@
-"""Where the pictures of a tile show foil that can be searched.
+"""The part of the pictures of a tile that shows foil and can be searched.
 
-No foil are dark margins, drilled holes, holders, field stops, ground without light, and graphics
-that a program has burnt in. All of it is told from pits by size: an area counts only if a disc
-wider than the largest pit fits into it, or if it has the straight edges of a drawing.
+It excludes dark margins, drilled holes, holders, field stops, ground without light, and graphics
+that a program has drawn into the pictures. These differ from pits by their size: an area is
+excluded only if a disc wider than the largest pit fits into it, or if it has the straight edges of
+a drawing.
 """
 
 from collections.abc import Sequence
@@ -19,21 +20,24 @@ from etchscope.imaging.lights import CELL_PX, FEW, full_scale, reduce_picture
 __all__ = ["find_foil_ground", "usable_area_px"]
 
 _SMALLEST_PX = 64
-"""A picture less wide or high has no room for an area larger than any pit."""
+"""Least width and height of a picture that has room for an area larger than any pit."""
 _CLIPPED = 0.98
-"""Share of the camera's range from which the cells of the reduced picture are clipped."""
+"""Share of the camera's range from which a cell of the reduced picture is clipped."""
 _BESIDE_CLIPPED = 0.9
-"""Ground beside a hole is darker than that; beside clipped foil the light falls off slowly."""
+"""Share of the camera's range below which the ground beside a hole lies. Beside clipped foil the
+light falls off slowly, and the ground is brighter."""
 _ROOM = 1.1
 """Radius of the disc that must fit into an area without foil, in radii of the largest pit."""
 _REACH_PX = 12
-"""How far an area grows from its dark core through the half-light beside it."""
+"""Distance by which an area grows from its dark core into the half-light beside it."""
 
 
 class _Dark(NamedTuple):
-    """Light under ``core``, relative to lit foil's, is none; beside it so is that under ``loose``.
+    """Limits for areas without light.
 
-    ``room``: the disc that must fit in, in units of the ordinary one.
+    ``core`` is the light, relative to that of lit foil, below which there is none. ``loose`` is the
+    limit beside such an area. ``room`` is the radius of the disc that must fit into the area, in
+    units of the usual one.
     """
 
     core: float
@@ -42,13 +46,14 @@ class _Dark(NamedTuple):
 
 
 _DARK: dict[Role, _Dark] = {
-    # Some lamp lights some wall of every pit, so that only what is no foil is dark in all of them.
+    # At least one lamp lights a wall of every pit, so only areas without foil are dark for all.
     "directional": _Dark(0.25, 0.5, 1.0),
-    # The light in a pit is 2 to 15 % of the ground's, and where pits crowd the areas are large.
+    # The light in a pit is 2 to 15 % of that of the ground, and crowds of pits are large areas.
     "backlit": _Dark(0.12, 0.3, 1.0),
 }
 _OPAQUE = _Dark(0.03, 0.3, 2.0)
-"""Backlit, where lamps show that there is a surface: a holder lets no light through, pits do."""
+"""Limits for backlit pictures where lamps show that there is a surface. Then only a holder is
+excluded, which transmits less light than pits."""
 
 
 def find_foil_ground(
@@ -61,24 +66,25 @@ def find_foil_ground(
 ) -> Bools:
     """Return where the pictures of a tile show foil that can be searched, (y, x) bool.
 
-    False where no light comes from (darker than any pit over an area larger than any pit), where
-    a minority of the picture is clipped with a sharp edge, and on burnt-in scale bars with their
-    text; all that is grown by a margin. Pits and crowds of them, dust, scratches, vignetting, a
-    weak lamp and the dark ground of a halo picture are left alone. Pictures of less than 64 px a
-    side have no room for such areas: all True.
+    It is false where no light comes from (an area larger than any pit and darker than any pit),
+    where a minor part of the picture is clipped and has a sharp edge, and on scale bars with their
+    text; all these areas grow by a margin. Pits and crowds of pits, dust, scratches, vignetting, a
+    weak lamp, and the dark ground of a halo picture have no influence. If the pictures have less
+    than 64 px on a side, all is true, since there is no room for such areas.
 
     Parameters
     ----------
-    raw : (channel, y, x) grey levels, uint8, uint16 or float from 0.
-    roles : of each channel.
-    largest_radius_px : of pits; the area that must be dark is a disc wider than that.
-    margin_px : by how much an area without foil grows, so that its rim makes no finds.
-    levels : (channel,) usual grey level of lit foil on the scan, such as a normalisation's gain;
-        without it that of the tile itself, so that a tile with little foil is judged less well.
+    raw : (channel, y, x) grey levels, uint8, uint16 or float of 0 or more.
+    roles : role of each channel.
+    largest_radius_px : largest radius of pits; a wider disc must fit into an area without foil.
+    margin_px : width of the margin around an area without foil, so that its rim causes no finds.
+    levels : (channel,) usual grey level of lit foil on the scan, such as the gain of its
+        normalisation. Without it, that of the tile is used, which is less reliable on a tile with
+        little foil.
 
     Raises
     ------
-    BadInput : not one role a picture.
+    BadInput : there is not one role for each picture.
 
     Examples
     --------
@@ -88,7 +94,7 @@ def find_foil_ground(
     [False, True]
     """
     if raw.ndim != 3 or not len(raw) or len(roles) != len(raw):
-        raise BadInput("roles", "one a picture", f"{len(roles)} for pictures {raw.shape}")
+        raise BadInput("roles", "one per picture", f"{len(roles)} for pictures {raw.shape}")
     height, width = raw.shape[1:]
     if min(height, width) < _SMALLEST_PX:
         return np.ones((height, width), bool)
@@ -97,7 +103,7 @@ def find_foil_ground(
     room = _ROOM * largest_radius_px / CELL_PX
     no_light = _without_light(small, roles, levels, full, room)
     out = _grown(no_light, margin_px / CELL_PX)
-    # Nearest, and not halfway: a cell is a block of pixels.
+    # A cell is a block of pixels, so that nothing is interpolated.
     whole = cv2.resize(out.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
     for box in find_graphics(raw, full):
         whole[_box_grown(box, margin_px)] = True
@@ -105,8 +111,14 @@ def find_foil_ground(
 
 
 def usable_area_px(ground: Bools) -> int:
-    """Return how many px² of a tile can be searched.
+    """Return the area of a tile that can be searched, in px².
 
+    Parameters
+    ----------
+    ground : (y, x) bool, see ``find_foil_ground``.
+
+    Examples
+    --------
     >>> usable_area_px(np.array([[True, False], [True, True]]))
     3
     """
@@ -116,22 +128,22 @@ def usable_area_px(ground: Bools) -> int:
 def _without_light(
     small: list[FloatImage], roles: Sequence[Role], levels: Floats | None, full: float, room: float
 ) -> Bools:
-    """Return the cells where the roles that need light have none, or nothing but clipped light.
+    """Return the cells where the pictures of a role that needs light are dark, or all clipped.
 
-    Halo pictures say nothing: their ground is dark.
+    Halo pictures are not used, because their ground is dark.
     """
     out = np.zeros(small[0].shape, bool)
-    judged, has_light = 0, False
+    checked, has_light = 0, False
     for role, dark in _DARK.items():
         of_role = [k for k, r in enumerate(roles) if r == role]
         if not of_role:
             continue
-        judged += 1
+        checked += 1
         light = np.maximum.reduce([small[k] for k in of_role])
         usual = None if levels is None else float(max(levels[k] for k in of_role))
         reference = _lit_level(light, room) if usual is None else usual
         if reference < 2 * FEW * full:
-            # Bright things on dark ground are a dark field, whatever the role's name.
+            # Bright objects on dark ground mean dark-field light, whatever the role.
             has_light |= usual is not None or float(light.max()) > 4 * FEW * full
             continue
         has_light = True
@@ -140,13 +152,14 @@ def _without_light(
         out |= _dark_areas(light, dark, reference, full, room)
         least = np.minimum.reduce([small[k] for k in of_role]) if len(of_role) > 1 else light
         out |= _clipped_areas(least, light, reference, full, room)
-    return np.ones_like(out) if judged and not has_light else out
+    return np.ones_like(out) if checked and not has_light else out
 
 
 def _lit_level(light: FloatImage, room: float) -> float:
-    """Return the light of the tile's own brightest ground, of areas wider than a bright pit."""
+    """Return the light of the brightest ground of the tile, over areas wider than a bright pit."""
     side = max(round(1.6 * room), 1)
-    # Mirrored, so that a strip of foil at the edge counts; pits in a crowd leave no such square.
+    # The border is mirrored, so that a strip of foil at the edge counts. In a crowd of pits there
+    # is no such square, and the quantile counts.
     worst = cv2.erode(light, np.ones((side, side), np.uint8), borderType=cv2.BORDER_REFLECT)
     return max(float(worst.max()), float(np.quantile(light, 0.9)))
 
@@ -156,8 +169,8 @@ def _dark_areas(
 ) -> Bools:
     """Return the dark areas into which a disc of radius ``room`` cells fits, and their rims.
 
-    What lies outside the picture is taken for dark, so that a margin and a corner count; a pit
-    that the edge cuts has too small an area.
+    The outside of the picture counts as dark, so that margins and corners are found. The area of a
+    pit that the edge cuts is too small.
     """
     least = FEW * full / 2
     core = light <= max(dark.core * reference, least)
@@ -175,7 +188,7 @@ def _clipped_areas(
 ) -> Bools:
     """Return areas at the camera's limit that are no foil: few, large, and with a sharp edge.
 
-    Ground that is clipped as a whole can still be searched for dark pits.
+    If most of the ground is clipped, it can still be searched for dark pits.
     """
     clipped = least >= _CLIPPED * full
     lit = light > 0.3 * min(reference, full)
@@ -193,7 +206,7 @@ def _clipped_areas(
 
 
 def _wide_parts(mask: Bools, room: float, *, is_outside_dark: bool) -> Bools:
-    """Return a mask opened with a disc of radius ``room`` cells, without parts of too small area.
+    """Return a mask after an opening with a disc of radius ``room`` cells, without small parts.
 
     The least area is that of the largest pit, which the disc exceeds.
     """
@@ -202,7 +215,7 @@ def _wide_parts(mask: Bools, room: float, *, is_outside_dark: bool) -> Bools:
     padded = cv2.copyMakeBorder(
         mask.astype(np.uint8), edge, edge, edge, edge, cv2.BORDER_CONSTANT, value=outside
     )
-    # From centre to centre: half a cell less lies inside.
+    # Distances are between centres of cells, so half a cell of them lies outside the mask.
     centres = cv2.distanceTransform(padded, cv2.DIST_L2, 5) - 0.5 >= room
     if not centres.any():
         return np.zeros_like(mask)
@@ -216,7 +229,7 @@ def _wide_parts(mask: Bools, room: float, *, is_outside_dark: bool) -> Bools:
 
 
 def _grown(mask: Bools, reach: float) -> Bools:
-    """Return where a mask is no farther than ``reach``."""
+    """Return a mask with all cells that are within ``reach`` of it."""
     if not mask.any():
         return mask
     distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)

@@ -1,7 +1,8 @@
-"""The illumination's harmonics: what the light direction tells of the surface.
+"""Harmonics of the illumination over the azimuth of the lamps, which show the slope of the surface.
 
-Over azimuth φ a pixel of the directional stack is I(φ) = I₀ + A cos φ + B sin φ + A₂ cos 2φ + …;
-(A, B) = −gradient_sign · k ∇h with y up (photometric stereo, Woodham 1980, Opt. Eng. 19, 139).
+A pixel of the directional pictures depends on the azimuth φ as I(φ) = I₀ + A cos φ + B sin φ +
+A₂ cos 2φ + …, where (A, B) = −gradient_sign · k ∇h with y up (photometric stereo, Woodham 1980,
+Opt. Eng. 19, 139).
 """
 
 from functools import lru_cache
@@ -17,12 +18,12 @@ __all__ = ["divergence", "fit_harmonics", "harmonic_weights", "normalised_harmon
 
 
 def harmonic_weights(azimuths_deg: Floats, order: int = 1) -> Floats:
-    """Return the least-squares weights that give the harmonics from the channels.
+    """Return the weights of the channels in a least-squares fit of the harmonics.
 
     Parameters
     ----------
     azimuths_deg : (n,) azimuths, degrees ccw from +x, y up, in any order and spacing.
-    order : highest harmonic; 1 needs three different azimuths, 2 needs five.
+    order : highest harmonic; order 1 needs three different azimuths, order 2 needs five.
 
     Returns
     -------
@@ -30,7 +31,7 @@ def harmonic_weights(azimuths_deg: Floats, order: int = 1) -> Floats:
 
     Raises
     ------
-    BadInput : too few different azimuths.
+    BadInput : there are too few different azimuths.
 
     Examples
     --------
@@ -42,7 +43,7 @@ def harmonic_weights(azimuths_deg: Floats, order: int = 1) -> Floats:
 
 @lru_cache(maxsize=64)
 def _weights(azimuths_deg: tuple[float, ...], order: int) -> Floats:
-    """Return ``harmonic_weights``; kept, since every tile of a scan asks for the same."""
+    """Return ``harmonic_weights``; they are cached, since all tiles of a scan need the same."""
     phi = np.deg2rad(np.array(azimuths_deg))
     distinct = len(np.unique(np.round(np.exp(1j * phi), 6)))
     if distinct < 1 + 2 * order:
@@ -59,12 +60,13 @@ def _weights(azimuths_deg: tuple[float, ...], order: int) -> Floats:
 
 
 def fit_harmonics(stack: FloatStack, azimuths_deg: Floats, order: int = 1) -> FloatStack:
-    """Return I₀, A, B, … of normalised directional pictures.
+    """Return the harmonics I₀, A, B, … of normalised directional pictures.
 
     Parameters
     ----------
     stack : (n, y, x) float32 directional pictures.
-    azimuths_deg : (n,) their azimuths.
+    azimuths_deg : (n,) their azimuths, degrees ccw from +x, y up.
+    order : highest harmonic.
 
     Returns
     -------
@@ -72,7 +74,7 @@ def fit_harmonics(stack: FloatStack, azimuths_deg: Floats, order: int = 1) -> Fl
 
     Raises
     ------
-    BadInput : too few different azimuths.
+    BadInput : there are too few different azimuths.
     """
     weights = harmonic_weights(azimuths_deg, order)
     return np.tensordot(weights, stack, axes=1).astype(np.float32)
@@ -99,19 +101,24 @@ def _accumulate(
 def normalised_harmonics(
     raw: RawStack, normalisation: Normalisation, channels: Ints, azimuths_deg: Floats
 ) -> FloatStack:
-    """Return I₀, A, B of raw pictures, normalised on the way: one pass over the grey levels.
+    """Return the harmonics I₀, A, B of raw pictures in one pass over the grey levels.
 
-    The same as ``fit_harmonics(normalisation.apply(raw)[channels], azimuths_deg)``.
+    The result is that of ``fit_harmonics(normalisation.apply(raw)[channels], azimuths_deg)``.
 
     Parameters
     ----------
     raw : (channel, y, x) grey levels.
+    normalisation : of the scan.
     channels : (n,) int64 indices of the directional channels.
-    azimuths_deg : (n,) their azimuths.
+    azimuths_deg : (n,) their azimuths, degrees ccw from +x, y up.
+
+    Returns
+    -------
+    (3, y, x) float32.
 
     Raises
     ------
-    BadInput : too few different azimuths, or pictures that do not fit the normalisation.
+    BadInput : there are too few different azimuths, or the pictures do not fit the normalisation.
     """
     normalisation.require_fit(raw)
     weights = harmonic_weights(azimuths_deg)
@@ -126,8 +133,13 @@ def normalised_harmonics(
 def divergence(a: FloatImage, b: FloatImage) -> FloatImage:
     """Return the signed divergence D = ∂A/∂x − ∂B/∂y_px, (y, x) float32.
 
-    D < 0 at the centre of a top pit, > 0 of a bottom pit (gradient_sign +1). Central differences;
-    0 on the outermost pixels, where a one-sided difference would be twice as noisy.
+    With gradient_sign +1, D is negative at the centre of a top pit and positive at that of a bottom
+    pit. Derivatives are central differences. D is 0 on the outermost pixels, where a one-sided
+    difference would have twice the noise.
+
+    Parameters
+    ----------
+    a, b : (y, x) float32 first harmonic, y up.
     """
     rows, columns = a.shape
     out = np.zeros((rows, columns), np.float32)

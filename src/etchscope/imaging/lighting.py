@@ -1,4 +1,4 @@
-"""Which picture of a tile is lit how."""
+"""The lighting of a scan: the role of each of its channels, and the azimuths of its lamps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,14 +14,18 @@ __all__ = ["Lighting"]
 
 @dataclass(frozen=True)
 class Lighting:
-    """Which picture of a tile is lit how.
+    """The lighting of the channels of a scan.
 
     Attributes
     ----------
-    directional, azimuths_deg : (n,) channel indices, and their azimuths, degrees ccw, y up; both
-        empty where there are none.
+    directional, azimuths_deg : (n,) int64 indices of the directional channels, and float64 azimuths
+        of their lamps, degrees ccw from +x, y up; both are empty without lamps.
     gradient_sign : +1, or −1 where the wall that faces the lamp is dark.
-    dark, bright : indices of the channels in which a pit is dark (backlit) or bright (halo).
+    dark, bright : int64 indices of the channels in which a pit is dark (backlit) or bright (halo).
+
+    Raises
+    ------
+    BadInput : there is no channel, or there are too few different azimuths for the first harmonic.
     """
 
     directional: Ints
@@ -42,9 +46,15 @@ class Lighting:
     ) -> "Lighting":
         """Return the lighting of a list of channels.
 
+        Parameters
+        ----------
+        channels : the channels of a scan.
+        azimuths_deg : (n,) azimuths of the directional channels, in order.
+        gradient_sign : +1 or −1.
+
         Raises
         ------
-        BadInput : one or two directional azimuths, which give no harmonics.
+        BadInput : there are one or two directional azimuths, which give no harmonics.
         """
         role = np.array([c.role for c in channels])
         return cls(
@@ -56,13 +66,14 @@ class Lighting:
         )
 
     def without(self, channels: Sequence[int]) -> "Lighting":
-        """Return the lighting less some channels, as far as something is left to see by.
+        """Return the lighting without some channels, as far as enough channels remain.
 
-        Of fewer than three lamps nothing is taken, nor the last of the other lights.
+        All lamps stay if fewer than three different azimuths would remain, and all other lights
+        stay if no channel would remain.
         """
         lamps = ~np.isin(self.directional, channels)
         out = self
-        if len(self.directional) and _tells_gradient(self.azimuths_deg[lamps]):
+        if len(self.directional) and _has_gradient(self.azimuths_deg[lamps]):
             kept = self.directional[lamps]
             out = replace(out, directional=kept, azimuths_deg=self.azimuths_deg[lamps])
         dark, bright = (c[~np.isin(c, channels)] for c in (self.dark, self.bright))
@@ -76,7 +87,8 @@ class Lighting:
         return cls.of_channels(scan.channels, scan.azimuths_deg, scan.gradient_sign)
 
 
-def _tells_gradient(azimuths_deg: Floats) -> bool:
+def _has_gradient(azimuths_deg: Floats) -> bool:
+    """Return whether lamps at these azimuths determine the first harmonic."""
     try:
         harmonic_weights(azimuths_deg)
     except BadInput:

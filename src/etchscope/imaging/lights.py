@@ -1,4 +1,4 @@
-"""Pictures and lights that cannot be used, and why, in words; pictures as plain arrays."""
+"""Checks of pictures and of the lights of a scan, and pictures as plain arrays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,25 +26,33 @@ __all__ = [
 _Image = NDArray[Any]
 
 CELL_PX = 4
-"""Pixels a side that are averaged: large areas need no finer look."""
+"""Side in pixels of the cells of a reduced picture, which suffices for large areas."""
 FEW = 4 / 255
-"""Share of the camera's range under which there is no light: a few of 256 grey levels."""
+"""Share of the camera's range below which there is no light, a few of 256 grey levels."""
 _RANGES = (1023, 4095, 16383, 65535)
-"""What cameras of more than 8 bits clip at."""
+"""Grey levels at which cameras of more than 8 bits clip."""
 _LEAST_SIDE_PX = 32
-"""A smaller picture has no ground beside its pits to judge them by."""
+"""Least width and height of a picture with enough ground beside its pits for a search."""
 _BLACK = 1.5 / 255
-"""Share of the range under which every pixel of a black picture lies."""
+"""Share of the range below which every pixel of a black picture lies."""
 _WEAK = 0.25
-"""A lamp that gives less, relative to the others, is weak."""
+"""Light of a lamp, relative to that of the other lamps, below which it is weak."""
 _SATURATED: dict[Role, float] = {"directional": 0.95, "backlit": 0.999, "halo": 0.95}
-"""Share of clipped pixels from which nothing is seen; on clipped backlit ground pits still are."""
+"""Share of clipped pixels from which a light is useless. It is large for backlit pictures, because
+pits are visible on clipped ground."""
 
 _Fault = Literal["dead", "constant", "saturated", "identical", "weak"]
 
 
 def full_scale(raw: RawStack) -> float:
-    """Return the grey level at which the camera clips; of floats, the largest there is."""
+    """Return the grey level at which the camera clips; for floats, the largest value.
+
+    For 16-bit pictures it is the smallest usual range that contains all values.
+
+    Parameters
+    ----------
+    raw : grey levels, an array of any shape.
+    """
     if raw.dtype == np.uint8:
         return 255.0
     most = float(raw.max())
@@ -54,7 +62,10 @@ def full_scale(raw: RawStack) -> float:
 
 
 def reduce_picture(picture: _Image) -> FloatImage:
-    """Return the mean over cells of 4 × 4 px, (y, x) float32; the last cells may be smaller."""
+    """Return the means of a (y, x) picture over cells of 4 × 4 px, (row, column) float32.
+
+    The last cells may be smaller.
+    """
     height, width = picture.shape
     size = (-(-width // CELL_PX), -(-height // CELL_PX))
     is_native = picture.dtype in (np.uint8, np.uint16, np.float32)
@@ -63,11 +74,11 @@ def reduce_picture(picture: _Image) -> FloatImage:
 
 
 def explain_unsearchable(raw: RawStack) -> str | None:
-    """Return in words why no pit can be found on the pictures of a tile, None where one can.
+    """Return in words why the pictures of a tile cannot be searched, None if they can.
 
     Parameters
     ----------
-    raw : (channel, y, x) grey levels from 0.
+    raw : (channel, y, x) grey levels of 0 or more.
 
     Examples
     --------
@@ -82,14 +93,14 @@ def explain_unsearchable(raw: RawStack) -> str | None:
     extents = [_extent(p) for p in raw]
     levels = {int(v) if v.is_integer() else v for extent in extents for v in extent}
     if all(low == high for low, high in extents):
-        told = " and ".join(f"{v:g}" for v in sorted(levels)[:3])
+        listed = " and ".join(f"{v:g}" for v in sorted(levels)[:3])
         what = "of one grey level"
         if levels == {0}:
             what = "black"
         elif raw.dtype.kind == "u" and min(levels) >= full:
             what = "white"
         each = "every pixel has" if len(levels) == 1 else "the pictures have"
-        return f"it is {what}: {each} the grey level {told}"
+        return f"it is {what}: {each} the grey level {listed}"
     if raw.dtype.kind == "u" and max(levels) <= _BLACK * full:
         return f"it is black: no grey level exceeds {max(levels):g} of {full:g}"
     if raw.dtype.kind == "u" and all(high >= full for _, high in extents):
@@ -107,20 +118,20 @@ def _extent(picture: _Image) -> tuple[float, float]:
 def to_native(stack: "ArrayLike | np.ma.MaskedArray[Any, Any]") -> tuple[RawStack, Bools]:
     """Return pictures as plain arrays in the machine's byte order, and where none is masked.
 
-    Unsigned 8 and 16 bits stay as they are; truth values become 0 and 1, all else float32. Masked
-    pixels get the median of their picture, so that they make no edges.
+    Unsigned integers of 8 and 16 bits keep their type. Truth values become 0 and 1 of 8 bits, all
+    others float32. A masked pixel gets the median of its picture, so that it causes no edge.
 
     Parameters
     ----------
-    stack : (…, y, x) numbers, maybe a masked array, of any byte order.
+    stack : (…, y, x) numbers of any byte order, also as a masked array.
 
     Returns
     -------
-    The pictures, of the same shape, and (y, x) ground: False where any picture is masked.
+    The pictures in the same shape, and (y, x) bool, which is false where any picture is masked.
 
     Raises
     ------
-    BadInput : no numbers, or fewer than two axes.
+    BadInput : the array does not hold numbers, or has fewer than two axes.
 
     Examples
     --------
@@ -150,15 +161,16 @@ def to_native(stack: "ArrayLike | np.ma.MaskedArray[Any, Any]") -> tuple[RawStac
 
 @dataclass(frozen=True)
 class LightFault:
-    """What is wrong with one light of a scan.
+    """A fault of one light of a scan.
 
     Attributes
     ----------
     channel : index of the channel.
-    kind : "dead" gives no light, "constant" shows nothing, "saturated" is clipped all over,
-        "identical" is the picture of another channel, "weak" gives far less than the other lamps.
-    is_left_out : whether the search is better without it; a weak lamp is still of use.
-    words : the whole of it for a user, one clause after another.
+    kind : "dead" if the light gives no light, "constant" if its pictures have one grey level,
+        "saturated" if they are clipped almost everywhere, "identical" if they are those of another
+        channel, "weak" if the lamp gives far less light than the others.
+    is_left_out : whether the search leaves the channel out; a weak lamp is used.
+    words : a sentence that describes the fault.
     """
 
     channel: int
@@ -168,20 +180,20 @@ class LightFault:
 
 
 def find_light_faults(stacks: Sequence[RawStack], channels: Sequence[Channel]) -> list[LightFault]:
-    """Return what is wrong with the lights of a scan, judged on a sample of its tiles.
+    """Return the faults of the lights of a scan, from a sample of its tiles.
 
-    At most one fault a channel, in the order of the channels. A fault is one that all tiles show;
-    tiles where no channel shows anything, such as those beside the foil, do not count unless all
-    are so.
+    There is at most one fault for each channel, in the order of the channels. All tiles must show a
+    fault. Tiles on which no channel shows anything, such as those beside the foil, do not count
+    unless all tiles are like that.
 
     Parameters
     ----------
-    stacks : (channel, y, x) raw pictures of each tile.
-    channels : of the scan.
+    stacks : (channel, y, x) grey levels of each tile.
+    channels : the channels of the scan.
 
     Raises
     ------
-    BadInput : no tile, or other pictures than the channels.
+    BadInput : there is no tile, or a tile has not as many pictures as there are channels.
 
     Examples
     --------
@@ -212,18 +224,18 @@ def find_light_faults(stacks: Sequence[RawStack], channels: Sequence[Channel]) -
 
 @dataclass(frozen=True)
 class _Sample:
-    """Tiles that show something, and what is wrong with each channel's own pictures on them."""
+    """Tiles that show something, and the faults of the pictures of each channel on them."""
 
     tiles: tuple[RawStack, ...]
     channels: tuple[Channel, ...]
     kinds: tuple[frozenset[_Fault | None], ...]
 
     def fault(self, k: int) -> LightFault | None:
-        """Return what is wrong with one channel."""
+        """Return the fault of one channel, None if it has none."""
         number = len(self.tiles)
         where = f"on all {number} tiles looked at" if number > 1 else "on the one tile looked at"
         left_out = f"{where}; it is left out of the search"
-        told, level = self._told(k), self._levels[k]
+        name, level = self._name_of(k), self._levels[k]
         if None not in self.kinds[k]:
             # A lamp without light may be constant on some tiles only.
             order: tuple[_Fault, ...] = ("saturated", "dead", "constant")
@@ -233,29 +245,29 @@ class _Sample:
                 "dead": f"is black, grey level {level:g} and noise,",
                 "saturated": "is saturated almost everywhere",
             }[kind]
-            return LightFault(k, kind, True, f"{told} {what} {left_out}")
+            return LightFault(k, kind, True, f"{name} {what} {left_out}")
         twin = next((j for j in range(k) if self._are_same(j, k)), None)
         if twin is not None:
-            same = f"{told} has the same pictures as {self._told(twin)}"
+            same = f"{name} has the same pictures as {self._name_of(twin)}"
             return LightFault(k, "identical", True, f"{same} {left_out}")
         is_lamp = [c.role == "directional" for c in self.channels]
         others = [self._levels[j] for j, lamp in enumerate(is_lamp) if lamp and j != k]
         usual = float(np.median(others)) if others and is_lamp[k] else 0.0
         if level < _WEAK * usual:
-            weak = f"{told} gives {level:g} grey levels where the other lamps give {usual:g}"
+            weak = f"{name} gives {level:g} grey levels where the other lamps give {usual:g}"
             return LightFault(k, "weak", False, f"{weak} {where}; it is used, but adds noise")
         return None
 
     @cached_property
     def _levels(self) -> list[float]:
-        """Return the usual grey level of each channel."""
+        """The median grey level of each channel."""
         of_tiles = [[np.median(picture) for picture in tile] for tile in self.tiles]
         return [float(level) for level in np.median(of_tiles, axis=0)]
 
     def _are_same(self, j: int, k: int) -> bool:
         return all(np.array_equal(tile[j], tile[k]) for tile in self.tiles)
 
-    def _told(self, k: int) -> str:
+    def _name_of(self, k: int) -> str:
         channel = self.channels[k]
         is_lamp = channel.role == "directional"
         light = f"lamp at {channel.azimuth_deg:g}°" if is_lamp else channel.role
@@ -263,12 +275,12 @@ class _Sample:
 
 
 def _own_fault(picture: _Image, role: Role, full: float) -> _Fault | None:
-    """Return what one picture shows to be wrong with its light."""
+    """Return the fault of a light that one of its pictures shows, None if it shows none."""
     low, high = _extent(picture)
     if low == high:
         return "constant"
     if picture.dtype.kind == "u" and float(np.mean(picture >= full)) >= _SATURATED[role]:
         return "saturated"
-    # A halo picture of foil without a pit is dark, too.
+    # A halo picture of foil without pits is also dark.
     is_black = role != "halo" and float(reduce_picture(picture).max()) <= FEW * full
     return "dead" if is_black else None

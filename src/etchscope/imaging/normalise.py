@@ -1,7 +1,7 @@
-"""Normalisation as data with an identity: fitted once a scan, frozen, applied lazily.
+"""Normalisation of pictures, fitted once for a scan and stored with its digest.
 
-normalised = grey / (gain · average) − offset, per channel, so that the bulk is 0 and a contrast of
-0.1 means ten per cent of the bulk's light, whatever the lamp.
+For each channel, normalised = grey / (gain · average) − offset, so that the bulk is 0, and a
+contrast of 0.1 means ten per cent of the light of the bulk for every lamp.
 """
 
 import hashlib
@@ -21,18 +21,23 @@ from etchscope.foil.types import FloatImage, Floats, FloatStack, RawStack
 __all__ = ["Normalisation", "Recipe", "fit_normalisation", "smooth_background"]
 
 _DARK = 4.0
-"""8-bit grey levels below which the bulk counts as dark; the gain never falls under it."""
+"""Least grey level of the average picture, for 8 bits; a darker bulk counts as that."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a normalisation is found; a model is valid for one recipe only.
+    """How a normalisation is fitted. A model is valid for one recipe only.
 
-    ``method``: "average" takes the median picture of the scan's own tiles, which removes
-    vignetting and dust on the camera alike; "level" takes one grey level a channel, for cut-outs
-    that share no place on the camera, such as a montage centred on its pits.
-    ``tiles``: at most so many tiles, evenly spread over the scan. ``smooth_below``: with fewer
-    tiles than that the median still shows single pits, so it is smoothed over ``smooth_px``.
+    Attributes
+    ----------
+    method : "average" divides by the median picture of the scan's tiles, which removes vignetting
+        and dust on the camera. "level" divides by one grey level per channel; it is for cut-outs
+        from different places on the camera, such as a montage of pits.
+    tiles : largest number of tiles, evenly spread over the scan.
+    smooth_below : number of tiles below which the median picture is smoothed, because it still
+        shows single pits.
+    smooth_px : scale of that smoothing in pixels.
+    version : version of the method.
     """
 
     method: Literal["average", "level"] = "average"
@@ -50,14 +55,16 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Normalisation:
-    """The constants found for one scan.
+    """The normalisation of one scan.
 
     Attributes
     ----------
-    average : (channel, y, x) float32, mean 1 a channel; (channel, 1, 1) for the "level" method.
-    gain : (channel,) grey levels of the bulk.
-    offset : (channel,) what the bulk is after division, about 1.
-    limit : grey level at which the camera saturates; 0 where unknown.
+    recipe : how it was fitted.
+    average : (channel, y, x) float32 average light, with the mean 1 for each channel;
+        (channel, 1, 1) for the "level" method.
+    gain : (channel,) float64 grey level of the bulk.
+    offset : (channel,) float64 value of the bulk after the division, about 1.
+    limit : grey level at which the camera saturates; 0 where it is unknown.
     """
 
     recipe: Recipe
@@ -68,18 +75,22 @@ class Normalisation:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 (16 hexadecimal digits) of recipe and constants: the fit's identity."""
+        """SHA-256 (16 hexadecimal digits) of recipe and constants, the identity of the fit."""
         sha = hashlib.sha256(f"{self.recipe.digest} {self.limit}".encode())
         for array in (self.average, self.gain, self.offset):
             sha.update(np.ascontiguousarray(array).tobytes())
         return sha.hexdigest()[:16]
 
     def require(self, recipe: str) -> None:
-        """Refuse to go on with pictures of another recipe than that of a digest.
+        """Refuse another recipe than that with a digest.
+
+        Parameters
+        ----------
+        recipe : the digest of the expected recipe.
 
         Raises
         ------
-        BadInput : this normalisation was made by another recipe.
+        BadInput : this normalisation has another recipe.
         """
         if recipe != self.recipe.digest:
             raise BadInput(
@@ -95,7 +106,11 @@ class Normalisation:
         return np.asarray(1 / (self.average * self.gain[:, None, None]), np.float32)
 
     def require_fit(self, stack: RawStack) -> None:
-        """Refuse pictures of a tile that this normalisation cannot be applied to.
+        """Refuse pictures of a tile to which this normalisation cannot be applied.
+
+        Parameters
+        ----------
+        stack : (channel, y, x) grey levels.
 
         Raises
         ------
@@ -110,7 +125,11 @@ class Normalisation:
             raise BadInput("tile", f"pictures of shape {shape}", f"{stack.shape}")
 
     def apply(self, stack: RawStack) -> FloatStack:
-        """Return the normalised (channel, y, x) float32 pictures of one tile, bulk at 0.
+        """Return the normalised pictures of one tile, (channel, y, x) float32, with the bulk at 0.
+
+        Parameters
+        ----------
+        stack : (channel, y, x) grey levels.
 
         Raises
         ------
@@ -122,14 +141,14 @@ class Normalisation:
 
 
 def smooth_background(picture: FloatImage, scale_px: float) -> FloatImage:
-    """Return the slowly varying background of a picture, blind to pits smaller than its scale.
+    """Return the slowly varying background of a picture, (y, x) float32.
 
-    A median over ``scale_px`` on an eight-fold reduced picture, interpolated back.
+    It is a median over ``scale_px`` of the picture reduced eight times, interpolated back.
 
     Parameters
     ----------
     picture : (y, x) float32.
-    scale_px : features smaller than about half of it are ignored.
+    scale_px : scale in pixels; pits and other features smaller than about half of it do not show.
     """
     rows, columns = picture.shape
     small = cv2.resize(
@@ -139,7 +158,7 @@ def smooth_background(picture: FloatImage, scale_px: float) -> FloatImage:
     )
     low, high = float(small.min()), float(small.max())
     step = (high - low) / 255 or 1.0
-    # OpenCV's median over more than 5 pixels takes 8 bits only; the steps are blurred away.
+    # The median of OpenCV over more than 5 pixels needs 8 bits; the blur removes the steps.
     coded = np.rint((small - low) / step).astype(np.uint8)
     size = 2 * round(scale_px / 16) + 1
     median = cv2.medianBlur(coded, size).astype(np.float32) * step + low
@@ -153,8 +172,8 @@ def smooth_background(picture: FloatImage, scale_px: float) -> FloatImage:
 def _lower_median(pictures: RawStack, bits: int) -> RawStack:
     """Return the lower median over the first axis, (y, x), of at most 255 unsigned pictures.
 
-    Bisection on the grey level, a row at a time: every step is one comparison a picture, which
-    vectorises, where sorting every pixel's values does not.
+    The grey level is found by bisection, one row at a time. Each step is one comparison for each
+    picture, which vectorises, whereas sorting the values of each pixel does not.
     """
     number, rows, columns = pictures.shape
     out = np.empty((rows, columns), pictures.dtype)
@@ -186,17 +205,17 @@ def _average(pictures: RawStack) -> FloatImage:
 
 
 def fit_normalisation(stacks: Iterable[RawStack], recipe: Recipe) -> Normalisation:
-    """Return the normalisation found on the pictures of some tiles.
+    """Return the normalisation that is fitted to the pictures of some tiles.
 
     Parameters
     ----------
-    stacks : (channel, y, x) pictures of the sampled tiles, all of one shape: uint8, uint16, or
-        float of any unit.
-    recipe : how.
+    stacks : (channel, y, x) pictures of the tiles, all of one shape: uint8, uint16, or float of any
+        unit.
+    recipe : how it is fitted.
 
     Raises
     ------
-    BadInput : no tile, or tiles of different shapes.
+    BadInput : there is no tile, or the tiles have different shapes.
     """
     tiles = list(stacks)
     if not tiles:
@@ -218,7 +237,8 @@ def fit_normalisation(stacks: Iterable[RawStack], recipe: Recipe) -> Normalisati
         average = np.maximum(average, np.float32(dark))
         gain[c] = float(average.mean(dtype=np.float64))
         averages.append(average / np.float32(gain[c]))
-        # Several tiles, since the first may be odd; every pixel, so that no direction is preferred.
+        # Several tiles, since the first may be unusual. Every pixel, so that a turned or mirrored
+        # scan has the same offset.
         offset[c] = float(np.median(pictures[:: max(len(tiles) // 8, 1)] / average))
     limit = int(np.iinfo(tiles[0].dtype).max) if is_coded else 0
     return Normalisation(recipe, np.stack(averages).astype(np.float32), gain, offset, limit)

@@ -1,8 +1,9 @@
-"""What any set of lights shows of a tile, in the same planes: the input of every network.
+"""The planes of a tile, the input of every network, which are the same for every set of lights.
 
-Mean, first and second harmonic of the lamps, what these leave, backlit and halo; and for each of
-them whether it is there. Three lamps or twelve, with a halo or without, give the same planes, and
-an exact symmetry of the optics only turns the pictures and mixes the harmonics' components.
+They are the mean and the first and second harmonic of the lamps, the residual of the harmonics, the
+backlit and the halo picture, and flags that state which of them there are. Three lamps or twelve,
+with a halo picture or without one, give the same planes. An exact symmetry of the optics only turns
+or mirrors the pictures, and mixes the components of the harmonics.
 """
 
 from dataclasses import dataclass
@@ -31,28 +32,28 @@ __all__ = [
 ]
 
 PLANES = ("mean", "a", "b", "a2", "b2", "residual", "backlit", "halo")
-"""The pictures: contrast against the bulk. ``a, b`` and ``a2, b2`` are the first and the second
-harmonic over azimuth, y up, ``gradient_sign`` taken out; ``residual`` the r.m.s. over the lamps of
-what the harmonics leave."""
+"""The pictures, as contrasts against the bulk. ``a, b`` and ``a2, b2`` are the first and the second
+harmonic over azimuth, y up, for gradient_sign +1. ``residual`` is the root mean square over the
+lamps of the residual of the harmonics."""
 GIVEN = ("lamps", "second", "residual", "backlit", "halo")
-"""What is there: 1 or 0. The second harmonic needs five lamps, a residual more lamps than
-harmonics."""
+"""The flags, 1 for a picture that exists, else 0. The second harmonic needs five lamps, and the
+residual more lamps than harmonics."""
 _SMALL = 0.05
-"""Contrast up to which compression keeps things in proportion: about that of a faint pit."""
+"""Contrast up to which the compression is nearly linear; it is about that of a faint pit."""
 _SLOW_PX = 32.0
-"""Standard deviation of the Gaussian whose average is taken away: slower than any pit."""
+"""Standard deviation of the Gaussian whose average is subtracted; it is wider than any pit."""
 _REDUCED = 8
-"""The slow part is found on pictures reduced so many times."""
+"""Factor by which pictures are reduced to find their slowly varying part."""
 
 
 @dataclass(frozen=True)
 class Planes:
-    """One tile as networks see it.
+    """The planes of one tile.
 
     Attributes
     ----------
-    pictures : (8, y, x) float32, as in ``PLANES``; 0 where a light is not there.
-    given : (5,) float32 of 0 and 1, as in ``GIVEN``.
+    pictures : (8, y, x) float32 in the order of ``PLANES``; a picture that does not exist is 0.
+    given : (5,) float32 of 0 and 1 in the order of ``GIVEN``.
     """
 
     pictures: FloatStack
@@ -60,7 +61,7 @@ class Planes:
 
     @property
     def stacked(self) -> FloatStack:
-        """(13, y, x) float32: the pictures, then one constant plane for each of ``given``."""
+        """The pictures and then one constant plane for each of ``given``, (13, y, x) float32."""
         shape = (len(self.given), *self.pictures.shape[1:])
         flat = np.broadcast_to(self.given[:, None, None], shape)
         return np.concatenate([self.pictures, flat], dtype=np.float32)
@@ -70,7 +71,7 @@ class Planes:
 def _residual(
     light: FloatImage, harmonics: FloatStack, basis: FloatImage, y: int, freedom: int
 ) -> None:  # pragma: no cover
-    """Write what the harmonics leave of a row of the lamps into plane 5."""
+    """Write the residual of the harmonics in one row into plane 5."""
     out = harmonics[5, y]
     out[:] = 0
     for k in range(len(light)):
@@ -94,10 +95,10 @@ def _project(
     freedom: int,
     out: FloatStack,
 ) -> None:  # pragma: no cover
-    """Write the harmonics of the lamps, and what they leave, row by row.
+    """Write the harmonics of the lamps and their residual into ``out``, row by row.
 
-    ``weights`` (orders, n) gives the harmonics, ``basis`` (n, orders) the lamps back from them;
-    ``inverse`` has one row and column where a light is even.
+    ``weights``, (orders, n), gives the harmonics from the lamps, and ``basis``, (n, orders), the
+    lamps from the harmonics. ``inverse`` has one row and one column if the average light is even.
     """
     rows, columns = raw.shape[1:]
     orders, lamps = weights.shape
@@ -121,15 +122,16 @@ def _project(
 
 
 def harmonic_planes(raw: RawStack, normalisation: Normalisation, lighting: Lighting) -> Planes:
-    """Return the planes of one tile as contrasts: neither flattened nor compressed.
+    """Return the planes of one tile as contrasts, before ``compress_planes``.
 
     Parameters
     ----------
     raw : (channel, y, x) grey levels.
+    normalisation, lighting : of the tile's scan.
 
     Raises
     ------
-    BadInput : pictures that do not fit the normalisation.
+    BadInput : the pictures do not fit the normalisation.
     """
     normalisation.require_fit(raw)
     out = np.zeros((len(PLANES), *raw.shape[1:]), np.float32)
@@ -161,21 +163,27 @@ def harmonic_planes(raw: RawStack, normalisation: Normalisation, lighting: Light
 
 
 def given_lights(lighting: Lighting) -> NDArray[np.float32]:
-    """Return which of ``GIVEN`` some lights give, (5,) float32 of 0 and 1.
+    """Return which of ``GIVEN`` a lighting has, (5,) float32 of 0 and 1.
 
+    Parameters
+    ----------
+    lighting : of a scan.
+
+    Examples
+    --------
     >>> eight = Lighting(np.arange(8), 45.0 * np.arange(8), 1, np.array([8]), np.empty(0, int))
     >>> given_lights(eight).tolist()
     [1.0, 1.0, 1.0, 1.0, 0.0]
     """
     lamps = len(lighting.directional)
-    second = lamps > 0 and _second(lighting.azimuths_deg)
+    second = lamps > 0 and _has_second(lighting.azimuths_deg)
     residual = lamps > (5 if second else 3)
-    told = [lamps > 0, second, residual, len(lighting.dark) > 0, len(lighting.bright) > 0]
-    return np.array(told, np.float32)
+    given = [lamps > 0, second, residual, len(lighting.dark) > 0, len(lighting.bright) > 0]
+    return np.array(given, np.float32)
 
 
-def _second(azimuths_deg: Floats) -> bool:
-    """Return whether lamps tell the second harmonic apart."""
+def _has_second(azimuths_deg: Floats) -> bool:
+    """Return whether lamps at these azimuths determine the second harmonic."""
     try:
         harmonic_weights(azimuths_deg, 2)
     except BadInput:
@@ -184,7 +192,7 @@ def _second(azimuths_deg: Floats) -> bool:
 
 
 def _without_slow(picture: FloatImage, slow_px: float) -> FloatImage:
-    """Return a picture less its slow part."""
+    """Return a picture without its slowly varying part."""
     rows, columns = picture.shape
     size = (max(columns // _REDUCED, 1), max(rows // _REDUCED, 1))
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
@@ -195,7 +203,7 @@ def _without_slow(picture: FloatImage, slow_px: float) -> FloatImage:
 
 @numba.njit(nogil=True, cache=True, fastmath=True)
 def _compress(pictures: FloatStack, small: np.float32) -> None:  # pragma: no cover
-    """Replace contrasts u · small by u / √(1 + |u|), those of a harmonic by their length's."""
+    """Replace contrasts u · small by u / √(1 + |u|), where |u| of a harmonic is its length."""
     unit, one = np.float32(1) / small, np.float32(1)
     for first, of in ((0, 1), (1, 2), (3, 2), (5, 1), (6, 1), (7, 1)):
         for y in range(pictures.shape[1]):
@@ -212,15 +220,16 @@ def _compress(pictures: FloatStack, small: np.float32) -> None:  # pragma: no co
 
 
 def compress_planes(planes: Planes, scale: float = 1.0) -> Planes:
-    """Return planes as networks take them: resampled, without what varies slowly, compressed.
+    """Return the input of networks: planes resampled, without slow variations, and compressed.
 
-    A contrast of u times 0.05 becomes u / √(1 + |u|), so that noise is in proportion and a black
-    wall is not a hundred times a faint one; of a harmonic the length is compressed and the
-    direction kept.
+    A contrast of u times 0.05 becomes u / √(1 + |u|), which is linear for noise and keeps a black
+    wall from being a hundred times as large as a faint one. The length of a harmonic is compressed,
+    and its direction is kept.
 
     Parameters
     ----------
-    scale : size of the result's pixels over that of the picture's; 2 halves the picture.
+    planes : the planes of a tile as contrasts.
+    scale : size of the pixels of the result in pixels of the picture; 2 halves the picture.
     """
     pictures = planes.pictures
     rows, columns = (max(round(n / scale), 1) for n in pictures.shape[1:])
@@ -231,7 +240,7 @@ def compress_planes(planes: Planes, scale: float = 1.0) -> Planes:
         if (rows, columns) != picture.shape:
             how = cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR
             picture = cv2.resize(picture, (columns, rows), interpolation=how)
-        # The residual's own level is the noise, which is worth knowing.
+        # The level of the residual is the noise, which the network needs.
         out[k] = picture if PLANES[k] == "residual" else _without_slow(picture, _SLOW_PX)
     _compress(out, np.float32(_SMALL))
     return Planes(out, planes.given)
@@ -240,15 +249,32 @@ def compress_planes(planes: Planes, scale: float = 1.0) -> Planes:
 def light_planes(
     raw: RawStack, normalisation: Normalisation, lighting: Lighting, scale: float = 1.0
 ) -> Planes:
-    """Return one tile as networks see it: ``compress_planes`` ``harmonic_planes``."""
+    """Return the input of networks for one tile: its ``harmonic_planes``, compressed.
+
+    Parameters
+    ----------
+    raw : (channel, y, x) grey levels.
+    normalisation, lighting : of the tile's scan.
+    scale : size of the pixels of the result in pixels of the picture.
+
+    Raises
+    ------
+    BadInput : the pictures do not fit the normalisation.
+    """
     return compress_planes(harmonic_planes(raw, normalisation, lighting), scale)
 
 
 def plane_representation(symmetry: Symmetry) -> Floats:
-    """Return what a symmetry of the scene does to the planes at a point, (13, 13).
+    """Return the matrix by which a symmetry mixes the planes at a point, (13, 13) float64.
 
-    The pictures themselves are moved as well; the two together are the scene's.
+    A symmetry of the scene also turns or mirrors the pictures themselves.
 
+    Parameters
+    ----------
+    symmetry : one of ``D4``.
+
+    Examples
+    --------
     >>> plane_representation(Symmetry(quarter_turns=1))[1:3, 1:3].astype(int).tolist()
     [[0, -1], [1, 0]]
     """

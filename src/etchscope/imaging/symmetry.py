@@ -1,9 +1,10 @@
-"""The symmetries of the optics, once: turns and mirrors of picture and light together.
+"""The symmetries of the optics: turns and mirrors of pictures and lights together.
 
-Turns by 90° and mirrors are exact (C4, D4); turns by the lamps' own step are interpolated (C8).
+Turns by 90° and mirrors are exact (C4, D4). Turns by the step between lamps are interpolated (C8).
 
-A turn of the scene turns the pictures and sends the light channels along; forgetting the channels
-makes top look like bottom. Augmentation, equivariant networks and tests all come here.
+A turn of the scene turns the pictures and permutes the directional channels. Without the
+permutation, a top pit would look like a bottom pit. Augmentation, equivariant networks and tests
+all use this module.
 """
 
 from dataclasses import dataclass
@@ -19,27 +20,29 @@ __all__ = ["D4", "Symmetry", "find_symmetries", "turn_by_steps"]
 
 @dataclass(frozen=True)
 class Symmetry:
-    """First mirror left–right if ``mirrored``, then turn by 90° ccw ``quarter_turns`` times."""
+    """A mirror left–right if ``mirrored``, followed by ``quarter_turns`` turns by 90° ccw."""
 
     quarter_turns: int = 0
     mirrored: bool = False
 
     def after(self, first: "Symmetry") -> "Symmetry":
-        """Return the symmetry that does what ``first`` does, then this one."""
+        """Return the symmetry that consists of ``first``, followed by this one."""
         turns = -first.quarter_turns if self.mirrored else first.quarter_turns
         return Symmetry((self.quarter_turns + turns) % 4, self.mirrored != first.mirrored)
 
     @property
     def inverse(self) -> "Symmetry":
-        """The symmetry that undoes this one.
+        """The inverse of this symmetry.
 
+        Examples
+        --------
         >>> [g.inverse.after(g) == Symmetry() for g in D4]
         [True, True, True, True, True, True, True, True]
         """
         return self if self.mirrored else Symmetry(-self.quarter_turns % 4)
 
     def channels(self, azimuths_deg: Floats) -> Ints:
-        """Return, per new channel, which old channel shows the transformed scene.
+        """Return for each channel of the transformed scene the channel that shows it, (n,) int64.
 
         Parameters
         ----------
@@ -47,7 +50,7 @@ class Symmetry:
 
         Raises
         ------
-        BadInput : the azimuths are not mapped onto themselves, so this is no symmetry.
+        BadInput : this is no symmetry, because it does not map the azimuths onto themselves.
 
         Examples
         --------
@@ -76,13 +79,13 @@ class Symmetry:
 
         Parameters
         ----------
-        stack : (channel, y, x) pictures.
-        azimuths_deg : (n,) azimuths of the directional channels.
-        directional : (n,) their indices; the other channels keep their place.
+        stack : (channel, y, x) pictures of any type.
+        azimuths_deg : (n,) azimuths of the directional channels, degrees ccw, y up.
+        directional : (n,) int64 indices of the directional channels; the others keep their place.
 
         Raises
         ------
-        BadInput : no symmetry of these azimuths.
+        BadInput : this is no symmetry of these azimuths.
         """
         out = stack.copy()
         out[directional] = stack[directional[self.channels(azimuths_deg)]]
@@ -93,7 +96,13 @@ class Symmetry:
     def points(
         self, x_px: Floats, y_px: Floats, image_size: tuple[int, int]
     ) -> tuple[Floats, Floats]:
-        """Return where points of a picture of ``image_size`` (height, width) come to lie."""
+        """Return the x and y of points in the transformed picture, each (n,) float64.
+
+        Parameters
+        ----------
+        x_px, y_px : (n,) points in the picture, y down.
+        image_size : (height, width) of the picture in pixels.
+        """
         height, width = image_size
         x, y = np.asarray(x_px, float), np.asarray(y_px, float)
         if self.mirrored:
@@ -104,7 +113,12 @@ class Symmetry:
         return x, y
 
     def angles(self, angle_deg: Floats) -> Floats:
-        """Return what directions of long axes (degrees ccw, y up) become, in [0, 180)."""
+        """Return the transformed directions of long axes, (n,) degrees in [0, 180).
+
+        Parameters
+        ----------
+        angle_deg : (n,) directions, degrees ccw from +x, y up.
+        """
         angle = np.asarray(angle_deg, float)
         if self.mirrored:
             angle = 180 - angle
@@ -144,20 +158,21 @@ def find_symmetries(azimuths_deg: Floats) -> tuple[Symmetry, ...]:
 def turn_by_steps(
     stack: FloatStack, azimuths_deg: Floats, directional: Ints, steps: int
 ) -> FloatStack:
-    """Return the pictures of the scene turned counter-clockwise from lamp to lamp, ``steps`` times.
+    """Return the pictures of the scene after turns from lamp to lamp, (channel, y, x) float32.
 
-    Eight lamps turn by 45° (C8). Between the exact turns by 90° the pictures are interpolated
-    linearly, and mirrored beyond their edge.
+    With eight lamps a step is a turn by 45° (C8). Pictures are interpolated linearly, except for
+    turns by 90°, and are mirrored beyond their edge.
 
     Parameters
     ----------
     stack : (channel, y, x) float32 pictures, as high as wide.
     azimuths_deg : (n,) azimuths of the directional channels, degrees ccw, y up, evenly spaced.
-    directional : (n,) their indices; the other channels keep their place.
+    directional : (n,) int64 indices of the directional channels; the others keep their place.
+    steps : number of steps, counter-clockwise.
 
     Raises
     ------
-    BadInput : pictures that are not square, or azimuths that are not evenly spaced.
+    BadInput : the pictures are not square, or the azimuths are not evenly spaced.
     """
     azimuths = np.asarray(azimuths_deg, float)
     height, width = stack.shape[1:]
