@@ -94,7 +94,7 @@ def test_other_units_are_told(scattered):
 
 def test_more_turned_than_was_looked_at_is_no_match(scattered):
     moved = Similarity(0.5).apply(scattered)
-    with pytest.raises(BadInput, match=r"alignment of b with a: .*turned by more than was looked"):
+    with pytest.raises(BadInput, match=r"alignment of b with a: .*rotated by more than the limit"):
         register(scattered, moved, names=("a", "b"))
     assert register(scattered, moved, max_angle_rad=0.6).share > 0.9
 

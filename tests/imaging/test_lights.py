@@ -115,9 +115,9 @@ def test_no_tile_and_other_channels_are_refused(tiles):
     ],
 )
 def test_a_picture_that_shows_nothing_says_why(picture, words):
-    told = explain_unsearchable(picture)
-    assert told is not None
-    assert re.match(words, told)
+    got = explain_unsearchable(picture)
+    assert got is not None
+    assert re.match(words, got)
 
 
 def test_pictures_that_show_something_have_no_reason(tiles):

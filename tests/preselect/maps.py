@@ -30,13 +30,13 @@ def empty():
 
 def put(maps, surface, y, x, heat=3.0, **values):
     maps[map_index(surface, "heat"), y, x] = heat
-    told = {"log_radius": np.log(6), "log_depth": np.log(4), "s_depth": -1.0} | values
-    for name, value in told.items():
+    given = {"log_radius": np.log(6), "log_depth": np.log(4), "s_depth": -1.0} | values
+    for name, value in given.items():
         maps[map_index(surface, name), y, x] = value
 
 
 def hotter_than(least):
-    """Return a judge that looks at the heat alone."""
+    """Return a classifier that looks at the heat alone."""
     leaf = [[1, -1, -1], [2, -1, -1]]
     left, right = (np.array([row], np.int32) for row in leaf)
     values = np.array([[0, -9, 3]], np.float32)
@@ -46,8 +46,8 @@ def hotter_than(least):
 
 
 def finder(maps, **least):
-    judges = {k: hotter_than(least.get(k, 0.0)) for k in CLASSIFIED}
-    return Finder(lambda planes: maps, judges, least.get("mark", 0.0), Gauge.plain(), "test")
+    classifiers = {k: hotter_than(least.get(k, 0.0)) for k in CLASSIFIED}
+    return Finder(lambda planes: maps, classifiers, least.get("mark", 0.0), Gauge.plain(), "test")
 
 
 def columns(maps, scale=1.0, lighting=LIGHTING, raw=RAW):

@@ -66,9 +66,9 @@ def test_no_finds():
 
 def test_a_plain_gauge_takes_the_network_at_its_word():
     around = measure_surroundings(FINDS, np.zeros(4), ALL)
-    told = Gauge.plain().correct(FINDS, around)
+    got = Gauge.plain().correct(FINDS, around)
     for name, values in FINDS.items():
-        np.testing.assert_allclose(told[name], values) if values.dtype.kind == "f" else None
+        np.testing.assert_allclose(got[name], values) if values.dtype.kind == "f" else None
 
 
 def test_shapes_are_corrected_and_the_long_axis_stays():
@@ -77,13 +77,13 @@ def test_shapes_are_corrected_and_the_long_axis_stays():
     }
     errors = {name: Trees.constant(np.log(2.0)) for name in ERROR_OF}
     around = measure_surroundings(FINDS, np.zeros(4), ALL)
-    told = Gauge(trees, errors).correct(FINDS, around)
-    assert told["log_radius"] == pytest.approx(FINDS["log_radius"] + 0.1)
-    assert told["log_depth"] == pytest.approx([1.3] * 4)
-    assert told["e_cos"] == pytest.approx([0.45] * 4)
-    assert told["e_sin"] == pytest.approx([-0.6] * 4)
+    got = Gauge(trees, errors).correct(FINDS, around)
+    assert got["log_radius"] == pytest.approx(FINDS["log_radius"] + 0.1)
+    assert got["log_depth"] == pytest.approx([1.3] * 4)
+    assert got["e_cos"] == pytest.approx([0.45] * 4)
+    assert got["e_sin"] == pytest.approx([-0.6] * 4)
     for name in ERROR_OF.values():
-        assert told[name] == pytest.approx([-1 + np.log(2)] * 4)
+        assert got[name] == pytest.approx([-1 + np.log(2)] * 4)
 
 
 def test_a_gauge_comes_back_from_its_tables():

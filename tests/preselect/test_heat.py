@@ -36,14 +36,14 @@ def test_a_second_opening_at_one_place_must_be_likelier_than_not():
     put(maps, "bottom", 20, 21, heat=0.5)  # the top one's other answer
     put(maps, "bottom", 40, 40, heat=0.5)  # as doubtful, alone
     judged = replace(finder(maps), classifiers=dict.fromkeys(CLASSIFIED, doubtful))
-    said = read_openings(maps, judged, has_lamps=True)
-    assert said["surface"].tolist() == ["top", "bottom"]
-    assert said["x"][1] == pytest.approx(80.5)
+    peaks = read_openings(maps, judged, has_lamps=True)
+    assert peaks["surface"].tolist() == ["top", "bottom"]
+    assert peaks["x"][1] == pytest.approx(80.5)
     put(maps, "bottom", 20, 21, heat=2.0)  # a pair, seen on both
     assert len(read_openings(maps, judged, has_lamps=True)["x"]) == 3
     surer = FindSettings(least_probability=0.6).least_log_odds
-    said = read_openings(maps, judged, has_lamps=True, least=surer)
-    assert said["x"] == pytest.approx([40.5, 42.5])
+    peaks = read_openings(maps, judged, has_lamps=True, least=surer)
+    assert peaks["x"] == pytest.approx([40.5, 42.5])
 
 
 def test_what_either_surface_says_counts_where_no_surface_explains_it():
@@ -51,9 +51,9 @@ def test_what_either_surface_says_counts_where_no_surface_explains_it():
     put(maps, "top", 20, 20)
     put(maps, "unknown", 20, 21)
     put(maps, "unknown", 40, 40)
-    said = read_openings(maps, finder(maps, beside=1.0), has_lamps=True)
-    assert said["surface"].tolist() == ["top", "unknown"]
-    assert said["x"][1] == pytest.approx(80.5)
+    peaks = read_openings(maps, finder(maps, beside=1.0), has_lamps=True)
+    assert peaks["surface"].tolist() == ["top", "unknown"]
+    assert peaks["x"][1] == pytest.approx(80.5)
     put(maps, "unknown", 40, 40, heat=0.5)
-    said = read_openings(maps, finder(maps, beside=1.0), has_lamps=True)
-    assert said["surface"].tolist() == ["top"]
+    peaks = read_openings(maps, finder(maps, beside=1.0), has_lamps=True)
+    assert peaks["surface"].tolist() == ["top"]

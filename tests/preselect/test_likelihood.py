@@ -76,8 +76,8 @@ def test_found_pairs_are_those_above_the_least_ratio():
     density = np.full(len(shapes.x), len(exits) / SIDE**2)
     i, j, ratio = find_pairs(shapes, entries, exits, TRACKS, background, density, -4.0)
     every = np.array([(a, b) for a in entries for b in exits])
-    told = ratios(shapes, entries, exits, every[:, 0], every[:, 1])
-    wanted = {tuple(pair) for pair in every[told > -4].tolist()}
+    got = ratios(shapes, entries, exits, every[:, 0], every[:, 1])
+    wanted = {tuple(pair) for pair in every[got > -4].tolist()}
     assert {*zip(i.tolist(), j.tolist(), strict=True)} == wanted
     np.testing.assert_allclose(ratio, ratios(shapes, entries, exits, i, j))
 

@@ -29,16 +29,16 @@ def test_noise_of_a_response_follows_from_that_of_the_pictures(length):
         (True, (a, b), -divergence(a, b)),
         (False, (sign,), laplacian(sign)),
     ):
-        told = response_noise([pictures], ground, RADII, signed=signed)
+        got = response_noise([pictures], ground, RADII, signed=signed)
         seen = cascade(source, RADII)[inner].std(axis=(1, 2))
-        np.testing.assert_allclose(told, seen, rtol=0.1)
+        np.testing.assert_allclose(got, seen, rtol=0.1)
 
 
 def test_noise_is_known_from_the_ground_between_the_pits():
     """Where nine tenths are no ground and no clear place is as wide as a response."""
     rng = np.random.default_rng(1)
     a, b = _textured(rng, 2.0), _textured(rng, 2.0)
-    told = response_noise([(a, b)], Ground((ALL,), (ALL,), 1.0), RADII, signed=True)
+    got = response_noise([(a, b)], Ground((ALL,), (ALL,), 1.0), RADII, signed=True)
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
     holes = rng.uniform([0, 0], SHAPE, (900, 2))
     free = np.ones(SHAPE, bool)
@@ -47,13 +47,13 @@ def test_noise_is_known_from_the_ground_between_the_pits():
     assert 0.2 < free.mean() < 0.4
     spoilt = np.where(free, a, 50.0).astype(np.float32)
     there = response_noise([(spoilt, b)], Ground((free,), (free,), 1.0), RADII, signed=True)
-    np.testing.assert_allclose(there, told, rtol=0.1)
+    np.testing.assert_allclose(there, got, rtol=0.1)
 
 
 def test_no_ground_no_noise():
     picture, none = np.ones((60, 60), np.float32), np.zeros((60, 60), bool)
-    told = response_noise([(picture,)], Ground((none,), (none,), 1.0), RADII, signed=False)
-    assert np.isnan(told).all()
+    got = response_noise([(picture,)], Ground((none,), (none,), 1.0), RADII, signed=False)
+    assert np.isnan(got).all()
 
 
 def test_ground_leaves_out_steep_and_shaded_places():

@@ -89,9 +89,9 @@ def test_known_pairs_are_kept_whatever_their_neighbours():
     shapes, entries, exits = scene(4, 20, 50, 5.0)
     known = [(0, 22), (45, 100)]  # another particle's exit pit, and one far away
     pairs = paired(shapes, entries, exits, known=known)
-    told = dict(zip(pairs.entry.tolist(), pairs.exit.tolist(), strict=True))
-    assert told[0] == 22
-    assert told[45] == 100
+    got = dict(zip(pairs.entry.tolist(), pairs.exit.tolist(), strict=True))
+    assert got[0] == 22
+    assert got[45] == 100
     split = np.isin(pairs.entry, [0, 45])
     assert np.isnan(pairs.chance[split]).all()  # split from one find: no chance
     assert np.isnan(pairs.log_ratio[[0, 22, 45, 100]]).all()

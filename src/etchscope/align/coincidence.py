@@ -1,4 +1,4 @@
-"""Where several surfaces show a pit at one place: an ion went through. And how sure that is."""
+"""Coincidences: places at which several surfaces show a pit because an ion crossed them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,14 +20,20 @@ from etchscope.foil.types import Floats, Ints
 
 __all__ = ["Surface", "TagAndProbe", "find_coincidences", "require_multiplicity", "tag_and_probe"]
 
-_CORE = 0.9  # of true pairs; the rest, as openings cut by an edge, lie anywhere within reach
+_CORE = 0.9
+"""Share of true pairs whose distance is Gaussian. The others, such as pairs with an opening that an
+edge cuts, lie anywhere within reach."""
 
 
 @dataclass(frozen=True)
 class Surface:
-    """The pits of one side of a foil, each once, all surfaces of a stack in one frame.
+    """The pits of one side of a foil without copies, in the common frame of a stack.
 
-    ``xy_mm`` (n, 2); ``row`` (n,) the row of the surface's own table that each stands for.
+    Attributes
+    ----------
+    name, foil, side : name of the surface, its foil, and its side.
+    xy_mm : (n, 2) float64 places.
+    row : (n,) int64 row of each pit in the table of the surface.
     """
 
     name: str
@@ -40,32 +46,34 @@ class Surface:
 def find_coincidences(
     surfaces: Sequence[Surface], tolerance_mm: float, *, spread_mm: float
 ) -> pd.DataFrame:
-    """Return the places where pits of different surfaces lie together, one row a place.
+    """Return the places of the pits of all surfaces, where pits that lie together share a place.
 
-    The surfaces are joined one after the other: each pit with the place nearest to it, one to one
-    (``match_one_to_one``), and into a place of its own where none is near. So each pit stands in
-    one row, single ones too; counts in are counts out.
+    The surfaces are added one after the other. A pit joins the nearest place, one to one
+    (``match_one_to_one``), or gets a place of its own if none is near. So each pit is in exactly
+    one row, also if it is alone.
 
     Parameters
     ----------
-    surfaces : two or more, in one frame.
-    tolerance_mm : a pit is closer than that to the mean of those that it joins.
-    spread_mm : standard deviation of a true pair's distance along an axis.
+    surfaces : two or more surfaces in one frame.
+    tolerance_mm : greatest distance of a pit from the mean of the pits that it joins.
+    spread_mm : standard deviation of the distance of a true pair along an axis.
 
     Returns
     -------
-    ``x_mm, y_mm`` the mean; ``surfaces``, ``foils`` how many show it; for each surface a column
-    ``pit.NAME`` with the row of its table, null where it shows none; ``p_accidental``, see
-    ``_accidental``: that the pits have nothing to do with each other, 1 for a single pit.
+    One row per place: ``x_mm, y_mm``, the mean of its pits; ``surfaces`` and ``foils``, the numbers
+    of surfaces and of foils with a pit there; for each surface a column ``pit.NAME`` with the row
+    of its pit in its table, null without a pit; and ``p_accidental``, the probability that the pits
+    are unrelated, which is 1 for a single pit.
 
     Raises
     ------
-    BadInput : fewer than two surfaces, two of one name, or a tolerance that is not positive.
+    BadInput : there are fewer than two surfaces, two of them have one name, or the tolerance is not
+        positive.
     """
     names = [s.name for s in surfaces]
     if len(surfaces) < 2 or len(set(names)) < len(names):
         raise BadInput("coincidence", "two or more surfaces of different names", f"{names}")
-    at = np.full((0, len(surfaces)), -1, np.int64)  # of each place, the point of each surface
+    at = np.full((0, len(surfaces)), -1, np.int64)  # the pit of each surface at each place, or −1
     mean = np.zeros((0, 2))
     for k, surface in enumerate(surfaces):
         m = match_one_to_one(mean, surface.xy_mm, tolerance_mm)
@@ -99,14 +107,14 @@ def _mean(surfaces: Sequence[Surface], at: Ints) -> Floats:
 def _accidental(
     surfaces: Sequence[Surface], at: Ints, mean: Floats, tolerance_mm: float, spread_mm: float
 ) -> Floats:
-    """Return the probability that a place's pits are unrelated.
+    """Return the probability that the pits of each place are unrelated, (n,).
 
-    Bayes: an ion that leaves pits, at ν a mm², shows on surface k with probability e_k and there
-    at the distance d_k from the first pit, drawn from a Gaussian with a flat tail, h; unrelated
-    pits have the densities ρ_k. Seen on the surfaces S:
-    ion ν Π_S e_k Π_(S less first) h(d_k) Π_(not S) (1 − e_k), unrelated Π_S ρ_k. ρ_k and ν come
-    from the local densities of pits that stand alone and that do not, e_k from the places that two
-    or more of the other surfaces show.
+    It follows from Bayes' theorem. Ions that leave pits have the density ν per mm². Surface k shows
+    an ion with the probability e_k, at a distance d_k from the first pit with the density h, a
+    Gaussian with a flat tail. Unrelated pits have the densities ρ_k. If the surfaces S show a pit,
+    the likelihood of an ion is ν Π_S e_k Π_(S without the first) h(d_k) Π_(not S) (1 − e_k), and
+    that of unrelated pits is Π_S ρ_k. ρ_k is the local density of single pits, ν that of places
+    with several pits, and e_k is measured on places that two or more other surfaces show.
     """
     seen = at >= 0
     together = seen.sum(axis=1) >= 2
@@ -133,7 +141,7 @@ def _accidental(
 
 
 def _partner_density(distance: Floats, tolerance_mm: float, spread_mm: float) -> Floats:
-    """Return h per mm²; two pits that lie near one mean are up to two tolerances apart."""
+    """Return the density h per mm², (n,); pits near one mean are up to two tolerances apart."""
     bell = np.exp(-((distance / spread_mm) ** 2) / 2) / (2 * np.pi * spread_mm**2)
     return np.asarray(_CORE * bell + (1 - _CORE) / (4 * np.pi * tolerance_mm**2))
 
@@ -141,11 +149,16 @@ def _partner_density(distance: Floats, tolerance_mm: float, spread_mm: float) ->
 def require_multiplicity(
     places: pd.DataFrame, *, surfaces: int = 2, foils: int = 1
 ) -> pd.DataFrame:
-    """Return the places that so many surfaces, of so many foils, show.
+    """Return the places that at least some number of surfaces, and of foils, show.
+
+    Parameters
+    ----------
+    places : table of ``find_coincidences``.
+    surfaces, foils : least number of surfaces, and of foils.
 
     Raises
     ------
-    BadInput : fewer than two surfaces are asked for: one is no coincidence.
+    BadInput : fewer than two surfaces, which are no coincidence, or less than one foil.
     """
     if surfaces < 2 or foils < 1:
         found = f"{surfaces} surfaces of {foils} foils"
@@ -156,15 +169,15 @@ def require_multiplicity(
 
 @dataclass(frozen=True)
 class TagAndProbe:
-    """The efficiency of one surface, measured from what the others show.
+    """The efficiency of one surface, measured with coincidences of the others.
 
-    Parameters
+    Attributes
     ----------
-    surface : the one that is probed.
+    surface : name of the surface that is probed.
     passed : tags with a pit of the surface within the tolerance, over all tags.
-    by_chance : share of tags that an unrelated pit would pass.
-    impurity : share of tags that are accidental themselves.
-    efficiency, low, high : ``passed`` with its interval, freed of both; in [0, 1].
+    by_chance : share of the tags that have an unrelated pit within the tolerance.
+    impurity : share of the tags that are accidental.
+    efficiency, low, high : ``passed`` with its interval, corrected for both, in [0, 1].
     """
 
     surface: str
@@ -176,7 +189,7 @@ class TagAndProbe:
     high: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures for JSON: null instead of NaN."""
+        """Return the figures for JSON, with null instead of NaN."""
         return {
             "surface": self.surface,
             "passed": self.passed.to_dict(),
@@ -198,24 +211,28 @@ def tag_and_probe(
     tag_foils: int = 1,
     confidence: float = 0.95,
 ) -> TagAndProbe:
-    """Return how many ions a surface shows of those that enough other surfaces show.
+    """Return the share of the ions on enough other surfaces that one surface shows.
 
-    Tags are places of the other surfaces inside the convex hull of the probe's pits, so that what
-    it has not scanned is no loss. With passed = (1 − f)(ε + (1 − ε) c) + f c, f the share of
-    accidental tags and c of those that chance passes, ε follows. It is that of ions which the tags'
-    surfaces show: what all surfaces miss alike is not seen.
+    Tags are places of the other surfaces inside the convex hull of the pits of the probed surface,
+    so that an area that was not scanned is no loss. The efficiency ε follows from
+    passed = (1 − f)(ε + (1 − ε) c) + f c, where f is the share of accidental tags, and c the share
+    of tags with an unrelated pit. It is the efficiency for ions that the other surfaces show; ions
+    that no surface shows do not enter.
 
     Parameters
     ----------
-    surfaces : of the stack, in one frame.
-    probe : name of one of them.
-    tag_surfaces : so many of the others show a tag; one may be asked for where there are two.
-    tag_foils : and of so many foils. A fragment may show on both sides of its foil and on no
-        other, so two are better where there are two.
+    surfaces : the surfaces of the stack in one frame.
+    probe : name of the surface that is probed.
+    tolerance_mm : greatest distance between a tag and a pit that belong together.
+    spread_mm : standard deviation of the distance of a true pair along an axis.
+    tag_surfaces : least number of other surfaces that show a tag.
+    tag_foils : least number of foils that show a tag. Two are better where there are two, because a
+        fragment may leave pits on both sides of one foil.
+    confidence : confidence level of the interval.
 
     Raises
     ------
-    BadInput : no surface of that name, or fewer others than a tag takes.
+    BadInput : no surface has that name, or there are fewer other surfaces than a tag needs.
     """
     named = {s.name: s for s in surfaces}
     others = [s for s in surfaces if s.name != probe]

@@ -1,4 +1,4 @@
-"""Datum holes on a picture: drilled through the foil, big, round, and unlike the ground around."""
+"""Datum holes in a picture, which are drilled through the foil: large and round regions."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from etchscope.foil import BadInput
 
 __all__ = ["find_holes"]
 
-_WORK_PX = 4.0  # a hole's least radius on the picture that is searched
-_UNLIKE = 4.0  # robust standard deviations of the ground
+_WORK_PX = 4.0  # radius of the smallest hole on the reduced picture that is searched
+_UNLIKE = 4.0  # least difference from the ground in robust standard deviations
 _ROUND = 0.85  # least overlap of the region with the circle of its area
-_FLAT = 0.5  # a hole's inside varies by less than that of what it differs by
+_FLAT = 0.5  # greatest standard deviation inside over the difference from the ground
 
 
 def find_holes(
@@ -23,25 +23,26 @@ def find_holes(
     *,
     radius_um: tuple[float, float] = (150.0, 3000.0),
 ) -> pd.DataFrame:
-    """Return the whole round holes that a picture shows, the roundest first.
+    """Return the round holes in a picture in order of roundness.
 
-    The picture is averaged until the smallest hole is a few pixels across, so pits vanish. A hole
-    is a region, filled, that is lighter or darker than the ground and nearly a circle; one that the
-    picture's edge cuts is not found.
+    The picture is reduced until the smallest hole is a few pixels across, so that pits vanish. A
+    hole is a filled region that is lighter or darker than the ground and nearly a circle. A hole
+    that the edge of the picture cuts is not found.
 
     Parameters
     ----------
-    picture : (y, x) grey levels of one light, best the backlit one.
-    pixel_size_um : of the picture.
-    radius_um : least and greatest radius of a hole.
+    picture : (y, x) grey levels of one light, preferably the backlit one.
+    pixel_size_um : size of a pixel in micrometres.
+    radius_um : least and greatest radius of a hole in micrometres.
 
     Returns
     -------
-    ``x_px, y_px`` (0 = centre of the first pixel, y down), ``radius_px``, ``roundness`` in [0, 1].
+    One row per hole: ``x_px, y_px`` (0 is the centre of the first pixel, y down), ``radius_px``,
+    and ``roundness`` in [0, 1].
 
     Raises
     ------
-    BadInput : not one picture, or radii that are not in order.
+    BadInput : the array is not one picture, or the radii are not in order.
     """
     grey = np.asarray(picture, np.float32)
     if grey.ndim != 2:
@@ -64,7 +65,7 @@ def find_holes(
     table[["x_px", "y_px"]] = (table[["x_px", "y_px"]] + 0.5) * factor - 0.5
     table["radius_px"] *= factor
     table = table.sort_values("roundness", ascending=False, ignore_index=True)
-    # The hole and its rim may both be round: one of those that lie within each other.
+    # The hole and its rim may both be round regions; only the rounder one is kept.
     at, radius = table[["x_px", "y_px"]].to_numpy(), table["radius_px"].to_numpy()
     apart = np.hypot(*(at[:, None] - at).transpose(2, 0, 1))
     is_again = np.tril(apart < np.maximum(radius[:, None], radius), -1).any(axis=1)
@@ -75,6 +76,7 @@ def find_holes(
 def _round_regions(
     unlike: NDArray[np.bool_], small: NDArray[Any], ground: float, least: float, most: float
 ) -> list[tuple[float, float, float, float]]:
+    """Return x, y, radius and roundness of the round regions of a mask, in its pixels."""
     outlines, _ = cv2.findContours(
         unlike.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
     )

@@ -1,10 +1,10 @@
-"""From a rough transform to the best one: which pairs are true is weighed, not decided.
+"""The best transform near a rough one. Pairs enter with the probability that they are true.
 
-Each moving point has, with some probability, one partner among the fixed points, at a distance
-drawn from a Gaussian; all other fixed points are unrelated, with their local density. Expectation
-and maximisation in turn give the weights of the pairs, the transform and the Gaussian's width
-(A. Myronenko and X. Song, IEEE Trans. Pattern Anal. Mach. Intell. 32 (2010) 2262, section 4, with
-a background of the local density instead of a uniform one).
+Each moving point has, with some probability, one partner among the fixed points, at a distance with
+a Gaussian distribution. All other fixed points are unrelated and have a local density. Expectation
+and maximisation alternate and give the weights of the pairs, the transform and the width of the
+Gaussian (A. Myronenko and X. Song, IEEE Trans. Pattern Anal. Mach. Intell. 32 (2010) 2262, section
+4, with a background of the local density instead of a uniform one).
 """
 
 from dataclasses import dataclass
@@ -18,16 +18,19 @@ from etchscope.geometry import Similarity, fit_similarity
 
 __all__ = ["Fit", "refine_transform"]
 
-_REACH = 3.5  # standard deviations
+_REACH = 3.5  # greatest distance of a pair in standard deviations
 _ITERATIONS = 60
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A transform from moving to fixed, and what the points say of it.
+    """A fitted transform.
 
-    ``spread_mm``: standard deviation of a true pair's distance along each axis. ``share``: of the
-    moving points that have a partner.
+    Attributes
+    ----------
+    transform : the transform from the moving to the fixed frame.
+    spread_mm : standard deviation of the distance of a true pair along each axis.
+    share : share of the moving points that have a partner.
     """
 
     transform: Similarity
@@ -44,14 +47,16 @@ def refine_transform(
     least_spread_mm: float = 0.002,
     max_scale_error: float = 0.02,
 ) -> Fit:
-    """Return the fit that a start leads to.
+    """Return the fit that starts from a rough transform.
 
     Parameters
     ----------
-    fixed, moving : (n, 2), (m, 2) mm.
-    start : from moving to fixed, right within ``spread_mm``.
-    least_spread_mm : the Gaussian gets no narrower, lest two points alone decide.
-    max_scale_error : the scale stays within 1 ± that.
+    fixed, moving : (n, 2) and (m, 2) float64 points in mm.
+    start : the transform from moving to fixed, correct within ``spread_mm``.
+    spread_mm : standard deviation of the distances at the start, and their upper limit.
+    least_spread_mm : lower limit of the standard deviation, so that the fit does not rest on two
+        points alone.
+    max_scale_error : greatest deviation of the scale from 1.
 
     Raises
     ------

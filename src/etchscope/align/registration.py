@@ -1,7 +1,7 @@
 """Registration: the transform between two lists of pits, found from the pits themselves.
 
-It is accepted only if it makes far more matches than unrelated lists would, and is refused with
-the evidence otherwise.
+It is accepted only if it gives far more matches than unrelated lists would. Otherwise an error
+states the evidence.
 """
 
 from dataclasses import dataclass, field
@@ -31,28 +31,29 @@ from etchscope.geometry import Similarity
 __all__ = ["TOLERANCE_MM", "Evidence", "Registration", "register"]
 
 TOLERANCE_MM = 12 * 0.0064516
-"""12 px of the reference scan, within which the experiment took two pits for one ion's."""
+"""12 px of the reference scan, within which the experiment assigned two pits to one ion."""
 
-_FEWEST = 10
-_WINDOWS = (300, 1500, 20000)
-_STRAIGHT = 0.01  # the cloud's width over its length; less is a line
-_LOG10_P = -9.0  # after all places that were looked at; one false alignment in a milliard
-_FREE_PAIRS = 2  # any two pairs can be made to match: four parameters
-_NARROW = 2.5  # standard deviations within which the evidence is counted
+_FEWEST = 10  # least number of pits in a list
+_WINDOWS = (300, 1500, 20000)  # numbers of points that are tried in turn
+_STRAIGHT = 0.01  # width over length of the points below which they lie on a line
+_LOG10_P = -9.0  # greatest log10_p that is accepted: one false alignment in 10⁹
+_FREE_PAIRS = 2  # pairs that match for any lists, because the transform has four parameters
+_NARROW = 2.5  # standard deviations within which matches are counted
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What speaks for a transform.
+    """The evidence for a transform.
 
-    Parameters
+    Attributes
     ----------
-    points : of the sparser list, that lie on the other one.
-    matches : of them, with a partner closer than ``tolerance_mm``.
-    groups : how many these are if points that crowd together count once; see
-        ``search.crowd_weights``.
-    expected : how many groups there would be between unrelated lists.
-    log10_p : that unrelated lists make so many at any of the places that were looked at.
+    points : number of points of the sparser list within the area of the other list.
+    matches : number of these with a partner closer than ``tolerance_mm``.
+    groups : number of matches if points that crowd together count once, see ``crowd_weights``.
+    expected : number of groups that is expected between unrelated lists.
+    tolerance_mm : distance within which points match.
+    log10_p : decimal logarithm of the probability that unrelated lists give as many groups for any
+        of the transforms that were tried.
     """
 
     points: int
@@ -77,15 +78,15 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Registration:
-    """A transform that was accepted, from the moving to the fixed list's frame.
+    """A transform from the frame of the moving list to that of the fixed list.
 
-    Parameters
+    Attributes
     ----------
-    transform : moving mm → fixed mm.
-    spread_mm : standard deviation of a true pair's distance along each axis.
-    share : of the sparser list's points that have a partner.
-    evidence : why it was accepted.
-    fixed_xy, moving_xy : (n, 2), (m, 2) the lists, as given.
+    transform : the transform in mm.
+    spread_mm : standard deviation of the distance of a true pair along each axis.
+    share : share of the points of the sparser list that have a partner.
+    evidence : the evidence for it.
+    fixed_xy, moving_xy : (n, 2) and (m, 2) float64, the lists in their own frames, mm.
     """
 
     transform: Similarity
@@ -97,7 +98,7 @@ class Registration:
 
     @property
     def moved_xy(self) -> Floats:
-        """(m, 2) the moving list in the fixed one's frame, mm."""
+        """The moving list in the frame of the fixed list, (m, 2) float64 mm."""
         return self.transform.apply(self.moving_xy)
 
     def match(self, tolerance_mm: float = TOLERANCE_MM, *, rule: Rule = "one-to-one") -> Matching:
@@ -107,15 +108,18 @@ class Registration:
     def accidental(
         self, tolerance_mm: float = TOLERANCE_MM, *, rule: Rule = "one-to-one"
     ) -> Accidental:
-        """Return how many matches unrelated lists of these densities would make."""
+        """Return the number of matches between unrelated lists of these densities."""
         return accidental_matches(self.fixed_xy, self.moved_xy, tolerance_mm, rule=rule)
 
     def pairs(self, tolerance_mm: float = TOLERANCE_MM) -> pd.DataFrame:
-        """Return one row a one-to-one match, with its residual.
+        """Return the one-to-one matches with their residuals, one per row.
 
-        Columns: ``fixed, moving`` (rows of the lists), ``x_mm, y_mm`` (the fixed point), ``dx_mm,
-        dy_mm`` (moved less fixed), ``p_accidental``: that so near a partner is unrelated, by Bayes
-        from the share that have one, the Gaussian of true pairs and the local density.
+        Returns
+        -------
+        Columns ``fixed, moving`` (rows of the lists), ``x_mm, y_mm`` (the fixed point), ``dx_mm,
+        dy_mm`` (moved minus fixed), and ``p_accidental``, the probability that the partner is
+        unrelated. It follows from Bayes' theorem with the share of points that have a partner, the
+        Gaussian of true pairs, and the local density.
         """
         m = self.match(tolerance_mm)
         at = self.fixed_xy[m.truth_index]
@@ -133,8 +137,8 @@ class Registration:
     def _partner_density(self, distance: Floats, tolerance_mm: float, share: float) -> Floats:
         """Return the density, per mm², of a true partner at a distance within the tolerance.
 
-        The Gaussian's share of the points is ``self.share``; true pairs beyond it, whose opening
-        an edge has cut for example, lie anywhere within the tolerance.
+        The Gaussian holds the share ``self.share`` of the points. Other true pairs, such as those
+        with an opening that an edge cuts, lie anywhere within the tolerance.
         """
         core = min(self.share / share, 0.99)
         spread = self.spread_mm
@@ -184,18 +188,18 @@ def register(
 
     Parameters
     ----------
-    fixed_xy, moving_xy : (n, 2), (m, 2) places in mm, y up; pits without a partner and pits that
-        stand twice may be among them.
-    mirrored : whether the moving list is mirrored against the fixed one; None to find out.
-    max_angle_rad : rotations up to that are looked at.
-    max_scale_error : scales from 1 − that to 1 + that are.
-    names : of the lists, for errors.
+    fixed_xy, moving_xy : (n, 2) and (m, 2) places in mm, y up; they may include pits without a
+        partner and copies of pits.
+    mirrored : whether the moving list is mirrored relative to the fixed one; None tries both.
+    max_angle_rad : greatest rotation in radians.
+    max_scale_error : greatest deviation of the scale from 1.
+    names : names of the lists, for errors.
 
     Raises
     ------
-    BadInput : too few points, all of them on a line, a place that is not finite; or no transform
-        is better than chance: says how many matches the best one has, whether the other
-        handedness would match, and whether the lists differ in size as units do.
+    BadInput : there are too few points, all lie on a line, or a place is not finite; or no
+        transform is better than chance. The error states how many matches the best one has, and
+        whether the lists match with the other value of ``mirrored`` or differ in their unit.
     """
     fixed, moving = (_usable(xy, n) for xy, n in zip((fixed_xy, moving_xy), names, strict=True))
     hands = (False, True) if mirrored is None else (mirrored,)
@@ -233,10 +237,10 @@ def _best(
     max_angle_rad: float,
     max_scale_error: float,
 ) -> Registration | None:
-    """Return the best transform, good or not; None where no two points come near."""
+    """Return the transform with the best evidence; None if no points come near each other."""
     size = [np.ptp(xy, axis=0) for xy in (fixed, moving)]
     length = [float(np.hypot(*s)) for s in size]
-    if max(length) > 2 * min(length):  # a part is looked for on the whole
+    if max(length) > 2 * min(length):  # the smaller list is searched on the larger one
         swapped = length[1] > length[0]
     else:
         swapped = len(moving) / np.prod(size[1]) > len(fixed) / np.prod(size[0])
@@ -263,13 +267,13 @@ def _best(
 
 
 def _refined(dense: Floats, sparse: Floats, guess: Guess, max_scale_error: float) -> Fit | None:
-    """Return the fit on the guess's window, then on all points; None where nothing comes near."""
+    """Return the fit on all points, after one on the guess's window; None if there are no pairs."""
     turned = sparse * np.array([-1.0 if guess.transform.mirrored else 1.0, 1.0])
     near = np.abs(turned - guess.centre_mm).max(axis=1) <= guess.reach_mm
     limit = {"max_scale_error": max_scale_error}
     try:
         first = refine_transform(dense, sparse[near], guess.transform, guess.cell_mm, **limit)
-        # The window's errors grow on the way to the ends of the foil.
+        # The errors of the fit to the window grow towards the ends of the foil.
         wider = max(3 * first.spread_mm, guess.cell_mm / 4)
         return refine_transform(dense, sparse, first.transform, wider, **limit)
     except BadInput:  # no pairs to fit
@@ -293,13 +297,13 @@ def _evidence(
     hit = match(moved, dense, near, rule="one-to-one").truth_hit
     by_chance = -np.expm1(-local_rate(moved, dense, near))
     points, groups, expected = (float((weight * v).sum()) for v in (1.0, hit, by_chance))
-    # How many transforms are told apart: by an offset, an angle, or a scale that moves points by
-    # as much as the distance within which they are counted.
+    # The number of distinct transforms. Two are distinct if their offset, angle or scale moves
+    # points by more than the distance within which matches are counted.
     radius = float(np.hypot(*(moved - moved.mean(axis=0)).T).max())
     places = np.prod(np.ptp(dense, axis=0) + np.ptp(sparse, axis=0)) / (np.pi * near**2)
     angles = max(2 * max_angle_rad * radius / near, 1.0)
     scales = max(2 * max_scale_error * radius / near, 1.0)
-    # The binomial tail as an incomplete beta function, which takes counts that are not whole.
+    # The binomial tail is an incomplete beta function, which is defined for fractional counts too.
     least = groups - _FREE_PAIRS
     rate = float(np.clip(expected / points, 1e-12, 1.0))
     tail = betainc(least, points - least + 1, rate) if least > 0 else 1.0
@@ -315,8 +319,8 @@ def _refusal(
     limits: tuple[float, float],
     names: tuple[str, str],
 ) -> BadInput:
-    told = "no two points that come near each other" if best is None else str(best.evidence)
-    hint = "They may not overlap, or be turned by more than was looked at."
+    found = "no two points that come near each other" if best is None else str(best.evidence)
+    hint = "They may not overlap, or be rotated by more than the limit."
     length = [float(np.hypot(*np.ptp(xy, axis=0))) for xy in (fixed, moving)]
     ratio = max(length) / min(length)
     if ratio > 8:
@@ -333,4 +337,4 @@ def _refusal(
                 f"{other.evidence}. Correct the side, or leave the mirror open."
             )
     where = f"alignment of {names[1]} with {names[0]}"
-    return BadInput(where, "more matches than by chance", told, hint=hint)
+    return BadInput(where, "more matches than by chance", found, hint=hint)

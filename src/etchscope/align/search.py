@@ -1,8 +1,8 @@
-"""A first guess of the rotation and offset between two lists of points, without any start.
+"""First guesses of the rotation and offset between two lists of points.
 
-The points of a window are turned step by step; the correlation of the two lists, by FFT, counts
-for every offset at once how many pairs agree with it. Unrelated pairs spread over all offsets, so
-true ones stand out even where most points have no partner (a Hough transform; D. H. Ballard,
+The points of a window are turned step by step. At each step the correlation of the two lists, by
+FFT, gives the number of pairs that agree with each offset. Unrelated pairs spread over all offsets,
+so true pairs stand out even if most points have no partner (a Hough transform; D. H. Ballard,
 Pattern Recognition 13 (1981) 111).
 """
 
@@ -17,20 +17,24 @@ from etchscope.geometry import Similarity
 
 __all__ = ["Guess", "crowd_weights", "guess_transforms"]
 
-_BLUR = 0.8  # cells; of the counts, so that a peak on a cell's border is one
-_BACKGROUND = 12.0  # cells; what changes more slowly is density, no peak
-_KEPT = 4
-_CROWD = 0.3  # of the mean distance of points; nearer ones are one group
-_LARGEST = 1500  # cells along a side
+_BLUR = 0.8  # cells; blur of the counts, so that a peak on the border of cells is one peak
+_BACKGROUND = 12.0  # cells; blur of the background, which is due to the density
+_KEPT = 4  # greatest number of guesses
+_CROWD = 0.3  # distance below which points form a group, in units of the mean distance
+_LARGEST = 1500  # greatest number of cells along a side
 
 
 @dataclass(frozen=True)
 class Guess:
-    """A place in the space of rotations and offsets where many pairs agree.
+    """A rotation and an offset for which many pairs agree.
 
-    ``transform`` from moving to fixed, ``score`` in standard deviations of unrelated pairs,
-    ``cell_mm`` how exact the offset is; ``centre_mm``, ``reach_mm`` the window of moving points it
-    was found with.
+    Attributes
+    ----------
+    transform : the transform from moving to fixed.
+    score : number of pairs above the background, in standard deviations of unrelated pairs.
+    cell_mm : resolution of the offset.
+    centre_mm, reach_mm : centre, (2,), and half the side of the window of moving points that was
+        used, after the mirror.
     """
 
     transform: Similarity
@@ -41,10 +45,14 @@ class Guess:
 
 
 def crowd_weights(xy: Floats) -> Floats:
-    """Return (n,) by how much each point counts: 1, or less where points crowd together.
+    """Return the weight of each point, (n,) float64, which is less than 1 where points crowd.
 
-    A point counts one over the points nearer than 0.3 of the mean distance. Without that, the
-    rims of two holes, each a ring of finds, would match better than two foils.
+    A point has the weight one over the number of points within 0.3 of the mean distance. Otherwise
+    the rims of two holes, each a ring of finds, would match better than two foils.
+
+    Parameters
+    ----------
+    xy : (n, 2) points.
     """
     if len(xy) < 2:
         return np.ones(len(xy))
@@ -56,14 +64,14 @@ def crowd_weights(xy: Floats) -> Floats:
 def guess_transforms(
     fixed: Floats, moving: Floats, window: int, *, mirrored: bool, max_angle_rad: float
 ) -> list[Guess]:
-    """Return the best guesses, the best first; at most three, apart from each other.
+    """Return at most four distinct guesses in descending order of score.
 
     Parameters
     ----------
-    fixed, moving : (n, 2) and (m, 2) mm; at least three points each, not on a line.
-    window : number of moving points, those around the list's median.
-    mirrored : whether the moving list's x is to be reversed first.
-    max_angle_rad : of the rotation, either way.
+    fixed, moving : (n, 2) and (m, 2) points in mm, at least three each, not on a line.
+    window : number of moving points to be used, those nearest to their median.
+    mirrored : whether x of the moving points is reversed first.
+    max_angle_rad : greatest rotation in radians.
     """
     turned = moving * np.array([-1.0 if mirrored else 1.0, 1.0])
     centre = np.median(turned, axis=0)
@@ -75,7 +83,7 @@ def guess_transforms(
     weight = crowd_weights(own)
     radius = max(float(np.hypot(*own.T).max()), 1e-9)
     size = np.ptp(fixed, axis=0)
-    # A fiftieth of an unrelated point a cell, within what stages can do and memory allows.
+    # On average one unrelated point in fifty cells, within the limits of stages and of memory.
     cell = float(np.clip(np.sqrt(0.02 * size.prod() / len(fixed)), 0.04, 0.25))
     cell = max(cell, float((size.max() + 2 * radius) / _LARGEST))
     steps = int(np.ceil(max_angle_rad * radius / cell))
@@ -105,7 +113,7 @@ def _apart(one: Guess, other: Guess, centre: Floats, radius: float) -> bool:
 def _peaks(
     fixed: Floats, own: Floats, weight: Floats, radius: float, cell: float, angles: Floats
 ) -> list[tuple[float, float, float, float]]:
-    """Return (score, angle, x, y) of each angle's best offset of the window's centre."""
+    """Return (score, angle, x, y), where x, y is the best offset of the window for each angle."""
     low = fixed.min(axis=0)
     margin = int(np.ceil(radius / cell)) + 2
     count = np.floor(np.ptp(fixed, axis=0) / cell).astype(int) + 1
@@ -116,7 +124,7 @@ def _peaks(
     smooth = there * np.exp(-2 * (np.pi * frequency * _BACKGROUND) ** 2).astype(np.float32)
     here = np.conj(rfft2(_histogram(_cells(own, cell), weight, shape)))
     background = irfft2(smooth * here, s=shape)
-    # A count blurred by a Gaussian of s cells has the variance of its mean over 4 π s².
+    # The variance of a count blurred by a Gaussian of s cells is its mean over 4 π s².
     least = max(0.3 * float(background.max()), 1e-3)
     spread = np.sqrt(np.maximum(background, least) / (4 * np.pi * _BLUR**2))
     out = []

@@ -1,4 +1,4 @@
-"""All scans of a stack in one frame: mosaics, copies, registrations, coincidences, efficiencies."""
+"""The alignment of a stack: all its lists in one frame, their coincidences and efficiencies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,21 +23,27 @@ from etchscope.geometry import Similarity, merge_copies
 __all__ = ["AlignedStack", "Member", "align_stack", "list_pits"]
 
 _RADIUS_PX = 8.0
-"""An opening of the reference scans nearer to its tile's edge is cut: 14 px across, and blur."""
+"""Distance from the edge of its tile below which an opening of the reference scans is cut. Openings
+are 14 px across, plus blur."""
 HOLE_MM = 1.5
-"""The rim of a datum hole of the reference foils is no farther from its middle."""
+"""Greatest distance of the rim of a datum hole from its centre on the reference foils."""
 MERGE_MM = 10 * 0.0064516
-"""Copies of a pit in two tiles of the reference scans are not farther apart."""
+"""Greatest distance of copies of a pit in two tiles of the reference scans."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """A list in the stack's frame.
+    """A list of pits in the frame of the stack.
 
-    ``mosaic``: None without tiles. ``own_mm`` (n, 2): its pits, each once, corrected, in its own
-    frame; ``row`` (n,) their rows in the list. ``registration``: None of the first list, whose
-    frame is the stack's; ``against``: the list that it was registered with. ``transform``: from
-    its own to the stack's frame.
+    Attributes
+    ----------
+    source : the list.
+    mosaic : the corrections of its tiles; None without tiles.
+    own_mm : (n, 2) float64 corrected places of its pits without copies, in its own frame.
+    row : (n,) int64 rows of these pits in the list.
+    registration : None for the first list, whose frame is that of the stack.
+    against : name of the list with which it was registered; None for the first list.
+    transform : the transform from its own frame to that of the stack.
     """
 
     source: PitList
@@ -73,9 +79,13 @@ class Member:
 
 @dataclass(frozen=True)
 class AlignedStack:
-    """Lists in one frame, and what they say together.
+    """The lists of a stack in one frame.
 
-    ``spread_mm``: largest standard deviation of a true pair's distance, of all registrations.
+    Attributes
+    ----------
+    members : the lists with their transforms.
+    tolerance_mm : distance within which pits of different surfaces belong together.
+    spread_mm : largest standard deviation, over all registrations, of the distance of a true pair.
     """
 
     members: tuple[Member, ...]
@@ -83,11 +93,11 @@ class AlignedStack:
     spread_mm: float
 
     def member(self, name: str) -> Member:
-        """Return one of the lists.
+        """Return the list of a name.
 
         Raises
         ------
-        BadInput : none of that name.
+        BadInput : no list has that name.
         """
         for m in self.members:
             if m.source.name == name:
@@ -96,12 +106,15 @@ class AlignedStack:
         raise BadInput("stack", f"one of {listed}", repr(name))
 
     def places(self, names: Sequence[str] | None = None) -> pd.DataFrame:
-        """Return the coincidences of these lists, all unless named; see ``find_coincidences``."""
+        """Return the coincidences of some lists, or of all; see ``find_coincidences``."""
         chosen = [m.surface for m in self.members if names is None or m.source.name in names]
         return find_coincidences(chosen, self.tolerance_mm, spread_mm=self.spread_mm)
 
     def efficiencies(self) -> list[TagAndProbe]:
-        """Return each surface's efficiency; tags of two others, and foils, where there are."""
+        """Return the efficiency of each surface; see ``tag_and_probe``.
+
+        A tag needs two other surfaces, of two foils, as far as there are as many.
+        """
         surfaces = [m.surface for m in self.members]
         tags = min(2, len(surfaces) - 1)
         out = []
@@ -118,23 +131,23 @@ class AlignedStack:
     def labels_for(
         self, target: str, *, surfaces: int = 2, foils: int = 1, most_p: float = 0.05
     ) -> pd.DataFrame:
-        """Return where the other foils say that an ion went through a list's foil.
+        """Return the places where, according to the other foils, an ion crossed the foil of a list.
 
-        No list of the target's own foil takes part: the labels owe nothing to what is judged.
+        Lists of the same foil are not used, so that the labels are independent of that foil.
 
         Parameters
         ----------
         target : name of a list.
-        surfaces, foils : so many, and of so many foils, must show a place.
-        most_p : places that are accidental with a greater probability are left out.
+        surfaces, foils : least number of surfaces, and of foils, that show a place.
+        most_p : greatest probability that a place is accidental.
 
         Returns
         -------
-        See ``find_coincidences``, with ``x_mm, y_mm`` in the target's own frame.
+        The table of ``find_coincidences``, with ``x_mm, y_mm`` in the frame of the list.
 
         Raises
         ------
-        BadInput : no such list, or fewer lists of other foils than ``surfaces``.
+        BadInput : no list has that name, or there are fewer lists of other foils than ``surfaces``.
         """
         member = self.member(target)
         others = [m.source for m in self.members if m.source.foil != member.source.foil]
@@ -160,11 +173,21 @@ class AlignedStack:
 def list_pits(
     source: PitList, merge_mm: float = MERGE_MM, hole_mm: float = HOLE_MM
 ) -> tuple[Mosaic | None, Floats, Ints]:
-    """Return the stage's correction, and each pit of a list once: (n, 2) mm and its row.
+    """Return the corrections of a list's tiles, and the places and rows of its pits without copies.
 
-    Of the copies that two tiles show, the one farther from its tile's edge stays. Without tiles
-    every row is a pit. Pits nearer than ``hole_mm`` to a datum hole are left out: the drill leaves
-    rims that all foils share, which are no ions.
+    The copy of a pit that is farther from the edge of its tile stays. Without tiles there are no
+    copies. Pits near a datum hole are left out, because the drill leaves rims at the same place on
+    all foils.
+
+    Parameters
+    ----------
+    source : the list.
+    merge_mm : greatest distance of copies of a pit.
+    hole_mm : distance from the centre of a datum hole below which pits are left out.
+
+    Returns
+    -------
+    The corrections, None without tiles; (n, 2) float64 places in mm; and (n,) int64 rows.
     """
     pits = source.pits
     xy = pits[["x_mm", "y_mm"]].to_numpy(float)
@@ -203,21 +226,25 @@ def align_stack(
     merge_mm: float = MERGE_MM,
     hole_mm: float = HOLE_MM,
 ) -> AlignedStack:
-    """Return the lists of a stack in the frame of the first.
+    """Return the lists of a stack in the frame of the first list.
 
-    Each is registered with the first, or where they do not match with another that has its place
-    already.
+    Each list is registered with the first one or, if these do not match, with another list that is
+    already registered.
 
     Parameters
     ----------
-    lists : two or more.
-    tolerance_mm : within which pits of different surfaces belong together.
-    mirrored : whether lists are mirrored against the first; frames of foils are seen from the
-        front, so they are not. None to find out.
+    lists : two or more lists.
+    tolerance_mm : distance within which pits of different surfaces belong together.
+    mirrored : whether lists are mirrored relative to the first one. Frames of foils are seen from
+        the front, so they are not mirrored. None tries both.
+    max_angle_rad : greatest rotation in radians.
+    merge_mm : greatest distance of copies of a pit in two tiles.
+    hole_mm : distance from the centre of a datum hole below which pits are left out.
 
     Raises
     ------
-    BadInput : fewer than two lists, two of one name, or one that matches none; see ``register``.
+    BadInput : there are fewer than two lists, two have one name, or one matches no other; see
+        ``register``.
     """
     names = [given.name for given in lists]
     if len(lists) < 2 or len(set(names)) < len(names):
@@ -248,6 +275,7 @@ def _registered(
     mirrored: bool | None,
     max_angle_rad: float,
 ) -> tuple[Member, Registration]:
+    """Return the first member with which a list matches, and the registration."""
     refused: BadInput | None = None
     for member in members:
         try:
