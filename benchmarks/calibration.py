@@ -1,17 +1,17 @@
-"""What calibration on one kind of foil is worth, by density, and which measures bring it.
+"""What calibration on one kind of foil gains, by density, and which measures contribute.
 
     python benchmarks/calibration.py --tiles 40 -o results
 
-Foils of a preset are drawn twice at each density, searched and scored with the shipped experts. On
-the first ones, all densities together, calibrations are fitted: to the experts alone, with the
-geometry of pairs, with the odds of the finder, and to all measures; to these with weights that are
-alike at all densities; and with each group of measures left out. On the second ones, looked at
-once, stand the signal efficiency at exactly 1 and 0.1 false candidates a tile, beside what the same
-candidates keep in random order; how much signal the candidates speak for, beside how many are; how
-far claims over 1 % are from what came true; and what is selected at the working point of 1 false
-candidate a tile of the first foils. Before is what the experts say of single openings. Particles
-without a candidate are lost, those where the model is not valid are not. Intervals are 95 %, over
-tiles.
+Two foils of a preset are simulated at each density, searched and scored with the shipped experts.
+Calibrations are fitted on the first foils of all densities together: to the experts alone, with the
+geometry of pairs, with the odds of the finder, and to all measures; to all measures with the same
+weights at all densities; and without each group of measures. The second foils are used only to
+measure. For each calibration the script prints the signal efficiency at exactly 1 and 0.1 false
+candidates per tile, beside that of the same candidates in random order; the expected number of
+signals beside the true number; the calibration error of probabilities over 1 %; and the candidates
+selected at the working point of 1 false candidate per tile of the first foils. The case "before"
+uses the experts on single openings without calibration. Particles without a candidate count as
+lost, also where the model is not valid. Intervals are 95 %, over tiles. The time is printed.
 """
 
 import argparse
@@ -58,7 +58,7 @@ from etchscope.store import Store, read_model
 
 RATES = (1.0, 0.1)
 CLAIMED = 0.01
-"""Probabilities over this are held against what came true."""
+"""Least probability of a candidate in the calibration error."""
 SHAPES = MEASURES[MEASURES.index("log_radius") : MEASURES.index("no_partner")]
 PARTNER = (*(m for m in MEASURES if m.startswith("other_")), "no_partner", "walls_apart")
 FINDER = ("entry", "no_entry", "exit", "no_exit")
@@ -75,14 +75,14 @@ CASES: dict[str, tuple[str, ...]] = {
     "all but the exit pit's": tuple(m for m in MEASURES if m not in PARTNER),
     "all but the experts": tuple(m for m in MEASURES if m not in EXPERTS),
 }
-"""Measures that a calibration is fitted to."""
+"""The measures of each calibration."""
 ALIKE = "all measures", "all, alike in crowds"
-"""The case that is fitted once more without slopes, and the name of that."""
+"""The case that is fitted once more without slopes over density, and the name of that fit."""
 
 
 @dataclass(frozen=True)
 class Foil:
-    """A foil that was drawn, searched and scored once."""
+    """A foil that was simulated, searched and scored once."""
 
     density: int
     store: Path
@@ -92,7 +92,7 @@ class Foil:
     is_signal: NDArray[np.bool_]
 
 
-def foil_of(name: str, density: int, tiles: int, seed: int) -> SimulatedScan:
+def make_foil(name: str, density: int, tiles: int, seed: int) -> SimulatedScan:
     columns = max(round(np.sqrt(tiles * 0.8)), 1)
     (scan,) = preset(name, seed=seed, columns=columns, rows=-(-tiles // columns))
     return replace(
@@ -100,14 +100,14 @@ def foil_of(name: str, density: int, tiles: int, seed: int) -> SimulatedScan:
     )
 
 
-def fewer(most: int, density: int) -> int:
-    """Return as many tiles, or in a dense foil so many as hold 40,000 fragments."""
+def limit_tiles(most: int, density: int) -> int:
+    """Return a number of tiles with 40,000 fragments, at least 1 and at most ``most``."""
     return min(most, max(40_000 // density, 1))
 
 
-def drawn(folder: Path, name: str, density: int, tiles: int, seed: int) -> Foil:
-    """Draw a foil into a store of its own, search it, and let the shipped experts judge."""
-    scan = foil_of(name, density, tiles, seed + density)
+def simulate_foil(folder: Path, name: str, density: int, tiles: int, seed: int) -> Foil:
+    """Simulate a foil in a store of its own, search it, and score it with the shipped experts."""
+    scan = make_foil(name, density, tiles, seed + density)
     store = Store.create(folder / scan.foil / "store")
     store.models.save("shipped", *read_model(SHIPPED))
     (path,) = simulate([scan], folder / scan.foil, store=store)
@@ -118,7 +118,7 @@ def drawn(folder: Path, name: str, density: int, tiles: int, seed: int) -> Foil:
     return Foil(density, store.path, scan.scan.name, truth, measures, is_signal)
 
 
-def searched(foil: Foil, name: str, model: Model) -> tuple[Search, pd.DataFrame, Any]:
+def search_with(foil: Foil, name: str, model: Model) -> tuple[Search, pd.DataFrame, Any]:
     """Return the search of a foil by a model, its candidates, and the report of the run."""
     store = Store.open(foil.store)
     store.models.save(name, *model.to_record())
@@ -128,17 +128,17 @@ def searched(foil: Foil, name: str, model: Model) -> tuple[Search, pd.DataFrame,
 
 
 def in_random_order(search: Search, rate: float) -> float:
-    """Return the efficiency of the same candidates in random order, on average."""
+    """Return the mean efficiency of the same candidates in random order."""
     true, n = int(search.is_true.sum()), len(search.score)
     false = n - true
     kept = min(rate * search.tiles / false, 1.0) if false else 1.0
     return kept * true / search.particles
 
 
-def figures_of(known: Foil, test: Foil, case: str, name: str, model: Model) -> dict[str, Any]:
+def measure(known: Foil, test: Foil, case: str, name: str, model: Model) -> dict[str, Any]:
     """Return the figures of one case at one density."""
-    search, candidates, done = searched(test, name, model)
-    first, _, _ = searched(known, name, model)
+    search, candidates, done = search_with(test, name, model)
+    first, _, _ = search_with(known, name, model)
     p = candidates["p_hip"].to_numpy(np.float64)
     outcome = candidates["is_true"].to_numpy(bool)
     claimed = p >= CLAIMED
@@ -173,11 +173,11 @@ def figures_of(known: Foil, test: Foil, case: str, name: str, model: Model) -> d
     return row
 
 
-def percent(told: Any) -> str:
-    return "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * v for v in told))
+def percent(figure: Any) -> str:
+    return "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * v for v in figure))
 
 
-def tell(row: dict[str, Any]) -> None:
+def print_row(row: dict[str, Any]) -> None:
     expected = "unknown"
     if row["expected"] is not None:
         expected = "{:.0f} [{:.0f}, {:.0f}]".format(*row["expected"])
@@ -194,7 +194,7 @@ def tell(row: dict[str, Any]) -> None:
 
 def draw(rows: list[dict[str, Any]], cases: list[str], path: Path) -> None:
     with mpl.rc_context(RC):
-        made = make_figure(10.5, 4.8, "Signal kept by what is heard of each candidate")
+        made = make_figure(10.5, 4.8, "Signal efficiency by the measures of the calibration")
         axes = made.subplots(1, len(RATES), sharey=True)
         for ax, rate in zip(axes, RATES, strict=True):
             for k, case in enumerate(cases):
@@ -214,8 +214,8 @@ def draw(rows: list[dict[str, Any]], cases: list[str], path: Path) -> None:
             ax.minorticks_off()
             ax.set_ylim(0, 102)
             ax.grid(axis="y")
-            ax.set_xlabel("background fragments a tile")
-            ax.set_title(f"at {rate:g} false candidate{'s' if rate != 1 else ''} a tile")
+            ax.set_xlabel("background fragments per tile")
+            ax.set_title(f"at {rate:g} false candidate{'s' if rate != 1 else ''} per tile")
         axes[0].set_ylabel("signal efficiency (%)")
         made.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     write_picture(encode_figure(made), path)
@@ -227,7 +227,7 @@ def main() -> None:
     parser.add_argument("--tiles", type=int, default=40, help="of each foil")
     parser.add_argument("--densities", type=int, nargs="+", default=[10, 30, 100, 300, 1000, 3000])
     parser.add_argument("--seed", type=int, default=28_000, help="of the first foils")
-    parser.add_argument("--test-seed", type=int, default=29_000, help="of those looked at once")
+    parser.add_argument("--test-seed", type=int, default=29_000, help="of the second foils")
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
@@ -240,11 +240,11 @@ def main() -> None:
     ):
         jobs = [
             pool.submit(
-                drawn,
+                simulate_foil,
                 Path(name),
                 options.preset,
                 density,
-                fewer(options.tiles, density),
+                limit_tiles(options.tiles, density),
                 seed,
             )
             for density in sorted(options.densities, reverse=True)  # the longest ones first
@@ -254,7 +254,7 @@ def main() -> None:
             sorted((job.result() for job in jobs[k::2]), key=lambda foil: foil.density)
             for k in range(2)
         )
-        print(f"drawn and judged after {time.perf_counter() - begin:.0f} s", flush=True)
+        print(f"simulated and scored after {time.perf_counter() - begin:.0f} s", flush=True)
         shipped = Model.from_record(*read_model(SHIPPED))
         measures = pd.concat([foil.measures for foil in foils], ignore_index=True)
         is_signal = np.concatenate([foil.is_signal for foil in foils])
@@ -269,17 +269,17 @@ def main() -> None:
         for number, (case, calibration) in enumerate(models.items()):
             own = replace(shipped, calibration=calibration)
             figures += [
-                pool.submit(figures_of, first, test, case, f"case-{number}", own)
+                pool.submit(measure, first, test, case, f"case-{number}", own)
                 for first, test in zip(foils, tests, strict=True)
             ]
         rows = [job.result() for job in figures]
     for row in rows:
-        tell(row)
+        print_row(row)
     shown = ["before", "as shipped", "experts alone", "and pairs", "and the finder's odds"]
     draw(rows, [*shown, "all measures"], options.output / "calibration.png")
-    said = {"options": {**vars(options), "output": str(options.output)}, "rows": rows}
-    said["calibration"] = models["all measures"].to_record()
-    (options.output / "calibration.json").write_text(json.dumps(said, indent=1) + "\n")
+    record = {"options": {**vars(options), "output": str(options.output)}, "rows": rows}
+    record["calibration"] = models["all measures"].to_record()
+    (options.output / "calibration.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

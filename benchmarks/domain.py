@@ -2,13 +2,14 @@
 
     python benchmarks/domain.py --tiles 6
 
-One model is trained on ten foils drawn at random, another on as many labels of one kind of foil.
-The score that lets 1 false candidate a tile pass is frozen on five more random foils; then both
-meet ten random foils of other seeds, and foils with one parameter far outside the ranges of the
-draws. Where a model says `valid = false` it selects nothing: `said` is the efficiency with that.
-The draws leave the signal's direction and the foil's thickness as they are in the reference: how
-far apart entry and exit pit lie is known before a search, and sets the size of the patches: a pit
-whose exit pit lies outside its patch is a top pit to an expert.
+One model is trained on ten random foils, another on as many labels of one kind of foil. The score
+at which 1 false candidate per tile passes is determined on five more random foils. Then both models
+are tested on ten random foils of other seeds, and on foils with one parameter far outside the
+ranges of the random foils. Where a model states `valid = false` it selects nothing, and the second
+efficiency takes that into account. All foils have the direction of the signal and the thickness of
+the reference, because the displacement of exit pits is known before a search and determines the
+size of the patches; a pit whose exit pit lies outside its patch looks like a top pit to an expert.
+The time is printed.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from etchscope.store import Store
 from search import label_some, photographed, trained
 
 LABELS = (25, 20, 40, 15)
-"""Of hip, top, bottom and misc on each of ten foils."""
+"""Number of labels of hip, top, bottom and misc on each of ten foils."""
 OUTSIDE: dict[str, dict[str, object]] = {
     "as the reference": {},
     "blurred": {"optics.blur_um": 18.0},
@@ -42,7 +43,7 @@ OUTSIDE: dict[str, dict[str, object]] = {
     "rough": {"optics.texture": 0.3},
     "out of focus": {"optics.focus_um": -300.0},
 }
-"""Name → parameters beyond the ranges of the random draws."""
+"""Parameters outside the ranges of the random foils, by name."""
 
 
 def drawn_at_random(seed: int, tiles: int) -> SimulatedScan:
@@ -61,7 +62,7 @@ def like_the_reference(name: str, tiles: int, seed: int) -> SimulatedScan:
 
 
 def pooled(several: Sequence[Search]) -> Search:
-    """Return several foils as one."""
+    """Return the searches of several foils as one search."""
     values = np.concatenate([s.score for s in several])
     order = np.argsort(-values, kind="stable")
     is_true, chance = (
@@ -89,44 +90,47 @@ def pooled(several: Sequence[Search]) -> Search:
 def searches(
     store: Store, scan: SimulatedScan, truth: pd.DataFrame, model: str
 ) -> tuple[Search, ...]:
-    """Score a foil; return its search, and the same where the model is valid."""
+    """Score a foil; return its search, and its search where the model is valid."""
     run = score(store, scan.scan.name, model).run
     everywhere, _ = search_of_run(store, run, truth, signal="hip", valid_only=False)
     try:
-        said, _ = search_of_run(store, run, truth, signal="hip")
+        valid, _ = search_of_run(store, run, truth, signal="hip")
     except BadInput:  # valid nowhere
         none = {"score": np.zeros(0), "is_true": np.zeros(0, bool), "by_chance": np.zeros(0)}
-        said = replace(everywhere, **none, tile=np.zeros(0, np.int64), ground=None)
-    return everywhere, said
+        valid = replace(everywhere, **none, tile=np.zeros(0, np.int64), ground=None)
+    return everywhere, valid
 
 
-def told(name: str, model: str, found: Sequence[tuple[Search, ...]], threshold: float) -> None:
-    everywhere, said = (pooled(some) for some in zip(*found, strict=True))
-    valid = proportion(len(said.score), len(everywhere.score))
-    false, false_said = (s.false(threshold) / s.tiles for s in (everywhere, said))
+def print_figures(
+    name: str, model: str, found: Sequence[tuple[Search, ...]], threshold: float
+) -> None:
+    """Print the figures of several foils together, everywhere and where the model is valid."""
+    everywhere, valid = (pooled(some) for some in zip(*found, strict=True))
+    share = proportion(len(valid.score), len(everywhere.score))
+    false, false_valid = (s.false(threshold) / s.tiles for s in (everywhere, valid))
     print(
         f"{name:20s} {model:9s} efficiency {everywhere.efficiency(threshold)}, chance "
-        f"{everywhere.chance(threshold).value:.3f}, {false:.2f} false a tile; valid {valid}; "
-        f"said {said.efficiency(threshold)}, {false_said:.2f} false a tile",
+        f"{everywhere.chance(threshold).value:.3f}, {false:.2f} false per tile; valid {share}; "
+        f"there {valid.efficiency(threshold)}, {false_valid:.2f} false per tile",
         flush=True,
     )
 
 
-def told_of_each(
+def print_each(
     scans: Sequence[SimulatedScan],
     truths: Sequence[pd.DataFrame],
     found: Sequence[tuple[Search, ...]],
     threshold: float,
 ) -> None:
-    """Print a line a foil: at the frozen score, and where 1 false a tile passes on itself."""
-    for scan, truth, (everywhere, said) in zip(scans, truths, found, strict=True):
+    """Print for each foil its figures at the common score, and at its own for 1 false per tile."""
+    for scan, truth, (everywhere, valid) in zip(scans, truths, found, strict=True):
         own, tiles = everywhere.threshold_for(false_per_tile=1), everywhere.tiles
         print(
-            f"  {scan.foil}: {len(truth) / tiles:.0f} openings a tile, efficiency "
+            f"  {scan.foil}: {len(truth) / tiles:.0f} openings per tile, efficiency "
             f"{everywhere.efficiency(threshold)}, {everywhere.false(threshold) / tiles:.2f} "
-            f"false a tile; at its own score {everywhere.efficiency(own)}; a candidate at all "
+            f"false per tile; at its own score {everywhere.efficiency(own)}; with a candidate "
             f"{proportion(int(everywhere.is_true.sum()), everywhere.particles)}; valid "
-            f"{proportion(len(said.score), len(everywhere.score))}"
+            f"{proportion(len(valid.score), len(everywhere.score))}"
         )
 
 
@@ -138,7 +142,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         store = Store.create(folder / "store")
-        taught: dict[str, list[str]] = {"random": [], "one kind": []}
+        training: dict[str, list[str]] = {"random": [], "one kind": []}
         for seed in range(500, 510):
             for kind, scan in (
                 ("random", drawn_at_random(seed, tiles)),
@@ -147,11 +151,11 @@ def main() -> None:
                     replace(like_the_reference("as the reference", 4, seed), foil=f"kind-{seed}"),
                 ),
             ):
-                truth = photographed(scan, store, folder / "taught")
+                truth = photographed(scan, store, folder / "training")
                 label_some(store, scan, truth, LABELS, seed)
-                taught[kind].append(scan.scan.name)
+                training[kind].append(scan.scan.name)
         models = {}
-        for kind, names in taught.items():
+        for kind, names in training.items():
             print(f"trained on {kind}:")
             models[kind] = kind.replace(" ", "-")
             trained(store, names, models[kind])
@@ -172,9 +176,9 @@ def main() -> None:
                 if what == "frozen":
                     everywhere = pooled([f[0] for f in found])
                     thresholds[kind] = everywhere.threshold_for(false_per_tile=1)
-                told(what, kind, found, thresholds[kind])
+                print_figures(what, kind, found, thresholds[kind])
                 if what.startswith("random"):
-                    told_of_each(scans, truths, found, thresholds[kind])
+                    print_each(scans, truths, found, thresholds[kind])
         print(f"after {time.perf_counter() - begin:.0f} s")
 
 

@@ -1,24 +1,25 @@
-"""Whether the ensemble of experts is stronger than what is simpler: one test, all methods.
+"""The ensemble of experts compared with simpler methods on the same test.
 
     python benchmarks/ensembles.py -o results
 
-Every method is taught on the same labels of one simulated foil with the notes' mix, in the same
-five folds of whole tiles, and judged on the finds of another foil, whole tiles that none has seen:
-hip is the signal, all else is background. Compared are the efficiencies at 1 % and at 0.1 % of
-the background, from the picture of a find alone, without what its partner says:
+Every method is trained on the same labels of one simulated foil, with the class mix of the
+experiment, in the same five folds of whole tiles. All are tested on the finds of another foil,
+where hip is the signal and all else is background. The script compares the efficiencies at 1 % and
+at 0.1 % of the background, from the picture of a find alone, without its partner:
 
 - the ensemble: four experts and the regression on their votes (`--method stacked`);
 - the same experts, their votes multiplied (`--method highest`);
 - the same experts, a small neural network on their votes instead of the regression, fitted on
-  the same held-out votes; how stiff it is, is chosen by cross-validation over the tiles;
+  the same held-out votes; its weight decay is chosen by cross-validation over the tiles;
 - one expert of hip against everything else;
 - one network for all four classes (`--method multiclass`);
-- the anomaly: the distance from the background alone, which no signal taught.
+- the anomaly, which is the distance from the background alone and needs no labels of signal.
 
-Intervals are 95 %, of the mean over seeds, by a bootstrap over the test foil's tiles in which
-thresholds are set anew; differences are taken within each draw. A seed draws the labels, the folds
-and the weights; the range over seeds stands beside each mean. Written after each seed are
-`ensembles.png` and `ensembles.json`. A seed takes about ten minutes of one core with all labels.
+Intervals are 95 % for the mean over seeds, by a bootstrap over the tiles of the test foil in which
+thresholds are set anew; differences are taken within each sample. A seed determines the labels, the
+folds and the weights; the range over seeds is given beside each mean. `ensembles.png` and
+`ensembles.json` are written after each seed. A seed takes about ten minutes of one core with all
+labels.
 """
 
 import argparse
@@ -57,17 +58,17 @@ RATES = (0.01, 0.001)
 CURVE = np.geomspace(1e-4, 1, 161)
 ENSEMBLE = "ensemble"
 STIFFNESS = (0.1, 1.0, 10.0, 100.0)
-"""Weight decays that the neural stacker is tried with."""
+"""Weight decays among which that of the neural stacker is chosen."""
 
 
 @dataclass(frozen=True)
 class Test:
-    """The other foil's finds: (n,) whether one is signal, and the number of its tile."""
+    """The finds of the test foil, (n,): whether each is signal, and the index of its tile."""
 
     target: NDArray[np.bool_]
     tile: NDArray[np.int64]
     times: NDArray[np.float64]
-    """(draws + 1, tiles) how often each tile counts; first all of them once."""
+    """(draws + 1, tiles) how often each tile counts in each sample; in the first, each once."""
 
     @classmethod
     def of(cls, labelled: Labelled, draws: int) -> "Test":
@@ -77,7 +78,7 @@ class Test:
         return cls(labelled.said == SIGNAL, tile, np.concatenate([whole, times]))
 
     def efficiencies(self, score: NDArray[np.float64], rates: NDArray[np.float64]) -> np.ndarray:
-        """Return (draws + 1, rates): the signal above the lowest threshold of each rate."""
+        """Return the efficiency at each rate of background, (draws + 1, rates)."""
         order = np.argsort(-score, kind="stable")
         target, tile = self.target[order], self.tile[order]
         out = np.empty((len(self.times), len(rates)))
@@ -89,10 +90,10 @@ class Test:
         return out
 
 
-def taught(
+def train(
     labelled: Labelled, training: Training, seed: int, kinds: Sequence[ExpertKind] | None = None
 ) -> TrainedModel:
-    """Return what all five folds' experts make together; without kinds the four of the package."""
+    """Return the model of the experts of all folds; without kinds, the package's four experts."""
     begin = time.perf_counter()
     done = train_model(
         labelled, training, classes=tuple(MIX), signal=SIGNAL, kinds=kinds, seed=seed
@@ -103,7 +104,7 @@ def taught(
 
 
 def neural(done: TrainedModel, votes: dict[str, NDArray[np.float64]], seed: int) -> np.ndarray:
-    """Return the log odds of signal by a small network on the experts' votes."""
+    """Return the log odds of signal of a small network on the votes of the experts."""
     labelled = done.labelled
     # Bounds and scale are those of the regression.
     x, new = (
@@ -123,14 +124,14 @@ def neural(done: TrainedModel, votes: dict[str, NDArray[np.float64]], seed: int)
 def scores(
     labelled: Labelled, test: Labelled, training: Training, seed: int
 ) -> dict[str, NDArray[np.float64]]:
-    """Return method → what it says of the test's finds, (n,), the higher the more like signal."""
-    done = taught(labelled, training, seed)
+    """Return for each method the scores of the test finds, (n,), which are higher for signal."""
+    done = train(labelled, training, seed)
     model, votes = done.model, done.model.votes(test.patches)
     logits, kinds = list(done.logits.values()), model.combiner.kinds
     highest = fit_combiner("highest", logits, done.labelled.said, model.classes, kinds)
     single = ExpertKind("hip-rest", ((SIGNAL,), REST))
-    one = taught(labelled, training, seed, (single,)).model
-    every = taught(labelled, training, seed, (multiclass_kind(tuple(MIX)),)).model
+    one = train(labelled, training, seed, (single,)).model
+    every = train(labelled, training, seed, (multiclass_kind(tuple(MIX)),)).model
     return {
         ENSEMBLE: model.score(model.combiner.log_probabilities(list(votes.values()))),
         "votes multiplied": model.score(highest.log_probabilities(list(votes.values()))),
@@ -142,22 +143,22 @@ def scores(
 
 
 def interval(drawn: NDArray[np.float64], test: Test) -> tuple[float, float, float]:
-    """Return the value with all tiles, and its interval over draws of tiles; in per cent."""
+    """Return the value with all tiles and its interval over samples of tiles, in per cent."""
     (low,), (high,) = expanded_interval(drawn[1:, None], int(test.times.shape[1]))
     return 100 * float(drawn[0]), 100 * float(low), 100 * float(high)
 
 
-def compared(told: dict[str, NDArray[np.float64]], test: Test) -> pd.DataFrame:
-    """Return one row a method and rate: means over seeds, intervals, and what the ensemble gains.
+def compare(efficiencies: dict[str, NDArray[np.float64]], test: Test) -> pd.DataFrame:
+    """Return mean over seeds, interval and gain of the ensemble for each method and rate.
 
     Parameters
     ----------
-    told : method → (seeds, draws + 1, rates) efficiencies.
+    efficiencies : (seeds, draws + 1, rates) of each method.
     """
     rows = []
-    for name, all_drawn in told.items():
+    for name, all_drawn in efficiencies.items():
         for k, rate in enumerate(RATES):
-            drawn, gained = all_drawn[:, :, k], (told[ENSEMBLE] - all_drawn)[:, :, k]
+            drawn, gained = all_drawn[:, :, k], (efficiencies[ENSEMBLE] - all_drawn)[:, :, k]
             value, low, high = interval(drawn.mean(0), test)
             gain, least, most = interval(gained.mean(0), test)
             row = {"method": name, "rate": rate, "efficiency": value, "low": low, "high": high}
@@ -168,8 +169,8 @@ def compared(told: dict[str, NDArray[np.float64]], test: Test) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def told_of(table: pd.DataFrame) -> str:
-    """Return the table in words, a line a method and rate."""
+def describe(table: pd.DataFrame) -> str:
+    """Return the table in words, with one line for each method and rate."""
     lines = []
     for row in table.itertuples():
         line = (
@@ -186,10 +187,10 @@ def told_of(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def curves(told: dict[str, list[NDArray[np.float64]]], test: Test) -> dict[str, pd.DataFrame]:
-    """Return method → the mean curve over seeds; the ensemble's with its band over tiles."""
+def curves(results: dict[str, list[NDArray[np.float64]]], test: Test) -> dict[str, pd.DataFrame]:
+    """Return the mean curve over seeds of each method; that of the ensemble has a band."""
     out = {}
-    for name, of_seeds in told.items():
+    for name, of_seeds in results.items():
         drawn = np.mean([test.efficiencies(score, CURVE) for score in of_seeds], axis=0)
         low, high = np.full((2, len(CURVE)), np.nan)
         if name == ENSEMBLE:
@@ -200,14 +201,17 @@ def curves(told: dict[str, list[NDArray[np.float64]]], test: Test) -> dict[str, 
 
 
 def write(
-    told: dict[str, list[NDArray[np.float64]]], test: Test, training: dict[str, int], folder: Path
+    results: dict[str, list[NDArray[np.float64]]],
+    test: Test,
+    training: dict[str, int],
+    folder: Path,
 ) -> pd.DataFrame:
-    """Write the table and the figure of the seeds that are done, and return the table."""
+    """Write the table and the figure of the seeds so far, and return the table."""
     efficiencies = {
         name: np.stack([test.efficiencies(score, np.array(RATES)) for score in of_seeds])
-        for name, of_seeds in told.items()
+        for name, of_seeds in results.items()
     }
-    table = compared(efficiencies, test)
+    table = compare(efficiencies, test)
     counts = {"signal": int(test.target.sum()), "background": int((~test.target).sum())}
     record = {"taught": training, "tested_on": counts, "tiles": test.times.shape[1]}
     record["methods"] = table.to_dict("records")
@@ -217,7 +221,7 @@ def write(
             f"{counts['signal']:,} hip against {counts['background']:,} others of another foil, "
             "band of the ensemble"
         )
-        draw_roc(curves(told, test), title=title).savefig(folder / "ensembles.png", dpi=100)
+        draw_roc(curves(results, test), title=title).savefig(folder / "ensembles.png", dpi=100)
     return table
 
 
@@ -238,18 +242,18 @@ def main() -> None:
     share = options.labels / sum(MIX.values())
     numbers = {c: round(n * share) for c, n in MIX.items()}
     all_labels = labelled_foil(mix_foil(2027, options.tiles))
-    judged = labelled_foil(mix_foil(9000, options.test_tiles))
-    test = Test.of(judged, options.draws)
-    counts = pd.Series(judged.said).value_counts().to_dict()
-    print(f"taught {numbers}, tested on {counts} of {test.times.shape[1]} tiles", flush=True)
-    told: dict[str, list[NDArray[np.float64]]] = {}
+    other = labelled_foil(mix_foil(9000, options.test_tiles))
+    test = Test.of(other, options.draws)
+    counts = pd.Series(other.said).value_counts().to_dict()
+    print(f"trained on {numbers}, tested on {counts} of {test.times.shape[1]} tiles", flush=True)
+    results: dict[str, list[NDArray[np.float64]]] = {}
     for seed in range(options.seeds):
         print(f"seed {seed}", flush=True)
         some = drawn(all_labels, numbers, seed)
-        for name, score in scores(some, judged, training, seed).items():
-            told.setdefault(name, []).append(score)
-        table = write(told, test, {**numbers, "epochs": options.epochs}, options.output)
-        print(told_of(table), flush=True)
+        for name, score in scores(some, other, training, seed).items():
+            results.setdefault(name, []).append(score)
+        table = write(results, test, {**numbers, "epochs": options.epochs}, options.output)
+        print(describe(table), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""How the finders do on foils of preset `experiment`, from 10 to 3,000 background pits a tile.
+"""The finders on foils of the preset `experiment`, with 10 to 3,000 background pits per tile.
 
     python benchmarks/finder.py --tiles 40 --finders learned classical
 
-Recall by radius and depth, precision with an interval over tiles (bootstrap), χ²/ndf of false finds
-a tile, errors of centre and radius, how often an error lies within one stated σ (68 % if σ is
-right), density found over true, and pairs with p ≤ 0.01 beside what chance expects. An opening
-counts from 3 px of radius and half a pixel of depth on; smaller ones count neither for nor against,
-nor do finds that call themselves smaller. Matched within 6 px, one to one; chance is the same list
-shifted by 60 and 120 px within each tile.
+The script prints recall by radius and depth, precision with an interval over tiles (bootstrap), the
+χ²/ndf of the number of false finds per tile, the errors of centre and radius, how often an error is
+within one stated σ (68 % if σ is right), the measured density over the true one, and the number of
+pairs with p ≤ 0.01. Openings with a radius of less than 3 px or a depth of less than half a pixel,
+and finds with a smaller stated radius, do not count. Openings and finds are matched one to one
+within 6 px. Chance is the same list shifted by 60 and 120 px within each tile.
 """
 
 import argparse
@@ -38,7 +38,7 @@ TOLERANCE_PX, LEAST_PX, LEAST_DEPTH_PX, MARGIN_PX = 6.0, 3.0, 0.5, 14.0
 RADII, DEPTHS = [3, 4, 6, 9, 20], [0.5, 2, 4, 8, 100]
 
 
-def foil_of(options: argparse.Namespace, density: float, changes: dict) -> SimulatedScan:
+def make_foil(options: argparse.Namespace, density: float, changes: dict) -> SimulatedScan:
     columns = max(round(np.sqrt(options.tiles * 1.25)), 1)
     size = {"columns": columns, "rows": -(-options.tiles // columns)}
     seed = options.seed + int(density)
@@ -50,7 +50,7 @@ def foil_of(options: argparse.Namespace, density: float, changes: dict) -> Simul
     return with_parameters(foil, changes)
 
 
-def stored(foil: SimulatedScan, folder: Path) -> Store:
+def make_store(foil: SimulatedScan, folder: Path) -> Store:
     store = Store.create(folder / "store")
     sources = tuple(f"step {c.step}" for c in foil.scan.channels)
     record = Foil(name=foil.foil)
@@ -58,8 +58,8 @@ def stored(foil: SimulatedScan, folder: Path) -> Store:
     return store
 
 
-def matched(truth: pd.DataFrame, found: pd.DataFrame, foil: SimulatedScan) -> dict:
-    """Return the counts of one tile: truths that count, finds that count, and matched pairs."""
+def match_tile(truth: pd.DataFrame, found: pd.DataFrame, foil: SimulatedScan) -> dict:
+    """Return the openings and finds of one tile that count, and their matched pairs."""
     height, width = foil.optics.image_size
 
     def inside(t: pd.DataFrame) -> np.ndarray:
@@ -93,20 +93,20 @@ def coverage(error: np.ndarray, sigma: np.ndarray) -> str:
 
 def report(foil: SimulatedScan, settings: FindSettings, density: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        store = stored(foil, Path(folder))
+        store = make_store(foil, Path(folder))
         pits = store.runs.pits(find(store, foil.scan.name, settings=settings).run)
     is_mark = (pits["class"] == "misc").fillna(value=False).astype(bool)
-    told(foil, pits[~is_mark], density, settings.finder)
+    print_figures(foil, pits[~is_mark], density, settings.finder)
     pairs = pits[pits["pair_p"].notna() & (pits["surface"] == "top")]
     print(f"    pairs with p <= 0.01: {(pairs['pair_p'] <= 0.01).sum()}, of {len(pairs)} pairs")
 
 
-def told(foil: SimulatedScan, pits: pd.DataFrame, density: float, name: str) -> None:
+def print_figures(foil: SimulatedScan, pits: pd.DataFrame, density: float, name: str) -> None:
     tiles = []
     for number, found in pits.groupby("tile"):
         truth = foil.openings(int(number))
         # A pit in an overlap is one row, in the tile that shows it best.
-        tiles.append(matched(truth, found, foil))
+        tiles.append(match_tile(truth, found, foil))
     hits = np.array([len(t["i"]) for t in tiles])
     false, truths = (
         np.array([t["false"] for t in tiles]),
@@ -163,14 +163,14 @@ def main() -> None:
         type=float,
         nargs="+",
         default=[10, 100, 300, 1000, 2000, 3000],
-        help="Background pits a tile; 0 for the preset's own.",
+        help="Background pits per tile; 0 for those of the preset.",
     )
     parser.add_argument("--seed", type=int, default=4000)
     parser.add_argument("--no-signal", action="store_true", help="Background alone, no marks.")
     options = parser.parse_args()
     changes = {"hips.per_tile": 0.0} if options.no_signal else {}
     for density in options.densities:
-        foil = foil_of(options, density, changes)
+        foil = make_foil(options, density, changes)
         for name in options.finders:
             report(foil, FindSettings(finder=name), density)
 
