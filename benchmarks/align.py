@@ -1,9 +1,9 @@
-"""What alignment reaches: real coordinates, randomised trials, and a simulated stack.
+"""Alignment of real coordinates, of randomly moved coordinates, and of a simulated stack.
 
     python benchmarks/align.py published real trials accidental stack
 
-`published`, `real` and `accidental` read the real coordinates of ../shared/data/moedal_pb,
-`trials` moves them at random, `stack` draws the lead-ion stack and searches its pictures.
+`published`, `real` and `accidental` read the real coordinates of ../shared/data/moedal_pb. `trials`
+moves them at random. `stack` simulates the lead-ion stack and searches its pictures.
 """
 
 import argparse
@@ -98,8 +98,8 @@ def published() -> None:
         found = np.array(points, float)
         tables = [pd.DataFrame(xy, columns=["x_px", "y_px"]) for xy in (truth, found)]
         e = evaluate(*tables, rule="nearest", tolerance_px=15)
-        told = {"true_pos": e.matching.true_pos, "false_pos": e.matching.false_pos}
-        same = rows[name] == told | {"false_neg": e.matching.false_neg}
+        counted = {"true_pos": e.matching.true_pos, "false_pos": e.matching.false_pos}
+        same = rows[name] == counted | {"false_neg": e.matching.false_neg}
         right += same
         tables = [pd.DataFrame(once(xy), columns=["x_px", "y_px"]) for xy in (truth, found)]
         one = evaluate(*tables, rule="one-to-one", tolerance_px=15)
@@ -121,19 +121,19 @@ def real() -> None:
         start = time.perf_counter()
         found = register(places["c1"], places[scan], names=("c1", scan))
         took = time.perf_counter() - start
-        told = found.to_dict()
+        figures = found.to_dict()
         holes = [datum[s].pits[["x_mm", "y_mm"]].to_numpy() for s in ("c1", scan)]
         by_holes = match_nearest(*holes, TOLERANCE_MM).true_pos
         again = register(*holes)
-        # Both lists have the axes of their own holes: what rotation is left is the holes' error.
+        # Both lists have the axes of their own holes, so the rotation is the error of the holes.
         middle = holes[1].mean(axis=0)
         shift = (again.transform.apply(middle)[0] - middle) / PIXEL_MM
-        matches = told["matches"]
+        matches = figures["matches"]
         print(
             f"c1–{scan}: nearest {matches['nearest']['counted']}, one-to-one "
             f"{matches['one-to-one']['counted']} (chance {found.accidental()}); median residual "
-            f"{told['median_residual_um']:.2f} µm; rotation {told['rotation_deg']:+.4f}°, scale "
-            f"{found.transform.scale:.6f}; {took:.2f} s"
+            f"{figures['median_residual_um']:.2f} µm; rotation {figures['rotation_deg']:+.4f}°, "
+            f"scale {found.transform.scale:.6f}; {took:.2f} s"
         )
         print(
             f"   by the datum holes alone: nearest {by_holes}; the pits turn that by "
@@ -172,7 +172,7 @@ def real() -> None:
 
 
 def random_move(points: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, Similarity]:
-    """Return the points turned by up to 5°, mirrored or not, moved by up to 5 mm, and how."""
+    """Return the points rotated by up to 5°, mirrored or not and moved by up to 5 mm, and how."""
     middle = points.mean(axis=0)
     to_middle = Similarity(shift_x=-middle[0], shift_y=-middle[1])
     turn = Similarity(
@@ -256,16 +256,16 @@ def stack(columns: int, rows: int, densities: list[int], seed: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             store = Store.create(Path(folder) / "store")
             photographed(scans, store)
-            judge_stack(scans, store, Path(folder) / "aligned", density)
+            measure_stack(scans, store, Path(folder) / "aligned", density)
 
 
-def judge_stack(scans, store: Store, folder: Path, density: int) -> None:
+def measure_stack(scans, store: Store, folder: Path, density: int) -> None:
     names = [s.scan.name for s in scans]
     lists = [list_of_scan(store, n) for n in names]
     tolerance = 6 * PIXEL_MM
     aligned = align_stack(lists, tolerance_mm=tolerance)
     save_alignment(folder, aligned)
-    print(f"{density} background pits a tile")
+    print(f"{density} background pits per tile")
     for m in aligned.members[1:]:
         r = m.registration
         print(
@@ -300,9 +300,9 @@ def judge_stack(scans, store: Store, folder: Path, density: int) -> None:
 
 
 def ions(scan, holes=()) -> np.ndarray:
-    """Return where the ions' pits on the near surface are, each once, in the scan's frame.
+    """Return the places of the pits of ions on the near surface, without copies, mm of the scan.
 
-    Those around datum holes are left out, as they are of the lists.
+    Those around datum holes are left out, as in the lists.
     """
     truth = scan.truth()
     near = truth[(truth["class"] == "hip") & (truth["surface"] == "top")].drop_duplicates("pit")

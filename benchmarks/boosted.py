@@ -1,4 +1,4 @@
-"""The weak learner: gradient-boosted trees on measured features, the honest baseline."""
+"""Gradient-boosted trees on measured features, a baseline for experts, used by learn.py."""
 
 from collections.abc import Sequence
 
@@ -19,13 +19,11 @@ __all__ = ["cross_validate_boosted"]
 def cross_validate_boosted(
     patches: Patches, target: Bools, *, count: int = 5, seeds: Sequence[int] = (0,)
 ) -> CrossValidation:
-    """Return what boosted trees on ``features_of`` are worth, as ``cross_validate`` does.
-
-    They are there to be compared with, and cannot be kept as a model.
+    """Return the cross-validation of boosted trees on ``features_of``, as of ``cross_validate``.
 
     Raises
     ------
-    BadInput : folds that cannot be split.
+    BadInput : the regions cannot be divided into folds.
     """
     features = features_of(patches)
     scores = np.full((len(seeds), len(patches)), np.nan)
@@ -36,9 +34,9 @@ def cross_validate_boosted(
                 max_iter=150, class_weight="balanced", random_state=seed
             )
             trees.fit(features[~test], target[~test])
-            said = trees.decision_function(features[test])
-            scores[place, test] = said
-            accuracy = float(balanced_accuracy_score(target[test], said > 0))
+            values = trees.decision_function(features[test])
+            scores[place, test] = values
+            accuracy = float(balanced_accuracy_score(target[test], values > 0))
             rows.append(
                 {
                     "seed": seed,

@@ -1,11 +1,10 @@
 """Kill `etchscope add` and `etchscope find` at random moments, repeat them, and compare.
 
-A store that was killed and then repeated must not differ from an undisturbed one in any file's
-bytes, nor in the catalogue's content, times aside.
-
     python benchmarks/kill.py --kills 20
 
-Exit status 1 if anything differs, if a store is damaged, or if a repeated command fails.
+After a command was killed and repeated, the store must have the same files, byte for byte, and the
+same catalogue, apart from times, as a store whose command was not killed. The exit status is 1 if
+anything differs, if a store is damaged, or if a repeated command fails.
 """
 
 import argparse
@@ -36,7 +35,7 @@ _TIMES = ("added_at", "committed_at", "saved_at")
 
 
 def snapshot(store: Path) -> dict[str, str]:
-    """Return what a store is: the SHA-256 of every file, and the catalogue's rows without times."""
+    """Return the SHA-256 of every file of a store, and the rows of its catalogue without times."""
     files = {
         p.relative_to(store).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
         for p in sorted(store.rglob("*"))
@@ -62,14 +61,14 @@ def _rows(catalogue: Path) -> dict[str, str]:
 
 
 def differences(found: dict[str, str], expected: dict[str, str]) -> list[str]:
-    """Return which files, folders and tables are not the same."""
+    """Return the names of the files, folders and tables that differ."""
     keys = sorted(found.keys() | expected.keys())
     return [key for key in keys if found.get(key) != expected.get(key)]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One kill and what came of it."""
+    """One kill and its result."""
 
     moment_s: float
     was_running: bool
@@ -100,13 +99,13 @@ def _killed(moment_s: float, *words: object) -> bool:
 
 
 def _check(store: Path) -> tuple[list[str], int]:
-    """Return what `etchscope check` finds damaged, and how much it finds left over."""
-    told = io.StringIO()
-    with redirect_stdout(told):
+    """Return the damages that `etchscope check` finds, and its number of other findings."""
+    output = io.StringIO()
+    with redirect_stdout(output):
         status = etchscope_main(["check", str(store), "--json"])
-    if status not in (0, 2) or not told.getvalue():
+    if status not in (0, 2) or not output.getvalue():
         return [f"check: status {status}"], 0
-    findings = json.loads(told.getvalue())["findings"]
+    findings = json.loads(output.getvalue())["findings"]
     damaged = [f"{f['what']}: {f['detail']}" for f in findings if f["severity"] == "damaged"]
     return damaged, len(findings) - len(damaged)
 
@@ -135,7 +134,7 @@ def trials(
     rng: np.random.Generator,
     kills: int,
 ) -> list[Trial]:
-    """Print one line a kill of one command, at moments uniform over its undisturbed duration.
+    """Kill one command at random moments of its duration, and print one line for each kill.
 
     Parameters
     ----------
@@ -155,10 +154,10 @@ def trials(
         shutil.rmtree(store)
         done.append(one)
         state = "killed" if one.was_running else "had ended"
-        told = "same bytes" if not one.wrong else "; ".join(one.wrong)
+        result = "same bytes" if not one.wrong else "; ".join(one.wrong)
         print(
             f"{name} {number:3d}: {state} at {one.moment_s:5.2f} s, {one.leftovers} leftovers,"
-            f" {one.parts} parts; again {one.again_s:4.1f} s: {told}",
+            f" {one.parts} parts; again {one.again_s:4.1f} s: {result}",
             flush=True,
         )
     return done
@@ -171,7 +170,7 @@ def _summary(name: str, done: list[Trial]) -> str:
     resumed = sum(t.parts > 0 for t in done)
     return (
         f"{name}: {len(done)} kills, {running} while it ran, {left} left unfinished work,"
-        f" {resumed} went on from parts; {bad} ended different"
+        f" {resumed} continued from parts; {bad} ended with a difference"
     )
 
 

@@ -1,10 +1,12 @@
-"""What more labels bring, what each light tells, and what is gained by going on in a crowd.
+"""How the result depends on the number of labels, on the lights, and on labels of a crowd.
 
     python benchmarks/label_efficiency.py -o results
 
-One expert, signal against all the rest, is trained on labels of a simulated foil with the notes'
-mix, and tested on another one with 10,000 and more labels that are no signal. Means over three
-seeds with their spread; intervals are 95 %, of the first seed.
+One expert, signal against all other classes, is trained on labels of a simulated foil with the
+class mix of the experiment, and tested on another foil with more than 10,000 labels of background.
+The script prints means over three seeds with their spread, and 95 % intervals for the first seed:
+for each number of labels and network, for each set of channels, and for an expert whose training
+continues with labels of a crowded foil.
 """
 
 import argparse
@@ -60,7 +62,7 @@ CHANNELS = {
     "one lamp": (0,),
     "backlit and halo": (8, 9),
 }
-"""Name → channels, the lamps by azimuth first."""
+"""Channels of each set; the lamps come first, in order of azimuth."""
 
 
 @lru_cache(maxsize=4)
@@ -77,14 +79,14 @@ def _kept(labelled: Labelled, path: Path) -> Path:
 def expert_of(
     labelled: Labelled, training: Training, seed: int, start: Expert | None = None
 ) -> Expert:
-    """Train signal against the rest; a fifth of the tiles decides when to stop."""
+    """Train signal against the rest; a fifth of the tiles determines when to stop."""
     target = labelled.said == "hip"
     held = next(folds(labelled.patches.region, target, 5, seed))
     return train_expert(labelled.patches, target, training, validation=held, seed=seed, start=start)
 
 
 def tested(expert: Expert, test: Labelled) -> dict[str, float]:
-    """Return balanced accuracy, and signal accepted at 1 % and 0.1 % false positives."""
+    """Return balanced accuracy, and the signal that passes at 1 % and 0.1 % false positives."""
     target = test.said == "hip"
     scores = expert.scores(test.patches)
     return {
@@ -111,7 +113,7 @@ def _pool() -> Iterator[ProcessPoolExecutor]:
 
 
 def labels_table(taught: Path, test: Path, folder: Path) -> None:
-    """Print and draw what the number of labels does to each network."""
+    """Print and draw the figures of each network by the number of labels."""
     everything = sum(MIX.values())
     wanted = [(name, n, s) for n in NUMBERS for name in COMPARED for s in SEEDS]
     wanted += [("equivariant", everything, s) for s in SEEDS]
@@ -155,7 +157,7 @@ def _ablated(taught: Path, channels: tuple[int, ...], expert: str) -> tuple[floa
 
 
 def ablation_table(taught: Path, folder: Path) -> None:
-    """Print and draw how well the plain network does with some of the lights."""
+    """Print and draw the balanced accuracy of the plain network for each set of channels."""
     wanted = [(name, expert) for name in CHANNELS for expert in ("hip-top", "top-bottom")]
     with _pool() as pool:
         running = [pool.submit(_ablated, taught, CHANNELS[n], e) for n, e in wanted]
@@ -186,7 +188,7 @@ def _transferred(taught: Path, crowd: Path, tests: dict[str, Path], seed: int) -
 
 
 def transfer_table(taught: Path, test: Path, folder: Path) -> None:
-    """Print what going on with labels of a crowded foil gains there and loses elsewhere."""
+    """Print the figures of experts trained on the mix, on a crowd, and on both in turn."""
     numbers = {"hip": 100, "top": 100, "bottom": 200, "misc": 0}
     crowds = []
     for seed, tiles in ((71, 8), (72, 16)):

@@ -1,14 +1,15 @@
-"""How well, how reliably and how fast experts learn, on the experiment's label mix.
+"""Accuracy, reliability and speed of the training of experts, with the labels of the experiment.
 
     python benchmarks/learn.py --network equivariant --seeds 10
     python benchmarks/learn.py --network each-lamp one-lamp plain azimuth boosted --seeds 2
     python benchmarks/learn.py --time
 
-A simulated foil with the notes' mix is searched and labelled: what the simulator says of a find
-within 6 px is its label, 259 hip, 199 top, 811 bottom and 80 misc of them (a pair counts at its
-entry pit; maybe is no training target). Experts are cross-validated over five folds of whole tiles:
-balanced accuracy with its spread over folds and seeds, trainings that failed, the signal's
-efficiency at 1 % false positives with its 95 % interval.
+A simulated foil is searched, and each find within 6 px of an opening gets the label of the opening:
+259 hip, 199 top, 811 bottom and 80 misc (a pair counts at its entry pit, and maybe is no training
+target). Experts are cross-validated over five folds of whole tiles. The script prints the balanced
+accuracy with its spread over folds and seeds, the number of trainings that failed, and the
+efficiency for signal at 1 % false positives with its 95 % interval. With `--time` it prints
+only the time of a training, of the shipped trainings, and of scoring.
 """
 
 import argparse
@@ -59,13 +60,13 @@ TRAININGS = {
     "each-lamp": Training(network="each-lamp"),
     "azimuth": Training(network="azimuth"),
 }
-"""Name → how it is trained; ``one-lamp`` is the reference's 2-D network on one direction."""
+"""The training of each kind of expert; ``one-lamp`` is a 2-D network on one direction of light."""
 BOOSTED = "boosted"
-"""Gradient-boosted trees on measured features, the weak learner."""
+"""Gradient-boosted trees on measured features, as a baseline."""
 
 
 def labelled_foil(scan: SimulatedScan, *, only_found: bool = True) -> Labelled:
-    """Return the labels that the simulator gives on a foil, through a store and a search."""
+    """Return the labels of the finds on a simulated foil, which is searched in a store."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store.create(Path(folder) / "store")
         (truth,) = simulate([scan], Path(folder) / "truth", store=store)

@@ -21,7 +21,7 @@ _CHANCE = 0.5
 
 
 @mpl.rc_context(RC)
-def draw_ablation(table: pd.DataFrame, *, title: str = "What each set of channels tells") -> Figure:
+def draw_ablation(table: pd.DataFrame, *, title: str = "Balanced accuracy by channels") -> Figure:
     """Return the balanced accuracy of experts by the channels that they saw, as dots with bars.
 
     The set of channels with the highest mean over the experts is at the top.

@@ -1,11 +1,11 @@
-"""How `find` fares on foils drawn at random, and which parameter costs it most.
+"""Recall and precision of `find` on random foils, and the parameters that influence them most.
 
     python benchmarks/randomised.py --draws 30
 
-Each draw is another foil, another microscope and other populations (`etchscope simulate
---randomise`); the search has its default settings. A parameter's cost is its rank correlation with
-recall (or precision) over the draws, beside what the same number of meaningless parameters would
-reach at best: with many parameters and few draws, chance alone gives a high one.
+Each foil has its own microscope and populations (`etchscope simulate --randomise`). The search has
+its default settings. The influence of a parameter is its rank correlation with recall (or
+precision) over the foils. Beside it the script prints the greatest correlation of the same number
+of random parameters, which is large for many parameters and few foils.
 """
 
 import argparse
@@ -27,8 +27,8 @@ TOLERANCE_PX = 6.0
 LEAST_RADIUS_PX = 2.5
 
 
-def told(scan: SimulatedScan) -> dict[str, float]:
-    """Return the drawn parameters as numbers."""
+def list_parameters(scan: SimulatedScan) -> dict[str, float]:
+    """Return the random parameters of a foil as numbers."""
     p, o = scan.population, scan.optics
     groups = {
         "hips": p.hips,
@@ -101,7 +101,7 @@ def costs(table: pd.DataFrame, names: list[str], outcome: str) -> None:
     ]
     ranked = sorted(rho, key=lambda n: -abs(rho[n]))[:6]
     print(f"{outcome}: " + ", ".join(f"{n} {rho[n]:+.2f}" for n in ranked))
-    print(f"  the best of {len(names)} meaningless ones: {np.quantile(best, 0.95):.2f} (95 %)")
+    print(f"  the best of {len(names)} random ones: {np.quantile(best, 0.95):.2f} (95 %)")
 
 
 def main() -> None:
@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--columns", type=int, default=3)
     parser.add_argument("--rows", type=int, default=2)
     parser.add_argument("--first-seed", type=int, default=1000)
-    parser.add_argument("--max-pits", type=float, help="Cap the background pits a tile.")
+    parser.add_argument("--max-pits", type=float, help="Limit the background pits per tile.")
     parser.add_argument("--save", type=Path, help="Write the table as CSV.")
     options = parser.parse_args()
     rows = []
@@ -120,7 +120,7 @@ def main() -> None:
         if options.max_pits is not None:
             cap = min(scan.population.fragments.per_tile, options.max_pits)
             scan = with_parameters(scan, {"fragments.per_tile": cap})
-        rows.append({"seed": seed, **searched(scan, FindSettings()), **told(scan)})
+        rows.append({"seed": seed, **searched(scan, FindSettings()), **list_parameters(scan)})
         shown = ("openings", "recall", "recall_large", "recall_signal", "precision", "surface")
         print(seed, {k: round(rows[-1][k], 3) for k in shown}, flush=True)
     table = pd.DataFrame(rows)

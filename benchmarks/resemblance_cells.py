@@ -174,7 +174,7 @@ def distinct(cells: Cells, *, limit: float = 0.86) -> Ints:
 
     Parameters
     ----------
-    cells : (cell, y, x); what is outside ``VISIBLE`` is not looked at.
+    cells : (cell, y, x); pixels outside ``VISIBLE`` are not used.
     """
     seen = [np.ascontiguousarray(cell[VISIBLE], dtype=np.float32) for cell in cells]
     same = np.eye(len(seen), dtype=bool)

@@ -91,12 +91,12 @@ def compare(
     rng: np.random.Generator,
     rounds: int = 200,
 ) -> pd.DataFrame:
-    """Return the table of distances, one row a measure.
+    """Return the table of distances with one row for each measure.
 
-    ``distance`` with the 5 % and 95 % quantiles of the bootstrap, ``low`` and ``high`` (drawing
-    again adds noise, so the interval lies rather above the distance); ``floor``, the median
-    distance of two random halves of the real cells, with its quantiles: nothing can be told to be
-    nearer than that; ``ceiling``, the distance of the untuned pictures, NaN without them.
+    ``distance`` has the 5 % and 95 % quantiles of the bootstrap, ``low`` and ``high``; resampling
+    adds noise, so the interval tends to lie above the distance. ``floor`` is the median distance of
+    two random halves of the real cells, with its quantiles; smaller distances cannot be measured.
+    ``ceiling`` is the distance of the untuned pictures, NaN without them.
 
     Parameters
     ----------
@@ -131,15 +131,16 @@ def compare(
 def discriminate(
     real: CellMeasures, other: CellMeasures, rng: np.random.Generator, *, folds: int = 5
 ) -> float:
-    """Return how well a linear discriminant of all measures tells single cells apart, as AUC.
+    """Return the AUC of a linear discriminant of all measures for single real and other cells.
 
-    0.5 is a guess and 1 is certain. Cross-validated over ``folds``; every measure is scaled to the
-    real spread and the common covariance is shrunk by a third towards its diagonal, since there are
-    hardly more cells than measures. NaN if there are too few cells to leave some out.
+    The AUC is 0.5 for a guess and 1 for certainty, by cross-validation over ``folds``. Measures are
+    scaled to their spread over real cells, and the common covariance is shrunk by a third towards
+    its diagonal, since there are hardly more cells than measures. The AUC is NaN if there are too
+    few cells to leave some out.
     """
     rows = pd.DataFrame(np.concatenate([_features(real), _features(other)]))
     y = np.r_[np.zeros(len(real), bool), np.ones(len(other), bool)]
-    # A measure that no cell has says nothing.
+    # A measure that no cell has carries no information.
     filled = rows.fillna(rows.median()).fillna(0.0).to_numpy(float)
     spread = pd.DataFrame(_features(real)).std().to_numpy(float)
     x = filled / np.fmax(spread, _SPREAD_FLOOR)

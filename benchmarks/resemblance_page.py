@@ -95,7 +95,7 @@ def write_resemblance(
     a, b = measure(real), measure(simulated)
     far = None if untuned is None or len(untuned) < _LEAST else measure(untuned)
     distances = compare(a, b, far, rng=rng, rounds=rounds)
-    told = discriminate(a, b, rng)
+    auc = discriminate(a, b, rng)
     quiz, is_simulated = _shuffled(real, simulated, rng)
     with mpl.rc_context(RC):
         figures = {
@@ -105,7 +105,7 @@ def write_resemblance(
             "texture": ("Texture", encode_figure(_texture_figure(a, b))),
             "numbers": ("Size, contrast, density", encode_figure(_numbers_figure(a, b))),
         }
-    text = _page(distances, told, (len(real), len(simulated)), figures, is_simulated)
+    text = _page(distances, auc, (len(real), len(simulated)), figures, is_simulated)
     for name, (_, png) in figures.items():
         write_picture(png, folder / f"{name}.png")
     with write_aside(folder / "distances.csv") as aside:
@@ -115,7 +115,7 @@ def write_resemblance(
 
 def _page(
     distances: pd.DataFrame,
-    told: float,
+    auc: float,
     counts: tuple[int, int],
     figures: dict[str, tuple[str, bytes]],
     is_simulated: Bools,
@@ -144,7 +144,7 @@ def _page(
             f"floor {distances['floor'].median():.2f}, in spreads of the real cells",
         ),
         Card(f"{distances['distance'].max():.2f}", "largest distance", _SHORT[str(worst)]),
-        Card(f"{told:.2f}", "told apart", "AUC of a linear discriminant; 0.5 is a guess"),
+        Card(f"{auc:.2f}", "AUC", "of a linear discriminant of single cells; 0.5 is a guess"),
     ]
     return render_page(
         "Resemblance",
@@ -177,7 +177,7 @@ def _distances_html(distances: pd.DataFrame) -> Html:
         "deviation of the real cells. One curve a cell: rms difference of the mean curves, each "
         "point over the real standard deviation there. In brackets 5 % to 95 % of the bootstrap, "
         "which adds noise of its own and so lies rather high. The floor is the distance of two "
-        "random halves of the real cells: nothing can be told to be nearer than that.</p>"
+        "random halves of the real cells; smaller distances cannot be measured.</p>"
     )
     return Html(note + render_table(head, rows, numbers_from=2))
 

@@ -1,14 +1,15 @@
-"""From pictures to ranked candidates on foils that no model has seen, by density.
+"""The whole search, from pictures to ranked candidates, on foils not used in training, by density.
 
     python benchmarks/search.py --tiles 100 -o results
 
-Three kinds of foil, each with a seed of its own: a model is trained on some labelled finds of a few
-tiles; on other foils, one a density, the scores are frozen above which 1 and 0.1 false candidates a
-tile are expected, for each class of local density; on yet other foils, looked at once, both are
-measured, and what is reached at exactly those rates. A candidate within 6 px of an opening of a
-true particle is true, a second one of the same particle is false. Intervals are 95 %, over tiles;
-chance is what the same candidates get by local shifts; the response `hip` of the pre-selection,
-which knows no labels, is ranked and cut in the same way for comparison.
+There are three groups of foils with seeds of their own. A model is trained on some labelled finds
+of a few tiles. On other foils, one for each density, thresholds are determined for each class of
+local density, for 1 and 0.1 false candidates per tile. On a third group, which is used only to
+measure, the script prints the efficiency and the rate of false candidates at these thresholds, and
+the efficiency at exactly those rates. A candidate within 6 px of an opening of a true particle is
+true, and a second one of the same particle is false. Intervals are 95 %, over tiles. Chance is the
+efficiency of the same candidates after local shifts. The response `hip` of the finder, which needs
+no labels, is ranked and cut in the same way for comparison. The time is printed.
 """
 
 import argparse
@@ -55,71 +56,72 @@ from etchscope.store import Store
 CLASSES = ("hip", "top", "bottom", "misc")
 LABELS = {10: (60, 30, 30, 50), 100: (259, 199, 811, 80), 300: (80, 100, 300, 80)}
 LABELS[1000] = (60, 150, 450, 60)
-"""Background pits a tile → labels of hip, top, bottom and misc; at 100 the notes' mix."""
+"""Number of labels of hip, top, bottom and misc for each number of background pits per tile; at 100
+it is that of the experiment."""
 TOLERANCE_PX = 6.0
 CLEAR_PX = 9.0
-"""What is found farther than this from any opening is no pit."""
+"""Distance from every opening beyond which a find is no pit."""
 FALSE_A_TILE = (1.0, 0.1)
 CLAIMED = 0.01
-"""Probabilities of signal above this are drawn."""
+"""Least probability of signal in the reliability diagram."""
 DISPLACED_PX = (0, 2, 4, 6, 8, 12, 20)
 
 
 def foil(density: int, tiles: int, seed: int, name: str) -> SimulatedScan:
-    """Return a foil like the reference scan's with such a background."""
+    """Return a foil like that of the reference scan with some density of background."""
     columns = max(round(np.sqrt(tiles * 0.8)), 1)
     (scan,) = preset("reference", seed=seed, columns=columns, rows=-(-tiles // columns))
     return replace(with_parameters(scan, {"fragments.per_tile": density}), foil=name)
 
 
 def photographed(scan: SimulatedScan, store: Store, folder: Path) -> pd.DataFrame:
-    """Put a foil into a store and search it; return its true openings."""
+    """Simulate a foil into a store and search it; return its true openings."""
     (truth,) = simulate([scan], folder, store=store)
     find(store, scan.scan.name)
     return read_table(truth)
 
 
-def said_of_finds(
+def true_classes(
     found: pd.DataFrame, truth: pd.DataFrame, pixel_size_um: float
 ) -> "pd.Series[str]":
-    """Return what a person who knows would say of each find: a class, or "" where it is unclear.
+    """Return the true class of each find, "" where it is unclear.
 
-    The class of the opening that is found, one to one within 6 px; of a pair only the entry pit.
-    What is far from all openings is misc.
+    It is the class of the opening that is matched one to one within 6 px; of a pair only the entry
+    pit counts. A find far from all openings is misc.
     """
-    said = pd.Series("", index=found.index)
+    classes = pd.Series("", index=found.index)
     places = places_px(found, pixel_size_um), places_px(truth, pixel_size_um)
-    said[cKDTree(places[1]).query(places[0])[0] > CLEAR_PX] = "misc"
+    classes[cKDTree(places[1]).query(places[0])[0] > CLEAR_PX] = "misc"
     mm = TOLERANCE_PX * pixel_size_um / 1000
     matched = evaluate(truth, found, rule="one-to-one", tolerance_mm=mm).matching
     true = truth.iloc[matched.truth_index]
     kinds = np.where(
         (true["class"] == "hip") & (true["surface"] != "top"), "", true["class"].map(parent_class)
     )
-    said.iloc[matched.found_index] = np.where(np.isin(kinds, CLASSES), kinds, "")
-    return said
+    classes.iloc[matched.found_index] = np.where(np.isin(kinds, CLASSES), kinds, "")
+    return classes
 
 
 def label_some(
     store: Store, scan: SimulatedScan, truth: pd.DataFrame, numbers: Sequence[int], seed: int
 ) -> None:
-    """Label so many finds of each class, or all there are."""
+    """Label a number of finds of each class, or all if there are fewer."""
     found = store.runs.pits(str(store.runs.latest(scan.scan.name)))
-    said = said_of_finds(found, truth, scan.optics.pixel_size_um)
+    classes = true_classes(found, truth, scan.optics.pixel_size_um)
     rng = np.random.default_rng(seed)
     rows: list[int] = []
     for name, number in zip(CLASSES, numbers, strict=True):
-        rows += rng.permutation(np.flatnonzero(said == name))[:number].tolist()
+        rows += rng.permutation(np.flatnonzero(classes == name))[:number].tolist()
     some = found.iloc[sorted(rows)]
     columns = some[["foil", "side", "x_mm", "y_mm", "scan", "tile", "x_px", "y_px"]]
-    told = columns.assign(
-        **{"class": said.iloc[sorted(rows)]}, who="simulator", source="model", when="2026-01-01"
+    labels = columns.assign(
+        **{"class": classes.iloc[sorted(rows)]}, who="simulator", source="model", when="2026-01-01"
     )
-    store.labels.add(as_labels(told))
+    store.labels.add(as_labels(labels))
 
 
 def trained(store: Store, scans: Sequence[str], name: str, seed: int = 0) -> Model:
-    """Train the shipped experts and their ensemble on a store's labels and keep the model."""
+    """Train the usual experts and their ensemble on the labels of a store, and keep the model."""
     set_threads(2)
     done = train(gather(store, scans=scans), Training(), seed=seed)
     store.models.save(name, *done.model.to_record())
@@ -133,22 +135,22 @@ def trained(store: Store, scans: Sequence[str], name: str, seed: int = 0) -> Mod
 
 @dataclass(frozen=True)
 class Foil:
-    """A scored foil whose truth is known: its search by score, and by what is simpler.
+    """A scored foil of known truth with its searches by score and by two simpler values.
 
-    ``untaught``: by the pre-selection's response to an in-out pair; ``anomaly``: by the distance
-    from background alone.
+    ``unlabelled`` ranks finds by the finder's response ``hip``, which needs no labels, and
+    ``anomaly`` by the distance from the background.
     """
 
     truth: pd.DataFrame
     pits: pd.DataFrame
     search: Search
     candidates: pd.DataFrame
-    untaught: Search
+    unlabelled: Search
     anomaly: Search
 
 
 def scored(store: Store, scan: SimulatedScan, folder: Path, model: str) -> Foil:
-    """Photograph, search and score a foil."""
+    """Simulate, search and score a foil."""
     truth = photographed(scan, store, folder)
     run = score(store, scan.scan.name, model).run
     search, candidates = search_of_run(store, run, truth, signal="hip", valid_only=False)
@@ -186,7 +188,7 @@ def ranked_by(
 
 
 def working_points(frozen: Search, test: Search) -> None:
-    """Print what thresholds frozen on one foil do on another, and what that has at their rates."""
+    """Print the figures of a foil at thresholds of another, and at exactly the rates of these."""
     for allowed in FALSE_A_TILE:
         asked = Requirement(false_per_tile=allowed)
         point = measured_working_point(
@@ -196,9 +198,9 @@ def working_points(frozen: Search, test: Search) -> None:
         thresholds = point.threshold_at(test.ground.candidates)
         chance, gathered = test.chance(thresholds), test.false_chi2_ndf(thresholds)
         print(
-            f"  at {allowed:g} false a tile ({point.in_words}): efficiency "
+            f"  at {allowed:g} false per tile ({point.in_words}): efficiency "
             f"{percent(point.efficiency)}, chance {chance}; purity {percent(point.purity)}; "
-            f"{value:.3f} [{low:.3f}, {high:.3f}] false a tile, "
+            f"{value:.3f} [{low:.3f}, {high:.3f}] false per tile, "
             f"{format_chi2(gathered)}; efficiency at exactly that rate "
             f"{percent(point.efficiency_at_rate)}"
         )
@@ -210,7 +212,7 @@ def percent(figure: Figure) -> str:
 
 
 def by_displacement(done: Foil, threshold: float, size: float) -> None:
-    """Print the efficiency against how far exit pits lie from entry pits."""
+    """Print the efficiency by the displacement of the exit pit from the entry pit."""
     hips = done.truth[done.truth["class"] == "hip"]
     sides = {s: hips[hips["surface"] == s].set_index("particle") for s in ("top", "bottom")}
     exits = sides["bottom"][["x_mm", "y_mm"]].set_axis(["exit_x_mm", "exit_y_mm"], axis=1)
@@ -222,11 +224,11 @@ def by_displacement(done: Foil, threshold: float, size: float) -> None:
     passed = done.candidates[done.candidates["is_true"] & (done.candidates["score"] >= threshold)]
     hit = number.reindex(both.index).isin(passed["particle"]).to_numpy()
     bins = pd.cut(1000 * apart / size, DISPLACED_PX)
-    told = [
+    parts = [
         f"{where.left:g}-{where.right:g} px {proportion(int(hit[rows].sum()), len(rows))}"
         for where, rows in bins.reset_index(drop=True).groupby(bins.to_numpy()).groups.items()
     ]
-    print("  by displacement at 1 a tile: " + "; ".join(told))
+    print("  by displacement at 1 per tile: " + "; ".join(parts))
 
 
 def report(density: int, frozen: Foil, done: Foil, folder: Path, size: float) -> pd.DataFrame:
@@ -234,15 +236,15 @@ def report(density: int, frozen: Foil, done: Foil, folder: Path, size: float) ->
     search, pits = done.search, done.pits
     valid = proportion(int(pits["valid"].sum()), len(pits))
     print(
-        f"\n{density} background pits a tile: {search.tiles} tiles, {search.particles} particles, "
-        f"{len(pits)} finds, valid {valid}",
+        f"\n{density} background pits per tile: {search.tiles} tiles, {search.particles} "
+        f"particles, {len(pits)} finds, valid {valid}",
         flush=True,
     )
     working_points(frozen.search, search)
     best = proportion(int(search.is_true.sum()), search.particles)
     print(f"  with a candidate at all: {best}")
     print("  pre-selection alone:")
-    working_points(frozen.untaught, done.untaught)
+    working_points(frozen.unlabelled, done.unlabelled)
     print("  distance from background alone:")
     working_points(frozen.anomaly, done.anomaly)
     by_displacement(done, frozen.search.threshold_for(false_per_tile=1), size)
@@ -250,7 +252,7 @@ def report(density: int, frozen: Foil, done: Foil, folder: Path, size: float) ->
     p = ranked["p_hip"].to_numpy(np.float64)
     outcome = ranked["is_true"].to_numpy(bool)
     error = expected_calibration_error(calibration_table(p, outcome))
-    # Nearly all candidates are surely none, which says little of how the others are calibrated.
+    # Nearly all candidates clearly are no signal, which would hide the calibration of the others.
     some = p >= CLAIMED
     table = calibration_table(p[some], outcome[some])
     print(
@@ -258,9 +260,9 @@ def report(density: int, frozen: Foil, done: Foil, folder: Path, size: float) ->
         f"{some.sum()} with p_hip over {CLAIMED:g}: {expected_calibration_error(table):.4f}"
     )
     print(table.round(3).to_string(index=False))
-    said = said_of_finds(pits, done.truth, size)
-    known = said != ""
-    counts = pd.crosstab(said[known].rename("true"), pits.loc[known, "class"].astype(str))
+    classes = true_classes(pits, done.truth, size)
+    known = classes != ""
+    counts = pd.crosstab(classes[known].rename("true"), pits.loc[known, "class"].astype(str))
     counts = counts.reindex(index=list(CLASSES), columns=list(CLASSES), fill_value=0)
     print(counts.to_string(header=True))
     figures = {
@@ -268,7 +270,7 @@ def report(density: int, frozen: Foil, done: Foil, folder: Path, size: float) ->
         "reliability": draw_reliability(p[some], outcome[some]),
         "ternary": draw_ternary(
             pits.loc[known, [f"p_{c}" for c in CLASSES]],
-            said[known],
+            classes[known],
             title=f"{known.sum():,} finds, coloured by true class",
         ),
     }
@@ -280,7 +282,9 @@ def report(density: int, frozen: Foil, done: Foil, folder: Path, size: float) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tiles", type=int, default=100, help="a density, of the tested foils")
+    parser.add_argument(
+        "--tiles", type=int, default=100, help="tiles per density of the tested foils"
+    )
     parser.add_argument("--densities", type=int, nargs="+", default=[10, 100, 300, 1000])
     parser.add_argument("--seed", type=int, default=41)
     parser.add_argument("-o", "--output", type=Path, required=True)
@@ -294,9 +298,9 @@ def main() -> None:
         names = []
         for density, numbers in LABELS.items():
             tiles = 16 if density <= 100 else 8
-            scan = foil(density, tiles, options.seed + density, f"taught-{density}")
+            scan = foil(density, tiles, options.seed + density, f"training-{density}")
             scan = with_parameters(scan, {"hips.per_tile": 20.0})
-            truth = photographed(scan, store, folder / "taught")
+            truth = photographed(scan, store, folder / "training")
             label_some(store, scan, truth, numbers, options.seed)
             names.append(scan.scan.name)
         print(store.labels.table()["class"].value_counts().to_dict())
@@ -310,7 +314,7 @@ def main() -> None:
             scan = foil(density, options.tiles, options.seed + 20_000 + density, f"test-{density}")
             done = scored(store, scan, folder / "test", "shipped")
             size = scan.optics.pixel_size_um
-            curves[f"{density} pits a tile"] = report(density, frozen, done, options.output, size)
+            curves[f"{density} pits per tile"] = report(density, frozen, done, options.output, size)
             for one in (f"frozen-{density}-front", f"test-{density}-front"):
                 store.scans.remove(f"scan = '{one}'")
             print(f"  after {time.perf_counter() - begin:.0f} s", flush=True)

@@ -1,17 +1,17 @@
-"""How well pairs tell direction, etch ratio, depth and charge over velocity of their particles.
+"""How well pairs determine direction, etch ratio, depth and charge over velocity of particles.
 
     python benchmarks/tracks.py --preset experiment --densities 10 30 100 300 --tiles 40
     python benchmarks/tracks.py --random 60
     python benchmarks/tracks.py --stack --tiles 20
     python benchmarks/tracks.py --isotropic --tiles 30 --seed 17500
 
-A pull is what was measured less the truth over the stated error: its mean should be 0 and its width
-(half of what 68 % span) 1. Of true pairs that were linked and given a track: pulls and residuals by
-surface, density and true radius, with the standard error of the mean over tiles or foils, whose
-finds share their optics. ``--random`` takes foils of every kind, a tile each; ``--stack`` the six
-surfaces that a lead ion crosses in the preset `pb-stack`. ``--isotropic`` draws signal of V = 3
-from everywhere up to 60° of zenith and prints, by zenith angle, the share of the particles whose
-two openings were linked, with the thickness of the foil and without it.
+A pull is the measured value minus the true value, over the stated error. Its mean should be 0 and
+its width (half of the range of the central 68 %) should be 1. For true pairs that were linked and
+have a track, the script prints pulls and residuals by surface, density and true radius, with the
+standard error of the mean over tiles or foils. ``--random`` takes random foils of one tile each,
+``--stack`` the six surfaces that a lead ion crosses in the preset `pb-stack`. ``--isotropic``
+simulates signal with V = 3 from everywhere up to 60° of zenith and prints, by zenith angle, the
+share of the particles whose two openings were linked, with the thickness of the foil and without.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from etchscope.store import Store, TilePictures
 
 NEAR_PX = 6.0
 CHARGE_OVER_BETA = 82 / 0.99998
-"""Of the ions of the preset `pb-stack`."""
+"""Z/β of the ions of the preset `pb-stack`."""
 
 
 def foils(args: argparse.Namespace) -> Iterable[tuple[str, SimulatedScan]]:
@@ -53,7 +53,7 @@ def foils(args: argparse.Namespace) -> Iterable[tuple[str, SimulatedScan]]:
         for density in args.densities:
             (scan,) = preset(args.preset, seed=args.seed + int(density), columns=columns, rows=rows)
             drawn = with_parameters(scan, {"fragments.per_tile": density})
-            yield f"{density:g} a tile", replace(drawn, foil=f"d{density:g}")
+            yield f"{density:g} per tile", replace(drawn, foil=f"d{density:g}")
 
 
 def searched(scan: SimulatedScan, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -79,7 +79,7 @@ def searched_alone(scan: SimulatedScan) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def linked(pits: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
-    """Return the openings of pairs that are one true particle's, beside the truth of each."""
+    """Return the openings of pairs of one true particle, with the true values of each."""
     names = ["particle", "class", "v", "dip_deg", "azimuth_deg", "depth_um", "radius_px"]
     true = pd.DataFrame(np.nan, index=pits.index, columns=names).astype({"class": object})
     for (tile, surface), mine in pits.groupby(["tile", "surface"]):
@@ -102,7 +102,7 @@ def linked(pits: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_pulls(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with residuals and pulls of what a track is made of."""
+    """Return the table with residuals and pulls of the track parameters."""
     out = table.copy()
     over = np.log(out["v"] - 1)
     out["ln(V-1)"] = over - np.log(out["true_v"] - 1)
@@ -128,7 +128,7 @@ def with_pulls(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary(values: pd.Series, group: pd.Series) -> str:
-    """Return mean with its error over groups, and width, as text."""
+    """Return the mean with its error over groups, and the width, as text."""
     x = values.replace([np.inf, -np.inf], np.nan).dropna()
     if len(x) < 20:
         return f"{'too few':>22}"
@@ -141,7 +141,7 @@ def summary(values: pd.Series, group: pd.Series) -> str:
     return f"{mean:+.3f} ± {error:.3f}, {width:.2f}"
 
 
-def tell(name: str, table: pd.DataFrame) -> None:
+def print_pulls(name: str, table: pd.DataFrame) -> None:
     """Print pulls and residuals, by surface and by radius."""
     median = table["true_radius_px"].median()
     cells = {
@@ -168,7 +168,7 @@ def tell(name: str, table: pd.DataFrame) -> None:
 
 
 def stack(tables: Sequence[pd.DataFrame]) -> None:
-    """Print how well one pair, and the six surfaces of three foils, tell Z/β."""
+    """Print how well one pair, and the six surfaces of three foils, determine Z/β."""
     whole = pd.concat(tables)
     one = whole[whole["surface"] == "top"]
     ratio = np.log(one["z_over_beta"] / CHARGE_OVER_BETA)
@@ -234,7 +234,7 @@ def main() -> None:
         table["group"] = number if args.random else table["tile"]
         tables.setdefault(name, []).append(table.reset_index(drop=True))
     for name, parts in tables.items():
-        tell(name, pd.concat(parts, ignore_index=True))
+        print_pulls(name, pd.concat(parts, ignore_index=True))
     if args.stack:
         stack([part for parts in tables.values() for part in parts])
 

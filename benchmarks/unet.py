@@ -1,9 +1,10 @@
-"""A standard U-Net beside the shipped finder: MONAI's, on the same foils, planes, maps and loss.
+"""A standard U-Net compared with the shipped finder, on the same foils, planes, maps and loss.
 
     python benchmarks/unet.py foils -o unet.safetensors --epochs 7
 
-`foils` is the folder that `etchscope train --finder --work foils` drew into. Afterwards its figures
-on the foils that finders are judged on, beside those of the shipped one.
+`foils` is the folder in which `etchscope train --finder --work foils` simulated foils. The U-Net is
+that of MONAI. It is trained on these foils unless the output exists. Then the script prints its
+recall and precision, and those of the shipped finder, on the foils for the classifiers.
 """
 
 import argparse
@@ -26,7 +27,7 @@ CHANNELS = (24, 48, 64, 64)
 
 
 class HalfUNet(nn.Module):
-    """A U-Net on 2 × 2 pixels as channels, so that its maps have half the picture's size."""
+    """A U-Net with 2 × 2 pixels as channels, so that its maps have half the size of the picture."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,8 +75,8 @@ def main() -> None:
     for name, maps in (("U-Net", maps_of(network)), ("shipped", finder_of().maps)):
         finder, figures = judged_finder(maps, judged)
         print(name, {k: round(v, 2) for k, v in finder.sigma.items()})
-        for lights, told in figures.items():
-            each = (f"{k} {v:.3f} [{low:.3f}, {high:.3f}]" for k, (v, low, high) in told.items())
+        for lights, values in figures.items():
+            each = (f"{k} {v:.3f} [{low:.3f}, {high:.3f}]" for k, (v, low, high) in values.items())
             print(f"  {lights}: " + ", ".join(each))
 
 
