@@ -47,7 +47,7 @@ def data(name: str) -> dict:
 
 def pit_list(scan: str, folder: Path, *, datum: bool = False) -> PitList:
     """Return a real list, through a description beside which nothing else is read."""
-    told = {
+    record = {
         "foil": "clean-2" if scan == "c2" else "clean-1",
         "side": "back" if scan == "cr" else "front",
         "pits": str(DATA / "pits_tile_xy.json"),
@@ -60,7 +60,7 @@ def pit_list(scan: str, folder: Path, *, datum: bool = False) -> PitList:
         "datum": data("datum_holes")[scan] if datum else [],
     }
     path = folder / f"{scan}.json"
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(record))
     return read_pit_list(path)
 
 

@@ -98,9 +98,9 @@ def tested(expert: Expert, test: Labelled) -> dict[str, float]:
     }
 
 
-def _one(taught: Path, test: Path, name: str, number: int, seed: int) -> dict[str, object]:
+def _one(labels: Path, test: Path, name: str, number: int, seed: int) -> dict[str, object]:
     set_threads(1)
-    labelled, share = _stored(taught), number / sum(MIX.values())
+    labelled, share = _stored(labels), number / sum(MIX.values())
     some = drawn(labelled, {c: round(n * share) for c, n in MIX.items()}, seed)
     figures = tested(expert_of(some, COMPARED[name], seed), _stored(test))
     return {"network": name, "labels": number, "seed": seed, **figures}
@@ -112,13 +112,13 @@ def _pool() -> Iterator[ProcessPoolExecutor]:
         yield pool
 
 
-def labels_table(taught: Path, test: Path, folder: Path) -> None:
+def labels_table(labels: Path, test: Path, folder: Path) -> None:
     """Print and draw the figures of each network by the number of labels."""
     everything = sum(MIX.values())
     wanted = [(name, n, s) for n in NUMBERS for name in COMPARED for s in SEEDS]
     wanted += [("equivariant", everything, s) for s in SEEDS]
     with _pool() as pool:
-        running = [pool.submit(_one, taught, test, *which) for which in wanted]
+        running = [pool.submit(_one, labels, test, *which) for which in wanted]
         table = pd.DataFrame([future.result() for future in running])
     table["efficiency"] = table["passed_1"] / table["signal"]
     for (number, name), rows in table.groupby(["labels", "network"], sort=False):
@@ -139,9 +139,9 @@ def labels_table(taught: Path, test: Path, folder: Path) -> None:
         draw_label_efficiency(drawn_table).savefig(folder / "label-efficiency.png", dpi=100)
 
 
-def _ablated(taught: Path, channels: tuple[int, ...], expert: str) -> tuple[float, float]:
+def _ablated(labels: Path, channels: tuple[int, ...], expert: str) -> tuple[float, float]:
     set_threads(1)
-    labelled = _stored(taught)
+    labelled = _stored(labels)
     kind = next(k for k in default_kinds(tuple(MIX)) if k.name == expert)
     lamps, others = labelled.patches.lights.azimuths_deg, labelled.patches.lights.others
     lights = Lights(
@@ -156,11 +156,11 @@ def _ablated(taught: Path, channels: tuple[int, ...], expert: str) -> tuple[floa
     return float(done.balanced_accuracy[0]), float(each.std())
 
 
-def ablation_table(taught: Path, folder: Path) -> None:
+def ablation_table(labels: Path, folder: Path) -> None:
     """Print and draw the balanced accuracy of the plain network for each set of channels."""
     wanted = [(name, expert) for name in CHANNELS for expert in ("hip-top", "top-bottom")]
     with _pool() as pool:
-        running = [pool.submit(_ablated, taught, CHANNELS[n], e) for n, e in wanted]
+        running = [pool.submit(_ablated, labels, CHANNELS[n], e) for n, e in wanted]
         rows = [(*w, *f.result()) for w, f in zip(wanted, running, strict=True)]
     table = pd.DataFrame(rows, columns=["channels", "expert", "balanced_accuracy", "spread"])
     print(table.round(4).to_string(index=False), flush=True)
@@ -168,9 +168,9 @@ def ablation_table(taught: Path, folder: Path) -> None:
         draw_ablation(table).savefig(folder / "ablation.png", dpi=100)
 
 
-def _transferred(taught: Path, crowd: Path, tests: dict[str, Path], seed: int) -> pd.DataFrame:
+def _transferred(labels: Path, crowd: Path, tests: dict[str, Path], seed: int) -> pd.DataFrame:
     set_threads(1)
-    mix = drawn(_stored(taught), MIX, seed)
+    mix = drawn(_stored(labels), MIX, seed)
     dense = _stored(crowd)
     before = expert_of(mix, Training(), seed)
     going_on = replace(before.training, rate=1e-3)
@@ -187,7 +187,7 @@ def _transferred(taught: Path, crowd: Path, tests: dict[str, Path], seed: int) -
     return pd.DataFrame(rows)
 
 
-def transfer_table(taught: Path, test: Path, folder: Path) -> None:
+def transfer_table(labels: Path, test: Path, folder: Path) -> None:
     """Print the figures of experts trained on the mix, on a crowd, and on both in turn."""
     numbers = {"hip": 100, "top": 100, "bottom": 200, "misc": 0}
     crowds = []
@@ -198,7 +198,7 @@ def transfer_table(taught: Path, test: Path, folder: Path) -> None:
     crowd = _kept(drawn(crowds[0], numbers, 0), folder / "crowd.pickle")
     tests = {"mix": test, "crowd": _kept(crowds[1], folder / "crowded-test.pickle")}
     with _pool() as pool:
-        running = [pool.submit(_transferred, taught, crowd, tests, seed) for seed in SEEDS]
+        running = [pool.submit(_transferred, labels, crowd, tests, seed) for seed in SEEDS]
         table = pd.concat([future.result() for future in running])
     table["efficiency"] = table["passed_1"] / table["signal"]
     for (name, where), rows in table.groupby(["trained on", "tested on"], sort=False):
@@ -222,13 +222,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         mix = labelled_foil(mix_foil(2027))
-        taught = _kept(mix, folder / "taught.pickle")
+        labels = _kept(mix, folder / "labels.pickle")
         large = labelled_foil(mix_foil(9000, options.test_tiles))
         print(f"tested on {pd.Series(large.said).value_counts().to_dict()}", flush=True)
         test = _kept(large, folder / "test.pickle")
-        labels_table(taught, test, options.output)
+        labels_table(labels, test, options.output)
         ablation_table(_kept(drawn(mix, MIX, 0), folder / "mix.pickle"), options.output)
-        transfer_table(taught, test, folder)
+        transfer_table(labels, test, folder)
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ def experts_table(
             for kind in kinds:
                 done = [f.result() for f in running[kind.name]]
                 alone = clear[np.isin(labelled.said, kind.classes)]
-                told = [
+                clear_shares = [
                     balanced_accuracy_score(d.target[alone], d.scores[0, alone] > 0) for d in done
                 ]
                 folds = pd.concat([d.trainings for d in done])
@@ -162,7 +162,7 @@ def experts_table(
                 print(
                     f"{name:16s} {kind.name:11s} balanced accuracy {100 * accuracy.mean():.2f} % "
                     f"(rms over seeds {100 * accuracy.std():.2f}; folds {100 * each.min():.1f} to "
-                    f"{100 * each.max():.1f}), clear {100 * np.mean(told):.2f} %; failed "
+                    f"{100 * each.max():.1f}), clear {100 * np.mean(clear_shares):.2f} %; failed "
                     f"{int(folds['failed'].sum())} of {len(folds)}; at 1 % {at_one_percent(done)}",
                     flush=True,
                 )

@@ -95,7 +95,7 @@ def draw_label_efficiency(
     made = make_figure(11.0, 4.9, title)
     panels = made.subplots(1, 2)
     networks = {str(name): rows for name, rows in t.groupby("network", sort=False)}
-    for ax, measure, told in zip(
+    for ax, measure, axis_label in zip(
         panels, columns[3:], ("balanced accuracy", "signal efficiency"), strict=True
     ):
         for turn, (name, rows, colour, dashes) in enumerate(
@@ -111,7 +111,7 @@ def draw_label_efficiency(
             ax.plot(rows["labels"] * apart, rows[measure], ".", color=colour, ms=4, alpha=0.35)
         ax.set_xscale("log")
         _label_ticks(ax, np.unique(t["labels"].to_numpy(float)))
-        ax.set(xlabel="labelled examples", ylabel=told)
+        ax.set(xlabel="labelled examples", ylabel=axis_label)
         ax.grid(True)
     handles, labels = panels[0].get_legend_handles_labels()
     made.legend(handles, labels, loc="outside lower left", ncols=min(len(labels), 5))
