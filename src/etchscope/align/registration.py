@@ -102,17 +102,26 @@ class Registration:
         return self.transform.apply(self.moving_xy)
 
     def match(self, tolerance_mm: float = TOLERANCE_MM, *, rule: Rule = "one-to-one") -> Matching:
-        """Return the matching of the fixed list with the moved one."""
+        """Return the matching of the fixed list with the moved one.
+
+        Parameters
+        ----------
+        tolerance_mm : distance within which points match.
+        rule : one-to-one, or nearest.
+        """
         return match(self.fixed_xy, self.moved_xy, tolerance_mm, rule=rule)
 
     def accidental(
         self, tolerance_mm: float = TOLERANCE_MM, *, rule: Rule = "one-to-one"
     ) -> Accidental:
-        """Return the number of matches between unrelated lists of these densities."""
+        """Return the number of matches between unrelated lists of these densities.
+
+        The parameters are those of ``match``.
+        """
         return accidental_matches(self.fixed_xy, self.moved_xy, tolerance_mm, rule=rule)
 
     def pairs(self, tolerance_mm: float = TOLERANCE_MM) -> pd.DataFrame:
-        """Return the one-to-one matches with their residuals, one per row.
+        """Return the one-to-one matches within ``tolerance_mm`` with their residuals, one per row.
 
         Returns
         -------

@@ -198,7 +198,7 @@ def energy_loss_from_ratio(v: float | Floats, material: Material) -> Floats:
 
 
 def charge_over_beta(rel_mev_cm2_g: float | Floats, material: Material) -> Floats:
-    """Return Z/β, float64, of relativistic ions with restricted energy losses in MeV cm²/g.
+    """Return Z/β, (n,) float64, of relativistic ions with restricted energy losses in MeV cm²/g.
 
     This is the inverse of ``restricted_energy_loss`` at β = ``_FAST``; a slower ion of the same
     Z/β loses some per cent less. Losses below that of Z = 1 or above that of Z = 300 give the Z/β

@@ -108,7 +108,7 @@ class Trees:
         return np.asarray(_sum_of_leaves(wide, *tables))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the tables by name."""
+        """Return the tables by name, each (tree, node)."""
         return dict(vars(self))
 
     @classmethod

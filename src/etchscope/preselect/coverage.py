@@ -18,7 +18,10 @@ radius."""
 
 
 def reach_px(settings: FindSettings) -> float:
-    """Return the standard deviation, in pixels, of the Gaussian that ``local_coverage`` uses."""
+    """Return the standard deviation, in pixels, of the Gaussian that ``local_coverage`` uses.
+
+    It depends on the largest radius of the ``settings``.
+    """
     return _REACH * settings.largest_radius_px
 
 

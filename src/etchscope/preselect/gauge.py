@@ -141,7 +141,7 @@ class Gauge:
         return out
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the tables of all trees by name; see ``from_arrays``."""
+        """Return the tables of all trees by name, each (tree, node); see ``from_arrays``."""
         return {
             f"{kind}.{name}.{key}": table
             for kind in ("correction", "log_error")
@@ -152,6 +152,10 @@ class Gauge:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "Gauge":
         """Return the gauge from the tables of ``to_arrays``.
+
+        Parameters
+        ----------
+        arrays : the tables by name, each (tree, node).
 
         Raises
         ------

@@ -103,11 +103,25 @@ class Grid:
         return cascade(laplacian(self.binned(combine_signs(view.signs, weights))), self.radii)
 
     def extract_signed(self, maps: FloatStack, noise: Floats, cuts: Cuts) -> Finds:
-        """Return the pits in signed responses; ``maps`` changes, see ``extract``."""
+        """Return the pits in signed responses; ``maps`` changes.
+
+        Parameters
+        ----------
+        maps : (scale, y, x) float32 signed responses.
+        noise : (scale,) standard deviation of the bulk in each.
+        cuts : the criteria for a peak; see ``extract``.
+        """
         return self._full(extract(maps, noise, self.field_kernels, cuts, signed=True))
 
     def extract_unsigned(self, maps: FloatStack, noise: Floats, cuts: Cuts) -> Finds:
-        """Return the pits in sign-free responses; ``maps`` changes, see ``extract``."""
+        """Return the pits in sign-free responses; ``maps`` changes.
+
+        Parameters
+        ----------
+        maps : (scale, y, x) float32 sign-free responses.
+        noise : (scale,) standard deviation of the bulk in each.
+        cuts : the criteria for a peak; see ``extract``.
+        """
         return self._full(extract(maps, noise, self.disc_kernels, cuts, signed=False))
 
     def _full(self, finds: Finds) -> Finds:
@@ -129,7 +143,12 @@ class Grid:
         """Return where long thin features lie, (y, x) bool in binned pixels.
 
         They are five times as long as the largest pit is wide, and exceed the threshold at the
-        smallest scale. ``noise`` is that of each sign-free response, (scale,).
+        smallest scale.
+
+        Parameters
+        ----------
+        presence_maps : (scale, y, x) float32 sign-free responses.
+        noise : (scale,) standard deviation of the bulk in each.
         """
         length = 10 * self.radii.largest_px
         return find_long_scratches(
@@ -144,6 +163,11 @@ class Grid:
         """Return the sign-free amplitude of the ideal pit that fits each find at all scales, (n,).
 
         It is a least-squares fit over the scales.
+
+        Parameters
+        ----------
+        presence_maps : (scale, y, x) float32 sign-free responses.
+        finds : n finds.
         """
         y, x = self.at(finds)
         peak = self.disc_kernels.peak_of(finds.radius_px / self.settings.binning)

@@ -108,7 +108,7 @@ class Kernels:
         return self.values[:, :, self.half, self.half].astype(np.float64)
 
     def peak_of(self, radius_px: Floats) -> Floats:
-        """Return the responses at the centre to pits of given radii, (n,), as (n, scale)."""
+        """Return the responses at the centre to pits with the radii ``radius_px``, (n, scale)."""
         steps = np.log(np.asarray(radius_px)[:, None] / self.radii_px[None, :])
         return np.asarray(self.peak[np.abs(steps).argmin(axis=1)])
 
@@ -130,7 +130,10 @@ def _disc(distance: FloatImage, radius: float) -> FloatImage:
 
 @lru_cache(maxsize=8)
 def field_kernels(radii: Radii) -> Kernels:
-    """Return the signed responses to cones, whose field is radial with length 1 in the opening."""
+    """Return the signed responses to cones, whose field is radial with length 1 in the opening.
+
+    ``radii`` is the range of radii in pixels of the responses.
+    """
     half, distance = _frame(radii)
     axis = np.arange(-half, half + 1, dtype=np.float32)
     x, y = np.meshgrid(axis, axis)
@@ -147,7 +150,10 @@ def field_kernels(radii: Radii) -> Kernels:
 
 @lru_cache(maxsize=8)
 def disc_kernels(radii: Radii) -> Kernels:
-    """Return the sign-free responses to discs of height 1."""
+    """Return the sign-free responses to discs of height 1.
+
+    ``radii`` is the range of radii in pixels of the responses.
+    """
     half, distance = _frame(radii)
     values = [cascade(laplacian(_disc(distance, float(r))), radii) for r in radii.modelled]
     return Kernels(radii.modelled, np.stack(values), half, _reach(radii))

@@ -50,7 +50,7 @@ class Tracks:
 
     @property
     def tables(self) -> tuple[Floats, Floats, Floats, Floats]:
-        """The tables over node and distance, for compiled loops."""
+        """The tables, each (node, distance), for compiled loops."""
         return self.log_radius, self.ellipticity, self.log_density, self.slope
 
     @property
