@@ -70,11 +70,11 @@ def foil(seed, signal, background, *, zenith_deg=3.0, spread_deg=1.5):
 
 def as_finder_states(rng, e, angle, *, spread, noise):
     """Means and standard deviations of ellipses that a normal prior and noise leave possible."""
-    heard = spread**2 / (spread**2 + noise**2)
+    measured_share = spread**2 / (spread**2 + noise**2)
     seen = [e * f(2 * np.deg2rad(angle)) + rng.normal(0, noise, len(e)) for f in (np.cos, np.sin)]
-    mean = heard * np.array(seen)
-    return heard, {
+    mean = measured_share * np.array(seen)
+    return measured_share, {
         "ellipticity": np.hypot(*mean),
         "angle_deg": np.rad2deg(np.arctan2(mean[1], mean[0])) / 2 % 180,
-        "ellipticity_err": np.sqrt(heard) * noise,
+        "ellipticity_err": np.sqrt(measured_share) * noise,
     }

@@ -135,14 +135,14 @@ def _boolean(density, seed=1, side=1200, radius=6.0):
 
 def test_pits_are_counted_where_they_are_few():
     counted, covered = np.array([0.0, 1e-4, 2e-4]), np.array([0.0, 0.01, np.nan])
-    told = pit_density(counted, covered, np.full(3, 6.0), 80.0)
-    np.testing.assert_array_equal(told.value, counted)
-    assert told.by_area.tolist() == [0, 0, 0]
-    assert told.low[0] == 0
+    got = pit_density(counted, covered, np.full(3, 6.0), 80.0)
+    np.testing.assert_array_equal(got.value, counted)
+    assert got.by_area.tolist() == [0, 0, 0]
+    assert got.low[0] == 0
     # None of 80 424 px² expected: fewer than 3.69 with 97.5 %.
-    assert told.high[0] == pytest.approx(3.69 / (4 * np.pi * 80**2), rel=0.01)
-    assert (told.low <= told.value).all()
-    assert (told.value < told.high).all()
+    assert got.high[0] == pytest.approx(3.69 / (4 * np.pi * 80**2), rel=0.01)
+    assert (got.low <= got.value).all()
+    assert (got.value < got.high).all()
 
 
 @pytest.mark.parametrize("density", [0.004, 0.008, 0.016])
@@ -151,16 +151,16 @@ def test_a_crowds_density_follows_from_the_area_it_covers(density):
     _, radii, share = _boolean(density)
     assert share > 0.3
     seen = radii / np.sqrt(1 - 0.72 * share)
-    told = pit_density(np.full(len(radii), 1e-4), np.full(len(radii), share), seen, 80.0)
-    assert told.value[0] == pytest.approx(density, rel=0.06)
-    assert told.low[0] < density < told.high[0]
-    assert are_too_crowded(np.full(len(radii), 1e-4), told).all()
-    assert not are_too_crowded(np.full(len(radii), 0.8 * density), told).any()
+    got = pit_density(np.full(len(radii), 1e-4), np.full(len(radii), share), seen, 80.0)
+    assert got.value[0] == pytest.approx(density, rel=0.06)
+    assert got.low[0] < density < got.high[0]
+    assert are_too_crowded(np.full(len(radii), 1e-4), got).all()
+    assert not are_too_crowded(np.full(len(radii), 0.8 * density), got).any()
 
 
 def test_a_sparse_place_is_never_too_crowded():
-    told = pit_density(np.zeros(1), np.array([0.09]), np.array([6.0]), 80.0)
-    assert not are_too_crowded(np.zeros(1), told).any()
+    got = pit_density(np.zeros(1), np.array([0.09]), np.array([6.0]), 80.0)
+    assert not are_too_crowded(np.zeros(1), got).any()
 
 
 def test_density_grows_with_the_covered_area():
@@ -196,11 +196,11 @@ def _found_density(pits):
 @pytest.mark.slow
 def test_density_does_not_saturate():
     """From 10 to 5,000 pits a tile, where 5,000 gave one per cent of the truth."""
-    told = [_found_density(pits) for pits in (10, 100, 300, 1000, 2000, 3000, 5000)]
-    found, true = (np.array([t[k] for t in told]) for k in (0, 1))
+    got = [_found_density(pits) for pits in (10, 100, 300, 1000, 2000, 3000, 5000)]
+    found, true = (np.array([t[k] for t in got]) for k in (0, 1))
     assert (np.diff(found) > 0).all()
     np.testing.assert_allclose(found, true, rtol=0.15)
-    tables = [t[2] for t in told]
+    tables = [t[2] for t in got]
     assert [t["regime"].mode()[0] for t in (tables[0], tables[2], tables[4], tables[6])] == [
         "low",
         "medium",

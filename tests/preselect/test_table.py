@@ -44,8 +44,8 @@ def test_one_pit(make_scan, make_found):
     assert _columns(pits) == EXACT
     assert counts == PitCounts(raw=1, merged=0, outside_region=0, rows=1)
     row = pits.iloc[0]
-    told = ["foil", "side", "scan", "tile", "pit", "surface", "x_px", "y_px", "radius_px"]
-    assert row[told].tolist() == ["f", "front", "s", 1, 0, "top", 100, 50, 7]
+    got = ["foil", "side", "scan", "tile", "pit", "surface", "x_px", "y_px", "radius_px"]
+    assert row[got].tolist() == ["f", "front", "s", 1, 0, "top", 100, 50, 7]
     # Tile 1's centre, pixel (200, 150), is the frame's origin; 10 µm pixels, y up.
     assert [row["x_mm"], row["y_mm"]] == pytest.approx([-1, 1])
     assert row["density_per_mm2"] == 0

@@ -12,8 +12,8 @@ __all__ = ["Shapes", "estimate_removed_bulk"]
 _ERRORS = ("radius_px_err", "ellipticity_err", "x_px_err", "depth_um_err")
 _USUAL_ERRORS = (0.12, 0.05, 1.0, 0.35)
 """Errors of log radius, ellipse, place and log depth for finders that state none."""
-_LEAST_HEARD = 0.1
-"""Least value of ``Shapes.heard``; with less, the ellipticity would carry no information."""
+_LEAST_SHARE = 0.1
+"""Least value of ``Shapes.measured_share``; with less, the ellipticity has no information."""
 _ROUND = 0.1
 """Ellipticity below which an opening is used to estimate the bulk that was removed."""
 
@@ -31,7 +31,7 @@ class Shapes:
     s_radius, s_depth : one standard deviation of ``log_radius`` and of ``log_depth``.
     s_ellipse : one standard deviation of ``e_cos`` and of ``e_sin``.
     s_place : one standard deviation of ``x`` and of ``y``.
-    heard : share of the true ellipticity that is measured on average, at most 1.
+    measured_share : share of the true ellipticity that is measured on average, at most 1.
     """
 
     x: Floats
@@ -44,7 +44,7 @@ class Shapes:
     s_ellipse: Floats
     s_place: Floats
     s_depth: Floats
-    heard: Floats
+    measured_share: Floats
 
     @classmethod
     def of(cls, pits: pd.DataFrame, place_px: Floats, pixel_size_um: float | None) -> "Shapes":
@@ -68,9 +68,9 @@ class Shapes:
         with np.errstate(divide="ignore", invalid="ignore"):
             log_depth = np.log(depth / (pixel_size_um or 1.0))
             errors = s_radius / radius, s_ellipse, s_place, s_depth / depth
-        heard = _heard(pits)
+        measured_share = _measured_share(pits)
         # The stated values are conditional means, which scatter less than true values around them.
-        errors = errors[0], s_ellipse * np.sqrt(heard), *errors[2:]
+        errors = errors[0], s_ellipse * np.sqrt(measured_share), *errors[2:]
         s_radius, s_ellipse, s_place, s_depth = (
             np.where(s > 0, s, usual) for s, usual in zip(errors, _USUAL_ERRORS, strict=True)
         )
@@ -86,7 +86,7 @@ class Shapes:
             s_ellipse,
             s_place,
             s_depth,
-            heard,
+            measured_share,
         )
 
     @property
@@ -100,7 +100,7 @@ class Shapes:
         return np.ascontiguousarray(np.column_stack(list(vars(self).values())), np.float64)
 
 
-def _heard(pits: pd.DataFrame) -> Floats:
+def _measured_share(pits: pd.DataFrame) -> Floats:
     """Return the share of the true ellipticity that a finder states on average, (n,), at most 1.
 
     A finder that was trained for the least error states the mean of the ellipticities that are
@@ -119,7 +119,7 @@ def _heard(pits: pd.DataFrame) -> Floats:
         own = (surface == one) & (stated > 0)
         if own.any():
             of_means, of_each = spread[own].mean(), stated[own].mean()
-            out[own] = max(of_means / (of_means + of_each), _LEAST_HEARD)
+            out[own] = max(of_means / (of_means + of_each), _LEAST_SHARE)
     return out
 
 

@@ -210,8 +210,14 @@ def _measured(
         np.repeat(place[:, None], 2, axis=1) * um,
         both(shapes.log_radius) + np.log(um),
         np.hypot(both(shapes.s_radius), _MODEL_ERROR[0]),
-        np.stack([both(shapes.e_cos / shapes.heard), both(shapes.e_sin / shapes.heard)], axis=2),
-        np.hypot(both(shapes.s_ellipse / shapes.heard), _MODEL_ERROR[1]),
+        np.stack(
+            [
+                both(shapes.e_cos / shapes.measured_share),
+                both(shapes.e_sin / shapes.measured_share),
+            ],
+            axis=2,
+        ),
+        np.hypot(both(shapes.s_ellipse / shapes.measured_share), _MODEL_ERROR[1]),
         log_depth,
         depth_error,
     )
