@@ -41,11 +41,11 @@ PIXEL_MM = 0.0064516
 SCANS = ("c1", "cr", "c2")
 
 
-def data(name: str) -> dict:
+def read_data(name: str) -> dict:
     return json.loads((DATA / f"{name}.json").read_text())
 
 
-def pit_list(scan: str, folder: Path, *, datum: bool = False) -> PitList:
+def read_list(scan: str, folder: Path, *, datum: bool = False) -> PitList:
     """Return a real list, through a description beside which nothing else is read."""
     record = {
         "foil": "clean-2" if scan == "c2" else "clean-1",
@@ -57,7 +57,7 @@ def pit_list(scan: str, folder: Path, *, datum: bool = False) -> PitList:
         "image_size": [480, 640],
         "position_unit": "inch",
         "mirrored_pixels": scan == "cr",
-        "datum": data("datum_holes")[scan] if datum else [],
+        "datum": read_data("datum_holes")[scan] if datum else [],
     }
     path = folder / f"{scan}.json"
     path.write_text(json.dumps(record))
@@ -69,8 +69,8 @@ def overlap_tiles(xy_px: np.ndarray) -> np.ndarray:
 
     The published lists do not say their tile; only where tiles overlap can a pit stand twice.
     """
-    holes = data("datum_holes")["c1"]
-    stage = {t: np.array(at) * 25.4 for t, at in data("stage_positions_inch")["c1"].items()}
+    holes = read_data("datum_holes")["c1"]
+    stage = {t: np.array(at) * 25.4 for t, at in read_data("stage_positions_inch")["c1"].items()}
     ends = [
         stage[str(tile)] + [(x - 320) * PIXEL_MM, -(y - 240) * PIXEL_MM] for tile, x, y in holes
     ]
@@ -81,27 +81,27 @@ def overlap_tiles(xy_px: np.ndarray) -> np.ndarray:
     return np.where(count > 1, np.arange(1, len(at) + 1), 0)
 
 
-def once(xy_px: np.ndarray) -> np.ndarray:
+def merge_pits(xy_px: np.ndarray) -> np.ndarray:
     tile = overlap_tiles(xy_px)
     zero = np.zeros(len(tile), np.int64)
     stands = merge_copies(xy_px, tile, zero, zero.astype(float), 10.0)
     return xy_px[stands == np.arange(len(tile))]
 
 
-def published() -> None:
+def compare_published() -> None:
     print("\nPublished rows: nearest within 15 px as published; one-to-one after merging copies")
-    truth = np.array(data("truth_foil_xy_px"), float)
-    rows = data("published_counts")["rows"]
+    truth = np.array(read_data("truth_foil_xy_px"), float)
+    rows = read_data("published_counts")["rows"]
     right = 0
     print("list          TP    FP   FN  as published | one-to-one: efficiency, purity, by chance")
-    for name, points in data("predictions_foil_xy_px").items():
+    for name, points in read_data("predictions_foil_xy_px").items():
         found = np.array(points, float)
         tables = [pd.DataFrame(xy, columns=["x_px", "y_px"]) for xy in (truth, found)]
         e = evaluate(*tables, rule="nearest", tolerance_px=15)
         counted = {"true_pos": e.matching.true_pos, "false_pos": e.matching.false_pos}
         same = rows[name] == counted | {"false_neg": e.matching.false_neg}
         right += same
-        tables = [pd.DataFrame(once(xy), columns=["x_px", "y_px"]) for xy in (truth, found)]
+        tables = [pd.DataFrame(merge_pits(xy), columns=["x_px", "y_px"]) for xy in (truth, found)]
         one = evaluate(*tables, rule="one-to-one", tolerance_px=15)
         counts = f"{e.matching.true_pos:5d} {e.matching.false_pos:5d} {e.matching.false_neg:4d}"
         print(
@@ -111,11 +111,11 @@ def published() -> None:
     print(f"{right} of {len(rows)} rows exactly")
 
 
-def real() -> None:
+def align_real() -> None:
     print("\nReal coordinates, no datum holes")
     with tempfile.TemporaryDirectory() as folder:
-        lists = {s: pit_list(s, Path(folder)) for s in SCANS}
-        datum = {s: pit_list(s, Path(folder), datum=True) for s in SCANS}
+        lists = {s: read_list(s, Path(folder)) for s in SCANS}
+        datum = {s: read_list(s, Path(folder), datum=True) for s in SCANS}
     places = {s: lists[s].pits[["x_mm", "y_mm"]].to_numpy() for s in SCANS}
     for scan in ("cr", "c2"):
         start = time.perf_counter()
@@ -171,7 +171,7 @@ def real() -> None:
     print(f"{took:.2f} s for the stack")
 
 
-def random_move(points: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, Similarity]:
+def move_at_random(points: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, Similarity]:
     """Return the points rotated by up to 5°, mirrored or not and moved by up to 5 mm, and how."""
     middle = points.mean(axis=0)
     to_middle = Similarity(shift_x=-middle[0], shift_y=-middle[1])
@@ -182,10 +182,12 @@ def random_move(points: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarra
     return way.apply(points), way
 
 
-def trials(count: int) -> None:
+def run_trials(count: int) -> None:
     print("\nRandomised trials: rotation to 5°, offset to 5 mm, mirror, points dropped and added")
     with tempfile.TemporaryDirectory() as folder:
-        c1, cr = (pit_list(s, Path(folder)).pits[["x_mm", "y_mm"]].to_numpy() for s in ("c1", "cr"))
+        c1, cr = (
+            read_list(s, Path(folder)).pits[["x_mm", "y_mm"]].to_numpy() for s in ("c1", "cr")
+        )
     base = register(c1, cr).transform
     for dropped in (0.5, 0.9, 1.0):
         rng = np.random.default_rng(int(100 * dropped))
@@ -196,7 +198,7 @@ def trials(count: int) -> None:
             kept = cr[rng.random(len(cr)) >= dropped]
             noise = rng.uniform(cr.min(axis=0), cr.max(axis=0), (len(cr) - len(kept), 2))
             points = np.concatenate([kept, noise])
-            moved, _ = random_move(points, rng)
+            moved, _ = move_at_random(points, rng)
             try:
                 found = register(c1, moved, mirrored=None)
             except BadInput:
@@ -213,10 +215,10 @@ def trials(count: int) -> None:
         )
 
 
-def accidental() -> None:
+def count_accidental() -> None:
     print("\nAccidental matches at 12 px: expected, and counted with the other list shifted nearby")
     with tempfile.TemporaryDirectory() as folder:
-        stack = align_stack([pit_list(s, Path(folder)) for s in SCANS])
+        stack = align_stack([read_list(s, Path(folder)) for s in SCANS])
     c1 = stack.members[0].surface.xy_mm
     area = float(np.prod(np.ptp(c1, axis=0)))
     for member in stack.members[1:]:
@@ -234,7 +236,7 @@ def accidental() -> None:
             )
 
 
-def photographed(scans, store: Store) -> None:
+def simulate_and_search(scans, store: Store) -> None:
     for scan in scans:
         sources = tuple(f"step {c.step}" for c in scan.scan.channels)
 
@@ -245,7 +247,7 @@ def photographed(scans, store: Store) -> None:
         find(store, scan.scan.name)
 
 
-def stack(columns: int, rows: int, densities: list[int], seed: int) -> None:
+def align_simulated(columns: int, rows: int, densities: list[int], seed: int) -> None:
     print(f"\nSimulated lead-ion stack, {columns * rows} tiles a scan, pictures searched by find")
     for density in densities:
         scans = preset("pb-stack", seed=seed, columns=columns, rows=rows, sides=("front", "back"))
@@ -255,7 +257,7 @@ def stack(columns: int, rows: int, densities: list[int], seed: int) -> None:
         ]
         with tempfile.TemporaryDirectory() as folder:
             store = Store.create(Path(folder) / "store")
-            photographed(scans, store)
+            simulate_and_search(scans, store)
             measure_stack(scans, store, Path(folder) / "aligned", density)
 
 
@@ -278,7 +280,7 @@ def measure_stack(scans, store: Store, folder: Path, density: int) -> None:
         )
         labels = store.labels.table(foil="d", side="front", who=f"coincidence of {needed}")
         target = next(s for s in scans if s.scan.name == "d-front")
-        truth = ions(target, aligned.member("d-front").source.holes_mm)
+        truth = list_ions(target, aligned.member("d-front").source.holes_mm)
         m = match_one_to_one(truth, labels[["x_mm", "y_mm"]].to_numpy(), tolerance)
         chance = accidental_matches(labels[["x_mm", "y_mm"]].to_numpy(), truth, tolerance)
         print(
@@ -290,7 +292,7 @@ def measure_stack(scans, store: Store, folder: Path, density: int) -> None:
     for e in aligned.efficiencies():
         scan = next(s for s in scans if s.scan.name == e.surface)
         own = aligned.member(e.surface).own_mm
-        truth = ions(scan, aligned.member(e.surface).source.holes_mm)
+        truth = list_ions(scan, aligned.member(e.surface).source.holes_mm)
         true = proportion(match_one_to_one(truth, own, tolerance).true_pos, len(truth))
         print(
             f"  {e.surface}: tag and probe {e.efficiency:.3f} [{e.low:.3f}, {e.high:.3f}] of "
@@ -299,7 +301,7 @@ def measure_stack(scans, store: Store, folder: Path, density: int) -> None:
         )
 
 
-def ions(scan, holes=()) -> np.ndarray:
+def list_ions(scan, holes=()) -> np.ndarray:
     """Return the places of the pits of ions on the near surface, without copies, mm of the scan.
 
     Those around datum holes are left out, as in the lists.
@@ -325,11 +327,15 @@ def main() -> None:
     options = parser.parse_args()
     for part in options.parts:
         if part == "trials":
-            trials(options.trials)
+            run_trials(options.trials)
         elif part == "stack":
-            stack(options.columns, options.rows, options.densities, options.seed)
+            align_simulated(options.columns, options.rows, options.densities, options.seed)
         else:
-            {"published": published, "real": real, "accidental": accidental}[part]()
+            {
+                "published": compare_published,
+                "real": align_real,
+                "accidental": count_accidental,
+            }[part]()
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from etchscope.run.search import search_of_run
 from etchscope.run.stages.score import score
 from etchscope.simulation import SimulatedScan, preset, randomise_scan, with_parameters
 from etchscope.store import Store
-from search import label_some, photographed, trained
+from search import label_some, simulate_and_search, train_model
 
 LABELS = (25, 20, 40, 15)
 """Number of labels of hip, top, bottom and misc on each of ten foils."""
@@ -46,7 +46,7 @@ OUTSIDE: dict[str, dict[str, object]] = {
 """Parameters outside the ranges of the random foils, by name."""
 
 
-def drawn_at_random(seed: int, tiles: int) -> SimulatedScan:
+def make_random_foil(seed: int, tiles: int) -> SimulatedScan:
     (scan,) = preset("reference", seed=seed, columns=3, rows=-(-tiles // 3))
     names = ("direction", "zenith_deg", "spread_deg", "max_zenith_deg")
     fixed = {f"hips.{name}": getattr(scan.population.hips, name) for name in names}
@@ -55,13 +55,13 @@ def drawn_at_random(seed: int, tiles: int) -> SimulatedScan:
     return replace(scan, foil=f"random-{seed}")
 
 
-def like_the_reference(name: str, tiles: int, seed: int) -> SimulatedScan:
+def make_reference_foil(name: str, tiles: int, seed: int) -> SimulatedScan:
     (scan,) = preset("reference", seed=seed, columns=3, rows=-(-tiles // 3))
     scan = with_parameters(scan, {"hips.per_tile": 10.0, **OUTSIDE[name]})
     return replace(scan, foil=name.replace(" ", "-"))
 
 
-def pooled(several: Sequence[Search]) -> Search:
+def pool_searches(several: Sequence[Search]) -> Search:
     """Return the searches of several foils as one search."""
     values = np.concatenate([s.score for s in several])
     order = np.argsort(-values, kind="stable")
@@ -87,7 +87,7 @@ def pooled(several: Sequence[Search]) -> Search:
     )
 
 
-def searches(
+def search_foil(
     store: Store, scan: SimulatedScan, truth: pd.DataFrame, model: str
 ) -> tuple[Search, ...]:
     """Score a foil; return its search, and its search where the model is valid."""
@@ -105,7 +105,7 @@ def print_figures(
     name: str, model: str, found: Sequence[tuple[Search, ...]], threshold: float
 ) -> None:
     """Print the figures of several foils together, everywhere and where the model is valid."""
-    everywhere, valid = (pooled(some) for some in zip(*found, strict=True))
+    everywhere, valid = (pool_searches(some) for some in zip(*found, strict=True))
     share = proportion(len(valid.score), len(everywhere.score))
     false, false_valid = (s.false(threshold) / s.tiles for s in (everywhere, valid))
     print(
@@ -145,36 +145,36 @@ def main() -> None:
         training: dict[str, list[str]] = {"random": [], "one kind": []}
         for seed in range(500, 510):
             for kind, scan in (
-                ("random", drawn_at_random(seed, tiles)),
+                ("random", make_random_foil(seed, tiles)),
                 (
                     "one kind",
-                    replace(like_the_reference("as the reference", 4, seed), foil=f"kind-{seed}"),
+                    replace(make_reference_foil("as the reference", 4, seed), foil=f"kind-{seed}"),
                 ),
             ):
-                truth = photographed(scan, store, folder / "training")
+                truth = simulate_and_search(scan, store, folder / "training")
                 label_some(store, scan, truth, LABELS, seed)
                 training[kind].append(scan.scan.name)
         models = {}
         for kind, names in training.items():
             print(f"trained on {kind}:")
             models[kind] = kind.replace(" ", "-")
-            trained(store, names, models[kind])
+            train_model(store, names, models[kind])
         print(f"trained after {time.perf_counter() - begin:.0f} s", flush=True)
         foils = {
-            "frozen": [drawn_at_random(seed, tiles) for seed in range(620, 625)],
-            "random, other seeds": [drawn_at_random(seed, tiles) for seed in range(720, 730)],
-            **{what: [like_the_reference(what, tiles, 800)] for what in OUTSIDE},
+            "frozen": [make_random_foil(seed, tiles) for seed in range(620, 625)],
+            "random, other seeds": [make_random_foil(seed, tiles) for seed in range(720, 730)],
+            **{what: [make_reference_foil(what, tiles, 800)] for what in OUTSIDE},
         }
         thresholds = {}
         for what, scans in foils.items():
-            truths = [photographed(scan, store, folder / "test") for scan in scans]
+            truths = [simulate_and_search(scan, store, folder / "test") for scan in scans]
             for kind, model in models.items():
                 found = [
-                    searches(store, scan, truth, model)
+                    search_foil(store, scan, truth, model)
                     for scan, truth in zip(scans, truths, strict=True)
                 ]
                 if what == "frozen":
-                    everywhere = pooled([f[0] for f in found])
+                    everywhere = pool_searches([f[0] for f in found])
                     thresholds[kind] = everywhere.threshold_for(false_per_tile=1)
                 print_figures(what, kind, found, thresholds[kind])
                 if what.startswith("random"):

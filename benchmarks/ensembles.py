@@ -50,7 +50,7 @@ from etchscope.ensemble import (
 from etchscope.ensemble.combine import FAR
 from etchscope.evaluation.tiles import draw_tiles, expanded_interval
 from etchscope.learn import Training, features_of, folds, set_threads
-from learn import MIX, drawn, labelled_foil, mix_foil
+from learn import MIX, draw_labels, label_foil, make_mix_foil
 
 SIGNAL = "hip"
 REST = tuple(c for c in MIX if c != SIGNAL)
@@ -103,7 +103,9 @@ def train(
     return done
 
 
-def neural(done: TrainedModel, votes: dict[str, NDArray[np.float64]], seed: int) -> np.ndarray:
+def score_with_network(
+    done: TrainedModel, votes: dict[str, NDArray[np.float64]], seed: int
+) -> np.ndarray:
     """Return the log odds of signal of a small network on the votes of the experts."""
     labelled = done.labelled
     # Bounds and scale are those of the regression.
@@ -121,7 +123,7 @@ def neural(done: TrainedModel, votes: dict[str, NDArray[np.float64]], seed: int)
     return log_p[:, k] - np.logaddexp.reduce(np.delete(log_p, k, axis=1), axis=1)
 
 
-def scores(
+def score_methods(
     labelled: Labelled, test: Labelled, training: Training, seed: int
 ) -> dict[str, NDArray[np.float64]]:
     """Return for each method the scores of the test finds, (n,), which are higher for signal."""
@@ -135,14 +137,14 @@ def scores(
     return {
         ENSEMBLE: model.score(model.combiner.log_probabilities(list(votes.values()))),
         "votes multiplied": model.score(highest.log_probabilities(list(votes.values()))),
-        "neural stacker": neural(done, votes, seed),
+        "neural stacker": score_with_network(done, votes, seed),
         "hip against the rest": one.votes(test.patches)[single.name],
         "one network, four classes": every.score(every.log_probabilities(test.patches)),
         "anomaly": model.background.nearest(features_of(test.patches)),
     }
 
 
-def interval(drawn: NDArray[np.float64], test: Test) -> tuple[float, float, float]:
+def find_interval(drawn: NDArray[np.float64], test: Test) -> tuple[float, float, float]:
     """Return the value with all tiles and its interval over samples of tiles, in per cent."""
     (low,), (high,) = expanded_interval(drawn[1:, None], int(test.times.shape[1]))
     return 100 * float(drawn[0]), 100 * float(low), 100 * float(high)
@@ -159,8 +161,8 @@ def compare(efficiencies: dict[str, NDArray[np.float64]], test: Test) -> pd.Data
     for name, all_drawn in efficiencies.items():
         for k, rate in enumerate(RATES):
             drawn, gained = all_drawn[:, :, k], (efficiencies[ENSEMBLE] - all_drawn)[:, :, k]
-            value, low, high = interval(drawn.mean(0), test)
-            gain, least, most = interval(gained.mean(0), test)
+            value, low, high = find_interval(drawn.mean(0), test)
+            gain, least, most = find_interval(gained.mean(0), test)
             row = {"method": name, "rate": rate, "efficiency": value, "low": low, "high": high}
             row |= {"of_seeds": (100 * drawn[:, 0]).tolist()}
             row |= {"gain": gain, "gain_low": least, "gain_high": most}
@@ -187,7 +189,9 @@ def describe(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def curves(results: dict[str, list[NDArray[np.float64]]], test: Test) -> dict[str, pd.DataFrame]:
+def compute_curves(
+    results: dict[str, list[NDArray[np.float64]]], test: Test
+) -> dict[str, pd.DataFrame]:
     """Return the mean curve over seeds of each method; that of the ensemble has a band."""
     out = {}
     for name, of_seeds in results.items():
@@ -221,7 +225,9 @@ def write(
             f"{counts['signal']:,} hip against {counts['background']:,} others of another foil, "
             "band of the ensemble"
         )
-        draw_roc(curves(results, test), title=title).savefig(folder / "ensembles.png", dpi=100)
+        draw_roc(compute_curves(results, test), title=title).savefig(
+            folder / "ensembles.png", dpi=100
+        )
     return table
 
 
@@ -241,16 +247,16 @@ def main() -> None:
     training = replace(Training(), epochs=options.epochs)
     share = options.labels / sum(MIX.values())
     numbers = {c: round(n * share) for c, n in MIX.items()}
-    all_labels = labelled_foil(mix_foil(2027, options.tiles))
-    other = labelled_foil(mix_foil(9000, options.test_tiles))
+    all_labels = label_foil(make_mix_foil(2027, options.tiles))
+    other = label_foil(make_mix_foil(9000, options.test_tiles))
     test = Test.of(other, options.draws)
     counts = pd.Series(other.said).value_counts().to_dict()
     print(f"trained on {numbers}, tested on {counts} of {test.times.shape[1]} tiles", flush=True)
     results: dict[str, list[NDArray[np.float64]]] = {}
     for seed in range(options.seeds):
         print(f"seed {seed}", flush=True)
-        some = drawn(all_labels, numbers, seed)
-        for name, score in scores(some, other, training, seed).items():
+        some = draw_labels(all_labels, numbers, seed)
+        for name, score in score_methods(some, other, training, seed).items():
             results.setdefault(name, []).append(score)
         table = write(results, test, {**numbers, "epochs": options.epochs}, options.output)
         print(describe(table), flush=True)

@@ -34,7 +34,7 @@ from etchscope.store import Store
 _TIMES = ("added_at", "committed_at", "saved_at")
 
 
-def snapshot(store: Path) -> dict[str, str]:
+def take_snapshot(store: Path) -> dict[str, str]:
     """Return the SHA-256 of every file of a store, and the rows of its catalogue without times."""
     files = {
         p.relative_to(store).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
@@ -60,7 +60,7 @@ def _rows(catalogue: Path) -> dict[str, str]:
         connection.close()
 
 
-def differences(found: dict[str, str], expected: dict[str, str]) -> list[str]:
+def find_differences(found: dict[str, str], expected: dict[str, str]) -> list[str]:
     """Return the names of the files, folders and tables that differ."""
     keys = sorted(found.keys() | expected.keys())
     return [key for key in keys if found.get(key) != expected.get(key)]
@@ -110,7 +110,7 @@ def _check(store: Path) -> tuple[list[str], int]:
     return damaged, len(findings) - len(damaged)
 
 
-def trial(store: Path, moment_s: float, expected: dict[str, str], *words: object) -> Trial:
+def run_trial(store: Path, moment_s: float, expected: dict[str, str], *words: object) -> Trial:
     """Kill a command on a store, check it, repeat the command, compare and check again."""
     was_running = _killed(moment_s, *words)
     wrong, leftovers = _check(store)
@@ -122,11 +122,11 @@ def trial(store: Path, moment_s: float, expected: dict[str, str], *words: object
         wrong.append(f"again: status {error.returncode}")
     damaged, left = _check(store)
     wrong += damaged + ["leftovers after the repetition"] * bool(left)
-    wrong += [f"differs: {key}" for key in differences(snapshot(store), expected)]
+    wrong += [f"differs: {key}" for key in find_differences(take_snapshot(store), expected)]
     return Trial(moment_s, was_running, leftovers, parts, again_s, tuple(wrong))
 
 
-def trials(
+def run_trials(
     name: str,
     fresh: Callable[[Path], None],
     words: Callable[[Path], list[object]],
@@ -144,13 +144,13 @@ def trials(
     calm = folder / f"{name}-calm"
     fresh(calm)
     duration_s = _run(*words(calm))
-    expected = snapshot(calm)
+    expected = take_snapshot(calm)
     print(f"{name}: {duration_s:.1f} s undisturbed, {len(expected)} files, folders and tables")
     done = []
     for number, moment_s in enumerate(rng.uniform(0, duration_s, kills), 1):
         store = folder / f"{name}-{number}"
         fresh(store)
-        one = trial(store, float(moment_s), expected, *words(store))
+        one = run_trial(store, float(moment_s), expected, *words(store))
         shutil.rmtree(store)
         done.append(one)
         state = "killed" if one.was_running else "had ended"
@@ -203,7 +203,7 @@ def main() -> int:
         }
         for command, (fresh, words) in commands.items():
             if given.only in (None, command):
-                done = trials(command, fresh, words, folder, rng, given.kills)
+                done = run_trials(command, fresh, words, folder, rng, given.kills)
                 summaries.append(_summary(command, done))
                 is_good &= not any(t.wrong for t in done)
     print("\n".join(summaries))

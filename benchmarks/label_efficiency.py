@@ -39,7 +39,7 @@ from etchscope.learn import (
     train_expert,
 )
 from etchscope.simulation import preset, with_parameters
-from learn import MIX, drawn, labelled_foil, mix_foil
+from learn import MIX, draw_labels, label_foil, make_mix_foil
 from learning_figures import draw_ablation, draw_label_efficiency
 
 COMPARED = {
@@ -76,7 +76,7 @@ def _kept(labelled: Labelled, path: Path) -> Path:
     return path
 
 
-def expert_of(
+def train_one(
     labelled: Labelled, training: Training, seed: int, start: Expert | None = None
 ) -> Expert:
     """Train signal against the rest; a fifth of the tiles determines when to stop."""
@@ -85,7 +85,7 @@ def expert_of(
     return train_expert(labelled.patches, target, training, validation=held, seed=seed, start=start)
 
 
-def tested(expert: Expert, test: Labelled) -> dict[str, float]:
+def measure_expert(expert: Expert, test: Labelled) -> dict[str, float]:
     """Return balanced accuracy, and the signal that passes at 1 % and 0.1 % false positives."""
     target = test.said == "hip"
     scores = expert.scores(test.patches)
@@ -101,8 +101,8 @@ def tested(expert: Expert, test: Labelled) -> dict[str, float]:
 def _one(labels: Path, test: Path, name: str, number: int, seed: int) -> dict[str, object]:
     set_threads(1)
     labelled, share = _stored(labels), number / sum(MIX.values())
-    some = drawn(labelled, {c: round(n * share) for c, n in MIX.items()}, seed)
-    figures = tested(expert_of(some, COMPARED[name], seed), _stored(test))
+    some = draw_labels(labelled, {c: round(n * share) for c, n in MIX.items()}, seed)
+    figures = measure_expert(train_one(some, COMPARED[name], seed), _stored(test))
     return {"network": name, "labels": number, "seed": seed, **figures}
 
 
@@ -112,7 +112,7 @@ def _pool() -> Iterator[ProcessPoolExecutor]:
         yield pool
 
 
-def labels_table(labels: Path, test: Path, folder: Path) -> None:
+def print_labels_table(labels: Path, test: Path, folder: Path) -> None:
     """Print and draw the figures of each network by the number of labels."""
     everything = sum(MIX.values())
     wanted = [(name, n, s) for n in NUMBERS for name in COMPARED for s in SEEDS]
@@ -156,7 +156,7 @@ def _ablated(labels: Path, channels: tuple[int, ...], expert: str) -> tuple[floa
     return float(done.balanced_accuracy[0]), float(each.std())
 
 
-def ablation_table(labels: Path, folder: Path) -> None:
+def print_ablation_table(labels: Path, folder: Path) -> None:
     """Print and draw the balanced accuracy of the plain network for each set of channels."""
     wanted = [(name, expert) for name in CHANNELS for expert in ("hip-top", "top-bottom")]
     with _pool() as pool:
@@ -170,32 +170,37 @@ def ablation_table(labels: Path, folder: Path) -> None:
 
 def _transferred(labels: Path, crowd: Path, tests: dict[str, Path], seed: int) -> pd.DataFrame:
     set_threads(1)
-    mix = drawn(_stored(labels), MIX, seed)
+    mix = draw_labels(_stored(labels), MIX, seed)
     dense = _stored(crowd)
-    before = expert_of(mix, Training(), seed)
+    before = train_one(mix, Training(), seed)
     going_on = replace(before.training, rate=1e-3)
     experts = {
         "mix alone": before,
-        "mix, then crowd": expert_of(dense, going_on, seed, start=before),
-        "crowd alone": expert_of(dense, Training(), seed),
+        "mix, then crowd": train_one(dense, going_on, seed, start=before),
+        "crowd alone": train_one(dense, Training(), seed),
     }
     rows = [
-        {"trained on": name, "tested on": where, "seed": seed, **tested(expert, _stored(test))}
+        {
+            "trained on": name,
+            "tested on": where,
+            "seed": seed,
+            **measure_expert(expert, _stored(test)),
+        }
         for name, expert in experts.items()
         for where, test in tests.items()
     ]
     return pd.DataFrame(rows)
 
 
-def transfer_table(labels: Path, test: Path, folder: Path) -> None:
+def print_transfer_table(labels: Path, test: Path, folder: Path) -> None:
     """Print the figures of experts trained on the mix, on a crowd, and on both in turn."""
     numbers = {"hip": 100, "top": 100, "bottom": 200, "misc": 0}
     crowds = []
     for seed, tiles in ((71, 8), (72, 16)):
         (scan,) = preset("reference", seed=seed, columns=4, rows=tiles // 4)
         scan = with_parameters(scan, {"fragments.per_tile": 1000.0, "hips.per_tile": 20.0})
-        crowds.append(labelled_foil(scan))
-    crowd = _kept(drawn(crowds[0], numbers, 0), folder / "crowd.pickle")
+        crowds.append(label_foil(scan))
+    crowd = _kept(draw_labels(crowds[0], numbers, 0), folder / "crowd.pickle")
     tests = {"mix": test, "crowd": _kept(crowds[1], folder / "crowded-test.pickle")}
     with _pool() as pool:
         running = [pool.submit(_transferred, labels, crowd, tests, seed) for seed in SEEDS]
@@ -221,14 +226,14 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        mix = labelled_foil(mix_foil(2027))
+        mix = label_foil(make_mix_foil(2027))
         labels = _kept(mix, folder / "labels.pickle")
-        large = labelled_foil(mix_foil(9000, options.test_tiles))
+        large = label_foil(make_mix_foil(9000, options.test_tiles))
         print(f"tested on {pd.Series(large.said).value_counts().to_dict()}", flush=True)
         test = _kept(large, folder / "test.pickle")
-        labels_table(labels, test, options.output)
-        ablation_table(_kept(drawn(mix, MIX, 0), folder / "mix.pickle"), options.output)
-        transfer_table(labels, test, folder)
+        print_labels_table(labels, test, options.output)
+        print_ablation_table(_kept(draw_labels(mix, MIX, 0), folder / "mix.pickle"), options.output)
+        print_transfer_table(labels, test, folder)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ BOOSTED = "boosted"
 """Gradient-boosted trees on measured features, as a baseline."""
 
 
-def labelled_foil(scan: SimulatedScan, *, only_found: bool = True) -> Labelled:
+def label_foil(scan: SimulatedScan, *, only_found: bool = True) -> Labelled:
     """Return the labels of the finds on a simulated foil, which is searched in a store."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store.create(Path(folder) / "store")
@@ -80,7 +80,7 @@ def labelled_foil(scan: SimulatedScan, *, only_found: bool = True) -> Labelled:
         return labelled_patches(store, pits)
 
 
-def mix_foil(seed: int, tiles: int = 16) -> SimulatedScan:
+def make_mix_foil(seed: int, tiles: int = 16) -> SimulatedScan:
     """Return a foil with the notes' label mix."""
     rows = 4
     (scan,) = preset("label-mix", seed=seed, columns=-(-tiles // rows), rows=rows)
@@ -99,7 +99,7 @@ def is_clear(labelled: Labelled, truth: pd.DataFrame) -> np.ndarray:
     return np.array([len(set(particle[some])) <= 1 for some in near])
 
 
-def drawn(labelled: Labelled, numbers: dict[str, int], seed: int) -> Labelled:
+def draw_labels(labelled: Labelled, numbers: dict[str, int], seed: int) -> Labelled:
     """Return so many labels of each class, chosen at random."""
     rng = np.random.default_rng(seed)
     chosen = []
@@ -118,7 +118,7 @@ def _validated(patches: Patches, target: np.ndarray, name: str, seed: int) -> Cr
     return cross_validate(patches, target, TRAININGS[name], seeds=(seed,))
 
 
-def at_one_percent(done: Sequence[CrossValidation]) -> str:
+def measure_at_one_percent(done: Sequence[CrossValidation]) -> str:
     """Return the efficiency at 1 % false positives over the seeds, and the first one's interval."""
     if (~done[0].target).sum() < 100:
         return "too few labels of the second class"
@@ -128,7 +128,7 @@ def at_one_percent(done: Sequence[CrossValidation]) -> str:
     return f"{np.mean(shares):5.1f} % ({min(shares):.1f} to {max(shares):.1f}; first seed {one})"
 
 
-def experts_table(
+def print_experts_table(
     labelled: Labelled,
     clear: np.ndarray,
     names: Sequence[str],
@@ -163,13 +163,14 @@ def experts_table(
                     f"{name:16s} {kind.name:11s} balanced accuracy {100 * accuracy.mean():.2f} % "
                     f"(rms over seeds {100 * accuracy.std():.2f}; folds {100 * each.min():.1f} to "
                     f"{100 * each.max():.1f}), clear {100 * np.mean(clear_shares):.2f} %; failed "
-                    f"{int(folds['failed'].sum())} of {len(folds)}; at 1 % {at_one_percent(done)}",
+                    f"{int(folds['failed'].sum())} of {len(folds)}; at 1 % "
+                    f"{measure_at_one_percent(done)}",
                     flush=True,
                 )
             print(f"{name:16s} {time.perf_counter() - begin:.0f} s", flush=True)
 
 
-def times(labelled: Labelled) -> None:
+def print_times(labelled: Labelled) -> None:
     """Print the time of one expert, of the shipped 5-fold trainings, and of scoring."""
     set_threads(os.cpu_count() or 1)
     total = 0.0
@@ -208,16 +209,18 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--time", action="store_true", help="time trainings on all cores")
     options = parser.parse_args()
-    scan = mix_foil(2027, options.tiles)
-    labelled = labelled_foil(scan)
+    scan = make_mix_foil(2027, options.tiles)
+    labelled = label_foil(scan)
     counts = pd.Series(labelled.said).value_counts().to_dict()
     print(f"{len(labelled.said)} labelled finds on {options.tiles} tiles: {counts}")
-    labelled = drawn(labelled, MIX, 0)
+    labelled = draw_labels(labelled, MIX, 0)
     if options.time:
-        times(labelled)
+        print_times(labelled)
     clear = is_clear(labelled, scan.truth())
     print(f"{clear.mean():.1%} of the labels are clear of other particles")
-    experts_table(labelled, clear, options.network, options.experts, options.seeds, options.workers)
+    print_experts_table(
+        labelled, clear, options.network, options.experts, options.seeds, options.workers
+    )
 
 
 if __name__ == "__main__":

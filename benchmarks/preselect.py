@@ -36,7 +36,7 @@ LAMPS = reference_channels()[:8]
 Detector = Callable[[np.ndarray], np.ndarray]
 
 
-def foil_of(tiles: int, pits: int, seed: int) -> SimulatedScan:
+def make_foil(tiles: int, pits: int, seed: int) -> SimulatedScan:
     rows = 25
     return SimulatedScan(
         seed=seed,
@@ -47,7 +47,7 @@ def foil_of(tiles: int, pits: int, seed: int) -> SimulatedScan:
     )
 
 
-def stored(foil: SimulatedScan, folder: Path) -> Store:
+def make_store(foil: SimulatedScan, folder: Path) -> Store:
     store = Store.create(folder)
     sources = tuple(f"step {c.step}" for c in foil.scan.channels)
     store.scans.add(
@@ -124,7 +124,7 @@ PEERS = {
 }
 
 
-def merged(points: np.ndarray) -> np.ndarray:
+def merge_finds(points: np.ndarray) -> np.ndarray:
     """Return points with neighbours merged: a pit has a bright and a dark wall."""
     from scipy.spatial import cKDTree
 
@@ -139,7 +139,7 @@ def merged(points: np.ndarray) -> np.ndarray:
     return out[~gone]
 
 
-def scores(found: dict[int, np.ndarray], truth: pd.DataFrame) -> tuple[float, float]:
+def score_finds(found: dict[int, np.ndarray], truth: pd.DataFrame) -> tuple[float, float]:
     """Return recall and precision of points a tile, away from the tiles' edges."""
     hits = wanted = good = given = 0
     for tile, points in found.items():
@@ -165,12 +165,14 @@ def compare_peers(store: Store, foil: SimulatedScan, tiles: int, ours: float) ->
         tuned = []
         for setting in settings:
             detect = make(setting)
-            tuned.append(sum(scores({n: merged(detect(pictures[n])) for n in numbers[-8:]}, truth)))
+            tuned.append(
+                sum(score_finds({n: merge_finds(detect(pictures[n])) for n in numbers[-8:]}, truth))
+            )
         detect = make(settings[int(np.argmax(tuned))])
         start = time.perf_counter()
-        found = {n: merged(detect(pictures[n])) for n in numbers[:tiles]}
+        found = {n: merge_finds(detect(pictures[n])) for n in numbers[:tiles]}
         speed = tiles / (time.perf_counter() - start)
-        recall, precision = scores(found, truth)
+        recall, precision = score_finds(found, truth)
         print(
             f"{name:22s} {speed:8.1f} tiles/s ({speed / ours:5.2f} of find)   "
             f"recall {recall:.3f}  precision {precision:.3f}"
@@ -181,8 +183,8 @@ def peak_memory_mb(tiles: int, pits: int) -> float:
     """Return the peak memory of `find` on a store of so many tiles, in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "store"
-        foil = foil_of(tiles, pits, 5)
-        stored(foil, path)
+        foil = make_foil(tiles, pits, 5)
+        make_store(foil, path)
         code = (
             "import resource; from etchscope.store import Store; from etchscope.run import find;"
             f"find(Store.open({str(path)!r}), {foil.scan.name!r});"
@@ -201,15 +203,15 @@ def main() -> None:
     parser.add_argument("--finder", default="learned")
     parser.add_argument("--skip-memory", action="store_true")
     options = parser.parse_args()
-    foil = foil_of(options.tiles, options.pits, 11)
+    foil = make_foil(options.tiles, options.pits, 11)
     settings = FindSettings(finder=options.finder)
     with tempfile.TemporaryDirectory() as folder:
-        store = stored(foil, Path(folder) / "store")
+        store = make_store(foil, Path(folder) / "store")
         name = foil.scan.name
         tiles = len(foil.scan.tiles)
         numbers = [t.number for t in foil.scan.tiles]
-        tiny = foil_of(2, options.pits, 12)
-        find(stored(tiny, Path(folder) / "tiny"), tiny.scan.name, settings=settings)  # compiles
+        tiny = make_foil(2, options.pits, 12)
+        find(make_store(tiny, Path(folder) / "tiny"), tiny.scan.name, settings=settings)  # compiles
         speeds, floors = [], []
         for k in range(options.repeat):
             start = time.perf_counter()
@@ -231,7 +233,7 @@ def main() -> None:
             f"{'read and decode only':22s} {floor:8.1f} tiles/s: find takes "
             f"{floor / ours:.1f} times as long"
         )
-        recall, precision = scores(views, foil.truth())
+        recall, precision = score_finds(views, foil.truth())
         print(f"{'find, all tiles':22s} recall {recall:.3f}  precision {precision:.3f} (own tile)")
         compare_peers(store, foil, options.peer_tiles, ours)
     if not options.skip_memory:

@@ -56,7 +56,7 @@ def list_parameters(scan: SimulatedScan) -> dict[str, float]:
     return out
 
 
-def searched(scan: SimulatedScan, settings: FindSettings) -> dict[str, float]:
+def search_foil(scan: SimulatedScan, settings: FindSettings) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         store = Store.create(Path(folder) / "store")
         simulate([scan], Path(folder) / "truth", store=store)
@@ -88,7 +88,7 @@ def _same_surface(score, truth: pd.DataFrame, found: pd.DataFrame) -> float:
     return float((one == other).mean()) if len(one) else np.nan
 
 
-def costs(table: pd.DataFrame, names: list[str], outcome: str) -> None:
+def print_influences(table: pd.DataFrame, names: list[str], outcome: str) -> None:
     rho = {n: spearmanr(table[n], table[outcome]).statistic for n in names}
     rng = np.random.default_rng(0)
     best = [
@@ -120,7 +120,7 @@ def main() -> None:
         if options.max_pits is not None:
             cap = min(scan.population.fragments.per_tile, options.max_pits)
             scan = with_parameters(scan, {"fragments.per_tile": cap})
-        rows.append({"seed": seed, **searched(scan, FindSettings()), **list_parameters(scan)})
+        rows.append({"seed": seed, **search_foil(scan, FindSettings()), **list_parameters(scan)})
         shown = ("openings", "recall", "recall_large", "recall_signal", "precision", "surface")
         print(seed, {k: round(rows[-1][k], 3) for k in shown}, flush=True)
     table = pd.DataFrame(rows)
@@ -133,7 +133,7 @@ def main() -> None:
     print(quantiles.round(3).to_string())
     names = [c for c in table.columns if "." in c or c.startswith(("hot", "is ", "spread"))]
     for outcome in outcomes:
-        costs(table, names, outcome)
+        print_influences(table, names, outcome)
 
 
 if __name__ == "__main__":

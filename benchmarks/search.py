@@ -67,14 +67,14 @@ CLAIMED = 0.01
 DISPLACED_PX = (0, 2, 4, 6, 8, 12, 20)
 
 
-def foil(density: int, tiles: int, seed: int, name: str) -> SimulatedScan:
+def make_foil(density: int, tiles: int, seed: int, name: str) -> SimulatedScan:
     """Return a foil like that of the reference scan with some density of background."""
     columns = max(round(np.sqrt(tiles * 0.8)), 1)
     (scan,) = preset("reference", seed=seed, columns=columns, rows=-(-tiles // columns))
     return replace(with_parameters(scan, {"fragments.per_tile": density}), foil=name)
 
 
-def photographed(scan: SimulatedScan, store: Store, folder: Path) -> pd.DataFrame:
+def simulate_and_search(scan: SimulatedScan, store: Store, folder: Path) -> pd.DataFrame:
     """Simulate a foil into a store and search it; return its true openings."""
     (truth,) = simulate([scan], folder, store=store)
     find(store, scan.scan.name)
@@ -120,7 +120,7 @@ def label_some(
     store.labels.add(as_labels(labels))
 
 
-def trained(store: Store, scans: Sequence[str], name: str, seed: int = 0) -> Model:
+def train_model(store: Store, scans: Sequence[str], name: str, seed: int = 0) -> Model:
     """Train the usual experts and their ensemble on the labels of a store, and keep the model."""
     set_threads(2)
     done = train(gather(store, scans=scans), Training(), seed=seed)
@@ -149,18 +149,18 @@ class Foil:
     anomaly: Search
 
 
-def scored(store: Store, scan: SimulatedScan, folder: Path, model: str) -> Foil:
+def score_foil(store: Store, scan: SimulatedScan, folder: Path, model: str) -> Foil:
     """Simulate, search and score a foil."""
-    truth = photographed(scan, store, folder)
+    truth = simulate_and_search(scan, store, folder)
     run = score(store, scan.scan.name, model).run
     search, candidates = search_of_run(store, run, truth, signal="hip", valid_only=False)
     pits = store.runs.pits(run)
     anomaly = store.runs.judged(run)["anomaly"]
-    others = (ranked_by(value, pits, truth, search, scan) for value in (pits["hip"], anomaly))
+    others = (rank_by(value, pits, truth, search, scan) for value in (pits["hip"], anomaly))
     return Foil(truth, pits, search, candidates, *others)
 
 
-def ranked_by(
+def rank_by(
     value: "pd.Series[float]",
     pits: pd.DataFrame,
     truth: pd.DataFrame,
@@ -187,7 +187,7 @@ def ranked_by(
     )
 
 
-def working_points(frozen: Search, test: Search) -> None:
+def print_working_points(frozen: Search, test: Search) -> None:
     """Print the figures of a foil at thresholds of another, and at exactly the rates of these."""
     for allowed in FALSE_A_TILE:
         asked = Requirement(false_per_tile=allowed)
@@ -211,7 +211,7 @@ def percent(figure: Figure) -> str:
     return f"{value:.1f} % [{low:.1f}, {high:.1f}]"
 
 
-def by_displacement(done: Foil, threshold: float, size: float) -> None:
+def print_by_displacement(done: Foil, threshold: float, size: float) -> None:
     """Print the efficiency by the displacement of the exit pit from the entry pit."""
     hips = done.truth[done.truth["class"] == "hip"]
     sides = {s: hips[hips["surface"] == s].set_index("particle") for s in ("top", "bottom")}
@@ -240,14 +240,14 @@ def report(density: int, frozen: Foil, done: Foil, folder: Path, size: float) ->
         f"particles, {len(pits)} finds, valid {valid}",
         flush=True,
     )
-    working_points(frozen.search, search)
+    print_working_points(frozen.search, search)
     best = proportion(int(search.is_true.sum()), search.particles)
     print(f"  with a candidate at all: {best}")
     print("  pre-selection alone:")
-    working_points(frozen.unlabelled, done.unlabelled)
+    print_working_points(frozen.unlabelled, done.unlabelled)
     print("  distance from background alone:")
-    working_points(frozen.anomaly, done.anomaly)
-    by_displacement(done, frozen.search.threshold_for(false_per_tile=1), size)
+    print_working_points(frozen.anomaly, done.anomaly)
+    print_by_displacement(done, frozen.search.threshold_for(false_per_tile=1), size)
     ranked = done.candidates
     p = ranked["p_hip"].to_numpy(np.float64)
     outcome = ranked["is_true"].to_numpy(bool)
@@ -298,21 +298,23 @@ def main() -> None:
         names = []
         for density, numbers in LABELS.items():
             tiles = 16 if density <= 100 else 8
-            scan = foil(density, tiles, options.seed + density, f"training-{density}")
+            scan = make_foil(density, tiles, options.seed + density, f"training-{density}")
             scan = with_parameters(scan, {"hips.per_tile": 20.0})
-            truth = photographed(scan, store, folder / "training")
+            truth = simulate_and_search(scan, store, folder / "training")
             label_some(store, scan, truth, numbers, options.seed)
             names.append(scan.scan.name)
         print(store.labels.table()["class"].value_counts().to_dict())
-        trained(store, names, "shipped")
+        train_model(store, names, "shipped")
         print(f"trained after {time.perf_counter() - begin:.0f} s", flush=True)
         for density in options.densities:
-            scan = foil(
+            scan = make_foil(
                 density, options.tiles, options.seed + 10_000 + density, f"frozen-{density}"
             )
-            frozen = scored(store, scan, folder / "frozen", "shipped")
-            scan = foil(density, options.tiles, options.seed + 20_000 + density, f"test-{density}")
-            done = scored(store, scan, folder / "test", "shipped")
+            frozen = score_foil(store, scan, folder / "frozen", "shipped")
+            scan = make_foil(
+                density, options.tiles, options.seed + 20_000 + density, f"test-{density}"
+            )
+            done = score_foil(store, scan, folder / "test", "shipped")
             size = scan.optics.pixel_size_um
             curves[f"{density} pits per tile"] = report(density, frozen, done, options.output, size)
             for one in (f"frozen-{density}-front", f"test-{density}-front"):

@@ -1,13 +1,13 @@
-"""Speed and memory of the simulator, and one sitting from an empty folder to a searched foil.
+"""Speed and memory of the simulator, and the time from an empty folder to a searched foil.
 
     python benchmarks/simulate.py
     python benchmarks/simulate.py --sitting --columns 20 --rows 25
 
-Tiles of 640 × 480 px with ten channels at 30, 1,000 and 3,000 background pits, two threads. The
-floor is the chance that such a tile needs (its noise, and the texture of both surfaces), drawn in
-the same run. The sitting draws a two-sided foil with 100 background pits a tile, writes it in the
-microscope's layout, adds it to a store, searches it, and says how long each took and how well the
-search did.
+Tiles of 640 × 480 px with ten channels and 30, 1,000 and 3,000 background pits are simulated in two
+threads. The floor is the time for the random numbers of such a tile (its noise, and the texture of
+both surfaces), measured in the same run. With `--sitting` the script simulates a two-sided foil
+with 100 background pits per tile, writes it in the layout of the microscope, adds it to a store and
+searches it, and prints the time of each step and the result of the search.
 """
 
 import argparse
@@ -32,14 +32,14 @@ WORKERS = 2
 TOLERANCE_PX = 6.0
 
 
-def foil_of(pits: float, tiles: int, seed: int = 1) -> SimulatedScan:
+def make_foil(pits: float, tiles: int, seed: int = 1) -> SimulatedScan:
     columns = max(round(np.sqrt(tiles)), 1)
     return SimulatedScan(
         seed=seed, columns=columns, rows=-(-tiles // columns), population=Population.of(pits, 5)
     )
 
 
-def seconds_a_tile(foil: SimulatedScan, tiles: int) -> float:
+def measure_seconds_per_tile(foil: SimulatedScan, tiles: int) -> float:
     foil.read_tile(1)  # compiled before the clock starts
     numbers = [t.number for t in foil.scan.tiles][:tiles]
     start = time.perf_counter()
@@ -49,7 +49,7 @@ def seconds_a_tile(foil: SimulatedScan, tiles: int) -> float:
     return (time.perf_counter() - start) / len(numbers)
 
 
-def floor_seconds(foil: SimulatedScan, tiles: int) -> float:
+def measure_floor_seconds(foil: SimulatedScan, tiles: int) -> float:
     """Return the seconds a tile that its random numbers alone take."""
     height, width = foil.optics.image_size
     points = height * width * (len(foil.optics.channels) + 2 * OVERSAMPLING**2)
@@ -63,14 +63,14 @@ def floor_seconds(foil: SimulatedScan, tiles: int) -> float:
     return (time.perf_counter() - start) / tiles
 
 
-def peak_memory_mb(tiles: int, pits: int) -> float:
-    """Return the peak memory of drawing so many tiles one after the other, two at a time."""
+def measure_peak_memory_mb(tiles: int, pits: int) -> float:
+    """Return the peak memory of simulating a number of tiles in two threads."""
     code = "\n".join(
         (
             "import resource, sys",
             f"sys.path.insert(0, {str(Path(__file__).parent)!r})",
-            "from simulate import foil_of, seconds_a_tile",
-            f"seconds_a_tile(foil_of({pits}, {tiles}), {tiles})",
+            "from simulate import make_foil, measure_seconds_per_tile",
+            f"measure_seconds_per_tile(make_foil({pits}, {tiles}), {tiles})",
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)",
         )
     )
@@ -78,20 +78,20 @@ def peak_memory_mb(tiles: int, pits: int) -> float:
     return float(done.stdout)
 
 
-def speed(tiles: int) -> None:
+def print_speed(tiles: int) -> None:
     cv2.setNumThreads(1)
     for pits in (30, 1000, 3000):
-        foil = foil_of(pits, tiles)
-        floor, took = floor_seconds(foil, tiles), seconds_a_tile(foil, tiles)
+        foil = make_foil(pits, tiles)
+        floor, took = measure_floor_seconds(foil, tiles), measure_seconds_per_tile(foil, tiles)
         print(
-            f"{pits:5d} pits a tile: {1 / took:5.2f} tiles/s, {took / floor:.1f} times the floor "
+            f"{pits:5d} pits per tile: {1 / took:5.2f} tiles/s, {took / floor:.1f} times the floor "
             f"({1 / floor:.1f} tiles/s)"
         )
-    small, large = (peak_memory_mb(n, 3000) for n in (8, 80))
+    small, large = (measure_peak_memory_mb(n, 3000) for n in (8, 80))
     print(f"peak memory at 3,000 pits: {small:.0f} MB for 8 tiles, {large:.0f} MB for 80")
 
 
-def sitting(name: str, columns: int, rows: int, folder: Path) -> None:
+def run_sitting(name: str, columns: int, rows: int, folder: Path) -> None:
     def timed(what: str, start: float) -> None:
         took = time.perf_counter() - start
         print(f"  {what}: {took:.0f} s, {2 * columns * rows / took:.1f} tiles/s", flush=True)
@@ -131,10 +131,10 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=25)
     options = parser.parse_args()
     if not options.sitting:
-        speed(options.tiles)
+        print_speed(options.tiles)
         return
     with tempfile.TemporaryDirectory() as folder:
-        sitting(options.preset, options.columns, options.rows, Path(folder))
+        run_sitting(options.preset, options.columns, options.rows, Path(folder))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ CHARGE_OVER_BETA = 82 / 0.99998
 """Z/β of the ions of the preset `pb-stack`."""
 
 
-def foils(args: argparse.Namespace) -> Iterable[tuple[str, SimulatedScan]]:
+def make_foils(args: argparse.Namespace) -> Iterable[tuple[str, SimulatedScan]]:
     """Yield the foils, each with the name of its row in the table."""
     columns = max(round(np.sqrt(args.tiles * 0.8)), 1)
     rows = -(-args.tiles // columns)
@@ -56,7 +56,7 @@ def foils(args: argparse.Namespace) -> Iterable[tuple[str, SimulatedScan]]:
             yield f"{density:g} per tile", replace(drawn, foil=f"d{density:g}")
 
 
-def searched(scan: SimulatedScan, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+def search_foil(scan: SimulatedScan, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the pit table of a foil and its true openings."""
     store = Store.create(folder / "store")
     (truth,) = simulate([scan], folder, store=store)
@@ -64,7 +64,7 @@ def searched(scan: SimulatedScan, folder: Path) -> tuple[pd.DataFrame, pd.DataFr
     return store.runs.pits(store.runs.latest(scan.scan.name) or ""), read_table(truth)
 
 
-def searched_alone(scan: SimulatedScan) -> tuple[pd.DataFrame, pd.DataFrame]:
+def search_tile(scan: SimulatedScan) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the pit table of a foil of one tile and its true openings."""
     sheet = scan.sheet
     pits = find_pits(
@@ -78,7 +78,7 @@ def searched_alone(scan: SimulatedScan) -> tuple[pd.DataFrame, pd.DataFrame]:
     return pits.assign(tile=1), scan.truth()
 
 
-def linked(pits: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+def link_true_pairs(pits: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     """Return the openings of pairs of one true particle, with the true values of each."""
     names = ["particle", "class", "v", "dip_deg", "azimuth_deg", "depth_um", "radius_px"]
     true = pd.DataFrame(np.nan, index=pits.index, columns=names).astype({"class": object})
@@ -101,7 +101,7 @@ def linked(pits: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     return pits.iloc[chosen].join(right)
 
 
-def with_pulls(table: pd.DataFrame) -> pd.DataFrame:
+def add_pulls(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with residuals and pulls of the track parameters."""
     out = table.copy()
     over = np.log(out["v"] - 1)
@@ -127,7 +127,7 @@ def with_pulls(table: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
-def summary(values: pd.Series, group: pd.Series) -> str:
+def summarise(values: pd.Series, group: pd.Series) -> str:
     """Return the mean with its error over groups, and the width, as text."""
     x = values.replace([np.inf, -np.inf], np.nan).dropna()
     if len(x) < 20:
@@ -156,18 +156,18 @@ def print_pulls(name: str, table: pd.DataFrame) -> None:
     print(f"{'':20}" + "".join(f"{h:>24}" for h in head))
     for cell, rows in cells.items():
         part = table[rows]
-        print(f"{cell:20}" + "".join(f"{summary(part[h], part['group']):>24}" for h in head))
+        print(f"{cell:20}" + "".join(f"{summarise(part[h], part['group']):>24}" for h in head))
     one = table[table["surface"] == "top"]
     dip = one["dip_deg residual"]
     print(
-        f"dip: bias {summary(dip, one['group'])}, r.m.s. {np.sqrt((dip**2).mean()):.2f} deg; "
+        f"dip: bias {summarise(dip, one['group'])}, r.m.s. {np.sqrt((dip**2).mean()):.2f} deg; "
         f"median stated error {one['dip_deg_err'].median():.2f} deg"
     )
     share = (one["z_over_beta_err"] / one["z_over_beta"]).median()
     print(f"Z/beta of one pair: {one['z_over_beta'].median():.1f}, stated error {share:.1%}")
 
 
-def stack(tables: Sequence[pd.DataFrame]) -> None:
+def print_stack(tables: Sequence[pd.DataFrame]) -> None:
     """Print how well one pair, and the six surfaces of three foils, determine Z/β."""
     whole = pd.concat(tables)
     one = whole[whole["surface"] == "top"]
@@ -179,7 +179,7 @@ def stack(tables: Sequence[pd.DataFrame]) -> None:
     print(f"six surfaces: off by {six.mean():+.3f}, spread {six.std():.3f}, n = {len(six)}")
 
 
-def isotropic(args: argparse.Namespace) -> None:
+def print_isotropic(args: argparse.Namespace) -> None:
     """Print the share of slanted particles whose openings were linked, by zenith angle."""
     columns = max(round(np.sqrt(args.tiles * 1.2)), 1)
     (scan,) = preset(args.preset, seed=args.seed, columns=columns, rows=-(-args.tiles // columns))
@@ -203,7 +203,9 @@ def isotropic(args: argparse.Namespace) -> None:
                 ),
             )
             pits = store.runs.pits(find(store, scan.scan.name).run)
-        right = linked(pits.assign(v=np.where(pits["partner"].notna(), 2.0, np.nan)), truth)
+        right = link_true_pairs(
+            pits.assign(v=np.where(pits["partner"].notna(), 2.0, np.nan)), truth
+        )
         is_linked = both.isin(right["true_particle"].astype(int))
         print(f"{name}: {len(both)} particles")
         for low in range(0, 60, 10):
@@ -224,19 +226,19 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=41_000)
     args = parser.parse_args()
     if args.isotropic:
-        isotropic(args)
+        print_isotropic(args)
         return
     tables: dict[str, list[pd.DataFrame]] = {}
-    for number, (name, scan) in enumerate(foils(args)):
+    for number, (name, scan) in enumerate(make_foils(args)):
         with tempfile.TemporaryDirectory() as folder:
-            found = searched_alone(scan) if args.random else searched(scan, Path(folder))
-        table = with_pulls(linked(*found))
+            found = search_tile(scan) if args.random else search_foil(scan, Path(folder))
+        table = add_pulls(link_true_pairs(*found))
         table["group"] = number if args.random else table["tile"]
         tables.setdefault(name, []).append(table.reset_index(drop=True))
     for name, parts in tables.items():
         print_pulls(name, pd.concat(parts, ignore_index=True))
     if args.stack:
-        stack([part for parts in tables.values() for part in parts])
+        print_stack([part for parts in tables.values() for part in parts])
 
 
 if __name__ == "__main__":

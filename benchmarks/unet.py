@@ -37,7 +37,7 @@ class HalfUNet(nn.Module):
         return self.body(nn.functional.pixel_unshuffle(planes, 2))
 
 
-def maps_of(network: nn.Module):
+def wrap_network(network: nn.Module):
     def maps(planes: np.ndarray) -> np.ndarray:
         rows, columns = planes.shape[1:]
         padded = np.pad(planes, [(0, 0), (0, -rows % 16), (0, -columns % 16)], mode="symmetric")
@@ -72,7 +72,7 @@ def main() -> None:
         sorted(options.foils.glob(f"foils-512px-{options.seed + 500}-*.safetensors"))
     )
     network.eval()
-    for name, maps in (("U-Net", maps_of(network)), ("shipped", finder_of().maps)):
+    for name, maps in (("U-Net", wrap_network(network)), ("shipped", finder_of().maps)):
         finder, figures = judged_finder(maps, judged)
         print(name, {k: round(v, 2) for k, v in finder.sigma.items()})
         for lights, values in figures.items():
