@@ -50,6 +50,17 @@ def test_labels_are_counted_and_compared(store, walked):
     assert len(store.conflicts(side="back")) == 0
 
 
+def test_labels_are_exported_as_a_table_that_comes_back(store, walked, tmp_path):
+    store.label(labels(walked.name), who="anna")
+    assert store.export_labels(tmp_path / "hip.csv", classes=["hip"]) == 1
+    assert store.export_labels(tmp_path / "all.parquet", who="anna") == 3
+    again = store.label(tmp_path / "all.parquet")
+    assert (again.added, again.known) == (0, 3)
+    with pytest.raises(UnknownClass, match="class: expected"):
+        store.export_labels(tmp_path / "odd.csv", classes=["odd"])
+    assert not (tmp_path / "odd.csv").exists()
+
+
 def test_classes_are_set_with_a_taxonomy(store, walked, tmp_path):
     file = tmp_path / "classes.json"
     file.write_text('{"classes": {"hip": "", "top": "", "bottom": "", "star": ""}}')

@@ -1,6 +1,7 @@
 import pytest
 
 import etchscope as es
+from etchscope.api import read_working_point
 from etchscope.foil import BadInput, UnknownModel
 
 
@@ -25,3 +26,28 @@ def test_a_model_that_is_not_there_is_named(walked, tmp_path):
         walked.store.card("first")
     with pytest.raises(BadInput, match="card"):
         walked.store.import_model(tmp_path)
+
+
+def test_a_foil_of_known_signal_gives_probabilities_and_a_threshold(learnt, own):
+    store, truth = es.open(own.path), learnt.foil.truth()
+    with pytest.raises(BadInput, match="expected a scan that was scored with first, found none"):
+        store.calibrate("first", truth)
+    before = store.run(learnt.scan, model="first")
+    found = store.calibrate("first", {learnt.scan: truth})
+    assert before.run in found.fitted_on
+    assert store.card("first")["working_point"]["chosen_by"] == "even odds"
+    after = store.run(learnt.scan, model="first")
+    assert after.run != before.run
+    assert after.expected is not None
+    chosen = store.choose_working_point("first", truth, efficiency=0.9)
+    assert chosen.run == after.run
+    kept = read_working_point(store.card("first"))
+    assert (kept.chosen_by, kept.efficiency) == ("efficiency 0.9", chosen.point.efficiency)
+    assert store.card("first")["working_point"]["chosen_by"] == "efficiency 0.9"
+    assert 0 <= chosen.chance.value < chosen.point.efficiency[0]
+    with pytest.raises(BadInput, match="scan to measure on: expected another scan than the one"):
+        store.choose_working_point(
+            "first", truth, efficiency=0.9, measure_on=truth, measure_scan=learnt.scan
+        )
+    with pytest.raises(BadInput, match="truth to measure on: expected a table together with"):
+        store.choose_working_point("first", truth, efficiency=0.9, measure_on=truth)

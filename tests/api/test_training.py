@@ -1,7 +1,6 @@
 import pytest
 
 import etchscope as es
-from etchscope.api import train_finder
 from etchscope.foil import BadInput, ModelNameTaken, NotLabelled, UnknownModel
 
 QUICK = {"network": "plain", "epochs": 6, "rate": 8e-3, "batch": 16, "restarts": 0}
@@ -64,33 +63,11 @@ def test_patches_are_the_labels_that_a_training_learns_from(learnt, own, tmp_pat
         store.train("third", patches=tmp_path / "p.npz", who=["anna"])
     with pytest.raises(BadInput, match=r"expected a name that ends in \.npz"):
         store.export_patches(tmp_path / "p.csv")
+    with pytest.raises(BadInput, match="foil and side: expected a scan of odd back, found none in"):
+        store.export_patches(tmp_path / "q.npz", foil="odd", side="back")
+    assert not (tmp_path / "q.npz").exists()
 
 
-def test_a_store_without_labels_trains_nothing(walked, no_training, tmp_path):
+def test_a_store_without_labels_trains_nothing(walked, no_training):
     with pytest.raises(NotLabelled, match="label"):
         walked.store.train("first")
-    with pytest.raises(BadInput, match="finder to begin with: expected the folder of a finder's"):
-        train_finder(tmp_path / "a", tmp_path / "b", start=tmp_path / "none")
-
-
-def test_a_foil_of_known_signal_gives_probabilities_and_a_threshold(learnt, own):
-    store, truth = es.open(own.path), learnt.foil.truth()
-    with pytest.raises(BadInput, match="expected a scan that was scored with first, found none"):
-        store.calibrate("first", truth)
-    before = store.run(learnt.scan, model="first")
-    found = store.calibrate("first", {learnt.scan: truth})
-    assert before.run in found.fitted_on
-    assert store.card("first")["working_point"]["chosen_by"] == "even odds"
-    after = store.run(learnt.scan, model="first")
-    assert after.run != before.run
-    assert after.expected is not None
-    chosen = store.choose_working_point("first", truth, efficiency=0.9)
-    assert chosen.run == after.run
-    assert store.card("first")["working_point"]["chosen_by"] == "efficiency 0.9"
-    assert 0 <= chosen.chance.value < chosen.point.efficiency[0]
-    with pytest.raises(BadInput, match="scan to measure on: expected another scan than the one"):
-        store.choose_working_point(
-            "first", truth, efficiency=0.9, measure_on=truth, measure_scan=learnt.scan
-        )
-    with pytest.raises(BadInput, match="truth to measure on: expected a table together with"):
-        store.choose_working_point("first", truth, efficiency=0.9, measure_on=truth)
