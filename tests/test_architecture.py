@@ -108,8 +108,7 @@ def searched(tmp_path_factory):
     changes = {"optics.image_size": (240, 320), "fragments.per_tile": 12, "hips.per_tile": 6}
     foil = replace(with_parameters(drawn, changes), foil="F1")
     write_smartscope(folder / "scan", foil.scan, foil.read_tile, foil=foil.foil_record)
-    names = re.findall(r"`(\w+\.\w+\.[\w.]+)`", walk_table())
-    wanted, called = {id(code_of(name)): name for name in names}, []
+    wanted, called = {id(code_of(name)): name for name in walked()}, []
 
     def note(frame, event, _argument):
         if event == "call" and id(frame.f_code) in wanted:
@@ -122,7 +121,12 @@ def searched(tmp_path_factory):
             assert main(["run", "scan", *SEARCH, *INLINE]) == 0
         finally:
             sys.setprofile(None)
-    return folder, names, called
+    return folder, called
+
+
+def walked():
+    """The functions of the table, in its order."""
+    return re.findall(r"`(\w+\.\w+\.[\w.]+)`", walk_table())
 
 
 def walk_table():
@@ -133,8 +137,8 @@ def walk_table():
 
 @pytest.mark.slow
 def test_a_tile_passes_the_folders_in_the_order_of_the_table(searched):
-    folder, names, called = searched
-    assert called == names
+    folder, called = searched
+    assert called == walked()
     rows = re.findall(r"^\| `(\w+)/` \| (.*?) \|", walk_table(), re.MULTILINE)
     assert len(rows) == len({name for name, _ in rows}) >= 9
     for name, functions in rows:
@@ -152,13 +156,24 @@ def test_the_ten_changes_name_two_files_at_most(folders):
         assert all((ROOT / "src" / PACKAGE / file).is_file() for file in files)
 
 
+def example():
+    """The diff of the change that is carried out."""
+    return re.findall(r"^```diff\n(.*?)^```", section("Ten changes"), re.M | re.S)[0]
+
+
+def test_the_functions_and_lines_that_the_page_names_are_there():
+    assert all(code_of(name) for name in walked())
+    words = ["git", "apply", "--check", "-"]
+    checked = subprocess.run(words, input=example(), cwd=ROOT, text=True, capture_output=True)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
 @pytest.mark.slow
 def test_the_example_of_a_change_works(searched, tmp_path):
     folder = searched[0]
-    (diff,) = re.findall(r"^```diff\n(.*?)^```", section("Ten changes"), re.M | re.S)
     shutil.copytree(ROOT / "src" / PACKAGE, tmp_path / "src" / PACKAGE)
     patched = {"cwd": tmp_path, "check": True, "text": True}
-    subprocess.run(["git", "apply", "-"], input=diff, **patched)
+    subprocess.run(["git", "apply", "-"], input=example(), **patched)
     start = f"import sys; from {PACKAGE}.cli.entry import main; sys.exit(main())"
     words = [sys.executable, "-c", start, "run", str(folder / "scan")]
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "src")}
