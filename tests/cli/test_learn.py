@@ -17,7 +17,7 @@ from etchscope.foil import Taxonomy
 from etchscope.ingest.write import write_smartscope
 from etchscope.learn import LOSSES, NETWORKS, Training
 from etchscope.run.experts import ExpertsPlan
-from etchscope.run.finder import FinderPlan
+from etchscope.run.finder_training import FinderPlan
 from etchscope.run.stages.score import ranked_candidates, score
 from etchscope.store import Store
 

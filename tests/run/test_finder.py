@@ -10,7 +10,8 @@ from etchscope.foil import BadInput
 from etchscope.learn import FinderTraining
 from etchscope.preselect import find_pits
 from etchscope.preselect.classifier import FEATURES
-from etchscope.run.finder import FinderPlan, finder_of, trained_finder
+from etchscope.run.finder import finder_of
+from etchscope.run.finder_training import FinderPlan, trained_finder
 from etchscope.run.school import School, draw_school, openings_of, random_crop
 from etchscope.simulation import preset, with_parameters
 from etchscope.store.arrays import read_rows

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from etchscope.lazy import load_on_use
+from etchscope.foil.lazy import load_on_use
 
 if TYPE_CHECKING:
     from etchscope.api.alignment import align

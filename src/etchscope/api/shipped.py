@@ -75,7 +75,8 @@ def train_finder(
     BadInput : ``folder`` holds something, or ``start`` is no finder.
     MachineFailed : the disk is full.
     """
-    from etchscope.run.finder import SHIPPED, TUNING, FinderPlan, trained_finder
+    from etchscope.run.finder import SHIPPED
+    from etchscope.run.finder_training import TUNING, FinderPlan, trained_finder
     from etchscope.run.labelled_ground import labelled_samples
 
     begin = None if start is None else Path(start)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from etchscope.lazy import load_on_use
+from etchscope.foil.lazy import load_on_use
 
 if TYPE_CHECKING:
     from etchscope.candidates.columns import EXPERT_COLUMNS, VOTE_COLUMNS, as_candidates, is_voted

@@ -174,8 +174,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(f"{where}{error.strerror or error}{hint}", status)
     except Exception as error:
         from etchscope.cli.hints import hint_of
-        from etchscope.foil import EtchscopeError
+        from etchscope.foil import EtchscopeError, name_extra
 
+        if isinstance(error, ModuleNotFoundError):
+            error = name_extra(error)
         if not isinstance(error, EtchscopeError):
             raise
         hint = hint_of(error)

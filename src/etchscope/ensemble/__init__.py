@@ -1,39 +1,44 @@
 """The ensemble: from experts to calibrated probabilities and a working point."""
 
-from etchscope.ensemble.calibration import (
-    AS_TAUGHT,
-    MEASURES,
-    Abundance,
-    Calibration,
-    abundance_of,
-    fit_calibration,
-    measures_of,
-    pair_evidence,
-)
-from etchscope.ensemble.combine import (
-    METHODS,
-    Combiner,
-    Method,
-    find_method,
-    fit_combiner,
-    log_votes,
-)
-from etchscope.ensemble.gaussians import Gaussians, fit_gaussians
-from etchscope.ensemble.kinds import (
-    MISC,
-    ExpertKind,
-    default_kinds,
-    kinds_of,
-    multiclass_kind,
-)
-from etchscope.ensemble.labelled import Labelled
-from etchscope.ensemble.model import Domain, Model
-from etchscope.ensemble.onnx import to_onnx
-from etchscope.ensemble.particles import better_rows, particle_rows, partner_rows
-from etchscope.ensemble.plan import TrainingPlan, plan_training, train_member
-from etchscope.ensemble.point import DensityClass, WorkingPoint, measured_working_point
-from etchscope.ensemble.prior import at_prior, checked_prior, estimated_prior
-from etchscope.ensemble.train import TrainedModel, assemble_model, train_model
+from typing import TYPE_CHECKING
+
+from etchscope.foil.lazy import load_on_use
+
+if TYPE_CHECKING:
+    from etchscope.ensemble.calibration import (
+        AS_TAUGHT,
+        MEASURES,
+        Abundance,
+        Calibration,
+        abundance_of,
+        fit_calibration,
+        measures_of,
+        pair_evidence,
+    )
+    from etchscope.ensemble.combine import (
+        METHODS,
+        Combiner,
+        Method,
+        find_method,
+        fit_combiner,
+        log_votes,
+    )
+    from etchscope.ensemble.gaussians import Gaussians, fit_gaussians
+    from etchscope.ensemble.kinds import (
+        MISC,
+        ExpertKind,
+        default_kinds,
+        kinds_of,
+        multiclass_kind,
+    )
+    from etchscope.ensemble.labelled import Labelled
+    from etchscope.ensemble.model import Domain, Model
+    from etchscope.ensemble.onnx import to_onnx
+    from etchscope.ensemble.particles import better_rows, particle_rows, partner_rows
+    from etchscope.ensemble.plan import TrainingPlan, plan_training, train_member
+    from etchscope.ensemble.point import DensityClass, WorkingPoint, measured_working_point
+    from etchscope.ensemble.prior import at_prior, checked_prior, estimated_prior
+    from etchscope.ensemble.train import TrainedModel, assemble_model, train_model
 
 __all__ = [
     "AS_TAUGHT",
@@ -77,3 +82,21 @@ __all__ = [
     "train_member",
     "train_model",
 ]
+
+__getattr__ = load_on_use(
+    __name__,
+    (
+        "particles",
+        "prior",
+        "kinds",
+        "labelled",
+        "point",
+        "combine",
+        "gaussians",
+        "calibration",
+        "model",
+        "plan",
+        "train",
+        "onnx",
+    ),
+)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from etchscope.ensemble.combine import FAR
 from etchscope.ensemble.model import Model
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, require_package
 
 __all__ = ["to_onnx"]
 
@@ -89,7 +89,9 @@ def to_onnx(model: Model) -> bytes:
     Raises
     ------
     BadInput : a network that ONNX cannot express, or a combiner of another package.
+    MissingExtra : the package onnx is not installed.
     """
+    require_package("onnx")
     method = model.combiner.method
     if method not in _WHOLE:
         raise BadInput("ONNX export", f"a model combined by {' or '.join(_WHOLE)}", repr(method))

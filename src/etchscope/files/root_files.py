@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, require_package
 
 __all__ = ["read_root", "write_root"]
 
@@ -28,7 +28,9 @@ def read_root(path: Path, tree: str | None = None) -> pd.DataFrame:
     ------
     BadInput : there is no such file or tree, the file is not ROOT or has several trees, or a branch
         has several values per entry.
+    MissingExtra : uproot is not installed.
     """
+    require_package("uproot")
     import uproot  # here, since it is slow to load and few tables are ROOT files
 
     try:
@@ -61,7 +63,12 @@ def write_root(path: Path, table: pd.DataFrame) -> None:
     """Write a table as the tree "pits", one branch per column.
 
     A file that exists is replaced.
+
+    Raises
+    ------
+    MissingExtra : uproot is not installed.
     """
+    require_package("uproot")
     import uproot
 
     columns: dict[str, Any] = {}

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from etchscope.lazy import load_on_use
+from etchscope.foil.lazy import load_on_use
 
 if TYPE_CHECKING:
     from etchscope.foil.errors import (
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         DamagedFile,
         EtchscopeError,
         MachineFailed,
+        MissingExtra,
         ModelNameTaken,
         NameTaken,
         NoClassMap,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         UnknownScan,
         WrongLights,
     )
+    from etchscope.foil.extras import EXTRAS, name_extra, require_package
     from etchscope.foil.labels import (
         BEYOND_PX,
         LABEL_COLUMNS,
@@ -64,6 +66,7 @@ __all__ = [
     "BEYOND_PX",
     "COLUMNS",
     "DEFAULT_TAXONOMY",
+    "EXTRAS",
     "LABEL_COLUMNS",
     "TOLERANCE_PX",
     "WITHDRAWN",
@@ -78,6 +81,7 @@ __all__ = [
     "LabelColumn",
     "LabelSource",
     "MachineFailed",
+    "MissingExtra",
     "ModelNameTaken",
     "NameTaken",
     "NoClassMap",
@@ -120,13 +124,25 @@ __all__ = [
     "flag_legend",
     "format_region",
     "has_flag",
+    "name_extra",
     "parent_class",
     "parse_region",
     "reconcile_labels",
+    "require_package",
     "select_standing",
 ]
 
 __getattr__ = load_on_use(
     __name__,
-    ("errors", "machine", "taxonomy", "records", "pits", "lists", "labels", "standing_labels"),
+    (
+        "errors",
+        "machine",
+        "extras",
+        "taxonomy",
+        "records",
+        "pits",
+        "lists",
+        "labels",
+        "standing_labels",
+    ),
 )

@@ -9,6 +9,7 @@ __all__ = [
     "DamagedFile",
     "EtchscopeError",
     "MachineFailed",
+    "MissingExtra",
     "ModelNameTaken",
     "NameTaken",
     "NoClassMap",
@@ -166,6 +167,31 @@ class OtherNormalisation(BadInput):
 
 class NoGpu(BadInput):
     """A GPU is asked for, and PyTorch finds none."""
+
+
+class MissingExtra(BadInput):
+    """A package is not installed, because the extra of Etchscope that brings it was left out.
+
+    Parameters
+    ----------
+    package : name of the package, as it is imported.
+    extra : name of the extra.
+
+    Examples
+    --------
+    >>> print(MissingExtra("uproot", "root"))
+    uproot is not installed; install it with: pip install "etchscope[root]"
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(package, f"the package of the extra {extra}", "none")
+        self.args = (package, extra)
+        self.extra = extra
+
+    def __str__(self) -> str:
+        return (
+            f'{self.where} is not installed; install it with: pip install "etchscope[{self.extra}]"'
+        )
 
 
 class NotAFinder(BadInput):

@@ -1,46 +1,26 @@
-"""The learned finder from its weights: the shipped one, others, and how one is trained."""
+"""The learned finder from its weights: the shipped one, and others."""
 
-import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
 from functools import lru_cache
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from etchscope.foil import BadInput, Device, NotAFinder, OldFinder
 from etchscope.foil.openings import FINDER_VERSION
-from etchscope.learn.devices import device_of
-from etchscope.learn.finder import WIDTHS, FinderNetwork
-from etchscope.learn.finder_loss import Parts
-from etchscope.learn.finder_samples import Sample, Samples
-from etchscope.learn.finder_train import FinderTraining, train_finder
 from etchscope.preselect.classifier import Trees
 from etchscope.preselect.finder import CLASSIFIED, Finder
 from etchscope.preselect.gauge import Gauge
-from etchscope.run.judges import Progress, judged_finder, silent
-from etchscope.run.school import Mixed, draw_school
-from etchscope.store import read_model, write_model
-from etchscope.store.arrays import read_arrays, write_arrays
+from etchscope.store import read_model
 
-__all__ = [
-    "SHIPPED",
-    "FinderPlan",
-    "finder_of",
-    "trained_finder",
-]
+__all__ = ["FINDER_KIND", "SHIPPED", "arrays_under", "finder_of"]
 
 SHIPPED = Path(str(files("etchscope"))) / "weights" / "finder"
 """The folder of the weights that come with the package."""
-_KIND = "finder"
-_KEPT = 5
-"""One in so many tiles with a user's labels is kept for the judges."""
-_JUDGED_PX = 512
-"""Of the pictures on which finds are judged; the judges look at whole tiles."""
+FINDER_KIND = "finder"
+"""What the card of a finder states as its kind."""
 
 
 @lru_cache(maxsize=4)
@@ -55,10 +35,13 @@ def finder_of(folder: Path = SHIPPED, device: Device = "cpu") -> Finder:
     ------
     BadInput : no such weights, damaged ones, a model of another kind, a finder of another version
         of planes and maps, or no such device.
+    MissingExtra : PyTorch is not installed.
     """
+    from etchscope.learn import FinderNetwork  # here, since the classical finder needs no PyTorch
+
     arrays, card = read_model(folder)
     where = folder / "card.json"
-    if card.get("kind") != _KIND:
+    if card.get("kind") != FINDER_KIND:
         raise NotAFinder(where, "the card of a finder", "a card of another kind")
     if card.get("finder_version") != FINDER_VERSION:
         found = f"version {card.get('finder_version')!r}"
@@ -66,160 +49,16 @@ def finder_of(folder: Path = SHIPPED, device: Device = "cpu") -> Finder:
     try:
         widths = [int(w) for w in card["widths"]]
         least_mark = float(card["least_mark"])
-        judges = {k: Trees.from_arrays(_under(arrays, f"{k}.")) for k in CLASSIFIED}
-        gauge = Gauge.from_arrays(_under(arrays, "gauge."))
+        judges = {k: Trees.from_arrays(arrays_under(arrays, f"{k}.")) for k in CLASSIFIED}
+        gauge = Gauge.from_arrays(arrays_under(arrays, "gauge."))
     except (KeyError, TypeError, ValueError) as error:
         expected = "widths, judges, least_mark and gauge of a finder"
         raise BadInput(where, expected, str(error)) from error
-    network = FinderNetwork.from_arrays(_under(arrays, "maps."), widths, where=str(folder))
+    network = FinderNetwork.from_arrays(arrays_under(arrays, "maps."), widths, where=str(folder))
     digest = f"{card['weights_sha256']}-{least_mark}"
     return Finder(network.plain(device=device), judges, least_mark, gauge, digest)
 
 
-def _under(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+def arrays_under(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
     """Return the arrays whose names begin with a prefix, without it."""
     return {k[len(prefix) :]: v for k, v in arrays.items() if k.startswith(prefix)}
-
-
-TUNING = FinderTraining(epochs=2, rate=5e-4)
-"""How a finder goes on with a user's labels."""
-
-
-@dataclass(frozen=True)
-class FinderPlan:
-    """How a finder is trained from nothing, or from another's weights.
-
-    ``pictures``: random foils to learn from; ``judged``: others, on which thresholds and errors are
-    set; ``training``; ``widths`` of a network that begins with nothing.
-    """
-
-    pictures: int = 12_000
-    judged: int = 256
-    training: FinderTraining = field(default_factory=FinderTraining)
-    widths: tuple[int, ...] = WIDTHS
-
-
-def trained_finder(
-    folder: Path,
-    output: Path,
-    plan: FinderPlan,
-    *,
-    start: Path | None = None,
-    labelled: Sequence[Sequence[Sample]] = (),
-    workers: int = 2,
-    device: Device = "auto",
-    progress: Progress = silent,
-) -> dict[str, Any]:
-    """Draw random foils, train a finder on them and write its weights; return its card.
-
-    What was drawn and learnt before in ``folder`` under the same plan is gone on from.
-
-    Parameters
-    ----------
-    folder : for pictures and states, made if absent.
-    output : new or empty folder for the weights.
-    start : weights to begin with instead of random ones.
-    labelled : pictures with a user's labels, tile by tile. Half of what is learnt from are then
-        these, the other half random foils, lest what was known be forgotten. Every fifth tile
-        teaches the network nothing, but what its heat means on such pictures.
-    device : where the network is trained; auto means a GPU where there is one.
-
-    Raises
-    ------
-    BadInput : ``output`` holds something, ``start`` is no finder, or there is no such device.
-    MachineFailed : the disk is full.
-    """
-    device_of(device)  # refused before anything is drawn
-    seed = plan.training.seed
-    foils = draw_school(
-        folder,
-        plan.pictures,
-        seed,
-        workers=workers,
-        progress=lambda n: progress("Drawing random foils", n, plan.pictures),
-    )
-    judged = draw_school(
-        folder,
-        plan.judged,
-        seed + 500,
-        size_px=_JUDGED_PX,
-        workers=workers,
-        progress=lambda n: progress("Drawing foils to judge it on", n, plan.judged),
-    )
-    network = _begun(plan, start)
-    own = [s for k, tile in enumerate(labelled) if k % _KEPT != _KEPT - 1 for s in tile]
-    kept = [s for tile in labelled[_KEPT - 1 :: _KEPT] for s in tile]
-    samples: Samples = Mixed(own, foils) if own else foils
-    state = folder / f"state-{_identity(plan, start, own)}.safetensors"
-    history = learnt_state(network, samples, plan.training, state, workers, progress, device=device)
-    finder, figures = judged_finder(network.plain(), judged, kept, progress)
-    covered = figures.pop("within one standard deviation")
-    card = {
-        "kind": _KIND,
-        "finder_version": FINDER_VERSION,
-        "widths": list(network.widths),
-        "least_mark": finder.least_mark,
-        "information": {
-            "etchscope": version("etchscope"),
-            "plan": {**asdict(plan), "widths": list(plan.widths)},
-            "history": history,
-            "figures": figures,
-            "within one standard deviation": covered,
-        },
-    }
-    arrays = {f"maps.{k}": v for k, v in network.to_arrays().items()}
-    for name, judge in finder.classifiers.items():
-        arrays |= {f"{name}.{k}": v for k, v in judge.to_arrays().items()}
-    arrays |= {f"gauge.{k}": v for k, v in finder.gauge.to_arrays().items()}
-    return write_model(output, arrays, card)
-
-
-def _identity(plan: FinderPlan, start: Path | None, labelled: Sequence[Sample]) -> str:
-    """Return the name of a training: what decides its weights."""
-    sha = hashlib.sha256(repr((plan.pictures, plan.training, plan.widths)).encode())
-    if start is not None:
-        sha.update(finder_of(start).digest.encode())
-    for sample in labelled:
-        sha.update(np.ascontiguousarray(sample.raw).tobytes())
-        for values in vars(sample.openings).values():
-            sha.update(np.ascontiguousarray(values).tobytes())
-    return sha.hexdigest()[:12]
-
-
-def _begun(plan: FinderPlan, start: Path | None) -> FinderNetwork:
-    if start is not None:
-        arrays, card = read_model(start)
-        weights = _under(arrays, "maps.")
-        return FinderNetwork.from_arrays(weights, card["widths"], where=str(start))
-    return FinderNetwork.seeded(plan.widths, plan.training.seed)
-
-
-def learnt_state(
-    network: Any,
-    samples: Samples,
-    training: FinderTraining,
-    state: Path,
-    workers: int = 0,
-    progress: Progress = silent,
-    *,
-    device: Device = "auto",
-) -> list[dict[str, float]]:
-    """Train a network in place, its state kept in a file after every epoch; return its history."""
-    total = len(samples) * training.epochs
-    before = read_arrays(state) if state.exists() else None
-    if before is not None:
-        progress("Training", len(samples) * int(before["epoch"][0]), total)
-
-    def told(done: int, parts: Parts) -> None:
-        progress("Training", done, total)
-
-    return train_finder(
-        network,
-        samples,
-        training,
-        workers=workers,
-        device=device,
-        state=before,
-        keep=lambda now: write_arrays(state, now),
-        progress=told,
-    )

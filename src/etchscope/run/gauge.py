@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.ensemble import GradientBoostingRegressor
 
 from etchscope.foil.types import Floats, Ints
-from etchscope.learn.finder_samples import LightDraw, Samples, planes_of
+from etchscope.learn import LightDraw, Samples, planes_of
 from etchscope.preselect.finder import Finder
 from etchscope.preselect.gauge import ERROR_OF, GAUGED, Gauge
 from etchscope.preselect.learned import apply_finder, compute_gauge_features

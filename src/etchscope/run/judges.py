@@ -11,8 +11,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from etchscope.foil.types import Bools, Floats, FloatStack, Ints
-from etchscope.learn.finder_samples import LightDraw, Sample, Samples, planes_of
-from etchscope.learn.threads import set_threads
+from etchscope.learn import LightDraw, Sample, Samples, planes_of, set_threads
 from etchscope.preselect.classifier import Trees
 from etchscope.preselect.finder import CLASSIFIED, Finder
 from etchscope.preselect.gauge import Gauge

@@ -12,7 +12,7 @@ from etchscope.foil.openings import SURFACES
 from etchscope.foil.types import Bools, Ints
 from etchscope.geometry import in_tile
 from etchscope.imaging import Lighting
-from etchscope.learn.finder_targets import Openings
+from etchscope.learn import Openings
 from etchscope.preselect.classifier import Trees
 from etchscope.preselect.heat import Peaks
 

@@ -12,8 +12,7 @@ from etchscope.foil.types import Bools, Floats
 from etchscope.geometry import foil_frame, stage_to_tile
 from etchscope.geometry.masks import fill_polygon
 from etchscope.imaging import Lighting
-from etchscope.learn.finder_samples import Sample
-from etchscope.learn.finder_targets import Openings
+from etchscope.learn import Openings, Sample
 from etchscope.run.frames import joint_frames
 from etchscope.run.labelled import LabelledPits, labelled_pits, search_of
 from etchscope.run.school import SIZE_PX

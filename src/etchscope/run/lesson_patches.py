@@ -8,9 +8,19 @@ import pandas as pd
 from etchscope.ensemble import Labelled
 from etchscope.foil.types import Ints
 from etchscope.imaging import Planes
-from etchscope.learn import SCALES, Lights, Patches, cut_planes, joined, plane_scale
-from etchscope.learn.finder_samples import LightDraw, Sample, draw_lights, planes_of
-from etchscope.learn.finder_targets import Openings
+from etchscope.learn import (
+    SCALES,
+    LightDraw,
+    Lights,
+    Openings,
+    Patches,
+    Sample,
+    cut_planes,
+    draw_lights,
+    joined,
+    plane_scale,
+    planes_of,
+)
 from etchscope.run.judges import Progress, silent
 from etchscope.run.lessons import LIGHTING, Finds, Lesson, Lessons, Search, classes_of, density_of
 from etchscope.run.patches import PLANES_RECIPE

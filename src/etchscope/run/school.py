@@ -12,8 +12,7 @@ import pandas as pd
 
 from etchscope.foil.types import Floats, RawStack
 from etchscope.imaging import Lighting
-from etchscope.learn.finder_samples import Sample, Samples
-from etchscope.learn.finder_targets import Openings
+from etchscope.learn import Openings, Sample, Samples
 from etchscope.simulation import SimulatedScan, randomise_scan, with_parameters
 from etchscope.store.arrays import read_rows, write_arrays
 

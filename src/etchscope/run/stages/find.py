@@ -1,5 +1,6 @@
 """Search the tiles of a scan for pits, and commit the pit table as a run."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from importlib.metadata import version
@@ -10,8 +11,6 @@ import pandas as pd
 
 from etchscope.foil import Device, Foil, Scan
 from etchscope.foil.types import Floats
-from etchscope.learn.devices import device_of
-from etchscope.learn.threads import one_torch_thread, set_threads
 from etchscope.preselect import Detector, FindSettings, Ground, Lighting, complete, detect_tiles
 from etchscope.run.constants import detector_of, normalisation_of
 from etchscope.run.executors import executor_named
@@ -72,15 +71,37 @@ def find(
     ------
     BadInput : no such scan, executor or device, nothing to search, too few azimuths, or a damaged
         picture.
+    MissingExtra : the finder is a learned one, and PyTorch is not installed.
     MachineFailed : the disk is full, or a worker process was lost.
     """
-    chosen, on = executor_named(executor), device_of(device)
     settings = settings or FindSettings()
+    chosen, on = executor_named(executor), _device_of(settings, device)
     region = None if region is None else np.asarray(region, np.float64)
     weights = (weights or SHIPPED).absolute()
     stage = _planned(store, store.scans.get(scan), settings, region, weights, on)
-    with one_torch_thread():  # workers share the cores
+    with _one_thread_each(settings):
         return carry_out(stage, chosen, workers=workers, progress=progress, total=total)
+
+
+# The classical finder needs no PyTorch, which may not be installed.
+
+
+def _device_of(settings: FindSettings, device: Device) -> Device:
+    """Return where the finder computes; the classical one, on the processor."""
+    if settings.finder == "classical" and device != "cuda":
+        return "cpu"
+    from etchscope.learn import device_of
+
+    return device_of(device)
+
+
+def _one_thread_each(settings: FindSettings) -> AbstractContextManager[None]:
+    """Return a context in which PyTorch leaves the cores to the workers that share them."""
+    if settings.finder == "classical":
+        return nullcontext()
+    from etchscope.learn import one_torch_thread
+
+    return one_torch_thread()
 
 
 @dataclass(frozen=True)
@@ -173,7 +194,10 @@ def _loaded(
     device: Device,
 ) -> tuple[Detector, Ground]:
     """Return what searches every tile of a run, made once a worker; ``run`` is its identity."""
-    set_threads(1)  # of this process, if it is a worker of its own
+    if settings.finder == "learned":
+        from etchscope.learn import set_threads
+
+        set_threads(1)  # of this process, if it is a worker of its own
     store = Store.open(path)
     scan = store.scans.get(scan_name)
     within = None if mask is None else store.fits.mask(scan.name, mask)

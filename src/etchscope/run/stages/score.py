@@ -31,8 +31,7 @@ from etchscope.foil import (
 )
 from etchscope.foil.types import Floats
 from etchscope.imaging import Normalisation
-from etchscope.learn import Lights, device_of
-from etchscope.learn.threads import one_torch_thread, set_threads
+from etchscope.learn import Lights, device_of, one_torch_thread, set_threads
 from etchscope.run.constants import normalisation_of, recipe_of
 from etchscope.run.executors import executor_named
 from etchscope.run.patches import cut_scan, scale_of

@@ -3,7 +3,10 @@
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from types import ModuleType
 from typing import Any
+
+from etchscope.foil.extras import name_extra
 
 __all__ = ["load_on_use"]
 
@@ -17,15 +20,27 @@ def load_on_use(package: str, modules: Sequence[str]) -> Callable[[str], Any]:
     Parameters
     ----------
     package : its full name; its ``__all__`` lists the names.
-    modules : of the package, in the order in which they are searched: what loads fast comes first.
+    modules : of the package, in the order in which they are searched: what loads fast comes first,
+        and what needs a package of an extra comes last.
+
+    Raises
+    ------
+    MissingExtra : by what is returned, if the module needs a package that is not installed.
     """
 
     def attribute(name: str) -> Any:
         if name in sys.modules[package].__all__:
             for module in modules:
-                loaded = import_module(f"{package}.{module}")
+                loaded = _load(f"{package}.{module}")
                 if name in loaded.__all__:
                     return getattr(loaded, name)
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     return attribute
+
+
+def _load(module: str) -> ModuleType:
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        raise name_extra(error) from None

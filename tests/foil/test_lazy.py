@@ -6,7 +6,16 @@ from pkgutil import iter_modules
 import pytest
 
 
-@pytest.mark.parametrize("name", ["etchscope.foil", "etchscope.geometry", "etchscope.preselect"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "etchscope.ensemble",
+        "etchscope.foil",
+        "etchscope.geometry",
+        "etchscope.learn",
+        "etchscope.preselect",
+    ],
+)
 def test_every_name_of_a_package_is_found_and_none_is_hidden_by_a_module(name):
     package = import_module(name)
     modules = {m.name for m in iter_modules(package.__path__)}
