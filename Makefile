@@ -45,8 +45,8 @@ COMPILE := CUSTOM_COMPILE_COMMAND="pip install pip-tools && make lock [UPGRADE=-
     $(PYTHON) -m piptools compile --quiet --strip-extras \
     --no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(UPGRADE)
 lock:
-	$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml
-	$(COMPILE) --extra bench --constraint requirements.lock \
+	$(COMPILE) --extra all --extra dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra all --extra bench --constraint requirements.lock \
 	    --output-file requirements-bench.lock pyproject.toml
 	# The build without a GPU is a local one, which not every index has.
 	sed -i 's/^\(torch==[0-9.]*\)+cpu$$/\1/' requirements.lock requirements-bench.lock

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from etchscope.files.strict_json import read_json
 from etchscope.files.tables import read_table
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, require_package
 from etchscope.foil.records import Name
 from etchscope.foil.types import Floats
 
@@ -103,6 +103,7 @@ def require_table_file(file: File | None) -> None:
     Raises
     ------
     BadInput : another suffix than those of tables, a folder, or no folder that can be written to.
+    MissingExtra : it is a ROOT file, and uproot is not installed.
     """
     if file is None:
         return
@@ -113,6 +114,8 @@ def require_table_file(file: File | None) -> None:
         raise BadInput(path, "a file to write", "a folder")
     if not os.access(path.parent, os.W_OK):
         raise BadInput(path, "an existing folder that can be written to", str(path.parent))
+    if path.suffix.lower() == ".root":
+        require_package("uproot")
 
 
 def condition_of(

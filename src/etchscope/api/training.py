@@ -10,7 +10,7 @@ import pandas as pd
 from etchscope.api.given import File, Region, as_polygon, require_name
 from etchscope.api.kept import OfStore
 from etchscope.api.train_report import TrainReport
-from etchscope.foil import BadInput, Device, ModelNameTaken, Side
+from etchscope.foil import BadInput, Device, ModelNameTaken, Side, require_package
 from etchscope.progress import Progress, watch
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ class TrainingSteps(OfStore):
         Raises
         ------
         NoGpu : a GPU is asked for, and there is none.
+        MissingExtra : PyTorch is not installed, or Optuna where ``tune`` is given.
         ModelNameTaken : another model has the name, and ``replace`` is false.
         UnknownModel : the store has no model to begin with.
         NotLabelled : there are no labels to train on.
@@ -105,6 +106,8 @@ class TrainingSteps(OfStore):
 
         self._require_free(name, replace=replace)
         device_of(device)  # refuses a GPU that is not there
+        if tune:
+            require_package("optuna")
         kinds = _kinds_of(experts)
         if method != "multiclass":
             find_method(method, known=("multiclass",))

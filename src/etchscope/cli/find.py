@@ -19,7 +19,7 @@ from etchscope.cli.options import (
     make_settings,
     settings_options,
 )
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, require_package
 from etchscope.preselect import FindSettings
 
 if TYPE_CHECKING:
@@ -132,12 +132,15 @@ def _weights(finder: str, settings: Mapping[str, Any]) -> Path | None:
     Raises
     ------
     BadInput : no such folder, or options of one finder beside the other.
+    MissingExtra : PyTorch is not installed, and the finder is a learned one.
     """
     if finder == "classical" and "least_probability" in settings:
         raise BadInput("--least-probability", "a learned finder beside it", "--finder classical")
     given = [name for name in ("threshold", "binning") if name in settings]
     if finder != "classical" and given:
         raise BadInput(f"--{given[0]}", "--finder classical beside it", f"--finder {finder}")
+    if finder != "classical":
+        require_package("torch")  # before pictures are read
     if finder in ("learned", "classical"):
         return None
     if not Path(finder).is_dir():

@@ -170,7 +170,7 @@ class NoGpu(BadInput):
 
 
 class MissingExtra(BadInput):
-    """A package is not installed, because the extra of Etchscope that brings it was left out.
+    """A package is not installed, since Etchscope was installed without the extra that brings it.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ class MissingExtra(BadInput):
     Examples
     --------
     >>> print(MissingExtra("uproot", "root"))
-    uproot is not installed; install it with: pip install "etchscope[root]"
+    the package uproot is missing; the extra root brings it: pip install "etchscope[root]"
     """
 
     def __init__(self, package: str, extra: str) -> None:
@@ -189,9 +189,8 @@ class MissingExtra(BadInput):
         self.extra = extra
 
     def __str__(self) -> str:
-        return (
-            f'{self.where} is not installed; install it with: pip install "etchscope[{self.extra}]"'
-        )
+        command = f'pip install "etchscope[{self.extra}]"'
+        return f"the package {self.where} is missing; the extra {self.extra} brings it: {command}"
 
 
 class NotAFinder(BadInput):

@@ -7,7 +7,7 @@ import pandas as pd
 
 from etchscope.ensemble import ExpertKind, default_kinds
 from etchscope.foil import Device
-from etchscope.learn import Training, search_training
+from etchscope.learn import Training
 from etchscope.run.stages.train import Gathered
 
 __all__ = ["count_experts", "first_kind", "tune_training"]
@@ -47,7 +47,10 @@ def tune_training(
     Raises
     ------
     BadInput : see ``learn.search_training``.
+    MissingExtra : Optuna is not installed.
     """
+    from etchscope.learn import search_training  # here, since no other training needs Optuna
+
     kind, labelled = first_kind(gathered.classes), gathered.labelled
     chosen = pd.Series(labelled.said).isin(kind.classes).to_numpy()
     return search_training(
