@@ -1,3 +1,6 @@
+import datetime
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -57,3 +60,17 @@ def test_absent_and_damaged_files_are_named(tmp_path):
     (tmp_path / "bad.root").write_bytes(b"root but not really")
     with pytest.raises(BadInput, match=r"bad\.root"):
         read_root(tmp_path / "bad.root")
+
+
+def test_equal_tables_give_equal_bytes_at_any_time_and_place(tmp_path):
+    table = pd.DataFrame({"x_px": [1.0, 2.0], "surface": ["top", None]})
+    write_root(tmp_path / "a.root", table)
+    time.sleep(1.1)  # ROOT's times are whole seconds
+    write_root(tmp_path / "longer-name.root", table)
+    assert (tmp_path / "a.root").read_bytes() == (tmp_path / "longer-name.root").read_bytes()
+    pd.testing.assert_frame_equal(read_root(tmp_path / "a.root"), table, check_dtype=False)
+
+
+def test_the_clock_of_uproot_goes_on_afterwards(tmp_path):
+    write_root(tmp_path / "a.root", pd.DataFrame({"x_px": [1.0]}))
+    assert uproot.writing._cascade.datetime is datetime

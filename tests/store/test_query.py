@@ -88,3 +88,32 @@ def test_an_empty_store_has_an_empty_table(empty):
 def test_rows_keep_their_order():
     table = pd.DataFrame({"tile": [5, 1, 3]})
     assert rows_where(table, "tile > 1")["tile"].tolist() == [5, 3]
+
+
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        ("length(repeat('x', 3000000000)) > 1", "repeat"),
+        ("tile in (select * from range(1000000000000))", "range"),
+        ("length(rpad('x', 3000000000, 'x')) > 1", "rpad"),
+        ("len(list_transform([tile], t -> t)) > 0", "len"),
+        ("row_number() over () > 1", "window"),
+        ("tile > 1) union select 1 from x where (1 = 1", "more than a condition"),
+        ("tile > 1; drop table x", "syntax error"),
+        ("tile = '\ud800'", "surrogate"),
+        ("(" * 3000 + "true" + ")" * 3000, "depth"),
+    ],
+)
+def test_a_condition_cannot_take_the_memory_or_the_time_of_the_machine(store, where, found):
+    with pytest.raises(BadInput, match=r"^condition") as caught:
+        store.scans.tiles(where)
+    assert found in caught.value.found
+    assert len(str(caught.value)) < 1500
+
+
+def test_a_condition_that_takes_too_long_is_interrupted(monkeypatch):
+    monkeypatch.setattr("etchscope.store.query._SECONDS", 0.2)
+    table = pd.DataFrame({"tile": range(1_000_000)})
+    slow = " or ".join(f"regexp_matches(tile::varchar, '(a|b)*{i}c')" for i in range(200))
+    with pytest.raises(BadInput, match=r"at most 0\.2 s"):
+        rows_where(table, slow)

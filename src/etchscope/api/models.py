@@ -8,6 +8,7 @@ import pandas as pd
 
 from etchscope.api.given import File, Table, as_table, name_of_table
 from etchscope.api.kept import OfStore
+from etchscope.files.atomic import write_aside
 from etchscope.foil import BadInput
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ class ModelSteps(OfStore):
         content = to_onnx(Model.from_record(*self.kept.models.load(name)))
         if not output.absolute().parent.is_dir():
             raise BadInput(output, "an existing folder", f"no {output.parent}")
-        output.write_bytes(content)
+        with write_aside(output) as aside:
+            aside.write_bytes(content)
 
     def import_model(self, folder: File | None = None, *, name: str | None = None) -> str:
         """Take a model into the store, and return its name.

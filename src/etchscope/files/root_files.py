@@ -4,8 +4,14 @@ ROOT has no null. In a column with nulls, a null text becomes "", and whole numb
 become floating-point numbers with NaN.
 """
 
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Self
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -15,6 +21,28 @@ from etchscope.foil import BadInput, require_package
 __all__ = ["read_root", "write_root"]
 
 _TREE = "pits"
+_NO_ID = UUID(int=0)
+_CLOCK = threading.Lock()
+
+
+class _Epoch(datetime):
+    """A clock that stands at the first moment that a ROOT file can state."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return cls(1995, 1, 1, tzinfo=tz)
+
+
+@contextmanager
+def _without_clock() -> Iterator[None]:
+    """Let uproot, which has no option for it, write the same time into every file."""
+    from uproot.writing import _cascade, _cascadetree, writable
+
+    with _CLOCK, ExitStack() as restore:
+        for module in (_cascade, _cascadetree, writable):
+            restore.callback(setattr, module, "datetime", module.datetime)
+            module.datetime = SimpleNamespace(datetime=_Epoch)
+        yield
 
 
 def read_root(path: Path, tree: str | None = None) -> pd.DataFrame:
@@ -60,7 +88,7 @@ def _is_text(values: "np.ndarray[Any, Any]") -> bool:
 
 
 def write_root(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as the tree "pits", one branch per column.
+    """Write a table as the tree "pits", one branch per column; equal tables give equal bytes.
 
     A file that exists is replaced.
 
@@ -89,7 +117,12 @@ def write_root(path: Path, table: pd.DataFrame) -> None:
         else:
             columns[name] = ["" if pd.isna(v) else str(v) for v in values]
             kinds[name] = "string"
-    with uproot.recreate(path) as file:
+    # An open file, since uproot writes the name of a path into the file.
+    with (
+        _without_clock(),
+        path.open("w+b") as opened,
+        uproot.recreate(opened, uuid_function=lambda: _NO_ID) as file,
+    ):
         file.mktree(_TREE, kinds)
         if len(table):
             file[_TREE].extend(columns)

@@ -6,18 +6,42 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from etchscope.files.foreign import read_bytes
 from etchscope.foil import BadInput
+from etchscope.foil.storable import require_storable
 
-__all__ = ["canonical_json", "first_fault", "read_json"]
+__all__ = ["canonical_json", "first_fault", "parse_json", "read_json"]
+
+_MOST_DIGITS = 20  # with the sign
 
 
 def read_json(path: Path) -> Any:
-    """Return the value of a JSON file; a key that stands twice and NaN are errors.
+    """Return the value of a JSON file; see ``parse_json``.
 
     Raises
     ------
-    BadInput : the file is absent or no JSON (the error has line and column), a key stands twice,
-        or a number is NaN or infinite.
+    BadInput : the file is absent, no regular file, larger than 256 MB, or refused by
+        ``parse_json``.
+    """
+    try:
+        text = read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput(path, "JSON in UTF-8", f"byte {error.start} is not UTF-8") from error
+    return parse_json(text, path)
+
+
+def parse_json(text: str, path: str | Path) -> Any:
+    """Return the value of a JSON text; a key that stands twice and NaN are errors.
+
+    Parameters
+    ----------
+    path : the file or the thing that the text is from, which an error names.
+
+    Raises
+    ------
+    BadInput : no JSON (the error has line and column), a key that stands twice, a number that is
+        not finite or a whole one of more than 64 bits, text that is no Unicode, or values nested
+        more than 100 deep.
     """
 
     def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -31,19 +55,25 @@ def read_json(path: Path) -> Any:
     def refuse(constant: str) -> float:
         raise BadInput(path, "numbers", constant)
 
+    def whole_number(digits: str) -> int:
+        if len(digits) > _MOST_DIGITS:
+            raise BadInput(path, "whole numbers of at most 64 bits", f"one of {len(digits)} digits")
+        return int(digits)
+
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInput(path, "JSON in UTF-8", f"byte {error.start} is not UTF-8") from error
-    except OSError as error:
-        raise BadInput(path, "a readable file", error.strerror or str(error)) from error
-    try:
-        return json.loads(text, object_pairs_hook=object_of, parse_constant=refuse)
+        value = json.loads(
+            text, object_pairs_hook=object_of, parse_constant=refuse, parse_int=whole_number
+        )
+        return require_storable(value)
+    except BadInput:
+        raise
     except json.JSONDecodeError as error:
         where = f"{path}: line {error.lineno}, column {error.colno}"
         raise BadInput(where, "JSON", error.msg) from error
     except RecursionError as error:
         raise BadInput(path, "JSON", "brackets nested too deep") from error
+    except ValueError as error:
+        raise BadInput(path, "JSON that a store can hold", str(error)) from error
 
 
 def first_fault(where: str | Path, error: ValidationError) -> tuple[str, str]:

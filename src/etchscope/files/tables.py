@@ -12,7 +12,7 @@ from pyarrow import csv
 
 from etchscope.files.atomic import make_folder, write_aside
 from etchscope.files.root_files import read_root, write_root
-from etchscope.files.strict_json import canonical_json
+from etchscope.files.strict_json import canonical_json, read_json
 from etchscope.foil import (
     COLUMNS,
     LABEL_COLUMNS,
@@ -198,12 +198,7 @@ def read_columns(path: Path, text: Iterable[str] = ()) -> pd.DataFrame:
 
 
 def _read_json(path: Path) -> pd.DataFrame:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise BadInput(path, "a readable file", error.strerror or str(error)) from error
-    except ValueError as error:
-        raise BadInput(path, "JSON", str(error)) from error
+    value = read_json(path)
     is_rows = isinstance(value, list) and all(isinstance(row, dict) for row in value)
     is_columns = isinstance(value, dict) and all(isinstance(v, list) for v in value.values())
     if not (is_rows or is_columns):

@@ -4,8 +4,9 @@ from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from etchscope.foil.storable import require_storable
 from etchscope.foil.types import Floats, Ints
 
 __all__ = ["Channel", "Foil", "Name", "Role", "Scan", "Side", "Stack", "Tile"]
@@ -15,6 +16,8 @@ Role = Literal["directional", "backlit", "halo"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 """A name that is safe as a folder: letters, digits, dot, dash, underscore."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Metadata = Annotated[dict[str, Any], AfterValidator(require_storable)]
+"""What a laboratory says of a stack, foil, scan or tile, in words of its own."""
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -28,7 +31,7 @@ class Stack(_Record):
     """Foils that were exposed together."""
 
     name: Name
-    metadata: dict[str, Any] = {}
+    metadata: Metadata = {}
 
 
 class Foil(_Record):
@@ -42,8 +45,8 @@ class Foil(_Record):
     stack: Name | None = None
     material: str | None = None
     thickness_um: Positive | None = None
-    etch: dict[str, Any] | str | None = None
-    metadata: dict[str, Any] = {}
+    etch: Metadata | str | None = None
+    metadata: Metadata = {}
 
     @property
     def removed_um(self) -> float | None:
@@ -79,7 +82,7 @@ class Tile(_Record):
     number: Annotated[int, Field(ge=0)]
     stage_x_mm: Finite | None = None
     stage_y_mm: Finite | None = None
-    metadata: dict[str, Any] = {}
+    metadata: Metadata = {}
     excluded: bool = False
     excluded_why: str | None = None
 
@@ -106,7 +109,7 @@ class Scan(_Record):
     azimuth_sense: Literal["ccw", "cw"] = "ccw"
     gradient_sign: Literal[-1, 1] = 1
     tiles: Annotated[tuple[Tile, ...], Field(min_length=1)]
-    metadata: dict[str, Any] = {}
+    metadata: Metadata = {}
 
     @model_validator(mode="after")
     def _numbers_are_unique(self) -> "Scan":

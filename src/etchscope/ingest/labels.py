@@ -22,9 +22,11 @@ from etchscope.foil import (
     Taxonomy,
     TwoPictures,
     as_labels,
+    digest_events,
     format_region,
     parent_class,
 )
+from etchscope.foil.types import Bools
 from etchscope.ingest.scan_json import as_bad_input
 from etchscope.store import Store
 
@@ -110,8 +112,13 @@ def import_labels(
         else:
             table, exits = read_label_table(source, exit_pits=says.exit_pits)
         left_out += exits
-        labels = _filled(where, table, says, changed)
-        parts.append(store.labels.anchored(labels, taxonomy=taxonomy, where=where))
+        labels = as_labels(table, where=where)
+        placed = store.labels.anchored(
+            _filled(where, labels, says, changed), taxonomy=taxonomy, where=where
+        )
+        if isinstance(source, Path):
+            placed = _dated_as_before(store, placed, labels["when"].isna().to_numpy())
+        parts.append(placed)
     whole = pd.concat(parts, ignore_index=True) if parts else as_labels({})
     where = str(sources[0]) if len(sources) == 1 and isinstance(sources[0], Path) else "labels"
     added = store.labels.add(whole, taxonomy=taxonomy, where=where)
@@ -141,9 +148,8 @@ def _sources(given: Sequence[Path | pd.DataFrame]) -> list[Path | pd.DataFrame]:
 
 
 def _filled(
-    where: str, table: pd.DataFrame, given: LabelDefaults, changed: datetime
+    where: str, labels: pd.DataFrame, given: LabelDefaults, changed: datetime
 ) -> pd.DataFrame:
-    labels = as_labels(table, where=where)
     has_px = labels["x_px"].notna() & labels["scan"].isna()
     stamp = as_labels({"when": [given.when or changed.isoformat()]}, where="when")["when"].iloc[0]
     out = labels.assign(
@@ -155,6 +161,27 @@ def _filled(
     if out["who"].isna().any():
         raise NoLabeller(f"{where}: column who", "the name of the labeller", "none")
     return out
+
+
+def _dated_as_before(store: Store, labels: pd.DataFrame, is_undated: Bools) -> pd.DataFrame:
+    """Return the labels of a file, with their earlier times where a copy of it was imported before.
+
+    The time of a label whose row states none is that of the file, and a copy has another one.
+    """
+    if not is_undated.any():
+        return labels
+    undated = labels[is_undated]
+    foils = undated["foil"].unique()
+    known = pd.concat([store.labels.table(foil=str(f), latest=False) for f in foils])
+    known = known.sort_values("when", ascending=False)  # so that the earliest stays
+    times = dict(zip(_contents(known), known["when"], strict=True))
+    when = [times.get(c, t) for c, t in zip(_contents(undated), undated["when"], strict=True)]
+    return labels.assign(when=labels["when"].mask(is_undated, pd.Series(when, undated.index)))
+
+
+def _contents(labels: pd.DataFrame) -> list[str]:
+    """Return a digest of each label whatever its time."""
+    return digest_events(labels.assign(when=pd.Timestamp(0, tz=UTC)))
 
 
 def read_label_table(path: Path, *, exit_pits: bool = False) -> tuple[pd.DataFrame, int]:

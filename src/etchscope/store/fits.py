@@ -13,6 +13,7 @@ from sqlalchemy import delete as delete_rows
 from sqlalchemy import select
 
 from etchscope.files.atomic import delete, write_aside
+from etchscope.files.inside import path_inside
 from etchscope.files.strict_json import first_fault
 from etchscope.foil import BadInput, DamagedFile
 from etchscope.geometry import Mask
@@ -140,7 +141,7 @@ class Fits:
         with self._catalogue.writing() as session:
             used = select(FitRow.file).where(FitRow.file.in_(files))
             for file in files - set(session.scalars(used)):
-                delete(self._root / "fits" / file)
+                delete(path_inside(self._root / "fits", file))
 
     def records(self, scan: str, begin: str, kind: type[Record]) -> dict[str, Record]:
         """Return recipe → record of the fits of a scan whose recipes begin like this.

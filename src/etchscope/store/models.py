@@ -3,10 +3,8 @@
 Loading a model that somebody else made cannot run code: safetensors hold numbers only.
 """
 
-import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +17,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from etchscope.files.atomic import delete, sync_path, sync_tree, translate_disk_errors
-from etchscope.files.strict_json import canonical_json
+from etchscope.files.locks import lock_folder
+from etchscope.files.strict_json import canonical_json, read_json
 from etchscope.foil import BadInput, MachineFailed, UnknownModel
 from etchscope.foil.records import Name
 from etchscope.store.training_parts import TRAINING_FOLDER, drop_training, training_folder
@@ -125,14 +124,7 @@ def read_model(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
 
 
 def _read_card(path: Path) -> dict[str, Any]:
-    expected = "the card of a model"
-    try:
-        card = json.loads(path.read_bytes())
-        canonical_json(card).encode()  # refuses NaN and broken Unicode, which no card here has
-    except OSError as error:
-        raise BadInput(path, expected, error.strerror or "no file") from error
-    except (ValueError, RecursionError) as error:
-        raise BadInput(path, f"{expected}, JSON", str(error)) from error
+    card = read_json(path)
     if not isinstance(card, dict) or card.get("format") != _FORMAT:
         raise BadInput(path, f'a card with "format": "{_FORMAT}"', "another file")
     version = card.get("format_version")
@@ -234,17 +226,13 @@ class Models:
         if not folder.exists():
             folder.mkdir(exist_ok=True)
             sync_path(self._root)
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)  # a killed holder lets go
+        with lock_folder(folder):
             _mend(folder)
             try:
                 yield
             except (OSError, MachineFailed):
                 _mend(folder)
                 raise
-        finally:
-            os.close(handle)
 
     def import_folder(self, folder: Path, name: str | None = None) -> str:
         """Keep the model of a folder under its folder's name, or another; return the name.

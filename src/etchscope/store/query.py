@@ -1,5 +1,7 @@
 """The table of all tiles, and conditions on it in SQL."""
 
+import json
+import threading
 from typing import Any
 
 import duckdb
@@ -10,9 +12,78 @@ from sqlalchemy.orm import Session
 
 from etchscope.files.strict_json import canonical_json
 from etchscope.foil import BadInput
+from etchscope.foil.storable import LARGEST
 from etchscope.store.catalogue import FoilRow, ScanRow, TileRow
+from etchscope.store.rows import intact_rows
 
 __all__ = ["TILE_COLUMNS", "rows_where", "tile_table"]
+
+_SECONDS, _AGAIN = 30.0, 0.1
+_LOCKED: dict[str, Any] = {
+    "enable_external_access": False,
+    "threads": 1,
+    "memory_limit": "1GB",
+    "lock_configuration": True,
+}
+_CLASSES = {
+    "BETWEEN",
+    "CASE",
+    "CAST",
+    "COLLATE",
+    "COLUMN_REF",
+    "COMPARISON",
+    "CONJUNCTION",
+    "CONSTANT",
+    "FUNCTION",
+    "OPERATOR",
+    "STAR",
+    "SUBQUERY",
+    "TYPE",
+}
+"""Kinds of expressions that a condition may have, as DuckDB's syntax tree names them."""
+_FUNCTIONS = {
+    "abs",
+    "ceil",
+    "ceiling",
+    "contains",
+    "ends_with",
+    "exp",
+    "floor",
+    "greatest",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "json_extract",
+    "json_extract_string",
+    "least",
+    "length",
+    "ln",
+    "log",
+    "log10",
+    "lower",
+    "mod",
+    "nullif",
+    "pow",
+    "power",
+    "prefix",
+    "regexp_full_match",
+    "regexp_matches",
+    "round",
+    "sqrt",
+    "starts_with",
+    "strlen",
+    "substr",
+    "substring",
+    "suffix",
+    "trim",
+    "upper",
+    "~~~",
+    "like_escape",
+    "ilike_escape",
+    "not_like_escape",
+    "not_ilike_escape",
+}
+"""Functions that a condition may call; none makes a long text out of a short one."""
 
 TILE_COLUMNS = {
     "foil": "str",
@@ -51,39 +122,49 @@ def tile_table(session: Session) -> pd.DataFrame:
         .join(FoilRow, ScanRow.foil == FoilRow.name)
         .order_by(ScanRow.foil, ScanRow.side, ScanRow.name, TileRow.number)
     ).all()
-    columns = {
-        name: pd.Series([row[i] for row in rows], dtype=dtype)
-        for i, (name, dtype) in enumerate(TILE_COLUMNS.items())
-    }
-    taken = set(columns)
-    for key in sorted({k for row in rows for k in row.info}):
-        name = f"metadata_{key}" if key.casefold() in taken else key
-        taken.add(name.casefold())
-        columns[name] = _column([row.info.get(key) for row in rows])
-    return pd.DataFrame(columns)
+    with intact_rows("tiles"):
+        columns = {
+            name: pd.Series([row[i] for row in rows], dtype=dtype)
+            for i, (name, dtype) in enumerate(TILE_COLUMNS.items())
+        }
+        taken = set(columns)
+        for key in sorted({k for row in rows for k in row.info}):
+            shown = _text(key)
+            name = f"metadata_{shown}" if shown.casefold() in taken else shown
+            taken.add(name.casefold())
+            columns[name] = _column([row.info.get(key) for row in rows])
+        return pd.DataFrame(columns)
 
 
 def _column(values: list[object]) -> "pd.Series[Any]":
     kinds = {type(v) for v in values if v is not None}
     if kinds == {bool}:
         return pd.Series(values, dtype="boolean")
-    if kinds == {int}:
+    if kinds == {int} and all(abs(v) <= LARGEST for v in values if isinstance(v, int)):
         return pd.Series(values, dtype="Int64")
     if kinds <= {int, float}:
         return pd.Series(values, dtype="float64")
     if kinds == {str}:
-        return pd.Series(values, dtype="str")
-    return pd.Series([None if v is None else canonical_json(v) for v in values], dtype="str")
+        return pd.Series([None if v is None else _text(str(v)) for v in values], dtype="str")
+    texts = [None if v is None else _text(canonical_json(v)) for v in values]
+    return pd.Series(texts, dtype="str")
+
+
+def _text(text: str) -> str:
+    """Return a text as Unicode; earlier versions accepted half of a surrogate pair."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def rows_where(table: pd.DataFrame, where: str | None) -> pd.DataFrame:
     """Return the rows that an SQL condition holds for, in their order; all of them for None.
 
-    The condition can use this table only: no file, no network, no other statement.
+    The condition can use this table only: no file, no network, no other statement, and only
+    functions whose results are about as long as their arguments. It has 1 GB of memory and 30 s.
 
     Raises
     ------
-    BadInput : the condition is not SQL, or names a column that is not there.
+    BadInput : the condition is not SQL, names a column that is not there, uses another function,
+        or needs too much memory or time.
 
     Examples
     --------
@@ -95,19 +176,61 @@ def rows_where(table: pd.DataFrame, where: str | None) -> pd.DataFrame:
         return table
     place = "row_of_the_table"
     arrow = pa.Table.from_pandas(table.assign(**{place: range(len(table))}), preserve_index=False)
-    locked: dict[str, Any] = {
-        "enable_external_access": False,
-        "threads": 1,
-        "lock_configuration": True,
-    }
-    with duckdb.connect(":memory:", config=locked) as connection:
+    named = f"condition {where[:100]!r}"
+    expected = f"an SQL condition on the columns {', '.join(table.columns)}"
+    with duckdb.connect(":memory:", config=_LOCKED) as connection:
+        done = threading.Event()
+        watch = threading.Thread(target=_interrupt, args=(connection, done), daemon=True)
+        watch.start()
         try:
-            found = connection.from_arrow(arrow).filter(where).project(place).fetchall()
-        except duckdb.Error as error:
-            columns = ", ".join(table.columns)
-            raise BadInput(
-                f"condition {where!r}",
-                f"an SQL condition on the columns {columns}",
-                str(error).splitlines()[0],
-            ) from error
-    return table.iloc[sorted(int(row[0]) for row in found)].reset_index(drop=True)
+            _require_plain(_parsed(connection, where))
+            rows = connection.from_arrow(arrow).filter(where).project(place).fetchall()
+        except duckdb.InterruptException as error:
+            found = "one that takes longer"
+            raise BadInput(named, f"one that takes at most {_SECONDS:g} s", found) from error
+        except (duckdb.Error, RecursionError, ValueError) as error:
+            reason = (str(error).splitlines() or ["unreadable"])[0][:600]
+            raise BadInput(named, expected, reason) from error
+        finally:
+            done.set()
+            watch.join()
+    return table.iloc[sorted(int(row[0]) for row in rows)].reset_index(drop=True)
+
+
+def _interrupt(connection: duckdb.DuckDBPyConnection, done: threading.Event) -> None:
+    """Interrupt what a connection does after some time, and go on until it has stopped."""
+    pause = _SECONDS
+    while not done.wait(pause):
+        connection.interrupt()
+        pause = _AGAIN
+
+
+def _parsed(connection: duckdb.DuckDBPyConnection, where: str) -> dict[str, Any]:
+    """Return the syntax tree of a condition, as DuckDB parses it."""
+    query = f"SELECT 1 FROM tiles WHERE (\n{where}\n)"  # a comment in it ends with its line
+    rows = connection.execute("SELECT json_serialize_sql(?)", [query]).fetchall()
+    tree = json.loads(rows[0][0])
+    if tree["error"]:
+        raise ValueError(tree["error_message"])
+    statements = tree["statements"]
+    if len(statements) != 1 or statements[0]["node"].get("type") != "SELECT_NODE":
+        raise ValueError("more than a condition")
+    condition: dict[str, Any] = statements[0]["node"]["where_clause"]
+    return condition
+
+
+def _require_plain(tree: object) -> None:
+    """Refuse lambdas, windows and functions that are not in ``_FUNCTIONS``."""
+    if isinstance(tree, list):
+        for item in tree:
+            _require_plain(item)
+    elif isinstance(tree, dict):
+        kind = tree.get("class", "CONSTANT")
+        if kind not in _CLASSES:
+            raise ValueError(f"a {kind.lower()}, which no condition can have")
+        function = tree.get("function_name")
+        if kind == "FUNCTION" and not tree.get("is_operator") and function not in _FUNCTIONS:
+            known = ", ".join(sorted(f for f in _FUNCTIONS if f.isidentifier()))
+            raise ValueError(f"the function {function}, which is not one of {known}")
+        for item in tree.values():
+            _require_plain(item)

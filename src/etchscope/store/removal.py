@@ -11,6 +11,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from etchscope.files.atomic import delete
+from etchscope.files.inside import path_inside
 from etchscope.foil import BadInput
 from etchscope.store.catalogue import (
     Catalogue,
@@ -163,7 +164,7 @@ def erase_unreachable(catalogue: Catalogue, root: Path) -> None:
     for scan in sorted({row.scan for row in pending}):
         places = [row.place for row in pending if row.scan == scan]
         try:
-            PictureArray(root / "images" / f"{scan}.zarr").erase(places)
+            PictureArray(path_inside(root / "images", f"{scan}.zarr")).erase(places)
         except BadInput as error:
             log.warning("removed tiles of scan %s are not erased yet: %s", scan, error)
             continue

@@ -1,7 +1,8 @@
 """Conversion between the records of the data dictionary and the rows of the catalogue."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,10 +11,11 @@ from pydantic import ValidationError
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from etchscope.files.strict_json import canonical_json
+from etchscope.files.strict_json import canonical_json, first_fault
 from etchscope.foil import (
     BadInput,
     Channel,
+    DamagedFile,
     Foil,
     Scan,
     Stack,
@@ -35,6 +37,7 @@ __all__ = [
     "Picture",
     "foil_of",
     "get_scan",
+    "intact_rows",
     "left_out_of",
     "now",
     "pictures_of",
@@ -132,7 +135,7 @@ def get_scan(session: Session, name: str) -> Scan:
         select(ChannelRow).where(ChannelRow.scan == name).order_by(ChannelRow.place)
     )
     tiles = session.scalars(select(TileRow).where(TileRow.scan == name).order_by(TileRow.number))
-    try:
+    with intact_rows(f"scan {name}"):
         return Scan(
             name=row.name,
             foil=row.foil,
@@ -148,8 +151,30 @@ def get_scan(session: Session, name: str) -> Scan:
             tiles=tuple(_tile(t) for t in tiles),
             metadata=row.info,
         )
+
+
+@contextmanager
+def intact_rows(what: str) -> Iterator[None]:
+    """Turn what an altered cell of the catalogue causes inside the block into one error.
+
+    Parameters
+    ----------
+    what : the scan or the table that is read.
+
+    Raises
+    ------
+    DamagedFile : a cell has another type, or a value that cannot be.
+    """
+    try:
+        yield
+    except BadInput:
+        raise
     except ValidationError as error:
-        raise BadInput(f"catalogue: scan {name}", "intact rows", str(error.errors()[0])) from error
+        where, found = first_fault(f"catalogue: {what}", error)
+        raise DamagedFile(where, "intact rows", found[:300]) from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        found = f"a cell that cannot be read ({str(error)[:200]})"
+        raise DamagedFile(f"catalogue: {what}", "intact rows", found) from error
 
 
 def _channel(row: ChannelRow) -> Channel:
@@ -174,19 +199,21 @@ def _tile(row: TileRow) -> Tile:
 
 def foil_of(row: FoilRow) -> Foil:
     """Return a foil's record."""
-    return Foil(
-        name=row.name,
-        stack=row.stack,
-        material=row.material,
-        thickness_um=row.thickness_um,
-        etch=row.etch[0],
-        metadata=row.info,
-    )
+    with intact_rows(f"foil {row.name}"):
+        return Foil(
+            name=row.name,
+            stack=row.stack,
+            material=row.material,
+            thickness_um=row.thickness_um,
+            etch=row.etch[0],
+            metadata=row.info,
+        )
 
 
 def stack_of(row: StackRow) -> Stack:
     """Return a stack's record."""
-    return Stack(name=row.name, metadata=row.info)
+    with intact_rows(f"stack {row.name}"):
+        return Stack(name=row.name, metadata=row.info)
 
 
 def pictures_of(session: Session, scan: str) -> list[Picture]:

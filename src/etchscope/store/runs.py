@@ -11,6 +11,8 @@ from sqlalchemy import delete as delete_rows
 from sqlalchemy import select, text
 
 from etchscope.files.atomic import delete, translate_disk_errors
+from etchscope.files.inside import path_inside
+from etchscope.files.locks import lock_folder
 from etchscope.files.tables import read_parquet, read_pits_file
 from etchscope.foil import BadInput, NotScored, UnknownRun
 from etchscope.foil.records import Name
@@ -88,8 +90,9 @@ class Runs:
         MachineFailed : the disk is full.
         """
         folder, scan = self._folder(run), record.scan
-        aside, files = run_files.prepare_run(folder, run, pits, record.as_dict(), judged)
         with ExitStack() as clean, ExitStack() as undo:
+            clean.enter_context(lock_folder(folder))  # one writes a folder aside at a time
+            aside, files = run_files.prepare_run(folder, run, pits, record.as_dict(), judged)
             clean.callback(delete, aside)
             with self._catalogue.writing() as session:
                 require_scan(session, scan)
@@ -221,7 +224,7 @@ class Runs:
         with self._catalogue.reading() as session:
             if session.get(RunRow, run) is None:
                 raise UnknownRun("run", "one of the store's finished runs", repr(run))
-        return self._root / "runs" / run
+        return path_inside(self._root / "runs", run)
 
     def require_removable(self, runs: Collection[str]) -> None:
         """Refuse runs that are not there, and searches that runs which stay were made from.
@@ -249,8 +252,9 @@ class Runs:
         MachineFailed : the disk fails.
         """
         self.require_removable(runs)
+        folders = [path_inside(self._root / "runs", run) for run in runs]
         with translate_disk_errors("removing"):
             with self._catalogue.writing() as session:
                 session.execute(delete_rows(RunRow).where(RunRow.name.in_(list(runs))))
-            for run in runs:
-                delete(self._root / "runs" / run)
+            for folder in folders:
+                delete(folder)

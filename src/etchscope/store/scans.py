@@ -10,6 +10,7 @@ import pandas as pd
 from sqlalchemy import select, update
 
 from etchscope.files.atomic import delete, translate_disk_errors
+from etchscope.files.inside import path_inside
 from etchscope.foil import (
     BadInput,
     Foil,
@@ -196,7 +197,11 @@ class Scans:
                     select(TileRow.number, TileRow.place).where(TileRow.scan == scan)
                 )
                 places = {row.number: row.place for row in rows}
-            known = (stamp, PictureArray(self._root / "images" / f"{scan}.zarr"), places)
+            known = (
+                stamp,
+                PictureArray(path_inside(self._root / "images", f"{scan}.zarr")),
+                places,
+            )
             self._arrays[scan] = known
         return known[1], known[2]
 
@@ -268,12 +273,12 @@ class Scans:
                 removal = plan_removal(session, table, rows_where(table, where))
                 touched = {*removal.scans, *(scan for scan, _ in removal.tiles)}
                 fits = session.scalars(select(FitRow.file).where(FitRow.scan.in_(touched))).all()
+                gone = [path_inside(self._root / "runs", run) for run in removal.runs]
+                gone += [path_inside(self._root / "fits", file) for file in fits]
                 remove_rows(session, removal)
-            for run in removal.runs:
-                delete(self._root / "runs" / run)
+            for path in gone:
+                delete(path)
             for run in partial_runs_of(self._root / "runs", touched):
                 drop_partial(self._root / "runs", run)
-            for file in fits:
-                delete(self._root / "fits" / file)
             erase_unreachable(self._catalogue, self._root)
         return removal

@@ -70,6 +70,8 @@ def named_errors(path: Path) -> Iterator[None]:
         if "full" in words or "disk I/O" in words:
             hint = "Nothing was changed; free some space and repeat."
             raise MachineFailed(f"writing {path}: {words}. {hint}") from error
+        if "readonly" in words:
+            raise BadInput(path, "a store that can be written to", "a read-only one") from error
         if "locked" in words:
             raise MachineFailed(f"{path}: another process is writing; repeat later.") from error
         raise BadInput(path, INTACT, words) from error

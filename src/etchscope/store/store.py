@@ -5,7 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from etchscope.files.atomic import delete, sync_path, sync_tree, translate_disk_errors
+from etchscope.files.atomic import (
+    delete,
+    make_folder,
+    sync_path,
+    sync_tree,
+    translate_disk_errors,
+)
+from etchscope.files.locks import lock_folder
 from etchscope.foil import BadInput, NotAStore
 from etchscope.store.alignments import Alignments
 from etchscope.store.catalogue import CATALOGUE_FILE, Catalogue
@@ -56,12 +63,13 @@ class Store:
         MachineFailed : the disk is full.
         """
         root = Path(path).absolute()
-        if (root / CATALOGUE_FILE).exists():
-            raise BadInput(root, "a folder to make", "a store already")
-        if root.exists() and (not root.is_dir() or any(root.iterdir())):
-            raise BadInput(root, "a new or empty folder", "something else there")
-        aside = root.with_name(f".{root.name}.partial")
-        with translate_disk_errors(f"making {root}"):
+        make_folder(root.parent)
+        with lock_folder(root.parent), translate_disk_errors(f"making {root}"):
+            if (root / CATALOGUE_FILE).exists():
+                raise BadInput(root, "a folder to make", "a store already")
+            if root.exists() and (not root.is_dir() or any(root.iterdir())):
+                raise BadInput(root, "a new or empty folder", "something else there")
+            aside = root.with_name(f".{root.name}.partial")
             try:
                 delete(aside)
                 for name in _FOLDERS:
