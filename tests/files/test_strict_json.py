@@ -16,7 +16,6 @@ def test_values_come_back(tmp_path):
     [
         ('{"a": 1, "a": 2}', "'a' twice"),
         ("[NaN]", "NaN"),
-        ("[1e999]", "the number inf"),
         ("[1" + "0" * 30 + "]", "31 digits"),
         ("[9" + "9" * 5000 + "]", "5001 digits"),
         ("[9223372036854775808]", "more than 64 bits"),

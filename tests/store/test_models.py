@@ -1,5 +1,6 @@
 import errno
 import json
+import os
 import shutil
 import threading
 
@@ -290,7 +291,7 @@ def test_a_disk_that_fails_at_a_renaming_leaves_the_store_as_it_was(
         renamed.append(path.name)
         if len(renamed) == at + 1:
             raise OSError(errno.EIO, "Input/output error")
-        models.os.rename(path, target)
+        os.rename(path, target)  # noqa: PTH104 - Path.rename is what is patched
 
     monkeypatch.setattr(models.Path, "rename", rename)
     with pytest.raises(MachineFailed, match=r"Input/output error\. Nothing was changed"):
@@ -323,7 +324,7 @@ def test_a_killed_replacement_leaves_the_old_model_or_the_new(kept, monkeypatch,
         if len(renamed) == at:
             raise Killed
         renamed.append(path.name)
-        models.os.rename(path, target)
+        os.rename(path, target)  # noqa: PTH104 - Path.rename is what is patched
 
     monkeypatch.setattr(models.Path, "rename", rename)
     if at == 3:

@@ -39,8 +39,8 @@ def parse_json(text: str, path: str | Path) -> Any:
 
     Raises
     ------
-    BadInput : no JSON (the error has line and column), a key that stands twice, a number that is
-        not finite or a whole one of more than 64 bits, text that is no Unicode, or values nested
+    BadInput : no JSON (the error has line and column), a key that stands twice, NaN, a whole
+        number of more than 64 bits, text that is no Unicode, or values nested
         more than 100 deep.
     """
 
@@ -64,7 +64,7 @@ def parse_json(text: str, path: str | Path) -> Any:
         value = json.loads(
             text, object_pairs_hook=object_of, parse_constant=refuse, parse_int=whole_number
         )
-        return require_storable(value)
+        return require_storable(value, is_finite=False)
     except BadInput:
         raise
     except json.JSONDecodeError as error:

@@ -16,9 +16,15 @@ Role = Literal["directional", "backlit", "halo"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 """A name that is safe as a folder: letters, digits, dot, dash, underscore."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Metadata = Annotated[dict[str, Any], AfterValidator(require_storable)]
-"""What a laboratory says of a stack, foil, scan or tile, in words of its own."""
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _storable(value: dict[str, Any]) -> dict[str, Any]:
+    return require_storable(value)
+
+
+Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
+"""What a laboratory says of a stack, foil, scan or tile, in words of its own."""
 
 
 class _Record(BaseModel):

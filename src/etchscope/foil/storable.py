@@ -12,8 +12,13 @@ LARGEST = 2**63 - 1
 _DEEPEST = 100
 
 
-def require_storable(value: Value, depth: int = 0) -> Value:
+def require_storable(value: Value, *, is_finite: bool = True, depth: int = 0) -> Value:
     """Return a value of JSON as it is.
+
+    Parameters
+    ----------
+    is_finite : whether numbers that are not finite are refused.
+    depth : of the brackets that the value lies in.
 
     Raises
     ------
@@ -31,17 +36,17 @@ def require_storable(value: Value, depth: int = 0) -> Value:
         for key, item in value.items():
             if not isinstance(key, str):
                 raise ValueError(f"the key {key!r}, which is no text")
-            _require_plain(key)
-            require_storable(item, depth + 1)
+            _require_plain(key, is_finite)
+            require_storable(item, is_finite=is_finite, depth=depth + 1)
     elif isinstance(value, list | tuple):
         for item in value:
-            require_storable(item, depth + 1)
+            require_storable(item, is_finite=is_finite, depth=depth + 1)
     else:
-        _require_plain(value)
+        _require_plain(value, is_finite)
     return value
 
 
-def _require_plain(value: object) -> None:
+def _require_plain(value: object, is_finite: bool) -> None:
     if isinstance(value, str):
         try:
             value.encode()
@@ -51,7 +56,7 @@ def _require_plain(value: object) -> None:
         if not -LARGEST <= value <= LARGEST:
             raise ValueError("a whole number of more than 64 bits")
     elif isinstance(value, float):
-        if not math.isfinite(value):
+        if is_finite and not math.isfinite(value):
             raise ValueError(f"the number {value}")
     elif value is not None:
         raise ValueError(f"a {type(value).__name__}")

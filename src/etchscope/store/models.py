@@ -21,6 +21,7 @@ from etchscope.files.locks import lock_folder
 from etchscope.files.strict_json import canonical_json, read_json
 from etchscope.foil import BadInput, MachineFailed, UnknownModel
 from etchscope.foil.records import Name
+from etchscope.foil.storable import require_storable
 from etchscope.store.training_parts import TRAINING_FOLDER, drop_training, training_folder
 
 __all__ = ["MODELS_FOLDER", "Models", "read_model", "write_model"]
@@ -124,7 +125,15 @@ def read_model(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
 
 
 def _read_card(path: Path) -> dict[str, Any]:
-    card = read_json(path)
+    expected = "the card of a model"
+    if not path.exists():
+        raise BadInput(path, expected, "no file")
+    try:
+        card = require_storable(read_json(path))
+    except BadInput as error:
+        raise BadInput(path, f"{expected}, JSON", error.found) from error
+    except ValueError as error:
+        raise BadInput(path, f"{expected}, JSON", str(error)) from error
     if not isinstance(card, dict) or card.get("format") != _FORMAT:
         raise BadInput(path, f'a card with "format": "{_FORMAT}"', "another file")
     version = card.get("format_version")

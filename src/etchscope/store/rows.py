@@ -170,8 +170,9 @@ def intact_rows(what: str) -> Iterator[None]:
     except BadInput:
         raise
     except ValidationError as error:
-        where, found = first_fault(f"catalogue: {what}", error)
-        raise DamagedFile(where, "intact rows", found[:300]) from error
+        key, reason = first_fault("", error)
+        found = f"{key.removeprefix(': ')}: {reason}"
+        raise DamagedFile(f"catalogue: {what}", "intact rows", found[:300]) from error
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         found = f"a cell that cannot be read ({str(error)[:200]})"
         raise DamagedFile(f"catalogue: {what}", "intact rows", found) from error
