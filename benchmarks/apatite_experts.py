@@ -12,7 +12,15 @@ from apatite_lists import CLASSES, IMAGE_SIZE, XY, Boxes, are_inside
 from etchscope.ensemble import Labelled
 from etchscope.foil import Taxonomy
 from etchscope.ingest import LabelDefaults, Overrides, add_scan, import_labels
-from etchscope.learn import Expert, Patches, Training, folds, joined, set_threads, train_expert
+from etchscope.learn import (
+    Expert,
+    Patches,
+    Training,
+    join_patches,
+    set_threads,
+    split_folds,
+    train_expert,
+)
 from etchscope.preselect import FindSettings
 from etchscope.run import find, normalisation_of
 from etchscope.run.labelled import labelled_pits
@@ -120,12 +128,12 @@ def cut_all_patches(store: Store, finds: pd.DataFrame) -> Patches:
         for which, patches in cut:
             parts.append(bin_patches(patches))
             rows.append(own[which])
-    return joined(parts).take(np.argsort(np.concatenate(rows)))
+    return join_patches(parts).take(np.argsort(np.concatenate(rows)))
 
 
 def train(patches: Patches, target: np.ndarray, seed: int) -> Expert:
     set_threads(1)
-    validation = next(folds(patches.region, target, FOLDS + 2, seed))
+    validation = next(split_folds(patches.region, target, FOLDS + 2, seed))
     return train_expert(patches, target, TRAINING, validation=validation, seed=seed)
 
 
@@ -134,9 +142,9 @@ def score_finds(
 ) -> list[np.ndarray]:
     """Return the logits of all finds for each seed, by experts not trained on their picture."""
     labelled = cut_training_patches(store)
-    target, source = labelled.said == "track", labelled.source
+    target, source = labelled.label == "track", labelled.source
     print(f"labels: {int(target.sum())} track, {int((~target).sum())} ground")
-    tests = [list(folds(labelled.patches.region, target, FOLDS, s)) for s in range(seeds)]
+    tests = [list(split_folds(labelled.patches.region, target, FOLDS, s)) for s in range(seeds)]
     running = [
         [
             pool.submit(train, labelled.patches.take(~held), target[~held], 100 * seed + fold)

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from etchscope.candidates import best_of_each_place
+from etchscope.candidates import select_best
 from etchscope.evaluation import Proportion, in_box, local_shifts, proportion
 from etchscope.foil import parse_region
 from etchscope.ingest.labels import read_yolo_boxes
@@ -62,7 +62,7 @@ class Cut:
 
     def of(self, found: pd.DataFrame) -> pd.DataFrame:
         place = found[XY].to_numpy(float) + 1e6 * pd.factorize(found["picture"])[0][:, None]
-        best = best_of_each_place(place, found["score"].to_numpy(float), self.reach_px)
+        best = select_best(place, found["score"].to_numpy(float), self.reach_px)
         kept: pd.DataFrame = found[best & (found["score"] >= self.least).to_numpy()]
         return kept
 

@@ -8,9 +8,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import balanced_accuracy_score
 
 from etchscope.foil.types import Bools
-from etchscope.learn.features import features_of
+from etchscope.learn.features import measure_features
 from etchscope.learn.patches import Patches
-from etchscope.learn.train import folds
+from etchscope.learn.train import split_folds
 from etchscope.learn.validate import CrossValidation
 
 __all__ = ["cross_validate_boosted"]
@@ -19,17 +19,17 @@ __all__ = ["cross_validate_boosted"]
 def cross_validate_boosted(
     patches: Patches, target: Bools, *, count: int = 5, seeds: Sequence[int] = (0,)
 ) -> CrossValidation:
-    """Return the cross-validation of boosted trees on ``features_of``, as of ``cross_validate``.
+    """Return the cross-validation of boosted trees on ``measure_features``, see ``cross_validate``.
 
     Raises
     ------
     BadInput : the regions cannot be divided into folds.
     """
-    features = features_of(patches)
+    features = measure_features(patches)
     scores = np.full((len(seeds), len(patches)), np.nan)
     rows = []
     for place, seed in enumerate(seeds):
-        for fold, test in enumerate(folds(patches.region, target, count, seed)):
+        for fold, test in enumerate(split_folds(patches.region, target, count, seed)):
             trees = HistGradientBoostingClassifier(
                 max_iter=150, class_weight="balanced", random_state=seed
             )

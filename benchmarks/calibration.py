@@ -37,7 +37,7 @@ from etchscope.ensemble import (
     Calibration,
     Model,
     fit_calibration,
-    measured_working_point,
+    measure_working_point,
 )
 from etchscope.evaluation import (
     Requirement,
@@ -143,7 +143,7 @@ def measure(known: Foil, test: Foil, case: str, name: str, model: Model) -> dict
     outcome = candidates["is_true"].to_numpy(bool)
     claimed = p >= CLAIMED
     asked = Requirement(false_per_tile=1.0)
-    point = measured_working_point(
+    point = measure_working_point(
         first, asked, chosen_by=str(asked), measured_on="another foil", other=search
     )
     passed = search.score >= point.threshold_at(search.ground.candidates)  # type: ignore[union-attr]

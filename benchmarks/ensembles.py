@@ -45,11 +45,12 @@ from etchscope.ensemble import (
     TrainedModel,
     fit_combiner,
     multiclass_kind,
+    plan_training,
     train_model,
 )
 from etchscope.ensemble.combine import FAR
 from etchscope.evaluation.tiles import draw_tiles, expanded_interval
-from etchscope.learn import Training, features_of, folds, set_threads
+from etchscope.learn import Training, measure_features, set_threads, split_folds
 from learn import MIX, draw_labels, label_foil, make_mix_foil
 
 SIGNAL = "hip"
@@ -75,7 +76,7 @@ class Test:
         tiles, tile = np.unique(labelled.source["tile"].to_numpy(), return_inverse=True)
         times = draw_tiles(np.random.default_rng(0), len(tiles), draws)
         whole = np.ones((1, len(tiles)))
-        return cls(labelled.said == SIGNAL, tile, np.concatenate([whole, times]))
+        return cls(labelled.label == SIGNAL, tile, np.concatenate([whole, times]))
 
     def efficiencies(self, score: NDArray[np.float64], rates: NDArray[np.float64]) -> np.ndarray:
         """Return the efficiency at each rate of background, (draws + 1, rates)."""
@@ -95,9 +96,10 @@ def train(
 ) -> TrainedModel:
     """Return the model of the experts of all folds; without kinds, the package's four experts."""
     begin = time.perf_counter()
-    done = train_model(
+    plan = plan_training(
         labelled, training, classes=tuple(MIX), signal=SIGNAL, kinds=kinds, seed=seed
     )
+    done = train_model(plan)
     names = ", ".join(done.model.experts)
     print(f"  {names}: trained in {time.perf_counter() - begin:.0f} s", flush=True)
     return done
@@ -112,11 +114,11 @@ def score_with_network(
     x, new = (
         np.clip(np.column_stack(list(v.values())), -FAR, FAR) / 4 for v in (done.logits, votes)
     )
-    tests = folds(labelled.patches.region, labelled.said, 5, seed)
+    tests = split_folds(labelled.patches.region, labelled.label, 5, seed)
     splits = [(np.flatnonzero(~test), np.flatnonzero(test)) for test in tests]
     network = MLPClassifier((16,), solver="lbfgs", max_iter=5000, random_state=seed)
     search = GridSearchCV(network, {"alpha": STIFFNESS}, scoring="neg_log_loss", cv=splits)
-    search.fit(x, labelled.said, sample_weight=compute_sample_weight("balanced", labelled.said))
+    search.fit(x, labelled.label, sample_weight=compute_sample_weight("balanced", labelled.label))
     print(f"  neural stacker: weight decay {search.best_params_['alpha']:g}", flush=True)
     log_p = search.predict_log_proba(new)
     k = search.classes_.tolist().index(SIGNAL)
@@ -130,7 +132,7 @@ def score_methods(
     done = train(labelled, training, seed)
     model, votes = done.model, done.model.votes(test.patches)
     logits, kinds = list(done.logits.values()), model.combiner.kinds
-    highest = fit_combiner("highest", logits, done.labelled.said, model.classes, kinds)
+    highest = fit_combiner("highest", logits, done.labelled.label, model.classes, kinds)
     single = ExpertKind("hip-rest", ((SIGNAL,), REST))
     one = train(labelled, training, seed, (single,)).model
     every = train(labelled, training, seed, (multiclass_kind(tuple(MIX)),)).model
@@ -140,7 +142,7 @@ def score_methods(
         "neural stacker": score_with_network(done, votes, seed),
         "hip against the rest": one.votes(test.patches)[single.name],
         "one network, four classes": every.score(every.log_probabilities(test.patches)),
-        "anomaly": model.background.nearest(features_of(test.patches)),
+        "anomaly": model.background.nearest(measure_features(test.patches)),
     }
 
 
@@ -250,7 +252,7 @@ def main() -> None:
     all_labels = label_foil(make_mix_foil(2027, options.tiles))
     other = label_foil(make_mix_foil(9000, options.test_tiles))
     test = Test.of(other, options.draws)
-    counts = pd.Series(other.said).value_counts().to_dict()
+    counts = pd.Series(other.label).value_counts().to_dict()
     print(f"trained on {numbers}, tested on {counts} of {test.times.shape[1]} tiles", flush=True)
     results: dict[str, list[NDArray[np.float64]]] = {}
     for seed in range(options.seeds):

@@ -33,9 +33,9 @@ from etchscope.learn import (
     Lights,
     Training,
     cross_validate,
-    efficiency_at,
-    folds,
+    measure_efficiency_at,
     set_threads,
+    split_folds,
     train_expert,
 )
 from etchscope.simulation import preset, with_parameters
@@ -80,19 +80,21 @@ def train_one(
     labelled: Labelled, training: Training, seed: int, start: Expert | None = None
 ) -> Expert:
     """Train signal against the rest; a fifth of the tiles determines when to stop."""
-    target = labelled.said == "hip"
-    held = next(folds(labelled.patches.region, target, 5, seed))
+    target = labelled.label == "hip"
+    held = next(split_folds(labelled.patches.region, target, 5, seed))
     return train_expert(labelled.patches, target, training, validation=held, seed=seed, start=start)
 
 
 def measure_expert(expert: Expert, test: Labelled) -> dict[str, float]:
     """Return balanced accuracy, and the signal that passes at 1 % and 0.1 % false positives."""
-    target = test.said == "hip"
+    target = test.label == "hip"
     scores = expert.scores(test.patches)
     return {
         "balanced_accuracy": float(balanced_accuracy_score(target, scores > 0)),
-        "passed_1": efficiency_at(scores, target, 0.01)[0],
-        "passed_01": efficiency_at(scores, target, 0.001)[0] if (~target).sum() >= 1000 else np.nan,
+        "passed_1": measure_efficiency_at(scores, target, 0.01)[0],
+        "passed_01": measure_efficiency_at(scores, target, 0.001)[0]
+        if (~target).sum() >= 1000
+        else np.nan,
         "signal": int(target.sum()),
         "failed": expert.failed,
     }
@@ -148,10 +150,10 @@ def _ablated(labels: Path, channels: tuple[int, ...], expert: str) -> tuple[floa
         tuple(lamps[c] for c in channels if c < len(lamps)),
         tuple(others[c - len(lamps)] for c in channels if c >= len(lamps)),
     )
-    of_kind = np.isin(labelled.said, kind.classes)
+    of_kind = np.isin(labelled.label, kind.classes)
     some = labelled.patches.take(of_kind).of_channels(np.array(channels), lights)
     training = Training(network="plain")
-    done = cross_validate(some, kind.target(labelled.said[of_kind]), training)
+    done = cross_validate(some, kind.target(labelled.label[of_kind]), training)
     each = done.trainings["balanced_accuracy"]
     return float(done.balanced_accuracy[0]), float(each.std())
 
@@ -229,7 +231,7 @@ def main() -> None:
         mix = label_foil(make_mix_foil(2027))
         labels = _kept(mix, folder / "labels.pickle")
         large = label_foil(make_mix_foil(9000, options.test_tiles))
-        print(f"tested on {pd.Series(large.said).value_counts().to_dict()}", flush=True)
+        print(f"tested on {pd.Series(large.label).value_counts().to_dict()}", flush=True)
         test = _kept(large, folder / "test.pickle")
         print_labels_table(labels, test, options.output)
         print_ablation_table(_kept(draw_labels(mix, MIX, 0), folder / "mix.pickle"), options.output)

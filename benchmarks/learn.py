@@ -38,7 +38,7 @@ from etchscope.learn import (
     Patches,
     Training,
     cross_validate,
-    efficiency_at,
+    measure_efficiency_at,
     set_threads,
     train_expert,
 )
@@ -104,7 +104,7 @@ def draw_labels(labelled: Labelled, numbers: dict[str, int], seed: int) -> Label
     rng = np.random.default_rng(seed)
     chosen = []
     for name, number in numbers.items():
-        own = np.flatnonzero(labelled.said == name)
+        own = np.flatnonzero(labelled.label == name)
         if len(own) < number:
             raise BadInput(f"labels of {name}", f"{number} or more", str(len(own)))
         chosen.append(rng.permutation(own)[:number])
@@ -122,7 +122,7 @@ def measure_at_one_percent(done: Sequence[CrossValidation]) -> str:
     """Return the efficiency at 1 % false positives over the seeds, and the first one's interval."""
     if (~done[0].target).sum() < 100:
         return "too few labels of the second class"
-    passed = [efficiency_at(d.scores[0], d.target, 0.01) for d in done]
+    passed = [measure_efficiency_at(d.scores[0], d.target, 0.01) for d in done]
     shares = [100 * a / b for a, b in passed]
     one = proportion(*passed[0])
     return f"{np.mean(shares):5.1f} % ({min(shares):.1f} to {max(shares):.1f}; first seed {one})"
@@ -142,17 +142,17 @@ def print_experts_table(
             begin = time.perf_counter()
             running = {}
             for kind in kinds:
-                of_kind = np.isin(labelled.said, kind.classes)
+                of_kind = np.isin(labelled.label, kind.classes)
                 work = partial(
                     _validated,
                     labelled.patches.take(of_kind),
-                    kind.target(labelled.said[of_kind]),
+                    kind.target(labelled.label[of_kind]),
                     name,
                 )
                 running[kind.name] = [pool.submit(work, seed) for seed in range(seeds)]
             for kind in kinds:
                 done = [f.result() for f in running[kind.name]]
-                alone = clear[np.isin(labelled.said, kind.classes)]
+                alone = clear[np.isin(labelled.label, kind.classes)]
                 clear_shares = [
                     balanced_accuracy_score(d.target[alone], d.scores[0, alone] > 0) for d in done
                 ]
@@ -175,8 +175,8 @@ def print_times(labelled: Labelled) -> None:
     set_threads(os.cpu_count() or 1)
     total = 0.0
     for kind in default_kinds(tuple(MIX)):
-        of_kind = np.isin(labelled.said, kind.classes)
-        some, target = labelled.patches.take(of_kind), kind.target(labelled.said[of_kind])
+        of_kind = np.isin(labelled.label, kind.classes)
+        some, target = labelled.patches.take(of_kind), kind.target(labelled.label[of_kind])
         begin = time.perf_counter()
         cross_validate(some, target, Training())
         took = time.perf_counter() - begin
@@ -187,7 +187,7 @@ def print_times(labelled: Labelled) -> None:
     print(f"all four: {total:.0f} s")
     expert = train_expert(
         labelled.patches,
-        labelled.said == "hip",
+        labelled.label == "hip",
         Training(epochs=1, restarts=0),
         validation=labelled.patches.region % 4 == 0,
         seed=0,
@@ -211,8 +211,8 @@ def main() -> None:
     options = parser.parse_args()
     scan = make_mix_foil(2027, options.tiles)
     labelled = label_foil(scan)
-    counts = pd.Series(labelled.said).value_counts().to_dict()
-    print(f"{len(labelled.said)} labelled finds on {options.tiles} tiles: {counts}")
+    counts = pd.Series(labelled.label).value_counts().to_dict()
+    print(f"{len(labelled.label)} labelled finds on {options.tiles} tiles: {counts}")
     labelled = draw_labels(labelled, MIX, 0)
     if options.time:
         print_times(labelled)

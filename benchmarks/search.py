@@ -30,7 +30,7 @@ from etchscope.draw.confusion import draw_confusion
 from etchscope.draw.efficiency import draw_froc
 from etchscope.draw.style import RC
 from etchscope.draw.ternary import draw_ternary
-from etchscope.ensemble import Model, measured_working_point
+from etchscope.ensemble import Model, measure_working_point
 from etchscope.evaluation import (
     Figure,
     Requirement,
@@ -191,7 +191,7 @@ def print_working_points(frozen: Search, test: Search) -> None:
     """Print the figures of a foil at thresholds of another, and at exactly the rates of these."""
     for allowed in FALSE_A_TILE:
         asked = Requirement(false_per_tile=allowed)
-        point = measured_working_point(
+        point = measure_working_point(
             frozen, asked, chosen_by=str(asked), measured_on="another foil", other=test
         )
         value, low, high = point.false_per_tile

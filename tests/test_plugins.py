@@ -14,7 +14,7 @@ from etchscope.cli.app import main
 from etchscope.ensemble import find_method
 from etchscope.foil import BadInput, BadPlugin, Channel, NoPlugin
 from etchscope.ingest import Overrides, open_source
-from etchscope.learn import NETWORKS, Lights, Training, network
+from etchscope.learn import NETWORKS, Lights, Training, build_network
 from etchscope.plugins import find_plugin, plugin_origin
 from etchscope.run.executors import executor_named
 from etchscope.store import Store
@@ -205,7 +205,7 @@ def test_a_model_of_a_plugin_s_combiner_has_no_onnx(trained, tmp_path, capsys):
 def test_what_makes_no_network_is_refused(install):
     install({"etchscope.networks": {"words": "builtins:print"}})
     with pytest.raises(BadPlugin, match=r"returns a torch\.nn\.Module, found an object of type"):
-        network("words", Lights((0.0, 90.0)), 28)
+        build_network("words", Lights((0.0, 90.0)), 28)
 
 
 def test_what_is_no_combiner_is_refused(install, learnt):
@@ -230,7 +230,7 @@ def test_no_plugin_takes_a_name_of_our_own(install):
     install({"etchscope.networks": {"plain": "builtins:list"}}, name="bad", version="2")
     text = "plugin 'plain' of bad 2, group etchscope.networks: expected a name that Etchscope does"
     with pytest.raises(BadPlugin, match=text):
-        network("plain", Lights((0.0, 90.0)), 28)
+        build_network("plain", Lights((0.0, 90.0)), 28)
     with pytest.raises(BadPlugin, match=text):
         Training(network="azimuth")
 

@@ -1,4 +1,4 @@
-"""Figures that a notebook shows: of a store, of pictures, and of what a step returned."""
+"""Figures for notebooks: of a store, of pictures, and of what a step returned."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,11 @@ __all__ = [
 def save(figure: Figure, path: str | Path) -> Path:
     """Write a figure as PNG, and return its path.
 
+    Parameters
+    ----------
+    figure : what one of the other functions returned.
+    path : file name with the suffix .png.
+
     Raises
     ------
     BadInput : another suffix, or no such folder.
@@ -55,7 +60,11 @@ def save(figure: Figure, path: str | Path) -> Path:
 
 
 def require_picture_file(path: str | Path) -> Path:
-    """Refuse a picture that could not be written, before the work and not after.
+    """Return a path to which a picture can be written; refuse others before the work begins.
+
+    Parameters
+    ----------
+    path : file name with the suffix .png.
 
     Raises
     ------
@@ -69,12 +78,17 @@ def require_picture_file(path: str | Path) -> Path:
     return file
 
 
-# Of a store: the latest run of a scan unless ``run`` names another; ``scan`` may be left out where
-# only one scan has runs.
+# Figures of what a store holds.
 
 
 def map(store: "Store", scan: str | None = None, *, run: str | None = None) -> Figure:
-    """Return the mosaic of a scan with every pit in its surface's colour, pairs linked.
+    """Return the mosaic of a scan with every pit in the colour of its surface, and pairs joined.
+
+    Parameters
+    ----------
+    store : what ``es.open`` returned.
+    scan : name of a scan; may be left out if only one scan has runs.
+    run : name of a run; by default the latest of the scan.
 
     Raises
     ------
@@ -89,7 +103,11 @@ def map(store: "Store", scan: str | None = None, *, run: str | None = None) -> F
 
 
 def density(store: "Store", scan: str | None = None, *, run: str | None = None) -> Figure:
-    """Return the map of pits per area.
+    """Return the map of the number of pits per area.
+
+    Parameters
+    ----------
+    store, scan, run : see ``map``.
 
     Raises
     ------
@@ -105,6 +123,11 @@ def density(store: "Store", scan: str | None = None, *, run: str | None = None) 
 def tile(store: "Store", number: int, scan: str | None = None, *, run: str | None = None) -> Figure:
     """Return a tile with the pits that were found on it as ellipses.
 
+    Parameters
+    ----------
+    store, scan, run : see ``map``.
+    number : of the tile.
+
     Raises
     ------
     BadInput : see ``map``, or the scan has no such tile.
@@ -116,7 +139,14 @@ def tile(store: "Store", number: int, scan: str | None = None, *, run: str | Non
 
 
 def lights(store: "Store", number: int, scan: str, *, truth: pd.DataFrame | None = None) -> Figure:
-    """Return the pictures of a tile under each light, and on request its true openings.
+    """Return the pictures of a tile under each light, with its true openings if they are given.
+
+    Parameters
+    ----------
+    store : what ``es.open`` returned.
+    number : of the tile.
+    scan : name of the scan.
+    truth : table of true openings of the scan, with the columns of a pit table.
 
     Raises
     ------
@@ -140,8 +170,9 @@ def candidates(
 
     Parameters
     ----------
-    every : also those that do not pass the working point.
-    count : most candidates to draw.
+    store, scan, run : see ``map``; by default the latest scored runs of all scans.
+    every : whether candidates that do not pass the working point are drawn, too.
+    count : greatest number of candidates.
 
     Raises
     ------
@@ -171,7 +202,7 @@ def _content(store: "Store", scan: str | None, run: str | None) -> "ReportConten
     return gather_content(store.kept, choose_run(store.kept, scan=scan, run=run))
 
 
-# Of arrays, and of what a step returned.
+# Figures of arrays, and of what a step returned.
 
 
 def pits(pictures: ArrayLike, table: pd.DataFrame, *, title: str = "") -> Figure:
@@ -180,6 +211,8 @@ def pits(pictures: ArrayLike, table: pd.DataFrame, *, title: str = "") -> Figure
     Parameters
     ----------
     pictures : (channel, y, x) or (y, x) grey levels.
+    table : pit table of the tile.
+    title : of the figure; by default the number of openings.
 
     Raises
     ------
@@ -193,7 +226,11 @@ def pits(pictures: ArrayLike, table: pd.DataFrame, *, title: str = "") -> Figure
 
 
 def matches(result: "Verdict") -> Figure:
-    """Return where ``es.evaluate`` says that pits were found, missed and made up.
+    """Return the map of the pits that were found, missed, and found falsely.
+
+    Parameters
+    ----------
+    result : what ``es.evaluate`` returned.
 
     Raises
     ------
@@ -205,11 +242,15 @@ def matches(result: "Verdict") -> Figure:
 
 
 def tolerance(result: "Verdict") -> Figure:
-    """Return efficiency and purity of ``es.evaluate`` against the tolerance.
+    """Return efficiency and purity against the tolerance of the matching.
+
+    Parameters
+    ----------
+    result : what ``es.evaluate`` returned for several tolerances.
 
     Raises
     ------
-    BadInput : it was not asked for tolerances.
+    BadInput : the result is that of a single tolerance.
     """
     if result.curve is None:
         raise BadInput("result", "one of several tolerances", "no curve")
@@ -220,11 +261,11 @@ def tolerance(result: "Verdict") -> Figure:
 
 
 def efficiency(chosen: "ChosenPoint") -> Figure:
-    """Return efficiency against false candidates, of all tiles and of thirds of them by density.
+    """Return efficiency against false candidates, for all tiles and for thirds of them by density.
 
     Parameters
     ----------
-    chosen : of ``Store.choose_working_point``, which is marked.
+    chosen : what ``Store.choose_working_point`` returned; its point is marked.
     """
     from etchscope.evaluation import free_response
 
@@ -238,17 +279,27 @@ def efficiency(chosen: "ChosenPoint") -> Figure:
 
 
 def roc(done: "TrainReport") -> Figure:
-    """Return efficiency against false positives of the ensemble, on labels held out."""
+    """Return efficiency against the false-positive rate of the ensemble, on held-out labels.
+
+    Parameters
+    ----------
+    done : what ``Store.train`` returned.
+    """
     from etchscope.evaluation import roc_curve
 
-    model, said = done.trained.model, done.trained.labelled.said
+    model, said = done.trained.model, done.trained.labelled.label
     curve = roc_curve(done.trained.score, np.asarray(said == model.signal))
     title = f"{model.signal} against all other labels, held out"
     return draw_roc({f"{model.signal}, ensemble": curve}, title=title)
 
 
 def learning(done: "TrainReport") -> Figure:
-    """Return the losses of each expert's trainings, epoch by epoch."""
+    """Return the losses of the trainings of each expert, epoch by epoch.
+
+    Parameters
+    ----------
+    done : what ``Store.train`` returned.
+    """
     history = [
         one.learning_curves.assign(expert=name) for name, one in done.trained.validation.items()
     ]

@@ -1,4 +1,4 @@
-"""What other packages add by name: entry points, beside what Etchscope has itself."""
+"""Plugins: what other packages add by name, through entry points."""
 
 import sys
 from collections.abc import Collection, Mapping
@@ -16,19 +16,19 @@ _T = TypeVar("_T")
 def find_plugin(
     group: str, name: str, own: Mapping[str, _T], *, where: str, known: Collection[str] = ()
 ) -> _T:
-    """Return what a name stands for: one of our own things, or what an entry point loads.
+    """Return the object of a name: one of Etchscope's own, or what an entry point loads.
 
     Parameters
     ----------
     group : of the entry points, without ``etchscope.`` before it: layouts, networks, combiners.
-    name : of the thing.
-    own : name → thing, of those that Etchscope has itself; no entry point may have such a name.
-    where : what the name is the name of, as the errors say it.
-    known : further names that are Etchscope's own, for which something else stands.
+    name : of the object.
+    own : name → object of Etchscope; no entry point may have such a name.
+    where : the setting that gave the name, for errors.
+    known : further names of Etchscope, which the caller handles.
 
     Raises
     ------
-    NoPlugin : neither Etchscope nor an installed package has anything of that name.
+    NoPlugin : neither Etchscope nor an installed package has that name.
     BadPlugin : an entry point cannot be loaded, or has a name that is taken.
     """
     ours = (*own, *known)
@@ -43,12 +43,24 @@ def find_plugin(
 
 
 def plugin_origin(group: str, name: str) -> str | None:
-    """Return the package, with its version, that adds a name; None if none does."""
+    """Return the package, with its version, that adds a name; None if no package does.
+
+    Parameters
+    ----------
+    group, name : see ``find_plugin``.
+    """
     return next((_package(e) for e in _entry_points(group) if e.name == name), None)
 
 
 def bad_plugin(group: str, name: str, expected: str, found: object) -> BadInput:
-    """Return the error that says what a loaded plugin should have been, or have returned."""
+    """Return the error for a plugin of the wrong type.
+
+    Parameters
+    ----------
+    group, name : see ``find_plugin``.
+    expected : what the plugin should have been, or should have returned.
+    found : what it is, or what it returned.
+    """
     where = f"plugin {name!r} of {plugin_origin(group, name)}"
     return BadPlugin(where, expected, f"an object of type {type(found).__name__}")
 

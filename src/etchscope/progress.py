@@ -1,4 +1,4 @@
-"""How far long work is: a bar where a person looks at stderr, otherwise a line now and then."""
+"""Progress of long work: a bar on a terminal, and lines at intervals in a log."""
 
 import sys
 import time
@@ -10,16 +10,16 @@ from typing import Protocol
 __all__ = ["Bar", "Progress", "ProgressBars", "progress_bar", "watch", "watch_steps"]
 
 _PART = 0.1
-"""Share of the steps after which a log gets a line."""
+"""Share of the steps between two lines of a log."""
 _PAUSE_S = 30.0
-"""Seconds after which a log gets a line even if fewer steps are done."""
+"""Greatest time between two lines of a log, in seconds."""
 _LEAST_S = 1.0
-"""Seconds between two lines at least, so that short work writes none."""
+"""Least time between two lines of a log, in seconds, so that short work writes none."""
 
 
 Progress = bool | Callable[[str, int, int], None]
-"""False: silent. True: bars on stderr. Otherwise called with what is being done, how much of it was
-just done, and how much of it there is, 0 where that is not known yet; from any thread.
+"""False: silent. True: bars on stderr. A function is called, from any thread, with the name of the
+work, the number of steps just done, and the number of all steps, which is 0 while it is unknown.
 """
 
 
@@ -27,19 +27,29 @@ class Bar(Protocol):
     """A running bar; both methods may be called from any thread."""
 
     def total(self, count: int) -> None:
-        """Say how many steps there are."""
+        """Set the number of all steps.
+
+        Parameters
+        ----------
+        count : number of all steps.
+        """
 
     def advance(self, count: int = 1) -> None:
-        """Say that some steps are done."""
+        """Count some more steps as done.
+
+        Parameters
+        ----------
+        count : number of steps that are done now.
+        """
 
 
 class _LogBar:
-    """Lines for a log: one after a tenth of the steps or half a minute, without control codes."""
+    """Lines for a log, after each tenth of the steps or half a minute, without control codes."""
 
     def __init__(self, what: str, total: int | None, clock: Callable[[], float]) -> None:
         self._what, self._total, self._clock = what, total, clock
         self._lock, self._done, self._start = Lock(), 0, clock()
-        self._told_done, self._told_at = 0, self._start
+        self._written_done, self._written_at = 0, self._start
 
     def total(self, count: int) -> None:
         with self._lock:
@@ -50,11 +60,11 @@ class _LogBar:
             self._done += count
             now = self._clock()
             tenth = max(1, round(_PART * self._total)) if self._total else None
-            is_far = tenth is not None and self._done // tenth > self._told_done // tenth
-            is_end = self._done == self._total and self._told_done > 0
-            waited = now - self._told_at
+            is_far = tenth is not None and self._done // tenth > self._written_done // tenth
+            is_end = self._done == self._total and self._written_done > 0
+            waited = now - self._written_at
             if is_end or (is_far and waited >= _LEAST_S) or waited >= _PAUSE_S:
-                self._told_done, self._told_at = self._done, now
+                self._written_done, self._written_at = self._done, now
                 sys.stderr.write(f"{self._line(now - self._start)}\n")
                 sys.stderr.flush()
 
@@ -79,15 +89,16 @@ def _duration(seconds: float) -> str:
 def progress_bar(
     what: str, total: int | None = None, *, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Bar]:
-    """Yield a bar on stderr, which goes away at the end where stderr is a terminal.
+    """Yield a bar on stderr, which disappears at the end on a terminal.
 
-    Elsewhere a line is written every tenth of the steps, and every 30 s if those take longer, with
-    count, total, rate and remaining time; never more than one a second.
+    Elsewhere a line is written after every tenth of the steps, and every 30 s if they take longer,
+    with count, total, rate and remaining time, but at most one line per second.
 
     Parameters
     ----------
     what : the words before the bar.
     total : number of steps, if it is known yet.
+    clock : returns the time in seconds.
     """
     if sys.stderr.isatty():
         with _terminal_bar(what, total) as bar:
@@ -123,7 +134,7 @@ def _terminal_bar(what: str, total: int | None) -> Iterator[Bar]:
 
 
 class ProgressBars:
-    """One bar after the other, each with its own words; may be called from any thread."""
+    """Bars one after the other, each with its own words; may be called from any thread."""
 
     def __init__(self) -> None:
         self._stack, self._lock = ExitStack(), Lock()
@@ -137,7 +148,14 @@ class ProgressBars:
         self._stack.close()
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        """Say that some more steps of something are done, and how many it has."""
+        """Count some more steps of a piece of work as done.
+
+        Parameters
+        ----------
+        what : the words before the bar.
+        done : number of steps that are done now.
+        total : number of all steps.
+        """
         with self._lock:
             if what != self._what or self._bar is None:
                 self._stack.close()
@@ -147,7 +165,7 @@ class ProgressBars:
 
 
 class _Passed:
-    """A bar that hands on how far the work is."""
+    """A bar that passes its progress on to a function."""
 
     def __init__(self, to: Callable[[str, int, int], None], what: str, total: int | None) -> None:
         self._to, self._what, self._total = to, what, total or 0
@@ -165,10 +183,11 @@ def _be_silent(what: str, done: int, total: int) -> None:
 
 @contextmanager
 def watch(progress: Progress, what: str, total: int | None = None) -> Iterator[Bar]:
-    """Yield a bar that shows itself as ``progress`` asks for.
+    """Yield a bar, silent or shown as ``progress`` states.
 
     Parameters
     ----------
+    progress : see ``Progress``.
     what : the words before the bar.
     total : number of steps, if it is known yet.
     """
@@ -181,7 +200,12 @@ def watch(progress: Progress, what: str, total: int | None = None) -> Iterator[B
 
 @contextmanager
 def watch_steps(progress: Progress) -> Iterator[Callable[[str, int, int], None]]:
-    """Yield what long work calls that has several parts, each with words of its own."""
+    """Yield a function that shows the progress of several pieces of work.
+
+    Parameters
+    ----------
+    progress : see ``Progress``.
+    """
     if progress is True:
         with ProgressBars() as bars:
             yield bars

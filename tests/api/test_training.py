@@ -56,7 +56,7 @@ def test_what_would_fail_after_hours_fails_before(own, no_training):
 def test_patches_are_the_labels_that_a_training_learns_from(learnt, own, tmp_path):
     store = es.open(own.path)
     count = store.export_patches(tmp_path / "p.npz", planes=False, size=20)
-    assert count == len(learnt.gathered.labelled.said)
+    assert count == len(learnt.gathered.labelled.label)
     done = store.train("second", es.Training(**QUICK), patches=tmp_path / "p.npz", folds=2)
     assert store.card(done.name)["weights_sha256"] == store.card("first")["weights_sha256"]
     with pytest.raises(BadInput, match="who: expected no choice of labels beside patches"):

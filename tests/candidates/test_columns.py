@@ -37,7 +37,7 @@ def test_another_table_is_refused(columns, text):
 
 
 def test_the_columns_of_a_model_s_judgement_are_the_declared_ones(learnt):
-    judged = learnt.done.model.judged_columns
+    judged = learnt.done.model.score_columns
     voted = [name for name in judged if is_voted(name)]
     assert voted[:2] == [c.name for c in VOTE_COLUMNS]
     assert all(name.startswith("logit_") for name in voted[2:])

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etchscope.candidates import best_of_each_place, candidate_table, places_px
+from etchscope.candidates import candidate_table, places_px, select_best
 from etchscope.foil import as_pits
 
 coordinate = st.integers(0, 20)
@@ -24,17 +24,17 @@ def _naive(place, score, reach):
 def test_the_best_of_each_place_is_what_a_loop_takes(rows, reach):
     given_rows = np.array(rows, float).reshape(-1, 3)
     place, score = given_rows[:, :2], given_rows[:, 2]
-    best = best_of_each_place(place, score, reach)
+    best = select_best(place, score, reach)
     np.testing.assert_array_equal(best, _naive(place, score, reach))
 
 
 def test_a_chain_of_openings_keeps_every_second():
     place = np.stack([6.0 * np.arange(5), np.zeros(5)], 1)
-    assert best_of_each_place(place, np.array([5.0, 4, 3, 2, 1])).tolist() == [1, 0, 1, 0, 1]
+    assert select_best(place, np.array([5.0, 4, 3, 2, 1])).tolist() == [1, 0, 1, 0, 1]
     # The second is beaten by the first, so it takes nothing away from the third.
-    assert best_of_each_place(place, np.array([1.0, 2, 3, 2, 1])).tolist() == [1, 0, 1, 0, 1]
-    assert best_of_each_place(place, np.array([1.0, 5, 3, 2, 1])).tolist() == [0, 1, 0, 1, 0]
-    assert best_of_each_place(np.empty((0, 2)), np.empty(0)).shape == (0,)
+    assert select_best(place, np.array([1.0, 2, 3, 2, 1])).tolist() == [1, 0, 1, 0, 1]
+    assert select_best(place, np.array([1.0, 5, 3, 2, 1])).tolist() == [0, 1, 0, 1, 0]
+    assert select_best(np.empty((0, 2)), np.empty(0)).shape == (0,)
 
 
 def test_places_are_in_pixels_of_the_foil_or_each_tile_by_itself():

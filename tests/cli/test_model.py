@@ -156,7 +156,7 @@ def test_onnx_gives_the_same_scores(own, learnt, tmp_path, capsys):
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     patches = learnt.gathered.context
     p, scores = session.run(None, {"patches": patches.pixels})
-    told = learnt.done.model.judge(patches)
+    told = learnt.done.model.score_patches(patches)
     np.testing.assert_allclose(scores, told["score"], atol=1e-4)
     log_p = told[[f"log_p_{c}" for c in learnt.done.model.classes]]
     np.testing.assert_allclose(p, np.exp(log_p), atol=1e-4)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from etchscope.ensemble import Labelled, TrainedModel, train_model
+from etchscope.ensemble import Labelled, TrainedModel, plan_training, train_model
 from etchscope.learn import Lights, Patches, Training
 
 CLASSES = ("hip", "top", "bottom", "misc")
@@ -73,11 +73,17 @@ def labelled() -> Labelled:
 
 @pytest.fixture(scope="session")
 def train() -> Callable[..., TrainedModel]:
-    """``train_model`` with two folds and four classes unless others are given."""
+    """Plan and train with two folds and four classes unless others are given."""
 
-    def made(labelled: Labelled, training: Training = QUICK, **options: object) -> TrainedModel:
+    def made(
+        labelled: Labelled,
+        training: Training = QUICK,
+        context: Patches | None = None,
+        **options: object,
+    ) -> TrainedModel:
         given = {"classes": CLASSES, "signal": "hip", "count": 2}
-        return train_model(labelled, training, **(given | options))  # type: ignore[arg-type]
+        plan = plan_training(labelled, training, **(given | options))  # type: ignore[arg-type]
+        return train_model(plan, context=context)
 
     return made
 

@@ -5,11 +5,11 @@ from etchscope.ensemble import (
     ExpertKind,
     default_kinds,
     fit_combiner,
-    kinds_of,
     log_votes,
     multiclass_kind,
+    read_kinds,
 )
-from etchscope.ensemble.combine import combiner_of
+from etchscope.ensemble.combine import read_combiner
 from etchscope.foil import BadInput
 
 CLASSES = ("hip", "top", "bottom", "misc")
@@ -145,19 +145,19 @@ def test_what_cannot_be_combined_is_refused():
 
 @pytest.mark.parametrize("method", ["stacked", "highest"])
 def test_a_card_s_combiner_is_the_same_and_other_shapes_are_refused(method):
-    kinds = (*kinds_of({"three": [["misc"], ["hip"], ["top", "bottom"]]}), *KINDS)
+    kinds = (*read_kinds({"three": [["misc"], ["hip"], ["top", "bottom"]]}), *KINDS)
     said, logits = _planted()
     logits = [np.stack([logits[3], logits[0], -logits[0]], 1), *logits]
     combiner = fit_combiner(method, logits, said, CLASSES, kinds)
     card = {"method": method, "classes": list(CLASSES)}
-    again = combiner_of(card, combiner.weights, kinds)
+    again = read_combiner(card, combiner.weights, kinds)
     np.testing.assert_array_equal(
         again.log_probabilities(logits), combiner.log_probabilities(logits)
     )
     with pytest.raises(BadInput, match="model: weights of the combiner: expected "):
-        combiner_of(card, combiner.weights[:, :-1], kinds)
+        read_combiner(card, combiner.weights[:, :-1], kinds)
     with pytest.raises(BadInput, match="model: method: expected highest or stacked, found 'sum'"):
-        combiner_of(card | {"method": "sum"}, combiner.weights, kinds)
+        read_combiner(card | {"method": "sum"}, combiner.weights, kinds)
 
 
 @pytest.mark.parametrize("method", ["stacked", "highest"])

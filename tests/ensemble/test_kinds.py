@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from etchscope.ensemble import ExpertKind, default_kinds, kinds_of, multiclass_kind
+from etchscope.ensemble import ExpertKind, default_kinds, multiclass_kind, read_kinds
 from etchscope.foil import BadInput
 
 
@@ -47,7 +47,7 @@ def test_groups_that_cannot_be_told_apart_are_refused(groups, told):
 
 def test_experts_come_from_a_file():
     record = {"hip-single": [["hip"], ["top", "bottom"]], "s": [["top"], ["bottom"], ["misc"]]}
-    assert kinds_of(record) == (
+    assert read_kinds(record) == (
         ExpertKind("hip-single", (("hip",), ("top", "bottom"))),
         ExpertKind("s", (("top",), ("bottom",), ("misc",))),
     )
@@ -56,6 +56,6 @@ def test_experts_come_from_a_file():
 @pytest.mark.parametrize("record", [{}, [], "hip", None, {"a": "hip"}, {"a": ["hip", "top"]}])
 def test_what_is_no_list_of_experts_is_refused(record):
     with pytest.raises(BadInput, match=r'own\.json.*: expected \{"hip-top": \[\["hip"\], \["top"'):
-        kinds_of(record, where="own.json")
+        read_kinds(record, where="own.json")
     with pytest.raises(BadInput, match=r"experts: a: expected .*, found "):
-        kinds_of({"a": [["hip"], [1]]})
+        read_kinds({"a": [["hip"], [1]]})

@@ -4,12 +4,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from etchscope.ensemble import Domain, Model, WorkingPoint, at_prior
+from etchscope.ensemble import Model, WorkingPoint, apply_prior
 from etchscope.foil import BadInput
-from etchscope.learn import Lights, saliency_of
+from etchscope.learn import Lights, compute_saliency
 from etchscope.store import read_model, write_model
-
-DOMAIN = Domain("r", (5.0, 7.0), 30.0, 2.0, 4.0)
 
 
 @pytest.fixture(scope="module")
@@ -18,31 +16,6 @@ def records(stacked, highest, multiclass):
     done = {"stacked": stacked, "highest": highest, "multiclass": multiclass}
     told = {name: d.model.to_record() for name, d in done.items()}
     return {name: (arrays, json.dumps(card)) for name, (arrays, card) in told.items()}
-
-
-def test_a_pit_is_inside_up_to_the_limit_and_the_density():
-    distance = np.array([1.0, 4.0, 4.1, 1.0, 1.0, 1.0, np.nan])
-    density = np.array([10.0, 10, 10, 30, 31, np.nan, 10])
-    assert DOMAIN.holds(distance, density).tolist() == [1, 1, 0, 1, 0, 1, 0]
-    anywhere = replace(DOMAIN, density_per_mm2=None)
-    assert anywhere.holds(distance, density).tolist() == [1, 1, 0, 1, 1, 1, 0]
-
-
-def test_a_scan_is_foreign_where_one_pit_in_twenty_is_unusual():
-    few = [np.r_[np.full(100 - n, 1.0), np.full(n, 3.0)] for n in (5, 10, 13)]
-    # Ten of a hundred may be one in twenty; ten times as many are not.
-    assert [DOMAIN.is_foreign(d) for d in few] == [False, False, True]
-    assert DOMAIN.is_foreign(np.tile(few[1], 10))
-    assert not DOMAIN.is_foreign(np.tile(few[0], 10))
-    assert not DOMAIN.is_foreign(np.full(19, 9.0))  # too few to say
-    assert DOMAIN.is_foreign(np.full(20, 9.0))
-    assert not DOMAIN.is_foreign(np.empty(0))
-
-
-def test_a_scale_is_known_in_the_range_or_where_neither_has_one():
-    assert [DOMAIN.knows_scale(s) for s in (4.9, 5.0, 7.0, 7.1, None)] == [0, 1, 1, 0, 0]
-    bare = replace(DOMAIN, pixel_size_um=None)
-    assert [bare.knows_scale(s) for s in (6.0, None)] == [False, True]
 
 
 @pytest.mark.parametrize("how", ["stacked", "highest", "multiclass"])
@@ -54,9 +27,9 @@ def test_a_model_that_was_written_and_read_says_the_same(request, labelled, tmp_
     )
     write_model(tmp_path / "m", *model.to_record())
     again = Model.from_record(*read_model(tmp_path / "m"))
-    assert again.judge(labelled.patches).equals(model.judge(labelled.patches))
-    judged = model.judge(labelled.patches)
-    assert again.decided(judged).equals(model.decided(judged))
+    assert again.score_patches(labelled.patches).equals(model.score_patches(labelled.patches))
+    judged = model.score_patches(labelled.patches)
+    assert again.classify(judged).equals(model.classify(judged))
     for name in ("signal", "prior", "domain", "information", "classes", "lights", "size"):
         assert getattr(again, name) == getattr(model, name), name
     assert again.combiner.kinds == model.combiner.kinds
@@ -91,38 +64,38 @@ def test_the_score_is_the_log_odds_of_signal_and_assumes_no_prior(stacked, label
     told = np.log([[0.2, 0.3, 0.4, 0.1], [0.7, 0.1, 0.1, 0.1]])
     np.testing.assert_allclose(model.score(told), np.log([0.2 / 0.8, 0.7 / 0.3]))
     rare = replace(model, prior={"hip": 1e-6, "top": 0.4, "bottom": 0.4, "misc": 0.2 - 1e-6})
-    here, there = (m.judge(labelled.patches) for m in (model, rare))
+    here, there = (m.score_patches(labelled.patches) for m in (model, rare))
     assert here.equals(there)
     # The decision does assume one.
-    assert (model.decided(here)["class"] == "hip").sum() > 30
-    assert (rare.decided(here)["class"] == "hip").sum() < 30
+    assert (model.classify(here)["class"] == "hip").sum() > 30
+    assert (rare.classify(here)["class"] == "hip").sum() < 30
 
 
 def test_a_decision_is_the_likeliest_class_at_the_prior(stacked, labelled):
     model = stacked.model
-    judged = model.judge(labelled.patches)
+    judged = model.score_patches(labelled.patches)
     log_p = judged[[f"log_p_{c}" for c in model.classes]].to_numpy()
     shares = np.array([0.97, 0.01, 0.01, 0.01])
-    told = model.decided(judged, shares)
-    p = at_prior(log_p, shares)
+    told = model.classify(judged, shares)
+    p = apply_prior(log_p, shares)
     np.testing.assert_array_equal(told[[f"p_{c}" for c in model.classes]].to_numpy(), p)
     assert told["class"].tolist() == [model.classes[k] for k in p.argmax(1)]
 
 
 def test_no_patch_is_judged_as_none(stacked, labelled):
     nothing = labelled.patches.take(np.arange(0))
-    judged = stacked.model.judge(nothing)
-    full = stacked.model.judge(labelled.patches.take(np.arange(2)))
+    judged = stacked.model.score_patches(nothing)
+    full = stacked.model.score_patches(labelled.patches.take(np.arange(2)))
     assert (len(judged), list(judged.columns)) == (0, list(full.columns))
-    told = stacked.model.decided(judged)
+    told = stacked.model.classify(judged)
     assert list(told.columns) == ["p_hip", "p_top", "p_bottom", "p_misc", "class"]
     assert len(told) == 0
 
 
 def test_what_each_expert_says_is_kept(stacked, labelled):
     model, some = stacked.model, labelled.patches.take(np.arange(40))
-    judged, votes = model.judge(some), model.votes(some)
-    assert list(judged.columns) == model.judged_columns
+    judged, votes = model.score_patches(some), model.votes(some)
+    assert list(judged.columns) == model.score_columns
     for name, said in votes.items():
         np.testing.assert_array_equal(judged[f"logit_{name}"], said)
 
@@ -130,13 +103,13 @@ def test_what_each_expert_says_is_kept(stacked, labelled):
 def test_what_one_expert_says_of_several_classes_is_kept(multiclass, labelled):
     model, some = multiclass.model, labelled.patches.take(np.arange(40))
     columns = [f"logit_all_{c}" for c in model.classes]
-    assert model.judged_columns[-4:] == columns
-    np.testing.assert_array_equal(model.judge(some)[columns], model.votes(some)["all"])
+    assert model.score_columns[-4:] == columns
+    np.testing.assert_array_equal(model.score_patches(some)[columns], model.votes(some)["all"])
 
 
 def test_an_anomaly_is_far_from_background_alone(stacked, labelled):
-    judged = stacked.model.judge(labelled.patches)
-    is_hip = labelled.said == "hip"
+    judged = stacked.model.score_patches(labelled.patches)
+    is_hip = labelled.label == "hip"
     assert judged["anomaly"][is_hip].median() > 1.5 * judged["anomaly"][~is_hip].median()
 
 
@@ -158,9 +131,9 @@ def test_patches_of_other_lights_or_size_are_refused(stacked, labelled):
     small = replace(patches, pixels=patches.pixels[:, :, 1:-1, 1:-1])
     for wrong in (other, small):
         with pytest.raises(BadInput, match=r"patches: expected Lights.*, 16 px, found Lights"):
-            model.judge(wrong)
+            model.score_patches(wrong)
         with pytest.raises(BadInput, match=r"patches: expected Lights.*, 16 px, found Lights"):
-            saliency_of(model.experts["hip-top"], wrong)
+            compute_saliency(model.experts["hip-top"], wrong)
 
 
 def _without(key):
@@ -261,7 +234,7 @@ def _dropped(start):
         (_setting([], "working_point", "classes"), "a card and weights that fit each other"),
         (
             _setting(3.0, "working_point", "classes", 0, "from_per_mm2"),
-            r"found ValueError\('classes from \[3.0\] pits a mm² on'\)",
+            r"found ValueError\('density classes that begin at \[3.0\] per mm²'\)",
         ),
         (_setting(7, "information"), "a card and weights that fit each other, found TypeError"),
     ],

@@ -6,8 +6,8 @@ import onnx
 import onnxruntime
 import pytest
 
+from etchscope.ensemble import convert_to_onnx
 from etchscope.ensemble import onnx as module
-from etchscope.ensemble import to_onnx
 from etchscope.foil import BadInput
 
 PAIR = {"classes": ("hip", "top", "misc"), "signal": "hip"}
@@ -19,7 +19,7 @@ def _run(content, patches):
 
 
 def _require_same(model, patches):
-    content = to_onnx(model)
+    content = convert_to_onnx(model)
     told = model.log_probabilities(patches)
     p, score = _run(content, patches.pixels)
     assert p.dtype == np.float32
@@ -56,7 +56,7 @@ def test_every_network_gives_the_same_scores(labelled, make_labelled, train, qui
 
 
 def test_the_file_is_sound_and_says_what_its_numbers_mean(stacked):
-    whole = onnx.load_model_from_string(to_onnx(stacked.model))
+    whole = onnx.load_model_from_string(convert_to_onnx(stacked.model))
     onnx.checker.check_model(whole, full_check=True)
     told = {p.key: json.loads(p.value) for p in whole.metadata_props}
     assert told == {
@@ -81,7 +81,7 @@ def test_far_logits_are_held_back_alike(stacked, labelled):
     votes = np.abs(np.concatenate(list(loud.votes(labelled.patches).values())))
     assert (votes > module.FAR).mean() > 0.5
     told = loud.log_probabilities(labelled.patches)
-    p, _ = _run(to_onnx(loud), labelled.patches.pixels)
+    p, _ = _run(convert_to_onnx(loud), labelled.patches.pixels)
     np.testing.assert_allclose(p, np.exp(told), atol=1e-4)
 
 
@@ -93,4 +93,4 @@ def test_a_network_that_onnx_cannot_express_is_refused(stacked, monkeypatch):
     with pytest.raises(
         BadInput, match="ONNX export: expected a network that ONNX can express, fou"
     ):
-        to_onnx(stacked.model)
+        convert_to_onnx(stacked.model)

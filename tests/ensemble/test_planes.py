@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from etchscope.ensemble.domain import Domain
 from etchscope.ensemble.gaussians import Gaussians
-from etchscope.ensemble.model import Domain
 from etchscope.ensemble.train import _limits
 from etchscope.imaging import Lighting
 from etchscope.learn import Lights, Patches, feature_names
@@ -54,9 +54,9 @@ def test_a_foil_like_those_that_were_taught_is_not_foreign(spread):
     usual, limit = _limits(known, seen())
     assert limit >= usual
     domain = Domain("planes-1", None, None, usual, limit, (0.5, 5.0), {"11111": (usual, limit)})
-    from etchscope.learn import features_of
+    from etchscope.learn import measure_features
 
     others = seen()
-    distance = known.nearest(features_of(others))
+    distance = known.nearest(measure_features(others))
     foreign = [domain.is_foreign(distance[others.region == r]) for r in range(foils)]
     assert np.mean(foreign) < 0.1

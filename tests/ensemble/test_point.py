@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import etchscope
-from etchscope.ensemble import DensityClass, Model, WorkingPoint, measured_working_point
+from etchscope.ensemble import DensityClass, Model, WorkingPoint, measure_working_point
 from etchscope.evaluation import (
     Ground,
     Requirement,
@@ -118,7 +118,7 @@ def foil(tiles=32, dense=16, seed=1):
 
 def point_of(search, other=None, **asked):
     asked = Requirement(**asked)
-    return measured_working_point(
+    return measure_working_point(
         search, asked, chosen_by=str(asked), measured_on="a foil", other=other
     )
 

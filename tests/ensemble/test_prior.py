@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etchscope.ensemble import at_prior, checked_prior, estimated_prior
+from etchscope.ensemble import apply_prior, check_prior, estimate_prior
 from etchscope.foil import BadInput
 
 CLASSES = ("hip", "top", "bottom")
@@ -25,14 +25,14 @@ def _told(shares, n, *, apart=2.0, seed=0):
 def test_another_prior_is_bayes_theorem(likelihood, shares):
     equal = np.array(likelihood) / sum(likelihood)
     shares = np.array(shares) / sum(shares)
-    p = at_prior(np.log(equal)[None], shares)[0]
+    p = apply_prior(np.log(equal)[None], shares)[0]
     np.testing.assert_allclose(p, equal * shares / (equal * shares).sum())
-    same = at_prior(np.log(equal)[None], np.full(3, 1 / 3))[0]
+    same = apply_prior(np.log(equal)[None], np.full(3, 1 / 3))[0]
     np.testing.assert_allclose(same, equal)
 
 
 def test_what_is_all_but_certain_stays_a_number():
-    p = at_prior(np.array([[0.0, -800, -900]]), np.array([1e-12, 0.5, 0.5]))
+    p = apply_prior(np.array([[0.0, -800, -900]]), np.array([1e-12, 0.5, 0.5]))
     np.testing.assert_allclose(p, [[1, 0, 0]], atol=1e-300)
 
 
@@ -40,7 +40,7 @@ def test_what_is_all_but_certain_stays_a_number():
 @pytest.mark.parametrize("apart", [1.5, 4.0])
 def test_the_planted_shares_of_a_foil_are_recovered(shares, apart):
     told, truth = _told(shares, 20_000, apart=apart)
-    found = estimated_prior(told)
+    found = estimate_prior(told)
     assert found.sum() == pytest.approx(1)
     assert (found > 0).all()
     here = np.bincount(truth, minlength=3) / 20_000
@@ -53,7 +53,7 @@ def test_the_planted_shares_of_a_foil_are_recovered(shares, apart):
 
 def test_probabilities_at_the_found_prior_come_true():
     told, truth = _told((0.05, 0.15, 0.8), 20_000)
-    p = at_prior(told, estimated_prior(told))
+    p = apply_prior(told, estimate_prior(told))
     for k in range(3):
         doubtful = (p[:, k] > 0.2) & (p[:, k] < 0.6)
         assert doubtful.sum() > 100
@@ -61,15 +61,15 @@ def test_probabilities_at_the_found_prior_come_true():
 
 
 def test_few_pits_change_the_shares_little_and_none_leaves_them_equal():
-    np.testing.assert_array_equal(estimated_prior(np.empty((0, 4))), [0.25] * 4)
+    np.testing.assert_array_equal(estimate_prior(np.empty((0, 4))), [0.25] * 4)
     sure = np.log([[1 - 2e-9, 1e-9, 1e-9]])
-    np.testing.assert_allclose(estimated_prior(sure), [0.5, 0.25, 0.25], atol=1e-6)
+    np.testing.assert_allclose(estimate_prior(sure), [0.5, 0.25, 0.25], atol=1e-6)
 
 
 def test_shares_are_in_the_order_of_the_classes_and_sum_to_one():
-    shares = checked_prior({"bottom": 0.5, "hip": 0.2, "top": 0.3}, CLASSES)
+    shares = check_prior({"bottom": 0.5, "hip": 0.2, "top": 0.3}, CLASSES)
     np.testing.assert_allclose(shares, [0.2, 0.3, 0.5])
-    assert checked_prior({"hip": 0.2, "top": 0.3, "bottom": 0.5005}, CLASSES).sum() == 1
+    assert check_prior({"hip": 0.2, "top": 0.3, "bottom": 0.5005}, CLASSES).sum() == 1
 
 
 @pytest.mark.parametrize(
@@ -91,4 +91,4 @@ def test_shares_are_in_the_order_of_the_classes_and_sum_to_one():
 )
 def test_shares_that_cannot_be_are_refused(prior, told):
     with pytest.raises(BadInput, match=told):
-        checked_prior(prior, CLASSES)
+        check_prior(prior, CLASSES)

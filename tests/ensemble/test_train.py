@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from etchscope.ensemble import ExpertKind, kinds_of, plan
+from etchscope.ensemble import ExpertKind, plan, read_kinds
 from etchscope.ensemble import train as module
 from etchscope.evaluation import proportion
 from etchscope.foil import BadInput
-from etchscope.learn import folds
+from etchscope.learn import split_folds
 
 CLASSES = ("hip", "top", "bottom", "misc")
 
 
 def _right(done):
     told = np.array(done.model.classes)[done.log_probabilities.argmax(1)]
-    return balanced_accuracy_score(done.labelled.said, told)
+    return balanced_accuracy_score(done.labelled.label, told)
 
 
 @pytest.mark.parametrize("how", ["stacked", "highest", "multiclass"])
@@ -25,12 +25,12 @@ def test_every_way_to_combine_tells_unseen_pits_apart(request, make_labelled, ho
     assert done.log_probabilities.shape == (144, 4)
     np.testing.assert_allclose(np.exp(done.log_probabilities).sum(1), 1)
     others = make_labelled(80, seed=5)
-    judged = done.model.judge(others.patches)
-    told = done.model.decided(judged)
-    assert balanced_accuracy_score(others.said, told["class"]) > 0.9
+    judged = done.model.score_patches(others.patches)
+    told = done.model.classify(judged)
+    assert balanced_accuracy_score(others.label, told["class"]) > 0.9
     np.testing.assert_allclose(told[[f"p_{c}" for c in CLASSES]].sum(axis=1), 1)
     ranked = judged["score"].sort_values(ascending=False).index[:20]
-    assert (others.said[ranked] == "hip").mean() > 0.9
+    assert (others.label[ranked] == "hip").mean() > 0.9
 
 
 def test_the_experts_are_one_for_each_two_classes_and_pits_against_misc(stacked):
@@ -44,12 +44,12 @@ def test_the_experts_are_one_for_each_two_classes_and_pits_against_misc(stacked)
     assert stacked.validation["hip-top"].trainings["patches"].sum() == 72
     np.testing.assert_array_equal(
         stacked.validation["hip-top"].scores[0],
-        stacked.logits["hip-top"][np.isin(stacked.labelled.said, ["hip", "top"])],
+        stacked.logits["hip-top"][np.isin(stacked.labelled.label, ["hip", "top"])],
     )
 
 
 def test_every_figure_is_from_an_expert_that_had_not_seen_the_region(labelled, stacked):
-    tests = list(folds(labelled.patches.region, labelled.said, 2, 0))
+    tests = list(split_folds(labelled.patches.region, labelled.label, 2, 0))
     assert (sum(t.astype(int) for t in tests) == 1).all()
     for name, members in stacked.model.experts.items():
         for expert, test in zip(members, tests, strict=True):
@@ -60,11 +60,11 @@ def test_every_figure_is_from_an_expert_that_had_not_seen_the_region(labelled, s
 def test_a_label_has_no_part_in_its_own_figures(labelled, train, quick):
     """Turn one fold's labels into nonsense: its own logits stay to the last bit."""
     few = replace(quick, epochs=1)
-    test = next(folds(labelled.patches.region, labelled.said, 2, 0))
+    test = next(split_folds(labelled.patches.region, labelled.label, 2, 0))
     pair = {"classes": ("top", "bottom"), "signal": "top"}
-    own = labelled.take(np.isin(labelled.said, ["top", "bottom"]))
+    own = labelled.take(np.isin(labelled.label, ["top", "bottom"]))
     here = train(own, few, **pair)
-    fold = next(folds(own.patches.region, own.said, 2, 0))
+    fold = next(split_folds(own.patches.region, own.label, 2, 0))
     pixels = own.patches.pixels.copy()
     pixels[fold] = pixels[fold][::-1]
     there = train(replace(own, patches=replace(own.patches, pixels=pixels)), few, **pair)
@@ -83,7 +83,7 @@ def test_the_same_seed_gives_the_same_model_another_another(labelled, train, qui
 
 
 def test_the_working_point_is_what_so_much_of_the_held_out_signal_reaches(stacked):
-    point, is_hip = stacked.model.working_point, stacked.labelled.said == "hip"
+    point, is_hip = stacked.model.working_point, stacked.labelled.label == "hip"
     score = stacked.score
     np.testing.assert_array_equal(score, stacked.model.score(stacked.log_probabilities))
     threshold = point.classes[0].threshold
@@ -121,19 +121,19 @@ def test_the_domain_is_that_of_the_labels(stacked, labelled):
     assert domain.density_per_mm2 == pytest.approx(
         1.5 * np.percentile(labelled.density_per_mm2, 99)
     )
-    distance = stacked.model.judge(labelled.patches)["distance"].to_numpy()
+    distance = stacked.model.score_patches(labelled.patches)["distance"].to_numpy()
     assert (distance > domain.usual).sum() == 2  # 1 % of 144
     assert domain.holds(distance, labelled.density_per_mm2).mean() > 0.98
     noise = np.random.default_rng(0).normal(0, 3, labelled.patches.pixels.shape)
     strange = replace(labelled.patches, pixels=noise.astype(np.float32))
-    far = stacked.model.judge(strange)["distance"].to_numpy()
+    far = stacked.model.score_patches(strange)["distance"].to_numpy()
     assert not domain.holds(far, labelled.density_per_mm2).any()
     assert domain.is_foreign(far)
     assert not domain.is_foreign(distance)
 
 
 def test_without_scale_or_density_the_domain_asks_for_neither(labelled, train, quick):
-    nothing = np.full(len(labelled.said), np.nan)
+    nothing = np.full(len(labelled.label), np.nan)
     bare = replace(labelled, density_per_mm2=nothing, pixel_size_um=nothing)
     pair = {"classes": ("top", "bottom"), "signal": "top"}
     few = replace(quick, epochs=1)
@@ -149,12 +149,12 @@ def test_without_scale_or_density_the_domain_asks_for_neither(labelled, train, q
 def test_a_class_more_is_data_and_not_code(make_labelled, train, quick):
     classes = ("hip", "top", "bottom", "misc", "top.spallation")
     more = make_labelled(120, classes=CLASSES)
-    said = more.said.astype("U20")
+    said = more.label.astype("U20")
     rows = np.flatnonzero(said == "top")[::2]
     said[rows] = "top.spallation"
     pixels = more.patches.pixels.copy()
     pixels[rows, :4] *= 3
-    more = replace(more, said=said, patches=replace(more.patches, pixels=pixels))
+    more = replace(more, label=said, patches=replace(more.patches, pixels=pixels))
     one = train(more, quick, classes=classes, method="multiclass")
     assert one.logits["all"].shape == (120, 5)
     assert _right(one) > 0.8
@@ -165,7 +165,7 @@ def test_a_class_more_is_data_and_not_code(make_labelled, train, quick):
 
 
 def test_an_expert_more_is_data_and_its_groups_may_be_several(labelled, train, quick):
-    kinds = kinds_of(
+    kinds = read_kinds(
         {
             "hip-single": [["hip"], ["top", "bottom"]],
             "surface": [["top"], ["bottom"]],
@@ -188,9 +188,9 @@ def test_labels_of_other_classes_are_left_out_and_counted_by_progress(labelled, 
         prior={"hip": 0.2, "top": 0.3, "bottom": 0.5},
         progress=ticks.append,
     )
-    assert set(done.labelled.said) == {"hip", "top", "bottom"}
+    assert set(done.labelled.label) == {"hip", "top", "bottom"}
     assert len(done.labelled.source) == len(done.score) == 108
-    assert done.labelled.source["id"].tolist() == np.flatnonzero(labelled.said != "misc").tolist()
+    assert done.labelled.source["id"].tolist() == np.flatnonzero(labelled.label != "misc").tolist()
     assert sum(ticks) == 6
     assert done.model.prior == {"hip": 0.2, "top": 0.3, "bottom": 0.5}
 
@@ -214,7 +214,7 @@ def test_training_goes_on_from_a_model_of_as_many_folds_or_fewer(
 
 def _of(labelled, **classes):
     """So many labels of each class."""
-    rows = [np.flatnonzero(labelled.said == c)[:n] for c, n in classes.items()]
+    rows = [np.flatnonzero(labelled.label == c)[:n] for c, n in classes.items()]
     return labelled.take(np.concatenate(rows))
 
 
@@ -266,8 +266,8 @@ def test_a_class_of_few_labels_is_named(labelled, train):
 
 
 def test_a_class_that_lives_in_one_region_cannot_be_held_out(labelled, train):
-    here = np.flatnonzero((labelled.said == "misc") & (labelled.patches.region == 3))
-    rest = np.flatnonzero(labelled.said != "misc")
+    here = np.flatnonzero((labelled.label == "misc") & (labelled.patches.region == 3))
+    rest = np.flatnonzero(labelled.label != "misc")
     rows = np.concatenate([rest, here, here])
     with pytest.raises(BadInput, match=r"set: expected labels of the (first|second) class"):
         train(labelled.take(rows))
@@ -299,7 +299,7 @@ def test_a_model_of_another_network_is_no_start(labelled, train, stacked, quick)
 def test_the_share_of_a_label_reaches_the_experts_and_the_combiner(
     labelled, train, quick, monkeypatch
 ):
-    share = np.where(np.arange(len(labelled.said)) % 3 == 0, 0.5, 1.0)
+    share = np.where(np.arange(len(labelled.label)) % 3 == 0, 0.5, 1.0)
     own = {"experts": [], "combiner": []}
     trained, fitted = plan.train_expert, module.fit_combiner
 
@@ -315,7 +315,7 @@ def test_the_share_of_a_label_reaches_the_experts_and_the_combiner(
     monkeypatch.setattr(module, "fit_combiner", fit_combiner)
     few = replace(quick, epochs=1)
     train(replace(labelled, share=share), few, classes=("top", "bottom"), signal="top")
-    pair = np.isin(labelled.said, ["top", "bottom"])
+    pair = np.isin(labelled.label, ["top", "bottom"])
     assert len(own["experts"]) == 2
     for row, weight in own["experts"]:
         np.testing.assert_array_equal(weight, share[row])

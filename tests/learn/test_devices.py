@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from etchscope.foil import BadInput, NoGpu
-from etchscope.learn import FinderNetwork, FinderTraining, device_of
+from etchscope.learn import FinderNetwork, FinderTraining, choose_device
 from etchscope.learn.finder_train import train_finder
 
 
@@ -29,14 +29,14 @@ def test_a_gpu_is_taken_where_it_is_asked_for_or_trains_a_finder(
     has_gpu, device, prefers_gpu, is_there, found
 ):
     has_gpu(is_there)
-    assert device_of(device, prefers_gpu=prefers_gpu) == found
+    assert choose_device(device, prefers_gpu=prefers_gpu) == found
 
 
 def test_a_gpu_that_is_not_there_is_refused(has_gpu):
     has_gpu(False)
     text = "device: expected a GPU that PyTorch can compute on, found none"
     with pytest.raises(NoGpu, match=text):
-        device_of("cuda")
+        choose_device("cuda")
     network = FinderNetwork((2, 2, 2, 2, 2))
     with pytest.raises(BadInput, match=text):
         network.plain(device="cuda")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from etchscope.imaging import D4
-from etchscope.learn import Lights, Patches, feature_names, features_of
+from etchscope.learn import Lights, Patches, feature_names, measure_features
 
 EIGHT = Lights(tuple(22.5 + 45 * k for k in range(8)), ("backlit", "halo"))
 FOUR = Lights((0.0, 90.0, 180.0, 270.0), ("backlit",))
@@ -29,7 +29,7 @@ def _moved(symmetry, patches):
 
 
 def _by_name(patches):
-    return dict(zip(feature_names(patches.lights), features_of(patches).T, strict=True))
+    return dict(zip(feature_names(patches.lights), measure_features(patches).T, strict=True))
 
 
 @pytest.mark.parametrize("symmetry", D4)
@@ -60,11 +60,11 @@ def test_forgetting_to_permute_the_lamps_changes_what_they_tell(lights):
 
 @pytest.mark.parametrize("lights", [EIGHT, FOUR, ONE, NONE, Lights((10.0, 100.0))])
 def test_every_feature_has_a_name_and_is_a_number(lights):
-    told = features_of(_patches(lights))
+    told = measure_features(_patches(lights))
     assert told.shape == (5, len(feature_names(lights)))
     assert len(set(feature_names(lights))) == told.shape[1]
     assert np.isfinite(told).all()
-    assert features_of(_patches(lights, n=0)).shape == (0, told.shape[1])
+    assert measure_features(_patches(lights, n=0)).shape == (0, told.shape[1])
 
 
 def test_the_slope_s_sign_tells_top_from_bottom_and_its_place_a_pair(pits):
@@ -107,5 +107,5 @@ def test_features_are_in_the_unit_of_the_pictures():
 
 def test_many_patches_are_measured_as_one_by_one():
     patches = _patches(EIGHT)
-    alone = [features_of(patches.take(np.array([k])))[0] for k in range(5)]
-    np.testing.assert_allclose(features_of(patches), alone, rtol=1e-5, atol=1e-6)
+    alone = [measure_features(patches.take(np.array([k])))[0] for k in range(5)]
+    np.testing.assert_allclose(measure_features(patches), alone, rtol=1e-5, atol=1e-6)

@@ -8,10 +8,10 @@ from etchscope.foil import BadInput
 from etchscope.foil.openings import MAPS, map_index
 from etchscope.imaging import D4, Lighting
 from etchscope.imaging.planes import plane_representation
-from etchscope.learn.finder import FinderNetwork, maps_moved
-from etchscope.learn.finder_loss import finder_loss
+from etchscope.learn.finder import FinderNetwork, move_maps
+from etchscope.learn.finder_loss import compute_finder_loss
 from etchscope.learn.finder_samples import Sample
-from etchscope.learn.finder_targets import Openings, targets
+from etchscope.learn.finder_targets import Openings, make_targets
 from etchscope.learn.finder_train import FinderTraining, train_finder
 from etchscope.simulation import Population, SimulatedScan, with_parameters
 
@@ -37,7 +37,7 @@ def turned(stack, symmetry, mixing):
 def test_the_maps_move_with_the_scene(symmetry):
     planes = np.random.default_rng(0).normal(size=(13, 64, 48)).astype(np.float32)
     finder = network().plain(torch.float32)
-    expected = turned(finder(planes), symmetry, maps_moved(symmetry))
+    expected = turned(finder(planes), symmetry, move_maps(symmetry))
     got = finder(turned(planes, symmetry, plane_representation(symmetry)))
     assert np.abs(got - expected).max() < 1e-5
     if symmetry.quarter_turns or symmetry.mirrored:  # forgetting the harmonics breaks it
@@ -92,7 +92,7 @@ def openings(**given):
 
 
 def test_targets_say_where_and_what():
-    told = targets(openings(), (64, 64))
+    told = make_targets(openings(), (64, 64))
     assert told.heat[0].max() == told.heat[1].max() == 1
     v, u = np.unravel_index(told.heat[0].argmax(), told.heat[0].shape)
     x = 2 * u + 0.5 + told.values[0, 0, v, u]
@@ -105,7 +105,7 @@ def test_targets_say_where_and_what():
 
 
 def test_an_opening_of_unknown_surface_is_asked_for_on_either_alone():
-    told = targets(Openings(**{**vars(openings()), "surface": np.array([2, 2])}), (64, 64))
+    told = make_targets(Openings(**{**vars(openings()), "surface": np.array([2, 2])}), (64, 64))
     assert (told.heat[2] == 1).sum() == 2
     assert told.heat[:2].max() == 0
     assert not told.counts[:2, 6, 10].any()  # it may be of this surface, or not
@@ -114,7 +114,7 @@ def test_an_opening_of_unknown_surface_is_asked_for_on_either_alone():
 
 
 def test_specks_and_shallow_ones_count_for_nothing():
-    told = targets(openings(radius_px=[1.5, 4.0], depth_px=[5.0, 0.2]), (64, 64))
+    told = make_targets(openings(radius_px=[1.5, 4.0], depth_px=[5.0, 0.2]), (64, 64))
     assert told.heat.max() == 0
     assert told.counts[0, 6, 10] == 0
     assert told.counts[1, 22, 20] == 0
@@ -122,10 +122,10 @@ def test_specks_and_shallow_ones_count_for_nothing():
 
 
 def test_what_a_speck_is_like_is_taught_even_so():
-    told = targets(openings(radius_px=[1.5, 4.0]), (64, 64))
+    told = make_targets(openings(radius_px=[1.5, 4.0]), (64, 64))
     assert told.near[0, 6, 10]
     assert told.values[0, 2, 6, 10] == pytest.approx(np.log(1.5))
-    shallow = targets(openings(depth_px=[0.2, 3.0]), (64, 64))
+    shallow = make_targets(openings(depth_px=[0.2, 3.0]), (64, 64))
     assert not shallow.near[0].any()
 
 
@@ -139,13 +139,13 @@ def test_an_opening_inside_a_deeper_one_is_hidden():
 def test_marks_are_shares_of_cells():
     marked = np.zeros((64, 64), bool)
     marked[10:20, 10] = True
-    told = targets(openings(), (64, 64), marked)
+    told = make_targets(openings(), (64, 64), marked)
     assert told.mark[5:10, 5].tolist() == [0.5] * 5
     assert told.mark.sum() == pytest.approx(2.5)
 
 
 def test_a_perfect_answer_loses_least():
-    told = targets(openings(), (64, 64))
+    told = make_targets(openings(), (64, 64))
     wanted = [
         torch.from_numpy(getattr(told, k)[None])
         for k in ("heat", "counts", "values", "near", "mark", "mark_counts")
@@ -157,11 +157,11 @@ def test_a_perfect_answer_loses_least():
         maps[0, first : first + 6] = wanted[2][0, s]
         maps[0, first + 6 : first + 10] = -3.0
     maps[0, -1] = -9
-    best, parts = finder_loss(maps, *wanted)
+    best, parts = compute_finder_loss(maps, *wanted)
     for change in ("top.heat", "bottom.dx", "unknown.log_radius", "top.log_depth"):
         worse = maps.clone()
         worse[0, MAPS.index(change)] += 1.0 if change != "top.heat" else -14.0
-        assert finder_loss(worse, *wanted)[0] > best + 1e-3, change
+        assert compute_finder_loss(worse, *wanted)[0] > best + 1e-3, change
     assert parts["heat"] < 0.01
 
 

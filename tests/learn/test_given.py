@@ -3,9 +3,17 @@ import pytest
 
 from etchscope.foil import BadInput
 from etchscope.imaging import D4
-from etchscope.learn import Lights, Patches, Training, features_of, given_of, network, train_expert
+from etchscope.learn import (
+    Lights,
+    Patches,
+    Training,
+    build_network,
+    measure_features,
+    read_given,
+    train_expert,
+)
 from etchscope.learn.augment import move_batch
-from etchscope.learn.given import draw_given, patterns_of, varied, with_given
+from etchscope.learn.given import draw_given, list_patterns, mask_planes, vary_planes
 
 PLANES = Lights.of_planes()
 ALL = np.ones((1, 5), np.float32)
@@ -18,7 +26,7 @@ def patches(make_planes):
 
 def test_a_light_that_is_left_out_leaves_nothing_of_itself(patches):
     given = np.tile(np.float32([1, 0, 0, 1, 0]), (24, 1))
-    out = with_given(patches.pixels, given)
+    out = mask_planes(patches.pixels, given)
     assert (out[:, [3, 4, 5, 7]] == 0).all()
     np.testing.assert_array_equal(out[:, [0, 1, 2, 6]], patches.pixels[:, [0, 1, 2, 6]])
     np.testing.assert_array_equal(out[:, 8:, 3, 7], given)
@@ -29,25 +37,25 @@ def test_every_set_of_lights_comes_and_none_is_empty():
     drawn = draw_given(np.random.default_rng(0), np.tile(ALL, (4000, 1)))
     assert drawn.any(1).all()
     words = {"".join(f"{int(v)}" for v in row) for row in drawn}
-    assert sorted(words) == patterns_of(ALL, with_less=True)
+    assert sorted(words) == list_patterns(ALL, with_less=True)
     assert len(words) == 19
     # Without lamps there are no harmonics.
     assert not drawn[drawn[:, 0] == 0][:, 1:3].any()
     alone = np.float32([[0, 0, 0, 1, 0]])
-    assert patterns_of(alone, with_less=True) == ["00010"]
-    assert patterns_of(ALL, with_less=False) == ["11111"]
+    assert list_patterns(alone, with_less=True) == ["00010"]
+    assert list_patterns(ALL, with_less=False) == ["11111"]
     np.testing.assert_array_equal(draw_given(np.random.default_rng(0), alone), alone)
 
 
 def test_what_is_varied_says_of_itself_what_is_there(patches):
     rng = np.random.default_rng(1)
-    told = [varied(rng, patches.pixels, 0.7) for _ in range(20)]
+    told = [vary_planes(rng, patches.pixels, 0.7) for _ in range(20)]
     out = np.concatenate(told)
     given = out[:, 8:, 0, 0]
     assert (out[:, 8:] == given[:, :, None, None]).all()
     light_of = [0, 0, 0, 1, 1, 2, 3, 4]
     np.testing.assert_array_equal(out[:, :8].any((2, 3)), given[:, light_of] > 0)
-    whole = varied(rng, patches.pixels, 0.0)
+    whole = vary_planes(rng, patches.pixels, 0.0)
     assert (whole[:, 8:] == 1).all()
     assert _is_shifted(whole, patches.pixels)
     gain = _norms(whole) / _norms(patches.pixels)
@@ -105,7 +113,7 @@ def test_the_network_on_planes_does_not_change_under_the_symmetries(symmetry, si
     rng = np.random.default_rng(3)
     pixels = rng.normal(0, 0.5, (4, 13, size, size)).astype(np.float32)
     pixels[:, 8:] = rng.integers(0, 2, (4, 5, 1, 1))
-    module = network("equivariant", PLANES, size, 2, seed=1)
+    module = build_network("equivariant", PLANES, size, 2, seed=1)
 
     def said(values):
         with torch.inference_mode():
@@ -125,7 +133,7 @@ def test_the_network_on_planes_does_not_change_under_the_symmetries(symmetry, si
 def test_the_network_knows_what_lights_there_are():
     import torch
 
-    module = network("equivariant", PLANES, 16, seed=1)
+    module = build_network("equivariant", PLANES, 16, seed=1)
     pixels = torch.zeros((2, 13, 16, 16))
     pixels[1, 8:] = 1
     one, other = module(pixels).tolist()
@@ -138,23 +146,25 @@ def test_no_symmetry_changes_a_feature_of_planes(patches, symmetry):
     moved = mixed[..., ::-1] if symmetry.mirrored else mixed
     moved = np.rot90(moved, symmetry.quarter_turns, (2, 3)).astype(np.float32)
     there = Patches(moved, PLANES, patches.region, patches.row)
-    np.testing.assert_allclose(features_of(there), features_of(patches), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        measure_features(there), measure_features(patches), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_features_of_planes_are_those_of_the_lights(make_planes):
     """The planes say of the first harmonic what the lamps do; what is not there is nan."""
     patches, is_top = make_planes(24)
     names = _names()
-    inwards = features_of(patches)[:, names.index("slope in 1")]
+    inwards = measure_features(patches)[:, names.index("slope in 1")]
     assert inwards[is_top].max() < 0 < inwards[~is_top].min()
-    less = with_given(patches.pixels, np.tile(np.float32([0, 0, 0, 1, 0]), (24, 1)))
-    told = features_of(Patches(less, PLANES, patches.region, patches.row))
+    less = mask_planes(patches.pixels, np.tile(np.float32([0, 0, 0, 1, 0]), (24, 1)))
+    told = measure_features(Patches(less, PLANES, patches.region, patches.row))
     there = ~np.isnan(told[0])
     assert [n for n, t in zip(names, there, strict=True) if t] == [
         n for n in names if n.startswith("backlit") or n == "grain backlit"
     ]
-    np.testing.assert_array_equal(told[:, there], features_of(patches)[:, there])
-    assert given_of(patches).all()
+    np.testing.assert_array_equal(told[:, there], measure_features(patches)[:, there])
+    assert read_given(patches).all()
 
 
 def _names():
@@ -170,7 +180,7 @@ def test_an_expert_on_planes_learns_under_any_lights(make_planes):
     expert = train_expert(patches, is_top, training, validation=validation, seed=1)
     others, truth = make_planes(60, seed=5)
     assert ((expert.scores(others) > 0) == truth).mean() > 0.95
-    lamps = with_given(others.pixels, np.tile(np.float32([1, 0, 0, 0, 0]), (60, 1)))
+    lamps = mask_planes(others.pixels, np.tile(np.float32([1, 0, 0, 0, 0]), (60, 1)))
     said = expert.scores(Patches(lamps, PLANES, others.region, others.row))
     assert ((said > 0) == truth).mean() > 0.9
 

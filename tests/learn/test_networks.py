@@ -4,7 +4,7 @@ import torch
 
 from etchscope.foil import BadInput
 from etchscope.imaging import D4
-from etchscope.learn import NETWORKS, Lights, network
+from etchscope.learn import NETWORKS, Lights, build_network
 from etchscope.learn.networks import EquivariantNetwork
 
 EIGHT = Lights(tuple(22.5 + 45 * k for k in range(8)), ("backlit", "halo"))
@@ -31,7 +31,7 @@ def _answers(module, patches):
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("outputs", [1, 4])
 def test_every_network_gives_an_answer_a_patch_the_same_alone_and_together(name, outputs):
-    module = network(name, EIGHT, 28, outputs, seed=1).eval()
+    module = build_network(name, EIGHT, 28, outputs, seed=1).eval()
     patches = _patches(EIGHT)
     together = _answers(module, patches)
     assert together.shape == (6, outputs)
@@ -52,14 +52,14 @@ def test_the_equivariant_network_s_answer_does_not_change(symmetry, lights, size
         with pytest.raises(BadInput, match="maps onto themselves"):
             EquivariantNetwork(lights, size, 3, elements=D4)
         return
-    module = network("equivariant", lights, size, 3, seed=2)
+    module = build_network("equivariant", lights, size, 3, seed=2)
     patches = _patches(lights, size=size)
     here, there = (_answers(module, p) for p in (patches, _moved(symmetry, patches, lights)))
     np.testing.assert_allclose(there, here, atol=1e-5)
 
 
 def test_forgetting_to_roll_the_channels_changes_the_answer():
-    module = network("equivariant", EIGHT, 28, seed=2)
+    module = build_network("equivariant", EIGHT, 28, seed=2)
     patches = _patches(EIGHT)
     here = _answers(module, patches)
     forgotten = _answers(module, np.rot90(patches, 1, (2, 3)))
@@ -73,7 +73,7 @@ def test_forgetting_to_roll_the_channels_changes_the_answer():
 @pytest.mark.parametrize(("width", "depth"), [(1.0, 3), (0.5, 4), (2.0, 2)])
 def test_neither_faint_nor_strong_pictures_break_the_symmetry(contrast, width, depth):
     """Normalisation would magnify what rounding makes of nearly flat features."""
-    module = network("equivariant", EIGHT, 28, 2, seed=4, width=width, depth=depth)
+    module = build_network("equivariant", EIGHT, 28, 2, seed=4, width=width, depth=depth)
     patches = contrast * _patches(EIGHT, n=4)
     here = _answers(module, patches)
     worst = max(np.abs(_answers(module, _moved(g, patches, EIGHT)) - here).max() for g in D4)
@@ -84,7 +84,7 @@ def test_neither_faint_nor_strong_pictures_break_the_symmetry(contrast, width, d
 
 @pytest.mark.parametrize("lights", [EIGHT, FOUR, SKEW, Lights((), ("backlit", "halo"))])
 def test_the_network_has_every_symmetry_that_the_lamps_have_and_no_other(lights):
-    module = network("equivariant", lights, 16, seed=5)
+    module = build_network("equivariant", lights, 16, seed=5)
     mirrors = 0 if lights is SKEW else 4
     assert len(module.elements) == 4 + mirrors
     patches = _patches(lights, size=16)
@@ -99,7 +99,7 @@ def test_the_network_has_every_symmetry_that_the_lamps_have_and_no_other(lights)
 
 def test_the_other_networks_do_not_have_the_symmetry():
     for name in ("plain", "azimuth"):
-        module = network(name, EIGHT, 28, seed=2)
+        module = build_network(name, EIGHT, 28, seed=2)
         patches = _patches(EIGHT)
         moved = _answers(module, _moved(D4[1], patches, EIGHT))
         assert np.abs(moved - _answers(module, patches)).max() > 1e-3
@@ -108,7 +108,7 @@ def test_the_other_networks_do_not_have_the_symmetry():
 def test_the_azimuth_network_s_circle_is_closed_and_its_answer_knows_the_lamps():
     """Up to the head, rolled lamps are rolled features; after it, top and bottom differ."""
     lights = Lights(EIGHT.azimuths_deg)
-    module = network("azimuth", lights, 28, seed=3)
+    module = build_network("azimuth", lights, 28, seed=3)
     patches = _patches(lights)
     rolled = np.roll(patches, 4, axis=1)
     assert np.abs(_answers(module, rolled) - _answers(module, patches)).max() > 1e-3
@@ -119,7 +119,7 @@ def test_the_azimuth_network_s_circle_is_closed_and_its_answer_knows_the_lamps()
 
 def test_a_seed_decides_the_weights_and_leaves_torch_s_own():
     before = torch.random.get_rng_state()
-    one, again, other = (network("plain", EIGHT, 28, seed=s) for s in (5, 5, 6))
+    one, again, other = (build_network("plain", EIGHT, 28, seed=s) for s in (5, 5, 6))
     assert torch.equal(torch.random.get_rng_state(), before)
     patches = _patches(EIGHT)
     np.testing.assert_array_equal(_answers(one, patches), _answers(again, patches))
@@ -128,17 +128,17 @@ def test_a_seed_decides_the_weights_and_leaves_torch_s_own():
 
 def test_what_a_network_cannot_be_is_refused():
     with pytest.raises(BadInput, match="network: expected plain or each-lamp or azimuth or equi"):
-        network("deep", EIGHT, 28)
+        build_network("deep", EIGHT, 28)
     with pytest.raises(BadInput, match="expected lamps that a turn by 90° or a mirror maps"):
-        network("equivariant", Lights((0.0, 30.0, 200.0)), 28)
+        build_network("equivariant", Lights((0.0, 30.0, 200.0)), 28)
     with pytest.raises(BadInput, match="patch size: expected an even number of pixels, found 27"):
-        network("equivariant", EIGHT, 27)
+        build_network("equivariant", EIGHT, 27)
     with pytest.raises(BadInput, match="each-lamp network: expected lamps, found no directional"):
-        network("each-lamp", Lights((), ("backlit",)), 28)
+        build_network("each-lamp", Lights((), ("backlit",)), 28)
     with pytest.raises(BadInput, match="azimuth network: expected three lamps or more, found 2"):
-        network("azimuth", Lights((0.0, 90.0)), 28)
+        build_network("azimuth", Lights((0.0, 90.0)), 28)
     with pytest.raises(BadInput, match="patch size: expected 16 pixels or more for depth 4, found"):
-        network("plain", EIGHT, 14, depth=4)
+        build_network("plain", EIGHT, 14, depth=4)
     for wrong in ({"depth": 1}, {"depth": 5}, {"width": 0.0}, {"width": 11.0}):
         with pytest.raises(BadInput, match=r"network: expected depth 2 to 4, width 0\.1 to 10"):
-            network("plain", EIGHT, 28, **wrong)
+            build_network("plain", EIGHT, 28, **wrong)

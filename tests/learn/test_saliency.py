@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from etchscope.foil import BadInput
-from etchscope.learn import Lights, Training, saliency_of, train_expert
+from etchscope.learn import Lights, Training, compute_saliency, train_expert
 
 QUICK = Training(network="plain", width=0.3, depth=2, epochs=3, batch=16, rate=1e-2, restarts=0)
 
@@ -22,7 +22,7 @@ def experts(pits):
 
 def test_saliency_is_gradient_times_input_of_the_mean_logit(pits, experts):
     patches, step, n = pits[0].take(np.arange(1)), 1e-2, 5 * 16 * 16
-    told = saliency_of(experts, patches)
+    told = compute_saliency(experts, patches)
     shifted = []
     for by in (-step, step):
         pixels = patches.pixels + by * np.eye(n).reshape(n, 5, 16, 16)
@@ -44,15 +44,15 @@ def test_experts_that_disagree_about_a_pixel_take_it_back(pits, experts):
     last = [k for k in expert.state if k.startswith("head")][-2:]
     opposed = replace(expert, state=expert.state | {k: -expert.state[k] for k in last})
     np.testing.assert_allclose(opposed.scores(patches), -expert.scores(patches), rtol=1e-5)
-    assert saliency_of([expert], patches).max() == 1
-    np.testing.assert_allclose(saliency_of([expert, opposed], patches), 0, atol=1e-6)
+    assert compute_saliency([expert], patches).max() == 1
+    np.testing.assert_allclose(compute_saliency([expert, opposed], patches), 0, atol=1e-6)
 
 
 def test_an_answer_rests_on_the_pit_and_not_on_flat_bulk(pits, experts):
     patches = pits[0].take(np.arange(20))
     pixels = patches.pixels.copy()
     pixels[:, :, :2] = 0
-    told = saliency_of(experts, replace(patches, pixels=pixels))
+    told = compute_saliency(experts, replace(patches, pixels=pixels))
     assert told.shape == (20, 16, 16)
     assert (told[:, :2] == 0).all()
     np.testing.assert_array_equal(told.max((1, 2)), 1)
@@ -61,12 +61,12 @@ def test_an_answer_rests_on_the_pit_and_not_on_flat_bulk(pits, experts):
 
 def test_many_are_as_one_by_one_and_none_is_none(pits, experts):
     patches = pits[0].take(np.arange(4))
-    alone = [saliency_of(experts, patches.take(np.array([k])))[0] for k in range(4)]
-    np.testing.assert_allclose(saliency_of(experts, patches), alone, atol=1e-4)
-    assert saliency_of(experts, patches.take(np.arange(0))).shape == (0, 16, 16)
+    alone = [compute_saliency(experts, patches.take(np.array([k])))[0] for k in range(4)]
+    np.testing.assert_allclose(compute_saliency(experts, patches), alone, atol=1e-4)
+    assert compute_saliency(experts, patches.take(np.arange(0))).shape == (0, 16, 16)
 
 
 def test_patches_of_other_lights_are_refused(pits, experts):
     other = replace(pits[0], lights=Lights((45.0, 135.0, 225.0, 315.0), ("backlit",)))
     with pytest.raises(BadInput, match="patches: expected Lights"):
-        saliency_of(experts, other)
+        compute_saliency(experts, other)

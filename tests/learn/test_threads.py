@@ -1,6 +1,6 @@
 import torch
 
-from etchscope.learn.threads import one_torch_thread, set_threads
+from etchscope.learn.threads import set_threads, use_one_torch_thread
 
 
 def test_the_number_of_threads_is_set_and_the_one_before_told():
@@ -17,7 +17,7 @@ def test_the_number_of_threads_is_set_and_the_one_before_told():
 def test_one_thread_for_a_while():
     before = set_threads(3)
     try:
-        with one_torch_thread():
+        with use_one_torch_thread():
             assert torch.get_num_threads() == 1
         assert torch.get_num_threads() == 3
     finally:

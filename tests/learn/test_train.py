@@ -6,7 +6,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from etchscope.foil import BadInput
 from etchscope.imaging import D4
-from etchscope.learn import Lights, Patches, Training, folds, train_expert
+from etchscope.learn import Lights, Patches, Training, split_folds, train_expert
 from etchscope.learn.train import _weights
 
 LAMPS = Lights((0.0, 90.0, 180.0, 270.0))
@@ -81,7 +81,7 @@ def test_labels_without_meaning_are_recognised_tried_again_and_told(planted):
 def test_folds_keep_regions_whole_and_hold_each_patch_once(planted):
     patches, is_top = planted
     seen = np.zeros(len(patches), int)
-    for test in folds(patches.region, is_top, 4, seed=0):
+    for test in split_folds(patches.region, is_top, 4, seed=0):
         assert not set(patches.region[test]) & set(patches.region[~test])
         assert is_top[test].any()
         seen += test
@@ -97,7 +97,7 @@ def test_folds_keep_regions_whole_and_hold_each_patch_once(planted):
 )
 def test_folds_that_cannot_be_split_are_refused(region, target, told):
     with pytest.raises(BadInput, match=told):
-        list(folds(np.array(region), np.array(target), 3, seed=0))
+        list(split_folds(np.array(region), np.array(target), 3, seed=0))
 
 
 def test_a_missing_class_and_other_lights_are_refused(planted):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from etchscope.foil import BadInput
-from etchscope.learn import Lights, Patches, Training, cross_validate, efficiency_at
+from etchscope.learn import Lights, Patches, Training, cross_validate, measure_efficiency_at
 
 QUICK = Training(network="plain", epochs=4, patience=4, batch=32, restarts=0)
 
@@ -52,10 +52,10 @@ def test_efficiency_at_a_rate_counts_what_passes_the_lowest_threshold_allowed():
     background = np.arange(1000.0)
     scores = np.r_[background, [998.5, 990.5, 500.0, 989.5]]
     target = np.r_[np.zeros(1000, bool), np.ones(4, bool)]
-    assert efficiency_at(scores, target, 0.01) == (3, 4)  # threshold 989: ten pass above it
-    assert efficiency_at(scores, target, 0.001) == (1, 4)
-    assert efficiency_at(scores, target, 1.0) == (4, 4)
+    assert measure_efficiency_at(scores, target, 0.01) == (3, 4)  # threshold 989: ten pass above it
+    assert measure_efficiency_at(scores, target, 0.001) == (1, 4)
+    assert measure_efficiency_at(scores, target, 1.0) == (4, 4)
     with pytest.raises(BadInput, match="background: expected 10000 patches or more, found 1000"):
-        efficiency_at(scores, target, 0.0001)
+        measure_efficiency_at(scores, target, 0.0001)
     with pytest.raises(BadInput, match="false-positive rate: expected above 0, at most 1"):
-        efficiency_at(scores, target, 0.0)
+        measure_efficiency_at(scores, target, 0.0)

@@ -49,7 +49,7 @@ def test_all_figures_are_written_and_listed(written):
 
 def test_the_page_says_the_figures_of_the_card(written, learnt):
     text, information = text_of(written), learnt.done.model.information
-    n = len(learnt.done.labelled.said)
+    n = len(learnt.done.labelled.label)
     assert f"{n} labels on 8 tiles, each held out once" in text
     right = information["decided_right"]
     assert f"{100 * right['value']:.1f} %" in text

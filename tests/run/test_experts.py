@@ -76,7 +76,7 @@ def test_finds_of_every_class_under_ever_other_lights(lessons):
     labelled = labelled_finds(
         lessons, search, 40, progress=lambda what, n, of: told.append((what, n, of))
     )
-    counts = {c: int((labelled.said == c).sum()) for c in ("hip", "top", "bottom", "misc")}
+    counts = {c: int((labelled.label == c).sum()) for c in ("hip", "top", "bottom", "misc")}
     assert max(counts.values()) <= 40
     assert min(counts.values()) > 10
     assert labelled.patches.lights == Lights.of_planes()

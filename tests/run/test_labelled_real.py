@@ -49,7 +49,7 @@ def test_boxes_of_fission_tracks_become_patches(tmp_path):
     assert left_out.outside == 0
     assert labelled.patches.pixels.shape[1:] == (1, 48, 48)
     assert len(set(labelled.patches.region)) == 3
-    is_track = labelled.said == "track"
+    is_track = labelled.label == "track"
     np.testing.assert_array_equal(is_track, in_boxes(labelled.source, boxes))
     assert (~is_track).sum() == len(ground) > 0
     # nearly every box has a find, and there it is dark

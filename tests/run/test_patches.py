@@ -23,7 +23,7 @@ def test_patches_are_the_normalised_pictures_around_the_labels(learnt):
     # Tile by tile, but each with its own label.
     source = labelled.source.reset_index(drop=True)
     by_id = table.set_index("id").loc[source["id"]]
-    assert labelled.said.tolist() == by_id["said"].tolist()
+    assert labelled.label.tolist() == by_id["said"].tolist()
     assert source["x_px"].tolist() == by_id["x_px"].tolist()
     assert len(np.unique(labelled.patches.region)) >= 8  # cells as large as a tile
     assert (labelled.weight == 1).all()

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from etchscope.ensemble import measured_working_point
+from etchscope.ensemble import measure_working_point
 from etchscope.evaluation import Requirement, density_edges
 from etchscope.foil import (
     BadInput,
@@ -213,7 +213,7 @@ def test_without_a_scale_places_are_in_their_tile(scored):
     assert search.is_true.tolist() == [False, True]
     assert search.by_chance.tolist() == pytest.approx([1 / 14, 0])
     assert np.isnan(search.area_cm2)
-    told = measured_working_point(search, Requirement(0.5), chosen_by="hand", measured_on="it")
+    told = measure_working_point(search, Requirement(0.5), chosen_by="hand", measured_on="it")
     assert np.isnan(told.false_per_cm2).all()
     assert np.isnan(search.ground.density).all()
     assert density_edges(search, 1e6) == ()

@@ -79,9 +79,9 @@ class ModelSteps(OfStore):
         if output.suffix.lower() != ".onnx":
             self.kept.models.export(name, output)
             return
-        from etchscope.ensemble import Model, to_onnx
+        from etchscope.ensemble import Model, convert_to_onnx
 
-        content = to_onnx(Model.from_record(*self.kept.models.load(name)))
+        content = convert_to_onnx(Model.from_record(*self.kept.models.load(name)))
         if not output.absolute().parent.is_dir():
             raise BadInput(output, "an existing folder", f"no {output.parent}")
         with write_aside(output) as aside:

@@ -100,12 +100,12 @@ class TrainingSteps(OfStore):
         MachineFailed : the disk is full.
         """
         from etchscope.ensemble import Model, find_method
-        from etchscope.learn import Training, device_of
+        from etchscope.learn import Training, choose_device
         from etchscope.run.stages.train import train
         from etchscope.run.tuning import count_experts
 
         self._require_free(name, replace=replace)
-        device_of(device)  # refuses a GPU that is not there
+        choose_device(device)  # refuses a GPU that is not there
         if tune:
             require_package("optuna")
         kinds = _kinds_of(experts)
@@ -242,11 +242,11 @@ def _tune(
 
 
 def _kinds_of(experts: Mapping[str, Any] | File | None) -> "tuple[ExpertKind, ...] | None":
-    from etchscope.ensemble import kinds_of
+    from etchscope.ensemble import read_kinds
     from etchscope.files.strict_json import read_json
 
     if experts is None:
         return None
     if isinstance(experts, str | os.PathLike):
-        return kinds_of(read_json(Path(experts)), where=str(experts))
-    return kinds_of(experts, where="experts")
+        return read_kinds(read_json(Path(experts)), where=str(experts))
+    return read_kinds(experts, where="experts")

@@ -1,4 +1,4 @@
-"""Candidates: from scored openings to a decision for each, and to one row per place."""
+"""Candidates: from scored openings to a class for each, and to one row per place."""
 
 from typing import TYPE_CHECKING
 
@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from etchscope.candidates.columns import EXPERT_COLUMNS, VOTE_COLUMNS, as_candidates, is_voted
     from etchscope.candidates.decision import Decision, PriorChoice, decide
     from etchscope.candidates.rank import (
-        best_of_each_place,
+        add_votes,
         candidate_table,
         places_px,
-        with_votes,
+        select_best,
     )
 
 __all__ = [
@@ -19,13 +19,13 @@ __all__ = [
     "VOTE_COLUMNS",
     "Decision",
     "PriorChoice",
+    "add_votes",
     "as_candidates",
-    "best_of_each_place",
     "candidate_table",
     "decide",
     "is_voted",
     "places_px",
-    "with_votes",
+    "select_best",
 ]
 
 __getattr__ = load_on_use(__name__, ("columns", "rank", "decision"))

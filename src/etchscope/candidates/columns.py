@@ -1,4 +1,4 @@
-"""The candidate table: the columns that it has beside those of the pit table."""
+"""The candidate table: its columns in addition to those of the pit table."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,22 +11,31 @@ __all__ = ["EXPERT_COLUMNS", "VOTE_COLUMNS", "as_candidates", "is_voted"]
 
 VOTE_COLUMNS: tuple[PitColumn, ...] = (
     PitColumn(
-        "distance", "float64", "", "distance of its picture from the pictures that taught the model"
+        "distance",
+        "float64",
+        "",
+        "distance of its picture from the pictures that the model was trained on",
     ),
     PitColumn(
         "anomaly", "float64", "", "distance of its picture from those of all classes but signal"
     ),
 )
-"""What the model said of an opening's own picture, before pair and search were reckoned with."""
+"""Figures of the model for the picture of an opening alone, without its pair and the search."""
 EXPERT_COLUMNS = PitColumn(
     "logit_", "float64", "", "log odds of the expert's first group against its second"
 )
-"""One column per expert, whose name follows; per group where the expert knows more than two."""
+"""One column per expert, whose name follows; one per group if the expert knows more than two."""
 
 
 def is_voted(name: str) -> bool:
-    """Return whether a column holds what the model said of an opening's own picture.
+    """Return whether a column holds a figure of the model for the picture of an opening alone.
 
+    Parameters
+    ----------
+    name : of the column.
+
+    Examples
+    --------
     >>> is_voted("anomaly"), is_voted("logit_hip-top"), is_voted("score")
     (True, True, False)
     """
@@ -36,17 +45,17 @@ def is_voted(name: str) -> bool:
 def as_candidates(columns: pd.DataFrame | Mapping[str, Any]) -> pd.DataFrame:
     """Return a table with exactly the candidate table's columns, in order and dtype.
 
-    They are those of ``foil.as_pits``, then those of ``VOTE_COLUMNS`` and ``EXPERT_COLUMNS`` that
-    are given, which a run of an earlier version lacks.
+    The columns are those of ``foil.as_pits``, followed by those of ``VOTE_COLUMNS`` and
+    ``EXPERT_COLUMNS`` that are given; runs of earlier versions lack these.
 
     Parameters
     ----------
-    columns : the columns that are known, each one value per candidate.
+    columns : the known columns, with one value per candidate.
 
     Raises
     ------
-    BadInput : a column is not one of the candidate table's, or cannot be read as its dtype; a row
-        without a score.
+    BadInput : a column that the candidate table does not have, values that cannot be read as the
+        dtype of their column, or a row without a score.
 
     Examples
     --------

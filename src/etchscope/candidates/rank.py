@@ -1,23 +1,28 @@
-"""From scored openings to candidates: one per place, the best first."""
+"""From scored openings to candidates: one per place, by falling score."""
 
 import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
 from etchscope.candidates.columns import is_voted
-from etchscope.ensemble import particle_rows
+from etchscope.ensemble import find_particle_rows
 from etchscope.foil.types import Bools, Floats
 
-__all__ = ["best_of_each_place", "candidate_table", "places_px", "with_votes"]
+__all__ = ["add_votes", "candidate_table", "places_px", "select_best"]
 
 _SAME_PLACE_PX = 7.0
-"""Openings closer than a pit's radius speak of one particle."""
+"""Distance below which openings, closer than the radius of a pit, belong to one particle."""
 
 
 def places_px(pits: pd.DataFrame, pixel_size_um: float | None) -> Floats:
-    """Return where openings are in pixels of one frame for all tiles, (n, 2).
+    """Return the places of openings in pixels, in one frame for all tiles, (n, 2) float64.
 
-    Without a scale each tile is a place of its own, far from the others.
+    Without a scale the tiles are set far apart from each other.
+
+    Parameters
+    ----------
+    pits : n rows of the pit table of one scan.
+    pixel_size_um : of the scan, in µm; None if it is unknown.
     """
     if pixel_size_um is not None and pits["x_mm"].notna().all():
         return np.asarray(pits[["x_mm", "y_mm"]].to_numpy(np.float64) * 1000 / pixel_size_um)
@@ -25,15 +30,17 @@ def places_px(pits: pd.DataFrame, pixel_size_um: float | None) -> Floats:
     return np.asarray(pits[["x_px", "y_px"]].to_numpy(np.float64) + far[:, None])
 
 
-def best_of_each_place(place_px: Floats, score: Floats, reach_px: float = _SAME_PLACE_PX) -> Bools:
-    """Return which openings have the best score of all within reach that are left, (n,).
+def select_best(place_px: Floats, score: Floats, reach_px: float = _SAME_PLACE_PX) -> Bools:
+    """Return which openings are the best of their place, (n,) bool.
 
-    The best first, each takes its neighbours away; of equal scores the first row is better.
+    They are taken by falling score, and each removes the openings within reach. Of equal scores the
+    first row is better.
 
     Parameters
     ----------
-    place_px : (n, 2).
-    score : (n,).
+    place_px : (n, 2) in pixels of one frame, see ``places_px``.
+    score : (n,) finite.
+    reach_px : greatest distance of openings of one place, in pixels.
     """
     n = len(score)
     best = np.zeros(n, bool)
@@ -56,31 +63,32 @@ def best_of_each_place(place_px: Floats, score: Floats, reach_px: float = _SAME_
 
 
 def candidate_table(pits: pd.DataFrame, *, pixel_size_um: float | None) -> pd.DataFrame:
-    """Return the candidates of a scored pit table, the best first, one row a place.
+    """Return the candidates of a scored pit table by falling score, one row per place.
 
-    A pair, whose openings share one score, has its row at the entry pit.
+    The openings of a pair share one score; its row is that of the entry pit.
 
     Parameters
     ----------
     pits : scored rows of one scan, see ``foil.COLUMNS``; rows without a score are no candidates.
+    pixel_size_um : of the scan, in µm; None if it is unknown.
     """
-    partner, score = particle_rows(pits), pits["score"].to_numpy(np.float64)
+    partner, score = find_particle_rows(pits), pits["score"].to_numpy(np.float64)
     has_entry = (partner >= 0) & (pits["surface"] == "bottom").to_numpy()
     is_exit = has_entry & (score[partner] == score)
     is_scored = np.asarray(~np.isnan(score) & ~is_exit)
     scored = pits[is_scored]
-    best = best_of_each_place(places_px(scored, pixel_size_um), score[is_scored])
+    best = select_best(places_px(scored, pixel_size_um), score[is_scored])
     kept = scored[best].sort_values("score", ascending=False, kind="stable")
     return kept.reset_index(drop=True)
 
 
-def with_votes(candidates: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
-    """Return candidates with what the model said of each opening's own picture.
+def add_votes(candidates: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """Return candidates with the model's figures for the picture of each opening alone.
 
     Parameters
     ----------
-    candidates : of ``candidate_table``.
-    judged : of ``Model.judge``, and ``pit``: one row per opening, in any order.
+    candidates : see ``candidate_table``.
+    scores : see ``Model.score_patches``, with a column ``pit``: one row per opening, in any order.
     """
-    voted = [name for name in judged.columns if is_voted(name)]
-    return candidates.join(judged.set_index("pit")[voted], on="pit")
+    voted = [name for name in scores.columns if is_voted(name)]
+    return candidates.join(scores.set_index("pit")[voted], on="pit")

@@ -5,16 +5,8 @@ from typing import TYPE_CHECKING
 from etchscope.foil.lazy import load_on_use
 
 if TYPE_CHECKING:
-    from etchscope.ensemble.calibration import (
-        AS_TAUGHT,
-        MEASURES,
-        Abundance,
-        Calibration,
-        abundance_of,
-        fit_calibration,
-        measures_of,
-        pair_evidence,
-    )
+    from etchscope.ensemble.abundance import Abundance, estimate_abundance
+    from etchscope.ensemble.calibration import AS_TRAINED, Calibration
     from etchscope.ensemble.combine import (
         METHODS,
         Combiner,
@@ -23,25 +15,28 @@ if TYPE_CHECKING:
         fit_combiner,
         log_votes,
     )
+    from etchscope.ensemble.domain import Domain
+    from etchscope.ensemble.fitting import fit_calibration
     from etchscope.ensemble.gaussians import Gaussians, fit_gaussians
     from etchscope.ensemble.kinds import (
         MISC,
         ExpertKind,
         default_kinds,
-        kinds_of,
         multiclass_kind,
+        read_kinds,
     )
     from etchscope.ensemble.labelled import Labelled
-    from etchscope.ensemble.model import Domain, Model
-    from etchscope.ensemble.onnx import to_onnx
-    from etchscope.ensemble.particles import better_rows, particle_rows, partner_rows
+    from etchscope.ensemble.measures import MEASURES, gather_measures, pair_evidence
+    from etchscope.ensemble.model import Model
+    from etchscope.ensemble.onnx import convert_to_onnx
+    from etchscope.ensemble.particles import find_better_rows, find_particle_rows, find_partner_rows
     from etchscope.ensemble.plan import TrainingPlan, plan_training, train_member
-    from etchscope.ensemble.point import DensityClass, WorkingPoint, measured_working_point
-    from etchscope.ensemble.prior import at_prior, checked_prior, estimated_prior
+    from etchscope.ensemble.point import DensityClass, WorkingPoint, measure_working_point
+    from etchscope.ensemble.prior import apply_prior, check_prior, estimate_prior
     from etchscope.ensemble.train import TrainedModel, assemble_model, train_model
 
 __all__ = [
-    "AS_TAUGHT",
+    "AS_TRAINED",
     "MEASURES",
     "METHODS",
     "MISC",
@@ -58,27 +53,27 @@ __all__ = [
     "TrainedModel",
     "TrainingPlan",
     "WorkingPoint",
-    "abundance_of",
+    "apply_prior",
     "assemble_model",
-    "at_prior",
-    "better_rows",
-    "checked_prior",
+    "check_prior",
+    "convert_to_onnx",
     "default_kinds",
-    "estimated_prior",
+    "estimate_abundance",
+    "estimate_prior",
+    "find_better_rows",
     "find_method",
+    "find_particle_rows",
+    "find_partner_rows",
     "fit_calibration",
     "fit_combiner",
     "fit_gaussians",
-    "kinds_of",
+    "gather_measures",
     "log_votes",
-    "measured_working_point",
-    "measures_of",
+    "measure_working_point",
     "multiclass_kind",
     "pair_evidence",
-    "particle_rows",
-    "partner_rows",
     "plan_training",
-    "to_onnx",
+    "read_kinds",
     "train_member",
     "train_model",
 ]
@@ -91,9 +86,13 @@ __getattr__ = load_on_use(
         "kinds",
         "labelled",
         "point",
+        "measures",
+        "calibration",
+        "abundance",
         "combine",
         "gaussians",
-        "calibration",
+        "domain",
+        "fitting",
         "model",
         "plan",
         "train",

@@ -17,15 +17,16 @@ from etchscope.plugins import bad_plugin, find_plugin
 __all__ = ["METHODS", "Combiner", "Method", "find_method", "fit_combiner", "log_votes"]
 
 FAR = 12.0
-"""Logits beyond this are as good as certain, and would rule a regression."""
+"""Greatest logit that counts; greater ones are as certain, and would dominate a regression."""
 
 
 @runtime_checkable
 class Method(Protocol):
-    """A way to combine experts; it keeps nothing but the weights that ``fit`` returns.
+    """A way to combine experts. Its only state are the weights that ``fit`` returns.
 
-    ``logits`` are of each expert (n,), or (n, groups) for more than two groups; ``kinds`` are the
-    experts in the same order; k is the number of classes.
+    In all methods ``logits`` holds one array per expert: (n,) log odds of its first group, or
+    (n, groups) for more than two groups. ``kinds`` are the experts in the same order; k is the
+    number of ``classes``.
     """
 
     def fit(
@@ -36,12 +37,16 @@ class Method(Protocol):
         kinds: Sequence[ExpertKind],
         classes: Sequence[str],
     ) -> Floats:
-        """Return weights, of two dimensions, fitted on patches that the experts have not seen.
+        """Return weights, a float64 array of two dimensions with the shape that ``shape`` returns.
+
+        All classes should count the same, however many patches each has.
 
         Parameters
         ----------
-        number : (n,) place of the true class in ``classes``; each class occurs.
-        weight : (n,) by how much each patch counts. All classes are to count the same.
+        logits : of patches that the experts were not trained on.
+        number : (n,) int64, place of the true class in ``classes``; each class occurs.
+        weight : (n,) weight of each patch.
+        kinds, classes : the experts, and the classes in the order of ``number``.
         """
 
     def combine(
@@ -51,18 +56,33 @@ class Method(Protocol):
         kinds: Sequence[ExpertKind],
         classes: Sequence[str],
     ) -> Floats:
-        """Return (n, k) logarithms of the classes' probabilities, each row up to a constant."""
+        """Return (n, k) logarithms of the classes' probabilities, each row up to a constant.
+
+        Parameters
+        ----------
+        weights : see ``fit``.
+        logits, kinds, classes : see ``fit``.
+        """
 
     def shape(self, kinds: Sequence[ExpertKind], classes: Sequence[str]) -> tuple[int, int]:
-        """Return the shape of the weights."""
+        """Return the shape of the weights.
+
+        Parameters
+        ----------
+        kinds, classes : see ``fit``.
+        """
 
 
 @dataclass(frozen=True)
 class Combiner:
-    """How logits become probabilities at equal shares of all classes.
+    """A fitted way to make probabilities, at equal shares of all classes, of logits.
 
-    ``method``: its name in ``METHODS`` or a plugin's. ``weights``: what its ``fit`` returned.
-    ``kinds``: of the experts, in the order of the logits.
+    Attributes
+    ----------
+    method : name in ``METHODS`` or of a plugin.
+    classes : the k classes, in the order of the probabilities.
+    kinds : the experts, in the order of the logits.
+    weights : what ``fit`` of the method returned.
     """
 
     method: str
@@ -75,11 +95,11 @@ class Combiner:
 
         Parameters
         ----------
-        logits : of each expert (n,), or (n, groups) for more than two groups.
+        logits : one array per expert: (n,), or (n, groups) for more than two groups.
 
         Raises
         ------
-        NoPlugin, BadPlugin : the method of another package is missing or cannot be used.
+        NoPlugin, BadPlugin : the method is of a package that is missing, or cannot be used.
         """
         method = find_method(self.method)
         return _normalised(method.combine(self.weights, logits, self.kinds, self.classes))
@@ -93,14 +113,20 @@ def _normalised(raw: Floats) -> Floats:
 def log_votes(
     logits: Sequence[Floats], kinds: Sequence[ExpertKind], classes: Sequence[str]
 ) -> Floats:
-    """Return (n, k): per class the sum over its experts of log P(its group), normalised.
+    """Return (n, k) sums over the experts of log P(group of the class), normalised over classes.
 
-    An expert that was not taught a class says nothing of it: it gives each of its own groups'
-    mean vote.
+    An expert that was not trained on a class is neutral: it gives the class the mean of the votes
+    for its groups.
+
+    Parameters
+    ----------
+    logits : one array per expert: (n,), or (n, groups) for more than two groups.
+    kinds : the experts, in the same order.
+    classes : the k classes.
     """
     total = np.zeros((len(logits[0]), len(classes)))
-    for said, kind in zip(logits, kinds, strict=True):
-        raw = np.stack([said / 2, -said / 2], 1) if said.ndim == 1 else said
+    for some, kind in zip(logits, kinds, strict=True):
+        raw = np.stack([some / 2, -some / 2], 1) if some.ndim == 1 else some
         vote = _normalised(raw)
         neutral = vote.mean(1)
         for k, name in enumerate(classes):
@@ -112,8 +138,8 @@ def log_votes(
 def _features(logits: Sequence[Floats]) -> Floats:
     """Return (n, f): the logits, held within bounds, and the products of each two."""
     columns = []
-    for said in logits:
-        centred = said[:, None] if said.ndim == 1 else said - said.mean(1, keepdims=True)
+    for some in logits:
+        centred = some[:, None] if some.ndim == 1 else some - some.mean(1, keepdims=True)
         columns.append(np.clip(centred, -FAR, FAR) / 4)
     x = np.concatenate(columns, axis=1)
     first, second = np.triu_indices(x.shape[1])
@@ -121,9 +147,10 @@ def _features(logits: Sequence[Floats]) -> Floats:
 
 
 class _Highest:
-    """Multiplies the votes of all experts for the classes that each knows.
+    """The product of all experts' probabilities for the classes that each knows.
 
-    One temperature calibrates: the only weight is its inverse.
+    The only weight is the inverse of a temperature that calibrates the product (C. Guo et al., ICML
+    2017).
     """
 
     def fit(
@@ -160,9 +187,9 @@ class _Highest:
 
 
 class _Stacked:
-    """Logistic regression on logits and their products, which learns when which expert is right.
+    """Logistic regression on logits and their products, which learns which expert to trust when.
 
-    Of the weights the last column is a constant.
+    The last column of the weights is the constant.
     """
 
     def fit(
@@ -200,17 +227,17 @@ METHODS: dict[str, Method] = {"highest": _Highest(), "stacked": _Stacked()}
 
 
 def find_method(name: str, *, where: str = "method", known: Collection[str] = ()) -> Method:
-    """Return the way to combine experts that a name stands for.
+    """Return the way to combine experts that has a name.
 
     Parameters
     ----------
-    where : what gave the name, as the errors say it.
-    known : names that are possible there besides ``METHODS``.
+    where : the setting that gave the name, for errors.
+    known : further names that the setting accepts.
 
     Raises
     ------
-    NoPlugin : no method of that name.
-    BadPlugin : the method of another package cannot be loaded, or is none.
+    NoPlugin : no method has that name.
+    BadPlugin : the method of another package cannot be loaded, or is not a ``Method``.
     """
     method = find_plugin("combiners", name, METHODS, where=where, known=known)
     if not isinstance(method, Method):
@@ -221,28 +248,31 @@ def find_method(name: str, *, where: str = "method", known: Collection[str] = ()
 def fit_combiner(
     method: str,
     logits: Sequence[Floats],
-    said: NDArray[np.str_],
+    label: NDArray[np.str_],
     classes: Sequence[str],
     kinds: Sequence[ExpertKind],
     weight: Floats | None = None,
 ) -> Combiner:
-    """Return the combiner that makes the best probabilities of logits of unseen patches.
+    """Return the combiner that is fitted to logits of patches whose class is known.
 
     All classes count the same, so the probabilities are those at equal shares.
 
     Parameters
     ----------
-    method : its name in ``METHODS`` or a plugin's.
+    method : name in ``METHODS`` or of a plugin.
     logits : of experts that were not trained on the patch, see ``Combiner.log_probabilities``.
-    said : (n,) true class of each.
-    weight : (n,) by how much each counts; alike unless given.
+    label : (n,) true class of each patch.
+    classes : the k classes.
+    kinds : the experts, in the order of the logits.
+    weight : (n,) weight of each patch; by default all count alike.
 
     Raises
     ------
-    BadInput : an unknown method, or a class without labels.
+    BadInput : a class without labels, or weights of another shape than the method states.
+    NoPlugin, BadPlugin : see ``find_method``.
     """
     how = find_method(method)
-    number = np.array([classes.index(c) for c in said.tolist()])
+    number = np.array([classes.index(c) for c in label.tolist()])
     count = np.bincount(number, minlength=len(classes))
     if (count == 0).any():
         raise BadInput("labels", "some of each class", f"none of {classes[int(count.argmin())]}")
@@ -254,14 +284,21 @@ def fit_combiner(
     return Combiner(method, tuple(classes), tuple(kinds), weights)
 
 
-def combiner_of(
+def read_combiner(
     record: Mapping[str, Any], weights: Floats, kinds: tuple[ExpertKind, ...]
 ) -> Combiner:
     """Return the combiner of a card.
 
+    Parameters
+    ----------
+    record : the card, whose ``classes`` and ``method`` are read.
+    weights : see ``Combiner``.
+    kinds : the experts, in the order of the logits.
+
     Raises
     ------
-    BadInput : an unknown method, or weights of another shape than the method has.
+    BadInput : weights of another shape than the method states.
+    NoPlugin, BadPlugin : see ``find_method``.
     """
     classes, method = tuple(record["classes"]), record["method"]
     shape = find_method(method, where="model: method").shape(kinds, classes)

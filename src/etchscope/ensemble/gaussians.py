@@ -1,4 +1,4 @@
-"""How far a pit lies from all that was seen: a Gaussian a class in the space of features."""
+"""Distances of pits from the labels of a training: one Gaussian per class over the features."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,15 +12,20 @@ from etchscope.foil.types import Bools, Floats
 __all__ = ["Gaussians", "fit_gaussians"]
 
 _ENOUGH = 50
-"""Rows of a class that its Gaussian can be found of."""
+"""Number of rows without a missing feature that suffice for the Gaussian of a class."""
 
 
 @dataclass(frozen=True)
 class Gaussians:
-    """Of each class the mean and the inverse Cholesky factor of its covariance.
+    """Mean and covariance of each class, over transformed features.
 
-    ``middle``, ``scale``: (f,) by which features are scaled before their logarithm is taken;
-    ``means``: (k, f); ``whitening``: (k, f, f).
+    A feature v becomes arsinh((v − ``middle``) / ``scale``), which shortens its tails.
+
+    Attributes
+    ----------
+    middle, scale : (f,) median, and half the distance of the 16 % and 84 % quantiles, per feature.
+    means : (k, f) mean of each class.
+    whitening : (k, f, f) inverse of the Cholesky factor of the covariance of each class.
     """
 
     middle: Floats
@@ -29,9 +34,14 @@ class Gaussians:
     whitening: Floats
 
     def distances(self, features: Floats) -> Floats:
-        """Return (n, k) distances from each class in standard deviations, per √f.
+        """Return (n, k) distances from each class: the root mean square over whitened features.
 
-        Features that are nan are left out: the distance is that of the others' own Gaussian.
+        It is the Mahalanobis distance divided by √f. Missing features are left out: the distance is
+        that from the marginal Gaussian of the others.
+
+        Parameters
+        ----------
+        features : (n, f); NaN for a missing feature.
         """
         x = _tamed(features, self.middle, self.scale)
         out = np.empty((len(x), len(self.means)))
@@ -52,21 +62,26 @@ class Gaussians:
         return np.asarray(np.linalg.inv(some), np.float64)
 
     def nearest(self, features: Floats) -> Floats:
-        """Return (n,) distances from the nearest class."""
+        """Return the distance from the nearest class, (n,).
+
+        Parameters
+        ----------
+        features : (n, f); NaN for a missing feature.
+        """
         return np.asarray(self.distances(features).min(1), np.float64)
 
 
 def _tamed(features: Floats, middle: Floats, scale: Floats) -> Floats:
-    """Return features around 0 with their tails drawn in."""
+    """Return features that are centred on 0 and have shorter tails."""
     return np.asarray(np.arcsinh((features - middle) / scale), np.float64)
 
 
-def _completed(features: Floats, said: NDArray[np.str_], classes: Sequence[str]) -> Floats:
-    """Return features in which each class has rows enough that lack nothing."""
+def _completed(features: Floats, label: NDArray[np.str_], classes: Sequence[str]) -> Floats:
+    """Return features in which each class has enough rows without a missing feature."""
     out = features.copy()
     whole = ~np.isnan(features).any(1)
     for name in classes:
-        mine = said == name
+        mine = label == name
         if (mine & whole).sum() < min(_ENOUGH, int(mine.sum())):
             some = features[mine]
             known = ~np.isnan(some)
@@ -75,26 +90,28 @@ def _completed(features: Floats, said: NDArray[np.str_], classes: Sequence[str])
     return out
 
 
-def fit_gaussians(features: Floats, said: NDArray[np.str_], classes: Sequence[str]) -> Gaussians:
-    """Return the Gaussians of these classes; shrunk covariances (Ledoit & Wolf 2004).
+def fit_gaussians(features: Floats, label: NDArray[np.str_], classes: Sequence[str]) -> Gaussians:
+    """Return the Gaussians of classes, with shrunk covariances (Ledoit & Wolf 2004).
 
-    Of a class with enough rows that lack no feature only these count; of another, what a row lacks
-    is the class's mean. A feature that no row has is 0: where it appears it is far from all.
+    A class with enough rows without a missing feature uses only these; in another class a missing
+    feature is replaced by the mean of the class. A feature that all rows miss is replaced by 0, so
+    a pit that has it lies far from all classes.
 
     Parameters
     ----------
-    features : (n, f); nan for what a row lacks.
-    said : (n,) class of each; others than ``classes`` are left out.
+    features : (n, f); NaN for a missing feature.
+    label : (n,) class of each row; rows of other classes than ``classes`` are left out.
+    classes : the k classes.
     """
-    used = np.isin(said, classes)
+    used = np.isin(label, classes)
     features = np.where(np.isnan(features[used]).all(0), 0.0, features)
-    features = _completed(features, said, classes)
+    features = _completed(features, label, classes)
     used &= ~np.isnan(features).any(1)
     low, middle, high = np.percentile(features[used], [16, 50, 84], axis=0)
     scale = np.maximum((high - low) / 2, 1e-6)
     means, whitening = [], []
     for name in classes:
-        x = _tamed(features[used & (said == name)], middle, scale)
+        x = _tamed(features[used & (label == name)], middle, scale)
         fit = LedoitWolf().fit(x)
         means.append(fit.location_)
         covariance = fit.covariance_ + 1e-3 * np.eye(x.shape[1])

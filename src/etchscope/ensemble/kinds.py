@@ -1,4 +1,4 @@
-"""What experts there are: which classes each tells apart. Data from a file, not code."""
+"""Kinds of experts: which classes each of them distinguishes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,15 +10,20 @@ from numpy.typing import NDArray
 
 from etchscope.foil import BadInput
 
-__all__ = ["MISC", "ExpertKind", "default_kinds", "kinds_of", "multiclass_kind"]
+__all__ = ["MISC", "ExpertKind", "default_kinds", "multiclass_kind", "read_kinds"]
 
 MISC = "misc"
-"""The class of what is no pit; pits are told from it all together."""
+"""The class of finds that are no pits; one expert distinguishes all pits from it."""
 
 
 @dataclass(frozen=True)
 class ExpertKind:
-    """An expert's name and the groups of classes that it tells apart, two or more."""
+    """The name of an expert, and the groups of classes that it distinguishes.
+
+    Raises
+    ------
+    BadInput : fewer than two groups, an empty group, or a class in two groups.
+    """
 
     name: str
     groups: tuple[tuple[str, ...], ...]
@@ -33,19 +38,26 @@ class ExpertKind:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """All classes it was taught."""
+        """All classes that it is trained on."""
         return tuple(c for group in self.groups for c in group)
 
-    def target(self, said: NDArray[np.str_]) -> NDArray[np.generic]:
-        """Return what it is to say of patches of its classes: see ``learn.train_expert``."""
+    def target(self, label: NDArray[np.str_]) -> NDArray[np.generic]:
+        """Return the target of its training, (n,): see ``learn.train_expert``.
+
+        It is bool, true for the first of two groups, or int64, the number of the group.
+
+        Parameters
+        ----------
+        label : (n,) class of each patch; each is one of ``classes``.
+        """
         if len(self.groups) == 2:
-            return np.isin(said, self.groups[0])
+            return np.isin(label, self.groups[0])
         places = {c: k for k, group in enumerate(self.groups) for c in group}
-        return np.array([places[c] for c in said.tolist()], np.int64)
+        return np.array([places[c] for c in label.tolist()], np.int64)
 
 
 def default_kinds(classes: Sequence[str]) -> tuple[ExpertKind, ...]:
-    """Return an expert for each two classes of pits, and one for pits against ``misc``.
+    """Return one expert for each pair of classes of pits, and one for all pits against ``misc``.
 
     >>> [kind.name for kind in default_kinds(["hip", "top", "bottom", "misc"])]
     ['hip-top', 'hip-bottom', 'top-bottom', 'pit-misc']
@@ -58,20 +70,25 @@ def default_kinds(classes: Sequence[str]) -> tuple[ExpertKind, ...]:
 
 
 def multiclass_kind(classes: Sequence[str]) -> ExpertKind:
-    """Return the one expert that tells all classes apart at once."""
+    """Return the single expert that distinguishes all classes at once."""
     return ExpertKind("all", tuple((c,) for c in classes))
 
 
-def kinds_of(record: Mapping[str, Any], *, where: str = "experts") -> tuple[ExpertKind, ...]:
-    """Return the experts of a JSON object: name → groups of classes.
+def read_kinds(record: Mapping[str, Any], *, where: str = "experts") -> tuple[ExpertKind, ...]:
+    """Return the experts of a JSON object that maps names to groups of classes.
+
+    Parameters
+    ----------
+    record : the object, such as ``{"hip-top": [["hip"], ["top"]]}``.
+    where : the setting or file that holds the object, for errors.
 
     Raises
     ------
-    BadInput : not such an object.
+    BadInput : the object has another form, or groups that ``ExpertKind`` refuses.
 
     Examples
     --------
-    >>> kinds_of({"hip-single": [["hip"], ["top", "bottom"]]})[0].groups
+    >>> read_kinds({"hip-single": [["hip"], ["top", "bottom"]]})[0].groups
     (('hip',), ('top', 'bottom'))
     """
     expected = '{"hip-top": [["hip"], ["top"]], …}'
@@ -89,11 +106,16 @@ def kinds_of(record: Mapping[str, Any], *, where: str = "experts") -> tuple[Expe
 
 
 def require_known(kinds: Sequence[ExpertKind], classes: Sequence[str]) -> None:
-    """Refuse experts that do not go with the classes.
+    """Refuse experts that do not fit the classes.
+
+    Parameters
+    ----------
+    kinds : the experts.
+    classes : the classes that a model distinguishes.
 
     Raises
     ------
-    BadInput : two experts of one name, an expert of an unknown class, or a class that none knows.
+    BadInput : two experts of one name, an expert of an unknown class, or a class without an expert.
     """
     names = [kind.name for kind in kinds]
     for name in names:

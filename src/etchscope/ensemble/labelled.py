@@ -1,4 +1,4 @@
-"""Patches of labels: what a model is taught."""
+"""Labelled patches: what a model is trained on."""
 
 from dataclasses import dataclass
 
@@ -14,17 +14,23 @@ __all__ = ["Labelled"]
 
 @dataclass(frozen=True)
 class Labelled:
-    """Patches of labels.
+    """Patches of labels, and what is known of each.
 
-    ``said``: (n,) class. ``density_per_mm2``: (n,) of pits around each, nan where unknown.
-    ``recipe``: digest of the normalisation's recipe. ``pixel_size_um``: (n,), nan where unknown.
-    ``source``: n rows that say where each comes from, as ``scan, tile, x_px, y_px, id``.
-    ``evidence``: (n,) of ``pair_evidence``, 0 for all unless given. ``share``: (n,) of its
-    label, which other scans may show too; 1 for all unless given.
+    Attributes
+    ----------
+    patches : n patches.
+    label : (n,) class of the label.
+    density_per_mm2 : (n,) local density of pits in 1/mm²; NaN where it is unknown.
+    recipe : digest of the recipe of normalisation.
+    pixel_size_um : (n,) pixel size in µm; NaN where it is unknown.
+    source : n rows with the origin of each patch, ``scan, tile, x_px, y_px, id``.
+    evidence : (n,) see ``pair_evidence``; None stands for 0.
+    share : (n,) weight of the patch among all patches of its label, one per scan of the same place;
+        None stands for 1.
     """
 
     patches: Patches
-    said: NDArray[np.str_]
+    label: NDArray[np.str_]
     density_per_mm2: Floats
     recipe: str
     pixel_size_um: Floats
@@ -34,14 +40,19 @@ class Labelled:
 
     @property
     def weight(self) -> Floats:
-        """By how much each counts, so that every label counts once, (n,)."""
-        return np.ones(len(self.said)) if self.share is None else self.share
+        """Weight of each patch, (n,); the weights of one label sum to 1."""
+        return np.ones(len(self.label)) if self.share is None else self.share
 
     def take(self, which: NDArray[np.bool_] | Ints) -> "Labelled":
-        """Return some of them."""
+        """Return some of the patches.
+
+        Parameters
+        ----------
+        which : (n,) bool, or (m,) int64 row numbers.
+        """
         return Labelled(
             self.patches.take(which),
-            self.said[which],
+            self.label[which],
             self.density_per_mm2[which],
             self.recipe,
             self.pixel_size_um[which],

@@ -1,4 +1,4 @@
-"""Export to ONNX: one file from patches to probabilities, for other people's programs."""
+"""Export to ONNX: one file that computes probabilities from patches in other programs."""
 
 import io
 import json
@@ -14,11 +14,11 @@ from etchscope.ensemble.combine import FAR
 from etchscope.ensemble.model import Model
 from etchscope.foil import BadInput, require_package
 
-__all__ = ["to_onnx"]
+__all__ = ["convert_to_onnx"]
 
 
 class _Whole(nn.Module, ABC):
-    """All experts and the combiner: patches → probabilities at equal shares."""
+    """All experts and the combiner as one network, from patches to probabilities."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -31,25 +31,25 @@ class _Whole(nn.Module, ABC):
         self.signal = model.classes.index(model.signal)
 
     def forward(self, patches: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (n, k) probabilities and (n,) scores, see ``Model.score``."""
-        said = []
+        """Return (n, k) probabilities at equal shares, and (n,) scores, see ``Model.score``."""
+        logits = []
         for group, channels in zip(self.groups, self.channels, strict=True):
             seen = patches[:, channels]
-            said.append(torch.stack([member(seen) for member in group]).mean(0))
-        raw = self._combined(said)
+            logits.append(torch.stack([member(seen) for member in group]).mean(0))
+        raw = self._combined(logits)
         log_p = torch.log_softmax(raw, 1)
         rest = [k for k in range(log_p.shape[1]) if k != self.signal]
         score = log_p[:, self.signal] - torch.logsumexp(log_p[:, rest], 1)
         return torch.exp(log_p), score
 
     @abstractmethod
-    def _combined(self, said: list[Tensor]) -> Tensor:
+    def _combined(self, logits: list[Tensor]) -> Tensor:
         """Return (n, k) logits of the classes from each expert's (n, outputs)."""
 
 
 class _Stacked(_Whole):
-    def _combined(self, said: list[Tensor]) -> Tensor:
-        centred = [s if s.shape[1] == 1 else s - s.mean(1, keepdim=True) for s in said]
+    def _combined(self, logits: list[Tensor]) -> Tensor:
+        centred = [s if s.shape[1] == 1 else s - s.mean(1, keepdim=True) for s in logits]
         x = torch.clamp(torch.cat(centred, 1), -FAR, FAR) / 4
         first, second = np.triu_indices(x.shape[1])
         features = torch.cat([x, x[:, first.tolist()] * x[:, second.tolist()]], 1)
@@ -65,10 +65,10 @@ class _Highest(_Whole):
             for kind in model.combiner.kinds
         ]
 
-    def _combined(self, said: list[Tensor]) -> Tensor:
+    def _combined(self, logits: list[Tensor]) -> Tensor:
         total: Tensor = torch.zeros(())
-        for logits, places in zip(said, self.places, strict=True):
-            raw = torch.cat([logits / 2, -logits / 2], 1) if logits.shape[1] == 1 else logits
+        for some, places in zip(logits, self.places, strict=True):
+            raw = torch.cat([some / 2, -some / 2], 1) if some.shape[1] == 1 else some
             vote = torch.log_softmax(raw, 1)
             neutral = vote.mean(1)
             total = total + torch.stack([vote[:, p[0]] if p else neutral for p in places], 1)
@@ -79,12 +79,13 @@ class _Highest(_Whole):
 _WHOLE: dict[str, type[_Whole]] = {"stacked": _Stacked, "highest": _Highest}
 
 
-def to_onnx(model: Model) -> bytes:
-    """Return a model as ONNX: input ``patches`` (n, channel, size, size) float32.
+def convert_to_onnx(model: Model) -> bytes:
+    """Return the content of an ONNX file of a model.
 
-    Outputs ``probabilities`` (n, k) at equal shares of the classes, and ``score`` (n,). The
-    metadata names ``classes``, ``signal``, ``azimuths_deg``, ``others`` and ``size`` as JSON; the
-    recipe of normalisation is not part of it.
+    Its input is ``patches``, (n, channel, size, size) float32. Its outputs are ``probabilities``,
+    (n, k) float32 at equal shares of the classes, and ``score``, (n,) float32. Its metadata state
+    ``classes``, ``signal``, ``azimuths_deg``, ``others`` and ``size`` as JSON, but not the recipe
+    of normalisation.
 
     Raises
     ------
@@ -99,7 +100,7 @@ def to_onnx(model: Model) -> bytes:
     example = torch.zeros(2, model.lights.count, model.size, model.size)
     buffer: Any = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the exporter, about itself
+        warnings.simplefilter("ignore")  # the exporter warns of its own age
         try:
             torch.onnx.export(
                 module,
@@ -118,10 +119,10 @@ def to_onnx(model: Model) -> bytes:
 
 
 def _with_properties(content: bytes, model: Model) -> bytes:
-    """Return ONNX with what its numbers mean, each as JSON."""
+    """Return the content with metadata that explain its input and outputs, each as JSON."""
     import onnx  # slow to load, and scoring needs none of it
 
-    told = {
+    metadata = {
         "classes": model.classes,
         "signal": model.signal,
         "azimuths_deg": model.lights.azimuths_deg,
@@ -129,6 +130,6 @@ def _with_properties(content: bytes, model: Model) -> bytes:
         "size": model.size,
     }
     whole = onnx.load_model_from_string(content)
-    onnx.helper.set_model_props(whole, {k: json.dumps(v) for k, v in told.items()})
+    onnx.helper.set_model_props(whole, {k: json.dumps(v) for k, v in metadata.items()})
     named: bytes = whole.SerializeToString()
     return named

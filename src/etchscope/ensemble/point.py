@@ -1,4 +1,4 @@
-"""The working point: the score from which a candidate is selected, by local density of pits."""
+"""The working point: thresholds on the score of candidates, by local density of pits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,17 +19,21 @@ from etchscope.evaluation import (
 )
 from etchscope.foil.types import Floats
 
-__all__ = ["UNKNOWN", "DensityClass", "WorkingPoint", "measured_working_point"]
+__all__ = ["UNKNOWN", "DensityClass", "WorkingPoint", "measure_working_point"]
 
 UNKNOWN: Figure = (np.nan, np.nan, np.nan)
+"""A figure that was not measured."""
 
 
 @dataclass(frozen=True)
 class DensityClass:
-    """From a local density of pits on, up to the next class, this score is the threshold.
+    """A range of local densities of pits, with its threshold and the figures measured in it.
 
-    ``from_per_mm2``: pits a mm², 0 in the first class. The figures are those of ``WorkingPoint``,
-    where pits are as dense.
+    Attributes
+    ----------
+    from_per_mm2 : least density in 1/mm², 0 in the first class; the next class bounds it.
+    threshold : least score of a candidate that is selected.
+    efficiency, false_per_tile, false_per_cm2 : see ``WorkingPoint``.
     """
 
     from_per_mm2: float
@@ -41,12 +45,18 @@ class DensityClass:
 
 @dataclass(frozen=True)
 class WorkingPoint:
-    """Scores at or above the threshold of their local density are selected.
+    """Thresholds: a candidate is selected if its score reaches that of its local density.
 
-    ``classes``: by rising density, the first from 0 on; one is the same threshold everywhere.
-    ``chosen_by``, ``measured_on``: in words. ``efficiency``, ``false_per_tile``, ``false_per_cm2``,
-    ``purity``: (value, low, high) at 95 % where the thresholds were measured, nan where that does
-    not tell. ``efficiency_at_rate``: at exactly the false candidates a tile that were asked for.
+    Figures are (value, low, high) with a 95 % interval; NaN where they are unknown.
+
+    Attributes
+    ----------
+    classes : by rising density, from 0 on; a single class means the same threshold everywhere.
+    chosen_by, measured_on : the requirement, and the data of the figures, in words.
+    efficiency : share of the signal particles with a selected candidate.
+    false_per_tile, false_per_cm2 : false selected candidates per tile, and per cm².
+    purity : share of the selected candidates that are true.
+    efficiency_at_rate : efficiency at exactly the required number of false candidates per tile.
     """
 
     classes: tuple[DensityClass, ...]
@@ -68,21 +78,29 @@ class WorkingPoint:
         false_per_tile: Figure = UNKNOWN,
         false_per_cm2: Figure = UNKNOWN,
     ) -> "WorkingPoint":
-        """Return the working point of one threshold for all densities."""
+        """Return the working point of one threshold for all densities.
+
+        Parameters
+        ----------
+        threshold : least score of a candidate that is selected.
+        chosen_by, measured_on, efficiency, false_per_tile, false_per_cm2 : see ``WorkingPoint``.
+        """
         figures = efficiency, false_per_tile, false_per_cm2
         only = DensityClass(0.0, threshold, *figures)
         return cls((only,), chosen_by, measured_on, *figures)
 
     def threshold_at(self, density_per_mm2: Floats) -> Floats:
-        """Return the threshold at local densities of pits, (n,).
+        """Return the threshold at local densities of pits, (n,) float64.
 
-        Where the density is not known, nan, it is the strictest of all.
+        Parameters
+        ----------
+        density_per_mm2 : (n,) in 1/mm²; NaN, an unknown density, has the highest threshold.
         """
         density = np.asarray(density_per_mm2, np.float64)
         edges = [c.from_per_mm2 for c in self.classes[1:]]
         thresholds = np.array([c.threshold for c in self.classes])
-        told = thresholds[np.searchsorted(edges, density, side="right")]
-        return np.where(np.isnan(density), thresholds.max(), told)
+        by_density = thresholds[np.searchsorted(edges, density, side="right")]
+        return np.where(np.isnan(density), thresholds.max(), by_density)
 
     @property
     def in_words(self) -> str:
@@ -93,30 +111,30 @@ class WorkingPoint:
         return f"scores {min(thresholds):.2f} to {max(thresholds):.2f} by density"
 
     def to_record(self) -> dict[str, Any]:
-        """Return the working point for JSON, which has no nan."""
+        """Return the working point for JSON, with null instead of NaN."""
         whole = asdict(self)
         classes = [_finite(c) for c in whole.pop("classes")]
         return {"classes": classes, **_finite(whole)}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "WorkingPoint":
-        """Return the working point of a card; earlier cards have one ``threshold``.
+        """Return the working point of a card; cards of earlier versions have one ``threshold``.
 
         Raises
         ------
-        LookupError, TypeError, ValueError : no such record.
+        LookupError, TypeError, ValueError : the record is not that of a working point.
         """
-        told = str(record["chosen_by"]), str(record["measured_on"])
+        words = str(record["chosen_by"]), str(record["measured_on"])
         if "threshold" in record:
-            return cls.of_one(float(record["threshold"]), *told, *_figures(record, _OF_CLASS))
+            return cls.of_one(float(record["threshold"]), *words, *_figures(record, _OF_CLASS))
         classes = tuple(
             DensityClass(float(c["from_per_mm2"]), float(c["threshold"]), *_figures(c, _OF_CLASS))
             for c in record["classes"]
         )
         edges = [c.from_per_mm2 for c in classes]
         if not edges or edges[0] != 0 or sorted(set(edges)) != edges:
-            raise ValueError(f"classes from {edges} pits a mm² on")
-        return cls(classes, *told, *_figures(record, (*_OF_CLASS, *_OF_ALL)))
+            raise ValueError(f"density classes that begin at {edges} per mm²")
+        return cls(classes, *words, *_figures(record, (*_OF_CLASS, *_OF_ALL)))
 
 
 _OF_CLASS = ("efficiency", "false_per_tile", "false_per_cm2")
@@ -138,48 +156,51 @@ def _finite(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def measured_working_point(
+def measure_working_point(
     search: Search,
-    asked: Requirement,
+    required: Requirement,
     *,
     chosen_by: str,
     measured_on: str,
     other: Search | None = None,
 ) -> WorkingPoint:
-    """Return the working point of a search that does what is asked, and how it does elsewhere.
+    """Return the working point of a search that meets a requirement, with its measured figures.
 
-    A rate of false candidates is that of each class of local density, see
-    ``evaluation.density_edges``; an efficiency is reached in all, with one threshold. The
-    thresholds are those of all tiles; the figures are those of thresholds chosen on one half of the
-    tiles and measured on the other, see ``evaluation.measure_by_halves``.
+    A required rate of false candidates holds in each class of local density, see
+    ``evaluation.density_edges``; a required efficiency holds for all densities together, with one
+    threshold. The thresholds are chosen on all tiles. The figures are those of thresholds chosen on
+    one half of the tiles and measured on the other half, see ``evaluation.measure_by_halves``.
 
     Parameters
     ----------
-    other : of another foil, to measure on instead of exchanging halves.
+    search : on which the thresholds are chosen.
+    required : an efficiency, or a rate of false candidates.
+    chosen_by, measured_on : see ``WorkingPoint``.
+    other : search of another foil on which the figures are measured, instead of halves.
 
     Raises
     ------
     BadInput : an efficiency that is never reached.
     """
-    rate = asked.false_per_tile
+    rate = required.false_per_tile
     edges = () if rate is None else density_edges(search, rate)
-    thresholds = choose_thresholds(search, asked, edges)
-    judged = search if other is None else other
+    thresholds = choose_thresholds(search, required, edges)
+    measured = search if other is None else other
     whole, parts = (
-        measure_by_halves(search, asked, edges)
+        measure_by_halves(search, required, edges)
         if other is None
-        else measure_on_other(search, other, asked, edges)
+        else measure_on_other(search, other, required, edges)
     )
-    tiles_per_cm2 = judged.tiles / judged.area_cm2
+    tiles_per_cm2 = measured.tiles / measured.area_cm2
 
-    def figures(told: Measured) -> tuple[Figure, Figure, Figure]:
-        value, low, high = told.false_per_tile
+    def figures(of: Measured) -> tuple[Figure, Figure, Figure]:
+        value, low, high = of.false_per_tile
         per_cm2 = (value * tiles_per_cm2, low * tiles_per_cm2, high * tiles_per_cm2)
-        return told.efficiency, told.false_per_tile, per_cm2
+        return of.efficiency, of.false_per_tile, per_cm2
 
     classes = tuple(
         DensityClass(start, threshold, *figures(part))
         for start, threshold, part in zip((0.0, *edges), thresholds, parts, strict=True)
     )
-    at_rate = UNKNOWN if rate is None else efficiency_at_rate(judged, rate, edges)
+    at_rate = UNKNOWN if rate is None else efficiency_at_rate(measured, rate, edges)
     return WorkingPoint(classes, chosen_by, measured_on, *figures(whole), whole.purity, at_rate)

@@ -1,4 +1,4 @@
-"""Probabilities at one prior turned into those at another, and the prior of a foil itself."""
+"""Priors: probabilities at other shares of the classes, and the shares on a foil."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,15 +7,20 @@ import numpy as np
 from etchscope.foil import BadInput
 from etchscope.foil.types import Floats
 
-__all__ = ["at_prior", "checked_prior", "estimated_prior"]
+__all__ = ["apply_prior", "check_prior", "estimate_prior"]
 
 
-def checked_prior(prior: Mapping[str, float], classes: Sequence[str]) -> Floats:
-    """Return the classes' shares, (k,), that sum to 1.
+def check_prior(prior: Mapping[str, float], classes: Sequence[str]) -> Floats:
+    """Return the shares of the classes as (k,) float64 that sum to 1.
+
+    Parameters
+    ----------
+    prior : class → share.
+    classes : the k classes, in the order of the shares.
 
     Raises
     ------
-    BadInput : other classes, a share that is not above 0, or a sum that is not 1.
+    BadInput : the prior is of other classes, has a share that is not above 0, or does not sum to 1.
     """
     if set(prior) != set(classes):
         raise BadInput("prior", f"the shares of {', '.join(classes)}", ", ".join(prior))
@@ -27,34 +32,35 @@ def checked_prior(prior: Mapping[str, float], classes: Sequence[str]) -> Floats:
     return np.asarray(shares / shares.sum(), np.float64)
 
 
-def at_prior(log_probabilities: Floats, shares: Floats) -> Floats:
-    """Return (n, k) probabilities at other shares of the classes.
+def apply_prior(log_probabilities: Floats, shares: Floats) -> Floats:
+    """Return (n, k) probabilities of the classes at a prior.
 
     Parameters
     ----------
     log_probabilities : (n, k) at equal shares.
-    shares : (k,) sum to 1.
+    shares : (k,) shares of the classes, which sum to 1.
     """
     raw = log_probabilities + np.log(shares)
     out: Floats = np.exp(raw - np.logaddexp.reduce(raw, axis=1, keepdims=True))
     return out
 
 
-def estimated_prior(log_probabilities: Floats, *, iterations: int = 200) -> Floats:
-    """Return the shares of the classes that explain the probabilities best, (k,).
+def estimate_prior(log_probabilities: Floats, *, iterations: int = 200) -> Floats:
+    """Return the shares of the classes under which the probabilities are most likely, (k,).
 
-    Expectation maximisation (Saerens, Latinne & Decaestecker 2002), one imaginary pit of each class
-    added so that no share becomes 0. Equal shares where there are no pits.
+    They come from expectation maximisation (Saerens, Latinne & Decaestecker 2002). One imaginary
+    pit of each class is added, so that no share becomes 0. Without pits the shares are equal.
 
     Parameters
     ----------
     log_probabilities : (n, k) at equal shares.
+    iterations : greatest number of steps.
     """
     n, k = log_probabilities.shape
     shares = np.full(k, 1 / k)
     for _ in range(iterations):
-        told = at_prior(log_probabilities, shares).sum(0) + 1
-        new = told / (n + k)
+        counts = apply_prior(log_probabilities, shares).sum(0) + 1
+        new = counts / (n + k)
         if np.abs(new - shares).max() < 1e-7:
             return np.asarray(new, np.float64)
         shares = new

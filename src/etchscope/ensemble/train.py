@@ -1,6 +1,6 @@
-"""Training of a model: experts over folds, and what combines them, from held-out labels."""
+"""Training of a model: experts over folds, and their combination from held-out labels."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,44 +8,50 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score
 
-from etchscope.ensemble.calibration import AS_TAUGHT
+from etchscope.ensemble.calibration import AS_TRAINED
 from etchscope.ensemble.combine import Combiner, fit_combiner
+from etchscope.ensemble.domain import FOREIGN, LEAST_FINDS, Domain
 from etchscope.ensemble.gaussians import Gaussians, fit_gaussians
 from etchscope.ensemble.kinds import ExpertKind
 from etchscope.ensemble.labelled import Labelled
-from etchscope.ensemble.model import FOREIGN, LEAST_FINDS, Domain, Model
-from etchscope.ensemble.plan import TrainingPlan, plan_training, train_member
+from etchscope.ensemble.model import Model
+from etchscope.ensemble.plan import TrainingPlan, train_member
 from etchscope.ensemble.point import WorkingPoint
 from etchscope.evaluation import Proportion, proportion
-from etchscope.foil import Device
 from etchscope.foil.types import Floats
 from etchscope.learn import (
     SCALES,
     CrossValidation,
     Expert,
     Patches,
-    Training,
-    features_of,
-    given_of,
-    patterns_of,
-    with_given,
+    list_patterns,
+    mask_planes,
+    measure_features,
+    read_given,
 )
 
 __all__ = ["TrainedModel", "assemble_model", "train_model"]
 
 _SCALE = 0.15
-"""Pixel sizes within this of those trained with are the same optics."""
+"""Greatest relative deviation from the pixel sizes of the training for which a model is valid."""
 _DENSER = 1.5
-"""A model is used up to so many times the density that 99 % of its labels have."""
+"""Greatest density for which a model is valid, as a multiple of the density that 99 % of its labels
+have at most."""
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model, and what its experts said of the labels that each had not seen.
+    """A model, and its results on held-out labels.
 
-    ``logits``: expert → (n,) or (n, groups). ``log_probabilities``: (n, k) at equal shares, the
-    combiner fitted on other folds too. ``score``: (n,) of them and of the partners.
-    ``validation``: expert → its cross-validation on the labels of its own classes.
+    Attributes
+    ----------
+    model : the trained model.
+    labelled : the n labels that it was trained on.
+    logits : expert → (n,) or (n, groups), each label by the expert that held it out.
+    log_probabilities : (n, k) at equal shares; the combiner, too, is fitted without the label's
+        fold.
+    score : (n,) score of these, and of the geometry of pairs.
+    validation : expert → cross-validation on the labels of its own classes.
     """
 
     model: Model
@@ -57,61 +63,27 @@ class TrainedModel:
 
 
 def train_model(
-    labelled: Labelled,
-    training: Training,
+    plan: TrainingPlan,
     *,
-    classes: Sequence[str],
-    signal: str,
-    kinds: Sequence[ExpertKind] | None = None,
-    method: str = "stacked",
-    prior: Mapping[str, float] | None = None,
-    efficiency: float = 0.99,
-    count: int = 5,
-    seed: int = 0,
-    start: Model | None = None,
     context: Patches | None = None,
-    device: Device = "cpu",
     progress: Callable[[int], None] | None = None,
 ) -> TrainedModel:
-    """Return a model of all experts; each fold of regions is held out once.
+    """Return the model of a plan, whose experts are trained one after the other.
 
-    What combines the experts, the working point and all figures come from held-out labels. In use
-    the experts of all folds count, by their mean.
+    Each fold of regions is held out once. The combiner, the first working point and all figures
+    come from held-out labels. The model uses the mean of the experts of all folds.
 
     Parameters
     ----------
-    classes : that are decided between; labels of others are left out.
-    signal : the one that is searched for.
-    kinds : the experts; one for each two classes unless given, see ``default_kinds``.
-    method : see ``combine.METHODS``; or "multiclass": one network for all classes.
-    prior : class → share; equal shares unless given.
-    efficiency : of the first working point, on the labels.
-    start : go on from this model's experts.
-    context : any finds of the labels' tiles, whatever they are: what is usual there. The labels
-        themselves unless given, which may be a choice of the clear ones.
-    device : where the experts are trained.
-    progress : called with 1 after each of ``count`` × experts trainings.
+    plan : see ``plan_training``.
+    context : patches of any finds on the tiles of the labels, which show what is usual there; by
+        default those of the labels, although labels may be a choice of clear pits.
+    progress : called with 1 after each expert.
 
     Raises
     ------
-    BadInput : a class with too few labels, folds that cannot be split, an expert of an unknown
-        class, two of one name, a class that no expert knows, ``start`` without one of the experts,
-        a method, a prior or an efficiency that cannot be, or no such device.
+    BadInput : see ``train_member``.
     """
-    plan = plan_training(
-        labelled,
-        training,
-        classes=classes,
-        signal=signal,
-        kinds=kinds,
-        method=method,
-        prior=prior,
-        efficiency=efficiency,
-        count=count,
-        seed=seed,
-        start=start,
-        device=device,
-    )
     experts = []
     for kind, fold in plan.members:
         experts.append(train_member(plan, kind, fold))
@@ -123,11 +95,12 @@ def train_model(
 def assemble_model(
     plan: TrainingPlan, trained: Sequence[Expert], context: Patches | None
 ) -> TrainedModel:
-    """Return the model of the experts of a plan.
+    """Return the model of the trained experts of a plan.
 
     Parameters
     ----------
-    trained : in the order of ``plan.members``.
+    plan : see ``plan_training``.
+    trained : experts in the order of ``plan.members``.
     context : see ``train_model``.
     """
     labelled, count = plan.labelled, len(plan.tests)
@@ -140,27 +113,27 @@ def assemble_model(
         validation[kind.name] = _validation(plan, kind, members, logits[kind.name])
     each = list(logits.values())
     combiner = fit_combiner(
-        plan.method, each, labelled.said, plan.classes, plan.kinds, labelled.weight
+        plan.method, each, labelled.label, plan.classes, plan.kinds, labelled.weight
     )
     combined = _cross_combined(combiner, each, labelled, plan.tests)
     model = _assembled(plan, experts, combiner, context)
     score = model.score(combined)
     if labelled.evidence is not None:
-        score = score + AS_TAUGHT.weights["pair"] * labelled.evidence
-    is_signal = labelled.said == plan.signal
+        score = score + AS_TRAINED.weights["pair"] * labelled.evidence
+    is_signal = labelled.label == plan.signal
     point = _working_point(score, is_signal, labelled.weight, plan.efficiency)
     return TrainedModel(model.at(point), labelled, logits, combined, score, validation)
 
 
 def _held_out(plan: TrainingPlan, members: Sequence[Expert]) -> Floats:
-    """Return the logits of all labels, each from the expert that held it out."""
+    """Return the logits of all labels, each by the expert that held it out."""
     patches = plan.labelled.patches
-    said = [
+    of_folds = [
         expert.scores(patches.take(test), device=plan.device)
         for expert, test in zip(members, plan.tests, strict=True)
     ]
-    logits = np.full((len(patches), *said[0].shape[1:]), np.nan)
-    for test, values in zip(plan.tests, said, strict=True):
+    logits = np.full((len(patches), *of_folds[0].shape[1:]), np.nan)
+    for test, values in zip(plan.tests, of_folds, strict=True):
         logits[test] = values
     return logits
 
@@ -169,13 +142,13 @@ def _validation(
     plan: TrainingPlan, kind: ExpertKind, members: Sequence[Expert], logits: Floats
 ) -> CrossValidation:
     labelled, seed = plan.labelled, plan.seed
-    taught = np.isin(labelled.said, kind.classes)
-    target = kind.target(labelled.said[taught])
+    used = np.isin(labelled.label, kind.classes)
+    target = kind.target(labelled.label[used])
     decided = logits > 0 if logits.ndim == 1 else logits.argmax(1)
     rows = []
     for fold, (expert, test) in enumerate(zip(members, plan.tests, strict=True)):
-        here = taught & test
-        figure = balanced_accuracy_score(kind.target(labelled.said[here]), decided[here])
+        here = used & test
+        figure = balanced_accuracy_score(kind.target(labelled.label[here]), decided[here])
         rows.append(
             {
                 "seed": seed,
@@ -188,7 +161,7 @@ def _validation(
             }
         )
     histories = {(seed, fold): expert.history for fold, expert in enumerate(members)}
-    return CrossValidation(logits[taught][None], target, pd.DataFrame(rows), histories)
+    return CrossValidation(logits[used][None], target, pd.DataFrame(rows), histories)
 
 
 def _cross_combined(
@@ -197,21 +170,21 @@ def _cross_combined(
     labelled: Labelled,
     tests: Sequence[NDArray[np.bool_]],
 ) -> Floats:
-    """Return probabilities of each label from a combiner that was fitted without its fold."""
-    said, weight = labelled.said, labelled.weight
-    told = np.empty((len(said), len(combiner.classes)))
+    """Return (n, k) log probabilities, each by a combiner fitted without the fold of the label."""
+    label, weight = labelled.label, labelled.weight
+    log_p = np.empty((len(label), len(combiner.classes)))
     for test in tests:
         others = [some[~test] for some in logits]
         fitted = fit_combiner(
             combiner.method,
             others,
-            said[~test],
+            label[~test],
             combiner.classes,
             combiner.kinds,
             weight[~test],
         )
-        told[test] = fitted.log_probabilities([some[test] for some in logits])
-    return told
+        log_p[test] = fitted.log_probabilities([some[test] for some in logits])
+    return log_p
 
 
 def _assembled(
@@ -221,8 +194,8 @@ def _assembled(
     context: Patches | None,
 ) -> Model:
     labelled, classes = plan.labelled, combiner.classes
-    features = features_of(labelled.patches)
-    known = fit_gaussians(features, labelled.said, classes)
+    features = measure_features(labelled.patches)
+    known = fit_gaussians(features, labelled.label, classes)
     background = tuple(c for c in classes if c != plan.signal)
     seen = labelled.patches if context is None else context
     return Model(
@@ -231,18 +204,18 @@ def _assembled(
         plan.signal,
         plan.prior,
         known,
-        fit_gaussians(features, labelled.said, background),
+        fit_gaussians(features, labelled.label, background),
         _domain(labelled, known, seen, plan.training.left_out > 0),
         WorkingPoint.of_one(0.0, "even odds", "nothing"),
     )
 
 
 def _domain(labelled: Labelled, known: Gaussians, seen: Patches, are_left_out: bool) -> Domain:
-    """Return where a model may be used: what it was taught, and what is usual there.
+    """Return the domain of a model.
 
     Parameters
     ----------
-    seen : finds that stand for all.
+    seen : patches that represent all finds.
     are_left_out : whether lights were left out in training.
     """
     usual, limit = _limits(known, seen)
@@ -250,11 +223,11 @@ def _domain(labelled: Labelled, known: Gaussians, seen: Patches, are_left_out: b
     densest = float(_DENSER * np.percentile(density, 99)) if len(density) else None
     if seen.lights.are_planes:
         limits = {}
-        given = given_of(seen)
-        for word in patterns_of(given, with_less=are_left_out):
+        given = read_given(seen)
+        for word in list_patterns(given, with_less=are_left_out):
             wanted = np.array([float(c) for c in word], np.float32)
             some = np.flatnonzero((given >= wanted).all(1))
-            pixels = with_given(seen.pixels[some], np.tile(wanted, (len(some), 1)))
+            pixels = mask_planes(seen.pixels[some], np.tile(wanted, (len(some), 1)))
             limits[word] = _limits(known, replace(seen.take(some), pixels=pixels))
         return Domain(labelled.recipe, None, densest, usual, limit, SCALES, limits)
     sizes = labelled.pixel_size_um[np.isfinite(labelled.pixel_size_um)]
@@ -267,12 +240,12 @@ def _domain(labelled: Labelled, known: Gaussians, seen: Patches, are_left_out: b
 
 
 def _limits(known: Gaussians, seen: Patches) -> tuple[float, float]:
-    """Return ``usual`` and ``limit`` of finds that stand for all.
+    """Return ``usual`` and ``limit`` of a domain from patches that represent all finds.
 
-    Planes may be of foils of every kind, which differ more than the finds of one: what makes a scan
-    foreign is then more than all but one foil in a hundred has.
+    Planes may come from foils of every kind, which differ more than the finds of one foil. Then a
+    scan is foreign if it has more unusual pits than 99 % of the foils.
     """
-    distance = known.nearest(features_of(seen))
+    distance = known.nearest(measure_features(seen))
     usual, limit = np.percentile(distance, [99, 99.9]).tolist()
     if seen.lights.are_planes:
         groups = [distance[seen.region == r] for r in np.unique(seen.region)]
@@ -286,7 +259,7 @@ def _limits(known: Gaussians, seen: Patches) -> tuple[float, float]:
 def _working_point(
     score: Floats, target: NDArray[np.bool_], weight: Floats, efficiency: float
 ) -> WorkingPoint:
-    """Return the threshold that so much of the labelled signal reaches."""
+    """Return the working point that a given share of the labelled signal passes."""
     order = np.argsort(-score[target], kind="stable")
     reached = np.cumsum(weight[target][order])
     place = int(np.searchsorted(reached, efficiency * reached[-1] - 1e-9))

@@ -36,7 +36,12 @@ class Accidental:
 
     @classmethod
     def of(cls, expected: float) -> "Accidental":
-        """Return a mean with the range in which 95 % of counts lie."""
+        """Return a mean with the range in which 95 % of counts lie.
+
+        Parameters
+        ----------
+        expected : the mean, at least 0.
+        """
         low, high = poisson.ppf([0.025, 0.975], expected)
         return cls(float(expected), float(low), float(high))
 
@@ -49,7 +54,12 @@ class Accidental:
 
 
 def convex_hull(xy: Floats) -> Any:
-    """Return the convex hull of points, (n, 2), for ``in_hull``; None if they lie on a line."""
+    """Return the convex hull of points for ``in_hull``; None if they lie on a line.
+
+    Parameters
+    ----------
+    xy : (n, 2) points in one unit.
+    """
     try:
         return Delaunay(xy[ConvexHull(xy).vertices])
     except (QhullError, ValueError):
@@ -57,7 +67,13 @@ def convex_hull(xy: Floats) -> Any:
 
 
 def in_hull(xy: Floats, of: Any) -> Bools:
-    """Return which points, (n, 2), lie inside a hull, (n,) bool; all if there is none."""
+    """Return which points lie inside a hull, (n,) bool.
+
+    Parameters
+    ----------
+    xy : (n, 2) points.
+    of : see ``convex_hull``; None contains all points.
+    """
     if of is None or not len(xy):
         return np.ones(len(xy), bool)
     return np.asarray(of.find_simplex(xy) >= 0)
@@ -123,6 +139,7 @@ def accidental_matches(
     ----------
     truth_xy, found_xy : (n, 2) and (m, 2) places in one frame and unit.
     tolerance : in that unit, above 0.
+    rule : see ``matching.match``.
 
     Raises
     ------

@@ -103,12 +103,22 @@ def chance_matches(
 
 
 def in_box(low: ArrayLike, high: ArrayLike) -> Callable[[Floats], Bools]:
-    """Return a function of (k, 2) places: whether each lies in the box between two corners."""
+    """Return a function of (k, 2) places: whether each lies in the box between two corners.
+
+    Parameters
+    ----------
+    low, high : (2,) corners, in the unit of the places.
+    """
     least, most = np.asarray(low, np.float64), np.asarray(high, np.float64)
     return lambda xy: np.asarray(((xy >= least) & (xy <= most)).all(axis=1))
 
 
 def mean_known(shares: Floats) -> float:
-    """Return the mean of the values that are not NaN; NaN if all are."""
+    """Return the mean of the values that are not NaN; NaN if all are.
+
+    Parameters
+    ----------
+    shares : (n,) values.
+    """
     known = shares[np.isfinite(shares)]
     return float(known.mean()) if len(known) else float("nan")

@@ -138,7 +138,12 @@ class Evaluation:
         return self.efficiency_of(np.ones(len(self.truth), bool))
 
     def efficiency_of(self, which: Bools) -> Proportion:
-        """Return the efficiency for some of the truths, (n,) bool."""
+        """Return the efficiency for some of the truths.
+
+        Parameters
+        ----------
+        which : (n,) bool.
+        """
         hits = self.tiles.truths(self.matching.truth_hit & which)
         return self._proportion(hits, self.tiles.truths(which))
 
@@ -149,7 +154,12 @@ class Evaluation:
         return self._proportion(hits, hits + self.false_by_tile)
 
     def purity_of(self, which: Bools) -> Proportion:
-        """Return the purity of some of the found points, (m,) bool."""
+        """Return the purity of some of the found points.
+
+        Parameters
+        ----------
+        which : (m,) bool.
+        """
         hits = self.tiles.finds(self.matching.found_hit & which)
         return self._proportion(hits, self.tiles.finds(which))
 

@@ -102,6 +102,10 @@ def count_fragments(e: Evaluation) -> Fragments:
     """Return how many found points are pieces of one pit, and how many truths were found as one.
 
     The counts are those of one-to-one matches, also for an evaluation by the nearest rule.
+
+    Parameters
+    ----------
+    e : an evaluation by any rule.
     """
     one, near = (_again(e, rule=rule).matching for rule in ("one-to-one", "nearest"))
     torn = int((near.found_hit & ~one.found_hit).sum())
@@ -116,6 +120,7 @@ def breakdown(
 
     Parameters
     ----------
+    e : its matching and its chance are used.
     column : name of the property and of the first column.
     truth_value, found_value : (n,), (m,) text, the property of each truth and each found point.
 

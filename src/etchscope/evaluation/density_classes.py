@@ -70,7 +70,13 @@ class DensityClass:
         return float(np.interp(allowed, passed, self.false[ends]))
 
     def found_at(self, weight: Floats, rate: float) -> float:
-        """Return the number of particles that are found at a rate of false candidates per tile."""
+        """Return the number of particles that are found at a rate of false candidates.
+
+        Parameters
+        ----------
+        weight : (t,) weight of each tile.
+        rate : false candidates per tile.
+        """
         allowed = self._allowed(weight, rate)
         found = np.r_[0.0, np.cumsum(weight[self.true_tile])]
         ends, passed = self._curve(weight, allowed)
@@ -117,7 +123,13 @@ class DensityClass:
         return max(float(self.false[some[0]]) - mean * float(np.log(share)), least)
 
     def counted(self, weight: Floats, threshold: float) -> Floats:
-        """Return (4,): true candidates at a threshold, particles, false ones, area in tiles."""
+        """Return (4,) numbers: true candidates that pass, particles, false candidates, tiles.
+
+        Parameters
+        ----------
+        weight : (t,) weight of each tile.
+        threshold : on the score.
+        """
         true = weight[self.true_tile[: _passing(self.true, threshold)]].sum()
         false = weight[self.false_tile[: _passing(self.false, threshold)]].sum()
         return np.array([true, weight @ self.particles, false, weight @ self.area])
@@ -129,12 +141,27 @@ def _passing(score: Floats, threshold: float) -> int:
 
 
 def find_class(density: Floats, edges: Sequence[float]) -> Ints:
-    """Return the class of each density, from 0 on; a density at an edge is of the denser class."""
+    """Return the class of each density, (n,) int64 from 0 on.
+
+    A density at an edge belongs to the denser class.
+
+    Parameters
+    ----------
+    density : (n,) in 1/mm².
+    edges : rising densities in 1/mm² between the classes.
+    """
     return np.asarray(np.searchsorted(np.asarray(edges, np.float64), density, side="right"))
 
 
 def list_classes(search: Search, edges: Sequence[float], only: Bools) -> list[DensityClass]:
-    """Return the classes of a search, restricted to the tiles ``only``, (t,) bool."""
+    """Return the classes of density of a search, restricted to some tiles.
+
+    Parameters
+    ----------
+    search : ranked candidates of a foil whose signal is known.
+    edges : see ``find_class``.
+    only : (t,) bool, the tiles that count.
+    """
     count = len(edges) + 1
     n, exposure = len(search.score), np.where(only, search.exposure, 0.0)
     of_candidates, of_particles = np.zeros(n, np.int64), np.zeros(search.particles, np.int64)

@@ -14,7 +14,12 @@ _SURE_SPLITS = 4
 
 
 def searched_tiles(search: Search) -> Bools:
-    """Return which tiles there are, (t,) bool: searched, or with a candidate or a particle."""
+    """Return which tiles there are, (t,) bool: searched, or with a candidate or a particle.
+
+    Parameters
+    ----------
+    search : a search of t tiles.
+    """
     return np.asarray(
         (search.exposure > 0)
         | (np.bincount(search.tile, minlength=len(search.exposure)) > 0)

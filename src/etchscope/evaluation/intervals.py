@@ -81,6 +81,13 @@ def proportion(successes: float, trials: float, *, confidence: float = 0.95) -> 
 def poisson_interval(count: int, *, confidence: float = 0.95) -> tuple[float, float]:
     """Return the exact interval (Garwood 1936) of a Poisson mean from a count.
 
+    Parameters
+    ----------
+    count : at least 0.
+    confidence : in (0, 1).
+
+    Examples
+    --------
     >>> [round(v, 3) for v in poisson_interval(3)]
     [0.619, 8.767]
     """

@@ -77,6 +77,11 @@ def match(
 ) -> Matching:
     """Return the matching under a rule; see ``match_one_to_one`` and ``match_nearest``.
 
+    Parameters
+    ----------
+    truth_xy, found_xy, tolerance, truth_group, found_group : see ``match_one_to_one``.
+    rule : one-to-one or nearest.
+
     Raises
     ------
     BadInput : the rule is unknown; or see ``match_one_to_one``.
@@ -138,8 +143,15 @@ def match_nearest(
 
     This is the rule of the published reference counts: ``true_pos`` and ``false_neg`` count truths
     with and without a found point within the tolerance, ``false_pos`` found points without a truth.
-    It is not one-to-one: a pit that is listed twice is not counted as false. Parameters and errors
-    are those of ``match_one_to_one``.
+    It is not one-to-one: a pit that is listed twice is not counted as false.
+
+    Parameters
+    ----------
+    truth_xy, found_xy, tolerance, truth_group, found_group : see ``match_one_to_one``.
+
+    Raises
+    ------
+    BadInput : see ``match_one_to_one``.
 
     Examples
     --------

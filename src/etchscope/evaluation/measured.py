@@ -43,6 +43,7 @@ def efficiency_at_rate(
 
     Parameters
     ----------
+    search : ranked candidates of a foil whose signal is known.
     false_per_tile : the rate, above 0.
     edges : densities in 1/mm² between the classes, see ``density_edges``.
     draws : of the bootstrap.
@@ -114,6 +115,7 @@ def measure_on_other(
     ----------
     search : on which thresholds are chosen.
     other : on which they are measured.
+    required, edges, draws : see ``measure_by_halves``.
     """
     samples = [
         (list_classes(s, edges, own), own) for s in (search, other) for own in (searched_tiles(s),)

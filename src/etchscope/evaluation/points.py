@@ -35,11 +35,21 @@ class Tiles:
     of: str
 
     def truths(self, values: Bools | Floats) -> Ints | Floats:
-        """Return the count of bools, (n,), on each tile, or the sum of values that are not NaN."""
+        """Return the count of bools on each tile, or the sum of values that are not NaN, (tiles,).
+
+        Parameters
+        ----------
+        values : (n,) bool or float64.
+        """
         return _sums(values, self.truth, self.number)
 
     def finds(self, values: Bools | Floats) -> Ints | Floats:
-        """Return the same of found points, (m,)."""
+        """Return the same of found points, (tiles,).
+
+        Parameters
+        ----------
+        values : (m,) bool or float64.
+        """
         return _sums(values, self.found, self.number)
 
 
@@ -55,6 +65,7 @@ def points_of(table: pd.DataFrame, name: str, unit: str) -> Floats:
     Parameters
     ----------
     name : of the table, for errors.
+    unit : px or mm.
 
     Raises
     ------
@@ -78,7 +89,12 @@ def points_of(table: pd.DataFrame, name: str, unit: str) -> Floats:
 
 
 def common_columns(truth: pd.DataFrame, found: pd.DataFrame) -> tuple[str, ...]:
-    """Return which of the columns scan and tile both tables have and fill."""
+    """Return which of the columns scan and tile both tables have and fill.
+
+    Parameters
+    ----------
+    truth, found : the two tables.
+    """
     return tuple(
         c
         for c in ("scan", "tile")
@@ -87,7 +103,13 @@ def common_columns(truth: pd.DataFrame, found: pd.DataFrame) -> tuple[str, ...]:
 
 
 def lack_common_scan(truth: pd.DataFrame, found: pd.DataFrame, columns: tuple[str, ...]) -> bool:
-    """Return whether two tables with rows have no scan in common."""
+    """Return whether two tables with rows have no scan in common.
+
+    Parameters
+    ----------
+    truth, found : the two tables.
+    columns : see ``common_columns``.
+    """
     if "scan" not in columns or not len(truth) or not len(found):
         return False
     return not set(truth["scan"]) & set(found["scan"])
@@ -95,6 +117,10 @@ def lack_common_scan(truth: pd.DataFrame, found: pd.DataFrame, columns: tuple[st
 
 def common_groups(truth: pd.DataFrame, found: pd.DataFrame) -> tuple[str, ...]:
     """Return the columns within which points match in pixels.
+
+    Parameters
+    ----------
+    truth, found : the two tables.
 
     Raises
     ------
@@ -111,7 +137,13 @@ def common_groups(truth: pd.DataFrame, found: pd.DataFrame) -> tuple[str, ...]:
 def number_groups(
     truth: pd.DataFrame, found: pd.DataFrame, columns: tuple[str, ...]
 ) -> tuple[Ints, Ints]:
-    """Return the group of each row of either table, (n,) and (m,), numbered from 0 on."""
+    """Return the group of each row of either table, (n,) and (m,) int64, numbered from 0 on.
+
+    Parameters
+    ----------
+    truth, found : the two tables, of n and m rows.
+    columns : whose values make a group.
+    """
     both = pd.concat([truth[list(columns)], found[list(columns)]], ignore_index=True)
     codes = both.groupby(list(columns), sort=False).ngroup().to_numpy().astype(np.int64)
     return codes[: len(truth)], codes[len(truth) :]

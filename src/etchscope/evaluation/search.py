@@ -206,7 +206,12 @@ class Search:
         return rate_over_tiles(self._by_tile(~self.is_true, threshold), self.exposure)
 
     def false_chi2_ndf(self, threshold: float | Floats) -> float:
-        """Return χ²/ndf of the false candidates per tile, see ``overdispersion``."""
+        """Return χ²/ndf of the false candidates per tile, see ``overdispersion``.
+
+        Parameters
+        ----------
+        threshold : one for all candidates, or (n,) one for each.
+        """
         return overdispersion(self._by_tile(~self.is_true, threshold), self.exposure)
 
     def threshold_for(
@@ -254,6 +259,11 @@ class Search:
 
 def free_response(search: Search, *, confidence: float = 0.95) -> pd.DataFrame:
     """Return the efficiency against false candidates per tile and per cm² (FROC).
+
+    Parameters
+    ----------
+    search : ranked candidates of a foil whose signal is known.
+    confidence : of the intervals, in (0, 1).
 
     Returns
     -------

@@ -25,6 +25,7 @@ def choose_thresholds(
 
     Parameters
     ----------
+    search : ranked candidates of a foil whose signal is known.
     required : an efficiency, or a rate of false candidates.
     edges : densities in 1/mm² between the classes, see ``density_edges``; by default one class.
 

@@ -63,6 +63,12 @@ def overdispersion(counts: ArrayLike, exposure: ArrayLike | None = None) -> floa
 def format_chi2(chi2_ndf: float) -> str:
     """Return χ²/ndf as text.
 
+    Parameters
+    ----------
+    chi2_ndf : see ``overdispersion``.
+
+    Examples
+    --------
     >>> format_chi2(13.62), format_chi2(float("nan"))
     ('χ²/ndf 13.6', 'χ²/ndf undefined')
     """
@@ -70,7 +76,13 @@ def format_chi2(chi2_ndf: float) -> str:
 
 
 def draw_tiles(rng: np.random.Generator, tiles: int, draws: int) -> Floats:
-    """Return how often each tile is drawn, with replacement, (draws, tiles) float64."""
+    """Return how often each tile is drawn, with replacement, (draws, tiles) float64.
+
+    Parameters
+    ----------
+    rng : source of the random numbers.
+    tiles, draws : their numbers.
+    """
     picks = rng.integers(0, tiles, (draws, tiles)) + tiles * np.arange(draws)[:, None]
     times = np.bincount(picks.ravel(), minlength=draws * tiles)
     return times.reshape(draws, tiles).astype(np.float64)
@@ -163,6 +175,7 @@ def proportion_over_tiles(
     Parameters
     ----------
     successes, trials : (n,) of each tile, with no more successes than trials in total.
+    confidence : of the interval, in (0, 1).
 
     Raises
     ------
@@ -194,6 +207,7 @@ def rate_over_tiles(
     ----------
     counts : (n,) whole numbers.
     exposure : (n,) searched share of each tile; not all 0.
+    confidence : of the interval, in (0, 1).
 
     Returns
     -------

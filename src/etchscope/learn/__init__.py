@@ -6,17 +6,17 @@ from etchscope.foil.lazy import load_on_use
 
 if TYPE_CHECKING:
     from etchscope.learn.audit import audit_labels
-    from etchscope.learn.devices import device_of
+    from etchscope.learn.devices import choose_device
     from etchscope.learn.expert import Expert
-    from etchscope.learn.features import feature_names, features_of
+    from etchscope.learn.features import feature_names, measure_features
     from etchscope.learn.finder import WIDTHS, FinderNetwork
     from etchscope.learn.finder_loss import Parts
-    from etchscope.learn.finder_samples import LightDraw, Sample, Samples, draw_lights, planes_of
+    from etchscope.learn.finder_samples import LightDraw, Sample, Samples, draw_lights, make_planes
     from etchscope.learn.finder_targets import Openings
     from etchscope.learn.finder_train import FinderTraining, train_finder
-    from etchscope.learn.given import given_of, patterns_of, with_given
+    from etchscope.learn.given import list_patterns, mask_planes, read_given
     from etchscope.learn.losses import LOSSES
-    from etchscope.learn.networks import NETWORKS, network
+    from etchscope.learn.networks import NETWORKS, build_network
     from etchscope.learn.patches import (
         SCALES,
         LightChoice,
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
         Patches,
         cut_patches,
         cut_planes,
-        joined,
+        join_patches,
         plane_scale,
     )
-    from etchscope.learn.saliency import saliency_of
-    from etchscope.learn.threads import one_torch_thread, set_threads
-    from etchscope.learn.train import folds, train_expert
+    from etchscope.learn.saliency import compute_saliency
+    from etchscope.learn.threads import set_threads, use_one_torch_thread
+    from etchscope.learn.train import split_folds, train_expert
     from etchscope.learn.training import Augmentation, Training
     from etchscope.learn.tune import search_training
     from etchscope.learn.validate import (
         CrossValidation,
         cross_validate,
-        efficiency_at,
         learning_curves,
+        measure_efficiency_at,
     )
 
 __all__ = [
@@ -59,29 +59,29 @@ __all__ = [
     "Samples",
     "Training",
     "audit_labels",
+    "build_network",
+    "choose_device",
+    "compute_saliency",
     "cross_validate",
     "cut_patches",
     "cut_planes",
-    "device_of",
     "draw_lights",
-    "efficiency_at",
     "feature_names",
-    "features_of",
-    "folds",
-    "given_of",
-    "joined",
+    "join_patches",
     "learning_curves",
-    "network",
-    "one_torch_thread",
-    "patterns_of",
+    "list_patterns",
+    "make_planes",
+    "mask_planes",
+    "measure_efficiency_at",
+    "measure_features",
     "plane_scale",
-    "planes_of",
-    "saliency_of",
+    "read_given",
     "search_training",
     "set_threads",
+    "split_folds",
     "train_expert",
     "train_finder",
-    "with_given",
+    "use_one_torch_thread",
 ]
 
 __getattr__ = load_on_use(

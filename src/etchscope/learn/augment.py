@@ -5,14 +5,14 @@ import torch
 from numpy.typing import NDArray
 
 from etchscope.imaging import turn_by_steps
-from etchscope.learn.given import varied
+from etchscope.learn.given import vary_planes
 from etchscope.learn.patches import Lights
 from etchscope.learn.training import Training
 
 __all__ = ["move_batch"]
 
 _INVARIANT = ("equivariant",)
-"""Networks that exact symmetries of the scene do not change, so that moving teaches nothing."""
+"""Networks that exact symmetries of the scene do not change, so that moves add nothing."""
 
 
 def move_batch(
@@ -20,20 +20,22 @@ def move_batch(
 ) -> torch.Tensor:
     """Return a batch of patches, all of them moved alike at random.
 
-    They stay as they are where the network does not change under such a move. Of planes some lights
-    are left out as well, see ``varied``.
+    They stay as they are if the network does not change under such a move. From planes some lights
+    are left out, too, see ``vary_planes``.
 
     Parameters
     ----------
     pixels : (n, channel, size, size) float32.
     lights : what the channels are.
+    rng : source of the random moves.
+    training : states the moves, and the network.
 
     Returns
     -------
     (n, channel, size, size) float32, on the processor.
     """
     if lights.are_planes:
-        pixels = varied(rng, pixels, training.left_out)
+        pixels = vary_planes(rng, pixels, training.left_out)
     azimuths = np.asarray(lights.azimuths_deg)
     if training.augmentation == "C8" and len(azimuths) > 1:
         lamps, steps = np.arange(len(azimuths)), int(rng.integers(len(azimuths)))

@@ -6,10 +6,10 @@ import torch
 
 from etchscope.foil import Device, NoGpu
 
-__all__ = ["device_of"]
+__all__ = ["choose_device"]
 
 
-def device_of(device: Device, *, prefers_gpu: bool = False) -> Literal["cpu", "cuda"]:
+def choose_device(device: Device, *, prefers_gpu: bool = False) -> Literal["cpu", "cuda"]:
     """Return the device that PyTorch is to compute on.
 
     Parameters
@@ -22,7 +22,7 @@ def device_of(device: Device, *, prefers_gpu: bool = False) -> Literal["cpu", "c
 
     Examples
     --------
-    >>> device_of("cpu"), device_of("auto")
+    >>> choose_device("cpu"), choose_device("auto")
     ('cpu', 'cpu')
     """
     has_gpu = torch.cuda.is_available()

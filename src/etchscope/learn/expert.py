@@ -1,4 +1,4 @@
-"""A trained network with all that it needs to judge patches."""
+"""A trained network with all that it needs to score patches."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -11,8 +11,8 @@ from torch import nn
 
 from etchscope.foil import BadInput, Device
 from etchscope.foil.types import Floats, Ints
-from etchscope.learn.devices import device_of
-from etchscope.learn.networks import network
+from etchscope.learn.devices import choose_device
+from etchscope.learn.networks import build_network
 from etchscope.learn.patches import Lights, Patches
 from etchscope.learn.training import Training
 
@@ -31,7 +31,7 @@ class Expert:
     history : (epoch, 3) training loss, validation loss and balanced accuracy on the validation set,
         of the training that was kept.
     failed : how many trainings did not learn, with this one if ``learnt`` is false.
-    learnt : whether it is so much better than chance as the training asks for.
+    learnt : whether it is as much better than chance as the training requires.
     seed : of the training that was kept.
     outputs : logits per patch: 1 for two classes, otherwise one per class.
     """
@@ -73,14 +73,14 @@ class Expert:
             return np.empty(0 if self.outputs == 1 else (0, self.outputs))
         channels, _ = self.lights.used(self.training.lights)
         module, pixels = (
-            self.module().to(device_of(device)),
+            self.module().to(choose_device(device)),
             _take_channels(patches.pixels, channels),
         )
         logits = compute_logits(module, pixels, batch, progress)
         return logits[:, 0] if self.outputs == 1 else logits
 
     def require(self, lights: Lights, size: int) -> None:
-        """Refuse patches that the expert was not made for.
+        """Refuse patches that the expert was not trained for.
 
         Raises
         ------
@@ -107,7 +107,7 @@ class Expert:
         return made.eval()
 
     def to_record(self) -> dict[str, Any]:
-        """Return all of it but the weights, as JSON has it."""
+        """Return all of it but the weights, for JSON."""
         return {
             "training": asdict(self.training),
             "lights": {"azimuths_deg": self.lights.azimuths_deg, "others": self.lights.others},
@@ -123,7 +123,12 @@ class Expert:
     def from_record(
         cls, record: Mapping[str, Any], state: Mapping[str, NDArray[np.float32]]
     ) -> "Expert":
-        """Return the expert of a record and its weights, name → float32 array.
+        """Return the expert of a record and its weights.
+
+        Parameters
+        ----------
+        record : see ``to_record``.
+        state : name → float32 weights.
 
         Raises
         ------
@@ -163,7 +168,7 @@ def make_network(
     BadInput : lights or a size that do not allow the network.
     """
     _, used = lights.used(training.lights)
-    return network(
+    return build_network(
         training.network,
         used,
         size,
@@ -189,6 +194,7 @@ def compute_logits(
 
     Parameters
     ----------
+    module : the network.
     pixels : (n, channel, size, size) float32, of the channels that the network takes.
     batch : patches at once.
     progress : called with the number of patches just scored.

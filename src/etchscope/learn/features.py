@@ -1,6 +1,6 @@
-"""Measured features of patches: what a person would read off a pit.
+"""Measured features of patches, such as a person would read off a pit.
 
-They serve to recognise pits that are unlike those of the training, and signal as an anomaly.
+They show which pits are unlike those of the training, and signal as an anomaly.
 """
 
 import numpy as np
@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from etchscope.foil.types import Floats
 from etchscope.imaging.planes import GIVEN, PLANES
-from etchscope.learn.given import given_of
+from etchscope.learn.given import read_given
 from etchscope.learn.patches import Lights, Patches
 
-__all__ = ["feature_names", "features_of"]
+__all__ = ["feature_names", "measure_features"]
 
 _RINGS = 4
 """Rings around the patch's middle, of equal width out to its edge."""
@@ -31,8 +31,14 @@ def _plane_names() -> list[str]:
 
 
 def feature_names(lights: Lights) -> list[str]:
-    """Return what the columns of ``features_of`` are.
+    """Return what the columns of ``measure_features`` are.
 
+    Parameters
+    ----------
+    lights : the channels of the patches.
+
+    Examples
+    --------
     >>> feature_names(Lights((), ("backlit",)))[:3]
     ['backlit mean 0', 'backlit mean 1', 'backlit mean 2']
     """
@@ -47,7 +53,7 @@ def feature_names(lights: Lights) -> list[str]:
     return [*names, "grain"]
 
 
-def features_of(patches: Patches) -> Floats:
+def measure_features(patches: Patches) -> Floats:
     """Return (n, features) figures that no symmetry of the optics changes, see ``feature_names``.
 
     Ring by ring: mean and rms of each light that is no lamp, and of the lamps' mean; of the first
@@ -60,6 +66,10 @@ def features_of(patches: Patches) -> Floats:
 
     Planes have the same features, and the grain of each light by itself; a feature is nan where its
     light is not there.
+
+    Parameters
+    ----------
+    patches : n patches of any lights.
     """
     pixels, lights = patches.pixels, patches.lights
     if lights.are_planes:
@@ -130,7 +140,7 @@ def _grain(pixels: NDArray[np.float32]) -> Floats:
 
 def _of_planes(patches: Patches) -> Floats:
     """Return the features of patches of planes, in the order of ``_plane_names``."""
-    pixels, given, place = patches.pixels, given_of(patches) > 0, PLANES.index
+    pixels, given, place = patches.pixels, read_given(patches) > 0, PLANES.index
     rings, nan = _Rings(pixels.shape[2]), np.nan
     there = dict(zip(GIVEN, given.T[:, :, None], strict=True))
     columns: list[Floats] = []

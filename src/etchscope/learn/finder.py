@@ -1,8 +1,8 @@
 """The learned finder's network: from planes of any lights to maps of openings, at half the size.
 
 A U-shaped network of group convolutions. Its answer moves with the scene under the eight exact
-symmetries, by construction; nothing is normalised by what one picture holds, so a crowd is judged
-by the same measure as an empty tile.
+symmetries, by construction; nothing is normalised by what one picture holds, so crowds and empty
+tiles are searched alike.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,10 +20,10 @@ from etchscope.foil.openings import MAPS, SURFACES, VALUES
 from etchscope.foil.types import Floats, FloatStack
 from etchscope.imaging import D4, Symmetry
 from etchscope.imaging.planes import plane_representation
-from etchscope.learn.devices import device_of
+from etchscope.learn.devices import choose_device
 from etchscope.learn.symmetric import FromGroup, GroupConvolution, ToGroup
 
-__all__ = ["FIELD_PX", "STRIDE", "WIDTHS", "FinderNetwork", "PlainFinder", "maps_moved"]
+__all__ = ["FIELD_PX", "STRIDE", "WIDTHS", "FinderNetwork", "PlainFinder", "move_maps"]
 
 WIDTHS = (6, 16, 24, 32, 16)
 """Fields per layer of the package's own network, whose weights take 1.5 MB."""
@@ -41,7 +41,7 @@ _RARE = -4.6
 Step = Callable[[str, Tensor], Tensor]
 
 
-def maps_moved(symmetry: Symmetry) -> Floats:
+def move_maps(symmetry: Symmetry) -> Floats:
     """Return what a symmetry of the scene does to the maps at a point, (map, map)."""
     planes = plane_representation(symmetry)
     out = np.eye(len(MAPS))
@@ -126,7 +126,7 @@ class FinderNetwork(nn.Module):
         norms = {n: _Normalised(layer.weight.shape[0], len(D4)) for n, layer in layers.items()}
         self.layers, self.norms = nn.ModuleDict(layers), nn.ModuleDict(norms)
         self._layers, self._norms = layers, norms
-        self.head = FromGroup(D4, last, np.stack([maps_moved(g) for g in D4]))
+        self.head = FromGroup(D4, last, np.stack([move_maps(g) for g in D4]))
         with torch.no_grad():
             for k, name in enumerate(MAPS):
                 if name.endswith("heat") or name == "mark":
@@ -156,7 +156,7 @@ class FinderNetwork(nn.Module):
         ------
         BadInput : a GPU is asked for, and there is none.
         """
-        device = device_of(device)
+        device = choose_device(device)
         weights: dict[str, NDArray[np.float32]] = {}
         with torch.no_grad():
             for name, layer in self._layers.items():
@@ -169,13 +169,19 @@ class FinderNetwork(nn.Module):
 
     @classmethod
     def seeded(cls, widths: Sequence[int], seed: int) -> "FinderNetwork":
-        """Return a network with fresh weights; the same seed gives the same ones."""
+        """Return a network with fresh weights; the same seed gives the same ones.
+
+        Parameters
+        ----------
+        widths : see ``FinderNetwork``.
+        seed : of the weights.
+        """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return cls(widths)
 
     def to_arrays(self) -> dict[str, NDArray[np.float32]]:
-        """Return the weights by name, float32."""
+        """Return name → weights, float32 arrays as in ``from_arrays``."""
         return {k: v.detach().numpy().copy() for k, v in self.state_dict().items()}
 
     @classmethod
@@ -183,6 +189,12 @@ class FinderNetwork(nn.Module):
         cls, arrays: Mapping[str, NDArray[Any]], widths: Sequence[int], *, where: str = "finder"
     ) -> "FinderNetwork":
         """Return the network of stored weights.
+
+        Parameters
+        ----------
+        arrays : name → weights, see ``to_arrays``.
+        widths : see ``FinderNetwork``.
+        where : the file of the weights, for errors.
 
         Raises
         ------
@@ -241,7 +253,7 @@ class PlainFinder:
         dtype: torch.dtype = torch.float32,
         device: Device = "cpu",
     ) -> None:
-        self._weights, self._dtype, self._device = dict(weights), dtype, device_of(device)
+        self._weights, self._dtype, self._device = dict(weights), dtype, choose_device(device)
 
     @cached_property
     def _tensors(self) -> dict[str, Tensor]:

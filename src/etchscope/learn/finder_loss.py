@@ -1,4 +1,4 @@
-"""What the finder's training minimises: heat, marks, and shapes with their own errors."""
+"""The loss of the finder's training: heat, marks, and shapes with their own errors."""
 
 import torch
 from torch import Tensor
@@ -6,24 +6,24 @@ from torch.nn import functional
 
 from etchscope.foil.openings import SURFACES, VALUES, map_index
 
-__all__ = ["Parts", "finder_loss"]
+__all__ = ["Parts", "compute_finder_loss"]
 
 _HEATS = [map_index(s, "heat") for s in SURFACES]
 _SHARES = {"place": 0.15, "radius": 0.3, "ellipse": 0.1, "depth": 0.15, "mark": 0.3}
-"""What each part of the loss weighs beside the heat's."""
+"""Weight of each part of the loss relative to that of the heat."""
 
 _FEW_CELLS = 32.0
-"""Added to the marked cells of a picture, by whose number its loss of marks is divided: many
+"""Added to the number of marked cells of a picture, which divides its loss of marks, because many
 pictures have none."""
 
 Parts = dict[str, Tensor]
 
 
 def _weights(heat: Tensor) -> Tensor:
-    """Return what one centre of each picture weighs, (n,).
+    """Return the weight of one centre of each picture, (n,).
 
-    If each centre weighed 1, crowded pictures alone would decide; if each picture did, its centres
-    would weigh nothing in a crowd. This lies between the two.
+    With equal weights of all centres, crowded pictures alone would count. With equal weights of all
+    pictures, a centre in a crowd would hardly count. These weights lie between the two.
     """
     centres = (heat == 1).sum((1, 2, 3)).float()
     return (centres + 8).rsqrt()
@@ -47,7 +47,7 @@ def _normal_loss(error2: Tensor, log_sigma: Tensor, weight: Tensor, components: 
     return (weight * torch.exp(log_sigma).detach() * each).sum() / weight.sum().clamp_min(1e-9)
 
 
-def finder_loss(
+def compute_finder_loss(
     maps: Tensor,
     heat: Tensor,
     counts: Tensor,
@@ -56,13 +56,14 @@ def finder_loss(
     mark: Tensor,
     mark_counts: Tensor,
 ) -> tuple[Tensor, Parts]:
-    """Return the loss of a batch, and its parts.
+    """Return the loss of a batch, and name → part of it, which are scalars.
 
     Parameters
     ----------
-    maps : (n, map, y, x).
-    heat, counts, near : (n, 3, y, x); values : (n, 3, 6, y, x); mark, mark_counts : (n, y, x), as
-        in ``Targets``.
+    maps : (n, map, y, x) float32, what the network returns.
+    heat, counts, near : (n, 3, y, x), see ``Targets``.
+    values : (n, 3, 6, y, x), see ``Targets``.
+    mark, mark_counts : (n, y, x), see ``Targets``.
     """
     parts = {"heat": _heat_loss(maps[:, _HEATS], heat, counts)}
     n, _, height, width = maps.shape

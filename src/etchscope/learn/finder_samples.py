@@ -11,7 +11,7 @@ from etchscope.imaging import Lighting, Planes, Recipe, fit_normalisation
 from etchscope.imaging.planes import compress_planes, harmonic_planes
 from etchscope.learn.finder_targets import Openings
 
-__all__ = ["LightDraw", "Sample", "Samples", "draw_lights", "planes_of"]
+__all__ = ["LightDraw", "Sample", "Samples", "draw_lights", "make_planes"]
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,14 @@ class Samples(Protocol):
 
 @dataclass(frozen=True)
 class LightDraw:
-    """Which lights of a picture are used, and how: drawn once, then applied.
+    """A random choice of the lights of a picture, and of changes to them.
 
-    ``lighting``: those used. ``invert``: transmitted light turned to dark field. ``gain``: factor
-    of all contrasts. ``noise``: spread of noise added to the contrasts.
+    Attributes
+    ----------
+    lighting : the lights that are used.
+    invert : whether transmitted light becomes dark field.
+    gain : factor of all contrasts.
+    noise : standard deviation of the noise that is added to the contrasts.
     """
 
     lighting: Lighting
@@ -64,6 +68,11 @@ class LightDraw:
 
 def draw_lights(rng: np.random.Generator, lighting: Lighting) -> LightDraw:
     """Return lights drawn at random: most often all, or lamps alone, few lamps, or backlit alone.
+
+    Parameters
+    ----------
+    rng : source of the random numbers.
+    lighting : all lights of the picture.
 
     Examples
     --------
@@ -103,8 +112,8 @@ def draw_lights(rng: np.random.Generator, lighting: Lighting) -> LightDraw:
         return LightDraw(lighting, False, gain, noise)
 
 
-def planes_of(sample: Sample, drawn: LightDraw, noise_seed: int, scale: float = 1.0) -> Planes:
-    """Return a sample's planes under drawn lights; it is normalised by itself.
+def make_planes(sample: Sample, drawn: LightDraw, noise_seed: int, scale: float = 1.0) -> Planes:
+    """Return the planes of a sample, (13, y, x), which is normalised by itself.
 
     Parameters
     ----------

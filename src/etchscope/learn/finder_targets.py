@@ -1,4 +1,4 @@
-"""What the finder's maps should be for a picture whose openings are known."""
+"""Target maps of the finder for a picture whose openings are known."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from etchscope.foil.openings import SURFACES
 from etchscope.foil.types import Bools, FloatImage, Floats, FloatStack, Ints
 from etchscope.learn.finder import STRIDE
 
-__all__ = ["Openings", "Targets", "targets"]
+__all__ = ["Openings", "Targets", "make_targets"]
 
 SMALLEST_PX = 2.0
 """A find at an opening of a smaller radius is neither right nor wrong. The network still learns how
@@ -91,7 +91,7 @@ def _inside_deeper(
 
 @dataclass(frozen=True)
 class Targets:
-    """What the maps of one picture should be; y, x in cells.
+    """The target maps of one picture; y and x are in cells.
 
     Attributes
     ----------
@@ -182,10 +182,10 @@ def _draw(
                 _describe(x, y, rows[i, 3:], values[s], near[s], apart[s])
 
 
-def targets(
+def make_targets(
     openings: Openings, image_size: tuple[int, int], marked: Bools | None = None
 ) -> Targets:
-    """Return what the maps should be.
+    """Return the target maps of a picture.
 
     Parameters
     ----------

@@ -14,10 +14,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from etchscope.foil import BadInput, Device
 from etchscope.foil.types import FloatStack
-from etchscope.learn.devices import device_of
-from etchscope.learn.finder_loss import Parts, finder_loss
-from etchscope.learn.finder_samples import LightDraw, Sample, Samples, draw_lights, planes_of
-from etchscope.learn.finder_targets import Targets, targets
+from etchscope.learn.devices import choose_device
+from etchscope.learn.finder_loss import Parts, compute_finder_loss
+from etchscope.learn.finder_samples import LightDraw, Sample, Samples, draw_lights, make_planes
+from etchscope.learn.finder_targets import Targets, make_targets
 
 __all__ = ["FinderTraining", "State", "train_finder"]
 
@@ -61,10 +61,10 @@ def _known(full: Targets, sample: Sample) -> Targets:
 
 
 def _example(sample: Sample, drawn: LightDraw, seed: int) -> tuple[FloatStack, Targets]:
-    """Return the planes of a sample under drawn lights, and what the maps should be."""
+    """Return the planes of a sample under a choice of lights, and the target maps."""
     size = (sample.raw.shape[1], sample.raw.shape[2])
-    wanted = _known(targets(sample.openings, size, sample.marked), sample)
-    return planes_of(sample, drawn, seed).stacked, wanted
+    wanted = _known(make_targets(sample.openings, size, sample.marked), sample)
+    return make_planes(sample, drawn, seed).stacked, wanted
 
 
 def _batch(samples: Samples, places: Sequence[int], seeds: Sequence[int]) -> tuple[Tensor, ...]:
@@ -186,7 +186,7 @@ def train_finder(
     ------
     BadInput : a GPU is asked for, and there is none.
     """
-    device = device_of(device, prefers_gpu=True)
+    device = choose_device(device, prefers_gpu=True)
     network.to(device).train()
     optimiser = torch.optim.AdamW(network.parameters(), training.rate, weight_decay=training.decay)
     first = _resume(network, optimiser, state) if state is not None else 0
@@ -217,7 +217,7 @@ def _step(
     planes, *wanted = batch
     with torch.autocast(device, torch.bfloat16):
         maps = network(planes)
-    loss, parts = finder_loss(maps.float(), *wanted)
+    loss, parts = compute_finder_loss(maps.float(), *wanted)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(network.parameters(), 5.0)

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from etchscope.imaging.planes import PLANES
 from etchscope.learn.patches import Patches
 
-__all__ = ["draw_given", "given_of", "patterns_of", "varied", "with_given"]
+__all__ = ["draw_given", "list_patterns", "mask_planes", "read_given", "vary_planes"]
 
 _LIGHT_OF = np.array([0, 0, 0, 1, 1, 2, 3, 4])
 """Place in ``GIVEN`` of the light that each of ``PLANES`` needs."""
@@ -23,14 +23,25 @@ Given = NDArray[np.float32]
 """(n, 5) float32 of 0 and 1, as in ``GIVEN``."""
 
 
-def given_of(patches: Patches) -> Given:
-    """Return which lights each patch of planes was made from, (n, 5) float32 of 0 and 1."""
+def read_given(patches: Patches) -> Given:
+    """Return which lights each patch of planes was made from, (n, 5) float32 of 0 and 1.
+
+    Parameters
+    ----------
+    patches : n patches of planes.
+    """
     given: Given = patches.pixels[:, len(PLANES) :, 0, 0]
     return given
 
 
 def draw_given(rng: np.random.Generator, given: Given) -> Given:
-    """Return (n, 5) with lights left out at random, but never all the lights of a patch."""
+    """Return (n, 5) float32 in which lights are left out at random, but never all of a patch.
+
+    Parameters
+    ----------
+    rng : source of the random numbers.
+    given : (n, 5) the lights of each patch, see ``read_given``.
+    """
     n = len(given)
     lamps = np.array(_LAMPS)[rng.choice(len(_LAMPS), n, p=_SHARES)]
     others = rng.random((n, len(_KEPT))) < np.array(_KEPT)
@@ -39,29 +50,37 @@ def draw_given(rng: np.random.Generator, given: Given) -> Given:
     return np.asarray(out, np.float32)
 
 
-def with_given(pixels: NDArray[np.float32], given: Given) -> NDArray[np.float32]:
-    """Return (n, 13, y, x) planes without the lights that are not given."""
+def mask_planes(pixels: NDArray[np.float32], given: Given) -> NDArray[np.float32]:
+    """Return (n, 13, y, x) float32 planes in which lights that are not given are 0.
+
+    Parameters
+    ----------
+    pixels : (n, 13, y, x) float32, ``Planes.stacked`` of each patch.
+    given : (n, 5) the lights that stay.
+    """
     factor = np.concatenate([given[:, _LIGHT_OF], np.ones_like(given)], 1)
     out = pixels * factor[:, :, None, None]
     out[:, len(PLANES) :] = given[:, :, None, None]
     return np.asarray(out, np.float32)
 
 
-def varied(
+def vary_planes(
     rng: np.random.Generator, pixels: NDArray[np.float32], share: float
 ) -> NDArray[np.float32]:
     """Return patches of planes as other lights and another contrast would have given them.
 
-    All of them are also moved by up to a pixel, because a find is no nearer to its pit's middle.
+    All of them are also moved by up to a pixel, because finds miss the middle of their pit by that
+    much.
 
     Parameters
     ----------
+    rng : source of the random numbers.
     pixels : (n, 13, y, x) float32.
     share : of the patches from which lights are left out.
     """
     given = pixels[:, len(PLANES) :, 0, 0]
     less = np.where(rng.random((len(pixels), 1)) < share, draw_given(rng, given), given)
-    out = with_given(pixels, less)
+    out = mask_planes(pixels, less)
     out[:, : len(PLANES)] *= np.exp(rng.normal(0, 0.2, (len(out), 1, 1, 1))).astype(np.float32)
     # Without a second harmonic that there was, the lamps are fewer and their mean is noisier.
     fewer = np.flatnonzero((less[:, 0] > 0) & (less[:, 1] < given[:, 1]))
@@ -74,7 +93,7 @@ def varied(
     return np.pad(out, more, mode="edge")[:, :, y : y + height, x : x + width]
 
 
-def patterns_of(given: Given, *, with_less: bool) -> list[str]:
+def list_patterns(given: Given, *, with_less: bool) -> list[str]:
     """Return which sets of lights there are, as words of 0 and 1 in the order of ``GIVEN``.
 
     Parameters
@@ -84,7 +103,7 @@ def patterns_of(given: Given, *, with_less: bool) -> list[str]:
 
     Examples
     --------
-    >>> patterns_of(np.array([[0, 0, 0, 1, 1]], np.float32), with_less=True)
+    >>> list_patterns(np.array([[0, 0, 0, 1, 1]], np.float32), with_less=True)
     ['00001', '00010', '00011']
     """
     found = {tuple(int(v) for v in row) for row in np.unique(given, axis=0).tolist()}

@@ -1,4 +1,4 @@
-"""Losses: what a training minimises, by name."""
+"""Losses of a training, by name."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["LOSSES", "PARTIAL_RATE", "loss_of"]
+__all__ = ["LOSSES", "PARTIAL_RATE", "compute_loss"]
 
 _FOCUS = 2.0
 """Exponent of the focal loss (Lin et al. 2017)."""
@@ -52,13 +52,16 @@ can afford few false candidates.
 """
 
 
-def loss_of(name: str, logits: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
+def compute_loss(name: str, logits: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
     """Return the loss of (k · n, outputs) logits; k = 1 unless every lamp is an example.
 
     Parameters
     ----------
-    wanted : (n,) number of the class; with one output 1 for the first class, 0 for the second.
+    name : one of ``LOSSES``; with more than one output the loss is the cross-entropy.
+    wanted : (n,) int64 number of the class; with one output, 1 for the first class and
+        0 for the second.
     weights : (n,) such that classes weigh the same.
+    logits : (k · n, outputs), one block of n for each lamp.
     """
     votes = len(logits) // len(wanted)
     wanted, weights = wanted.repeat(votes), weights.repeat(votes)

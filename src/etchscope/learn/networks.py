@@ -27,8 +27,8 @@ __all__ = [
     "EquivariantNetwork",
     "Maker",
     "PlainNetwork",
+    "build_network",
     "find_network",
-    "network",
 ]
 
 
@@ -82,7 +82,12 @@ class PlainNetwork(nn.Module):
         self.register_buffer("radius", _radius(size), persistent=False)
 
     def forward(self, patches: Tensor) -> Tensor:
-        """Return (n, outputs) logits."""
+        """Return (n, outputs) logits.
+
+        Parameters
+        ----------
+        patches : (n, channel, size, size) float32.
+        """
         radius = self.radius.expand(patches.shape[0], -1, -1, -1)
         logits: Tensor = self.head(self.body(torch.cat([patches, radius], 1)).mean((2, 3)))
         return logits
@@ -111,7 +116,12 @@ class EachLampNetwork(nn.Module):
         self.register_buffer("direction", direction, persistent=False)
 
     def forward(self, patches: Tensor) -> Tensor:
-        """Return (n, outputs) logits in use, (lamps · n, outputs) in training."""
+        """Return (n, outputs) logits in use, (lamps · n, outputs) in training.
+
+        Parameters
+        ----------
+        patches : (n, channel, size, size) float32.
+        """
         n, lamps, size = patches.shape[0], len(self.direction), patches.shape[-1]
         planes = self.direction[:, None, :, None, None].expand(-1, n, -1, size, size)
         pictures = patches[:, :lamps].transpose(0, 1)[:, :, None]
@@ -146,7 +156,12 @@ class AzimuthNetwork(nn.Module):
         self.register_buffer("radius", _radius(size), persistent=False)
 
     def forward(self, patches: Tensor) -> Tensor:
-        """Return (n, outputs) logits."""
+        """Return (n, outputs) logits.
+
+        Parameters
+        ----------
+        patches : (n, channel, size, size) float32.
+        """
         radius = self.radius.expand(patches.shape[0], -1, -1, -1)
         rest = self.join(torch.cat([patches[:, self.lamps :], radius], 1))
         x = self.lift(_closed(patches[:, None, : self.lamps])) + rest[:, :, None]
@@ -228,7 +243,12 @@ class EquivariantNetwork(nn.Module):
         return functional.relu(functional.group_norm(x, len(scale) // order, scale, shift, 1e-6))
 
     def forward(self, patches: Tensor) -> Tensor:
-        """Return (n, outputs) logits."""
+        """Return (n, outputs) logits.
+
+        Parameters
+        ----------
+        patches : (n, channel, size, size) float32.
+        """
         radius = self.radius.expand(patches.shape[0], -1, -1, -1)
         seen = torch.cat([patches[:, : self.pictures], radius], 1)
         # Six pixels wide, two apart and two beyond the edge: as symmetric as the patch is.
@@ -302,7 +322,7 @@ def find_network(name: str, *, where: str = "network") -> Maker:
     return find_plugin("networks", name, NETWORKS, where=where)
 
 
-def network(
+def build_network(
     name: str,
     lights: Lights,
     size: int,
@@ -316,8 +336,12 @@ def network(
 
     Parameters
     ----------
+    name : one of ``NETWORKS``, or of a plugin.
     width : times the usual number of features in each layer.
     depth : convolutions, 2 to 4.
+    lights, size : of the patches; size in pixels per side.
+    outputs : logits per patch.
+    seed : of the weights.
 
     Raises
     ------

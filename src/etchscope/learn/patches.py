@@ -19,15 +19,15 @@ __all__ = [
     "Patches",
     "cut_patches",
     "cut_planes",
-    "joined",
+    "join_patches",
     "plane_scale",
 ]
 
 LightChoice = Literal["any", "all", "lamps", "one"]
-"""Whatever lights there are, as planes; all lights as they are; the lamps without backlit, halo and
-the like; the first lamp alone."""
+"""any: planes of any lights; all: all lights as they are; lamps: the lamps without backlit, halo
+and the like; one: the first lamp alone."""
 SCALES = (0.5, 5.0)
-"""Least and greatest scale at which planes are looked at."""
+"""Least and greatest factor by which planes are reduced."""
 _NOMINAL_PX = 6.0
 """Radius that a scan's usual pit has in the patches of planes."""
 _SMALLEST_PX = 2.5
@@ -38,10 +38,15 @@ PatchArray = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Lights:
-    """What the channels of patches are: the lamps' azimuths first, then other lights by role.
+    """The channels of patches: lamps by azimuth first, then other lights by role.
 
-    ``azimuths_deg`` counter-clockwise from +x, y up; ``others`` the roles that follow. Planes of
-    any lights, ``of_planes``, have no azimuths: their ``others`` are ``PLANES``, then ``GIVEN``.
+    Planes of any lights, see ``of_planes``, have no lamps. Their roles are ``PLANES``, then
+    ``GIVEN``.
+
+    Attributes
+    ----------
+    azimuths_deg : azimuths of the lamps, counter-clockwise from +x with y up.
+    others : roles of the channels that follow.
     """
 
     azimuths_deg: tuple[float, ...]
@@ -91,7 +96,11 @@ class Lights:
         return len(self.azimuths_deg) + len(self.others)
 
     def used(self, which: "LightChoice") -> tuple[Ints, "Lights"]:
-        """Return the channels of some of the lights, and these lights.
+        """Return the channels of some of the lights, (m,) int64, and these lights.
+
+        Parameters
+        ----------
+        which : see ``LightChoice``.
 
         Raises
         ------
@@ -109,7 +118,12 @@ class Lights:
 
     @classmethod
     def of_scan(cls, scan: Scan) -> tuple["Lights", Ints]:
-        """Return a scan's lights, and the channel of each: lamps by azimuth, then the rest."""
+        """Return the lights of a scan, and the channel of each, (count,) int64.
+
+        Parameters
+        ----------
+        scan : its lamps are ordered by azimuth, and other lights keep their order.
+        """
         lamps = scan.indices("directional")
         # Where brightness falls with the slope, a lamp acts as one on the other side would.
         turn = 0.0 if scan.gradient_sign > 0 else 180.0
@@ -125,10 +139,18 @@ class Lights:
 
 @dataclass(frozen=True)
 class Patches:
-    """Patches of pits, with where each of them comes from.
+    """Patches of pits, with the origin of each.
 
-    ``pixels``: (n, channel, size, size) float32, the pit at the middle. ``region``: (n,) int,
-    patches of one region never lie in both training and test. ``row``: (n,) the caller's number.
+    Attributes
+    ----------
+    pixels : (n, channel, size, size) float32 normalised pictures with the pit in the middle.
+    lights : what the channels are.
+    region : (n,) int64; patches of one region are never in both training and test.
+    row : (n,) int64, any number by which the caller recognises the patch.
+
+    Raises
+    ------
+    BadInput : the arrays do not fit each other or the lights, or patches are not square.
     """
 
     pixels: PatchArray
@@ -150,18 +172,33 @@ class Patches:
         return len(self.pixels)
 
     def take(self, which: Ints | Bools) -> "Patches":
-        """Return some of the patches."""
+        """Return some of the patches.
+
+        Parameters
+        ----------
+        which : (n,) bool, or (m,) int64 row numbers.
+        """
         return replace(
             self, pixels=self.pixels[which], region=self.region[which], row=self.row[which]
         )
 
     def of_channels(self, channels: Ints, lights: Lights) -> "Patches":
-        """Return the patches with some of their channels."""
+        """Return the patches with some of their channels.
+
+        Parameters
+        ----------
+        channels : (m,) int64.
+        lights : what these channels are.
+        """
         return replace(self, pixels=self.pixels[:, channels], lights=lights)
 
 
-def joined(several: Sequence[Patches]) -> Patches:
+def join_patches(several: Sequence[Patches]) -> Patches:
     """Return patches of the same lights and size one after the other.
+
+    Parameters
+    ----------
+    several : the sets of patches.
 
     Raises
     ------
@@ -222,13 +259,13 @@ def cut_patches(stack: FloatStack, x_px: Floats, y_px: Floats, size: int = 28) -
 
 
 def plane_scale(radius_px: Floats) -> float:
-    """Return the scale at which the planes of a scan are looked at: its usual pit over 6 px.
+    """Return the factor by which the planes of a scan are reduced: its usual radius over 6 px.
 
-    A scan without finds of 2.5 px or more is looked at as it is.
+    The usual radius is the median of the radii of at least 2.5 px; without any the factor is 1.
 
     Parameters
     ----------
-    radius_px : (n,) of the scan's finds.
+    radius_px : (n,) radii of the finds of the scan.
 
     Examples
     --------

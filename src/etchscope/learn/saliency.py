@@ -1,4 +1,4 @@
-"""Which pixels the answer of an expert rests on."""
+"""Saliency: how much each pixel contributes to the logit of an expert."""
 
 from collections.abc import Sequence
 
@@ -9,14 +9,19 @@ from etchscope.foil.types import Floats
 from etchscope.learn.expert import Expert
 from etchscope.learn.patches import Patches
 
-__all__ = ["saliency_of"]
+__all__ = ["compute_saliency"]
 
 
-def saliency_of(experts: Sequence[Expert], patches: Patches) -> Floats:
-    """Return how much each pixel speaks for or against, (n, size, size), the largest 1.
+def compute_saliency(experts: Sequence[Expert], patches: Patches) -> Floats:
+    """Return the contribution of each pixel, (n, size, size) float64, with a greatest value of 1.
 
     It is |gradient × input| of the mean of the experts' logits, summed over the channels (Shrikumar
-    et al. 2016), and 0 where a picture is bulk. All experts have one output.
+    et al. 2016), and 0 where a picture shows bulk.
+
+    Parameters
+    ----------
+    experts : experts of one kind, each with one output.
+    patches : n patches.
 
     Raises
     ------

@@ -14,17 +14,29 @@ from torch import Tensor, nn
 from etchscope.foil.types import Floats
 from etchscope.imaging import Symmetry
 
-__all__ = ["FromGroup", "GroupConvolution", "ToGroup", "glorot", "left_table", "moved_filters"]
+__all__ = ["FromGroup", "GroupConvolution", "ToGroup", "fill_glorot", "left_table", "move_filters"]
 
 
-def glorot(weight: Tensor, fan_in: int, fan_out: int) -> None:
-    """Fill a weight as Glorot & Bengio (2010) do, eq. 16."""
+def fill_glorot(weight: Tensor, fan_in: int, fan_out: int) -> None:
+    """Fill a weight as Glorot & Bengio (2010) do, eq. 16.
+
+    Parameters
+    ----------
+    weight : tensor that is filled in place.
+    fan_in, fan_out : number of values that go into, and out of, each place.
+    """
     bound = math.sqrt(6 / (fan_in + fan_out))
     nn.init.uniform_(weight, -bound, bound)
 
 
-def moved_filters(weight: Tensor, g: Symmetry) -> Tensor:
-    """Return filters (…, y, x) as a symmetry moves them in the plane."""
+def move_filters(weight: Tensor, g: Symmetry) -> Tensor:
+    """Return filters (…, y, x) as a symmetry moves them in the plane.
+
+    Parameters
+    ----------
+    weight : (…, y, x) filters.
+    g : the symmetry.
+    """
     if g.mirrored:
         weight = weight.flip(-1)
     # As flips and transpositions, which ONNX knows, where it does not know rot90.
@@ -59,12 +71,12 @@ class ToGroup(nn.Module):
         inverse = torch.linalg.inv(torch.as_tensor(mixing, dtype=torch.float32))
         self.register_buffer("undo", inverse, persistent=False)
         self.weight = nn.Parameter(torch.empty(fields, mixing.shape[1], size, size))
-        glorot(self.weight, self.weight[0].numel(), fields * size * size)
+        fill_glorot(self.weight, self.weight[0].numel(), fields * size * size)
 
     def expanded(self) -> Tensor:
         """Return (field · element, plane, size, size) filters."""
         banks = [
-            torch.einsum("fcyx,cd->fdyx", moved_filters(self.weight, g), self.undo[i])
+            torch.einsum("fcyx,cd->fdyx", move_filters(self.weight, g), self.undo[i])
             for i, g in enumerate(self.elements)
         ]
         return torch.stack(banks, 1).flatten(0, 1)
@@ -79,12 +91,12 @@ class GroupConvolution(nn.Module):
         super().__init__()
         order, left = len(elements), left_table(elements)
         self.weight = nn.Parameter(torch.empty(after, before, order, size, size))
-        glorot(self.weight, self.weight[0].numel(), after * order * size * size)
+        fill_glorot(self.weight, self.weight[0].numel(), after * order * size * size)
         # Which weight stands where: taking them all at once is one operation, turning each bank
         # hundreds, which a GPU would wait for.
         whole = torch.arange(self.weight.numel()).view_as(self.weight)
         banks = [
-            moved_filters(whole[:, :, left[i]], g).flatten(1, 2) for i, g in enumerate(elements)
+            move_filters(whole[:, :, left[i]], g).flatten(1, 2) for i, g in enumerate(elements)
         ]
         self.register_buffer("places", torch.stack(banks, 1).flatten(0, 1), persistent=False)
 
@@ -110,7 +122,7 @@ class FromGroup(nn.Module):
         self.register_buffer("mix", mix, persistent=False)
         self.weight = nn.Parameter(torch.empty(mixing.shape[1], fields))
         self.bias = nn.Parameter(torch.zeros(mixing.shape[1]))
-        glorot(self.weight, fields, mixing.shape[1])
+        fill_glorot(self.weight, fields, mixing.shape[1])
 
     def expanded(self) -> tuple[Tensor, Tensor]:
         """Return (map, field · element, 1, 1) filters, and the (map,) bias."""

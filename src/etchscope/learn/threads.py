@@ -1,17 +1,21 @@
-"""How many threads a network is evaluated with."""
+"""The number of threads of PyTorch."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
-__all__ = ["one_torch_thread", "set_threads"]
+__all__ = ["set_threads", "use_one_torch_thread"]
 
 
 def set_threads(count: int) -> int:
-    """Let PyTorch use so many threads in this process, and return how many it used before.
+    """Let PyTorch use a number of threads in this process, and return the number before.
 
-    One where workers share the cores; also, one thread always adds in the same order.
+    One thread is right where workers share the cores. It also always adds in the same order.
+
+    Parameters
+    ----------
+    count : number of threads.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(count)
@@ -19,8 +23,8 @@ def set_threads(count: int) -> int:
 
 
 @contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """Let PyTorch use the calling thread only, as where workers share the cores."""
+def use_one_torch_thread() -> Iterator[None]:
+    """Let PyTorch use one thread within the context, where workers share the cores."""
     before = set_threads(1)
     try:
         yield

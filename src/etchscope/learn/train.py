@@ -1,4 +1,4 @@
-"""Training of one expert: a network on patches, and what to do if it does not learn."""
+"""Training of one expert: a network on patches, which starts anew if it does not learn."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,17 +13,26 @@ from torch import Tensor, nn
 from etchscope.foil import BadInput, Device
 from etchscope.foil.types import Bools, Floats, Ints
 from etchscope.learn.augment import move_batch
-from etchscope.learn.devices import device_of
+from etchscope.learn.devices import choose_device
 from etchscope.learn.expert import Expert, compute_logits, make_network
-from etchscope.learn.losses import loss_of
+from etchscope.learn.losses import compute_loss
 from etchscope.learn.patches import Lights, Patches
 from etchscope.learn.training import Training
 
-__all__ = ["folds", "train_expert"]
+__all__ = ["split_folds", "train_expert"]
 
 
-def folds(region: Ints, target: NDArray[np.generic], count: int, seed: int) -> Iterator[Bools]:
+def split_folds(
+    region: Ints, target: NDArray[np.generic], count: int, seed: int
+) -> Iterator[Bools]:
     """Yield the test set of each fold, (n,) bool: whole regions, classes as even as can be.
+
+    Parameters
+    ----------
+    region : (n,) int64 region of each patch.
+    target : (n,) class of each patch.
+    count : number of folds.
+    seed : of the split.
 
     Raises
     ------
@@ -82,16 +91,16 @@ def train_expert(
     if start is not None:
         _require_start(start, patches, training, target)
     each = np.ones(len(target)) if weight is None else weight
-    lesson = _Lesson.of(patches, target, training, validation, each, device_of(device))
+    data = _Data.of(patches, target, training, validation, each, choose_device(device))
     size = patches.pixels.shape[2]
     best: Expert | None = None
     for attempt in range(training.restarts + 1):
         at = seed + 1000 * attempt
-        module = start.module() if start else _fresh(training, patches, lesson.outputs, at)
-        state, history = _train(module.to(lesson.weight.device), lesson, training, at)
-        learnt = _has_learnt(history, training.learnt, lesson.outputs)
+        module = start.module() if start else _fresh(training, patches, data.outputs, at)
+        state, history = _train(module.to(data.weight.device), data, training, at)
+        learnt = _has_learnt(history, training.learnt, data.outputs)
         expert = Expert(
-            training, patches.lights, size, state, history, attempt, learnt, at, lesson.outputs
+            training, patches.lights, size, state, history, attempt, learnt, at, data.outputs
         )
         if best is None or history[:, 2].max() > best.history[:, 2].max():
             best = expert
@@ -134,14 +143,14 @@ def _fresh(training: Training, patches: Patches, outputs: int, seed: int) -> nn.
 
 
 def _has_learnt(history: Floats, least: float, outputs: int) -> bool:
-    """Return whether the epoch that is kept is so much better than chance, see ``Training``."""
+    """Return whether the kept epoch is better than chance by ``least``, see ``Training.learnt``."""
     chance = 1 / max(outputs, 2)
     needed = chance + (1 - chance) * (least - 0.5) / 0.5
     return bool(history[history[:, 1].argmin(), 2] >= needed)
 
 
 @dataclass(frozen=True)
-class _Lesson:
+class _Data:
     """Patches to train on and to validate with, the same for every attempt.
 
     ``pixels``: (n, channel, size, size) float32 of the channels that the network takes, on the
@@ -167,8 +176,8 @@ class _Lesson:
         validation: Bools,
         each: Floats,
         device: Device,
-    ) -> "_Lesson":
-        """Return the lesson; ``each``: (n,) how much a patch counts among those of its class."""
+    ) -> "_Data":
+        """Return the data; ``each``: (n,) how much a patch counts among those of its class."""
         channels, lights = patches.lights.used(training.lights)
         wanted = torch.from_numpy(target.astype(np.int64))
         weight = torch.from_numpy(_weights(target, ~validation, each))
@@ -189,31 +198,31 @@ class _Lesson:
 
 
 def _train(
-    module: nn.Module, lesson: _Lesson, training: Training, seed: int
+    module: nn.Module, data: _Data, training: Training, seed: int
 ) -> tuple[dict[str, NDArray[np.float32]], Floats]:
     """Train a network in place; return the weights of its best epoch, and the history.
 
     The best epoch has the smallest validation loss. The history is that of ``Expert``.
     """
     rng = np.random.default_rng(seed)
-    steps = -(-len(lesson.train) // training.batch)
+    steps = -(-len(data.train) // training.batch)
     optimiser, schedule = _optimiser(module, training, steps)
     history: list[tuple[float, float, float]] = []
     best_loss, state, waited = np.inf, _state(module), 0
     for _ in range(training.epochs):
         module.train()
         losses = []
-        for rows in np.array_split(rng.permutation(lesson.train), steps):
-            moved = move_batch(lesson.pixels[rows], lesson.lights, rng, training)
-            logits = module(moved.to(lesson.weight.device))
-            loss = loss_of(training.loss, logits, lesson.wanted[rows], lesson.weight[rows])
+        for rows in np.array_split(rng.permutation(data.train), steps):
+            moved = move_batch(data.pixels[rows], data.lights, rng, training)
+            logits = module(moved.to(data.weight.device))
+            loss = compute_loss(training.loss, logits, data.wanted[rows], data.weight[rows])
             optimiser.zero_grad()
             torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(module.parameters(), 1.0)
             optimiser.step()
             schedule.step()
             losses.append(float(loss.detach()))
-        held_loss, accuracy = _validate(module, lesson, training.loss)
+        held_loss, accuracy = _validate(module, data, training.loss)
         history.append((float(np.mean(losses)), held_loss, accuracy))
         waited += 1
         if held_loss < best_loss:
@@ -223,20 +232,20 @@ def _train(
     return state, np.array(history)
 
 
-def _validate(module: nn.Module, lesson: _Lesson, loss: str) -> tuple[float, float]:
+def _validate(module: nn.Module, data: _Data, loss: str) -> tuple[float, float]:
     """Return loss and balanced accuracy on the validation set."""
-    held = lesson.validation
-    logits = compute_logits(module, torch.from_numpy(lesson.pixels[held]), 64)
-    on_device = torch.from_numpy(logits).to(lesson.weight.device)
-    held_loss = float(loss_of(loss, on_device, lesson.wanted[held], lesson.weight[held]))
-    decided = logits[:, 0] > 0 if lesson.outputs == 1 else logits.argmax(1)
-    return held_loss, float(balanced_accuracy_score(lesson.target[held], decided))
+    held = data.validation
+    logits = compute_logits(module, torch.from_numpy(data.pixels[held]), 64)
+    on_device = torch.from_numpy(logits).to(data.weight.device)
+    held_loss = float(compute_loss(loss, on_device, data.wanted[held], data.weight[held]))
+    decided = logits[:, 0] > 0 if data.outputs == 1 else logits.argmax(1)
+    return held_loss, float(balanced_accuracy_score(data.target[held], decided))
 
 
 def _weights(
     target: NDArray[np.generic], is_trained_on: Bools, each: Floats
 ) -> NDArray[np.float32]:
-    """Return weights by which all classes of the training set count the same, 1 on average.
+    """Return weights, (n,), with which all classes of the training set count the same; mean 1.
 
     Parameters
     ----------

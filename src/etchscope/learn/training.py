@@ -12,8 +12,9 @@ from etchscope.learn.patches import LightChoice
 __all__ = ["Augmentation", "Training"]
 
 Augmentation = Literal["none", "C4", "D4", "C8"]
-"""none; turns by 90°; these and mirrors; turns from lamp to lamp, interpolated unless by 90°.
-Of C4 and D4 what the lamps have; planes have both, and no C8.
+"""none: no moves; C4: turns by 90°; D4: these and mirrors; C8: turns from lamp to lamp, which are
+interpolated unless by 90°. C4 and D4 use the symmetries that the lamps have. Planes have both and
+no C8.
 """
 
 
@@ -21,15 +22,28 @@ Of C4 and D4 what the lamps have; planes have both, and no C8.
 class Training:
     """How an expert is trained.
 
-    ``network``: its name in ``NETWORKS`` or a plugin's, with ``width`` and ``depth``. ``lights``:
-    which of the patches' lights it sees. ``augmentation``: how each batch is moved at random; exact
-    moves are left out for a network that has them built in. ``loss``: its name in ``LOSSES``.
-    ``optimiser``: Adam or stochastic gradient descent, at the one-cycle schedule's highest
-    ``rate``. ``epochs`` at most; it stops once the validation loss has not fallen for ``patience``
-    of them. ``learnt``: balanced accuracy on validation below which a training counts as failed and
-    starts anew, at most ``restarts`` times, with other weights; for more than two classes, that
-    much of the way from chance to 1. ``left_out``: share of each batch from which lights are left
-    out at random; of planes only.
+    Attributes
+    ----------
+    network : name in ``NETWORKS`` or of a plugin.
+    lights : which lights of the patches the network sees.
+    augmentation : how each batch is moved at random; a network with a built-in symmetry is not
+        moved.
+    loss : name in ``LOSSES``.
+    optimiser : Adam with weight decay, or stochastic gradient descent with momentum.
+    epochs : greatest number of passes over the patches.
+    patience : number of epochs without a smaller validation loss after which training stops.
+    batch : patches per step.
+    rate : highest learning rate of the one-cycle schedule.
+    decay : of the weights.
+    width, depth : of the network, see ``networks.network``.
+    learnt : balanced accuracy on validation below which a training has failed; for more than two
+        classes it is scaled to the same part of the way from chance to 1.
+    restarts : greatest number of new starts with other weights after failed trainings.
+    left_out : share of each batch of planes from which lights are left out at random.
+
+    Raises
+    ------
+    BadInput : an unknown name, or a value out of range.
     """
 
     network: str = "equivariant"
@@ -66,11 +80,15 @@ class Training:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Training":
-        """Return the training of a record.
+        """Return the training of a JSON object.
+
+        Parameters
+        ----------
+        values : name → value; names that are missing have their defaults.
 
         Raises
         ------
-        BadInput : a key that is none of a training's, or a value that cannot be.
+        BadInput : an unknown key, an unknown name, or a value out of range.
         """
         unknown = sorted(set(values) - {f.name for f in fields(cls)})
         if unknown:

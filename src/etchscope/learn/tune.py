@@ -10,7 +10,7 @@ import pandas as pd
 
 from etchscope.foil import BadInput, Device
 from etchscope.foil.types import Bools, Floats
-from etchscope.learn.networks import network
+from etchscope.learn.networks import build_network
 from etchscope.learn.patches import Patches
 from etchscope.learn.training import Training
 from etchscope.learn.validate import cross_validate
@@ -18,7 +18,7 @@ from etchscope.learn.validate import cross_validate
 __all__ = ["search_training"]
 
 _TRIED = ("network", "lights", "loss", "optimiser", "rate", "depth", "width")
-"""What a trial chooses of a training."""
+"""Settings of a training that a trial chooses."""
 
 
 def search_training(
@@ -33,7 +33,7 @@ def search_training(
     device: Device = "cpu",
     progress: Callable[[int], None] | None = None,
 ) -> tuple[Training, pd.DataFrame]:
-    """Return the best training found and all that were tried, the best first.
+    """Return the best training, and a table of all that were tried.
 
     A trial chooses network (so 2-D or 3-D), lights, loss, optimiser, rate, depth and width. Its
     figure is the balanced accuracy over ``count`` folds of regions. The first trial is ``training``
@@ -44,14 +44,16 @@ def search_training(
     ----------
     patches : to train on and to measure with.
     target : (n,) whether a patch is of the first class.
-    training : what is not tried stays as it is here.
+    training : the settings of the first trial, and those that no trial chooses.
     weight, device : see ``train_expert``.
     progress : called with 1 after each trial.
+    count : number of folds of regions.
+    seed : of the trials, and of each training.
 
     Returns
     -------
-    The training; one row per trial: ``balanced_accuracy``, nan for a network that the patches do
-    not allow, and what was tried.
+    The training; one row per trial: ``balanced_accuracy``, NaN for a network that the patches do
+    not allow, and the settings that were tried.
 
     Raises
     ------
@@ -92,7 +94,7 @@ def _table_of(study: optuna.Study) -> pd.DataFrame:
 def _suggested(trial: optuna.Trial, training: Training, *, are_planes: bool) -> Training:
     """Return the training of a trial, which is not started anew if it does not learn."""
     networks = _and(("plain", "azimuth", "equivariant"), training.network)
-    # Of planes all are seen.
+    # A network sees all planes.
     lights = _and(() if are_planes else ("all", "lamps"), training.lights)
     rates = min(3e-4, training.rate), max(3e-2, training.rate)
     widths = min(0.5, training.width), max(2.0, training.width)
@@ -117,7 +119,7 @@ def _require_allowed(training: Training, patches: Patches) -> None:
     """Refuse a training whose network the patches do not allow."""
     _, used = patches.lights.used(training.lights)
     size, width, depth = patches.pixels.shape[2], training.width, training.depth
-    network(training.network, used, size, width=width, depth=depth)
+    build_network(training.network, used, size, width=width, depth=depth)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""How good a kind of expert is: cross-validation over folds of regions and over seeds."""
+"""Cross-validation of a kind of expert over folds of regions and over seeds."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from etchscope.foil import BadInput, Device
 from etchscope.foil.types import Bools, Floats
 from etchscope.learn.expert import Expert
 from etchscope.learn.patches import Patches
-from etchscope.learn.train import folds, train_expert
+from etchscope.learn.train import split_folds, train_expert
 from etchscope.learn.training import Training
 
-__all__ = ["CrossValidation", "cross_validate", "efficiency_at", "learning_curves"]
+__all__ = ["CrossValidation", "cross_validate", "learning_curves", "measure_efficiency_at"]
 
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """How the experts of all folds and seeds judged patches that they had not seen.
+    """The scores of held-out patches by the experts of all folds and seeds.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class CrossValidation:
 
     @property
     def balanced_accuracy(self) -> Floats:
-        """Of each seed, over all folds together, (seed,)."""
+        """Balanced accuracy of each seed over all folds together, (seed,) float64."""
         is_binary = self.target.dtype == np.bool_
         values = [
             balanced_accuracy_score(self.target, s > 0 if is_binary else s.argmax(1))
@@ -53,10 +53,14 @@ class CrossValidation:
 
 
 def learning_curves(histories: Mapping[tuple[int, int], Floats]) -> pd.DataFrame:
-    """Return one row per epoch of the trainings (seed, fold) → ``Expert.history``.
+    """Return the learning curves of trainings, one row per epoch.
 
     Columns ``seed, fold, epoch, training_loss, validation_loss, validation_accuracy``; the last is
     balanced.
+
+    Parameters
+    ----------
+    histories : (seed, fold) → (epoch, 3), see ``Expert.history``.
     """
     columns = ["training_loss", "validation_loss", "validation_accuracy"]
     tables = [
@@ -80,14 +84,18 @@ def cross_validate(
     device: Device = "cpu",
     progress: Callable[[int], None] | None = None,
 ) -> CrossValidation:
-    """Return what ``count`` folds times so many seeds of one kind of expert are worth.
+    """Return the cross-validation of one kind of expert over folds and seeds.
 
-    Folds hold whole regions. Of what is not held out, one part in ``count`` of the regions decides
-    when a training stops, so the held-out patches decide nothing.
+    Folds hold whole regions. A share 1 / ``count`` of the other regions decides when a training
+    stops, so the held-out patches have no influence.
 
     Parameters
     ----------
-    target : (n,) whether a patch is of the first class.
+    patches : n patches to train on and to measure with.
+    target : (n,) bool, whether a patch is of the first class.
+    training : how each expert is trained.
+    count : number of folds.
+    seeds : of folds, weights and order.
     weight, device : see ``train_expert``.
     progress : called with 1 after each training.
 
@@ -99,9 +107,9 @@ def cross_validate(
     rows = []
     histories: dict[tuple[int, int], Floats] = {}
     for place, seed in enumerate(seeds):
-        for fold, test in enumerate(folds(patches.region, target, count, seed)):
+        for fold, test in enumerate(split_folds(patches.region, target, count, seed)):
             kept = patches.take(~test)
-            validation = next(folds(kept.region, target[~test], count, seed + 1))
+            validation = next(split_folds(kept.region, target[~test], count, seed + 1))
             expert = train_expert(
                 kept,
                 target[~test],
@@ -132,10 +140,18 @@ def _row(expert: Expert, target: Bools, logits: Floats, seed: int, fold: int) ->
     }
 
 
-def efficiency_at(scores: Floats, target: Bools, false_positive_rate: float) -> tuple[int, int]:
-    """Return (accepted, all) signal where so small a share of the background is accepted.
+def measure_efficiency_at(
+    scores: Floats, target: Bools, false_positive_rate: float
+) -> tuple[int, int]:
+    """Return the numbers of accepted and of all signal at a false-positive rate.
 
-    The threshold is the lowest that lets at most that share of the background pass.
+    The threshold is the lowest that at most this share of the background passes.
+
+    Parameters
+    ----------
+    scores : (n,) logits.
+    target : (n,) bool, whether a patch is signal.
+    false_positive_rate : in (0, 1].
 
     Raises
     ------

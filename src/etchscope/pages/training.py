@@ -17,7 +17,7 @@ from etchscope.ensemble import TrainedModel
 from etchscope.evaluation import proportion, roc_curve
 from etchscope.foil import BadInput
 from etchscope.foil.types import Ints
-from etchscope.learn import CrossValidation, efficiency_at
+from etchscope.learn import CrossValidation, measure_efficiency_at
 from etchscope.pages.page import Card, Html, render_figure, render_page, render_table
 from etchscope.pages.writing import make_page_folder, write_page, write_picture
 
@@ -73,7 +73,7 @@ def write_training(done: TrainedModel, directory: Path) -> Path:
         write_picture(png, folder / f"{name}.png")
         heading, caption = _CAPTIONS[name]
         sections.append((heading, render_figure(png, heading, caption)))
-    number, information = len(done.labelled.said), done.model.information
+    number, information = len(done.labelled.label), done.model.information
     subtitle = f"{number} labels on {information['tiles']} tiles, each held out once"
     footer = f"Etchscope {information['etchscope']}; intervals at 95 %."
     text = render_page("Training", subtitle, _cards(done), sections, footer)
@@ -82,7 +82,7 @@ def write_training(done: TrainedModel, directory: Path) -> Path:
 
 def _figures(done: TrainedModel) -> dict[str, bytes]:
     """Return name → PNG in the order of the page."""
-    model, labels = done.model, pd.Series(done.labelled.said)
+    model, labels = done.model, pd.Series(done.labelled.label)
     p = np.exp(done.log_probabilities)
     table = pd.DataFrame(p, columns=[f"p_{c}" for c in model.classes])
     is_signal = (labels == model.signal).to_numpy()
@@ -156,7 +156,7 @@ def _at_one_percent(v: CrossValidation) -> str:
     if v.target.dtype != np.bool_:
         return "–"
     try:
-        passed, count = efficiency_at(v.scores[0], np.asarray(v.target, bool), 0.01)
+        passed, count = measure_efficiency_at(v.scores[0], np.asarray(v.target, bool), 0.01)
     except BadInput:  # fewer than a hundred labels of the second class
         return "too few labels"
     return str(proportion(passed, count))

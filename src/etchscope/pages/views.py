@@ -8,7 +8,7 @@ import pandas as pd
 
 from etchscope.ensemble import Model
 from etchscope.foil.types import Floats
-from etchscope.learn import Patches, saliency_of
+from etchscope.learn import Patches, compute_saliency
 from etchscope.pages.candidates import CandidateView
 from etchscope.run import normalisation_of
 from etchscope.run.patches import cut_scan
@@ -58,7 +58,7 @@ def _of_patches(
     ]
     salient = None
     if salient_kinds:
-        total = [saliency_of(model.experts[k.name], patches) for k in salient_kinds]
+        total = [compute_saliency(model.experts[k.name], patches) for k in salient_kinds]
         salient = np.mean(total, axis=0)
     lamps = tuple(f"{a:g}°" for a in patches.lights.azimuths_deg)
     names = (*lamps, *patches.lights.others)[: patches.lights.pictures]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from etchscope.ensemble import Model, WorkingPoint, fit_calibration, measures_of
+from etchscope.ensemble import Model, WorkingPoint, fit_calibration, gather_measures
 from etchscope.foil import NotScored
 from etchscope.foil.types import Bools
 from etchscope.run.search import search_of_run
@@ -52,7 +52,7 @@ def known_candidates(
         pits = store.runs.pits(one.run)
         experts = judged.set_index("pit")["score"].reindex(pits["pit"]).to_numpy(np.float64)
         experts = np.where(pits["length_px"].notna(), np.nan, experts)
-        told = measures_of(pits, experts).set_axis(pits["pit"])
+        told = gather_measures(pits, experts).set_axis(pits["pit"])
         measures.append(told.loc[candidates["pit"]])
         is_signal.append(candidates["is_true"].to_numpy(bool))
     return pd.concat(measures, ignore_index=True), np.concatenate(is_signal)

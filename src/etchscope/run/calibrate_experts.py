@@ -12,10 +12,10 @@ from etchscope.ensemble import (
     Calibration,
     Model,
     WorkingPoint,
-    abundance_of,
+    estimate_abundance,
     fit_calibration,
-    measured_working_point,
-    measures_of,
+    gather_measures,
+    measure_working_point,
 )
 from etchscope.evaluation import Ground, Requirement
 from etchscope.evaluation import Search as Ranked
@@ -65,7 +65,7 @@ def decided_on(
     sparse = np.flatnonzero(is_sparse).tolist()
     scored = [
         finds[k].assign(
-            score=model.calibration.score(measures_of(finds[k], finds[k]["experts"].to_numpy()))
+            score=model.calibration.score(gather_measures(finds[k], finds[k]["experts"].to_numpy()))
         )
         for k in sparse
     ]
@@ -85,7 +85,7 @@ def _calibrated_on(finds: Sequence[pd.DataFrame]) -> Calibration:
         candidates = candidate_table(numbered, pixel_size_um=None)
         particle = candidates["particle"]
         candidates = candidates[(particle < 0) | ~particle.duplicated()]  # the best of each
-        told = measures_of(found, found["experts"].to_numpy(np.float64))
+        told = gather_measures(found, found["experts"].to_numpy(np.float64))
         measures.append(told.iloc[candidates["row"]])
         is_signal.append((candidates["particle"] >= 0).to_numpy())
     every = np.concatenate(is_signal)
@@ -100,7 +100,7 @@ def _calibrated_on(finds: Sequence[pd.DataFrame]) -> Calibration:
     for spread in _SPREADS:
         inside = []
         for own, true in zip(measures, is_signal, strict=True):
-            of_foil = abundance_of(fitted.score(own), fitted.log_abundance(own), spread)
+            of_foil = estimate_abundance(fitted.score(own), fitted.log_abundance(own), spread)
             _, low, high = of_foil.expected
             inside.append(low - 0.5 <= true.sum() <= high + 0.5)
         if np.mean(inside) >= _CONFIDENCE:
@@ -129,7 +129,7 @@ def _point_on(
         density.append(float(found["density_per_mm2"].median()) if len(found) else 0.0)
     ranked = _ranked(false, best, np.array(density), tiles)
     asked = Requirement(false_per_tile=false_per_tile)
-    return measured_working_point(
+    return measure_working_point(
         ranked,
         asked,
         chosen_by=f"{asked} of random foils",

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from etchscope.ensemble import Model, train_model
+from etchscope.ensemble import Model, plan_training, train_model
 from etchscope.foil import BadInput, Device
 from etchscope.learn import Training, set_threads
 from etchscope.run.calibrate_experts import decided_on
@@ -134,7 +134,7 @@ def taught(
     labelled = labelled_finds(lessons, search, plan.most, seed=seed, progress=progress)
     unseen = labelled_finds(others, search, plan.most, seed=seed + 1, progress=progress)
     trainings = plan.folds * 4  # one expert for each two kinds of pits, and one against misc
-    done = train_model(
+    planned = plan_training(
         labelled,
         plan.training,
         classes=CLASSES,
@@ -142,8 +142,11 @@ def taught(
         prior=plan.prior,
         count=plan.folds,
         seed=seed,
-        context=unseen.patches,
         device=device,
+    )
+    done = train_model(
+        planned,
+        context=unseen.patches,
         progress=lambda n: progress("Training", n, trainings),
     )
     figures = {
@@ -151,7 +154,7 @@ def taught(
     }
     information = {
         "etchscope": version("etchscope"),
-        "labels": {c: int((labelled.said == c).sum()) for c in CLASSES},
+        "labels": {c: int((labelled.label == c).sum()) for c in CLASSES},
         "scans": ["random foils"],
         "plan": {**asdict(plan), "prior": dict(plan.prior)},
         "seed": seed,

@@ -18,7 +18,7 @@ from etchscope.learn import (
     Parts,
     Sample,
     Samples,
-    device_of,
+    choose_device,
     train_finder,
 )
 from etchscope.run.finder import FINDER_KIND, arrays_under, finder_of
@@ -81,7 +81,7 @@ def trained_finder(
     BadInput : ``output`` holds something, ``start`` is no finder, or there is no such device.
     MachineFailed : the disk is full.
     """
-    device_of(device)  # refused before anything is drawn
+    choose_device(device)  # refused before anything is drawn
     seed = plan.training.seed
     foils = draw_school(
         folder,

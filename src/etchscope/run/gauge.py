@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.ensemble import GradientBoostingRegressor
 
 from etchscope.foil.types import Floats, Ints
-from etchscope.learn import LightDraw, Samples, planes_of
+from etchscope.learn import LightDraw, Samples, make_planes
 from etchscope.preselect.finder import Finder
 from etchscope.preselect.gauge import ERROR_OF, GAUGED, Gauge
 from etchscope.preselect.learned import apply_finder, compute_gauge_features
@@ -54,7 +54,7 @@ def _measure(
     for place in range(len(foils)):
         sample = foils[place]
         drawn = LightDraw(with_lights(sample.lighting, which), False, 1.0, 0.0)
-        seen = planes_of(sample, drawn, 0)
+        seen = make_planes(sample, drawn, 0)
         said, _ = apply_finder(seen, finder)
         true = sample.openings
         _, i, j = matched(said, true, sample.raw.shape[1])

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from etchscope.ensemble import Model, measures_of
+from etchscope.ensemble import Model, gather_measures
 from etchscope.foil.types import Floats, Ints
 from etchscope.imaging import Recipe, fit_normalisation, light_planes
 from etchscope.learn import Lights, Patches, cut_planes, plane_scale
@@ -45,9 +45,9 @@ def judged_finds(lesson: Lesson, finder: Finder, model: Model) -> pd.DataFrame:
     planes = light_planes(lesson.raw, normalisation, LIGHTING, scale)
     pixels = cut_planes(planes, size, x, y, model.size)
     rows = np.arange(len(pits))
-    told = model.judge(Patches(pixels, Lights.of_planes(), np.zeros_like(rows), rows))
+    told = model.score_patches(Patches(pixels, Lights.of_planes(), np.zeros_like(rows), rows))
     experts = told["score"].to_numpy(np.float64)
-    score = model.calibration.score(measures_of(pits, experts))
+    score = model.calibration.score(gather_measures(pits, experts))
     return pits.assign(experts=experts, score=score, particle=particle)
 
 

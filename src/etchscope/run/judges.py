@@ -11,7 +11,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from etchscope.foil.types import Bools, Floats, FloatStack, Ints
-from etchscope.learn import LightDraw, Sample, Samples, planes_of, set_threads
+from etchscope.learn import LightDraw, Sample, Samples, make_planes, set_threads
 from etchscope.preselect.classifier import Trees
 from etchscope.preselect.finder import CLASSIFIED, Finder
 from etchscope.preselect.gauge import Gauge
@@ -99,7 +99,7 @@ def _look(
             progress(1)
             continue
         drawn = LightDraw(lighting, False, 1.0, 0.0)
-        maps = finder.maps(planes_of(sample, drawn, 0).stacked)
+        maps = finder.maps(make_planes(sample, drawn, 0).stacked)
         said = read_openings(maps, finder, has_lamps=which != "backlit")
         true, size = sample.openings, sample.raw.shape[1]
         counts, i, _ = matched(said, true, size)

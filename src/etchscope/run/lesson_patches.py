@@ -17,9 +17,9 @@ from etchscope.learn import (
     Sample,
     cut_planes,
     draw_lights,
-    joined,
+    join_patches,
+    make_planes,
     plane_scale,
-    planes_of,
 )
 from etchscope.run.judges import Progress, silent
 from etchscope.run.lessons import LIGHTING, Finds, Lesson, Lessons, Search, classes_of, density_of
@@ -40,7 +40,7 @@ def _planes_at(lesson: Lesson, drawn: LightDraw, seed: int) -> Callable[[float],
     none = np.empty(0)
     unused = Openings(none, none, none, none, none, none, none.astype(np.int64))
     sample = Sample(lesson.raw, LIGHTING, unused)
-    return lambda scale: planes_of(sample, drawn, seed, scale)
+    return lambda scale: make_planes(sample, drawn, seed, scale)
 
 
 def _patches_of(
@@ -95,7 +95,7 @@ def labelled_finds(
     chosen = np.sort(
         np.concatenate([rng.permutation(np.flatnonzero(names == c))[:most] for c in CLASSES])
     )
-    patches = joined(parts)
+    patches = join_patches(parts)
     source = pd.DataFrame({"scan": "random foils", "tile": patches.region, "id": patches.row})
     whole = Labelled(patches, names, np.array(density), PLANES_RECIPE, np.array(sizes), source)
     return whole.take(chosen)

@@ -31,14 +31,14 @@ def gathered_to_arrays(store: Store, gathered: Gathered) -> dict[str, NDArray[An
     ------
     BadInput : the store no longer has one of the scans.
     """
-    labelled = gathered.labelled.take(np.isin(gathered.labelled.said, gathered.classes))
+    labelled = gathered.labelled.take(np.isin(gathered.labelled.label, gathered.classes))
     patches, source = labelled.patches, labelled.source
     lights = patches.lights
     scans = [store.scans.get(name) for name in sorted(source["scan"].unique())]
     evidence = labelled.evidence
     return {
         "patches": patches.pixels,
-        "label": labelled.said,
+        "label": labelled.label,
         "weight": labelled.weight,
         "region": patches.region,
         "scan": source["scan"].to_numpy(str),

@@ -11,7 +11,7 @@ from etchscope.foil import BadInput, Scan
 from etchscope.foil.types import Ints
 from etchscope.geometry import Similarity, number_places, number_regions, tile_to_foil
 from etchscope.imaging import Lighting, Normalisation, light_planes
-from etchscope.learn import Lights, Patches, cut_patches, cut_planes, joined, plane_scale
+from etchscope.learn import Lights, Patches, cut_patches, cut_planes, join_patches, plane_scale
 from etchscope.run.constants import normalisation_of, recipe_of
 from etchscope.run.labelled import SNAP_PX, LabelledPits, search_of
 from etchscope.store import Store
@@ -116,7 +116,7 @@ def labelled_patches(
     told = pd.concat(rows, ignore_index=True)
     sizes = told["pixel_size_um"].dropna()
     of_place = number_places(told, SNAP_PX * float(sizes.max()) / 1000 if len(sizes) else 0.0)
-    patches = joined(parts)
+    patches = join_patches(parts)
     return Labelled(
         replace(patches, region=number_regions(told, of_place, _tile_mm(pits))),
         told["said"].to_numpy(str),
@@ -186,4 +186,4 @@ def context_patches(
         normalisation = normalisation_of(store, one.scan)
         cut = cut_scan(store, one.scan, normalisation, some, size=size, scale=scale)
         parts += [p for _, p in cut]
-    return joined(parts)
+    return join_patches(parts)

@@ -52,10 +52,10 @@ def tune_training(
     from etchscope.learn import search_training  # here, since no other training needs Optuna
 
     kind, labelled = first_kind(gathered.classes), gathered.labelled
-    chosen = pd.Series(labelled.said).isin(kind.classes).to_numpy()
+    chosen = pd.Series(labelled.label).isin(kind.classes).to_numpy()
     return search_training(
         labelled.patches.take(chosen),
-        np.asarray(kind.target(labelled.said[chosen]), bool),
+        np.asarray(kind.target(labelled.label[chosen]), bool),
         training,
         trials=trials,
         seed=seed,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from etchscope.ensemble import Model, WorkingPoint, measured_working_point
+from etchscope.ensemble import Model, WorkingPoint, measure_working_point
 from etchscope.evaluation import Proportion, Requirement, Search
 from etchscope.foil import BadInput
 from etchscope.foil.types import Floats
@@ -105,7 +105,7 @@ def choose_working_point(
     Raises
     ------
     BadInput : a scan that the model did not score, the same scan twice, or see ``search_of_run``
-        and ``measured_working_point``.
+        and ``measure_working_point``.
     """
     model = Model.from_record(*store.models.load(name))
 
@@ -130,7 +130,7 @@ def choose_working_point(
             raise BadInput("scan to measure on", expected, other_run)
         other = search_on(measure_on, other_run)
         measured_on = f"{_words(other, model.signal, other_run)}; chosen on {chosen_on}"
-    point = measured_working_point(
+    point = measure_working_point(
         search, asked, chosen_by=str(asked), measured_on=measured_on, other=other
     )
     store.models.save(name, *model.at(point).to_record(), replace=True)

@@ -10,13 +10,13 @@ import pytest
 
 from etchscope.candidates import candidate_table, decide
 from etchscope.ensemble import (
-    AS_TAUGHT,
+    AS_TRAINED,
     DensityClass,
     Model,
     WorkingPoint,
-    at_prior,
-    measures_of,
-    particle_rows,
+    apply_prior,
+    find_particle_rows,
+    gather_measures,
 )
 from etchscope.foil import BadInput, ClassMissing, Taxonomy
 from etchscope.geometry import in_polygon
@@ -104,7 +104,7 @@ def test_a_tile_included_again_after_the_search_is_not_passed_over(own):
 
 def test_what_was_scored_before_is_not_scored_again(own, calm, take_snapshot, monkeypatch):
     score(own, NAME, "first", executor="inline")
-    monkeypatch.setattr(Model, "judge", lambda *_, **__: pytest.fail("scored again"))
+    monkeypatch.setattr(Model, "score_patches", lambda *_, **__: pytest.fail("scored again"))
     again = score(own, NAME, "first")
     assert again == replace(calm[0], was_done=True)
     assert take_snapshot(own.path) == calm[2]
@@ -139,14 +139,14 @@ def test_a_scan_that_was_never_searched_is_searched(own, learnt, simulated_foil,
 
 
 def _count_judged(monkeypatch):
-    real, judged = Model.judge, []
+    real, judged = Model.score_patches, []
 
     @functools.wraps(real)
     def judge(self, patches, **how):
         judged.append(len(patches))
         return real(self, patches, **how)
 
-    monkeypatch.setattr(Model, "judge", judge)
+    monkeypatch.setattr(Model, "score_patches", judge)
     return judged
 
 
@@ -243,21 +243,21 @@ def test_probabilities_sum_to_1_and_the_likeliest_is_the_class(calm):
 
 def test_the_score_is_that_of_the_model_on_the_patch(calm, learnt):
     pits = table_of(calm[1], calm[0])
-    alone = pits[particle_rows(pits) < 0]
+    alone = pits[find_particle_rows(pits) < 0]
     patches = learnt.gathered.context
     place = learnt.store.runs.pits(learnt.search).set_index(["tile", "x_px"])["pit"]
     assert len(patches) == len(place) == len(pits)
-    told = learnt.done.model.judge(patches)
+    told = learnt.done.model.score_patches(patches)
     # Context comes tile by tile, in the order of the finds.
     order = pits.sort_values("tile", kind="stable").index
     experts = pd.Series(told["score"].to_numpy(), index=order).loc[pits.index]
-    expected = AS_TAUGHT.score(measures_of(pits, experts.to_numpy()))
+    expected = AS_TRAINED.score(gather_measures(pits, experts.to_numpy()))
     np.testing.assert_allclose(alone["score"], expected[alone.index], atol=1e-4)
 
 
 def test_both_pits_of_a_pair_that_is_signal_say_the_same(calm):
     pits = table_of(calm[1], calm[0])
-    other = particle_rows(pits)
+    other = find_particle_rows(pits)
     rows = np.flatnonzero(other >= 0)
     first, second = pits.iloc[rows], pits.iloc[other[rows]]
     both = (first["class"].to_numpy() == "hip") & (second["class"].to_numpy() == "hip")
@@ -266,7 +266,9 @@ def test_both_pits_of_a_pair_that_is_signal_say_the_same(calm):
     # One score for both whatever they are; but a top pit beside a bottom pit are these.
     np.testing.assert_array_equal(first["score"], second["score"])
     experts = calm[1].runs.judged(calm[0].run)["score"].to_numpy()
-    np.testing.assert_array_equal(first["score"], AS_TAUGHT.score(measures_of(pits, experts))[rows])
+    np.testing.assert_array_equal(
+        first["score"], AS_TRAINED.score(gather_measures(pits, experts))[rows]
+    )
     neither = (first["class"] != "hip").to_numpy() & (second["class"] != "hip").to_numpy()
     assert (first["class"].to_numpy() != second["class"].to_numpy())[neither].any()
 
@@ -449,10 +451,10 @@ def _scored_again(store, learnt):
 
 def test_single_pits_that_lie_far_off(own, learnt):
     searched = learnt.store.runs.pits(learnt.search)
-    told = learnt.done.model.judge(learnt.gathered.context)["distance"].to_numpy()
+    told = learnt.done.model.score_patches(learnt.gathered.context)["distance"].to_numpy()
     # Context comes tile by tile; partners share the better one's verdict.
     order = searched.sort_values("tile", kind="stable").index
-    is_single = particle_rows(searched) < 0
+    is_single = find_particle_rows(searched) < 0
     farthest = np.sort(pd.Series(told, index=order).sort_index()[is_single])[-6:]
     report, pits = _scored(own, learnt, limit=float(farthest[:2].mean()))
     assert (~pits["valid"].astype(bool))[is_single].sum() == 5
@@ -472,7 +474,7 @@ def test_a_prior_moves_probabilities_and_not_the_ranking(own, calm):
     alone = foil["partner"].isna()
     np.testing.assert_array_equal(given.loc[alone, "score"], foil.loc[alone, "score"])
     np.testing.assert_array_equal(given.loc[alone, "score"], equal.loc[alone, "score"])
-    expected = at_prior(np.log(equal.loc[alone, P].to_numpy()), np.array(list(shares.values())))
+    expected = apply_prior(np.log(equal.loc[alone, P].to_numpy()), np.array(list(shares.values())))
     np.testing.assert_allclose(given.loc[alone, P], expected, atol=1e-12)
     assert given["p_hip"].mean() < 0.5 * foil["p_hip"].mean()
     record = own.runs.record(rare.run)
@@ -483,7 +485,7 @@ def test_the_prior_of_the_foil_is_what_its_pits_say(calm):
     report, store, _ = calm
     used = store.runs.record(report.run).prior_used
     pits = table_of(store, report)
-    alone = pits[particle_rows(pits) < 0]
+    alone = pits[find_particle_rows(pits) < 0]
     # Found from all rows, of which the pairs were then made one: near, not equal.
     assert used["top"] == pytest.approx(alone["p_top"].mean(), abs=0.2)
     assert min(used.values()) > 0
@@ -529,7 +531,7 @@ def test_selected_follows_the_working_point(own, learnt, calm, at_threshold, whi
     best = candidate_table(pits, pixel_size_um=size)
     assert best["selected"].tolist() == (best["score"] >= threshold).tolist()
     chosen = set(best.loc[best["selected"], "pit"])
-    other = particle_rows(pits)
+    other = find_particle_rows(pits)
     chosen |= set(pits["pit"].iloc[other[pits["pit"].isin(chosen).to_numpy() & (other >= 0)]])
     assert set(pits.loc[pits["selected"].astype(bool), "pit"]) == chosen
     assert set(pits.loc[pits["selected"].astype(bool), "class"]) == {"hip"}
@@ -628,8 +630,8 @@ def test_scores_of_a_gpu_are_a_run_of_their_own(own, calm, monkeypatch):
     score(own, NAME, "first", executor="inline")
     judged = _count_judged(monkeypatch)
     score_module = sys.modules[score.__module__]
-    monkeypatch.setattr(score_module, "device_of", lambda device: device)
-    monkeypatch.setattr("etchscope.learn.expert.device_of", lambda _: "cpu")
+    monkeypatch.setattr(score_module, "choose_device", lambda device: device)
+    monkeypatch.setattr("etchscope.learn.expert.choose_device", lambda _: "cpu")
     done = score(own, NAME, "first", executor="inline", device="cuda")
     assert done.run != calm[0].run
     assert own.runs.record(done.run).judged_on == "cuda"

@@ -115,9 +115,9 @@ def test_the_card_s_figures_are_those_of_the_folds(learnt, card):
             v.trainings["balanced_accuracy"].tolist(), abs=1e-5
         )
         assert figures["failed"] == v.trainings["failed"].sum()
-        assert len(v.target) == np.isin(done.labelled.said, _taught(done, name)).sum()
+        assert len(v.target) == np.isin(done.labelled.label, _taught(done, name)).sum()
     best = np.array(done.model.classes)[done.log_probabilities.argmax(1)]
-    right = int((best == done.labelled.said).sum())
+    right = int((best == done.labelled.label).sum())
     assert card["information"]["decided_right"] == proportion(right, len(best)).to_dict()
 
 
@@ -128,7 +128,7 @@ def _taught(done, name):
 def test_the_first_working_point_reaches_the_efficiency_asked_for(learnt, card):
     point, score = card["working_point"], learnt.done.score
     threshold = point["classes"][0]["threshold"]
-    is_signal = learnt.done.labelled.said == "hip"
+    is_signal = learnt.done.labelled.label == "hip"
     n = int(is_signal.sum())
     passed = int((score[is_signal] >= threshold).sum())
     assert passed == np.ceil(0.99 * n)
@@ -142,7 +142,7 @@ def test_the_first_working_point_reaches_the_efficiency_asked_for(learnt, card):
 def test_a_model_comes_back_from_the_store_as_it_went_in(learnt):
     back = Model.from_record(*learnt.store.models.load("first"))
     some = learnt.gathered.labelled.patches.take(np.arange(0, 60, 3))
-    pd.testing.assert_frame_equal(back.judge(some), learnt.done.model.judge(some))
+    pd.testing.assert_frame_equal(back.score_patches(some), learnt.done.model.score_patches(some))
     assert (
         back.working_point.classes[0].threshold
         == learnt.done.model.working_point.classes[0].threshold
@@ -221,7 +221,7 @@ def _of_classes(gathered, classes):
 
 def test_a_class_with_too_few_labels(learnt):
     labelled = learnt.gathered.labelled
-    keep = (labelled.said != "hip") | (np.cumsum(labelled.said == "hip") <= 3)
+    keep = (labelled.label != "hip") | (np.cumsum(labelled.label == "hip") <= 3)
     few = replace(learnt.gathered, labelled=labelled.take(keep))
     text = r"class hip: expected 4 labels or more, found 3\. Label more, or leave the class out"
     with pytest.raises(BadInput, match=text):
@@ -283,11 +283,11 @@ def test_an_interrupted_training_leaves_the_registry_as_it_was(own, learnt, take
 
 def test_the_audit_finds_labels_that_were_changed(learnt):
     done = learnt.done
-    said = done.labelled.said.copy()
+    said = done.labelled.label.copy()
     surest = np.where(said == "hip", done.log_probabilities[:, 0], -np.inf)
     wrong = np.argsort(-surest)[:2]
     said[wrong] = "bottom"
-    table = audited(replace(done, labelled=replace(done.labelled, said=said)))
+    table = audited(replace(done, labelled=replace(done.labelled, label=said)))
     assert list(table.columns) == [
         *("said", "likelier", "p_said", "p_likelier", "quality"),
         *("scan", "tile", "x_px", "y_px", "id"),
@@ -304,7 +304,7 @@ def test_the_audit_finds_labels_that_were_changed(learnt):
 
 def test_an_audit_that_finds_nothing_is_an_empty_table(learnt):
     done = learnt.done
-    one_hot = done.labelled.said[:, None] == np.array(done.model.classes)
+    one_hot = done.labelled.label[:, None] == np.array(done.model.classes)
     sure = replace(done, log_probabilities=np.log(np.where(one_hot, 0.97, 0.01)))
     table = audited(sure)
     assert len(table) == 0

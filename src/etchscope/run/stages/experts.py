@@ -131,7 +131,7 @@ def _arrays_of(plan: TrainingPlan) -> Iterator[tuple[str, NDArray[Any]]]:
     labelled = plan.labelled
     yield "pixels", labelled.patches.pixels
     yield "region", labelled.patches.region
-    yield "said", labelled.said
+    yield "said", labelled.label
     yield "weight", labelled.weight
     yield from ((f"test {fold}", test) for fold, test in enumerate(plan.tests))
     if plan.start is not None:

@@ -90,18 +90,18 @@ def _device_of(settings: FindSettings, device: Device) -> Device:
     """Return where the finder computes; the classical one, on the processor."""
     if settings.finder == "classical" and device != "cuda":
         return "cpu"
-    from etchscope.learn import device_of
+    from etchscope.learn import choose_device
 
-    return device_of(device)
+    return choose_device(device)
 
 
 def _one_thread_each(settings: FindSettings) -> AbstractContextManager[None]:
     """Return a context in which PyTorch leaves the cores to the workers that share them."""
     if settings.finder == "classical":
         return nullcontext()
-    from etchscope.learn import one_torch_thread
+    from etchscope.learn import use_one_torch_thread
 
-    return one_torch_thread()
+    return use_one_torch_thread()
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ import pandas as pd
 
 from etchscope.candidates import (
     PriorChoice,
+    add_votes,
     as_candidates,
     candidate_table,
     decide,
-    with_votes,
 )
-from etchscope.ensemble import Model, checked_prior
+from etchscope.ensemble import Model, check_prior
 from etchscope.evaluation import Figure
 from etchscope.files.digests import digest_of
 from etchscope.foil import (
@@ -31,7 +31,7 @@ from etchscope.foil import (
 )
 from etchscope.foil.types import Floats
 from etchscope.imaging import Normalisation
-from etchscope.learn import Lights, device_of, one_torch_thread, set_threads
+from etchscope.learn import Lights, choose_device, set_threads, use_one_torch_thread
 from etchscope.run.constants import normalisation_of, recipe_of
 from etchscope.run.executors import executor_named
 from etchscope.run.patches import cut_scan, scale_of
@@ -141,13 +141,13 @@ def score(
         included tile that was searched, or one that was included again since the search.
     MachineFailed : the disk is full, or a worker process was lost.
     """
-    chosen, on = executor_named(executor), device_of(device)
+    chosen, on = executor_named(executor), choose_device(device)
     arrays, card = store.models.load(model)
     loaded = Model.from_record(arrays, card)
     described = store.scans.get(scan)
     require_fit(loaded, described, store.labels.taxonomy().classes)
     if not isinstance(prior, str):
-        checked_prior(prior, loaded.classes)
+        check_prior(prior, loaded.classes)
     searched = store.runs.latest(scan, stage="find", whole=True)
     if searched is None or region is not None:
         done = find(store, scan, region=region, workers=workers, executor=executor, device=device)
@@ -176,7 +176,7 @@ def score(
     if on == "cuda":
         record = record.model_copy(update={"judged_on": on})
     stage = _Scoring(store, described, "run", record, loaded, on)
-    with one_torch_thread():  # workers share the cores
+    with use_one_torch_thread():  # workers share the cores
         return carry_out(stage, chosen, workers=workers, progress=progress, total=total)
 
 
@@ -271,12 +271,12 @@ def _score_piece(
     scale = scale_of(pits) if loaded.lights.are_planes else None
     here = pits[pits["tile"].isin(piece.covers)].reset_index(drop=True)
     parts = [
-        loaded.judge(patches, device=device).assign(pit=here["pit"].to_numpy()[rows])
+        loaded.score_patches(patches, device=device).assign(pit=here["pit"].to_numpy()[rows])
         for rows, patches in cut_scan(
             store, store.scans.get(scan), normalisation, here, size=loaded.size, scale=scale
         )
     ]
-    columns = loaded.judged_columns
+    columns = loaded.score_columns
     empty = pd.DataFrame(columns=columns, dtype=np.float64).assign(pit=np.empty(0, np.int64))
     judged = pd.concat(parts, ignore_index=True) if parts else empty
     judged[columns] = judged[columns].round(_DECIMALS)
@@ -324,4 +324,4 @@ def ranked_candidates(store: Store, run: str) -> pd.DataFrame:
     size = store.scans.get(store.runs.score_record(run).scan).pixel_size_um
     table = candidate_table(store.runs.pits(run), pixel_size_um=size)
     judged = store.runs.judged(run)
-    return as_candidates(table if judged is None else with_votes(table, judged))
+    return as_candidates(table if judged is None else add_votes(table, judged))

@@ -16,7 +16,7 @@ from etchscope.ensemble import (
     Labelled,
     Model,
     TrainedModel,
-    checked_prior,
+    check_prior,
     default_kinds,
     multiclass_kind,
     plan_training,
@@ -110,7 +110,7 @@ def train(
     kept_in: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> TrainedModel:
-    """Return a model with its card filled in; see ``ensemble.train_model``.
+    """Return a model with its card filled in; see ``ensemble.plan_training``.
 
     With a folder for finished experts, a training that was killed goes on with the others, if it is
     asked for again on the same labels and in the same way; the model is the same to the byte.
@@ -125,13 +125,13 @@ def train(
 
     Raises
     ------
-    BadInput : see ``ensemble.train_model``; a start without the experts or the folds.
+    BadInput : see ``ensemble.plan_training``; a start without the experts or the folds.
     MachineFailed : the disk is full.
     """
     classes = gathered.classes
     # What must not fail after hours of training.
     if prior is not None:
-        checked_prior(prior, classes)
+        check_prior(prior, classes)
     if not 0 < efficiency <= 1:
         raise BadInput("working point: efficiency", "above 0, at most 1", f"{efficiency:g}")
     if start is not None:
@@ -205,7 +205,7 @@ def _saw(start: Model, information: Mapping[str, Any]) -> list[str]:
 def _information(done: TrainedModel, folds: int, seed: int) -> dict[str, Any]:
     """Return what the card says of data and figures."""
     weight = done.labelled.weight
-    said = {c: round(float(weight[done.labelled.said == c].sum())) for c in done.model.classes}
+    said = {c: round(float(weight[done.labelled.label == c].sum())) for c in done.model.classes}
     source = done.labelled.source
     ids, regions = source["id"].astype(str).tolist(), done.labelled.patches.region.tolist()
     figures = {}
@@ -217,7 +217,7 @@ def _information(done: TrainedModel, folds: int, seed: int) -> dict[str, Any]:
             "failed": int(rows["failed"].sum()),
         }
     k = done.log_probabilities.argmax(1)
-    right = sum(done.model.classes[i] == c for i, c in zip(k, done.labelled.said, strict=True))
+    right = sum(done.model.classes[i] == c for i, c in zip(k, done.labelled.label, strict=True))
     return {
         "etchscope": version("etchscope"),
         "labels": said,
@@ -242,6 +242,6 @@ def audited(done: TrainedModel) -> pd.DataFrame:
     Columns of ``learn.audit_labels`` without ``row``, then ``scan, tile, x_px, y_px, id``.
     """
     p = np.exp(done.log_probabilities)
-    table = audit_labels(done.labelled.said, p, list(done.model.classes))
+    table = audit_labels(done.labelled.label, p, list(done.model.classes))
     where = done.labelled.source.reset_index(drop=True).iloc[table["row"]].reset_index(drop=True)
     return pd.concat([table.drop(columns="row"), where], axis=1)
