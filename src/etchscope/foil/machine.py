@@ -1,9 +1,11 @@
 """The resources that the machine offers a process."""
 
 import os
+from multiprocessing import get_context
+from multiprocessing.context import ForkServerContext
 from typing import Literal
 
-__all__ = ["Device", "count_usable_cores"]
+__all__ = ["Device", "count_usable_cores", "make_process_context"]
 
 Device = Literal["auto", "cpu", "cuda"]
 """Where networks are computed: on the processor, or on a GPU by CUDA. auto trains a finder on a GPU
@@ -17,3 +19,18 @@ def count_usable_cores() -> int:
     """
     affinity = getattr(os, "sched_getaffinity", None)  # macOS has none
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
+def make_process_context(module: str) -> ForkServerContext:
+    """Return how processes for work are started: forked from a server that has loaded a module.
+
+    They are not forked from this process, where a thread may hold a lock that the copy would wait
+    for. Nor are they started anew, since each would need seconds to load PyTorch and the rest.
+
+    Parameters
+    ----------
+    module : full name of what the work needs. The first one counts: the server stays.
+    """
+    context = get_context("forkserver")
+    context.set_forkserver_preload([module])
+    return context

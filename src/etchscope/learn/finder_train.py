@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from etchscope.foil import BadInput, Device
+from etchscope.foil.machine import make_process_context
 from etchscope.foil.types import FloatStack
 from etchscope.learn.devices import choose_device
 from etchscope.learn.finder_loss import Parts, compute_finder_loss
@@ -114,7 +115,7 @@ def _loader(
         batch_size=None,
         sampler=range(first, len(batches)),
         num_workers=workers,
-        multiprocessing_context="spawn" if workers else None,
+        multiprocessing_context=make_process_context(__name__) if workers else None,
         worker_init_fn=_use_one_thread if workers else None,
         pin_memory=is_pinned,
     )

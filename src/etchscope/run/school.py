@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from etchscope.foil.machine import make_process_context
 from etchscope.foil.types import Floats, RawStack
 from etchscope.imaging import Lighting
 from etchscope.learn import Openings, Sample, Samples
@@ -145,7 +145,7 @@ def draw_shards(
             tell(SHARD)
         else:
             todo.append((path, list(range(first, first + SHARD))))
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, mp_context=make_process_context("etchscope.run")) as pool:
         for done in [pool.submit(draw, *one) for one in todo]:
             tell(done.result())
     return paths

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from typing import TypeVar
 
 import cv2
 from dask.multiprocessing import RemoteException
 
 from etchscope.foil import MachineFailed
+from etchscope.foil.machine import make_process_context
 from etchscope.run.executors.scheduling import schedule
 
 __all__ = ["run_in_processes"]
@@ -26,9 +26,9 @@ def run_in_processes(
     ------
     MachineFailed : a process was lost.
     """
-    # Not by fork: a thread of ours may hold a lock that the copy would wait for.
+    context = make_process_context("etchscope.run")
     pool = ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)
+        workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)
     )
     try:
         schedule(tasks, "processes", pool, done)
