@@ -22,7 +22,14 @@ from etchscope.draw.tables import select_pairs, split_by_surface
 from etchscope.foil import Scan
 from etchscope.foil.types import FloatImage, Floats
 
-__all__ = ["draw_density", "draw_mosaic", "measure_area_mm2", "paint_mosaic"]
+__all__ = [
+    "draw_density",
+    "draw_mosaic",
+    "fill_tile",
+    "measure_area_mm2",
+    "paint_mosaic",
+    "project_tile",
+]
 
 MOSAIC_PX = 2400
 """Longer side of the raster of the mosaic."""
@@ -64,26 +71,46 @@ def paint_mosaic(
     """
     out = np.full(canvas.shape, np.nan, np.float32)
     for tile in scan.included:
-        picture: NDArray[Any] = np.asarray(thumbnails(tile.number), np.float32)
-        m = canvas.from_tile(tile.number)
-        shrink = float(np.sqrt(abs(np.linalg.det(m[:, :2]))))
-        height, width = picture.shape
-        if shrink < 1:
-            size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-            picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-            fx, fy = width / size[0], height / size[1]
-            # Pixel i of the small picture is centred at (i + 1/2)·f − 1/2 of the large one.
-            m = m @ np.array([[fx, 0, (fx - 1) / 2], [0, fy, (fy - 1) / 2], [0, 0, 1]])
-        (rows, columns), is_in = canvas.inside(tile.number)
-        m = m - np.array([[0, 0, columns.start], [0, 0, rows.start]])
-        warped = cv2.warpAffine(
-            picture, m, is_in.shape[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-        part = out[rows, columns]
-        part[is_in] = warped[is_in]
+        fill_tile(out, canvas, tile.number, project_tile(canvas, tile.number, thumbnails))
         if progress is not None:
             progress(1)
     return out
+
+
+def project_tile(
+    canvas: Canvas, number: int, thumbnails: Callable[[int], NDArray[Any]]
+) -> NDArray[np.float32]:
+    """Return the grey levels of the canvas pixels inside a tile, (n,) float32, row by row.
+
+    Parameters
+    ----------
+    number : of the tile.
+    thumbnails : tile number → its picture, (y, x), any real dtype.
+    """
+    picture: NDArray[Any] = np.asarray(thumbnails(number), np.float32)
+    m = canvas.from_tile(number)
+    shrink = float(np.sqrt(abs(np.linalg.det(m[:, :2]))))
+    height, width = picture.shape
+    if shrink < 1:
+        size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        fx, fy = width / size[0], height / size[1]
+        # Pixel i of the small picture is centred at (i + 1/2)·f − 1/2 of the large one.
+        m = m @ np.array([[fx, 0, (fx - 1) / 2], [0, fy, (fy - 1) / 2], [0, 0, 1]])
+    (rows, columns), is_in = canvas.inside(number)
+    m = m - np.array([[0, 0, columns.start], [0, 0, rows.start]])
+    warped = cv2.warpAffine(
+        picture, m, is_in.shape[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(warped[is_in])
+
+
+def fill_tile(
+    picture: FloatImage, canvas: Canvas, number: int, levels: NDArray[np.float32]
+) -> None:
+    """Write the grey levels of a tile, see ``project_tile``, into a picture of the canvas."""
+    window, is_in = canvas.inside(number)
+    picture[window][is_in] = levels
 
 
 @mpl.rc_context(RC)

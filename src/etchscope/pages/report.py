@@ -12,7 +12,6 @@ from etchscope.draw.maps import (
     draw_density,
     draw_mosaic,
     measure_area_mm2,
-    paint_mosaic,
 )
 from etchscope.draw.pairs import draw_pairs
 from etchscope.draw.placement import Canvas, Placement, grid_columns, place_tiles
@@ -20,7 +19,10 @@ from etchscope.draw.png import encode_rgb
 from etchscope.draw.shapes import draw_shapes
 from etchscope.draw.tables import select_pairs
 from etchscope.draw.vector import FigureFormat, encode_formats
+from etchscope.files.atomic import delete
+from etchscope.foil.types import FloatImage
 from etchscope.pages.content import ReportContent
+from etchscope.pages.mosaic import paint_in_pieces
 from etchscope.pages.page import render_figure, render_page
 from etchscope.pages.sections import (
     render_candidates,
@@ -44,6 +46,9 @@ _FIRST_PAIRS = 50
 _FIRST_CANDIDATES = 25
 _SHEET_PX = 3200
 """Greatest side of a contact sheet; a larger scan gets a mosaic."""
+
+_PARTS = ".mosaic.partial"
+"""Folder of the parts of the mosaic, within that of the report."""
 
 _CAPTIONS = {
     "mosaic": "Every pit at its place, by surface; in–out pairs have a ring and a link. "
@@ -76,28 +81,41 @@ def write_report(
     directory: Path,
     *,
     form: FigureFormat = "png",
+    workers: int | None = None,
+    executor: str = "threads",
     progress: Callable[[int], None] | None = None,
 ) -> Path:
     """Write the figures and ``report.html`` into a folder, and return the path of the page.
 
-    The page stands alone: it holds its pictures, and needs no script and no network. Tiles are read
-    one at a time, so memory does not grow with the scan. The same content gives the same bytes.
+    The page stands alone: it holds its pictures, and needs no script and no network. A worker reads
+    one tile at a time, so memory does not grow with the scan. The same content gives the same
+    bytes. A report that was killed goes on with the tiles that are not in the mosaic yet, if it is
+    written into the same folder again.
 
     Parameters
     ----------
     directory : is made if it is absent; files of the same names are replaced.
     form : besides PNG, figures are written in this format; a contact sheet is a picture of pixels
         and has PNG only.
+    workers : threads or processes that read tiles; as many as there are cores unless given.
+    executor : name of what reads the tiles of the mosaic, see ``run.executors``.
     progress : called with the number of tiles just drawn into the mosaic.
 
     Raises
     ------
-    BadInput : the directory is a file.
-    MachineFailed : the disk is full.
+    BadInput : the directory is a file, no such executor, or a damaged picture.
+    MachineFailed : the disk is full, or a worker process was lost.
     """
     folder = make_page_folder(directory, what="report")
     placement = place_tiles(content.scan)
-    figures = _draw_figures(content, placement, form, progress)
+    parts = folder / _PARTS
+
+    def paint(canvas: Canvas) -> FloatImage:
+        return paint_in_pieces(
+            canvas, content, parts, workers=workers, executor=executor, progress=progress
+        )
+
+    figures = _draw_figures(content, placement, form, paint)
     pairs = select_pairs(content.pits).head(_FIRST_PAIRS)
     small = draw_cutouts(pairs, content.pits, content.thumbnails)
     best = None if content.candidates is None else content.candidates.head(_FIRST_CANDIDATES)
@@ -106,16 +124,18 @@ def write_report(
     for name, drawing in figures.items():
         for suffix, data in drawing.files.items():
             write_picture(data, folder / f"{name}.{suffix}")
-    return write_page(text, folder / "report.html")
+    page = write_page(text, folder / "report.html")
+    delete(parts)
+    return page
 
 
 def _draw_figures(
     content: ReportContent,
     placement: Placement,
     form: FigureFormat,
-    progress: Callable[[int], None] | None,
+    paint: Callable[[Canvas], FloatImage],
 ) -> dict[str, _Drawing]:
-    """Return name → drawing in the order of the page."""
+    """Return name → drawing in the order of the page; ``paint`` makes the mosaic's background."""
     scan, pits = content.scan, content.pits
     out: dict[str, _Drawing] = {}
     scale = _sheet_scale(content, placement)
@@ -124,7 +144,7 @@ def _draw_figures(
         out["contact_sheet"] = _Drawing("Contact sheet", {"png": encode_rgb(sheet)})
     else:
         canvas = Canvas.over(placement, MOSAIC_PX)
-        picture = paint_mosaic(canvas, scan, content.thumbnails, progress)
+        picture = paint(canvas)
         figure = draw_mosaic(canvas, picture, scan, pits, describe_mosaic(content))
         out["mosaic"] = _Drawing("Mosaic", encode_formats(figure, form))
         del picture, figure

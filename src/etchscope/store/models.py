@@ -22,7 +22,7 @@ from etchscope.files.strict_json import canonical_json, read_json
 from etchscope.foil import BadInput, MachineFailed, UnknownModel
 from etchscope.foil.records import Name
 from etchscope.foil.storable import require_storable
-from etchscope.store.training_parts import TRAINING_FOLDER, drop_training, training_folder
+from etchscope.store.array_parts import TRAINING_FOLDER, drop_training, training_folder
 
 __all__ = ["MODELS_FOLDER", "Models", "read_model", "write_model"]
 

@@ -10,7 +10,7 @@ from etchscope.learn import set_threads
 from etchscope.run.executors.inline import DEBUG
 from etchscope.run.stages import experts
 from etchscope.run.stages.train import gather, train
-from etchscope.store.training_parts import read_expert_records, write_expert
+from etchscope.store.array_parts import read_part_records, write_array_part
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +63,7 @@ def test_a_training_goes_on_with_the_experts_that_are_not_there(own, learnt, tra
     given = {"folds": 2, "kept_in": folder}
     with pytest.raises(InterruptedError, match="stopped"):
         train(learnt.gathered, learnt.training, **given, progress=_stop_after(3))
-    assert set(read_expert_records(folder)) == {0, 1, 2}
+    assert set(read_part_records(folder)) == {0, 1, 2}
     before, ticks = list(trained), []
     trained.clear()
     done = train(learnt.gathered, learnt.training, **given, progress=ticks.append)
@@ -123,7 +123,7 @@ def test_an_expert_that_another_training_wrote_in_between_is_refused(own, learnt
     def progress(_):
         ticks.append(1)
         if len(ticks) == 8:  # the last
-            write_expert(folder, 0, {}, {"covers": "another"})
+            write_array_part(folder, 0, {}, {"covers": "another"})
 
     quick = replace(learnt.training, epochs=1)
     with pytest.raises(BadInput, match="the experts of one training, found those of another"):
@@ -158,7 +158,7 @@ train(gather(store, size=20), training, folds=2, kept_in=folder, progress=progre
 def test_kill_and_repeat_gives_the_same_bytes(own, learnt, trained):
     assert run_code(_KILLED.format(path=str(own.path))) == -signal.SIGKILL
     folder = own.models.training_folder("second")
-    assert len(read_expert_records(folder)) == 5
+    assert len(read_part_records(folder)) == 5
     done = train(gather(own, size=20), learnt.training, folds=2, kept_in=folder)
     assert len(trained) == 2 * len(learnt.done.model.experts) - 5
     own.models.save("second", *done.model.to_record())

@@ -19,7 +19,7 @@ from etchscope.foil import BadInput
 from etchscope.learn import Expert, Patches
 from etchscope.run.executors.inline import run_inline
 from etchscope.run.stage import Piece, carry_out
-from etchscope.store.training_parts import read_expert, read_expert_records, write_expert
+from etchscope.store.array_parts import read_array_part, read_part_records, write_array_part
 
 __all__ = ["train_experts"]
 
@@ -75,7 +75,7 @@ class _Training:
         return partial(_train_piece, self.plan, self.folder)
 
     def parts(self) -> dict[int, Any]:
-        return {i: record.get("covers") for i, record in read_expert_records(self.folder).items()}
+        return {i: record.get("covers") for i, record in read_part_records(self.folder).items()}
 
     def is_committed(self) -> bool:
         """Return False: a model is kept by who registers it."""
@@ -97,12 +97,12 @@ def _train_piece(plan: TrainingPlan, folder: Path, piece: Piece) -> None:
     record = {k: v for k, v in expert.to_record().items() if k != "history"}
     # The history as an array: a record rounds it.
     arrays["history"] = expert.history
-    write_expert(folder, piece.index, arrays, {"covers": piece.covers, "expert": record})
+    write_array_part(folder, piece.index, arrays, {"covers": piece.covers, "expert": record})
 
 
 def _read(folder: Path, piece: Piece) -> Expert:
     """Return the expert that was kept of a piece."""
-    arrays, record = read_expert(folder, piece.index)
+    arrays, record = read_array_part(folder, piece.index)
     if record.get("covers") != piece.covers:
         raise BadInput(folder, "the experts of one training", "those of another in between")
     state = {k.removeprefix(_WEIGHTS): v for k, v in arrays.items() if k.startswith(_WEIGHTS)}

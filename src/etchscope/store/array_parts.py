@@ -1,7 +1,7 @@
-"""Experts of a training that goes on: a file each, until the model is kept.
+"""Parts of work that goes on, as files of arrays: those of a training, and those of a report.
 
-``models/.training/{model}/expert-00000.safetensors`` holds the arrays of one expert, and its record
-in the metadata of the file.
+``part-00000.safetensors`` holds the arrays of one part, and its record in the metadata of the file.
+The parts of a training lie in ``models/.training/{model}/`` until the model is kept.
 """
 
 import json
@@ -22,31 +22,31 @@ from etchscope.store.arrays import read_arrays, write_arrays
 __all__ = [
     "TRAINING_FOLDER",
     "drop_training",
-    "read_expert",
-    "read_expert_records",
+    "read_array_part",
+    "read_part_records",
     "training_folder",
-    "write_expert",
+    "write_array_part",
 ]
 
 TRAINING_FOLDER = ".training"
-_EXPERT = re.compile(r"expert-(\d{5,})\.safetensors")
-_RECORD = "etchscope_expert"
+_PART = re.compile(r"part-(\d{5,})\.safetensors")
+_RECORD = "etchscope_part"
 
 
 def training_folder(models: Path, name: str) -> Path:
-    """Return the folder of the experts of a model that is being trained."""
+    """Return the folder of the parts of a model that is being trained."""
     return models / TRAINING_FOLDER / name
 
 
-def write_expert(
+def write_array_part(
     folder: Path, index: int, arrays: Mapping[str, NDArray[Any]], record: Mapping[str, Any]
 ) -> None:
-    """Write one expert, whole or not at all.
+    """Write one part, whole or not at all.
 
     Parameters
     ----------
     folder : is made if it is absent.
-    index : number of the expert, from 0.
+    index : number of the part, from 0.
     record : what JSON can hold.
 
     Raises
@@ -55,15 +55,15 @@ def write_expert(
     """
     make_folder(folder)
     text = canonical_json(dict(record))
-    write_arrays(_expert_file(folder, index), arrays, metadata={_RECORD: text})
+    write_arrays(_part_file(folder, index), arrays, metadata={_RECORD: text})
 
 
-def _expert_file(folder: Path, index: int) -> Path:
-    return folder / f"expert-{index:05d}.safetensors"
+def _part_file(folder: Path, index: int) -> Path:
+    return folder / f"part-{index:05d}.safetensors"
 
 
-def read_expert_records(folder: Path) -> dict[int, dict[str, Any]]:
-    """Return index → record of the experts that are there; none if the folder is absent.
+def read_part_records(folder: Path) -> dict[int, dict[str, Any]]:
+    """Return index → record of the parts that are there; none if the folder is absent.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def read_expert_records(folder: Path) -> dict[int, dict[str, Any]]:
     """
     found = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        match = _EXPERT.fullmatch(path.name)
+        match = _PART.fullmatch(path.name)
         if match:
             found[int(match[1])] = _read_record(path)
     return found
@@ -82,24 +82,24 @@ def _read_record(path: Path) -> dict[str, Any]:
         with safe_open(path, framework="np") as file:
             record: dict[str, Any] = json.loads(file.metadata()[_RECORD])
     except (OSError, SafetensorError, LookupError, TypeError, ValueError) as error:
-        hint = "Delete the file; the training will make it again."
-        raise BadInput(path, "an expert of a training", str(error), hint=hint) from error
+        hint = "Delete the file; its part will be made again."
+        raise BadInput(path, "a part of unfinished work", str(error), hint=hint) from error
     return record
 
 
-def read_expert(folder: Path, index: int) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Return the arrays and the record of one expert.
+def read_array_part(folder: Path, index: int) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Return the arrays and the record of one part.
 
     Raises
     ------
     BadInput : the file is absent or damaged.
     """
-    path = _expert_file(folder, index)
+    path = _part_file(folder, index)
     return read_arrays(path), _read_record(path)
 
 
 def drop_training(models: Path, name: str) -> None:
-    """Delete the experts of a training, since the model is kept."""
+    """Delete the parts of a training, since the model is kept."""
     folder = training_folder(models, name)
     delete(folder)
     with suppress(OSError):  # other trainings may go on
