@@ -432,7 +432,7 @@ def test_export_takes_the_latest_run_of_each_scan(store, scans, tmp_path, capsys
     capsys.readouterr()
     back = ("--scan", "simulated-back", "-o", output)
     told = refused(capsys, "export", store, "--run", first, *back)
-    assert f"--run: expected a run of scan simulated-back, found {first} of scan {NAME}" in told
+    assert f"run: expected a run of scan simulated-back, found {first} of scan {NAME}" in told
 
 
 def test_export_names_what_is_not_there(store, tmp_path, capsys):

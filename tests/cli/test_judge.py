@@ -137,10 +137,10 @@ def test_report_shows_the_run_that_is_asked_for(store, tmp_path):
     [
         (
             ("--run", "R7"),
-            "--run: expected a finished run of the store, found 'R7', there is R1, R2",
+            "run: expected a finished run of the store, found 'R7', there is R1, R2",
         ),
         (("--scan", "F1-back"), r"scan F1-back: expected a finished run, found none"),
-        (("--scan", "F1-back", "--run", "R1"), "--run: expected a finished run of scan F1-back"),
+        (("--scan", "F1-back", "--run", "R1"), "run: expected a finished run of scan F1-back"),
         (("--scan", "F9"), "F9"),
     ],
 )
@@ -153,9 +153,7 @@ def test_report_says_which_runs_there_are(store, tmp_path, options, message):
 def test_report_asks_for_the_scan_where_several_have_runs(store, tmp_path):
     record = FindRecord(stage="find", version="9.9", scan="F1-back", tiles=(1, 2))
     store.runs.commit("R3", as_pits({}), record)
-    with pytest.raises(
-        BadInput, match="--scan: expected one of F1-back, F1-front, found none given"
-    ):
+    with pytest.raises(BadInput, match="scan: expected one of F1-back, F1-front, found none given"):
         run("report", store.path, "-o", tmp_path / "out")
 
 

@@ -427,7 +427,7 @@ def test_a_working_point_stays_where_it_is_after_an_error(scored, truth, tmp_pat
 
 def test_a_working_point_needs_a_scan_that_this_model_scored(own, learnt, truth, capsys):
     words = ("working-point", own.path, "first", "--truth", truth, "--efficiency", "0.9")
-    text = "--scan: expected a scan that was scored with first, found none. Start with `etchscope"
+    text = "Error: scan: expected a scan that was scored with first, found none. Start with `etch"
     assert text in refused(capsys, *words)
     assert len(Model.from_record(*own.models.load("first")).experts) == 4
 
@@ -437,7 +437,8 @@ def test_a_working_point_of_one_scan_among_several(scored, truth, simulated_foil
     score(scored, "second-front", "first", executor="inline")
     words = ("working-point", scored.path, "first", "--truth", truth, "--efficiency", "0.9")
     told = refused(capsys, *words)
-    assert f"--scan: expected one of second-front, {NAME}, found none given" in told
+    expected = f"scan: expected one of second-front, {NAME}, found none given"
+    assert f"{expected}. Choose with `--scan`." in told
     assert run(*words, "--scan", NAME) == 0
     assert "efficiency 9" in capsys.readouterr().out
     told = refused(capsys, *words, "--scan", "second-front")

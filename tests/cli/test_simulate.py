@@ -77,7 +77,10 @@ def test_randomised_foils_are_each_another_draw_and_what_is_set_stays(tmp_path):
         (["--set", "optics.blur"], "--set: expected group.parameter=value, found 'optics.blur'"),
         (["--set", "optics.blur=3"], "found 'blur'"),
         (["--preset", "x"], "preset: expected reference or label-mix or pb-stack or experiment or"),
-        (["--preset", "pb-stack", "--foil", "x"], "--foil: expected a preset of one foil"),
+        (
+            ["--preset", "pb-stack", "--foil", "x"],
+            "found one of several. Leave out `--foil`.",
+        ),
     ],
 )
 def test_what_is_impossible_is_refused_before_anything_is_written(

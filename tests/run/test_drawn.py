@@ -1,6 +1,6 @@
 import pytest
 
-from etchscope.foil import BadInput
+from etchscope.foil import SeveralFoils
 from etchscope.run.drawn import draw_foils
 from etchscope.simulation import list_parameters, preset
 
@@ -28,6 +28,6 @@ def test_parameters_change_what_was_drawn_at_random():
 
 def test_a_preset_of_several_foils_takes_no_name():
     with pytest.raises(
-        BadInput, match="name of the foil: expected a preset of one foil, found one of several"
+        SeveralFoils, match="name of the foil: expected a preset of one foil, found one of several"
     ):
         draw_foils("pb-stack", columns=1, rows=1, foil="A")

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from etchscope.foil import BadInput, NotScored, NotSearched, UnknownModel, UnknownRun, UnknownScan
+from etchscope.foil import NotScored, NotSearched, UnknownModel, UnknownRun, UnknownScan
 from etchscope.run.models import register_model
 from etchscope.run.results import (
     choose_run,
@@ -37,13 +37,13 @@ def test_the_latest_run_is_chosen_unless_one_is_named(own, scored, learnt):
 def test_what_is_not_there_is_named(own):
     with pytest.raises(UnknownScan, match="odd"):
         choose_run(own, scan="odd")
-    with pytest.raises(BadInput, match="--run: expected a finished run of the store, found 'odd'"):
+    with pytest.raises(UnknownRun, match="run: expected a finished run of the store, found 'odd'"):
         choose_run(own, run="odd")
     with pytest.raises(UnknownRun, match="odd"):
         choose_runs(own, run="odd")
     with pytest.raises(NotScored, match="expected a scored run, found none"):
         choose_scored_runs(own)
-    with pytest.raises(BadInput, match="expected a scan that was scored with first, found none"):
+    with pytest.raises(NotScored, match="expected a scan that was scored with first, found none"):
         find_run_of_model(own, "first")
     with pytest.raises(UnknownModel, match="odd"):
         find_run_of_model(own, "odd")

@@ -10,6 +10,8 @@ _HINTS: dict[type[errors.BadInput], str] = {
     errors.NameTaken: "Choose another name with `--scan NAME`, or remove the scan first.",
     errors.ModelNameTaken: "Choose another name, or give `--replace`.",
     errors.NoTiles: "See `etchscope ls --tiles`.",
+    errors.SeveralScans: "Choose with `--scan`.",
+    errors.SeveralFoils: "Leave out `--foil`.",
     errors.UnknownModel: "Train one with `etchscope train`.",
     errors.NotSearched: "Start with `etchscope find`.",
     errors.NotScored: "Start with `etchscope run`.",

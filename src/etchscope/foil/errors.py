@@ -27,6 +27,8 @@ __all__ = [
     "OldFinder",
     "OldStore",
     "OtherNormalisation",
+    "SeveralFoils",
+    "SeveralScans",
     "TwoPictures",
     "UnknownAlignment",
     "UnknownClass",
@@ -82,7 +84,15 @@ class UnknownScan(BadInput):
 
 
 class UnknownRun(BadInput):
-    """The store has no finished run of that name."""
+    """The store or the scan has no finished run of that name."""
+
+
+class SeveralScans(BadInput):
+    """Several scans could be meant, and none is named."""
+
+
+class SeveralFoils(BadInput):
+    """A name for one foil is given where there are several."""
 
 
 class UnknownModel(BadInput):

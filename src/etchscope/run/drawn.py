@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from etchscope.foil import BadInput, Side
+from etchscope.foil import SeveralFoils, Side
 from etchscope.run.threads import one_opencv_thread
 from etchscope.simulation import SimulatedScan, preset, randomise_scan, with_parameters
 from etchscope.store import Added, Store, TilePictures
@@ -37,13 +37,14 @@ def draw_foils(
 
     Raises
     ------
-    BadInput : a name for a preset of several foils, or see ``preset`` and ``with_parameters``.
+    SeveralFoils : a name for a preset of several foils.
+    BadInput : see ``preset`` and ``with_parameters``.
     """
     scans: list[SimulatedScan] = []
     for number in range(foils):
         drawn = preset(name, seed=seed + number, columns=columns, rows=rows, sides=sides)
         if foil is not None and len({scan.foil for scan in drawn}) > 1:
-            raise BadInput("name of the foil", "a preset of one foil", "one of several")
+            raise SeveralFoils("name of the foil", "a preset of one foil", "one of several")
         for scan in drawn:
             base = scan.foil if foil is None else foil
             scans.append(replace(scan, foil=base if foils == 1 else f"{base}-{number + 1:03d}"))

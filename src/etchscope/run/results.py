@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from etchscope.foil import BadInput, NotScored, NotSearched
+from etchscope.foil import NotScored, NotSearched, SeveralScans, UnknownRun
 from etchscope.store import Store
 
 __all__ = [
@@ -30,7 +30,8 @@ def choose_run(store: Store, *, scan: str | None = None, run: str | None = None)
     Raises
     ------
     UnknownScan : the store has no such scan.
-    BadInput : no such run of the scan, or runs of several scans and none named.
+    UnknownRun : the store or the scan has no such run.
+    SeveralScans : several scans have runs, and none is named.
     NotSearched : no run at all.
     """
     if scan is not None:
@@ -40,14 +41,14 @@ def choose_run(store: Store, *, scan: str | None = None, run: str | None = None)
         if run not in set(runs["run"]):
             where = "the store" if scan is None else f"scan {scan}"
             listed = ", ".join(runs["run"]) or "none"
-            raise BadInput("--run", f"a finished run of {where}", f"{run!r}, there is {listed}")
+            raise UnknownRun("run", f"a finished run of {where}", f"{run!r}, there is {listed}")
         return run
     scans = sorted(set(runs["scan"]))
     if not scans:
         where = str(store.path) if scan is None else f"scan {scan}"
         raise NotSearched(where, "a finished run", "none")
     if len(scans) > 1:
-        raise BadInput("--scan", f"one of {', '.join(scans)}", "none given")
+        raise SeveralScans("scan", f"one of {', '.join(scans)}", "none given")
     return str(runs["run"].iloc[-1])
 
 
@@ -56,14 +57,13 @@ def choose_runs(store: Store, *, scan: str | None = None, run: str | None = None
 
     Raises
     ------
-    UnknownScan, UnknownRun : the store has no such scan or run.
-    BadInput : a run of another scan.
+    UnknownScan, UnknownRun : the store has no such scan or run, or the run is of another scan.
     NotSearched : no run at all.
     """
     if run is not None:
         of_scan = store.runs.record(run).scan
         if scan not in (None, of_scan):
-            raise BadInput("--run", f"a run of scan {scan}", f"{run} of scan {of_scan}")
+            raise UnknownRun("run", f"a run of scan {scan}", f"{run} of scan {of_scan}")
         return [run]
     names = _scans(store, scan)
     runs = [latest for name in names if (latest := store.runs.latest(name)) is not None]
@@ -101,7 +101,8 @@ def find_run_of_model(store: Store, model: str, *, scan: str | None = None) -> s
     Raises
     ------
     UnknownModel, UnknownScan : the store has no such model or scan.
-    BadInput : the model scored no scan, or several and none is named.
+    NotScored : the model scored no scan.
+    SeveralScans : the model scored several scans, and none is named.
     """
     weights = store.models.load(model)[1]["weights_sha256"]
     found: dict[str, str] = {}
@@ -110,10 +111,9 @@ def find_run_of_model(store: Store, model: str, *, scan: str | None = None) -> s
         if run is not None:
             found[name] = run
     if not found:
-        hint = f"Start with `etchscope run STORE --model {model}`."
-        raise BadInput("--scan", f"a scan that was scored with {model}", "none", hint)
+        raise NotScored("scan", f"a scan that was scored with {model}", "none")
     if len(found) > 1:
-        raise BadInput("--scan", f"one of {', '.join(found)}", "none given")
+        raise SeveralScans("scan", f"one of {', '.join(found)}", "none given")
     return next(iter(found.values()))
 
 
