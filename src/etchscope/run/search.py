@@ -93,24 +93,13 @@ def search_of_run(
     record = store.runs.score_record(run)
     scan = store.scans.get(record.scan)
     pits = store.runs.pits(run)
-    candidates = candidate_table(pits, pixel_size_um=scan.pixel_size_um)
     tiles = [n for n in record.tiles if only_tiles is None or n in only_tiles]
-    candidates = candidates[candidates["tile"].isin(tiles)].reset_index(drop=True)
-    if valid_only:
-        candidates = candidates[candidates["valid"]].reset_index(drop=True)
-        if not len(candidates):
-            none = "none: the scan is unlike what the model was trained on"
-            raise BadInput(f"run {run}", "candidates where the model is valid", none)
+    candidates = _candidates(pits, scan, tiles, f"run {run}", valid_only=valid_only)
     if "scan" in truth.columns:  # tile 1 of another scan is another place
         truth = truth[truth["scan"].isna() | (truth["scan"] == scan.name)]
         where = f"{where} of scan {scan.name}"
     true = _particles(truth, signal, where)
-    columns = set(true.table.columns)
-    on_foil = {"x_mm", "y_mm"} <= columns and bool(true.table["x_mm"].notna().all())
-    on_foil = on_foil and bool(candidates["x_mm"].notna().all())
-    if not on_foil and not {"tile", *_PX} <= columns:
-        expected = "tile, x_px, y_px, or x_mm, y_mm if the scan has a place on the foil"
-        raise BadInput(where, f"columns {expected}", ", ".join(map(str, true.table.columns)))
+    on_foil = _are_on_foil(true.table, candidates, where)
     scale = scan.pixel_size_um if on_foil else None
     region = None if record.region_mm is None else np.array(record.region_mm, float)
     here = _on_tiles(true.table, scan, tiles, region, on_foil=on_foil)
@@ -129,6 +118,63 @@ def search_of_run(
         return inside & _on_tiles(some, scan, tiles, region, on_foil=on_foil)
 
     is_true, which = matched(candidates)
+    tile, particle_tile, ground = _surroundings(candidates, is_true, which, true, pits, tiles, scan)
+    found = Search(
+        candidates["score"].to_numpy(np.float64),
+        is_true,
+        _by_chance(candidates, scan, tolerance_px, matched, searched),
+        len(np.unique(true.number)),
+        count,
+        area,
+        tile,
+        particle_tile,
+        _exposure(scan, tiles, region, count),
+        ground,
+    )
+    return found, candidates.assign(is_true=is_true, particle=which)
+
+
+def _candidates(
+    pits: pd.DataFrame, scan: Scan, tiles: list[int], where: str, *, valid_only: bool
+) -> pd.DataFrame:
+    """Return the candidates on some tiles; those where the model is valid, or all."""
+    candidates = candidate_table(pits, pixel_size_um=scan.pixel_size_um)
+    candidates = candidates[candidates["tile"].isin(tiles)].reset_index(drop=True)
+    if not valid_only:
+        return candidates
+    candidates = candidates[candidates["valid"]].reset_index(drop=True)
+    if not len(candidates):
+        none = "none: the scan is unlike what the model was trained on"
+        raise BadInput(where, "candidates where the model is valid", none)
+    return candidates
+
+
+def _are_on_foil(true: pd.DataFrame, candidates: pd.DataFrame, where: str) -> bool:
+    """Return whether truth and candidates are compared on the foil; otherwise on their tiles."""
+    columns = set(true.columns)
+    on_foil = {"x_mm", "y_mm"} <= columns and bool(true["x_mm"].notna().all())
+    on_foil = on_foil and bool(candidates["x_mm"].notna().all())
+    if not on_foil and not {"tile", *_PX} <= columns:
+        expected = "tile, x_px, y_px, or x_mm, y_mm if the scan has a place on the foil"
+        raise BadInput(where, f"columns {expected}", ", ".join(map(str, true.columns)))
+    return on_foil
+
+
+def _surroundings(
+    candidates: pd.DataFrame,
+    is_true: Bools,
+    which: Ints,
+    true: _Particles,
+    pits: pd.DataFrame,
+    tiles: list[int],
+    scan: Scan,
+) -> tuple[Ints, Ints, Ground]:
+    """Return the place in ``tiles`` of each candidate and of each particle, and the densities.
+
+    Parameters
+    ----------
+    is_true, which : of each candidate, whether it is signal, and the number of its particle.
+    """
     numbers, first = np.unique(true.number, return_index=True)
     of_particles = _in_tiles(true.table.iloc[first], scan)
     density = _densities(pits, tiles, scan)
@@ -138,19 +184,7 @@ def search_of_run(
     of_candidates = candidates["density_per_mm2"].to_numpy(np.float64)
     found_one = np.searchsorted(numbers, which[is_true])
     particle_tile[found_one], there[found_one] = tile[is_true], of_candidates[is_true]
-    found = Search(
-        candidates["score"].to_numpy(np.float64),
-        is_true,
-        _by_chance(candidates, scan, tolerance_px, matched, searched),
-        len(numbers),
-        count,
-        area,
-        tile,
-        particle_tile,
-        _exposure(scan, tiles, region, count),
-        Ground(_middles(scan, tiles), density, of_candidates, there),
-    )
-    return found, candidates.assign(is_true=is_true, particle=which)
+    return tile, particle_tile, Ground(_middles(scan, tiles), density, of_candidates, there)
 
 
 def tiles_by_density(store: Store, run: str, groups: int = 3) -> dict[str, list[int]]:

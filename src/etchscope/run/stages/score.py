@@ -152,12 +152,34 @@ def score(
     if searched is None or region is not None:
         done = find(store, scan, region=region, workers=workers, executor=executor, device=device)
         searched = done.run
-    record = ScoreRecord(
+    tiles = _tiles_of(store, described, searched, is_whole=region is None)
+    record = _record_of(scan, searched, tiles, model, loaded, card, prior)
+    if loaded.lights.are_planes:
+        scale = scale_of(store.runs.pits(searched))
+        record = record.model_copy(update={"planes_scale": scale})
+    if on == "cuda":
+        record = record.model_copy(update={"judged_on": on})
+    stage = _Scoring(store, described, "run", record, loaded, on)
+    with use_one_torch_thread():  # workers share the cores
+        return carry_out(stage, chosen, workers=workers, progress=progress, total=total)
+
+
+def _record_of(
+    scan: str,
+    searched: str,
+    tiles: tuple[int, ...],
+    model: str,
+    loaded: Model,
+    card: Mapping[str, Any],
+    prior: PriorChoice | Mapping[str, float],
+) -> ScoreRecord:
+    """Return the record of a run that is to be scored on the processor."""
+    return ScoreRecord(
         stage="score",
         version=version("etchscope"),
         scan=scan,
         search=searched,
-        tiles=_tiles_of(store, described, searched, is_whole=region is None),
+        tiles=tiles,
         model=JudgingModel(
             name=model,
             signal=loaded.signal,
@@ -170,14 +192,6 @@ def score(
         ),
         prior=prior if isinstance(prior, str) else dict(prior),
     )
-    if loaded.lights.are_planes:
-        scale = scale_of(store.runs.pits(searched))
-        record = record.model_copy(update={"planes_scale": scale})
-    if on == "cuda":
-        record = record.model_copy(update={"judged_on": on})
-    stage = _Scoring(store, described, "run", record, loaded, on)
-    with use_one_torch_thread():  # workers share the cores
-        return carry_out(stage, chosen, workers=workers, progress=progress, total=total)
 
 
 @dataclass(frozen=True)

@@ -129,11 +129,7 @@ def train(
     MachineFailed : the disk is full.
     """
     classes = gathered.classes
-    # What must not fail after hours of training.
-    if prior is not None:
-        check_prior(prior, classes)
-    if not 0 < efficiency <= 1:
-        raise BadInput("working point: efficiency", "above 0, at most 1", f"{efficiency:g}")
+    _require_usable(prior, efficiency, classes)
     if start is not None:
         _require_start(start, _names(classes, kinds, method), folds)
     if signal is None:
@@ -157,6 +153,16 @@ def train(
     if start is not None:
         information |= _information_of_start(start, information)
     return replace(done, model=replace(done.model, information=information))
+
+
+def _require_usable(
+    prior: Mapping[str, float] | None, efficiency: float, classes: Sequence[str]
+) -> None:
+    """Refuse at once what would be refused after hours of training."""
+    if prior is not None:
+        check_prior(prior, classes)
+    if not 0 < efficiency <= 1:
+        raise BadInput("working point: efficiency", "above 0, at most 1", f"{efficiency:g}")
 
 
 def _information_of_data(gathered: Gathered) -> dict[str, Any]:
