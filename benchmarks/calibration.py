@@ -52,7 +52,7 @@ from etchscope.run import find, simulate
 from etchscope.run.calibrate import KnownRun, known_candidates
 from etchscope.run.experts import SHIPPED
 from etchscope.run.search import search_of_run
-from etchscope.run.stages.score import score
+from etchscope.run.stages.scoring import score
 from etchscope.simulation import SimulatedScan, preset, with_parameters
 from etchscope.store import Store, read_model
 

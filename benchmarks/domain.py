@@ -25,7 +25,7 @@ import pandas as pd
 from etchscope.evaluation import Search, proportion
 from etchscope.foil import BadInput
 from etchscope.run.search import search_of_run
-from etchscope.run.stages.score import score
+from etchscope.run.stages.scoring import score
 from etchscope.simulation import SimulatedScan, preset, randomise_scan, with_parameters
 from etchscope.store import Store
 from search import label_some, simulate_and_search, train_model

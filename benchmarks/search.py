@@ -48,8 +48,8 @@ from etchscope.foil import as_labels, parent_class
 from etchscope.learn import Training, set_threads
 from etchscope.run import find, simulate
 from etchscope.run.search import search_of_run
-from etchscope.run.stages.score import score
-from etchscope.run.stages.train import gather, train
+from etchscope.run.stages.scoring import score
+from etchscope.run.stages.training import gather, train
 from etchscope.simulation import SimulatedScan, preset, with_parameters
 from etchscope.store import Store
 

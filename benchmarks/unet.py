@@ -20,7 +20,7 @@ from etchscope.foil.openings import MAPS
 from etchscope.learn import FinderTraining
 from etchscope.learn.finder_train import train_finder
 from etchscope.run.finder import finder_of
-from etchscope.run.judges import judged_finder
+from etchscope.run.finder_classifiers import fit_classifiers
 from etchscope.run.school import School
 
 CHANNELS = (24, 48, 64, 64)
@@ -73,7 +73,7 @@ def main() -> None:
     )
     network.eval()
     for name, maps in (("U-Net", wrap_network(network)), ("shipped", finder_of().maps)):
-        finder, figures = judged_finder(maps, judged)
+        finder, figures = fit_classifiers(maps, judged)
         print(name, {k: round(v, 2) for k, v in finder.sigma.items()})
         for lights, values in figures.items():
             each = (f"{k} {v:.3f} [{low:.3f}, {high:.3f}]" for k, (v, low, high) in values.items())

@@ -14,7 +14,7 @@ from etchscope.ensemble import Model, TrainedModel, WorkingPoint
 from etchscope.foil import Channel, Foil, Scan, Tile
 from etchscope.learn import Training, set_threads
 from etchscope.run import find
-from etchscope.run.stages.train import Gathered, gather, train
+from etchscope.run.stages.training import Gathered, gather, train
 from etchscope.simulation import Optics, Population, SimulatedScan, Stage
 from etchscope.store import Store, TilePictures
 

@@ -2,7 +2,7 @@
 
 from multiprocessing import get_context
 
-_LOADED = ["pytest", "etchscope.run", "etchscope.run.stages.train", "etchscope.store"]
+_LOADED = ["pytest", "etchscope.run", "etchscope.run.stages.training", "etchscope.store"]
 
 
 def run_code(code: str) -> int:

@@ -7,7 +7,7 @@ import pytest
 
 import etchscope as es
 from etchscope.ingest.write import write_smartscope
-from etchscope.run.stages.find import FindReport
+from etchscope.run.stages.finding import FindReport
 from etchscope.simulation import Optics, Population, SimulatedScan, Stage
 
 

@@ -9,7 +9,7 @@ QUICK = {"network": "plain", "epochs": 6, "rate": 8e-3, "batch": 16, "restarts":
 @pytest.fixture
 def no_training(monkeypatch):
     monkeypatch.setattr(
-        "etchscope.run.stages.train.train_experts", lambda *_, **__: pytest.fail("trained")
+        "etchscope.run.stages.training.train_experts", lambda *_, **__: pytest.fail("trained")
     )
 
 

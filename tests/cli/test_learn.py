@@ -18,7 +18,7 @@ from etchscope.ingest.write import write_smartscope
 from etchscope.learn import LOSSES, NETWORKS, Training
 from etchscope.run.experts import ExpertsPlan
 from etchscope.run.finder_training import FinderPlan
-from etchscope.run.stages.score import ranked_candidates, score
+from etchscope.run.stages.scoring import ranked_candidates, score
 from etchscope.store import Store
 
 NAME = "simulated-front"
@@ -58,7 +58,7 @@ def directory(learnt, tmp_path_factory):
 @pytest.fixture
 def no_training(monkeypatch):
     monkeypatch.setattr(
-        "etchscope.run.stages.train.train_experts", lambda *_, **__: pytest.fail("trained")
+        "etchscope.run.stages.training.train_experts", lambda *_, **__: pytest.fail("trained")
     )
 
 

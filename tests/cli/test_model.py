@@ -24,7 +24,7 @@ from etchscope.files.tables import write_table
 from etchscope.run import find
 from etchscope.run.experts import SHIPPED
 from etchscope.run.search import search_of_run
-from etchscope.run.stages.score import score
+from etchscope.run.stages.scoring import score
 from etchscope.store import Store, read_model
 
 onnxruntime = pytest.importorskip("onnxruntime")

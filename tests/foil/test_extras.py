@@ -117,7 +117,7 @@ def test_without_its_package_a_command_names_the_extra(work, package, arguments)
 @pytest.mark.parametrize(
     ("package", "code"),
     [
-        ("cleanlab", "import etchscope.run.stages.train"),
+        ("cleanlab", "import etchscope.run.stages.training"),
         ("uproot", "from etchscope.files.tables import read_root; read_root('pits.root')"),
     ],
 )

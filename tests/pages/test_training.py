@@ -9,7 +9,7 @@ import pytest
 from etchscope.evaluation import proportion
 from etchscope.foil import BadInput, Taxonomy
 from etchscope.pages.training import write_training
-from etchscope.run.stages.train import gather, train
+from etchscope.run.stages.training import gather, train
 
 NAMES = ["confusion", "ensemble_roc", "learning", "reliability", "roc", "ternary"]
 

@@ -12,8 +12,8 @@ from etchscope.pages.candidates import write_candidates
 from etchscope.pages.views import gather_views
 from etchscope.run import normalisation_of
 from etchscope.run.patches import cut_scan
-from etchscope.run.stages.score import score
-from etchscope.run.stages.train import train
+from etchscope.run.stages.scoring import score
+from etchscope.run.stages.training import train
 from etchscope.store import Store
 
 NAME = "simulated-front"

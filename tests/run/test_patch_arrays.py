@@ -8,7 +8,7 @@ from etchscope.files.patches import PATCH_ARRAYS, read_patches, write_patches
 from etchscope.foil import BadInput, OtherNormalisation, UnknownScan
 from etchscope.learn import Training
 from etchscope.run.patch_arrays import arrays_to_gathered, gathered_to_arrays
-from etchscope.run.stages.train import audited, gather, train
+from etchscope.run.stages.training import audited, gather, train
 from etchscope.store import Store
 
 FEW = ["hip", "bottom"]

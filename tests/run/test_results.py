@@ -13,7 +13,7 @@ from etchscope.run.results import (
     gather_records,
     select_candidates,
 )
-from etchscope.run.stages.score import ranked_candidates, score
+from etchscope.run.stages.scoring import ranked_candidates, score
 from etchscope.store import Store
 
 NAME = "simulated-front"

@@ -3,8 +3,8 @@
 from etchscope.align import AlignedStack
 from etchscope.learn import Training
 from etchscope.run.demonstration import Demonstration
-from etchscope.run.stages.find import FindReport
-from etchscope.run.stages.score import ScoreReport
+from etchscope.run.stages.finding import FindReport
+from etchscope.run.stages.scoring import ScoreReport
 from etchscope.run.verdict import Verdict
 from etchscope.run.working_point import ChosenPoint
 from etchscope.store import Added, Removal

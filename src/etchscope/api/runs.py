@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from etchscope.candidates import PriorChoice
     from etchscope.preselect import FindSettings
     from etchscope.run import FindReport
-    from etchscope.run.stages.score import ScoreReport
+    from etchscope.run.stages.scoring import ScoreReport
 
 __all__ = ["RunSteps"]
 
@@ -98,7 +98,7 @@ class RunSteps(OfStore):
         BadInput : see ``find``; or a scan that the model cannot read.
         MachineFailed : the disk is full, or a worker process was lost.
         """
-        from etchscope.run.stages.score import score
+        from etchscope.run.stages.scoring import score
 
         name = self.register_model(model, [scan])
         with watch(progress, f"Scoring {scan}") as bar:

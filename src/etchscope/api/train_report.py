@@ -59,7 +59,7 @@ class TrainReport:
 
     def list_wrong_labels(self) -> pd.DataFrame:
         """Return the labels that are probably wrong, the worst first, and where they are."""
-        from etchscope.run.stages.train import audited
+        from etchscope.run.stages.training import audited
 
         return audited(self.trained)
 

@@ -16,7 +16,7 @@ from etchscope.progress import Progress, watch
 if TYPE_CHECKING:
     from etchscope.ensemble import ExpertKind
     from etchscope.learn import Training
-    from etchscope.run.stages.train import Gathered
+    from etchscope.run.stages.training import Gathered
 
 __all__ = ["LabelChoice", "TrainingSteps"]
 
@@ -101,7 +101,7 @@ class TrainingSteps(OfStore):
         """
         from etchscope.ensemble import Model, find_method
         from etchscope.learn import Training, choose_device
-        from etchscope.run.stages.train import train
+        from etchscope.run.stages.training import train
         from etchscope.run.tuning import count_experts
 
         self._require_free(name, replace=replace)
@@ -149,7 +149,7 @@ class TrainingSteps(OfStore):
             raise ModelNameTaken("name of a model", "a name that no other model has", repr(name))
 
     def _gather(self, labels: LabelChoice, *, planes: bool, progress: Progress) -> "Gathered":
-        from etchscope.run.stages.train import gather
+        from etchscope.run.stages.training import gather
 
         with watch(progress, "Cutting patches") as bar:
             return gather(

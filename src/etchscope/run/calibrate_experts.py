@@ -22,8 +22,8 @@ from etchscope.evaluation import Search as Ranked
 from etchscope.foil import BadInput
 from etchscope.foil.types import Floats
 from etchscope.preselect.finder import Finder
-from etchscope.run.judged import judged_finds
-from etchscope.run.judges import Progress, silent
+from etchscope.run.finder_classifiers import Progress, silent
+from etchscope.run.lesson_finds import score_finds
 from etchscope.run.lessons import Lesson, Lessons
 from etchscope.simulation.populations import REFERENCE_TILE_MM2
 
@@ -54,8 +54,8 @@ def decided_on(
     each = [lessons[place] for place in range(len(lessons))]
     finds = []
     for lesson in each:
-        finds.append(judged_finds(lesson, finder, model))
-        progress("Judging", 1, len(each))
+        finds.append(score_finds(lesson, finder, model))
+        progress("Scoring finds", 1, len(each))
     try:
         model = replace(model, calibration=_calibrated_on(finds))
     except BadInput as error:  # so few foils are for a trial

@@ -13,7 +13,7 @@ from etchscope.learn import Training, set_threads
 from etchscope.run.calibrate_experts import decided_on
 from etchscope.run.finder import SHIPPED as SHIPPED_FINDER
 from etchscope.run.finder import finder_of
-from etchscope.run.judges import Progress, silent
+from etchscope.run.finder_classifiers import Progress, silent
 from etchscope.run.lesson_patches import CLASSES, labelled_finds
 from etchscope.run.lessons import Lessons, Search, draw_lessons, search_with
 from etchscope.store import write_model

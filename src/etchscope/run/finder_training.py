@@ -22,7 +22,7 @@ from etchscope.learn import (
     train_finder,
 )
 from etchscope.run.finder import FINDER_KIND, arrays_under, finder_of
-from etchscope.run.judges import Progress, judged_finder, silent
+from etchscope.run.finder_classifiers import Progress, fit_classifiers, silent
 from etchscope.run.school import Mixed, draw_school
 from etchscope.store import read_model, write_model
 from etchscope.store.arrays import read_arrays, write_arrays
@@ -104,7 +104,7 @@ def trained_finder(
     samples: Samples = Mixed(own, foils) if own else foils
     state = folder / f"state-{_identity(plan, start, own)}.safetensors"
     history = learnt_state(network, samples, plan.training, state, workers, progress, device=device)
-    finder, figures = judged_finder(network.plain(), judged, kept, progress)
+    finder, figures = fit_classifiers(network.plain(), judged, kept, progress)
     covered = figures.pop("within one standard deviation")
     card = {
         "kind": FINDER_KIND,

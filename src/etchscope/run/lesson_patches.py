@@ -21,7 +21,7 @@ from etchscope.learn import (
     make_planes,
     plane_scale,
 )
-from etchscope.run.judges import Progress, silent
+from etchscope.run.finder_classifiers import Progress, silent
 from etchscope.run.lessons import LIGHTING, Finds, Lesson, Lessons, Search, classes_of, density_of
 from etchscope.run.patches import PLANES_RECIPE
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from etchscope.ensemble import Model
 from etchscope.foil import BadInput, Taxonomy, UnknownModel
 from etchscope.run import experts
-from etchscope.run.stages.score import require_fit
+from etchscope.run.stages.scoring import require_fit
 from etchscope.store import Store, read_model
 
 __all__ = ["register_model"]

@@ -16,7 +16,7 @@ from etchscope.run.classes import classes_to_train, require_decidable
 from etchscope.run.constants import normalisation_of
 from etchscope.run.labelled import LeftOut
 from etchscope.run.patches import PLANES_RECIPE, shared_recipe
-from etchscope.run.stages.train import Gathered
+from etchscope.run.stages.training import Gathered
 from etchscope.store import Store
 
 __all__ = ["arrays_to_gathered", "gathered_to_arrays"]

@@ -143,7 +143,7 @@ def gather_candidates(store: Store, runs: Sequence[str]) -> pd.DataFrame:
     ------
     NotScored : a run that was not scored.
     """
-    from etchscope.run.stages.score import ranked_candidates  # it loads PyTorch
+    from etchscope.run.stages.scoring import ranked_candidates  # it loads PyTorch
 
     tables = [ranked_candidates(store, run) for run in runs]
     table = pd.concat(tables, ignore_index=True)

@@ -8,7 +8,7 @@ import pandas as pd
 from etchscope.ensemble import ExpertKind, default_kinds
 from etchscope.foil import Device
 from etchscope.learn import Training
-from etchscope.run.stages.train import Gathered
+from etchscope.run.stages.training import Gathered
 
 __all__ = ["count_experts", "first_kind", "tune_training"]
 

@@ -9,7 +9,7 @@ from etchscope.foil import BadInput
 from etchscope.learn import set_threads
 from etchscope.run.executors.inline import DEBUG
 from etchscope.run.stages import experts
-from etchscope.run.stages.train import gather, train
+from etchscope.run.stages.training import gather, train
 from etchscope.store.array_parts import read_part_records, write_array_part
 
 
@@ -139,7 +139,7 @@ _KILLED = """
 import os, signal
 from pathlib import Path
 from etchscope.learn import Training, set_threads
-from etchscope.run.stages.train import gather, train
+from etchscope.run.stages.training import gather, train
 from etchscope.store import Store
 set_threads(1)
 store = Store.open(Path({path!r}))

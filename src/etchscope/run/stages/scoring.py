@@ -37,7 +37,7 @@ from etchscope.run.executors import executor_named
 from etchscope.run.patches import cut_scan, scale_of
 from etchscope.run.run_stage import RunStage
 from etchscope.run.stage import Piece, Progress, carry_out
-from etchscope.run.stages.find import find
+from etchscope.run.stages.finding import find
 from etchscope.store import JudgingModel, ScoreRecord, Store
 
 __all__ = [

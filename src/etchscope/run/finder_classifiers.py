@@ -29,7 +29,7 @@ from etchscope.run.known import (
     with_lights,
 )
 
-__all__ = ["Progress", "judged_finder", "silent"]
+__all__ = ["Progress", "fit_classifiers", "silent"]
 
 _LEAST_P = 0.4
 """Probability from which a cell counts as marked."""
@@ -205,7 +205,7 @@ def _figures(seen: _Seen, which: Bools) -> dict[str, list[float]]:
     return out
 
 
-def judged_finder(
+def fit_classifiers(
     network: Callable[[FloatStack], FloatStack],
     foils: Samples,
     labelled: Sequence[Sample] = (),

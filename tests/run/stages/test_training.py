@@ -11,7 +11,7 @@ from etchscope.ensemble import Model
 from etchscope.evaluation import proportion
 from etchscope.foil import BadInput
 from etchscope.run import recipe_of
-from etchscope.run.stages.train import audited, gather, train
+from etchscope.run.stages.training import audited, gather, train
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def refuse_training(monkeypatch):
     def train_experts(*_, **__):
         pytest.fail("trained")
 
-    monkeypatch.setattr("etchscope.run.stages.train.train_experts", train_experts)
+    monkeypatch.setattr("etchscope.run.stages.training.train_experts", train_experts)
 
 
 # Gathering ----------------------------------------------------------------------------------

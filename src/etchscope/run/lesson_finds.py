@@ -12,13 +12,13 @@ from etchscope.preselect import find_pits
 from etchscope.preselect.finder import Finder
 from etchscope.run.lessons import LIGHTING, Lesson
 
-__all__ = ["judged_finds"]
+__all__ = ["score_finds"]
 
 _SIGNAL_PX = 6.0
 """A find nearer than this to an opening of signal is that particle's."""
 
 
-def judged_finds(lesson: Lesson, finder: Finder, model: Model) -> pd.DataFrame:
+def score_finds(lesson: Lesson, finder: Finder, model: Model) -> pd.DataFrame:
     """Return the finds of a foil that are no marks, scored.
 
     Returns

@@ -22,8 +22,8 @@ from etchscope.foil import BadInput, ClassMissing, Taxonomy
 from etchscope.geometry import in_polygon
 from etchscope.learn.threads import set_threads
 from etchscope.run import find, stage
-from etchscope.run.stages.score import ranked_candidates, require_fit, score
-from etchscope.run.stages.train import gather, train
+from etchscope.run.stages.scoring import ranked_candidates, require_fit, score
+from etchscope.run.stages.training import gather, train
 from etchscope.store import Store, read_model
 from etchscope.store.runs import Runs
 

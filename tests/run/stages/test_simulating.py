@@ -149,9 +149,9 @@ import itertools, os, signal
 from dataclasses import replace
 from pathlib import Path
 from etchscope.run import simulate
-from etchscope.run.stages import simulate as module
+from etchscope.run.stages import simulating as module
 from etchscope.store import Store
-from tests.run.stages.test_simulate import BOTH
+from tests.run.stages.test_simulating import BOTH
 moment, store = {moment!r}, {store!r}
 def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
 def before(real, count, calls=itertools.count(1)):
