@@ -21,4 +21,4 @@ def test_a_demonstration_leads_to_its_pages(tmp_path, monkeypatch):
     assert pages.report == tmp_path / "demo" / "report" / "report.html"
     assert pages.candidates.is_file()
     assert len(pages.done.pits) > 0
-    assert {"Judging the pits", "Drawing the report"} <= {what for what, _, _ in calls}
+    assert {"Scoring the pits", "Drawing the report"} <= {what for what, _, _ in calls}

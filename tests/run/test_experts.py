@@ -12,7 +12,7 @@ from etchscope.learn import Lights, Training
 from etchscope.preselect.classifier import Trees
 from etchscope.preselect.finder import CLASSIFIED
 from etchscope.run.calibrate_experts import decided_on
-from etchscope.run.experts import ExpertsPlan, taught, trained_experts
+from etchscope.run.experts import ExpertsPlan, train_on_lessons, trained_experts
 from etchscope.run.finder import finder_of
 from etchscope.run.lesson_patches import labelled_finds
 from etchscope.run.lessons import Finds, Lesson
@@ -68,7 +68,7 @@ def lessons():
 
 @pytest.fixture(scope="module")
 def model(lessons):
-    return taught(lessons[:6], search, PLAN, others=lessons[6:])
+    return train_on_lessons(lessons[:6], search, PLAN, others=lessons[6:])
 
 
 def test_finds_of_every_class_under_ever_other_lights(lessons):

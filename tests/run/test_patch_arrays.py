@@ -68,7 +68,7 @@ def test_patches_of_another_normalisation_are_refused(learnt, arrays):
     other = arrays | {"normalisation_sha256": np.array(["ab" * 32])}
     own = arrays["normalisation_sha256"][0][:12]
     text = (
-        rf"p\.npz: scan {learnt.scan}: expected pictures normalised as the store does it "
+        rf"p\.npz: scan {learnt.scan}: expected pictures with the normalisation of the store "
         rf"\({own}\), found abababababab$"
     )
     with pytest.raises(OtherNormalisation, match=text):

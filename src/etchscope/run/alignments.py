@@ -43,7 +43,7 @@ def _table(member: Member) -> pd.DataFrame:
 def keep_alignment(store: Store, name: str, stack: AlignedStack, scans: Collection[str]) -> None:
     """Keep in a store how the foil frames of its scans lie to each other, for ``joint_frames``.
 
-    Fewer than two scans tell nothing, so nothing is kept.
+    Nothing is kept of fewer than two scans.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Calibrate a model on scored scans whose signal is known, as simulated twins of a user's own."""
+"""Calibrate a model on scored scans with known signal, such as simulations of a user's scan."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,13 @@ _TOLERANCE_PX = 6.0
 
 @dataclass(frozen=True)
 class KnownRun:
-    """A scored run, and all true signal of its scan, see ``search_of_run``; ``where``: its name."""
+    """A scored run, and all true signal of its scan.
+
+    Parameters
+    ----------
+    truth : see ``search_of_run``.
+    where : name of the truth for an error.
+    """
 
     run: str
     truth: pd.DataFrame
@@ -29,17 +35,23 @@ class KnownRun:
 def known_candidates(
     store: Store, known: Sequence[KnownRun], *, signal: str, tolerance_px: float
 ) -> tuple[pd.DataFrame, Bools]:
-    """Return the measures of all candidates of some runs, and which are signal, (n,).
+    """Return the measures of all candidates of some runs, and which are signal, (n,) bool.
+
+    Parameters
+    ----------
+    signal : class of the signal.
+    tolerance_px : largest distance of a true candidate from a true opening.
 
     Raises
     ------
-    BadInput : a run that kept nothing of what experts said, or a truth without the signal.
+    NotScored : a run did not keep the scores of the experts.
+    BadInput : a truth without the signal.
     """
     measures, is_signal = [], []
     for one in known:
         judged = store.runs.judged(one.run)
         if judged is None:
-            raise NotScored(f"run {one.run}", "what experts said of each pit", "none")
+            raise NotScored(f"run {one.run}", "the score of the experts for each pit", "none")
         _, candidates = search_of_run(
             store,
             one.run,
@@ -61,9 +73,9 @@ def known_candidates(
 def calibrated(
     store: Store, model: Model, known: Sequence[KnownRun], *, tolerance_px: float = _TOLERANCE_PX
 ) -> Model:
-    """Return the model with a calibration fitted on the candidates of runs whose signal is known.
+    """Return the model with a calibration fitted to the candidates of runs with known signal.
 
-    Its working point was that of other scores, and is put to even odds until one is chosen.
+    The old working point held for other scores; it is set to even odds until one is chosen.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Calibration and working point of experts, from random foils that they did not learn from."""
+"""Calibration and working point of experts, from random foils that they were not trained on."""
 
 import logging
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 _CONFIDENCE = 0.95
 _SPREADS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0)
-"""Tried in this order until so many random foils hold as much signal as their interval says."""
+"""Tried in order until 95 % of the random foils hold signal within their interval."""
 
 
 def decided_on(
@@ -45,11 +45,19 @@ def decided_on(
     densest: float,
     progress: Progress = silent,
 ) -> Model:
-    """Return the model calibrated on random foils not learnt from, and with a working point there.
+    """Return the model with a calibration and a working point from random foils.
 
-    A candidate is the best of the finds within 7 px of each other, or the pair of one; a false one
-    is no signal. The efficiency is that of the particles whose entry is in the picture, found or
-    not. A picture is a tile, as dense all over as its finds are on average.
+    A candidate is the best of the finds within 7 px of each other, or a pair. A candidate that is
+    no signal is false. The efficiency counts all particles whose entry pit lies in the picture. A
+    picture counts as a tile with the mean density of its finds.
+
+    Parameters
+    ----------
+    lessons : foils that the model was not trained on.
+    finder : what finds the openings.
+    false_per_tile : false candidates per tile at the working point.
+    densest : openings per tile up to which foils count for the working point.
+    progress : called with "Scoring finds", 1, and the number of foils.
     """
     each = [lessons[place] for place in range(len(lessons))]
     finds = []
@@ -58,8 +66,8 @@ def decided_on(
         progress("Scoring finds", 1, len(each))
     try:
         model = replace(model, calibration=_calibrated_on(finds))
-    except BadInput as error:  # so few foils are for a trial
-        log.warning("the model stays as it was taught: %s", error)
+    except BadInput as error:  # few foils are for a trial only
+        log.warning("the model stays without a calibration: %s", error)
     tiles = np.array([lesson.area_mm2 / REFERENCE_TILE_MM2 for lesson in each])
     is_sparse = [len(o.x_px) <= densest * n for o, n in zip(each, tiles, strict=True)]
     sparse = np.flatnonzero(is_sparse).tolist()
@@ -73,11 +81,11 @@ def decided_on(
 
 
 def _calibrated_on(finds: Sequence[pd.DataFrame]) -> Calibration:
-    """Return the calibration that the finds of random foils ask for.
+    """Return the calibration that is fitted to the finds of random foils.
 
-    What size and contrast say of signal holds for one kind of foil only, and is left out; that a
-    crowd changes what a vote is worth does not show across all kinds. Foils differ so much that the
-    signal expected of one has an interval of its own for that.
+    Size and contrast are left out, because their relation to signal holds for one kind of foil
+    only, and so is the dependence on density, which does not show across all kinds. Foils differ so
+    much that the expected signal of one foil has an additional spread.
     """
     measures, is_signal = [], []
     for found in finds:
@@ -111,11 +119,12 @@ def _calibrated_on(finds: Sequence[pd.DataFrame]) -> Calibration:
 def _point_on(
     lessons: Sequence[Lesson], finds: Sequence[pd.DataFrame], tiles: Floats, false_per_tile: float
 ) -> WorkingPoint:
-    """Return the working point at so many false candidates a tile, by density.
+    """Return the working point at ``false_per_tile`` false candidates per tile, by density.
 
     Parameters
     ----------
-    finds : scored, of each foil. tiles : (n,) area of each foil in tiles.
+    finds : scored finds of each foil.
+    tiles : (n,) area of each foil in tiles.
     """
     false, best, density = [], [], []
     for lesson, found in zip(lessons, finds, strict=True):
@@ -142,11 +151,12 @@ def _point_on(
 def _ranked(
     false: Sequence[Floats], best: Sequence[Floats], density: Floats, tiles: Floats
 ) -> Ranked:
-    """Return the search of all pictures: of each the false scores and the best of each particle.
+    """Return the search of all pictures, from false scores and the best score of each particle.
 
     Parameters
     ----------
-    density : (t,) in 1/mm². tiles : (t,) area of each picture in tiles.
+    density : (t,) in 1/mm².
+    tiles : (t,) area of each picture in tiles.
     """
     numbers = np.arange(len(tiles))
     particle_tile = np.repeat(numbers, [len(b) for b in best])

@@ -1,4 +1,4 @@
-"""Which classes a model learns to tell apart."""
+"""Choose the classes that a model learns to separate."""
 
 from collections.abc import Collection, Sequence
 
@@ -8,15 +8,16 @@ __all__ = ["classes_to_train", "require_decidable"]
 
 
 def require_decidable(taxonomy: Taxonomy, names: Sequence[str], where: str = "class") -> None:
-    """Refuse classes that no model can learn: unknown or undecidable ones, and subclasses.
+    """Refuse classes that cannot be trained: unknown or undecidable ones, and subclasses.
 
     Parameters
     ----------
-    where : what an error names.
+    where : name for an error.
 
     Raises
     ------
-    BadInput : such a class.
+    UnknownClass : a class that the taxonomy lacks.
+    BadInput : an undecidable class, or a subclass.
     """
     whole = _whole(taxonomy)
     for name in names:

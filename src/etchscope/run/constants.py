@@ -1,4 +1,4 @@
-"""Constants of a scan that a search needs: fitted the first time only, and kept in the store."""
+"""Constants of a scan for a search, which are fitted once and kept in the store."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -34,7 +34,7 @@ _LIGHT_TILES = 4
 
 
 def recipe_of(scan: Scan) -> Recipe:
-    """Return how a scan is normalised: cut-outs share no place on the camera, tiles do."""
+    """Return the recipe of a scan: only tiles, and no cut-outs, share places on the camera."""
     return Recipe(method="level" if scan.layout == "montage" else "average")
 
 
@@ -45,7 +45,7 @@ def _spread_over(tiles: Sequence[int], count: int) -> tuple[int, ...]:
 
 
 def normalisation_of(store: Store, scan: Scan) -> Normalisation:
-    """Return the scan's normalisation; fitted on its included tiles the first time only."""
+    """Return the scan's normalisation, which is fitted to its included tiles once."""
     recipe = recipe_of(scan)
     known = store.fits.load(scan.name, recipe.digest, NormalisationFit)
     if known is not None:
@@ -64,7 +64,7 @@ def normalisation_of(store: Store, scan: Scan) -> Normalisation:
 def _calibration(
     store: Store, scan: Scan, normalisation: Normalisation, settings: FindSettings
 ) -> Calibration:
-    """Return the constants of the scan for these settings; found the first time only."""
+    """Return the constants of the classical finder for a scan, which are fitted once."""
     key = digest_of([normalisation.digest, settings.model_dump(), version("etchscope")])[:16]
     known = store.fits.load(scan.name, f"calibration-{key}", CalibrationFit)
     if known is not None:
@@ -84,7 +84,7 @@ def _calibration(
 
 
 def _lighting(store: Store, scan: Scan) -> tuple[Lighting, tuple[str, ...]]:
-    """Return the lights that are used, and in words what is wrong with others or with these."""
+    """Return the lights that are used, and the faults of lights in words."""
     name = f"lights-{version('etchscope')}"
     known = store.fits.load(scan.name, name, LightsFit)
     if known is None:
@@ -106,7 +106,7 @@ def _lighting(store: Store, scan: Scan) -> tuple[Lighting, tuple[str, ...]]:
 def _constants_of(
     store: Store, scan: Scan, normalisation: Normalisation, settings: FindSettings, weights: Path
 ) -> LearnedConstants:
-    """Return what the learned finder needs to know of the scan; found the first time only."""
+    """Return the constants of the learned finder for a scan, which are fitted once."""
     finder = finder_of(weights)
     key = [normalisation.digest, settings.model_dump(), finder.digest, version("etchscope")]
     name = f"learned-{digest_of(key)[:16]}"
@@ -123,11 +123,11 @@ def _constants_of(
 def detector_of(
     store: Store, scan: Scan, settings: FindSettings, weights: Path, device: Device = "cpu"
 ) -> tuple[Detector, dict[str, Any]]:
-    """Return what searches the tiles of a scan, and the record of its constants.
+    """Return the detector of a scan, and the record of its constants.
 
     Parameters
     ----------
-    device : where a learned finder computes; its constants are always found on the processor.
+    device : where a learned finder computes; its constants are always fitted on the processor.
     """
     normalisation = normalisation_of(store, scan)
     lighting, faults = _lighting(store, scan)

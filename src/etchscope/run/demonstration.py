@@ -27,9 +27,9 @@ from etchscope.store import Store
 __all__ = ["Demonstration", "demonstrate", "draw_demo_foil"]
 
 _TOLERANCE_PX = 6.0
-"""A found opening closer than that to a true one is that one."""
+"""Largest distance of a found opening from its true one."""
 _LEAST_PX = 3.0
-"""Radius from which on true openings count."""
+"""Smallest radius of true openings that count."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def demonstrate(
     Parameters
     ----------
     directory : new or empty.
-    progress : called with the step's name, how many tiles more are done, and how many there are.
+    progress : called with the step's name, the number of tiles just done, and that of all tiles.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def demonstrate(
     name = add_scan(store, scan, progress=step("Adding it to a store")).scan
     find(store, name, progress=step("Searching it for pits"))
     model = register_model(store, None, [name])
-    run = score(store, name, model=model, progress=step("Judging the pits")).run
+    run = score(store, name, model=model, progress=step("Scoring the pits")).run
     pits, candidates = store.runs.pits(run), ranked_candidates(store, run)
     truth = drop_overlap_copies(foil.truth(), foil.optics.image_size)
     alone = find_isolated(truth, foil.optics.pixel_size_um)
@@ -104,7 +104,7 @@ def demonstrate(
 
 
 def _evaluated(truth: pd.DataFrame, pits: pd.DataFrame, pixel_size_um: float) -> Evaluation:
-    """Return how found openings compare with true ones, from ``_LEAST_PX`` radius on."""
+    """Return the evaluation of openings with a radius of at least ``_LEAST_PX``."""
     large = truth["radius_px"] >= _LEAST_PX
     openings = pits[pits["length_px"].isna() & (pits["radius_px"] >= _LEAST_PX)]
     return evaluate(

@@ -1,4 +1,4 @@
-"""The experts for any lights that come with the package, and how such are trained."""
+"""Experts for any lights: those of the package, and their training on random foils."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -23,19 +23,25 @@ __all__ = ["SHIPPED", "ExpertsPlan", "trained_experts"]
 SHIPPED = Path(str(files("etchscope"))) / "weights" / "experts"
 """The folder of the experts that come with the package."""
 _JUDGED = 9000
-"""Added to the seed of the foils on which the working point is chosen."""
+"""Added to the seed of the foils for the working point."""
 
 _TRAINING = Training(lights="any", batch=64, epochs=16, patience=8, learnt=0.55, restarts=1)
-"""On foils of every kind no expert is as sure as on one kind, and is no failure for that."""
+"""The threshold of a failed training is low: foils of all kinds are harder than those of one."""
 
 
 @dataclass(frozen=True)
 class ExpertsPlan:
     """How experts are trained on random foils.
 
-    ``pictures``: foils to learn from; ``judged``: others, on which the calibration is fitted and
-    the working point chosen, at ``false_per_tile`` where there are no more than ``judged_densest``
-    openings a tile; ``most``: finds a class; ``folds``; ``prior``: what probabilities assume.
+    Parameters
+    ----------
+    pictures : number of foils that experts are trained on.
+    judged : number of other foils, for the calibration and the working point.
+    most : largest number of finds of a class.
+    folds, training : see ``ensemble.plan_training``.
+    false_per_tile : false candidates per tile at the working point.
+    judged_densest : openings per tile up to which foils count for the working point.
+    prior : share of each class that probabilities assume.
     """
 
     pictures: int = 2560
@@ -61,15 +67,15 @@ def trained_experts(
     device: Device = "auto",
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Draw random foils, search them, train experts on the finds and write these; return the card.
+    """Draw random foils, search them, train and write experts on the finds, and return the card.
 
-    Foils that were drawn before into ``folder`` under the same seed are taken from there.
+    Foils that ``folder`` holds already, of the same seed, are not drawn again.
 
     Parameters
     ----------
     folder : for pictures, made if absent.
     output : new or empty folder for the model.
-    finder_weights : of the finder whose finds are learnt from.
+    finder_weights : folder of the finder that makes the finds.
     device : where the finder computes and experts are trained; auto means the processor.
 
     Raises
@@ -93,7 +99,7 @@ def trained_experts(
     before = set_threads(workers)
     try:
         search = search_with(finder)
-        model = taught(
+        model = train_on_lessons(
             lessons, search, plan, others=judged, seed=seed, device=device, progress=progress
         )
         model = decided_on(
@@ -106,11 +112,11 @@ def trained_experts(
         )
     finally:
         set_threads(before)
-    told = {**model.information, "finder": finder.digest[:64]}
-    return write_model(output, *replace(model, information=told).to_record())
+    information = {**model.information, "finder": finder.digest[:64]}
+    return write_model(output, *replace(model, information=information).to_record())
 
 
-def taught(
+def train_on_lessons(
     lessons: Lessons,
     search: Search,
     plan: ExpertsPlan,
@@ -120,11 +126,11 @@ def taught(
     device: Device = "auto",
     progress: Progress = silent,
 ) -> Model:
-    """Return a model that was taught on the finds of lessons.
+    """Return a model that is trained on the finds of lessons.
 
     Parameters
     ----------
-    others : lessons not learnt from, which say how unusual an unseen foil's finds are.
+    others : other lessons, which show how unusual the finds of an unseen foil are.
     device : where the experts are trained; auto means the processor.
 
     Raises

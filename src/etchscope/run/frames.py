@@ -1,4 +1,4 @@
-"""One frame for what several scans show: of a foil, of its sides, of the foils of a stack."""
+"""One frame for several scans of a foil, of its sides, or of the foils of a stack."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from etchscope.store.anchoring import is_placed
 __all__ = ["JointFrames", "joint_frames"]
 
 _HOLES = 3
-"""So many datum holes fix a frame."""
+"""Number of datum holes that fix a frame."""
 _STILL = Similarity().to_dict()
 
 
@@ -29,8 +29,10 @@ _STILL = Similarity().to_dict()
 class JointFrames:
     """Ways from the foil frames of scans into frames that several of them share.
 
-    ``ways``: scan → way; its ``target`` names the frame. ``homes``: (foil, side) → the scan in
-    whose frame a label lies that names no scan of the store.
+    Parameters
+    ----------
+    ways : scan → way, whose ``target`` is the name of the frame.
+    homes : (foil, side) → the scan whose frame holds labels without a scan of the store.
     """
 
     ways: Mapping[str, Similarity]
@@ -48,7 +50,7 @@ class JointFrames:
         return self._moved(labels, {name: way.then(back) for name, way in others.items()})
 
     def _moved(self, labels: pd.DataFrame, ways: Mapping[str, Similarity]) -> pd.DataFrame:
-        """Return labels, each moved by the way of the scan in whose frame it lies."""
+        """Return labels, each moved by the way of the scan whose frame it is given in."""
         sides = zip(labels["foil"], labels["side"], strict=True)
         home = [
             scan if scan in self.ways else self.homes.get(side)
@@ -74,17 +76,18 @@ def _is_still(way: Similarity) -> bool:
 def joint_frames(store: Store, *, alignment: str | None = None) -> JointFrames:
     """Return how the foil frames of a store's scans lie to each other.
 
-    An alignment of scans tells it, the newest first; then datum holes that scans of one foil or
-    stack have, which fix the frame. Of the other scans of one foil or stack the frames are taken
-    to agree. An alignment does not count for a scan whose frame is another since then.
+    Alignments of scans come first, the newest before others; then datum holes, which fix the frame
+    of scans of one foil or stack. The frames of the other scans of a foil or stack are assumed to
+    agree. An alignment is not used for a scan whose frame has changed since then.
 
     Parameters
     ----------
-    alignment : only this one of the store's counts; all unless given.
+    alignment : name of the only alignment that is used; all of the store unless given.
 
     Raises
     ------
-    BadInput : no alignment of that name, or none of two scans as they are.
+    UnknownAlignment : the store has no alignment of that name.
+    BadInput : the alignment holds fewer than two scans whose frames are unchanged.
     """
     scans = {name: store.scans.get(name) for name in store.scans.names()}
     kept = store.alignments.newest_first()
@@ -118,7 +121,7 @@ def _named(kept: Sequence[KeptAlignment], name: str, scans: Mapping[str, Scan]) 
 
 
 def _members(kept: KeptAlignment, scans: Mapping[str, Scan]) -> dict[str, Similarity]:
-    """Return scan → transform of those whose foil frame is what it was."""
+    """Return scan → transform of the scans whose foil frame is unchanged."""
     out = {}
     for member in kept.members:
         scan = scans.get(member.scan)
@@ -135,6 +138,6 @@ def _links(members: Mapping[str, Similarity]) -> Iterator[Similarity]:
 
 
 def _agreeing(group: Sequence[Scan]) -> Iterator[Similarity]:
-    """Yield that the frames of scans are that of the first one."""
+    """Yield ways that make the frames of all scans that of the first."""
     for scan in group[1:]:
         yield Similarity().named(scan.name, group[0].name)

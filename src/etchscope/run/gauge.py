@@ -1,4 +1,4 @@
-"""How a finder's gauge is fitted: by how much it errs on foils whose openings are known."""
+"""Fit the gauge of a finder: corrections and errors, on foils whose openings are known."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,17 +27,21 @@ _COVERED = 0.6827
 """The content of a normal distribution within one standard deviation."""
 _GAUGE_TREES = {**TREES, "n_estimators": 120, "learning_rate": 0.1, "max_features": 0.5}
 _GAUGED_OF_A_FOIL = 80
-"""Finds of one foil that the gauge learns from."""
+"""Largest number of finds of one foil that the gauge is fitted to."""
 _FARTHEST = {"log_radius": 0.8, "ellipticity": 0.5, "log_depth": 2.0}
-"""Larger errors teach the gauge no more than these."""
+"""Larger errors are cut to these."""
 
 
 @dataclass(frozen=True)
 class _Measured:
-    """True finds and by how much the network errs of each.
+    """True finds and the errors of the network.
 
-    ``foil``: (n,); ``around``: (n, feature) of ``GAUGE_FEATURES``; ``error``: (n,) of each of
-    ``ERROR_OF``, true less said, ``log_sigma`` what the network says of its size.
+    Parameters
+    ----------
+    foil : (n,) place of the find's picture.
+    around : (n, feature) of ``GAUGE_FEATURES``.
+    error : for each of ``ERROR_OF``, (n,) true value minus that of the network.
+    log_sigma : for each of ``ERROR_OF``, (n,) logarithm of the error that the network states.
     """
 
     foil: Ints
@@ -49,7 +53,7 @@ class _Measured:
 def _measure(
     finder: Finder, foils: Samples, which: str, progress: Callable[[int], None]
 ) -> _Measured:
-    """Return the true finds of random foils under some lights, at most so many of each foil."""
+    """Return the true finds of random foils under some lights, a limited number of each foil."""
     parts = []
     for place in range(len(foils)):
         sample = foils[place]
@@ -86,21 +90,26 @@ def _measure(
 def fitted_gauge(
     finder: Finder, foils: Samples, progress: Callable[[int], None] = lambda _: None
 ) -> tuple[Gauge, dict[str, float]]:
-    """Return the gauge of a finder, and how often an error is less than the one that it states.
+    """Return the gauge of a finder, and the share of errors that are below the stated error.
 
-    Half of the foils teach what to correct, a quarter how large the rest of the error is (the
-    quantile that holds 68 %), and on a quarter that is measured.
+    The correction is fitted to half of the foils, the remaining error (the quantile that holds
+    68 %) to a quarter, and the share is measured on the last quarter.
 
     Parameters
     ----------
     finder : with a gauge that corrects nothing.
-    foils : random ones that the network has not seen.
+    foils : random foils that the network has not seen.
+    progress : called with 1 after each picture.
+
+    Returns
+    -------
+    The gauge, and the share for each of ``ERROR_OF``; no share if there are too few true finds.
     """
     looks = [_measure(finder, foils, which, progress) for which in ("all", "lamps", "backlit")]
     foil, around = (np.concatenate([getattr(m, k) for m in looks]) for k in ("foil", "around"))
     weight = 1 / np.sqrt(np.bincount(foil, minlength=len(foils))[foil] + 8)
-    taught, sized = np.isin(foil % MEASURED, (1, 2)), foil % MEASURED == 3
-    if min(taught.sum(), sized.sum()) < 4 * ENOUGH:  # a finder that learnt nothing
+    corrected, sized = np.isin(foil % MEASURED, (1, 2)), foil % MEASURED == 3
+    if min(corrected.sum(), sized.sum()) < 4 * ENOUGH:  # the finder finds next to nothing
         return Gauge.plain(), {}
     leaf = {"min_samples_leaf": min(SMALLEST_LEAF, int(sized.sum()) // 8), "random_state": 0}
     correction, log_error, covered = {}, {}, {}
@@ -111,7 +120,7 @@ def fitted_gauge(
         )
         known = np.isfinite(error)
         if name in GAUGED:
-            far, rows = _FARTHEST[name], taught & known
+            far, rows = _FARTHEST[name], corrected & known
             grown = GradientBoostingRegressor(init="zero", **_GAUGE_TREES, **leaf)
             grown.fit(around[rows], error[rows].clip(-far, far), weight[rows])
             correction[name] = grown_trees(grown)

@@ -1,4 +1,4 @@
-"""Foils whose openings are known: some of their lights, which finds are true, and trees."""
+"""Compare finds with foils whose openings are known, and keep trees fitted to them as tables."""
 
 from dataclasses import replace
 from typing import Any
@@ -28,14 +28,14 @@ __all__ = [
 ]
 
 _TOLERANCE = (2.0, 0.5)
-"""A find is an opening nearer than so many pixels, or than that share of its radius."""
+"""Largest distance of a find from its opening: in px, or as a share of the radius."""
 TREES = {"n_estimators": 100, "max_depth": 4, "learning_rate": 0.08, "subsample": 0.3}
 SMALLEST_LEAF = 100
-"""Of boosted trees, and the fewest finds in a leaf."""
+"""Fewest finds in a leaf of boosted trees."""
 MEASURED = 4
-"""One in so many of the judged foils teaches the judges nothing: on these they are measured."""
+"""Every fourth of the foils is kept for the figures; nothing is fitted to it."""
 ENOUGH = 20
-"""Fewest true finds from which judges are grown."""
+"""Fewest true finds that classifiers are fitted to."""
 
 
 def with_lights(lighting: Lighting, which: str) -> Lighting:
@@ -49,7 +49,7 @@ def with_lights(lighting: Lighting, which: str) -> Lighting:
 
 
 def _may_be(true: Openings, surface: str) -> Bools:
-    """Return which openings may lie on a surface; on ``unknown``, that of either, all."""
+    """Return which openings may lie on a surface, (n,); for ``unknown`` all of them."""
     of_it, unknown = SURFACES.index(surface), len(SURFACES) - 1
     if of_it == unknown:
         return np.ones(len(true.surface), bool)
@@ -57,12 +57,23 @@ def _may_be(true: Openings, surface: str) -> Bools:
 
 
 def inside(true: Openings, size: int) -> Bools:
-    """Return which openings have their centre in a picture of so many pixels a side, (n,)."""
+    """Return which openings have their centre in a picture of ``size`` px a side, (n,)."""
     return in_tile(true.x_px, true.y_px, (size, size))
 
 
 def matched(said: Peaks, true: Openings, size: int) -> tuple[Bools, Ints, Ints]:
-    """Return which finds of one picture count, which of them are true, and the opening of each."""
+    """Return which finds of a picture count, and matching rows of finds and of openings.
+
+    A find that matches an opening which is no target does not count.
+
+    Parameters
+    ----------
+    size : side of the picture, px.
+
+    Returns
+    -------
+    (n,) bool for each find, and two arrays (k,) of rows.
+    """
     n = len(said["x"])
     counts, finds, those = np.ones(n, bool), [], []
     target = true.is_target & inside(true, size)
@@ -84,7 +95,7 @@ def matched(said: Peaks, true: Openings, size: int) -> tuple[Bools, Ints, Ints]:
 
 
 def grown_trees(grown: GradientBoostingClassifier | GradientBoostingRegressor) -> Trees:
-    """Return boosted trees, begun at zero, as tables."""
+    """Return boosted trees, fitted from an initial value of zero, as tables."""
     trees = [one.tree_ for one in grown.estimators_[:, 0]]
     nodes = max(t.node_count for t in trees)
 

@@ -1,4 +1,4 @@
-"""From the labels of a store to patches: which find each label speaks of, and its pictures."""
+"""Match the labels of a store with the finds of its searches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,17 +34,19 @@ from etchscope.store import Store
 __all__ = ["SNAP_PX", "LabelledPits", "LeftOut", "labelled_pits", "search_of"]
 
 SNAP_PX = 6.0
-"""A label belongs to the find that is closer than this."""
+"""Largest distance of a label from its find."""
 
 
 @dataclass(frozen=True)
 class LabelledPits:
     """Labels of one scan, at the places where patches are cut.
 
-    ``table``: one row a label, columns ``id`` (of the event), ``said`` (its class without
-    subclass), ``tile, x_px, y_px``, ``density_per_mm2`` (nan where no find is near), ``evidence``
-    of its partner, ``pit`` (of the find, null without). ``way``: from the scan's foil frame into
-    the one in which places of several scans are compared.
+    Parameters
+    ----------
+    table : a row per label, with columns ``id`` (of the event), ``said`` (its class without
+        subclass), ``tile, x_px, y_px``, ``density_per_mm2`` (NaN where no find is near),
+        ``evidence`` of its partner, and ``pit`` (of the find, null without one).
+    way : from the scan's foil frame into the frame in which several scans are compared.
     """
 
     scan: Scan
@@ -54,7 +56,13 @@ class LabelledPits:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """How many labels teach nothing: on no included tile, and of places whose labels conflict."""
+    """Numbers of labels that are not used.
+
+    Parameters
+    ----------
+    outside : labels that lie on no included tile.
+    conflicts : labels of places whose labels conflict.
+    """
 
     outside: int
     conflicts: int
@@ -69,27 +77,31 @@ def labelled_pits(
     sources: Sequence[str] | None = None,
     alignment: str | None = None,
 ) -> tuple[list[LabelledPits], LeftOut]:
-    """Return the decidable labels of each scan, one a place, and how many are left out.
+    """Return the decidable labels of each scan, one per place, and the numbers left out.
 
-    Of several labels of one place one stands, see ``reconcile_labels``. Scans of one side whose
-    frames differ show each other's labels where an alignment says, see ``joint_frames``.
+    One of several labels of a place is used, see ``reconcile_labels``. Where an alignment relates
+    the frames of two scans of one side, each shows the labels of the other, see ``joint_frames``.
 
-    A point belongs to the nearest find of the scan's latest search within 6 px, one to one; without
-    a find it stands for itself. A search of the whole scan comes before one of a region. A region
-    labels all finds in it that no point labels, even as undecidable. Only included tiles count.
+    A point is matched one to one with the nearest find within 6 px of the scan's latest search;
+    without a find it keeps its own place. A search of the whole scan is preferred to a later one
+    of a region. A region labels every find in it that no point labels, even as undecidable. Only
+    included tiles count.
 
     Parameters
     ----------
-    scans : only these; all unless given.
-    region : (m, 2) polygon in foil mm; only labels inside it, and of a label's region only the
-        finds inside both.
-    who, sources : labels of these people, and of these kinds (person, model, coincidence) only.
+    scans : names of the scans to use; all unless given.
+    region : (m, 2) polygon in foil mm. Labels outside are left out, and so are finds of a labelled
+        region that lie outside.
+    who, sources : people, and kinds (person, model, coincidence), whose labels are used.
     alignment : see ``joint_frames``.
 
     Raises
     ------
-    BadInput : no such scan, nobody of that name who labelled, a scan with labels that was never
-        searched, or no labels at all; see ``joint_frames``.
+    UnknownScan : the store has no such scan.
+    NotLabelled : there is no label of a decidable class.
+    NotSearched : a scan with labels was never searched.
+    BadInput : nobody of that name labelled, or no label lies on an included tile; or see
+        ``joint_frames``.
     """
     names = store.scans.names() if scans is None else list(dict.fromkeys(scans))
     chosen = [store.scans.get(name) for name in names]
@@ -126,9 +138,9 @@ def _standing(
     who: Sequence[str] | None,
     sources: Sequence[str] | None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return one label a place, and one of each place whose labels conflict.
+    """Return one label per place, and one label of each place whose labels conflict.
 
-    Places are compared in the shared frames; those returned are as they were given.
+    Places are compared in the shared frames; the places returned are the given ones.
     """
     events, near = store.labels.table(latest=False), store.labels.tolerances_mm()
     joined = _chosen(select_standing(frames.joined(events), tolerance_mm=near), who, sources)
@@ -157,17 +169,17 @@ def _chosen(
 
 
 def search_of(store: Store, scan: str) -> str | None:
-    """Return the run whose finds labels belong to: the latest search of the whole scan."""
+    """Return the run whose finds are matched with labels: the latest search of the whole scan."""
     return store.runs.latest(scan, stage="find", whole=True) or store.runs.latest(scan)
 
 
 def _asked_for(labels: pd.DataFrame, scans: Sequence[Scan] | None, region: Floats | None) -> Bools:
-    """Return which labels are of sides that the scans show, or of a scan's tile, and inside."""
+    """Return which labels lie on a side or a tile that the scans show, and in the region, (n,)."""
     asked = np.ones(len(labels), bool)
     if scans is not None:
         sides = {(scan.foil, scan.side) for scan in scans}
-        told = zip(labels["foil"], labels["side"], strict=True)
-        of_side = np.array([key in sides for key in told], bool)
+        keys = zip(labels["foil"], labels["side"], strict=True)
+        of_side = np.array([key in sides for key in keys], bool)
         of_scan = labels["scan"].isin([scan.name for scan in scans]).to_numpy()
         asked &= np.where(labels["x_mm"].notna(), of_side, of_scan)
     if region is not None:
@@ -195,9 +207,9 @@ def _of_scan(labels: pd.DataFrame, scan: Scan, region: Floats | None) -> pd.Data
 
 
 def _in_tiles(labels: pd.DataFrame, scan: Scan) -> pd.DataFrame:
-    """Return the labels inside an included tile, each in the one with the widest margin.
+    """Return the labels inside included tiles, each in the tile whose edge is farthest away.
 
-    An opening that its own tile's edge cuts may have its centre outside all of them.
+    An opening that the edge of its tile cuts may have its centre outside all tiles.
     """
     x, y = foil_frame(scan).to_stage(labels["x_mm"].to_numpy(), labels["y_mm"].to_numpy())
     best = np.full(len(labels), -np.inf)
@@ -226,7 +238,7 @@ def _in_tiles(labels: pd.DataFrame, scan: Scan) -> pd.DataFrame:
 def _on_finds(
     labels: pd.DataFrame, pits: pd.DataFrame, scan: Scan, within: Floats | None
 ) -> pd.DataFrame:
-    """Return a row a label of a decidable class, and a row a find in a region of one."""
+    """Return a row per point label of a decidable class, and per find in a region of one."""
     is_point = (labels["region_mm"].isna() & labels["region_px"].isna()).to_numpy()
     is_target = labels["is_target"].to_numpy(bool)
     finds = pits[pits["tile"].isin([t.number for t in scan.included])].reset_index(drop=True)
@@ -267,9 +279,10 @@ def _on_finds(
 
 
 def _matched(labels: pd.DataFrame, finds: pd.DataFrame, scan: Scan) -> tuple[Ints, Ints]:
-    """Return the rows of points and of finds that belong together.
+    """Return the rows of points and of finds that match, (k,) each.
 
-    On the foil where both have a place there: in an overlap they may be of two tiles.
+    They are compared on the foil if both have a place there, since in an overlap they may be of
+    two tiles.
     """
     on_foil = labels["x_mm"].notna().all() and finds["x_mm"].notna().all()
     scale = scan.pixel_size_um if on_foil else None

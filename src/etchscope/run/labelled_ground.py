@@ -1,4 +1,4 @@
-"""What a user's labels teach the finder: places and regions; all other ground is unknown."""
+"""Make training pictures of the finder from labels; ground without labels is unknown."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,25 +21,27 @@ from etchscope.store import Store
 __all__ = ["labelled_samples"]
 
 _USUAL_PX = 7.0
-"""Radius of a labelled pit where no find is near to say it."""
+"""Radius of a labelled pit that no find is near."""
 _AROUND = (1.5, 5.0)
-"""How far around a labelled place its label tells: radii, and pixels at least."""
+"""Distance around a labelled place that its label describes: in radii, and at least in px."""
 _SURFACE = {"hip": "top", "top": "top", "bottom": "bottom"}
-"""Class of a label → surface of the opening at its place, where it says one."""
+"""Class of a label → surface of the opening at its place, where the class implies one."""
 _SHAPE = ("x_px", "y_px", "radius_px", "ellipticity", "angle_deg", "depth_px")
 
 
 def labelled_samples(store: Store) -> list[list[Sample]]:
-    """Return pictures of ``SIZE_PX`` a side that hold labels of a store, tile by tile.
+    """Return pictures of ``SIZE_PX`` a side with labels of a store, a list for each tile.
 
-    A label of signal says an entry and, where its find has a partner, an exit pit; one of a single
-    pit says that, on a surface that nobody knows where the class is neither ``top`` nor ``bottom``;
-    one of a class that is no pit, that none is there. Inside a region of a class everything is
-    said. Sizes are those of the find at the label, and say how far around it its label tells.
+    A label of signal stands for an entry pit and, where its find has a partner, an exit pit. A
+    label of a single pit stands for that pit; its surface is unknown unless the class is ``top`` or
+    ``bottom``. A label of a class that is no pit states that no pit is there. A labelled region is
+    described completely. Sizes are those of the find at the label; they set how much ground around
+    it the label describes.
 
     Raises
     ------
-    BadInput : no labels, or a scan with labels that was never searched.
+    NotLabelled : there are no labels.
+    NotSearched : a scan with labels was never searched.
     """
     several, _ = labelled_pits(store)
     frames = joint_frames(store)
@@ -62,7 +64,7 @@ def labelled_samples(store: Store) -> list[list[Sample]]:
 def _openings(
     pits: LabelledPits, finds: pd.DataFrame, scan: Scan, taxonomy: Taxonomy
 ) -> pd.DataFrame:
-    """Return one row an opening that labels say, and one with surface "" for what is no pit."""
+    """Return a row per labelled opening, and a row with surface "" per label that is no pit."""
     um = scan.pixel_size_um or np.nan
     usual = float(finds["radius_px"].median()) if len(finds) else _USUAL_PX
     rows_of = finds.assign(depth_px=finds["depth_um"] / um).set_index("pit").to_dict("index")
@@ -90,7 +92,7 @@ def _as_openings(rows: pd.DataFrame) -> Openings:
 def _known(
     labels: pd.DataFrame, scan: Scan, number: int, rows: pd.DataFrame
 ) -> tuple[Bools, Bools]:
-    """Return where labels tell what there is, and where they tell that there is no mark."""
+    """Return which ground is labelled, and which is labelled as free of marks, (y, x) each."""
     height, width = scan.image_size
     y, x = np.mgrid[:height, :width]
     known = np.zeros((height, width), bool)
@@ -107,7 +109,7 @@ def _known(
 
 
 def _regions(labels: pd.DataFrame, scan: Scan, number: int) -> list[Floats]:
-    """Return the labelled regions in a tile's pixels, (m, 2) each."""
+    """Return the labelled regions on a tile, (m, 2) px each."""
     out = []
     at = next(t for t in scan.tiles if t.number == number)
     for label in labels.to_dict("records"):
@@ -124,18 +126,18 @@ def _regions(labels: pd.DataFrame, scan: Scan, number: int) -> list[Floats]:
 
 
 def _windows(whole: Sample, unmarked: Bools) -> list[Sample]:
-    """Return the windows of a tile in which anything is known, mirrored beyond small tiles."""
+    """Return the windows of a tile with labelled ground; a small tile is extended by mirroring."""
     known = whole.known
     height, width = whole.raw.shape[1:]
     more = [(0, max(SIZE_PX - height, 0)), (0, max(SIZE_PX - width, 0))]
     raw = np.pad(whole.raw, [(0, 0), *more], mode="symmetric")
-    told = np.pad(known, more) if known is not None else np.ones(raw.shape[1:], bool)
+    labelled = np.pad(known, more) if known is not None else np.ones(raw.shape[1:], bool)
     free = np.pad(unmarked, more)
     out = []
     for top in _starts(raw.shape[1]):
         for left in _starts(raw.shape[2]):
             box = (slice(top, top + SIZE_PX), slice(left, left + SIZE_PX))
-            if not told[box].any():
+            if not labelled[box].any():
                 continue
             o = whole.openings
             moved = Openings(
@@ -143,11 +145,11 @@ def _windows(whole: Sample, unmarked: Bools) -> list[Sample]:
                 o.surface,
             )  # fmt: skip
             piece = np.ascontiguousarray(raw[:, box[0], box[1]])
-            out.append(Sample(piece, whole.lighting, moved, None, told[box], free[box]))
+            out.append(Sample(piece, whole.lighting, moved, None, labelled[box], free[box]))
     return out
 
 
 def _starts(length: int) -> list[int]:
-    """Return where windows begin so that they cover a length, evenly spread."""
+    """Return the beginnings of evenly spread windows that cover a length."""
     count = -(-length // SIZE_PX)
     return [round(v) for v in np.linspace(0, length - SIZE_PX, count).tolist()]

@@ -1,4 +1,4 @@
-"""The patches of finds on random foils, from which experts for any lights learn."""
+"""Training patches of experts for any lights: finds on random foils."""
 
 from collections.abc import Callable
 
@@ -30,13 +30,13 @@ __all__ = ["CLASSES", "labelled_finds"]
 CLASSES = ("hip", "top", "bottom", "misc")
 _SIZE = 28
 _JITTER = 0.08
-"""Spread of the logarithm of a lesson's scale: a scan's usual pit is known no better."""
+"""Spread of the logarithm of a lesson's scale, as the usual pit of a scan is known."""
 _SPREAD = 2
-"""Times the finds of a class that a picture must give are taken at most, for variety."""
+"""Largest number of finds of a class from one picture, relative to the mean, for variety."""
 
 
 def _planes_at(lesson: Lesson, drawn: LightDraw, seed: int) -> Callable[[float], Planes]:
-    """Return what gives the planes of a lesson at a scale."""
+    """Return a function that makes the planes of a lesson at a scale."""
     none = np.empty(0)
     unused = Openings(none, none, none, none, none, none, none.astype(np.int64))
     sample = Sample(lesson.raw, LIGHTING, unused)
@@ -67,7 +67,14 @@ def labelled_finds(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Labelled:
-    """Return the finds of lessons under ever other lights, at most so many of each class."""
+    """Return the finds of lessons, each lesson under lights of its own.
+
+    Parameters
+    ----------
+    search : makes the finds.
+    most : largest number of finds of a class.
+    progress : called with "Searching random foils", 1, and the number of lessons.
+    """
     rng = np.random.default_rng([seed, 7])
     each = max(_SPREAD * most // max(len(lessons), 1), 2)
     parts: list[Patches] = []
@@ -78,16 +85,16 @@ def labelled_finds(
         lesson, noise = lessons[place], int(rng.integers(2**62))
         at_scale = _planes_at(lesson, draw_lights(rng, LIGHTING), noise)
         finds = search(lesson, at_scale(1.0))
-        told = classes_of(lesson, finds)
-        order = rng.permutation(len(told))
+        kinds = classes_of(lesson, finds)
+        order = rng.permutation(len(kinds))
         which = np.sort(
-            np.concatenate([order[told[order] == c][:each] for c in CLASSES]).astype(np.int64)
+            np.concatenate([order[kinds[order] == c][:each] for c in CLASSES]).astype(np.int64)
         )
         scale = plane_scale(finds.radius_px) * float(np.exp(rng.normal(0, _JITTER)))
         if len(which):
             scale = float(np.clip(scale, *SCALES))
             parts.append(_patches_of(lesson, finds, at_scale, scale, which, place))
-            said += told[which].tolist()
+            said += kinds[which].tolist()
             density += [density_of(lesson, finds)] * len(which)
             sizes += [lesson.pixel_size_um] * len(which)
         progress("Searching random foils", 1, len(lessons))

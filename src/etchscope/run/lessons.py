@@ -1,4 +1,4 @@
-"""What experts for any lights learn from: the finds on random foils, and what each of them is."""
+"""Training pictures of experts for any lights: random foils, and the classes of their finds."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,26 +23,30 @@ __all__ = ["Finds", "Lesson", "Lessons", "Search", "classes_of", "draw_lessons",
 
 _CLASSES = ("hip", "top", "bottom", "maybe")
 _HIPS = (5.0, 40.0)
-"""Signal a tile, least and most: rarer signal would need more pictures."""
+"""Least and most signal per tile; rarer signal would need more pictures."""
 _MOST_ZENITH_DEG = 60.0
-"""Of signal that comes from everywhere."""
+"""Largest zenith angle of signal."""
 _DENSEST = 3000
-"""Openings a tile of 12.79 mm²; where more are, nothing is told apart."""
+"""Openings per tile of 12.79 mm²; where there are more, they cannot be separated."""
 _SIGNAL_PX = 6.0
-"""A find nearer than this to signal is signal."""
+"""Largest distance of a find of signal from an opening of signal."""
 _PARTNER_PX = 20.0
-"""A pair's openings farther from each other do not look like one: two single pits."""
+"""Largest distance between two openings that look like a pair."""
 _SINGLE = (2.0, 0.5)
-"""A find is a single pit nearer than so many pixels, or than that share of its radius."""
+"""Largest distance of a find from its single pit: in px, or as a share of the radius."""
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """A random foil, one small tile of it.
+    """A random foil with one small tile.
 
-    ``raw``: (channel, y, x) uint8. ``x_px, y_px, radius_px, is_top, particle``: (n,) of the
-    openings in it; ``kind``: (n,) hip, top, bottom or maybe. ``marked``: (y, x) where dust,
-    scratches and the like are.
+    Parameters
+    ----------
+    raw : (channel, y, x) uint8.
+    x_px, y_px, radius_px, is_top, particle : (n,) of the openings on it.
+    kind : (n,) hip, top, bottom or maybe.
+    marked : (y, x) whether there is dust, a scratch or the like.
+    pixel_size_um, thickness_um : of the picture and of the foil.
     """
 
     raw: RawStack
@@ -58,12 +62,12 @@ class Lesson:
 
     @property
     def area_mm2(self) -> float:
-        """Of the picture."""
+        """Area of the picture."""
         return float(np.prod(self.raw.shape[1:]) * (self.pixel_size_um / 1000) ** 2)
 
     @cached_property
     def partner(self) -> Ints:
-        """Of an opening of signal the row of the particle's other one near it, else −1, (n,)."""
+        """Row of the other opening of a signal particle if it is near, otherwise −1, (n,)."""
         out = np.full(len(self.kind), -1)
         signal = np.flatnonzero(self.kind == "hip")
         for i in signal.tolist():
@@ -77,10 +81,11 @@ class Lesson:
         return out
 
     @property
-    def taught(self) -> NDArray[np.str_]:
-        """The class of each opening, (n,), where its particle's other one is not near.
+    def label(self) -> NDArray[np.str_]:
+        """The class of each opening that experts are trained on, (n,).
 
-        An exit is then a bottom pit; an entry, signal that looks like a top pit, is undecidable.
+        Without its partner nearby, an exit pit is a bottom pit, and an entry pit, which looks like
+        a top pit, is undecidable ("maybe").
         """
         alone = (self.kind == "hip") & (self.partner < 0)
         return np.where(alone, np.where(self.is_top, "maybe", "bottom"), self.kind)
@@ -88,7 +93,7 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Finds:
-    """What was found in a picture, each (n,): places and radii in its pixels, and surfaces."""
+    """The finds on a picture: places and radii in px, and surfaces, (n,) each."""
 
     x_px: Floats
     y_px: Floats
@@ -97,11 +102,11 @@ class Finds:
 
 
 Search = Callable[[Lesson, Planes], Finds]
-"""Looks for the pits of a foil in its planes."""
+"""A function that returns the finds on the planes of a foil."""
 
 
 def search_with(finder: Finder) -> Search:
-    """Return the search that a finder makes."""
+    """Return a search by a finder."""
 
     def search(_: Lesson, planes: Planes) -> Finds:
         said = apply_finder(planes, finder)[0]
@@ -112,17 +117,17 @@ def search_with(finder: Finder) -> Search:
 
 
 def classes_of(lesson: Lesson, finds: Finds) -> NDArray[np.str_]:
-    """Return the class of each find, (n,): hip, top, bottom, misc, or "" for what teaches nothing.
+    """Return the class of each find, (n,): hip, top, bottom, misc, or "" where it is not used.
 
-    One find is one opening, of its surface where that is known. What is no opening but lies near
-    signal, or between its two openings, is signal too, else misc. A single pit under a mark, and a
-    pair that is signal by accident only, teach nothing.
+    Finds and openings match one to one, of the same surface where that is known. Another find is
+    signal if it lies near an opening of signal or between the two of a particle, otherwise misc.
+    Single pits under a mark, and openings that are undecidable, are not used.
     """
     at = np.column_stack([finds.x_px, finds.y_px])
     places = np.column_stack([lesson.x_px, lesson.y_px])
-    taught = lesson.taught
+    label = lesson.label
     reach = np.maximum(_SINGLE[0], _SINGLE[1] * lesson.radius_px)
-    reach[taught == "hip"] = _SIGNAL_PX
+    reach[label == "hip"] = _SIGNAL_PX
     said = np.full(len(at), "misc", "<U6")
     free = np.ones(len(places), bool)
     for surface in ("top", "bottom", "unknown"):
@@ -132,7 +137,7 @@ def classes_of(lesson: Lesson, finds: Finds) -> NDArray[np.str_]:
         hit = match_one_to_one(places[these], at[mine], _SIGNAL_PX)
         i, j = mine[hit.found_index], these[hit.truth_index]
         near = np.hypot(*(at[i] - places[j]).T) < reach[j]
-        said[i[near]] = taught[j[near]]
+        said[i[near]] = label[j[near]]
         free[j[near]] = False
     stray = said == "misc"
     said[stray & _near_signal(lesson, at)] = "hip"
@@ -143,9 +148,9 @@ def classes_of(lesson: Lesson, finds: Finds) -> NDArray[np.str_]:
 
 
 def _near_signal(lesson: Lesson, at: Floats) -> Bools:
-    """Return which places lie near an opening of signal or between a particle's two, (n,)."""
+    """Return which places lie near an opening of signal or between the two of one, (n,)."""
     out = np.zeros(len(at), bool)
-    for i in np.flatnonzero(lesson.taught == "hip").tolist():
+    for i in np.flatnonzero(lesson.label == "hip").tolist():
         j = int(lesson.partner[i]) if lesson.partner[i] >= 0 else i
         begin = np.array([lesson.x_px[i], lesson.y_px[i]])
         along = np.array([lesson.x_px[j], lesson.y_px[j]]) - begin
@@ -155,7 +160,7 @@ def _near_signal(lesson: Lesson, at: Floats) -> Bools:
 
 
 def density_of(lesson: Lesson, finds: Finds) -> float:
-    """Return the finds a mm², those of both surfaces of one pair counted twice."""
+    """Return the number of finds per mm²; both openings of a pair count."""
     return len(finds.x_px) / lesson.area_mm2
 
 
@@ -174,7 +179,7 @@ def _drawn(seed: int, size_px: int) -> tuple[RawStack, NDArray[np.float64], Bool
 
 
 def _draw_shard(path: Path, seeds: list[int], size_px: int) -> int:
-    """Draw the foils of one file; return how many."""
+    """Draw the foils of one file; return their number."""
     foils = [_drawn(seed, size_px) for seed in seeds]
     write_arrays(
         path,
@@ -214,7 +219,7 @@ class Lessons:
 
     @classmethod
     def of(cls, paths: Sequence[Path], densest: float = _DENSEST) -> "Lessons":
-        """Return the foils of some files, those of more openings a reference tile left out."""
+        """Return the foils of some files with at most ``densest`` openings per reference tile."""
         places = []
         for k, path in enumerate(paths):
             counts, sizes = (

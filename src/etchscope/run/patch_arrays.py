@@ -1,4 +1,4 @@
-"""Labelled patches as plain arrays, and training from them."""
+"""Labelled patches as plain arrays, and back."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -25,11 +25,11 @@ __all__ = ["arrays_to_gathered", "gathered_to_arrays"]
 def gathered_to_arrays(store: Store, gathered: Gathered) -> dict[str, NDArray[Any]]:
     """Return the patches of a store's labels as the arrays of ``files.patches.PATCH_ARRAYS``.
 
-    Of the labels only those of the gathered classes are taken.
+    Labels of other classes than the gathered ones are left out.
 
     Raises
     ------
-    BadInput : the store no longer has one of the scans.
+    UnknownScan : the store no longer has one of the scans.
     """
     labelled = gathered.labelled.take(np.isin(gathered.labelled.label, gathered.classes))
     patches, source = labelled.patches, labelled.source
@@ -78,16 +78,17 @@ def arrays_to_gathered(
 
     Parameters
     ----------
-    store : that has the scans which the patches were cut from.
+    store : it must have the scans that the patches were cut from.
     arrays : those of ``files.patches.PATCH_ARRAYS``, as ``read_patches`` checks them.
-    where : what an error names, the file.
+    where : name of the arrays for an error, such as their file.
     classes : to train on; all decidable classes with labels unless given.
 
     Raises
     ------
-    BadInput : a scan that the store does not have, or whose pictures it normalises otherwise; a
-        label whose class is unknown or not decidable, or labels of one class only; weights that
-        are not above 0; more lamps than channels.
+    UnknownScan : the store lacks a scan.
+    OtherNormalisation : the store normalises the pictures of a scan differently.
+    BadInput : a label whose class is unknown or not decidable, labels of one class only, weights
+        that are not above 0, or more lamps than channels.
     """
     lamps = len(arrays["azimuths_deg"])
     others = tuple(arrays["channels"][lamps:].tolist())
@@ -126,7 +127,7 @@ def arrays_to_gathered(
 def _agreeing_scans(
     store: Store, arrays: Mapping[str, NDArray[Any]], where: str | Path, *, planes: bool
 ) -> list[Scan]:
-    """Return the scans of patches; refuse one that the store has not, or normalises otherwise."""
+    """Return the scans of patches; refuse an unknown scan or another normalisation."""
     names, known = arrays["scans"].tolist(), store.scans.names()
     for name in np.unique(arrays["scan"]).tolist():
         if name not in names:
@@ -139,14 +140,14 @@ def _agreeing_scans(
         scan = store.scans.get(name)
         expected = _normalisation_sha256(store, scan, planes=planes)
         if found != expected:
-            what = f"pictures normalised as the store does it ({expected[:12]})"
+            what = f"pictures with the normalisation of the store ({expected[:12]})"
             raise OtherNormalisation(f"{where}: scan {name}", what, found[:12] or "no digest")
         scans.append(scan)
     return scans
 
 
 def _normalisation_sha256(store: Store, scan: Scan, *, planes: bool) -> str:
-    """Return the SHA-256 of the recipe and the fit of a scan's normalisation, and of its planes."""
+    """Return the SHA-256 of recipe and fit of a scan's normalisation, and of the planes' recipe."""
     fit = normalisation_of(store, scan)
     parts = [fit.recipe.digest, fit.digest, *([PLANES_RECIPE] if planes else [])]
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()

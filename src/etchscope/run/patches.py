@@ -1,4 +1,4 @@
-"""The patches of a scan and of its labels, cut from its tiles when they are needed."""
+"""Cut the patches of a scan and of its labels from its tiles."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -26,9 +26,9 @@ __all__ = [
 ]
 
 PLANES_RECIPE = "planes-1"
-"""What stands for the recipe of normalisation where patches are of planes, and its version."""
+"""Name and version of the recipe of normalisation of patches of planes."""
 _CONTEXT = 2000
-"""Finds that stand for all on the tiles of a scan's labels."""
+"""Largest number of finds of a scan that are drawn as context of its labels."""
 
 
 def cut_scan(
@@ -44,13 +44,15 @@ def cut_scan(
     """Yield, tile by tile, rows of a table with ``tile, x_px, y_px`` and their patches.
 
     The channels are those of ``Lights.of_scan``; the region of a patch is its tile. An opening that
-    the tile's edge cuts may have its centre beyond it, but no patch is moved by more than half its
-    size.
+    the edge of a tile cuts may have its centre outside; its patch lies at most half its size
+    outside.
 
     Parameters
     ----------
-    scale : patches are of planes at this scale, see ``scale_of``; of the lights as they are unless
-        given.
+    size : side of the patches, px.
+    scale : scale of the planes that patches are cut from, see ``scale_of``; without it patches are
+        cut from the pictures.
+    progress : called with 1 after each tile.
 
     Raises
     ------
@@ -79,7 +81,7 @@ def cut_scan(
 
 
 def scale_of(pits: pd.DataFrame) -> float:
-    """Return at what scale the planes of a scan are looked at, from the pits of its search."""
+    """Return the scale of the planes of a scan, from the pits of its search."""
     is_pit = (pits["class"] != MISC).fillna(value=True).to_numpy(bool)
     return plane_scale(pits["radius_px"].to_numpy(np.float64)[is_pit])
 
@@ -92,10 +94,11 @@ def labelled_patches(
     planes: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Labelled:
-    """Return the patches of labels, cut now; their regions are cells of the frame that scans share.
+    """Return the patches of labels; their regions are cells of the frame that the scans share.
 
     Parameters
     ----------
+    size : side of the patches, px.
     planes : whether patches are of planes, so that the scans may have any lights.
     progress : called with 1 after each tile.
 
@@ -113,28 +116,28 @@ def labelled_patches(
         ):
             parts.append(patches)
             rows.append(_on_foil(one.table.iloc[which], one.scan, one.way))
-    told = pd.concat(rows, ignore_index=True)
-    sizes = told["pixel_size_um"].dropna()
-    of_place = number_places(told, SNAP_PX * float(sizes.max()) / 1000 if len(sizes) else 0.0)
+    labels = pd.concat(rows, ignore_index=True)
+    sizes = labels["pixel_size_um"].dropna()
+    of_place = number_places(labels, SNAP_PX * float(sizes.max()) / 1000 if len(sizes) else 0.0)
     patches = join_patches(parts)
     return Labelled(
-        replace(patches, region=number_regions(told, of_place, _tile_mm(pits))),
-        told["said"].to_numpy(str),
-        told["density_per_mm2"].to_numpy(np.float64),
+        replace(patches, region=number_regions(labels, of_place, _tile_mm(pits))),
+        labels["said"].to_numpy(str),
+        labels["density_per_mm2"].to_numpy(np.float64),
         recipe,
-        told["pixel_size_um"].to_numpy(np.float64, na_value=np.nan),
-        told[["scan", "tile", "x_px", "y_px", "id"]],
-        told["evidence"].to_numpy(np.float64),
-        1 / told.groupby([told["id"], of_place])["scan"].transform("nunique").to_numpy(np.float64),
+        labels["pixel_size_um"].to_numpy(np.float64, na_value=np.nan),
+        labels[["scan", "tile", "x_px", "y_px", "id"]],
+        labels["evidence"].to_numpy(np.float64),
+        1 / labels.groupby([labels["id"], of_place])["scan"].transform("nunique").to_numpy(float),
     )
 
 
 def shared_recipe(scans: Sequence[Scan], *, planes: bool) -> str:
-    """Return the recipe by which the pictures of patches were normalised; of planes their version.
+    """Return the digest of the recipe that normalised the scans; for planes ``PLANES_RECIPE``.
 
     Raises
     ------
-    BadInput : scans of different recipes, whose patches are not of planes.
+    BadInput : the scans have different recipes, and patches are not of planes.
     """
     recipes = {PLANES_RECIPE if planes else recipe_of(scan).digest for scan in scans}
     if len(recipes) > 1:
@@ -143,7 +146,7 @@ def shared_recipe(scans: Sequence[Scan], *, planes: bool) -> str:
 
 
 def _tile_mm(pits: Sequence[LabelledPits]) -> tuple[float, float]:
-    """Return width and height of the largest tile; 1 where no scale is known."""
+    """Return width and height of the largest tile, mm; 1 where no scale is known."""
     sizes = [
         [n * one.scan.pixel_size_um / 1000 for n in one.scan.image_size[::-1]]
         for one in pits
@@ -154,7 +157,7 @@ def _tile_mm(pits: Sequence[LabelledPits]) -> tuple[float, float]:
 
 
 def _on_foil(table: pd.DataFrame, scan: Scan, way: Similarity) -> pd.DataFrame:
-    """Return labels with their scan, and their place in the frame that scans share."""
+    """Return labels with their scan, and their place (mm) in the frame that the scans share."""
     x_px, y_px = (table[c].to_numpy(np.float64) for c in ("x_px", "y_px"))
     x_mm, y_mm = tile_to_foil(table["tile"].to_numpy(np.int64), x_px, y_px, scan)
     x, y = way.apply(np.column_stack([x_mm, y_mm])).T
@@ -170,7 +173,7 @@ def _searched(store: Store, scan: Scan) -> str:
 def context_patches(
     store: Store, pits: Sequence[LabelledPits], *, size: int = 28, planes: bool = False
 ) -> Patches:
-    """Return patches of finds on the labels' tiles, labelled or not, at most 2000 a scan.
+    """Return patches of finds on the labels' tiles, labelled or not, at most 2000 per scan.
 
     Raises
     ------

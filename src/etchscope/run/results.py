@@ -1,4 +1,4 @@
-"""What finished runs hold: which runs are meant, and their pits and candidates as one table."""
+"""Choose finished runs, and join their pits and candidates to one table."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -132,7 +132,7 @@ def gather_pits(store: Store, runs: Sequence[str]) -> pd.DataFrame:
 
 
 def gather_records(store: Store, runs: Sequence[str]) -> dict[str, Any]:
-    """Return what is written beside a table of several runs: the record of each."""
+    """Return the records of several runs, which are written beside their table."""
     return {"runs": [store.runs.record(run).as_dict() for run in runs]}
 
 

@@ -1,4 +1,4 @@
-"""What the stages have in common that turn the tiles of a scan into a run."""
+"""The common part of stages that turn the tiles of a scan into a run."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -19,10 +19,13 @@ Report = TypeVar("Report")
 
 @dataclass(frozen=True)
 class RunStage(ABC, Generic[Record, Report]):
-    """A stage whose pieces are tiles, and whose parts and whole are those of a run of the store.
+    """A stage whose pieces are tiles, and whose parts and whole belong to a run of the store.
 
-    ``prefix``: of the run's name. ``record``: all that decides the bytes of the run; its ``tiles``
-    are those that the run is of.
+    Parameters
+    ----------
+    store, scan : the store, and the scan of the run.
+    prefix : beginning of the run's name.
+    record : everything that decides the bytes of the run, with its ``tiles``.
     """
 
     store: Store
@@ -37,12 +40,12 @@ class RunStage(ABC, Generic[Record, Report]):
 
     @property
     def tiles(self) -> tuple[int, ...]:
-        """The tiles that the run is of, in order."""
+        """The tiles of the run, in order."""
         return self.record.tiles
 
     @property
     def pieces(self) -> list[Piece]:
-        """Some tiles each."""
+        """The pieces: some tiles each."""
         return tile_pieces(self.tiles)
 
     def parts(self) -> dict[int, Any]:
@@ -63,13 +66,13 @@ class RunStage(ABC, Generic[Record, Report]):
         """Make the finished run the latest of its scan, and return its report."""
         drop_partial(self.store.path / "runs", self.run)  # left by a kill right after the commit
         if self.store.runs.latest(self.scan.name) != self.run:
-            self.store.runs.renew(self.run)  # what was asked for last is what an export takes
+            self.store.runs.renew(self.run)  # an export takes the latest run
         record = cast(Record, self.store.runs.record(self.run))
         return self.report(record, pits=len(self.store.runs.pits(self.run)), was_done=True)
 
     @abstractmethod
     def joined(self) -> tuple[pd.DataFrame, Record, pd.DataFrame | None]:
-        """Return the pit table, the record, and what a model said, from the parts."""
+        """Return the pit table, the record, and the scores of a model (or None), from the parts."""
 
     @abstractmethod
     def report(self, record: Record, *, pits: int, was_done: bool) -> Report:

@@ -1,4 +1,4 @@
-"""What the finder learns from: random foils, drawn once into a folder and read as needed."""
+"""Training pictures of the finder: random foils, drawn once into a folder and read as needed."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -28,16 +28,16 @@ __all__ = [
 ]
 
 SHARD = 32
-"""Pictures a file."""
+"""Pictures per file."""
 _TRUTH = ("x_px", "y_px", "radius_px", "ellipticity", "angle_deg", "depth_um", "surface")
 _MOST = 0.061
-"""Openings a pixel in a picture to learn from; 0.017 are 5,000 a tile."""
+"""Largest number of openings per pixel of a picture; 0.017 are 5,000 per tile."""
 SIZE_PX = 256
-"""Of the pictures that are learnt from."""
+"""Side of the pictures."""
 
 
 def random_crop(seed: int, size_px: int = SIZE_PX) -> SimulatedScan:
-    """Return a foil of random conditions, one small tile of it."""
+    """Return a foil of random conditions with one tile of ``size_px`` a side."""
     scan = with_parameters(
         SimulatedScan(seed, columns=1, rows=1), {"optics.image_size": (size_px, size_px)}
     )
@@ -50,6 +50,7 @@ def openings_of(truth: pd.DataFrame, pixel_size_um: float) -> Openings:
     Parameters
     ----------
     truth : ``SimulatedScan.truth`` of one tile.
+    pixel_size_um : of the tile; depths become px.
     """
     column: dict[str, Floats] = {k: truth[k].to_numpy(np.float64) for k in _TRUTH[:6]}
     depth = column.pop("depth_um") / pixel_size_um
@@ -72,14 +73,14 @@ def _crop(seed: int, size_px: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     scan = random_crop(seed, size_px)
     raw = grey_levels(scan)
-    told = openings_of(scan.openings(1), scan.optics.pixel_size_um)
-    table = np.column_stack(list(vars(told).values())).astype(np.float32)
-    table[:, -1] = told.surface == 0
+    openings = openings_of(scan.openings(1), scan.optics.pixel_size_um)
+    table = np.column_stack(list(vars(openings).values())).astype(np.float32)
+    table[:, -1] = openings.surface == 0
     return raw, table, scan.marked(1) > 0
 
 
 def _draw_shard(path: Path, seeds: list[int], size_px: int) -> int:
-    """Draw the foils of one file; return how many."""
+    """Draw the foils of one file; return their number."""
     crops = [_crop(seed, size_px) for seed in seeds]
     write_arrays(
         path,
@@ -102,13 +103,14 @@ def draw_school(
     workers: int = 2,
     progress: Callable[[int], None] | None = None,
 ) -> "School":
-    """Draw random foils into a folder, and return them; what is there already stays.
+    """Draw random foils into a folder, and return them; files that are there stay.
 
     Parameters
     ----------
-    count : pictures, rounded up to whole files of 32.
-    seed : of the foils; another seed or size is other files.
-    size_px : of each picture, pixels a side.
+    count : number of pictures, rounded up to whole files of 32.
+    seed : of the foils; each seed and size has files of its own.
+    size_px : side of each picture.
+    workers : processes that draw.
     progress : called with the number of pictures just done.
     """
     name = f"foils-{size_px}px-{seed}"
@@ -127,36 +129,38 @@ def draw_shards(
     workers: int = 2,
     progress: Callable[[int], None] | None = None,
 ) -> list[Path]:
-    """Draw random foils into files of a folder, and return these; what is there already stays.
+    """Draw random foils into files of a folder, and return their paths; existing files stay.
 
     Parameters
     ----------
-    name : that the files' names begin with.
-    count, seed, progress : see ``draw_school``.
-    draw : writes the file of some seeds, and returns how many; for another process.
+    name : beginning of the files' names.
+    count, seed, workers, progress : see ``draw_school``.
+    draw : writes the file of some seeds, and returns their number; it is pickled.
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}-{k:05d}.safetensors" for k in range(-(-count // SHARD))]
-    tell = progress or (lambda _: None)
+    advance = progress or (lambda _: None)
     todo = []
     for k, path in enumerate(paths):
         first = seed * 10_000_000 + k * SHARD
         if path.exists():
-            tell(SHARD)
+            advance(SHARD)
         else:
             todo.append((path, list(range(first, first + SHARD))))
     with ProcessPoolExecutor(workers, mp_context=make_process_context("etchscope.run")) as pool:
         for done in [pool.submit(draw, *one) for one in todo]:
-            tell(done.result())
+            advance(done.result())
     return paths
 
 
 @dataclass(frozen=True)
 class School:
-    """Random foils in files: pictures to learn from, read as needed.
+    """Random foils in files: training pictures, read as needed.
 
-    ``places``: (file, place in it) of each; those too crowded for anything to be told apart are
-    left out.
+    Parameters
+    ----------
+    paths : the files.
+    places : (index of the file, place in it) of each picture that is not too crowded.
     """
 
     paths: tuple[Path, ...]
@@ -189,7 +193,7 @@ class School:
 
 @dataclass(frozen=True)
 class Mixed:
-    """Two sets of pictures as one: the first repeated until it is as long as the second."""
+    """Two sets of pictures as one; the first is repeated until it is as long as the second."""
 
     first: Sequence[Sample]
     second: Samples

@@ -1,4 +1,4 @@
-"""How a scored run does on a foil whose signal is known."""
+"""Compare a scored run with the known signal of its foil."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ _PARTS = 2
 
 @dataclass(frozen=True)
 class _Particles:
-    """Openings of the signal: ``table`` and the ``number`` of the particle of each."""
+    """Openings of the signal in ``table``, and the ``number`` of the particle of each, (n,)."""
 
     table: pd.DataFrame
     number: Ints
@@ -73,22 +73,25 @@ def search_of_run(
     Parameters
     ----------
     truth : table with ``class``, ``tile``, and a place; ``particle`` or ``partner`` join entry and
-        exit pit. It must name all signal on the run's tiles, or what it leaves out is called false;
-        rows of other scans, or outside the run's region, are left out.
-    valid_only : leave out candidates where the model says nothing; their particles are lost.
+        exit pit. It must hold all signal on the run's tiles, because all other candidates count as
+        false. Rows of other scans, or outside the run's region, are left out.
+    signal : class of the signal.
+    tolerance_px : largest distance of a true candidate from a true opening.
+    valid_only : leave out candidates where the model is not valid; their particles are lost.
     only_tiles : candidates and signal of these tiles only, see ``tiles_by_density``.
-    where : what an error names.
+    where : name of the truth for an error.
 
     Returns
     -------
     The search, and its candidates with ``is_true`` and ``particle`` (−1 where false), best first.
-    Of a run in a region, ``tiles`` is how many tiles are as large as what was searched. A quarter
-    of a tile is as dense as it is round the median one of its openings, and 0 without any; so is
-    a particle that has no candidate.
+    For a run in a region, ``tiles`` is the searched area in tiles. The density of a quarter of a
+    tile is the median of its openings' densities, 0 without openings; a particle without a
+    candidate has the density of its quarter.
 
     Raises
     ------
-    BadInput : a run that was not scored, or a truth without the signal there or without places.
+    NotScored : the run was not scored.
+    BadInput : no candidate is valid, or the truth lacks places or has no signal there.
     """
     record = store.runs.score_record(run)
     scan = store.scans.get(record.scan)
@@ -188,12 +191,11 @@ def _surroundings(
 
 
 def tiles_by_density(store: Store, run: str, groups: int = 3) -> dict[str, list[int]]:
-    """Return a run's tiles in groups of equal number by how many pits were found on them.
+    """Return a run's tiles in equal groups by the number of pits found on them.
 
     Returns
     -------
-    "12 to 40 pits a tile" → tile numbers, the emptiest tiles first; as many groups as there are
-    tiles at most.
+    "12 to 40 pits a tile" → tile numbers, the emptiest tiles first; at most one group per tile.
     """
     pits = store.runs.pits(run)
     found = pits["tile"].value_counts().reindex(list(store.runs.record(run).tiles), fill_value=0)
@@ -210,7 +212,7 @@ def tiles_by_density(store: Store, run: str, groups: int = 3) -> dict[str, list[
 def _on_tiles(
     openings: pd.DataFrame, scan: Scan, tiles: list[int], region: Floats | None, *, on_foil: bool
 ) -> Bools:
-    """Return which openings lie where a run searched."""
+    """Return which openings lie where the run searched, (n,)."""
     here = np.ones(len(openings), bool)
     if "tile" in openings.columns:
         here = openings["tile"].isin(tiles).to_numpy()
@@ -239,8 +241,8 @@ def _by_chance(
 ) -> Floats:
     """Return the share of the local shifts in which each candidate is true, (n,).
 
-    A shift counts where the candidate stays where was searched; where none does, as in a small
-    region, the share is that of the others.
+    A shift counts if the shifted candidate lies where the run searched; a candidate without such a
+    shift, as in a small region, gets the share of all others.
     """
     hits, counted = np.zeros(len(candidates)), np.zeros(len(candidates))
     for shift in local_shifts(tolerance_px):
@@ -253,7 +255,7 @@ def _by_chance(
 
 
 def _exposure(scan: Scan, tiles: list[int], region: Floats | None, count: int) -> Floats:
-    """Return how much of each tile was searched, together ``count``, and 0 for what is on none."""
+    """Return the searched part of each tile, in all ``count``, then 0 for no tile, (t + 1,)."""
     own = np.ones(len(tiles))
     if region is not None:
         own = np.array([area_cm2(scan, [n], region) for n in tiles])
@@ -261,7 +263,7 @@ def _exposure(scan: Scan, tiles: list[int], region: Floats | None, count: int) -
 
 
 def _codes(tile: "pd.Series[int]", tiles: list[int]) -> Ints:
-    """Return the place of each tile in a list, its length for what is on none of them."""
+    """Return the place of each tile in a list, or its length for another tile, (n,)."""
     place = {number: k for k, number in enumerate(tiles)}
     return np.array(tile.map(place).fillna(len(tiles)), np.int64)
 
@@ -295,7 +297,7 @@ def _densities(pits: pd.DataFrame, tiles: list[int], scan: Scan) -> Floats:
 
 
 def _middles(scan: Scan, tiles: list[int]) -> Floats:
-    """Return where tiles lie, (t + 1, 2): on the stage, or in a row if that is not known.
+    """Return the places of tiles, (t + 1, 2): on the stage, or in a row if these are unknown.
 
     The last place is that of no tile.
     """

@@ -1,7 +1,8 @@
 """Carry out a stage of the pipeline: do in pieces what is not there yet, and commit the whole.
 
-A stage says what it is made of; ``carry_out`` does the rest alike for every stage. Killed at any
-moment and asked for again, it goes on with the pieces whose parts are not there.
+A stage states its pieces and how their parts are joined; ``carry_out`` does the rest, in the same
+way for every stage. A stage that was killed at any moment and is repeated goes on with the pieces
+whose parts are missing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,15 +20,18 @@ Report = TypeVar("Report", covariant=True)
 Progress = Callable[[int], None]
 
 _BATCH = 16
-"""Tiles per piece: few, so that little is lost at a kill, and enough for a file of their own."""
+"""Tiles per piece: few, so that a kill loses little, but enough for a file of their own."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One piece of the work of a stage, of which one part is made.
+    """One piece of the work of a stage, which makes one part.
 
-    ``index``: of the part, from 0. ``covers``: what the part is of, as its record says it; a part
-    of something else is made anew. ``units``: of progress.
+    Parameters
+    ----------
+    index : number of the piece and its part, from 0.
+    covers : what the part is made of, as JSON; a kept part of something else is made again.
+    units : size of the piece, for progress.
     """
 
     index: int
@@ -36,7 +40,7 @@ class Piece:
 
 
 class Stage(Protocol[Report]):
-    """What ``carry_out`` needs to know of a stage."""
+    """The interface of a stage for ``carry_out``."""
 
     @property
     def pieces(self) -> Sequence[Piece]:
@@ -44,19 +48,19 @@ class Stage(Protocol[Report]):
 
     @property
     def work(self) -> Callable[[Piece], object]:
-        """What makes the part of a piece and keeps it: it pickles, and shares only the disk."""
+        """The function that makes and keeps a part; it pickles, and shares only the disk."""
 
     def parts(self) -> Mapping[int, Any]:
-        """Return index → what it covers of the parts that are kept."""
+        """Return index → ``covers`` of the parts that are kept."""
 
     def is_committed(self) -> bool:
-        """Return whether the whole is there already, of the same identity."""
+        """Return whether the whole of the same identity is kept already."""
 
     def commit(self) -> Report:
         """Join the parts in the order of the pieces, keep the whole, and drop the parts."""
 
     def renew(self) -> Report:
-        """Return the report of what was committed before, and count it as asked for just now."""
+        """Return the report of the committed whole, and make it the latest."""
 
 
 def carry_out(
@@ -67,7 +71,7 @@ def carry_out(
     progress: Progress | None = None,
     total: Progress | None = None,
 ) -> Report:
-    """Do the pieces of a stage whose parts are not there, commit, and return the stage's report.
+    """Do the pieces of a stage whose parts are missing, commit, and return the stage's report.
 
     Parameters
     ----------
@@ -77,7 +81,7 @@ def carry_out(
 
     Raises
     ------
-    BadInput : whatever a piece or the commit refuses.
+    BadInput : a piece or the commit refuses its input.
     MachineFailed : the disk is full, or a worker was lost.
     """
     pieces = stage.pieces
@@ -104,17 +108,17 @@ def carry_out(
 
 
 def _do(work: Callable[[Piece], object], piece: Piece) -> int:
-    """Do one piece; return how many units that were."""
+    """Do one piece; return its units."""
     work(piece)
     return piece.units
 
 
 def run_name(prefix: str, record: Mapping[str, Any]) -> str:
-    """Return the name of a run: its identity, made of all that decides its bytes."""
+    """Return the name of a run, which is a digest of everything that decides its bytes."""
     return f"{prefix}-{digest_of(record)[:16]}"
 
 
 def tile_pieces(tiles: Sequence[int]) -> list[Piece]:
-    """Return pieces of some tiles each; each covers the list of its tiles, a unit per tile."""
+    """Return pieces of 16 tiles; each covers the list of its tiles, and each tile is one unit."""
     batches = [list(tiles[i : i + _BATCH]) for i in range(0, len(tiles), _BATCH)]
     return [Piece(index, batch, len(batch)) for index, batch in enumerate(batches)]

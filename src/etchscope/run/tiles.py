@@ -1,4 +1,4 @@
-"""The tiles of a scan that a search looks at, and where on each of them."""
+"""The tiles of a scan that are searched, and the ground on them."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from etchscope.preselect import FindSettings, Ground
 __all__ = ["choose_tiles", "ground_of"]
 
 _LARGEST_PX = 30.0
-"""Dark discs up to this radius may be pits, whatever is looked for."""
+"""Dark discs up to this radius may be pits, with any settings."""
 
 
 def choose_tiles(scan: Scan, region: Floats | None, mask: Mask | None) -> tuple[int, ...]:
@@ -23,7 +23,7 @@ def choose_tiles(scan: Scan, region: Floats | None, mask: Mask | None) -> tuple[
 
     Raises
     ------
-    BadInput : no tile is left, or the scan has no positions that a region could refer to.
+    BadInput : no tile is left, or there is a region and the scan has no positions.
     """
     tiles = _near(scan, region)
     if mask is not None:
@@ -59,7 +59,7 @@ def _near(scan: Scan, region: Floats | None) -> tuple[int, ...]:
 def ground_of(
     scan: Scan, normalisation: Normalisation, settings: FindSettings, mask: Mask | None
 ) -> Ground:
-    """Return what says where a tile of the scan is to be searched: on foil, and in the mask."""
+    """Return a function that gives the searched ground of a tile: foil within the mask."""
     levels = normalisation.gain
     roles = [c.role for c in scan.channels]
     largest = max(_LARGEST_PX, settings.largest_radius_px)

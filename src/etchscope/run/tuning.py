@@ -1,4 +1,4 @@
-"""Look for a better training on the first expert, before all experts are trained."""
+"""Search for a better training with the first expert, before all experts are trained."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ __all__ = ["count_experts", "first_kind", "tune_training"]
 def count_experts(
     classes: tuple[str, ...], kinds: tuple[ExpertKind, ...] | None, method: str
 ) -> int:
-    """Return how many networks an ensemble trains per fold."""
+    """Return the number of networks that an ensemble trains per fold."""
     return 1 if method == "multiclass" else len(kinds or default_kinds(classes))
 
 
@@ -34,14 +34,14 @@ def tune_training(
     device: Device = "auto",
     progress: Callable[[int], None] | None = None,
 ) -> tuple[Training, pd.DataFrame]:
-    """Return the best training found on the first expert, and all that were tried.
+    """Return the best training of the first expert, and all trainings that were tried.
 
     Parameters
     ----------
-    gathered : the labels' patches.
-    training : where to start; what is not tried stays as it is here.
-    trials : how many other trainings to try.
-    device : where they are trained; auto means the processor.
+    gathered : the patches of labels.
+    training : the first training; the others differ from it in some parameters.
+    trials : number of other trainings.
+    device : where networks are trained; auto means the processor.
     progress : called with 1 after each trial.
 
     Raises

@@ -1,4 +1,4 @@
-"""The verdict on a list of found pits: figures, and what they are broken down by."""
+"""The comparison of found pits with true ones: figures, and their breakdown."""
 
 import json
 from collections.abc import Sequence
@@ -31,7 +31,10 @@ __all__ = ["Comparison", "Verdict", "judge_pits", "write_lists"]
 class Comparison:
     """How pits are compared: see ``evaluation.evaluate`` and ``evaluation.drop_copies``.
 
-    ``merge_px, merge_mm``: rows of one list nearer than that are one pit.
+    Parameters
+    ----------
+    rule, tolerance_px, tolerance_mm, image_size, confidence : see ``evaluation.evaluate``.
+    merge_px, merge_mm : rows of one list closer than this are one pit.
     """
 
     rule: Literal["one-to-one", "nearest"] = "one-to-one"
@@ -66,8 +69,13 @@ class Comparison:
 class Verdict:
     """An evaluation and its parts; a part is None where it was not asked for.
 
-    ``other``: the evaluation of another search. ``by``: name of the column that ``table`` is broken
-    down by. ``curve, other_curve``: against the tolerance. ``methods``: which search finds what.
+    Parameters
+    ----------
+    evaluation, other : the evaluations of the search and of another one.
+    fragments : see ``evaluation.count_fragments``.
+    by, table : a column, and the efficiency by its values.
+    curve, other_curve : figures against the tolerance.
+    methods : which search finds which pit.
     """
 
     evaluation: Evaluation
@@ -81,7 +89,7 @@ class Verdict:
 
     @property
     def figures(self) -> pd.DataFrame:
-        """Efficiency and purity with their intervals, and what they are by local shifts.
+        """Efficiency and purity with their intervals, and their values by chance.
 
         Columns: ``figure, value, low, high, counted, of``, and ``by_chance``.
         """
@@ -116,7 +124,7 @@ class Verdict:
         return record
 
     def _repr_html_(self) -> str:
-        """Return the figures, and what they are broken down by, as tables for a notebook."""
+        """Return the figures and their breakdown as tables for a notebook."""
         one = self.evaluation
         about = f"{one.rule}, closer than {one.tolerance:g} {one.unit}"
         tables = [t for t in (self.figures, self.table, self.curve) if t is not None]

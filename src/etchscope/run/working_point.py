@@ -20,7 +20,11 @@ __all__ = ["ChosenPoint", "KnownScan", "choose_working_point"]
 class KnownScan:
     """A scored scan and all its true signal.
 
-    ``where``: what an error calls the truth. ``scan``: None is the only one that was scored.
+    Parameters
+    ----------
+    truth : see ``search_of_run``.
+    where : name of the truth for an error.
+    scan : name of the scan; None for the only one that was scored.
     """
 
     truth: pd.DataFrame
@@ -30,7 +34,16 @@ class KnownScan:
 
 @dataclass(frozen=True)
 class ChosenPoint:
-    """A working point, the ``search`` that it was chosen on, and the one ``measured``."""
+    """A working point with the searches that it comes from.
+
+    Parameters
+    ----------
+    point : the working point.
+    run : the run that it was chosen on.
+    search, measured : the search for the thresholds, and the search for the figures.
+    store, model : where the model was kept, and the model before.
+    truth, where, tolerance_px : see ``choose_working_point``.
+    """
 
     point: WorkingPoint
     run: str
@@ -49,7 +62,7 @@ class ChosenPoint:
 
     @property
     def false_chi2_ndf(self) -> float:
-        """By how much false candidates gather in some tiles, see ``evaluation.overdispersion``."""
+        """Overdispersion of false candidates over tiles, see ``evaluation.overdispersion``."""
         return self.measured.false_chi2_ndf(self._thresholds)
 
     @property

@@ -1,4 +1,4 @@
-"""Executors, found by name: one after the other, in threads, in processes, or a plugin's."""
+"""Executors by name: inline, threads, processes, or one of a plugin."""
 
 from importlib import import_module
 
@@ -12,11 +12,11 @@ _OURS: dict[str, str | Executor] = {
     "threads": "threads:run_in_threads",
     "processes": "processes:run_in_processes",
 }
-"""Name → module and function, which are loaded on use."""
+"""Name → module and function, loaded on use."""
 
 
 def executor_named(name: str) -> Executor:
-    """Return the executor of a name, ours or that of an installed package.
+    """Return the executor of a name: one of this package, or of an installed plugin.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Do tasks one after the other: the reference that every other executor must agree with."""
+"""Run tasks one after the other: the reference for every other executor."""
 
 import os
 import pickle
@@ -30,6 +30,6 @@ def run_inline(
 
 
 def _pickled(item: Item) -> Item:
-    """Return a copy by way of pickle, whose error names what does not pickle."""
+    """Return a pickled copy; an error names the object that cannot be pickled."""
     copy: Item = pickle.loads(pickle.dumps(item))
     return copy

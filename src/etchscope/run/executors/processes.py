@@ -1,4 +1,4 @@
-"""Do tasks in processes of their own, which suits work that Python itself does."""
+"""Run tasks in processes, which suits work in Python itself."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 def run_in_processes(
     tasks: Sequence[Callable[[], Result]], *, workers: int, done: Callable[[Result], None]
 ) -> None:
-    """Call the tasks in so many processes; see ``Executor``.
+    """Call the tasks in ``workers`` processes; see ``Executor``.
 
     Raises
     ------

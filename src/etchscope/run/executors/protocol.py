@@ -1,4 +1,4 @@
-"""What an executor is: it calls independent tasks, wherever that may be."""
+"""The interface of executors, which call independent tasks on this or other machines."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
@@ -9,7 +9,7 @@ Result = TypeVar("Result")
 
 
 class Executor(Protocol):
-    """A function that has independent tasks done."""
+    """A function that calls independent tasks."""
 
     def __call__(
         self,
@@ -18,16 +18,16 @@ class Executor(Protocol):
         workers: int,
         done: Callable[[Result], None],
     ) -> None:
-        """Call every task, in any order; after an error no task is running any more.
+        """Call every task, in any order; no task is still running after an error.
 
         Parameters
         ----------
         tasks : each is called once. They and their results must pickle, so that an executor may
-            send them to another process or machine; they share nothing but the disk.
-        workers : how many tasks may run at once.
+            send them to another process or machine; they share only the disk.
+        workers : largest number of tasks that run at once.
         done : called in the caller's thread with the result of each task that ends.
 
         Raises
         ------
-        MachineFailed : a worker was lost. An error of a task comes out as the task raised it.
+        MachineFailed : a worker was lost. An error of a task is raised as it is.
         """

@@ -1,4 +1,4 @@
-"""Hand tasks to a pool of workers by way of Dask."""
+"""Give tasks to a pool of workers through Dask."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor as Pool
@@ -14,7 +14,7 @@ __all__ = ["schedule"]
 
 
 class _Progress(Callback):
-    """Hands on the result of each finished task."""
+    """Calls ``done`` with the result of each finished task."""
 
     def __init__(self, done: Callable[[Any], None]) -> None:
         super().__init__(posttask=lambda _key, result, *_: done(result))  # type: ignore[no-untyped-call]
@@ -26,11 +26,11 @@ def schedule(
     pool: Pool,
     done: Callable[[Any], None],
 ) -> None:
-    """Call every task in a pool, and shut the pool down: no worker is at work any more then.
+    """Call every task in a pool, and shut the pool down, so that no worker is left.
 
     Parameters
     ----------
-    done : called in this thread with what each task returned.
+    done : called in this thread with the result of each task.
     """
     lazy = [delayed(task, pure=False)() for task in tasks]
     run: Any = compute

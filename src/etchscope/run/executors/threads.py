@@ -1,4 +1,4 @@
-"""Do tasks in threads of this process, which suits work that NumPy and OpenCV do."""
+"""Run tasks in threads of this process, which suits work in NumPy and OpenCV."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +14,6 @@ Result = TypeVar("Result")
 def run_in_threads(
     tasks: Sequence[Callable[[], Result]], *, workers: int, done: Callable[[Result], None]
 ) -> None:
-    """Call the tasks in so many threads; see ``Executor``."""
+    """Call the tasks in ``workers`` threads; see ``Executor``."""
     pool = ThreadPoolExecutor(workers, thread_name_prefix="etchscope")
     schedule(tasks, "threads", pool, done)

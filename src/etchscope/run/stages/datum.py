@@ -41,7 +41,7 @@ def find_datum(
     Parameters
     ----------
     workers : threads or processes; as many as there are cores unless given.
-    executor : name of what does the pieces, see ``run.executors``.
+    executor : name of an executor, see ``run.executors``.
     progress : called with the number of tiles just done.
     total : called once with the number of tiles, before the first.
 

@@ -1,4 +1,4 @@
-"""Train the experts of a plan as a stage: each finished one is kept, and gone on from."""
+"""Train the experts of a plan as a stage, which keeps each finished expert."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -33,14 +33,14 @@ def train_experts(
     kept_in: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> TrainedModel:
-    """Return the model of a plan; the experts that a folder keeps of the same plan are taken.
+    """Return the model of a plan; experts of the same plan in a folder are not trained again.
 
     Experts are trained one after the other: PyTorch uses all cores for each.
 
     Parameters
     ----------
     context : see ``ensemble.train_model``.
-    kept_in : folder that keeps finished experts; it is left as it then is.
+    kept_in : folder that keeps finished experts, and is not deleted; without it none are kept.
     progress : called with 1 after each expert.
 
     Raises
@@ -63,7 +63,7 @@ class _Training:
 
     @cached_property
     def pieces(self) -> list[Piece]:
-        """One expert each; it covers the plan and which of its experts that is."""
+        """One expert each, which covers the plan, the kind and the fold."""
         identity = _digest_of_plan(self.plan)
         return [
             Piece(index, {"plan": identity, "expert": kind.name, "fold": fold}, 1)
@@ -78,7 +78,7 @@ class _Training:
         return {i: record.get("covers") for i, record in read_part_records(self.folder).items()}
 
     def is_committed(self) -> bool:
-        """Return False: a model is kept by who registers it."""
+        """Return False, because the caller registers the model."""
         return False
 
     def commit(self) -> TrainedModel:

@@ -27,7 +27,15 @@ _KNOWN_OF_FOIL = {"name", "material", "thickness_um", "etch"}
 
 @dataclass(frozen=True)
 class FindReport:
-    """What a search did: its identity, whether it had been done before, and where rows went."""
+    """The report of a search.
+
+    Parameters
+    ----------
+    run, scan : names; that of the run is its identity.
+    tiles, pits : numbers of searched tiles and of pits.
+    was_done : whether the run had been finished before.
+    counts : of the raw finds and of those taken away, see ``preselect.complete``.
+    """
 
     run: str
     scan: str
@@ -53,15 +61,16 @@ def find(
     """Search a scan of a store for pits and commit the pit table as a run.
 
     The run's identity is made of the scan, the tiles, the settings, the normalisation and the
-    version: the same identity gives the same bytes, whatever the workers, and a search that was
+    version: the same identity gives the same bytes for any number of workers, and a search that was
     killed goes on where it stopped.
 
     Parameters
     ----------
+    settings : of the search; the default ones unless given.
     weights : folder of a learned finder; that of the package unless given.
     region : (m, 2) polygon in foil mm to restrict the search to, or None.
     workers : threads or processes; as many as there are cores unless given.
-    executor : name of what does the pieces, see ``run.executors``.
+    executor : name of an executor, see ``run.executors``.
     device : where the learned finder computes; auto means the processor. On a GPU figures differ
         in the last digits, so its runs have an identity of their own.
     progress : called with the number of tiles just done.
@@ -69,8 +78,9 @@ def find(
 
     Raises
     ------
-    BadInput : no such scan, executor or device, nothing to search, too few azimuths, or a damaged
-        picture.
+    UnknownScan : the store has no such scan.
+    NoPlugin, NoGpu : no such executor or device.
+    BadInput : there is nothing to search, the lights do not suffice, or a picture is damaged.
     MissingExtra : the finder is a learned one, and PyTorch is not installed.
     MachineFailed : the disk is full, or a worker process was lost.
     """
@@ -147,7 +157,7 @@ class _Search(RunStage[FindRecord, FindReport]):
 
 
 def _only(scan: Scan, tiles: tuple[int, ...]) -> Scan:
-    """Return the scan with all tiles excluded but these."""
+    """Return the scan with all other tiles excluded."""
     kept = tuple(t.model_copy(update={"excluded": t.number not in tiles}) for t in scan.tiles)
     return scan.model_copy(update={"tiles": kept})
 
@@ -160,7 +170,7 @@ def _planned(
     weights: Path,
     device: Device,
 ) -> _Search:
-    """Return the search; the constants of the scan are fitted now, if they never were."""
+    """Return the search; constants of the scan that are missing are fitted now."""
     Lighting.of_scan(scan)  # refuses too few lamps before anything is fitted
     mask = store.fits.mask(scan.name)
     tiles = choose_tiles(scan, region, mask)
@@ -193,7 +203,7 @@ def _loaded(
     mask: str | None,
     device: Device,
 ) -> tuple[Detector, Ground]:
-    """Return what searches every tile of a run, made once a worker; ``run`` is its identity."""
+    """Return detector and ground of a run, which a worker makes once; ``run`` is its identity."""
     if settings.finder == "learned":
         from etchscope.learn import set_threads
 

@@ -50,17 +50,23 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 _AFTERWARDS = ("working_point", "calibration", "prior", "information")
-"""Parts of a card that do not change what a model says of a patch."""
+"""Parts of a card that do not change the scores of patches."""
 _DECIMALS = 4
-"""Of logarithms: what differs beyond is the order in which a machine adds."""
+"""Decimals of logarithms; later digits depend on the order in which a machine adds."""
 
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """What scoring did: its run, whether it had been done, and how many of what it found.
+    """The report of a scoring.
 
-    ``expected``: how many candidates are signal, (value, low, high) at 95 %; None where the model
-    was not calibrated to tell.
+    Parameters
+    ----------
+    run, scan, model : names.
+    tiles, pits : numbers of tiles and of scored pits.
+    was_done : whether the run had been finished before.
+    counts : of the decision, see ``candidates.decide``.
+    expected : number of candidates that are signal, (value, low, high) at 95 %; None where the
+        model is not calibrated.
     """
 
     run: str
@@ -82,8 +88,9 @@ def require_fit(model: Model, scan: Scan, classes: Mapping[str, str]) -> None:
 
     Raises
     ------
-    BadInput : a class that the taxonomy lacks; for a model that takes lights as they are, other
-        lights or another recipe of normalisation.
+    ClassMissing : the taxonomy lacks a class of the model.
+    WrongLights : the scan has other lights or another recipe of normalisation, and the model is
+        not one for any lights.
     """
     lights, _ = Lights.of_scan(scan)
     where = f"scan {scan.name}"
@@ -118,18 +125,18 @@ def score(
     progress: Progress | None = None,
     total: Progress | None = None,
 ) -> ScoreReport:
-    """Score every pit of a scan's latest search and decide; searched now if it never was.
+    """Score every pit of a scan's latest search and decide; a scan without a search is searched.
 
     The run's identity is made of the search, the model and the prior: the same identity gives the
-    same bytes, whatever the workers, and a run that was killed goes on where it stopped. What the
-    model said in an earlier run, at another working point or prior, is taken from there.
+    same bytes for any number of workers, and a run that was killed goes on where it stopped. Scores
+    of an earlier run at another working point or prior are used again.
 
     Parameters
     ----------
     model : name in the store's registry.
-    region : (m, 2) polygon in foil mm: search this region anew and score what is there.
-    prior : what ``p_…`` assume; the ranking score assumes none.
-    executor : name of what does the pieces, see ``run.executors``.
+    region : (m, 2) polygon in foil mm, which is searched and scored; all of the scan unless given.
+    prior : the prior of the probabilities ``p_…``; the ranking score has none.
+    executor : name of an executor, see ``run.executors``.
     device : where the networks compute; auto means the processor. On a GPU figures differ in the
         last digits, so its runs have an identity of their own.
     progress : called with the number of tiles just done.
@@ -196,30 +203,30 @@ def _record_of(
 
 @dataclass(frozen=True)
 class _Scoring(RunStage[ScoreRecord, ScoreReport]):
-    """A scoring: its pieces are tiles, its parts what the model said of their openings."""
+    """A scoring: its pieces are tiles, its parts the scores of their openings."""
 
     model: Model
     device: Device
 
     @property
     def work(self) -> partial[None]:
-        """What judges the openings of some tiles."""
+        """The function that scores the openings of some tiles."""
         names = (self.scan.name, self.record.model.name, self.record.search)
         return partial(_score_piece, self.store.path.absolute(), self.run, *names, self.device)
 
     @cached_property
     def judged_before(self) -> pd.DataFrame | None:
-        """What an earlier run keeps of the same model and openings, which makes all parts."""
+        """The scores of the same openings by the same model in an earlier run, if there is one."""
         return _judged_before(self.store, self.record)
 
     def parts(self) -> dict[int, Any]:
-        """Return index → tiles of the parts that are kept, here or in an earlier run."""
+        """Return index → tiles of the parts that this or an earlier run keeps."""
         if self.judged_before is not None:
             return {piece.index: piece.covers for piece in self.pieces}
         return super().parts()
 
     def joined(self) -> tuple[pd.DataFrame, ScoreRecord, pd.DataFrame]:
-        """Return the openings in the order of the search with what is decided of them."""
+        """Return the openings in the order of the search with their decision."""
         record, store, model = self.record, self.store, self.model
         judged = self.judged_before
         if judged is None:
@@ -268,7 +275,7 @@ def _tiles_of(store: Store, scan: Scan, searched: str, *, is_whole: bool) -> tup
 
 @lru_cache(maxsize=2)
 def _constants(path: Path, scan: str, model: str, _run: str) -> tuple[Model, Normalisation]:
-    """Return what every tile of a run needs, loaded once a worker."""
+    """Return model and normalisation of a run, which a worker loads once."""
     set_threads(1)  # of this process, if it is a worker of its own
     store = Store.open(path)
     loaded = Model.from_record(*store.models.load(model))
@@ -278,7 +285,7 @@ def _constants(path: Path, scan: str, model: str, _run: str) -> tuple[Model, Nor
 def _score_piece(
     path: Path, run: str, scan: str, model: str, searched: str, device: Device, piece: Piece
 ) -> None:
-    """Judge the openings of the tiles of one piece and write its part."""
+    """Score the openings of the tiles of one piece and write the part."""
     loaded, normalisation = _constants(path, scan, model, run)
     store = Store.open(path)
     pits = store.runs.pits(searched)
@@ -298,13 +305,13 @@ def _score_piece(
 
 
 def _judgement(card: Mapping[str, Any]) -> str:
-    """Return a digest of all that what a model says before a prior depends on."""
+    """Return a digest of all that decides the scores of a model before a prior."""
     rest = {k: v for k, v in card.items() if k not in _AFTERWARDS}
     return digest_of(rest)
 
 
 def _judged_before(store: Store, record: ScoreRecord) -> pd.DataFrame | None:
-    """Return what the same model said of the same pits in an earlier run, if there is one."""
+    """Return the scores of the same pits by the same model in an earlier run, or None."""
     for run in store.runs.names(record.scan):
         old = store.runs.record(run)
         is_same = (
@@ -328,12 +335,13 @@ def _judged_before(store: Store, record: ScoreRecord) -> pd.DataFrame | None:
 def ranked_candidates(store: Store, run: str) -> pd.DataFrame:
     """Return the candidates of a scored run, the best first.
 
-    Its columns are those of ``candidates.as_candidates``; a run of an earlier version lacks what
-    the model said of each opening's own picture.
+    Its columns are those of ``candidates.as_candidates``; a run of an earlier version lacks the
+    votes on single openings.
 
     Raises
     ------
-    BadInput : no such run, or one that was not scored.
+    UnknownRun : the store has no such run.
+    NotScored : the run was not scored.
     """
     size = store.scans.get(store.runs.score_record(run).scan).pixel_size_um
     table = candidate_table(store.runs.pits(run), pixel_size_um=size)

@@ -36,11 +36,15 @@ __all__ = ["Gathered", "audited", "gather", "train"]
 
 @dataclass(frozen=True)
 class Gathered:
-    """What there is to train on.
+    """The patches of labels to train on.
 
-    ``classes``: the decidable classes that have labels, in the taxonomy's order; ``context``: some
-    of all finds on the tiles of the labels; ``left_out``: how many labels teach nothing;
-    ``chosen``: whose labels, and of what kind, where only some were asked for.
+    Parameters
+    ----------
+    labelled : the patches with their labels.
+    classes : the decidable classes that have labels, in the taxonomy's order.
+    context : a sample of all finds on the tiles of the labels.
+    left_out : numbers of labels that are not used.
+    chosen : the people ("who") and kinds ("source") of labels, where only some were asked for.
     """
 
     labelled: Labelled
@@ -69,15 +73,17 @@ def gather(
     Parameters
     ----------
     scans, region, who, sources, alignment : see ``labelled_pits``.
-    classes : to train on; all decidable classes with labels unless given.
-    size : pixels a side of the patches.
+    classes : classes to train on; all decidable classes with labels unless given.
+    size : side of the patches, px.
     planes : whether patches are of planes, for a model that takes any lights.
-    total, progress : called with the number of tiles, once and as they are done.
+    total : called once with the number of tiles.
+    progress : called with 1 after each tile.
 
     Raises
     ------
-    BadInput : see ``labelled_pits`` and ``labelled_patches``; a class that is unknown or not
-        decidable, or only one that has labels.
+    UnknownClass : a class that the taxonomy lacks.
+    BadInput : an undecidable class, or only one class with labels; or see ``labelled_pits`` and
+        ``labelled_patches``.
     """
     taxonomy = store.labels.taxonomy()
     require_decidable(taxonomy, classes or ())
@@ -112,8 +118,8 @@ def train(
 ) -> TrainedModel:
     """Return a model with its card filled in; see ``ensemble.plan_training``.
 
-    With a folder for finished experts, a training that was killed goes on with the others, if it is
-    asked for again on the same labels and in the same way; the model is the same to the byte.
+    With a folder for finished experts, a training that was killed goes on with the others when it
+    is repeated with the same labels and parameters; the model is the same to the byte.
 
     Parameters
     ----------
@@ -166,13 +172,13 @@ def _require_usable(
 
 
 def _information_of_data(gathered: Gathered) -> dict[str, Any]:
-    """Return what the card says of labels that were left out, and of those asked for."""
+    """Return the entries of the card on labels that were left out or chosen."""
     conflicts = {"label_conflicts": gathered.left_out.conflicts}
     return conflicts | ({"labels_of": dict(gathered.chosen)} if gathered.chosen else {})
 
 
 def _information_of_start(start: Model, information: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the card says of the labels that the model to start from had seen."""
+    """Return the entries of the card on the labels that the first model was trained on."""
     before = start.information
     scans = sorted({*before.get("scans", []), *before.get("start_scans", [])})
     saw = _saw(start, {**information, "start_scans": scans})
@@ -180,7 +186,7 @@ def _information_of_start(start: Model, information: Mapping[str, Any]) -> dict[
 
 
 def _names(classes: Sequence[str], kinds: Sequence[ExpertKind] | None, method: str) -> list[str]:
-    """Return the names of the experts that are going to be trained."""
+    """Return the names of the experts to be trained."""
     if method == "multiclass":
         return [multiclass_kind(classes).name]
     return [kind.name for kind in kinds or default_kinds(classes)]
@@ -209,7 +215,7 @@ def _saw(start: Model, information: Mapping[str, Any]) -> list[str]:
 
 
 def _information(done: TrainedModel, folds: int, seed: int) -> dict[str, Any]:
-    """Return what the card says of data and figures."""
+    """Return the entries of the card on data and figures."""
     weight = done.labelled.weight
     said = {c: round(float(weight[done.labelled.label == c].sum())) for c in done.model.classes}
     source = done.labelled.source
@@ -243,7 +249,7 @@ def _digest_of(ids: Sequence[str]) -> str:
 
 
 def audited(done: TrainedModel) -> pd.DataFrame:
-    """Return the labels that are probably wrong, the worst first, and where they are.
+    """Return the labels that are probably wrong with their places, the worst first.
 
     Columns of ``learn.audit_labels`` without ``row``, then ``scan, tile, x_px, y_px, id``.
     """
