@@ -60,7 +60,7 @@ def _benchmark(name: str) -> Any:
 @pytest.fixture(scope="session")
 def take_snapshot() -> Callable[[Path], dict[str, str]]:
     """The kill benchmark's own: every file's bytes, every row without its times."""
-    snapshot: Callable[[Path], dict[str, str]] = _benchmark("kill").snapshot
+    snapshot: Callable[[Path], dict[str, str]] = _benchmark("kill").take_snapshot
     return snapshot
 
 

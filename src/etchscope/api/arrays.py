@@ -245,7 +245,7 @@ def evaluate(
     ------
     BadInput : neither or both tolerances, a file that is no table, or a column that is absent.
     """
-    from etchscope.run.verdict import Comparison, judge_pits
+    from etchscope.run.verdict import Comparison, compare_pits
 
     comparison = Comparison(
         rule=rule,
@@ -256,7 +256,7 @@ def evaluate(
         image_size=image_size,
         confidence=confidence,
     )
-    return judge_pits(
+    return compare_pits(
         as_table(truth),
         as_table(pits),
         comparison,

@@ -64,8 +64,8 @@ def known_candidates(
         pits = store.runs.pits(one.run)
         experts = judged.set_index("pit")["score"].reindex(pits["pit"]).to_numpy(np.float64)
         experts = np.where(pits["length_px"].notna(), np.nan, experts)
-        told = gather_measures(pits, experts).set_axis(pits["pit"])
-        measures.append(told.loc[candidates["pit"]])
+        of_pits = gather_measures(pits, experts).set_axis(pits["pit"])
+        measures.append(of_pits.loc[candidates["pit"]])
         is_signal.append(candidates["is_true"].to_numpy(bool))
     return pd.concat(measures, ignore_index=True), np.concatenate(is_signal)
 

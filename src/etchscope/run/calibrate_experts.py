@@ -93,8 +93,8 @@ def _calibrated_on(finds: Sequence[pd.DataFrame]) -> Calibration:
         candidates = candidate_table(numbered, pixel_size_um=None)
         particle = candidates["particle"]
         candidates = candidates[(particle < 0) | ~particle.duplicated()]  # the best of each
-        told = gather_measures(found, found["experts"].to_numpy(np.float64))
-        measures.append(told.iloc[candidates["row"]])
+        of_finds = gather_measures(found, found["experts"].to_numpy(np.float64))
+        measures.append(of_finds.iloc[candidates["row"]])
         is_signal.append((candidates["particle"] >= 0).to_numpy())
     every = np.concatenate(is_signal)
     fitted = fit_calibration(

@@ -1,4 +1,4 @@
-"""Simulated foils as they are asked for: drawn from a preset, and photographed into a store."""
+"""Draw simulated foils from a preset, and photograph them into a store."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -30,7 +30,7 @@ def draw_foils(
     ----------
     name : of the preset.
     columns, rows : tiles of each scan.
-    foils : how many; where there are several, their names are numbered from 001.
+    foils : number of foils; the names of several are numbered from 001.
     foil : name of the foil; that of the preset unless given.
     parameters : changes by name, such as ``{"optics.blur_um": 8}``.
     randomise : whether foil, optics and populations are drawn anew before the changes.
@@ -64,7 +64,7 @@ def add_simulated(
 
     Parameters
     ----------
-    workers : threads; the pictures are the same whatever their number.
+    workers : threads; the pictures do not depend on their number.
     progress : called with the number of tiles just done, from any thread.
 
     Raises

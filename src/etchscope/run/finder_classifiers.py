@@ -1,4 +1,4 @@
-"""How likely finds are: judges and errors set on foils that the network has not seen."""
+"""Fit the classifiers of a finder, and its errors, on foils that its network has not seen."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import logit
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -35,29 +36,34 @@ _LEAST_P = 0.4
 """Probability from which a cell counts as marked."""
 _LOWEST_MARK = -5.0
 _EVERY = 7
-"""One in so many cells is looked at when the threshold of marks is chosen."""
+"""Every seventh cell is used to choose the threshold of marks."""
 _MOST_OF_A_FOIL = 400
-"""Finds of one foil that a judge learns from."""
+"""Largest number of finds of one foil that a classifier is fitted to."""
 _ROUNDS = 2000
-"""Of the bootstrap that gives the figures' intervals."""
+"""Rounds of the bootstrap that gives the intervals of the figures."""
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much was just done, and how much there is."""
+"""Called with the name of a step, the units just done, and the units of the step."""
 
 
 def silent(what: str, done: int, total: int) -> None:
-    """Say nothing."""
+    """Ignore progress."""
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """Finds on pictures whose openings are known, and how many openings there are.
+class _Finds:
+    """Finds on pictures whose openings are known, and the number of these openings.
 
-    ``foil``: of each find; ``features, log_odds``: of each; ``is_known``: of which the surface is
-    told. ``weight``: of each find, that of its foil, so
-    that those with many finds do not decide alone; ``openings``: (foil,) so weighted. ``mark,
-    is_marked``: a sample of the cells. ``random``: how many of the pictures, the first, are random
-    foils; the others have a user's labels.
+    Parameters
+    ----------
+    foil : (find,) place of the find's picture.
+    features, log_odds : (find, feature) and (find,), of the finder.
+    is_known : (find,) whether the finder states the surface.
+    is_true : (find,) whether the find is an opening.
+    weight : (find,) weight of the picture, so that pictures with many finds do not dominate.
+    openings : (picture,) number of openings, weighted alike.
+    mark, is_marked : (cell,) heat of a sample of cells, and whether a mark is there.
+    random : number of random foils, which are the first pictures; the others have a user's labels.
     """
 
     foil: Ints
@@ -73,61 +79,41 @@ class _Seen:
 
     @property
     def is_measured(self) -> Bools:
-        """Return which pictures teach the judges nothing, (foil,)."""
+        """Whether a picture is kept for the figures, and no classifier is fitted to it, (foil,)."""
         place = np.arange(len(self.openings))
         return np.asarray((place % MEASURED == 0) & (place < self.random))
 
 
-def _look(
+def _find_all(
     finder: Finder,
     foils: Samples,
     labelled: Sequence[Sample],
     which: str,
     progress: Callable[[int], None],
-) -> _Seen:
-    """Return what a finder finds under some lights; nothing on pictures without these.
+) -> _Finds:
+    """Return what a finder finds under some lights; nothing on pictures without these lights.
 
-    Pictures with labels weigh as much as the random foils together.
+    All pictures with labels weigh as much as all random foils.
     """
     random = len(foils)
     parts, cells, openings = [], [], []
     for place in range(random + len(labelled)):
-        sample = foils[place] if place < random else labelled[place - random]
-        lighting = with_lights(sample.lighting, which)
-        if not len(lighting.dark if which == "backlit" else lighting.directional):
-            openings.append(0.0)
-            progress(1)
-            continue
-        drawn = LightDraw(lighting, False, 1.0, 0.0)
-        maps = finder.maps(make_planes(sample, drawn, 0).stacked)
-        said = read_openings(maps, finder, has_lamps=which != "backlit")
-        true, size = sample.openings, sample.raw.shape[1]
-        counts, i, _ = matched(said, true, size)
-        is_true = np.isin(np.arange(len(counts)), i)
-        told = _told(sample, true.x_px, true.y_px)
-        counts &= is_true | _told(sample, said["x"], said["y"])
-        n = len(counts)
-        share = 1.0 if place < random else random / len(labelled)
-        weight = share / np.sqrt(counts.sum() + 8)
-        columns = (
-            np.full(n, place),
-            said["features"],
-            said["log_odds"],
-            said["surface"] != "unknown",
-            is_true,
-            np.full(n, weight),
-        )
-        parts.append([column[counts] for column in columns])
-        openings.append((true.is_target & inside(true, size) & told).sum() * weight)
-        if sample.marked is not None:
-            heat = np.column_stack([maps[-1].ravel(), sample.marked[::2, ::2].ravel()])
-            cells.append(heat[place % _EVERY :: _EVERY].astype(np.float64))
+        is_random = place < random
+        sample = foils[place] if is_random else labelled[place - random]
+        share = 1.0 if is_random else random / len(labelled)
+        found = _find_on(finder, sample, which, share)
+        openings.append(0.0 if found is None else found[1])
+        if found is not None:
+            columns, _, heat = found
+            parts.append([np.full(len(columns[0]), place), *columns])
+            if heat is not None:
+                cells.append(heat[place % _EVERY :: _EVERY].astype(np.float64))
         progress(1)
     marks = np.concatenate([*cells, np.empty((0, 2))])
     foil, features, log_odds, is_known, is_true, weights = (
         np.concatenate(columns) for columns in zip(*parts, strict=True)
     )
-    return _Seen(
+    return _Finds(
         foil,
         features,
         log_odds,
@@ -141,8 +127,45 @@ def _look(
     )
 
 
-def _told(sample: Sample, x: Floats, y: Floats) -> Bools:
-    """Return which places lie where everything is said that is there."""
+def _find_on(
+    finder: Finder, sample: Sample, which: str, share: float
+) -> tuple[list[NDArray[Any]], float, NDArray[Any] | None] | None:
+    """Return what a finder finds on one picture; None where the picture lacks the lights.
+
+    Returns
+    -------
+    Columns of the finds (features, log odds, whether the surface is stated, whether the find is
+    true, weight), the weighted number of openings, and the heat of the cells beside whether each
+    is marked, (cell, 2), where that is known.
+    """
+    lighting = with_lights(sample.lighting, which)
+    if not len(lighting.dark if which == "backlit" else lighting.directional):
+        return None
+    drawn = LightDraw(lighting, False, 1.0, 0.0)
+    maps = finder.maps(make_planes(sample, drawn, 0).stacked)
+    read = read_openings(maps, finder, has_lamps=which != "backlit")
+    true, size = sample.openings, sample.raw.shape[1]
+    counts, i, _ = matched(read, true, size)
+    is_true = np.isin(np.arange(len(counts)), i)
+    counts &= is_true | _is_labelled(sample, read["x"], read["y"])
+    weight = share / np.sqrt(counts.sum() + 8)
+    columns = (
+        read["features"],
+        read["log_odds"],
+        read["surface"] != "unknown",
+        is_true,
+        np.full(len(counts), weight),
+    )
+    labelled = _is_labelled(sample, true.x_px, true.y_px)
+    openings = (true.is_target & inside(true, size) & labelled).sum() * weight
+    heat = None
+    if sample.marked is not None:
+        heat = np.column_stack([maps[-1].ravel(), sample.marked[::2, ::2].ravel()])
+    return [column[counts] for column in columns], openings, heat
+
+
+def _is_labelled(sample: Sample, x: Floats, y: Floats) -> Bools:
+    """Return which places, (n,) each, lie where all openings of the picture are labelled, (n,)."""
     if sample.known is None:
         return np.ones(len(x), bool)
     height, width = sample.known.shape
@@ -150,8 +173,8 @@ def _told(sample: Sample, x: Floats, y: Floats) -> Bools:
     return np.asarray(sample.known[row, column])
 
 
-def _fitted(seen: _Seen, which: Bools) -> Trees:
-    """Return the judge of some finds, from those pictures on which nothing is measured."""
+def _fit_classifier(seen: _Finds, which: Bools) -> Trees:
+    """Return the classifier of some finds, fitted to the pictures not kept for the figures."""
     which = which & ~seen.is_measured[seen.foil]
     is_true = seen.is_true[which]
     if len(is_true) < ENOUGH or is_true.all() or not is_true.any():
@@ -168,10 +191,10 @@ def _fitted(seen: _Seen, which: Bools) -> Trees:
     return grown_trees(grown)
 
 
-def _likely_mark(seen: _Seen) -> float:
+def _likely_mark(seen: _Finds) -> float:
     """Return the heat at which a cell is marked with a probability of ``_LEAST_P``.
 
-    A logistic regression; 0 where there is nothing to tell it from.
+    It is that of a logistic regression; 0 where there are too few cells to fit one.
     """
     which = seen.mark > _LOWEST_MARK
     heat, is_marked = seen.mark[which], seen.is_marked[which]
@@ -184,10 +207,10 @@ def _likely_mark(seen: _Seen) -> float:
     return float(np.clip((logit(_LEAST_P) - offset) / slope, heat.min(), heat.max()))
 
 
-def _figures(seen: _Seen, which: Bools) -> dict[str, list[float]]:
-    """Return recall and precision of some finds on the foils that taught the judges nothing.
+def _figures(seen: _Finds, which: Bools) -> dict[str, list[float]]:
+    """Return recall and precision of some finds on the foils that are kept for the figures.
 
-    Each as value, low, high: 95 % over foils, by drawing these again with replacement.
+    Each is (value, low, high) at 95 %, from a bootstrap over foils.
     """
     foils, measured = len(seen.openings), seen.is_measured
     good, found = (
@@ -211,22 +234,23 @@ def fit_classifiers(
     labelled: Sequence[Sample] = (),
     progress: Progress = silent,
 ) -> tuple[Finder, dict[str, Any]]:
-    """Return a finder with judges and errors set on pictures it has not seen, and its figures.
+    """Return a finder with classifiers and errors, and its figures.
 
     Parameters
     ----------
-    foils : random ones; errors are set and figures measured on these alone.
-    labelled : pictures with a user's labels; what they say counts for the judges as much as what
-        the foils say.
+    network : planes → maps, see ``preselect.finder.Finder``.
+    foils : random foils that the network has not seen; errors and figures come from these alone.
+    labelled : pictures with a user's labels; for the classifiers they weigh as much as the foils.
+    progress : called with "Fitting classifiers", the pictures just done, and their number.
     """
     before = set_threads(2)
     try:
-        return _judged(network, foils, labelled, progress)
+        return _fit(network, foils, labelled, progress)
     finally:
         set_threads(before)
 
 
-def _judged(
+def _fit(
     network: Callable[[FloatStack], FloatStack],
     foils: Samples,
     labelled: Sequence[Sample],
@@ -234,18 +258,18 @@ def _judged(
 ) -> tuple[Finder, dict[str, Any]]:
     total = 6 * len(foils) + 3 * len(labelled)
 
-    def told(count: int) -> None:
-        progress("Judging", count, total)
+    def advance(count: int) -> None:
+        progress("Fitting classifiers", count, total)
 
-    def finds_of(judges: Mapping[str, Trees], which: str) -> _Seen:
-        finder = Finder(network, judges, np.inf, Gauge.plain(), "")
-        return _look(finder, foils, labelled, which, told)
+    def find_with(classifiers: Mapping[str, Trees], which: str) -> _Finds:
+        finder = Finder(network, classifiers, np.inf, Gauge.plain(), "")
+        return _find_all(finder, foils, labelled, which, advance)
 
     every = dict.fromkeys(CLASSIFIED, Trees.constant(np.inf))
-    peaks, dark = finds_of(every, "all"), finds_of(every, "backlit")
-    lamps = _fitted(peaks, peaks.is_known)
-    seen = finds_of({**every, "lamps": lamps}, "all")
-    beside, alone = _fitted(seen, ~seen.is_known), _fitted(dark, ~dark.is_known)
+    peaks, dark = find_with(every, "all"), find_with(every, "backlit")
+    lamps = _fit_classifier(peaks, peaks.is_known)
+    seen = find_with({**every, "lamps": lamps}, "all")
+    beside, alone = _fit_classifier(seen, ~seen.is_known), _fit_classifier(dark, ~dark.is_known)
     least = FindSettings().least_log_odds
     is_likely = seen.is_known | (beside(seen.features) >= least)
     figures: dict[str, Any] = {
@@ -253,7 +277,7 @@ def _judged(
         "known surface": _figures(seen, seen.is_known),
         "backlit": _figures(dark, alone(dark.features) >= least),
     }
-    judges = {"lamps": lamps, "beside": beside, "alone": alone}
-    finder = Finder(network, judges, round(_likely_mark(peaks), 3), Gauge.plain(), "")
-    gauge, figures["within one standard deviation"] = fitted_gauge(finder, foils, told)
+    classifiers = {"lamps": lamps, "beside": beside, "alone": alone}
+    finder = Finder(network, classifiers, round(_likely_mark(peaks), 3), Gauge.plain(), "")
+    gauge, figures["within one standard deviation"] = fitted_gauge(finder, foils, advance)
     return replace(finder, gauge=gauge), figures

@@ -1,4 +1,4 @@
-"""The finds of a random foil as a run would judge them."""
+"""The finds of a random foil, scored as in a run."""
 
 import numpy as np
 import pandas as pd
@@ -15,16 +15,20 @@ from etchscope.run.lessons import LIGHTING, Lesson
 __all__ = ["score_finds"]
 
 _SIGNAL_PX = 6.0
-"""A find nearer than this to an opening of signal is that particle's."""
+"""A find nearer than this to an opening of signal belongs to its particle."""
 
 
 def score_finds(lesson: Lesson, finder: Finder, model: Model) -> pd.DataFrame:
-    """Return the finds of a foil that are no marks, scored.
+    """Return the finds of a foil that are no marks, with their scores.
+
+    Parameters
+    ----------
+    finder, model : what finds the openings, and what scores them.
 
     Returns
     -------
-    Rows of a pit table with ``experts``, their log odds of signal, ``score``, and ``particle``, the
-    true one near each, −1 without one.
+    Rows of a pit table with ``experts`` (log odds of signal), ``score``, and ``particle``, the
+    number of the true particle nearby, −1 without one.
     """
     pits = find_pits(
         lesson.raw,
@@ -45,8 +49,8 @@ def score_finds(lesson: Lesson, finder: Finder, model: Model) -> pd.DataFrame:
     planes = light_planes(lesson.raw, normalisation, LIGHTING, scale)
     pixels = cut_planes(planes, size, x, y, model.size)
     rows = np.arange(len(pits))
-    told = model.score_patches(Patches(pixels, Lights.of_planes(), np.zeros_like(rows), rows))
-    experts = told["score"].to_numpy(np.float64)
+    votes = model.score_patches(Patches(pixels, Lights.of_planes(), np.zeros_like(rows), rows))
+    experts = votes["score"].to_numpy(np.float64)
     score = model.calibration.score(gather_measures(pits, experts))
     return pits.assign(experts=experts, score=score, particle=particle)
 

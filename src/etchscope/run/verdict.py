@@ -24,7 +24,7 @@ from etchscope.evaluation import (
 )
 from etchscope.files import write_rows
 
-__all__ = ["Comparison", "Verdict", "judge_pits", "write_lists"]
+__all__ = ["Comparison", "Verdict", "compare_pits", "write_lists"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Verdict:
-    """An evaluation and its parts; a part is None where it was not asked for.
+    """An evaluation and its parts; a part that was not asked for is None.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def _rows_of(table: pd.DataFrame | None) -> Any:
     return json.loads(text)
 
 
-def judge_pits(
+def compare_pits(
     truth: pd.DataFrame,
     found: pd.DataFrame,
     comparison: Comparison,
@@ -147,13 +147,15 @@ def judge_pits(
     by: str | None = None,
     tolerances: Sequence[float] = (),
 ) -> Verdict:
-    """Return the verdict on found pits.
+    """Return the comparison of found pits with true ones.
 
     Parameters
     ----------
+    truth, found : see ``evaluation.evaluate``.
     other : the pits of another search.
     by : a column of the truth; or region, a raster of 4 × 4 cells; or density, in quarters.
-    tolerances : of the curve; without any there is no curve.
+    tolerances : tolerances of the curve, px or mm as that of ``comparison``; without any there is
+        no curve.
 
     Raises
     ------

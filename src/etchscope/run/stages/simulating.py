@@ -31,40 +31,40 @@ def simulate(
     executor: str = "threads",
     progress: Progress | None = None,
 ) -> list[Path]:
-    """Write simulated scans and what is true about them; return the truths' files.
+    """Write simulated scans with their truth; return the files of the truth.
 
     For each scan ``directory`` gets ``{scan}-truth.parquet`` (the openings, each once),
     ``{scan}-marks.parquet`` (dust, scratches and the like), ``{scan}-parameters.json``, and the
     scan directory ``{scan}`` in the smartscope layout, unless the pictures go into a store. A
-    simulation that was killed goes on with the tiles that are not there yet, if it is asked for
-    again with the same parameters.
+    simulation that was killed goes on with the missing tiles when it is repeated with the same
+    parameters.
 
     Parameters
     ----------
-    scans : their names must differ.
-    directory : made if absent.
-    store : add the pictures to this store and write none.
-    workers : threads or processes; the pictures are the same whatever their number.
-    executor : name of what does the tiles, see ``run.executors``.
+    scans : scans with different names.
+    directory : folder that is made if it is absent.
+    store : gets the pictures, which are then not written to ``directory``.
+    workers : threads or processes; the pictures do not depend on their number.
+    executor : name of an executor, see ``run.executors``.
     progress : called with the number of tiles just done.
 
     Raises
     ------
-    BadInput : no such executor, two scans of one name, or a file or scan of that name is there
-        already; nothing is written then.
+    NoPlugin : there is no such executor.
+    BadInput : two scans have one name, or a file or scan of that name exists; nothing is written.
     MachineFailed : the disk is full, or a worker process was lost.
     """
     chosen = executor_named(executor)
     stages = [_Photographs(scan, directory, store) for scan in scans]
     _require_free(stages, directory, store)
     directory.mkdir(parents=True, exist_ok=True)
-    for stage in stages:  # all of them first: what is begun may be gone on with
+    for stage in stages:  # all before the first tile, so that a repetition recognises each
         stage.begin()
     return [carry_out(stage, chosen, workers=workers, progress=progress) for stage in stages]
 
 
 def _require_free(stages: Sequence["_Photographs"], directory: Path, store: Store | None) -> None:
-    """Refuse names that are taken, unless by a simulation of the same that was interrupted."""
+    """Refuse names that are taken, unless by an interrupted simulation of the same scans."""
     if directory.exists() and not directory.is_dir():
         raise BadInput(directory, "a folder, new or not", "a file")
     names = [stage.name for stage in stages]
@@ -86,8 +86,8 @@ def _require_free(stages: Sequence["_Photographs"], directory: Path, store: Stor
 class _Photographs:
     """The pictures of a simulated scan and their truth: its pieces are tiles.
 
-    Until the scan is whole, its tiles lie in ``.{scan}.partial/scan``, beside the parameters, which
-    are its identity.
+    Until the scan is complete, its tiles lie in ``.{scan}.partial/scan`` beside the parameters,
+    which are its identity.
     """
 
     simulated: SimulatedScan
@@ -104,7 +104,7 @@ class _Photographs:
 
     @property
     def pictures(self) -> Path:
-        """The scan directory: the final one as soon as it is there."""
+        """The scan directory: the final one if it exists, otherwise that of the parts."""
         final = self.directory / self.name
         return final if final.exists() else self.aside / "scan"
 
@@ -117,16 +117,16 @@ class _Photographs:
 
     @cached_property
     def identity(self) -> str:
-        """All that decides the pictures, as the file of parameters says it."""
+        """The text of the file of parameters: everything that decides the pictures."""
         record = {"etchscope": version("etchscope"), **list_parameters(self.simulated)}
         return json.dumps(record, indent=1) + "\n"
 
     def is_begun(self) -> bool:
-        """Return whether an interrupted simulation of the same can be gone on with."""
+        """Return whether there are parts of an interrupted simulation of the same scan."""
         return _says(self.aside / "parameters.json", self.identity)
 
     def begin(self) -> None:
-        """Make the folder of parts, without those of another simulation."""
+        """Make the folder of parts, and delete those of another simulation."""
         if not self.is_begun() and not self.is_committed():
             delete(self.aside)
             (self.aside / "scan").mkdir(parents=True, exist_ok=True)
@@ -150,7 +150,7 @@ class _Photographs:
         return _says(self.records[-1], self.identity)
 
     def commit(self) -> Path:
-        """Describe the scan, give it its place, and write what is true about it."""
+        """Write the description of the scan, move it to its place, and write its truth."""
         scan, size = self.simulated.scan, self.simulated.optics.image_size
         truth, marks, parameters = self.records
         if self.store is not None:
