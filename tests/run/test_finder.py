@@ -12,6 +12,8 @@ from etchscope.preselect import find_pits
 from etchscope.preselect.classifier import FEATURES
 from etchscope.run.finder import finder_of
 from etchscope.run.finder_training import FinderPlan, trained_finder
+from etchscope.run.gauge import _GAUGE_TREES
+from etchscope.run.known import TREES
 from etchscope.run.school import School, draw_school, openings_of, random_crop
 from etchscope.simulation import preset, with_parameters
 from etchscope.store.arrays import read_rows
@@ -19,6 +21,16 @@ from etchscope.store.arrays import read_rows
 PLAN = FinderPlan(
     pictures=32, judged=32, training=FinderTraining(epochs=1, batch=16), widths=(1, 1, 1, 1, 1)
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_judges():
+    """Judge the finder on a quarter of the area, with fewer trees: that takes most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        for trees in (TREES, _GAUGE_TREES):
+            patch.setitem(trees, "n_estimators", 20)
+        patch.setattr("etchscope.run.finder_training._JUDGED_PX", 256)
+        yield
 
 
 @pytest.fixture(scope="module")
