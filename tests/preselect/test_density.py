@@ -178,7 +178,7 @@ def test_no_pits_no_density():
 
 def _found_density(pits):
     """Mean density found on a simulated foil, the true one, and the table."""
-    columns = 6 if pits < 100 else 2 if pits > 2000 else 1
+    columns = 6 if pits < 100 else 4 if pits > 2000 else 1
     foil = SimulatedScan(
         seed=40 + pits, columns=columns, rows=2, population=Population.of(pits, 5 if pits else 0)
     )
