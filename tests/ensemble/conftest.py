@@ -79,11 +79,12 @@ def train() -> Callable[..., TrainedModel]:
         labelled: Labelled,
         training: Training = QUICK,
         context: Patches | None = None,
+        progress: Callable[[int], None] | None = None,
         **options: object,
     ) -> TrainedModel:
         given = {"classes": CLASSES, "signal": "hip", "count": 2}
         plan = plan_training(labelled, training, **(given | options))  # type: ignore[arg-type]
-        return train_model(plan, context=context)
+        return train_model(plan, context=context, progress=progress)
 
     return made
 

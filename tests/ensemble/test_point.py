@@ -74,7 +74,7 @@ def test_an_earlier_card_with_one_threshold_is_read(stacked):
 def test_classes_that_are_no_surface_are_refused(edges):
     record = SURFACE.to_record()
     record["classes"] = [{**record["classes"][0], "from_per_mm2": e} for e in edges]
-    with pytest.raises(ValueError, match="classes from"):
+    with pytest.raises(ValueError, match="density classes that begin at"):
         WorkingPoint.from_record(record)
 
 
