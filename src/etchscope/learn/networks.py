@@ -6,7 +6,6 @@ same in training and in use.
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from torch.nn import functional
 from etchscope.foil import BadInput
 from etchscope.foil.types import Floats
 from etchscope.imaging import Symmetry
+from etchscope.learn.layers import close_circle, halve, initialise, make_head, radius_map
 from etchscope.learn.patches import Lights
 from etchscope.learn.symmetric import GroupConvolution, ToGroup
 from etchscope.plugins import bad_plugin, find_plugin
@@ -30,29 +30,6 @@ __all__ = [
     "build_network",
     "find_network",
 ]
-
-
-_Layer = TypeVar("_Layer", nn.Linear, nn.Conv2d, nn.Conv3d)
-
-
-def _started(layer: _Layer) -> _Layer:
-    """Return a layer with Glorot's weights and no bias."""
-    nn.init.xavier_uniform_(layer.weight)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-    return layer
-
-
-def _head(features: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(
-        _started(nn.Linear(features, 32)), nn.ReLU(), _started(nn.Linear(32, outputs))
-    )
-
-
-def _radius(size: int) -> Tensor:
-    """Return the distance from the patch's middle, 0 to about 1, (1, 1, size, size)."""
-    axis = torch.arange(size, dtype=torch.float32) - (size - 1) / 2
-    return (torch.hypot(axis[:, None], axis[None, :]) / (size / 2))[None, None]
 
 
 class PlainNetwork(nn.Module):
@@ -74,12 +51,12 @@ class PlainNetwork(nn.Module):
         layers: list[nn.Module] = []
         before = channels + 1
         for width in widths:
-            convolution = _started(nn.Conv2d(before, width, 3, padding=1))
+            convolution = initialise(nn.Conv2d(before, width, 3, padding=1))
             layers += [convolution, nn.GroupNorm(width // 4, width), nn.ReLU(), nn.AvgPool2d(2)]
             before = width
         self.body = nn.Sequential(*layers)
-        self.head = _head(before, outputs)
-        self.register_buffer("radius", _radius(size), persistent=False)
+        self.head = make_head(before, outputs)
+        self.register_buffer("radius", radius_map(size), persistent=False)
 
     def forward(self, patches: Tensor) -> Tensor:
         """Return (n, outputs) logits.
@@ -145,15 +122,15 @@ class AzimuthNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.lamps = lamps
-        self.lift = _started(nn.Conv3d(1, widths[0], 3, padding=(0, 1, 1)))
-        self.join = _started(nn.Conv2d(others + 1, widths[0], 3, padding=1))
+        self.lift = initialise(nn.Conv3d(1, widths[0], 3, padding=(0, 1, 1)))
+        self.join = initialise(nn.Conv2d(others + 1, widths[0], 3, padding=1))
         self.following = nn.ModuleList(
-            _started(nn.Conv3d(before, after, 3, padding=(0, 1, 1)))
+            initialise(nn.Conv3d(before, after, 3, padding=(0, 1, 1)))
             for before, after in itertools.pairwise(widths)
         )
         self.norms = nn.ModuleList([nn.GroupNorm(w // 4, w) for w in widths])
-        self.head = _head(lamps * widths[-1], outputs)
-        self.register_buffer("radius", _radius(size), persistent=False)
+        self.head = make_head(lamps * widths[-1], outputs)
+        self.register_buffer("radius", radius_map(size), persistent=False)
 
     def forward(self, patches: Tensor) -> Tensor:
         """Return (n, outputs) logits.
@@ -164,23 +141,13 @@ class AzimuthNetwork(nn.Module):
         """
         radius = self.radius.expand(patches.shape[0], -1, -1, -1)
         rest = self.join(torch.cat([patches[:, self.lamps :], radius], 1))
-        x = self.lift(_closed(patches[:, None, : self.lamps])) + rest[:, :, None]
+        x = self.lift(close_circle(patches[:, None, : self.lamps])) + rest[:, :, None]
         for norm, following in zip(self.norms, (*self.following, None), strict=True):
             x = functional.avg_pool3d(functional.relu(norm(x)), (1, 2, 2))
             if following is not None:
-                x = following(_closed(x))
+                x = following(close_circle(x))
         logits: Tensor = self.head(x.mean((3, 4)).flatten(1))
         return logits
-
-
-def _closed(x: Tensor) -> Tensor:
-    """Return (n, channel, azimuth, y, x) with one azimuth more at each end, from the other end."""
-    return torch.cat([x[:, :, -1:], x, x[:, :, :1]], 2)
-
-
-def _halved(x: Tensor) -> Tensor:
-    """Return means over 2 × 2 pixels; an odd size stays, since no symmetric halves make it up."""
-    return functional.avg_pool2d(x, 2) if x.shape[-1] % 2 == 0 else x
 
 
 class EquivariantNetwork(nn.Module):
@@ -233,8 +200,8 @@ class EquivariantNetwork(nn.Module):
         )
         self.scales = nn.ParameterList([nn.Parameter(torch.ones(f)) for f in fields])
         self.shifts = nn.ParameterList([nn.Parameter(torch.zeros(f)) for f in fields])
-        self.head = _head(2 * fields[-1] + lights.count - lights.pictures, outputs)
-        self.register_buffer("radius", _radius(size), persistent=False)
+        self.head = make_head(2 * fields[-1] + lights.count - lights.pictures, outputs)
+        self.register_buffer("radius", radius_map(size), persistent=False)
 
     def _normalised(self, x: Tensor, layer: int) -> Tensor:
         """Return each field with mean and spread, over group and patch, of its own choice."""
@@ -253,11 +220,11 @@ class EquivariantNetwork(nn.Module):
         seen = torch.cat([patches[:, : self.pictures], radius], 1)
         # Six pixels wide, two apart and two beyond the edge: as symmetric as the patch is.
         x = functional.conv2d(seen, self.lift.expanded(), stride=2, padding=2)
-        x = _halved(self._normalised(x, 0))
+        x = halve(self._normalised(x, 0))
         for layer, convolution in enumerate(self.group, 1):
             weight = convolution.expanded()  # type: ignore[operator]
             x = functional.conv2d(x, weight, padding=1)
-            x = _halved(self._normalised(x, layer))
+            x = halve(self._normalised(x, layer))
         fields = x.view(x.shape[0], -1, len(self.elements), *x.shape[2:])
         given = patches[:, self.pictures :, 0, 0]
         pooled = torch.cat([fields.mean((2, 3, 4)), fields.amax((2, 3, 4)), given], 1)
