@@ -68,6 +68,11 @@ def test_no_module_and_no_folder_imports_itself_through_others(modules, folders)
         TopologicalSorter(graph).prepare()  # raises CycleError
 
 
+def test_no_module_is_longer_than_350_lines():
+    lengths = {p: len(p.read_text().splitlines()) for p in (ROOT / "src").rglob("*.py")}
+    assert {p.name: n for p, n in lengths.items() if n > 350} == {}
+
+
 def test_the_drawn_graph_is_that_of_the_code(folders):
     (drawn,) = re.findall(r"^```mermaid\n(.*?)^```", section("Who imports whom"), re.M | re.S)
     lines = re.findall(r"^ +(\w+) --> ([\w &]+)$", drawn, re.MULTILINE)

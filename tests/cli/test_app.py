@@ -87,11 +87,39 @@ def test_expected_errors_are_one_line_and_a_status(monkeypatch, capsys, error, s
     assert err.count("\n") <= 1
 
 
-def test_unexpected_errors_keep_their_traceback(monkeypatch):
-    def fail(*_: object) -> None:
-        raise ZeroDivisionError("a bug")
+def fail(*_: object) -> None:
+    raise ZeroDivisionError("a bug\nof two lines")
 
+
+def test_an_unforeseen_error_is_one_line_and_its_traceback_is_in_a_log(
+    monkeypatch, capsys, tmp_path
+):
     monkeypatch.setattr("etchscope.store.Store.create", fail)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    assert [main(["init", "x"]), main(["init", "y"])] == [1, 1]
+    log = tmp_path / "state" / "etchscope" / "errors.log"
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert f"Error: unforeseen ZeroDivisionError: a bug; the details are in {log}" in lines[0]
+    assert log.read_text().count("Traceback (most recent call last)") == 2
+    assert "of two lines" in log.read_text()
+
+
+def test_an_unforeseen_error_without_a_place_for_a_log_is_still_one_line(
+    monkeypatch, capsys, tmp_path
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("etchscope.store.Store.create", fail)
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "file"))
+    for name in ("XDG_STATE_HOME", "HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "file"))
+    assert main(["init", "x"]) == 1
+    assert "no log could be written" in capsys.readouterr().err
+
+
+def test_debugging_shows_the_traceback(monkeypatch):
+    monkeypatch.setattr("etchscope.store.Store.create", fail)
+    monkeypatch.setenv("ETCHSCOPE_DEBUG", "1")
     with pytest.raises(ZeroDivisionError, match="a bug"):
         main(["init", "x"])
 

@@ -4,10 +4,10 @@ import pytest
 from etchscope.draw.maps import paint_mosaic
 from etchscope.draw.placement import Canvas, place_tiles
 from etchscope.foil import Foil
+from etchscope.foil.debugging import DEBUG
 from etchscope.pages.gather import Thumbnails
 from etchscope.pages.mosaic import paint_in_pieces
 from etchscope.pages.report import write_report
-from etchscope.run.executors.inline import DEBUG
 from etchscope.store import Store, TilePictures
 
 TILES = 40

@@ -9,8 +9,9 @@ import pytest
 from tests.processes import run_code
 
 from etchscope.foil import BadInput
+from etchscope.foil.debugging import DEBUG
 from etchscope.run.executors import executor_named
-from etchscope.run.executors.inline import DEBUG, run_inline
+from etchscope.run.executors.inline import run_inline
 from etchscope.run.stage import Piece, carry_out, run_name, tile_pieces
 
 NUMBERS = [3, 1, 4, 1, 5, 9, 2]

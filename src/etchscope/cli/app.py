@@ -152,7 +152,8 @@ def _options(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status; errors go to stderr, one line each.
 
-    0: done. 2: wrong usage or bad input. 1: the machine failed. 130: interrupted.
+    0: done. 2: wrong usage or bad input. 1: the machine failed, or an error that nobody foresaw,
+    whose details are in a log. 130: interrupted.
 
     Parameters
     ----------
@@ -174,12 +175,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(f"{where}{error.strerror or error}{hint}", status)
     except Exception as error:
         from etchscope.cli.hints import hint_of
+        from etchscope.cli.unforeseen import describe_unforeseen
         from etchscope.foil import EtchscopeError, name_extra
+        from etchscope.foil.debugging import is_debugging
 
         if isinstance(error, ModuleNotFoundError):
             error = name_extra(error)
         if not isinstance(error, EtchscopeError):
-            raise
+            if is_debugging():
+                raise
+            return _failed(describe_unforeseen(error), 1)
         hint = hint_of(error)
         return _failed(f"{error}. {hint}" if hint else str(error), error.exit_status)
     return 0

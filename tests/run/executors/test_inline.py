@@ -3,7 +3,8 @@ import threading
 
 import pytest
 
-from etchscope.run.executors.inline import DEBUG, run_inline
+from etchscope.foil.debugging import DEBUG
+from etchscope.run.executors.inline import run_inline
 
 
 def test_every_task_is_done_in_order_in_this_thread(require_all_done):

@@ -5,7 +5,7 @@ import pytest
 
 from etchscope.align import find_holes
 from etchscope.foil import BadInput, Channel, Foil, Scan, Tile
-from etchscope.run.executors.inline import DEBUG
+from etchscope.foil.debugging import DEBUG
 from etchscope.run.stages import datum
 from etchscope.run.stages.datum import find_datum
 from etchscope.store import Store, TilePictures

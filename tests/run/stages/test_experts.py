@@ -6,8 +6,8 @@ import pytest
 from tests.processes import run_code
 
 from etchscope.foil import BadInput
+from etchscope.foil.debugging import DEBUG
 from etchscope.learn import set_threads
-from etchscope.run.executors.inline import DEBUG
 from etchscope.run.stages import experts
 from etchscope.run.stages.training import gather, train
 from etchscope.store.array_parts import read_part_records, write_array_part

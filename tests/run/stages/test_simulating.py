@@ -9,9 +9,9 @@ from tests.processes import run_code
 
 from etchscope.files.tables import read_table
 from etchscope.foil import BadInput
+from etchscope.foil.debugging import DEBUG
 from etchscope.ingest import add_scan, open_source
 from etchscope.run import simulate
-from etchscope.run.executors.inline import DEBUG
 from etchscope.simulation import Optics, Population, SimulatedScan, list_parameters, preset
 from etchscope.store import Store
 

@@ -1,16 +1,13 @@
 """Run tasks one after the other: the reference for every other executor."""
 
-import os
 import pickle
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from etchscope.foil.debugging import is_debugging
 from etchscope.run.threads import one_opencv_thread
 
-__all__ = ["DEBUG", "run_inline"]
-
-DEBUG = "ETCHSCOPE_DEBUG"
-"""Environment variable; with 1, tasks and results are pickled as on their way to a process."""
+__all__ = ["run_inline"]
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
@@ -22,8 +19,11 @@ def run_inline(
     workers: int = 1,
     done: Callable[[Result], None],
 ) -> None:
-    """Call the tasks in their order in this thread; see ``Executor``."""
-    is_debug = os.environ.get(DEBUG) == "1"
+    """Call the tasks in their order in this thread; see ``Executor``.
+
+    For debugging, tasks and results are pickled as on their way to a process.
+    """
+    is_debug = is_debugging()
     with one_opencv_thread():
         for task in tasks:
             done(_pickled(_pickled(task)()) if is_debug else task())
