@@ -246,7 +246,7 @@ def test_train_can_try_other_trainings_first(own, capsys, monkeypatch):
         progress(trials)
         return replace(training, width=0.5), pd.DataFrame({"width": [0.5], "loss": [0.125]})
 
-    monkeypatch.setattr("etchscope.run.tuning.search_training", tune)
+    monkeypatch.setattr("etchscope.learn.search_training", tune)
     words = ["--class", "hip", "--class", "top", "--tune", "2", "--seed", "4"]
     assert run("train", own.path, "--name", "tuned", *QUICK, *words, "--json") == 0
     out, err = capsys.readouterr()

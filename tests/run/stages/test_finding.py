@@ -222,7 +222,7 @@ def test_kills_at_random_moments():
     done = subprocess.run([sys.executable, script, *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 kills" in done.stdout
-    assert "0 ended different" in done.stdout
+    assert "0 ended with a difference" in done.stdout
 
 
 @pytest.mark.parametrize("part", [0, 3])
