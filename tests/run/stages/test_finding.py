@@ -367,7 +367,7 @@ def test_a_search_on_a_gpu_is_a_run_of_its_own(small, calm, monkeypatch):
         asked.append(device)
         return finder_of(weights)
 
-    monkeypatch.setattr(find_module, "choose_device", lambda device: device)
+    monkeypatch.setattr("etchscope.learn.choose_device", lambda device: device)
     monkeypatch.setattr("etchscope.run.constants.finder_of", finder_on)
     done = find(small, NAME, executor="inline", device="cuda")
     assert done.run != calm[0].run
