@@ -12,8 +12,6 @@ from etchscope.preselect import find_pits
 from etchscope.preselect.classifier import FEATURES
 from etchscope.run.finder import finder_of
 from etchscope.run.finder_training import FinderPlan, trained_finder
-from etchscope.run.gauge import _GAUGE_TREES
-from etchscope.run.known import TREES
 from etchscope.run.school import School, draw_school, openings_of, random_crop
 from etchscope.simulation import preset, with_parameters
 from etchscope.store.arrays import read_rows
@@ -25,10 +23,8 @@ PLAN = FinderPlan(
 
 @pytest.fixture(scope="module", autouse=True)
 def _quick_judges():
-    """Judge the finder on a quarter of the area, with fewer trees: that takes most of the time."""
+    """Judge the finder on a quarter of the area: that takes most of the time."""
     with pytest.MonkeyPatch.context() as patch:
-        for trees in (TREES, _GAUGE_TREES):
-            patch.setitem(trees, "n_estimators", 20)
         patch.setattr("etchscope.run.finder_training._JUDGED_PX", 256)
         yield
 
