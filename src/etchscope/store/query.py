@@ -197,7 +197,7 @@ def rows_where(table: pd.DataFrame, where: str | None) -> pd.DataFrame:
     return table.iloc[sorted(int(row[0]) for row in rows)].reset_index(drop=True)
 
 
-def _interrupt(connection: duckdb.DuckDBPyConnection, done: threading.Event) -> None:
+def _interrupt(connection: "duckdb.DuckDBPyConnection", done: threading.Event) -> None:
     """Interrupt what a connection does after some time, and go on until it has stopped."""
     pause = _SECONDS
     while not done.wait(pause):
@@ -205,7 +205,7 @@ def _interrupt(connection: duckdb.DuckDBPyConnection, done: threading.Event) -> 
         pause = _AGAIN
 
 
-def _parsed(connection: duckdb.DuckDBPyConnection, where: str) -> dict[str, Any]:
+def _parsed(connection: "duckdb.DuckDBPyConnection", where: str) -> dict[str, Any]:
     """Return the syntax tree of a condition, as DuckDB parses it."""
     query = f"SELECT 1 FROM tiles WHERE (\n{where}\n)"  # a comment in it ends with its line
     rows = connection.execute("SELECT json_serialize_sql(?)", [query]).fetchall()
