@@ -44,7 +44,7 @@ def draw_reliability(
     ax.hlines(value, t["low_p"], t["high_p"], color=SERIES_COLOURS[0], lw=1, alpha=0.6)
     bars = [np.maximum(value - low, 0), np.maximum(high - value, 0)]
     cases = format_count(int(t["trials"].sum()), "case")
-    label = f"{format_count(len(t), 'bin')} of {cases}, 95 % interval"
+    label = f"{cases} in {format_count(len(t), 'bin')}, 95 % interval"
     ax.errorbar(
         mean, value, bars, fmt="o", ms=6, color=SERIES_COLOURS[0], lw=1.6, capsize=2.5, label=label
     )

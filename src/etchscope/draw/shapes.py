@@ -35,7 +35,9 @@ def draw_shapes(pits: pd.DataFrame, pixel_size_um: float | None, title: str) -> 
     if pixel_size_um is not None:
         radius.secondary_xaxis("top", functions=_both_ways(pixel_size_um)).set_xlabel("(µm)")
     _steps(figure.add_subplot(grid[0, 1]), groups, "ellipticity", "ellipticity 1 − b/a", (0, 1))
-    _steps(figure.add_subplot(grid[1, 0]), groups, "contrast", "contrast (opening over bulk)")
+    _steps(
+        figure.add_subplot(grid[1, 0]), groups, "contrast", "contrast: mean shading of the walls"
+    )
     _roses(figure.add_subplot(grid[1, 1], projection="polar"), groups)
     add_surface_legend(figure, {name: f"{name} ({len(rows):,})" for name, rows in groups.items()})
     return figure
