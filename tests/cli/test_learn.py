@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import typer.main
+from PIL import Image
 
 from etchscope.cli.app import app, main
 from etchscope.ensemble import WorkingPoint
@@ -18,7 +19,7 @@ from etchscope.ingest.write import write_smartscope
 from etchscope.learn import LOSSES, NETWORKS, Training
 from etchscope.run.experts import ExpertsPlan
 from etchscope.run.finder_training import FinderPlan
-from etchscope.run.stages.scoring import ranked_candidates, score
+from etchscope.run.stages.scoring import ScoreReport, ranked_candidates, score
 from etchscope.store import Store
 
 NAME = "simulated-front"
@@ -112,6 +113,15 @@ def test_train_keeps_a_model_and_tells_its_figures(own, tmp_path, capsys, beside
     assert (tmp_path / "report" / "ternary.png").is_file()
     assert own.models.names() == ["first", "second"]
     assert information["seed"] == 3
+
+
+def test_train_says_how_many_attempts_of_an_expert_failed(own, capsys):
+    words = ["--class", "hip", "--class", "top", "--rate", "1e-9", "--seed", "1"]
+    assert run("train", own.path, "--name", "poor", *QUICK, *words) == 0
+    out = capsys.readouterr().out
+    figures = own.models.load("poor")[1]["information"]["experts"]["hip-top"]
+    assert figures["failed"] > 1
+    assert f"), {figures['failed']} attempts failed in 2 folds\n" in out
 
 
 def test_train_tells_a_program_and_what_was_left_out(own, tmp_path, capsys):
@@ -404,6 +414,38 @@ def test_run_on_a_store_tells_what_it_decided(own, tmp_path, capsys):
     assert selected / 3 < ranked["selected"].sum() <= selected
     assert run(*words) == 0
     assert capsys.readouterr().out.endswith(f"{name}, done before\n")
+
+
+@pytest.fixture
+def without_candidates(monkeypatch):
+    """Let every run select nothing and expect 23 signal particles."""
+
+    def report(self, scan, **_):
+        counts = {"selected": 0, "not_valid": 0, "foreign_scan": 0}
+        return ScoreReport("run-1", scan, "own", 1, 9, False, counts, (23.0, 3.7, 25.0))
+
+    steps = "etchscope.api.runs.RunSteps"
+    monkeypatch.setattr(f"{steps}.run", report)
+    monkeypatch.setattr(f"{steps}.candidates", lambda *_, **__: [])
+    monkeypatch.setattr(f"{steps}.register_model", lambda *_: "own")
+
+
+@pytest.mark.usefixtures("without_candidates")
+def test_run_says_that_one_light_shows_no_pairs(own, tmp_path, capsys):
+    picture = tmp_path / "own.png"
+    Image.fromarray(np.full((80, 100), 200, np.uint8)).save(picture)
+    assert run("run", picture) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith(": 9 pits on 1 tiles, 0 selected as 0 candidates, run-1")
+    assert lines[1].endswith(
+        ": without lamps from the side, these lights show no pairs of entry and exit pit, so no "
+        "candidate is selected"
+    )
+    assert len(lines) == 2
+    assert run("run", own.path) == 0
+    out = capsys.readouterr().out
+    assert f"{NAME}: 23 [3.7, 25] signal particles are expected among all candidates" in out
+    assert "pairs" not in out
 
 
 def test_run_without_a_model_takes_the_package_s_own(

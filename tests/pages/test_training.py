@@ -47,13 +47,26 @@ def test_all_figures_are_written_and_listed(written):
     assert not re.search(r'(src|href)="http', text)
 
 
+def test_the_page_names_the_expert_of_which_attempts_failed(learnt, tmp_path):
+    one = learnt.done.validation["pit-misc"]
+    poor = replace(one, trainings=one.trainings.assign(failed=4))
+    done = replace(learnt.done, validation={**learnt.done.validation, "pit-misc": poor})
+    write_training(done, tmp_path / "training")
+    text = text_of(tmp_path / "training")
+    assert ">8</" in text
+    assert "in training 4 experts on 2 folds each: 8 of pit-misc<" in text
+    assert "8 of 8" not in text
+
+
 def test_the_page_says_the_figures_of_the_card(written, learnt):
     text, information = text_of(written), learnt.done.model.information
     n = len(learnt.done.labelled.label)
     assert f"{n} labels on 8 tiles, each held out once" in text
     right = information["decided_right"]
     assert f"{100 * right['value']:.1f} %" in text
-    assert "0 of 8" in text
+    assert ">0</" in text
+    assert "attempts failed" in text
+    assert "in training 4 experts on 2 folds each<" in text
     for name, v in learnt.done.validation.items():
         row = next(s for s in text.split("<tr>") if f">{name}<" in s)
         assert f">{len(v.target)}<" in row

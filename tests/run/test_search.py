@@ -248,6 +248,13 @@ def test_truth_on_other_tiles_and_scans_is_not_missed(scored):
     assert searched(store, several)[0].particles == 1
     with pytest.raises(BadInput, match="truth of scan F1-front: expected some of class hip, found"):
         searched(store, several[several["scan"] == "F2"])
+    of_others = several[several["scan"] == "F2"].assign(foil="reference")
+    with pytest.raises(
+        BadInput, match=r"\. The table is of foil reference, the scan is of foil F1\.$"
+    ):
+        searched(store, of_others)
+    with pytest.raises(BadInput, match=r"of class hip, found none$"):
+        searched(store, of_others.assign(foil="F1"))
 
 
 def test_a_run_in_a_region_is_asked_for_the_signal_there_only(scored):

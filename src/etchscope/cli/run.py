@@ -98,7 +98,8 @@ def command(
             )
             reports.append(done)
             if not as_json:
-                _echo_scored(done, len(store.candidates(run=done.run)))
+                has_lamps = len(store.kept.scans.get(one).azimuths_deg) > 0
+                _echo_scored(done, len(store.candidates(run=done.run)), has_lamps=has_lamps)
         runs = [done.run for done in reports]
         if sheet is not None:
             page = store.sheet(sheet, run=runs, progress=True)
@@ -112,14 +113,20 @@ def command(
         typer.echo(json.dumps([asdict(done) for done in reports]))
 
 
-def _echo_scored(done: "ScoreReport", candidates: int) -> None:
+def _echo_scored(done: "ScoreReport", candidates: int, *, has_lamps: bool) -> None:
+    """Print what came of a scoring; without lamps from the side, no light shows pairs."""
     again = ", done before" if done.was_done else ""
     selected = done.counts["selected"]
     typer.echo(
         f"{done.scan}: {done.pits} pits on {done.tiles} tiles, {selected} selected as "
         f"{candidates} candidates, {done.run}{again}"
     )
-    if done.expected is not None:
+    if not has_lamps and not candidates:
+        typer.echo(
+            f"{done.scan}: without lamps from the side, these lights show no pairs of entry and "
+            "exit pit, so no candidate is selected"
+        )
+    elif done.expected is not None:
         value, low, high = (f"{v:,.0f}" if v >= 10 else f"{v:.2g}" for v in done.expected)
         typer.echo(
             f"{done.scan}: {value} [{low}, {high}] signal particles are expected among all "

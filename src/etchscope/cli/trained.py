@@ -50,7 +50,7 @@ def _echo_figures(done: "TrainReport") -> None:
         )
     for expert, figures in information["experts"].items():
         of_folds = figures["of_folds"]
-        failed = f", {figures['failed']} trainings failed" if figures["failed"] else ""
+        failed = _describe_failed(figures["failed"], len(of_folds))
         typer.echo(
             f"  {expert:<14} balanced accuracy {100 * figures['balanced_accuracy']:.2f} % "
             f"(folds {100 * min(of_folds):.1f} to {100 * max(of_folds):.1f}){failed}"
@@ -66,6 +66,13 @@ def _echo_figures(done: "TrainReport") -> None:
         f"  working point: {point.in_words}, efficiency {value:.1f} % "
         f"[{low:.1f}, {high:.1f}] on {point.measured_on}"
     )
+
+
+def _describe_failed(attempts: int, folds: int) -> str:
+    """Return how many attempts to train an expert failed, beside its folds; "" without one."""
+    if not attempts:
+        return ""
+    return f", {attempts} {'attempt' if attempts == 1 else 'attempts'} failed in {folds} folds"
 
 
 def write_results(

@@ -130,13 +130,19 @@ def _cards(done: TrainedModel) -> list[Card]:
     point, labels = done.model.working_point, done.model.information["labels"]
     value, low, high = (100 * v for v in point.efficiency)
     right = done.model.information["decided_right"]
-    failed = sum(int(v.trainings["failed"].sum()) for v in done.validation.values())
-    trainings = sum(len(v.trainings) for v in done.validation.values())
+    failed = {name: int(v.trainings["failed"].sum()) for name, v in done.validation.items()}
+    folds = max(len(v.trainings) for v in done.validation.values())
+    each = f"in training {len(failed)} experts on {folds} folds each"
+    of_experts = ", ".join(f"{n} of {name}" for name, n in failed.items() if n)
     return [
         Card(str(sum(labels.values())), "labels", ", ".join(f"{n} {c}" for c, n in labels.items())),
         Card(f"{100 * right['value']:.1f} %", "decided as labelled", "by the ensemble"),
         Card(f"{value:.1f} %", "efficiency", f"[{low:.1f}, {high:.1f}] at the working point"),
-        Card(f"{failed} of {trainings}", "trainings failed", "and were started again"),
+        Card(
+            str(sum(failed.values())),
+            "attempts failed",
+            f"{each}: {of_experts}" if of_experts else each,
+        ),
     ]
 
 
@@ -148,7 +154,7 @@ def _expert_table(done: TrainedModel) -> Html:
         row += [f"{of_folds.min():.1f} – {of_folds.max():.1f} %"]
         row += [int(v.trainings["failed"].sum())]
         rows.append([*row, _at_one_percent(v)])
-    head = ["expert", "labels", "balanced accuracy", "of single folds", "failed"]
+    head = ["expert", "labels", "balanced accuracy", "of single folds", "failed attempts"]
     return render_table([*head, "efficiency at 1 % false positives"], rows, numbers_from=1)
 
 

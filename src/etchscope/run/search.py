@@ -40,13 +40,13 @@ class _Particles:
     number: Ints
 
 
-def _particles(truth: pd.DataFrame, signal: str, where: str) -> _Particles:
+def _particles(truth: pd.DataFrame, signal: str, where: str, hint: str) -> _Particles:
     """Return the true signal's openings; entry and exit pit are one particle."""
     if "class" not in truth.columns:
         raise BadInput(where, "a column class", "none")
     table = truth[truth["class"].map(parent_class) == signal].reset_index(drop=True)
     if not len(table):
-        raise BadInput(where, f"some of class {signal}", "none")
+        raise BadInput(where, f"some of class {signal}", "none", hint)
     if "particle" in table.columns:
         return _Particles(table, np.unique(table["particle"], return_inverse=True)[1])
     number = np.arange(len(table))
@@ -55,6 +55,14 @@ def _particles(truth: pd.DataFrame, signal: str, where: str) -> _Particles:
         other = row.reindex(table["partner"]).to_numpy(np.float64)
         number = np.where(np.isnan(other), number, np.fmin(other, number)).astype(np.int64)
     return _Particles(table, number)
+
+
+def _name_foils(truth: pd.DataFrame, scan: Scan) -> str:
+    """Return a sentence that names the foils of a truth of other foils than the scan's, or ""."""
+    foils = sorted({str(f) for f in truth["foil"].dropna()}) if "foil" in truth.columns else []
+    if not foils or scan.foil in foils:
+        return ""
+    return f"The table is of foil {', '.join(foils)}, the scan is of foil {scan.foil}."
 
 
 def search_of_run(
@@ -98,16 +106,17 @@ def search_of_run(
     pits = store.runs.pits(run)
     tiles = [n for n in record.tiles if only_tiles is None or n in only_tiles]
     candidates = _candidates(pits, scan, tiles, f"run {run}", valid_only=valid_only)
+    hint = _name_foils(truth, scan)
     if "scan" in truth.columns:  # tile 1 of another scan is another place
         truth = truth[truth["scan"].isna() | (truth["scan"] == scan.name)]
         where = f"{where} of scan {scan.name}"
-    true = _particles(truth, signal, where)
+    true = _particles(truth, signal, where, hint)
     on_foil = _are_on_foil(true.table, candidates, where)
     scale = scan.pixel_size_um if on_foil else None
     region = None if record.region_mm is None else np.array(record.region_mm, float)
     here = _on_tiles(true.table, scan, tiles, region, on_foil=on_foil)
     if not here.any():
-        raise BadInput(where, f"some of class {signal} where run {run} searched", "none")
+        raise BadInput(where, f"some of class {signal} where run {run} searched", "none", hint)
     area = area_cm2(scan, tiles, region)
     count = len(tiles) if region is None else max(1, round(area / area_cm2(scan, tiles[:1])))
     true = _Particles(true.table[here].reset_index(drop=True), true.number[here])
