@@ -238,6 +238,23 @@ def test_a_report_is_written_beside(scans, tmp_path, capsys):
         assert f"{page}\n" in told
 
 
+def test_a_search_of_pictures_that_writes_nothing_says_so(scans, store, tmp_path, capsys):
+    line = (
+        "nothing was written: name a table with `-o FILE`, or add the scan to a store with "
+        "`etchscope add`\n"
+    )
+    classical = ("--finder", "classical")
+    assert run("find", scans / "front", *classical) == 0
+    assert capsys.readouterr().err.endswith(line)
+    for words in (
+        (scans / "front", "--json"),
+        (scans / "front", "-o", tmp_path / "pits.csv"),
+        (store,),
+    ):
+        assert run("find", *words, *classical) == 0
+        assert "nothing was written" not in capsys.readouterr().err
+
+
 def test_a_report_of_one_scan_is_the_folder_itself(scans, tmp_path, monkeypatch):
     written = []
     report = lambda _store, _scan, folder, **_: written.append(folder)  # noqa: E731
@@ -319,8 +336,13 @@ def test_a_region_without_a_tile_or_a_place_is_refused(store, tmp_path, capsys):
         (("--smallest-radius-px", "0"), "--smallest-radius-px: expected greater than 0"),
         (
             ("--smallest-radius-px", "11.9"),
-            "--largest-radius-px: expected it to exceed smallest_radius_px by 10 % or more,"
-            " found its default",
+            "--largest-radius-px: expected it to exceed smallest_radius_px (11.9) by 10 % or "
+            "more, found its default, 12.0",
+        ),
+        (
+            ("--largest-radius-px", "2"),
+            "--largest-radius-px: expected it to exceed smallest_radius_px (3) by 10 % or more, "
+            "found 2.0",
         ),
         (("--largest-radius-px", "101"), "--largest-radius-px: expected it to not exceed 100"),
         (("--pair-reach-px", "inf"), "--pair-reach-px: expected a finite number, found inf"),
@@ -394,7 +416,10 @@ def test_two_azimuths_are_too_few(scans, tmp_path, capsys):
 
 
 def test_what_is_no_scan_and_no_store_is_named(tmp_path, store, capsys):
-    assert "found no such file" in refused(capsys, "find", tmp_path / "nothing")
+    for command in ("find", "run"):
+        told = refused(capsys, command, tmp_path / "nothing")
+        assert "expected a store, a scan directory or a picture, found no such file. " in told
+        assert told.endswith("Make a store with `etchscope init`.\n")
     (tmp_path / "empty").mkdir()
     assert str(tmp_path / "empty") in refused(capsys, "find", tmp_path / "empty")
     (tmp_path / "text.png").write_text("no picture")

@@ -1,4 +1,6 @@
 import builtins
+import subprocess
+import sys
 
 import pytest
 
@@ -23,3 +25,9 @@ def test_the_entry_runs_the_command_line(monkeypatch, capsys, word):
     monkeypatch.setattr("sys.argv", ["etchscope", word])
     assert entry.main() == 0
     assert "etchscope" in capsys.readouterr().out.lower()
+
+
+def test_python_m_runs_the_command_line():
+    words = [sys.executable, "-m", "etchscope", "--version"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("etchscope ")

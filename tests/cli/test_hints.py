@@ -12,7 +12,7 @@ from etchscope.foil import BadInput, NotAStore, NotSearched
 def test_an_error_of_a_kind_is_followed_by_what_to_do(tmp_path, capsys):
     assert main(["ls", str(tmp_path / "none")]) == 2
     error = capsys.readouterr().err
-    assert error.endswith("no catalogue.sqlite there. Make one with `etchscope init`.\n")
+    assert error.endswith("no catalogue.sqlite there. Make a store with `etchscope init`.\n")
 
 
 def test_the_library_says_nothing_of_the_command_line(tmp_path):

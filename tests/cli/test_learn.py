@@ -4,6 +4,7 @@ import shlex
 import shutil
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import typer.main
 from PIL import Image
 
 from etchscope.cli.app import app, main
+from etchscope.cli.run import _echo_unlike
 from etchscope.ensemble import WorkingPoint
 from etchscope.files import read_table
 from etchscope.foil import Taxonomy
@@ -497,6 +499,20 @@ def test_run_warns_of_pits_and_of_scans_that_are_unlike_those_of_the_training(ow
     assert run("run", own.path, "--model", "foreign") == 0
     expected = "the scan is unlike those that foreign was trained on, so no score is valid"
     assert expected in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("unlike", "is_named", "expected"),
+    [
+        (1, True, "1 pit is unlike those that m was trained on; its score is not valid"),
+        (2, True, "2 pits are unlike those that m was trained on; their scores are not valid"),
+        (1, False, "1 pit is unlike those that the experts of the package were trained on; its"),
+    ],
+)
+def test_what_run_says_of_pits_unlike_those_of_the_training(capsys, unlike, is_named, expected):
+    done = SimpleNamespace(scan="a", model="m", counts={"foreign_scan": 0, "not_valid": unlike})
+    _echo_unlike(done, is_named=is_named)
+    assert f"a: {expected}" in capsys.readouterr().out
 
 
 def test_run_on_a_scan_directory_with_an_exported_model(

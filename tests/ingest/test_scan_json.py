@@ -63,7 +63,8 @@ CHANNEL = {"step": 1, "role": "directional", "azimuth_deg": 67.5}
         ({"channels": [{"step": 1}]}, "scan.json: channels[0].role: expected this key, found none"),
         (
             {"channels": [{"step": 1, "role": "directional"}]},
-            "channel of step 1 is directional but has no azimuth_deg",
+            "scan.json: channels: expected azimuth_deg for the directional channel of step 1, "
+            "found none",
         ),
         (
             {"channels": [CHANNEL, CHANNEL]},

@@ -182,7 +182,11 @@ def test_a_gap_without_positions_is_a_missing_tile(write_scan):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"image_size": [12, 17]}, "Step_1_1.tga: expected 17 × 12 pixels"),
+        (
+            {"image_size": [12, 17]},
+            "Step_1_1.tga: expected 17 × 12 pixels of uint8, found 16 × 12 pixels of uint8. "
+            "The key image_size of scan.json is [height, width], here [12, 17].",
+        ),
         ({"datum": [[99, 1, 1]]}, "datum hole lies in tile 99"),
         ({"tiles": {"77": {}}}, "scan.json: tiles: expected tiles of the scan, found tile 77"),
         ({"positions": "none.json"}, "none.json: expected a readable file"),

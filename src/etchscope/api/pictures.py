@@ -8,7 +8,7 @@ from typing import Any
 
 from etchscope.api.given import File, Files, as_paths
 from etchscope.api.store import Store
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, NotAStore
 from etchscope.progress import Progress
 from etchscope.store import Added
 from etchscope.store import Store as KeptStore
@@ -40,6 +40,7 @@ def opened_paths(
 
     Raises
     ------
+    NotAStore : the only path does not exist.
     BadInput : both a mask and ``forget_mask``, an option about pictures beside a store, or see
         ``Store.add``.
     """
@@ -55,6 +56,8 @@ def opened_paths(
             opened.set_mask(mask, scan=scan)
         yield opened
         return
+    if len(some) == 1 and not some[0].exists():
+        raise NotAStore(some[0], "a store, a scan directory or a picture", "no such file")
     with tempfile.TemporaryDirectory(prefix="etchscope-") as folder:
         store = Store(KeptStore.create(Path(folder) / "store"), is_temporary=True)
         store.add(some, scan=scan, mask=mask, each=each, progress=progress, **pictures)

@@ -101,7 +101,8 @@ def command(
     pictures: dict[str, Any] = {"layout": layout, "rows": rows, "columns": columns}
     pictures |= {"pixel_size_um": pixel_size_um, "skip_bad": skip_bad}
     reports = []
-    with opened_inputs(paths, scan=scan, mask=mask, no_mask=no_mask, **pictures) as store:
+    asked: dict[str, Any] = {"scan": scan, "mask": mask, "no_mask": no_mask, **pictures}
+    with opened_inputs(paths, writes=as_json or bool(output or report), **asked) as store:
         for name in require_scans(store, scan, store.path):
             done = store.find(
                 name,

@@ -5,7 +5,7 @@ from etchscope.foil import errors
 __all__ = ["hint_of"]
 
 _HINTS: dict[type[errors.BadInput], str] = {
-    errors.NotAStore: "Make one with `etchscope init`.",
+    errors.NotAStore: "Make a store with `etchscope init`.",
     errors.OldStore: "Migrate it with `etchscope migrate STORE`.",
     errors.NameTaken: "Choose another name with `--scan NAME`, or remove the scan first.",
     errors.ModelNameTaken: "Choose another name, or give `--replace`.",

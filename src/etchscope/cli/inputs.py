@@ -20,6 +20,11 @@ __all__ = [
     "require_scans",
 ]
 
+_NOTHING_KEPT = (
+    "nothing was written: name a table with `-o FILE`, or add the scan to a store with "
+    "`etchscope add`"
+)
+
 
 @contextmanager
 def opened_inputs(
@@ -28,12 +33,15 @@ def opened_inputs(
     scan: str | None,
     mask: Path | None,
     no_mask: bool,
+    writes: bool,
     **pictures: Any,
 ) -> "Iterator[Store]":
     """Yield the store that is given, or a temporary one made of the pictures that are given.
 
     Parameters
     ----------
+    writes : whether the command writes a file or prints JSON; if not, and pictures are given, a
+        line says that nothing is kept.
     pictures : the options about pictures, as arguments of ``api.opened_paths``.
 
     Raises
@@ -44,6 +52,12 @@ def opened_inputs(
 
     if mask is not None and no_mask:
         raise BadInput("--no-mask", "no --mask beside it", str(mask))
+    added: list[Added] = []
+
+    def note(one: "Added") -> None:
+        added.append(one)
+        _echo_left_out(one)
+
     with (
         name_options({"name of a scan": "--scan"}),
         opened_paths(
@@ -51,12 +65,14 @@ def opened_inputs(
             scan=scan,
             mask=mask,
             forget_mask=no_mask,
-            each=_echo_left_out,
+            each=note,
             progress=True,
             **pictures,
         ) as store,
     ):
         yield store
+        if added and not writes:
+            typer.echo(_NOTHING_KEPT, err=True)
 
 
 def _echo_left_out(added: "Added") -> None:

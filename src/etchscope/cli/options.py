@@ -185,5 +185,7 @@ def make_settings(settings: type[_Settings], values: Mapping[str, Any]) -> _Sett
         # An error of several options at once has no place, but begins with the name of one.
         name = str(first["loc"][0]) if first["loc"] else expected.split()[0]
         expected = expected.replace(f"{name} must ", "it to ")
-        found = repr(values[name]) if name in values else "its default"
+        fields_of = settings.model_fields  # type: ignore[attr-defined]
+        default = f"its default, {fields_of[name].default!r}"
+        found = repr(values[name]) if name in values else default
         raise BadInput("--" + name.replace("_", "-"), expected, found) from error

@@ -81,8 +81,8 @@ def command(
     require_table_file(candidates)
     shares: Any = prior if prior in ("foil", "model") else parse_prior(prior)
     polygon = as_polygon(region)
-    reports = []
-    with opened_inputs(paths, scan=scan, mask=mask, no_mask=no_mask) as store:
+    reports, writes = [], as_json or bool(output or candidates or sheet)
+    with opened_inputs(paths, scan=scan, mask=mask, no_mask=no_mask, writes=writes) as store:
         scans = require_scans(store, scan, paths[0])
         name = store.register_model(model, scans)
         for one in scans:
@@ -100,6 +100,7 @@ def command(
             if not as_json:
                 has_lamps = len(store.kept.scans.get(one).azimuths_deg) > 0
                 _echo_scored(done, len(store.candidates(run=done.run)), has_lamps=has_lamps)
+                _echo_unlike(done, is_named=model is not None)
         runs = [done.run for done in reports]
         if sheet is not None:
             page = store.sheet(sheet, run=runs, progress=True)
@@ -132,13 +133,22 @@ def _echo_scored(done: "ScoreReport", candidates: int, *, has_lamps: bool) -> No
             f"{done.scan}: {value} [{low}, {high}] signal particles are expected among all "
             "candidates, if the scan is like those that the model was calibrated on"
         )
+
+
+def _echo_unlike(done: "ScoreReport", *, is_named: bool) -> None:
+    """Print what is unlike the training of the model, which is named or the package's own."""
+    trained = f"{done.model} was" if is_named else "the experts of the package were"
+    unlike = done.counts["not_valid"]
     if done.counts["foreign_scan"]:
         typer.echo(
-            f"{done.scan}: the scan is unlike those that {done.model} was trained on, so no score "
+            f"{done.scan}: the scan is unlike those that {trained} trained on, so no score "
             "is valid; train on labels of such a scan"
         )
-    elif done.counts["not_valid"]:
+    elif unlike:
+        pits, scores = (
+            ("pit is", "its score is") if unlike == 1 else ("pits are", "their scores are")
+        )
         typer.echo(
-            f"{done.scan}: {done.counts['not_valid']} pits are unlike those that {done.model} was "
-            "trained on; their scores are not valid"
+            f"{done.scan}: {unlike} {pits} unlike those that {trained} trained on; "
+            f"{scores} not valid"
         )

@@ -125,10 +125,12 @@ def read_scan_json(path: Path) -> ScanJson:
         raise BadInput(path, "a JSON object", type(value).__name__)
     try:
         scan = ScanJson.model_validate(value)
-        for channel in scan.channels:
-            channel.record()
     except ValidationError as error:
         raise as_bad_input(path, error) from error
+    for channel in scan.channels:
+        if channel.role == "directional" and channel.azimuth_deg is None:
+            expected = f"azimuth_deg for the directional channel of step {channel.step}"
+            raise BadInput(f"{path}: channels", expected, "none")
     steps = [c.step for c in scan.channels]
     if len(set(steps)) < len(steps):
         double = next(s for s in steps if steps.count(s) > 1)

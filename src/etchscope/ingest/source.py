@@ -248,7 +248,7 @@ def _source(
         LeftOut(p.tile, p.error.where, f"expected {p.error.expected}, found {p.error.found}")
         for p in problems
     )
-    return Source(scan, foil, _checked(scan, pages), left_out, pages.sheet)
+    return Source(scan, foil, _checked(scan, pages, size), left_out, pages.sheet)
 
 
 def _first_page(pages: TilePages, *, skip_bad: bool) -> Page:
@@ -263,7 +263,10 @@ def _first_page(pages: TilePages, *, skip_bad: bool) -> Page:
     raise first or BadInput("scan", "a good tile", "none")
 
 
-def _checked(scan: Scan, pages: TilePages) -> Callable[[int], TilePictures]:
+def _checked(
+    scan: Scan, pages: TilePages, size: tuple[int, int] | None
+) -> Callable[[int], TilePictures]:
+    """Return what reads a tile and compares it with the scan; ``size`` is that of scan.json."""
     height, width = scan.image_size
     expected = f"{width} × {height} pixels of {scan.dtype}"
 
@@ -274,13 +277,15 @@ def _checked(scan: Scan, pages: TilePages) -> Callable[[int], TilePictures]:
         for page, path in zip(found, paths, strict=True):
             if page.shape != (height, width) or str(page.dtype) != scan.dtype:
                 what = f"{page.shape[1]} × {page.shape[0]} pixels of {page.dtype}"
-                raise BadInput(path, expected, what, hint=_hint(scan))
+                raise BadInput(path, expected, what, hint=_hint(scan, size, page))
         return TilePictures(np.stack(found), tuple(relative_name(pages.root, p) for p in paths))
 
     return read_tile
 
 
-def _hint(scan: Scan) -> str:
+def _hint(scan: Scan, size: tuple[int, int] | None, page: Page) -> str:
+    if size is not None and page.shape != size:
+        return f"The key image_size of scan.json is [height, width], here {list(size)}."
     return _OWN_SCAN if scan.layout == "plain" else ""
 
 

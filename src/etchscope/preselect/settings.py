@@ -85,7 +85,8 @@ class FindSettings(BaseModel):
     @model_validator(mode="after")
     def _radii_in_order(self) -> "FindSettings":
         if self.largest_radius_px < 1.1 * self.smallest_radius_px:
-            raise ValueError("largest_radius_px must exceed smallest_radius_px by 10 % or more")
+            smallest = f"smallest_radius_px ({self.smallest_radius_px:g})"
+            raise ValueError(f"largest_radius_px must exceed {smallest} by 10 % or more")
         if self.largest_radius_px > 100:
             raise ValueError("largest_radius_px must not exceed 100")
         if self.smallest_radius_px < self.binning:
