@@ -14,6 +14,7 @@ from PIL import Image
 
 from etchscope.cli.app import app, main
 from etchscope.cli.run import _echo_unlike
+from etchscope.cli.trained import warn_of_few_labels
 from etchscope.ensemble import WorkingPoint
 from etchscope.files import read_table
 from etchscope.foil import Taxonomy
@@ -97,9 +98,14 @@ def test_train_keeps_a_model_and_tells_its_figures(own, tmp_path, capsys, beside
     words = ["--audit", tmp_path / "doubtful.csv", "--report", tmp_path / "report", "--seed", "3"]
     assert run("train", own.path, "--name", "second", *QUICK, *words) == 0
     out, err = capsys.readouterr()
-    assert beside_progress(err) == ""
     information = own.models.load("second")[1]["information"]
     count = information["labels"]
+    few = ", ".join(f"{count[c]} of {c}" for c in ("hip", "top", "bottom", "misc"))
+    assert max(count.values()) < 500
+    assert beside_progress(err) == (
+        f"few labels: {few}; a class needs about 500, and is left out if --class NAME names the "
+        "others\n"
+    )
     lines = out.splitlines()
     told = ", ".join(f"{count[c]} {c}" for c in ("hip", "top", "bottom", "misc"))
     assert lines[0] == f"second: {told} on 8 tiles, 2 folds"
@@ -115,6 +121,21 @@ def test_train_keeps_a_model_and_tells_its_figures(own, tmp_path, capsys, beside
     assert (tmp_path / "report" / "ternary.png").is_file()
     assert own.models.names() == ["first", "second"]
     assert information["seed"] == 3
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        ({"hip": 26, "top": 500, "misc": 11}, "few labels: 26 of hip, 11 of misc; a class needs "),
+        ({"hip": 500, "top": 501}, ""),
+        ({"hip": 499, "top": 500}, "few labels: 499 of hip; a class needs about 500"),
+    ],
+)
+def test_classes_with_fewer_labels_than_the_rule_are_named(capsys, labels, told):
+    warn_of_few_labels(labels)
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", bool(told))
+    assert err.startswith(told)
 
 
 def test_train_says_how_many_attempts_of_an_expert_failed(own, capsys):
@@ -133,8 +154,9 @@ def test_train_tells_a_program_and_what_was_left_out(own, tmp_path, capsys):
     words += ["--experts", tmp_path / "experts.json", "--prior", "hip=0.1,top=0.4,bottom=0.5"]
     words += ["--efficiency", "0.9", "--lights", "lamps", "--scan", NAME]
     assert run("train", own.path, "--name", "own", *QUICK, *words, "--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    card = own.models.load("own")[1]
+    out, err = capsys.readouterr()
+    assert "few labels" not in err
+    told, card = json.loads(out), own.models.load("own")[1]
     assert told["model"] == "own"
     assert told["outside"] == int((own.labels.table()["tile"] == 2).sum()) > 0
     assert told["information"] == card["information"]
@@ -331,7 +353,8 @@ def test_an_interrupted_training_leaves_the_registry_as_it_was(
     monkeypatch.setattr("etchscope.ensemble.train.fit_combiner", stop)
     assert run("train", own.path, "--name", "first", "--replace", *QUICK) == 130
     out, err = capsys.readouterr()
-    assert (out, beside_progress(err).count("\n")) == ("", 1)
+    assert (out, beside_progress(err).count("\n")) == ("", 2)
+    assert beside_progress(err).startswith("few labels: ")
     assert "interrupted" in err
     after = take_bytes(own.path)
     kept = own.models.training_folder("first")

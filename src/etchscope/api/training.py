@@ -60,6 +60,7 @@ class TrainingSteps(OfStore):
         start: str | None = None,
         tune: int = 0,
         tuned: Callable[[pd.DataFrame], None] | None = None,
+        counted: Callable[[Mapping[str, int]], None] | None = None,
         replace: bool = False,
         device: Device = "auto",
         progress: Progress = False,
@@ -85,6 +86,8 @@ class TrainingSteps(OfStore):
         tune : number of other trainings to try on the first expert beforehand.
         tuned : called once with the table of the trainings that were tried, the best first,
             before the experts are trained.
+        counted : called once with the number of labels of each class, before the experts are
+            trained.
         replace : replace the model of that name.
         device : where the experts are trained: cpu, cuda, or auto, which is the processor.
         labels : which labels, see ``LabelChoice``.
@@ -138,6 +141,7 @@ class TrainingSteps(OfStore):
                 start=begin,
                 device=device,
                 kept_in=self.kept.models.training_folder(name),
+                counted=counted,
                 progress=bar.advance,
             )
         self.kept.models.save(name, *done.model.to_record(), replace=replace)

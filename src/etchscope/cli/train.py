@@ -9,7 +9,7 @@ from etchscope.cli.errors import name_options
 from etchscope.cli.inputs import parse_prior
 from etchscope.cli.options import DeviceName, Json, Region
 from etchscope.cli.shipped import train_shipped
-from etchscope.cli.trained import require_results, write_results
+from etchscope.cli.trained import require_results, warn_of_few_labels, write_results
 from etchscope.foil import BadInput
 
 if TYPE_CHECKING:
@@ -217,6 +217,7 @@ def command(
             start=start,
             tune=tune,
             tuned=_echo_tried,
+            counted=None if as_json else warn_of_few_labels,
             replace=replace,
             device=device,
             progress=True,

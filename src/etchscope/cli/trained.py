@@ -1,5 +1,6 @@
 """What `train` prints and writes of a model that it trained."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,10 @@ from etchscope.foil import BadInput
 if TYPE_CHECKING:
     from etchscope.api import Store, TrainReport
 
-__all__ = ["require_results", "write_results"]
+__all__ = ["ENOUGH_LABELS", "require_results", "warn_of_few_labels", "write_results"]
+
+ENOUGH_LABELS = 500
+"""Labels per class for a smooth training, the experiment's rule of thumb."""
 
 
 def require_results(audit: Path | None, report: Path | None) -> None:
@@ -24,6 +28,22 @@ def require_results(audit: Path | None, report: Path | None) -> None:
     require_table_file(audit)
     if report is not None and report.exists() and not report.is_dir():
         raise BadInput(report, "a folder for the report", "a file")
+
+
+def warn_of_few_labels(labels: Mapping[str, int]) -> None:
+    """Warn before a training of the classes that have few labels.
+
+    Parameters
+    ----------
+    labels : class → number of its labels.
+    """
+    few = ", ".join(f"{n} of {name}" for name, n in labels.items() if n < ENOUGH_LABELS)
+    if few:
+        typer.echo(
+            f"few labels: {few}; a class needs about {ENOUGH_LABELS}, and is left out if "
+            "--class NAME names the others",
+            err=True,
+        )
 
 
 def _echo_card(store: "Store", done: "TrainReport") -> None:

@@ -114,6 +114,7 @@ def train(
     start: Model | None = None,
     device: Device = "auto",
     kept_in: Path | None = None,
+    counted: Callable[[Mapping[str, int]], None] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> TrainedModel:
     """Return a model with its card filled in; see ``ensemble.plan_training``.
@@ -128,6 +129,7 @@ def train(
     device : where the experts are trained; auto means the processor.
     kept_in : where finished experts are kept until the model is registered, see
         ``store.models.training_folder``; nowhere unless given.
+    counted : called once with the number of labels of each class, before the first expert.
 
     Raises
     ------
@@ -154,6 +156,8 @@ def train(
         start=start,
         device=device,
     )
+    if counted is not None:
+        counted(_count_labels(plan.labelled, plan.classes))
     done = train_experts(plan, gathered.context, kept_in=kept_in, progress=progress)
     information = _information(done, folds, seed) | _information_of_data(gathered)
     if start is not None:
@@ -216,8 +220,6 @@ def _saw(start: Model, information: Mapping[str, Any]) -> list[str]:
 
 def _information(done: TrainedModel, folds: int, seed: int) -> dict[str, Any]:
     """Return the entries of the card on data and figures."""
-    weight = done.labelled.weight
-    said = {c: round(float(weight[done.labelled.label == c].sum())) for c in done.model.classes}
     source = done.labelled.source
     ids, regions = source["id"].astype(str).tolist(), done.labelled.patches.region.tolist()
     figures = {}
@@ -232,7 +234,7 @@ def _information(done: TrainedModel, folds: int, seed: int) -> dict[str, Any]:
     right = sum(done.model.classes[i] == c for i, c in zip(k, done.labelled.label, strict=True))
     return {
         "etchscope": version("etchscope"),
-        "labels": said,
+        "labels": _count_labels(done.labelled, done.model.classes),
         "scans": sorted(source["scan"].astype(str).unique().tolist()),
         "tiles": len(source[["scan", "tile"]].drop_duplicates()),
         "label_ids_sha256": _digest_of(ids),
@@ -242,6 +244,11 @@ def _information(done: TrainedModel, folds: int, seed: int) -> dict[str, Any]:
         "experts": figures,
         "decided_right": proportion(right, len(k)).to_dict(),
     }
+
+
+def _count_labels(labelled: Labelled, classes: Sequence[str]) -> dict[str, int]:
+    """Return the number of labels of each class; one that several scans show counts once."""
+    return {c: round(float(labelled.weight[labelled.label == c].sum())) for c in classes}
 
 
 def _digest_of(ids: Sequence[str]) -> str:
