@@ -146,3 +146,30 @@ def test_wrong_positions_name_file_and_tile(tmp_path, text, message):
     (tmp_path / "p.json").write_text(text)
     with pytest.raises(BadInput, match=re.escape(message)):
         read_positions(tmp_path / "p.json", "mm")
+
+
+def test_a_key_that_is_nearly_a_known_one_is_named(read, caplog):
+    scan = read(
+        thickness=500,
+        gradientsign=-1,
+        pixel_size=6.4,
+        pixel_size_um=None,
+        operator="x",
+        image_sizes=[1, 2],
+        channels=[{"step": 9, "role": "backlit", "focus_mm": 1}],
+    )
+    assert scan.metadata()["thickness"] == 500
+    expected = {
+        ("thickness", "thickness_um"),
+        ("gradientsign", "gradient_sign"),
+        ("pixel_size", "pixel_size_um"),
+        ("focus_mm", "focus_um"),
+    }
+    words = r"scan\.json: the key (\w+) is unknown and has no effect; is (\w+) meant\?"
+    assert set(re.findall(words, caplog.text)) == expected
+    assert len(caplog.records) == len(expected)
+
+
+def test_keys_of_one_s_own_are_kept_without_a_warning(read, caplog):
+    read(operator="x", title="a", date="2026", stage="S", microscope="M", etching="NaOH")
+    assert caplog.text == ""

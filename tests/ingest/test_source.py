@@ -297,3 +297,14 @@ def test_paths_are_grouped_to_scans(write_scan, tmp_path):
     files = [tmp_path / "a.png", tmp_path / "b.png"]
     groups = group_paths([files[0], root, root / "scan.json", files[1]])
     assert groups == [[root], [root / "scan.json"], files]
+
+
+def test_pictures_without_scan_json_are_tiles_under_one_light_and_a_warning(tmp_path, caplog):
+    for name in ("1_1.png", "1_2.png"):
+        Image.new("L", (5, 5)).save(tmp_path / name)
+    open_source(tmp_path / "1_1.png")
+    open_source(tmp_path, Overrides(layout="plain"))
+    assert caplog.text == ""
+    assert len(open_source(tmp_path).scan.tiles) == 2
+    expected = "no scan.json, so each of the 2 pictures is taken as a tile under one light"
+    assert f"{tmp_path}: there is {expected}" in caplog.text

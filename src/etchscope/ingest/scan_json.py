@@ -1,5 +1,7 @@
 """``scan.json`` and its file of positions as typed, checked records."""
 
+import logging
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,6 +20,10 @@ from etchscope.geometry import LengthUnit, mm_per
 
 __all__ = ["ScanJson", "as_bad_input", "read_key", "read_positions", "read_scan_json"]
 
+log = logging.getLogger(__name__)
+
+_ALIKE = 0.82
+"""Least likeness, from 0 to 1, of an unknown key and the known one that may be meant."""
 _Pixels = Annotated[int, Field(gt=0)]
 _TileNumber = Annotated[int, Field(ge=0, strict=True)]
 _Pixel = Annotated[float, Field(allow_inf_nan=False, strict=True)]
@@ -137,7 +143,19 @@ def read_scan_json(path: Path) -> ScanJson:
         raise BadInput(f"{path}: channels", "every step once", f"step {double} twice")
     if scan.positions is not None and scan.position_unit is None:
         raise BadInput(f"{path}: position_unit", "inch, mm or um", "none")
+    for record in (scan, *scan.channels):
+        _warn_of_near_misses(path, record)
     return scan
+
+
+def _warn_of_near_misses(path: Path, record: BaseModel) -> None:
+    """Name each unknown key that is nearly a known one which the file does not give."""
+    absent = set(type(record).model_fields) - record.model_fields_set
+    for key in record.model_extra or {}:
+        for meant in get_close_matches(key.lower(), sorted(absent), n=1, cutoff=_ALIKE):
+            log.warning(
+                "%s: the key %s is unknown and has no effect; is %s meant?", path, key, meant
+            )
 
 
 def read_positions(

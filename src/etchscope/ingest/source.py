@@ -1,5 +1,6 @@
 """The source of a scan: its record, its foil, and a function that reads its tiles."""
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ from etchscope.ingest.tile_pages import (
 from etchscope.store import LeftOut, TilePictures
 
 __all__ = ["Overrides", "Source", "group_paths", "open_source"]
+
+log = logging.getLogger(__name__)
 
 _SCAN_JSON = "scan.json"
 _WITHOUT_JSON = ("montage", "plain")
@@ -159,6 +162,13 @@ def _undescribed(paths: Sequence[Path], given: Overrides, *, skip_bad: bool) -> 
         pages = cut_montage(pictures[0].parent, pictures[0], given.rows, given.columns, 1)
         names: dict[str, dict[str, Any]] = {}
     else:
+        if given.layout is None and len(pictures) > 1:
+            log.warning(
+                "%s: there is no scan.json, so each of the %d pictures is taken as a tile under "
+                "one light; docs/scan.md explains scan.json",
+                pictures[0].parent,
+                len(pictures),
+            )
         index = index_plain(pictures)
         root = paths[0] if paths[0].is_dir() else paths[0].parent
         pages = read_files(root, index)
