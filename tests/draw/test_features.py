@@ -17,6 +17,13 @@ def test_every_axis_of_every_figure_has_its_unit(shown):
             assert ax.get_ylabel(), ax
 
 
+def test_axes_have_the_unit_of_the_finder(shown):
+    axes = draw_features(shown.pits, "t").axes
+    assert [axes[1].get_xlabel(), axes[2].get_ylabel()] == ["entry (σ)", "hip (log ratio)"]
+    axes = draw_features(shown.pits.assign(x_px_err=0.1), "t").axes
+    assert [axes[1].get_xlabel(), axes[1].get_ylabel()] == ["entry (log odds)", "exit (log odds)"]
+
+
 def test_feature_space_is_drawn_in_the_surfaces_colours(shown):
     figure = draw_features(shown.pits, "t")
     assert [ax.name for ax in figure.axes] == ["3d", "rectilinear", "rectilinear", "rectilinear"]

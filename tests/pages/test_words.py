@@ -51,7 +51,7 @@ def test_efficiency_stands_beside_chance(make):
 def test_titles_say_the_message(make):
     content = make()
     assert describe_mosaic(content).startswith("120 pits on 6 tiles: 60 top · 60 bottom, 60 in–out")
-    assert describe_features(content.pits) == "The three responses of every pit"  # all are pairs
+    assert describe_features(content.pits) == "Entry, exit and hip of every pit"  # all are pairs
     single = content.pits.assign(partner=pd.array([pd.NA] * len(content.pits), "Int64"))
     assert describe_features(single) == (
         "100.0 % of single top pits respond more to entry; "
@@ -64,12 +64,29 @@ def test_titles_say_the_message(make):
     assert "unrelated pits would make 0.6" in describe_pairs(content.pits)
 
 
+def test_a_title_has_no_share_of_values_that_are_null(make):
+    """The learned finder gives a single pit only one of entry and exit."""
+    pits = make().pits
+    single = pits.assign(partner=pd.array([pd.NA] * len(pits), "Int64"))
+    single.loc[single["surface"] == "top", "exit"] = np.nan
+    single.loc[single["surface"] == "bottom", "entry"] = np.nan
+    assert describe_features(single) == "Entry, exit and hip of every pit"
+
+
+def test_marks_are_counted_apart(make):
+    pits = make().pits
+    pits.loc[[0, 1], "surface"] = "unknown"
+    pits.loc[0, "length_px"] = 30.0
+    assert describe_mosaic(make(pits=pits)).endswith(", and 1 mark")
+    assert describe_mosaic(make(pits=pits)).startswith("119 pits on 6 tiles: 58 top")
+
+
 def test_titles_without_pits(make):
     none = as_pits({})
     assert describe_mosaic(make(pits=none)) == "No pit on 6 tiles"
     assert describe_shapes(none, None) == "No measured opening"
     assert describe_pairs(none) == "No in–out pair"
-    assert describe_features(none) == "The three responses of every pit"
+    assert describe_features(none) == "Entry, exit and hip of every pit"
     assert describe_surfaces(none) == ""
 
 

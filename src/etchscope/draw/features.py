@@ -1,4 +1,4 @@
-"""The feature space: entry, exit and hip response of every pit."""
+"""The feature space: entry, exit and hip of every pit."""
 
 from typing import Any
 
@@ -26,7 +26,8 @@ def draw_features(pits: pd.DataFrame, title: str) -> Figure:
 
     Parameters
     ----------
-    pits : a pit table with the responses ``entry, exit, hip``, in σ.
+    pits : a pit table with ``entry, exit, hip``. Entry and exit are log odds if the errors of the
+        learned finder are known, else responses in σ; hip is the logarithm of a ratio.
     title : of the figure.
     """
     figure = make_figure(12.5, 8.6, title)
@@ -34,7 +35,8 @@ def draw_features(pits: pd.DataFrame, title: str) -> Figure:
     drawn = {name: thin_evenly(rows, _POINTS) for name, rows in groups.items()}
     width = _linear_width(pits)
     grid = figure.add_gridspec(2, 2)
-    _space(figure.add_subplot(grid[0, 0], projection="3d"), drawn, width)
+    labels = _label_axes(pits)
+    _space(figure.add_subplot(grid[0, 0], projection="3d"), drawn, width, labels)
     for place, (a, b) in zip(
         (grid[0, 1], grid[1, 0], grid[1, 1]),
         (("entry", "exit"), ("entry", "hip"), ("exit", "hip")),
@@ -46,18 +48,26 @@ def draw_features(pits: pd.DataFrame, title: str) -> Figure:
         if width is not None:
             ax.set_xscale("asinh", linear_width=width)
             ax.set_yscale("asinh", linear_width=width)
-        ax.set(xlabel=f"{a} response (σ)", ylabel=f"{b} response (σ)")
+        ax.set(xlabel=labels[a], ylabel=labels[b])
         ax.grid(True)
-    labels = {
+    legend = {
         name: f"{name} ({len(rows):,}{'' if len(drawn[name]) == len(rows) else ', thinned'})"
         for name, rows in groups.items()
     }
-    add_surface_legend(figure, labels)
+    add_surface_legend(figure, legend)
     return figure
 
 
-def _space(ax: Any, drawn: dict[str, pd.DataFrame], width: float | None) -> None:
-    """Draw the 3-D scatter plot; a wide range is drawn as asinh, with ticks in σ."""
+def _label_axes(pits: pd.DataFrame) -> dict[str, str]:
+    """Return column → label of its axis. Only the learned finder states errors of the places."""
+    unit = "log odds" if pits["x_px_err"].notna().any() else "σ"
+    return {"entry": f"entry ({unit})", "exit": f"exit ({unit})", "hip": "hip (log ratio)"}
+
+
+def _space(
+    ax: Any, drawn: dict[str, pd.DataFrame], width: float | None, labels: dict[str, str]
+) -> None:
+    """Draw the 3-D scatter plot; a wide range is drawn as asinh, with ticks of the values."""
     scale = 1.0 if width is None else width
     for name, rows in drawn.items():
         xyz = rows[list(_RESPONSES)].to_numpy(float)
@@ -73,7 +83,7 @@ def _space(ax: Any, drawn: dict[str, pd.DataFrame], width: float | None) -> None
         for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
             axis.set_ticks(np.arcsinh(np.array(ticks) / scale))
             axis.set_major_formatter(formatter)
-    ax.set(xlabel="entry (σ)", ylabel="exit (σ)", zlabel="hip (σ)")
+    ax.set(xlabel=labels["entry"], ylabel=labels["exit"], zlabel=labels["hip"])
     ax.view_init(elev=22, azim=40)
     ax.set_box_aspect(None, zoom=1.1)
 

@@ -149,7 +149,9 @@ def draw_mosaic(
                 "mec": COLOURS[surface],
             }
             ax.plot(x, y, ms=points, **style)
-            handles.append(Line2D([], [], ms=6, label=f"{surface} ({len(rows):,})", **style))
+            marks = int(rows["length_px"].notna().sum())
+            label = f"{surface} ({len(rows):,}{f', {marks:,} of them marks' if marks else ''})"
+            handles.append(Line2D([], [], ms=6, label=label, **style))
     pairs = select_pairs(pits)
     if len(pairs):
         links = _segments(canvas.placement, pairs)

@@ -59,8 +59,9 @@ _CAPTIONS = {
     "was scanned are left out.",
     "closeups": "Tiles of the best pairs and tiles with the most pits, enlarged. Ellipses are the "
     "measured openings; pairs are linked from entry to exit pit.",
-    "features": "The three responses of the pre-selection. Top pits have large entry responses, "
-    "bottom pits large exit responses, and pairs large hip responses.",
+    "features": "Entry and exit are the log odds of a top pit and of a bottom pit; from the "
+    "classical finder, responses in σ of the noise. Hip is large for pairs. A pit is drawn where "
+    "it has the values of all axes: the learned finder gives a single pit only entry or exit.",
     "shapes": "Values beyond the axes are in the outermost bins.",
     "pairs": "Left: displacement from entry to exit pit, as seen in the picture. Middle and right: "
     "pair_p is the probability that density alone makes a pair at least as good; dashed, the most "
@@ -136,7 +137,7 @@ def _draw_figures(
     paint: Callable[[Canvas], FloatImage],
 ) -> dict[str, _Drawing]:
     """Return name → drawing in the order of the page; ``paint`` makes the mosaic's background."""
-    scan, pits = content.scan, content.pits
+    scan, pits, openings = content.scan, content.pits, content.openings
     out: dict[str, _Drawing] = {}
     scale = _sheet_scale(content, placement)
     if scale is not None:
@@ -163,9 +164,10 @@ def _draw_figures(
         out["closeups"] = _Drawing("Close-ups", encode_formats(figure, form))
         # With one channel some responses do not exist, and a single one makes no plot.
         if pits[["entry", "exit", "hip"]].notna().any().sum() > 1:
-            figure = draw_features(pits, describe_features(pits))
+            figure = draw_features(openings, describe_features(openings))
             out["features"] = _Drawing("Feature space", encode_formats(figure, form))
-        figure = draw_shapes(pits, scan.pixel_size_um, describe_shapes(pits, scan.pixel_size_um))
+        title = describe_shapes(openings, scan.pixel_size_um)
+        figure = draw_shapes(openings, scan.pixel_size_um, title)
         out["shapes"] = _Drawing("Shapes", encode_formats(figure, form))
     if len(select_pairs(pits)):
         out["pairs"] = _Drawing(

@@ -78,28 +78,32 @@ def make_cards(content: ReportContent, area_mm2: float | None) -> list[Card]:
 
 
 def describe_mosaic(content: ReportContent) -> str:
-    """Return the title of the mosaic: the numbers of pits, tiles and pairs."""
-    pits, pairs = content.pits, len(select_pairs(content.pits))
+    """Return the title of the mosaic: the numbers of pits, tiles, pairs and marks."""
+    pits, pairs = content.openings, len(select_pairs(content.pits))
+    marks = len(content.pits) - len(pits)
     if not len(pits):
         return f"No pit on {format_count(len(content.scan.included), 'tile')}"
     tiles = format_count(len(content.scan.included), "tile")
     counts = f"{format_count(len(pits), 'pit')} on {tiles}: {describe_surfaces(pits)}"
-    return f"{counts}, {format_count(pairs, 'in–out pair')}" if pairs else counts
+    if pairs:
+        counts += f", {format_count(pairs, 'in–out pair')}"
+    return f"{counts}, and {format_count(marks, 'mark')}" if marks else counts
 
 
 def describe_features(pits: pd.DataFrame) -> str:
-    """Return the title of the feature space: how well the responses distinguish the surfaces.
+    """Return the title of the feature space: how well entry and exit distinguish the surfaces.
 
-    The two pits of a pair share their responses, so only single pits are counted.
+    The two pits of a pair share both values, so only single pits are counted. The learned finder
+    gives a single pit only one of them, and the title then has no shares.
     """
     groups = split_by_surface(pits[pits["partner"].isna()])
     shares = [
         f"{_percent(float((rows[own] > rows[other]).mean()))} of single {name} pits "
         f"respond more to {own}"
         for name, own, other in (("top", "entry", "exit"), ("bottom", "exit", "entry"))
-        if len(rows := groups[name])
+        if len(rows := groups[name]) and bool(rows[[own, other]].notna().all(axis=None))
     ]
-    return "; ".join(shares) or "The three responses of every pit"
+    return "; ".join(shares) or "Entry, exit and hip of every pit"
 
 
 def describe_shapes(pits: pd.DataFrame, pixel_size_um: float | None) -> str:
