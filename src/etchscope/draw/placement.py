@@ -155,7 +155,16 @@ class Canvas:
         return slice(low[1], high[1]), slice(low[0], high[0])
 
     def inside(self, number: int) -> tuple[tuple[slice, slice], Bools]:
-        """Return a tile's window and which of its raster pixels have their centre in the tile."""
+        """Return a tile's window and which of its raster pixels have their centre in the tile.
+
+        Parameters
+        ----------
+        number : of the tile.
+
+        Returns
+        -------
+        The window as slices of rows and columns of the raster, and (row, column) bool of its size.
+        """
         rows, columns = self.window(number)
         m = self.from_tile(number)
         back = np.linalg.inv(m[:, :2])

@@ -60,7 +60,12 @@ def cut_montage(
 
 
 def read_files(root: Path, index: Index) -> TilePages:
-    """Return the tiles of an index, each read from its files."""
+    """Return the tiles of an index, each read from its files.
+
+    Raises
+    ------
+    BadInput : when a tile is read: a file is damaged, or one of several has more than one page.
+    """
 
     def read(number: int) -> tuple[list[Page], tuple[Path, ...]]:
         files = index.files[number]

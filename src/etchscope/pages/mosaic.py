@@ -35,7 +35,7 @@ def paint_in_pieces(
     executor: str = "threads",
     progress: Progress | None = None,
 ) -> FloatImage:
-    """Return what ``draw.maps.paint_mosaic`` returns, and go on with the parts that are kept.
+    """Return (y, x) float32 as ``draw.maps.paint_mosaic`` does; go on with the parts that are kept.
 
     Parameters
     ----------

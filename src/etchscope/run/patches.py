@@ -41,7 +41,7 @@ def cut_scan(
     scale: float | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[Ints, Patches]]:
-    """Yield, tile by tile, rows of a table with ``tile, x_px, y_px`` and their patches.
+    """Yield, tile by tile, the (n,) int64 rows of a table and the n patches around its places.
 
     The channels are those of ``Lights.of_scan``; the region of a patch is its tile. An opening that
     the edge of a tile cuts may have its centre outside; its patch lies at most half its size
@@ -49,6 +49,7 @@ def cut_scan(
 
     Parameters
     ----------
+    table : has the columns ``tile, x_px, y_px``.
     size : side of the patches, px.
     scale : scale of the planes that patches are cut from, see ``scale_of``; without it patches are
         cut from the pictures.

@@ -17,7 +17,12 @@ _LEAST_RATIO = 1.02  # of the etch ratio V; below it no pit of the signal can be
 
 
 def check_signal(hips: Hips, sheet: Sheet) -> None:
-    """Raise ``BadInput`` if the signal etches no pit in the sheet."""
+    """Refuse signal that etches no pit in the sheet.
+
+    Raises
+    ------
+    BadInput : the reduced etch rate of the signal is at most 1.02.
+    """
     ratio = hips.ratio(sheet)
     if not hips.per_tile or ratio > _LEAST_RATIO:
         return
@@ -44,7 +49,12 @@ def check_sizes(sheet: Sheet, optics: Optics, stage: Stage) -> None:
 
 
 def check_memory(optics: Optics) -> None:
-    """Raise ``BadInput`` if the pictures of one tile do not fit into this machine's memory."""
+    """Refuse pictures of which one tile does not fit into this machine's memory.
+
+    Raises
+    ------
+    BadInput : more bytes are needed than the machine has.
+    """
     # Each point of the height maps takes about ten float32, each picture about four.
     points = optics.image_size[0] * optics.image_size[1]
     needed = points * 4 * (10 * OVERSAMPLING**2 + 4 * len(optics.channels))

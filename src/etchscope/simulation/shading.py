@@ -26,7 +26,16 @@ def blur(picture: FloatImage, sigma_px: float) -> FloatImage:
 
 
 def bin_pixels(fine: FloatImage) -> FloatImage:
-    """Return the mean of a fine map over each of the camera's pixels."""
+    """Return the mean of a fine map over each of the camera's pixels.
+
+    Parameters
+    ----------
+    fine : (y · OVERSAMPLING, x · OVERSAMPLING) float32.
+
+    Returns
+    -------
+    (y, x) float32.
+    """
     rows, columns = fine.shape
     size = (columns // OVERSAMPLING, rows // OVERSAMPLING)
     return np.asarray(cv2.resize(fine, size, interpolation=cv2.INTER_AREA), np.float32)

@@ -60,7 +60,17 @@ class Stage:
         return x * np.cos(a) - y_mm * np.sin(a) + dx, x * np.sin(a) + y_mm * np.cos(a) + dy
 
     def to_sheet(self, x_mm: Floats, y_mm: Floats, side: Side) -> tuple[Floats, Floats]:
-        """Return the place on the sheet of points of the stage; the inverse of ``from_sheet``."""
+        """Return the place on the sheet of points of the stage; the inverse of ``from_sheet``.
+
+        Parameters
+        ----------
+        x_mm, y_mm : (n,) float64 on the stage.
+        side : of the sheet that faces the microscope.
+
+        Returns
+        -------
+        x and y on the sheet in mm, (n,) float64 each.
+        """
         a = np.deg2rad(self.rotation_deg)
         dx, dy = x_mm - self.offset_mm[0], y_mm - self.offset_mm[1]
         x, y = dx * np.cos(a) + dy * np.sin(a), dy * np.cos(a) - dx * np.sin(a)

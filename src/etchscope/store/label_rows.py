@@ -60,7 +60,16 @@ def get_labels(session: Session, **wanted: str | None) -> pd.DataFrame:
 
 
 def are_known(session: Session, labels: pd.DataFrame) -> Bools:
-    """Return, per label, whether the catalogue has the event already, whatever its id."""
+    """Return, per label, whether the catalogue has the event already, whatever its id.
+
+    Parameters
+    ----------
+    labels : n labels, see ``foil.as_labels``.
+
+    Returns
+    -------
+    (n,) bool.
+    """
     if labels.empty:
         return np.zeros(len(labels), bool)
     digests = digest_events(labels)

@@ -174,7 +174,9 @@ class Scans:
         return array.read(places[tile])
 
     def read_tiles(self, scan: str, tiles: Sequence[int]) -> Iterator[RawStack]:
-        """Yield the pictures of tiles, as ``read_tile``; neighbours in a shard are read together.
+        """Yield the pictures of tiles, (channel, y, x) uint8 or uint16 each, in their order.
+
+        Neighbours in a shard are read together.
 
         Raises
         ------
