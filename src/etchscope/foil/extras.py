@@ -13,6 +13,9 @@ EXTRAS = {
     "uproot": "root",
     "onnx": "onnx",
     "optuna": "tune",
+    "distributed": "cluster",
+    "psycopg": "postgresql",
+    "obstore": "cloud",
 }
 """Name of a package, as it is imported → the extra that brings it, see ``pyproject.toml``."""
 
