@@ -1,5 +1,6 @@
 import json
 import signal
+import tracemalloc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -197,3 +198,48 @@ def test_tiles_are_cut_into_pieces_in_their_order():
     assert [p.index for p in pieces] == [0, 1, 2]
     assert [p.units for p in pieces] == [16, 16, 3]
     assert [n for p in pieces for n in p.covers] == list(range(1, 36))
+
+
+class Empty:
+    """A toy: pieces without work."""
+
+    def __init__(self, count: int) -> None:
+        self.pieces = tile_pieces(range(16 * count))
+
+    work = staticmethod(lambda piece: None)
+
+    def parts(self) -> dict[int, list[int]]:
+        return {}
+
+    def is_committed(self) -> bool:
+        return False
+
+    def commit(self) -> int:
+        return len(self.pieces)
+
+    renew = commit
+
+
+def test_many_pieces_are_made_when_their_turn_comes():
+    units = 0
+
+    def count(n: int) -> None:
+        nonlocal units
+        units += n
+
+    tracemalloc.start()
+    try:
+        assert carry_out(Empty(50_000), run_inline, progress=count) == 50_000
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert units == 800_000
+    assert peak < 2e6  # a list of the pieces takes 30 MB
+
+
+def test_pieces_are_a_sequence():
+    pieces = tile_pieces(range(35))
+    assert pieces[-1] == pieces[2] == Piece(2, [32, 33, 34], 3)
+    assert list(pieces[1:]) == [pieces[1], pieces[2]]
+    with pytest.raises(IndexError):
+        pieces[3]

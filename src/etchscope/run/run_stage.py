@@ -1,6 +1,7 @@
 """The common part of stages that turn the tiles of a scan into a run."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
@@ -44,7 +45,7 @@ class RunStage(ABC, Generic[Record, Report]):
         return self.record.tiles
 
     @property
-    def pieces(self) -> list[Piece]:
+    def pieces(self) -> Sequence[Piece]:
         """The pieces: some tiles each."""
         return tile_pieces(self.tiles)
 

@@ -5,18 +5,20 @@ way for every stage. A stage that was killed at any moment and is repeated goes 
 whose parts are missing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, overload
 
 from etchscope.files.digests import digest_of
 from etchscope.foil import BadInput, count_usable_cores
 from etchscope.run.executors import Executor
 
-__all__ = ["Piece", "Progress", "Stage", "carry_out", "run_name", "tile_pieces"]
+__all__ = ["Piece", "Progress", "Stage", "carry_out", "do_pieces", "run_name", "tile_pieces"]
 
 Report = TypeVar("Report", covariant=True)
+Item = TypeVar("Item", covariant=True)
 Progress = Callable[[int], None]
 
 _BATCH = 16
@@ -89,22 +91,76 @@ def carry_out(
         total(sum(piece.units for piece in pieces))
     if stage.is_committed():
         return stage.renew()
-    advance = progress or (lambda _: None)
-    parts = stage.parts()
-    todo = []
-    for piece in pieces:
-        if piece.index in parts and parts[piece.index] == piece.covers:
-            advance(piece.units)
-        else:
-            todo.append(partial(_do, stage.work, piece))
     try:
-        executor(todo, workers=workers or count_usable_cores(), done=advance)
+        do_pieces(stage, pieces, executor, workers=workers, progress=progress)
         return stage.commit()
     except (BadInput, OSError):
         # Another process may have done the same, and dropped the parts under this one.
         if not stage.is_committed():
             raise
     return stage.renew()
+
+
+def do_pieces(
+    stage: Stage[Any],
+    pieces: Iterable[Piece],
+    executor: Executor,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Do those of some pieces of a stage whose parts are missing.
+
+    Parameters
+    ----------
+    workers, progress : see ``carry_out``.
+
+    Raises
+    ------
+    BadInput, MachineFailed : see ``carry_out``.
+    """
+    advance = progress or (lambda _: None)
+    todo = array("q")
+    parts = stage.parts()
+    for piece in pieces:
+        if piece.index in parts and parts[piece.index] == piece.covers:
+            advance(piece.units)
+        else:
+            todo.append(piece.index)
+    tasks = _Tasks(stage.work, stage.pieces, todo)
+    executor(tasks, workers=workers or count_usable_cores(), done=advance)
+
+
+class _Lazy(Sequence[Item]):
+    """A sequence whose items are made when they are asked for: there may be a million of them."""
+
+    @overload
+    def __getitem__(self, at: int) -> Item: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Item]: ...
+    def __getitem__(self, at: int | slice) -> Item | Sequence[Item]:
+        if isinstance(at, slice):
+            return [self.item(i) for i in range(*at.indices(len(self)))]
+        return self.item(range(len(self))[at])
+
+    def item(self, at: int) -> Item:
+        """Return an item by its place, from 0."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class _Tasks(_Lazy[Callable[[], int]]):
+    """The tasks of an executor: the pieces that are to be done, by their indices."""
+
+    work: Callable[[Piece], object]
+    pieces: Sequence[Piece]
+    todo: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.todo)
+
+    def item(self, at: int) -> Callable[[], int]:
+        return partial(_do, self.work, self.pieces[self.todo[at]])
 
 
 def _do(work: Callable[[Piece], object], piece: Piece) -> int:
@@ -118,7 +174,22 @@ def run_name(prefix: str, record: Mapping[str, Any]) -> str:
     return f"{prefix}-{digest_of(record)[:16]}"
 
 
-def tile_pieces(tiles: Sequence[int]) -> list[Piece]:
+@dataclass(frozen=True, eq=False)
+class _TilePieces(_Lazy[Piece]):
+    """Pieces of some tiles each, which begin at ``begin`` of the tiles."""
+
+    tiles: Sequence[int]
+    begin: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.begin)
+
+    def item(self, at: int) -> Piece:
+        end = self.begin[at + 1] if at + 1 < len(self.begin) else None
+        batch = list(self.tiles[self.begin[at] : end])
+        return Piece(at, batch, len(batch))
+
+
+def tile_pieces(tiles: Sequence[int]) -> Sequence[Piece]:
     """Return pieces of 16 tiles; each covers the list of its tiles, and each tile is one unit."""
-    batches = [list(tiles[i : i + _BATCH]) for i in range(0, len(tiles), _BATCH)]
-    return [Piece(index, batch, len(batch)) for index, batch in enumerate(batches)]
+    return _TilePieces(tiles, range(0, len(tiles), _BATCH))

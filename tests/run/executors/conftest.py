@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import cv2
@@ -16,7 +17,7 @@ def require_all_done(tmp_path) -> Callable[..., None]:
     """Every task is done and its result handed on once, with one OpenCV thread."""
 
     def check(run: Any) -> None:
-        tasks = [lambda i=i: _noted(tmp_path / str(i), i) for i in range(7)]
+        tasks = [partial(_noted, tmp_path / str(i), i) for i in range(7)]
         got: list[int] = []
         run(tasks, workers=2, done=got.append)
         assert sorted(got) == list(range(7))

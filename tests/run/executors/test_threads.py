@@ -1,5 +1,6 @@
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -50,3 +51,21 @@ def test_after_an_error_no_task_is_at_work():
     assert has_started.is_set()
     assert at_work == set()
     assert threading.active_count() == before
+
+
+def test_tasks_are_made_when_their_turn_comes():
+    made: list[int] = []
+    got: list[int] = []
+
+    class Tasks(list):
+        def __iter__(self):
+            for number in range(100):
+                made.append(number)
+                yield partial(int, number)
+
+    def done(number: int) -> None:
+        got.append(number)
+        assert len(made) <= len(got) + 4
+
+    run_in_threads(Tasks(), workers=2, done=done)
+    assert sorted(got) == list(range(100))

@@ -6,11 +6,10 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 import cv2
-from dask.multiprocessing import RemoteException
 
 from etchscope.foil import MachineFailed
 from etchscope.foil.machine import make_process_context
-from etchscope.run.executors.scheduling import schedule
+from etchscope.run.executors.scheduling import run_in_pool
 
 __all__ = ["run_in_processes"]
 
@@ -31,9 +30,7 @@ def run_in_processes(
         workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)
     )
     try:
-        schedule(tasks, "processes", pool, done)
+        run_in_pool(tasks, pool, workers, done)
     except BrokenProcessPool as error:
         text = "a worker process was lost, perhaps for want of memory"
         raise MachineFailed(f"{text}; repeat, and the work goes on.") from error
-    except RemoteException as error:  # the worker's own error, with its traceback in the text
-        raise error.exception from error

@@ -1,42 +1,45 @@
-"""Give tasks to a pool of workers through Dask."""
+"""Give tasks to a pool of workers, some at a time."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures import Executor as Pool
-from typing import Any, Literal
-
-from dask.base import compute
-from dask.callbacks import Callback
-from dask.delayed import delayed
+from itertools import islice
+from typing import TypeVar
 
 from etchscope.run.threads import one_opencv_thread
 
-__all__ = ["schedule"]
+__all__ = ["run_in_pool"]
+
+Result = TypeVar("Result")
+
+_AHEAD = 2
+"""Tasks that a pool holds for each worker: the one at work and the next."""
 
 
-class _Progress(Callback):
-    """Calls ``done`` with the result of each finished task."""
-
-    def __init__(self, done: Callable[[Any], None]) -> None:
-        super().__init__(posttask=lambda _key, result, *_: done(result))  # type: ignore[no-untyped-call]
-
-
-def schedule(
-    tasks: Sequence[Callable[[], Any]],
-    scheduler: Literal["threads", "processes"],
+def run_in_pool(
+    tasks: Sequence[Callable[[], Result]],
     pool: Pool,
-    done: Callable[[Any], None],
+    workers: int,
+    done: Callable[[Result], None],
 ) -> None:
     """Call every task in a pool, and shut the pool down, so that no worker is left.
 
     Parameters
     ----------
+    workers : of the pool.
     done : called in this thread with the result of each task.
     """
-    lazy = [delayed(task, pure=False)() for task in tasks]
-    run: Any = compute
+    waiting: set[Future[Result]] = set()
+    begun = iter(tasks)
     try:
-        with _Progress(done), one_opencv_thread():
-            # chunksize: Dask hands six tasks at once to a process, which leaves others idle.
-            run(*lazy, scheduler=scheduler, pool=pool, chunksize=1)
+        with one_opencv_thread():
+            while True:
+                free = _AHEAD * workers - len(waiting)
+                waiting.update(pool.submit(task) for task in islice(begun, free))
+                if not waiting:
+                    return
+                ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    done(future.result())
     finally:
         pool.shutdown(cancel_futures=True)

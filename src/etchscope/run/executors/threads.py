@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from etchscope.run.executors.scheduling import schedule
+from etchscope.run.executors.scheduling import run_in_pool
 
 __all__ = ["run_in_threads"]
 
@@ -16,4 +16,4 @@ def run_in_threads(
 ) -> None:
     """Call the tasks in ``workers`` threads; see ``Executor``."""
     pool = ThreadPoolExecutor(workers, thread_name_prefix="etchscope")
-    schedule(tasks, "threads", pool, done)
+    run_in_pool(tasks, pool, workers, done)

@@ -1,6 +1,6 @@
 """Find the datum holes that the pictures of a scan show, and keep them in the store."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -76,7 +76,7 @@ class _DatumSearch:
         return f"datum-{digest_of(key)[:16]}"
 
     @property
-    def pieces(self) -> list[Piece]:
+    def pieces(self) -> Sequence[Piece]:
         return tile_pieces(self.tiles)
 
     @property
