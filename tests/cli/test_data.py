@@ -141,7 +141,7 @@ def test_check_tells_sound_from_damaged(store, capsys):
     assert capsys.readouterr().out == (
         "leftover: images/.F9.zarr.partial: unfinished work\nsound\n"
     )
-    (store / "images/F1-front.zarr/c/0/0/0/0").unlink()
+    (store / "images/F1-front.zarr/0/c/0/0/0/0").unlink()
     assert main(["check", str(store), "--json"]) == 2
     told = json.loads(capsys.readouterr().out)
     assert told["is_damaged"] is True

@@ -33,7 +33,7 @@ def test_a_sound_store_has_no_finding_and_reports_every_tile(full, take_snapshot
 
 @pytest.mark.parametrize("where", [0.1, 0.5, 0.999])
 def test_a_flipped_bit_in_a_shard_names_scan_and_tile(full, where):
-    shard = full.path / "images/F1-front.zarr/c/1/0/0/0"
+    shard = full.path / "images/F1-front.zarr/0/c/1/0/0/0"
     flip(shard, int(where * shard.stat().st_size))
     findings = full.check()
     assert {f.severity for f in findings} == {"damaged"}
@@ -54,7 +54,7 @@ def test_other_pixels_behind_a_right_checksum_name_the_step(full, made):
 @pytest.mark.parametrize(
     ("file", "what"),
     [
-        ("images/F1-front.zarr/c/0/0/0/0", "scan F1-front, tile 1"),
+        ("images/F1-front.zarr/0/c/0/0/0/0", "scan F1-front, tile 1"),
         ("images/F1-front.zarr/zarr.json", "scan F1-front"),
         ("runs/r1/pits.parquet", "run r1"),
         ("runs/r1/record.json", "run r1"),
@@ -98,7 +98,7 @@ def test_rows_that_were_changed_are_damage(full):
     [
         "images/.F9-front.zarr.partial/zarr.json",
         "images/F9-front.zarr/zarr.json",
-        "images/F1-front.zarr/c/0/notes",
+        "images/F1-front.zarr/0/c/0/notes",
         "runs/.r2.partial/part-00000.parquet",
         "runs/r1/notes.txt",
         "fits/F1-front-0.npz",

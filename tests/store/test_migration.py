@@ -1,18 +1,21 @@
+import os
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from sqlalchemy import Engine, event
 from tests.processes import run_code
 
 from etchscope.foil import MachineFailed, NotAStore, OldStore
-from etchscope.store import Store
+from etchscope.store import Store, pictures
 from etchscope.store.catalogue import VERSION, Catalogue
 
 OLD_SCHEMA = Path(__file__).with_name("catalogue_0002.sql").read_text()
@@ -182,3 +185,84 @@ def test_a_store_is_made_and_opened_without_alembic(tmp_path):
     code += "Store.open(sys.argv[1]); sys.exit('alembic' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "store")], check=False)
     assert done.returncode == 0
+
+
+def ungroup(store: Store, scan: str = "F1-front") -> Path:
+    """Put the array of a scan where an earlier version had it, in no group."""
+    path = store.path / "images" / f"{scan}.zarr"
+    (path / "zarr.json").unlink()
+    for part in (path / "0").iterdir():
+        part.rename(path / part.name)
+    (path / "0").rmdir()
+    return path
+
+
+def test_pictures_in_no_group_are_read_and_become_ome_zarr(store, made, take_snapshot):
+    new = take_snapshot(store.path)
+    path = ungroup(store)
+    again = Store.open(store.path)
+    np.testing.assert_array_equal(again.scans.read_tile("F1-front", 9), made.pixels[8])
+    assert again.check() == []
+    shard = (path / "c/1/0/0/0").stat().st_ino
+    done = Store.migrate(store.path)
+    assert (done.before, done.backup, done.scans) == (VERSION, None, ("F1-front",))
+    assert take_snapshot(store.path) == new
+    assert (path / "0/c/1/0/0/0").stat().st_ino == shard
+    assert Store.migrate(store.path).scans == ()
+
+
+def test_a_file_system_without_links_copies_the_pictures(store, take_snapshot, monkeypatch):
+    new = take_snapshot(store.path)
+    ungroup(store)
+
+    def refuse(*_: str) -> None:
+        raise PermissionError("Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    Store.migrate(store.path)
+    assert take_snapshot(store.path) == new
+
+
+@pytest.mark.parametrize("after", ["copytree", "link", "group", "delete"])
+def test_pictures_are_read_wherever_their_migration_stops(
+    store, made, take_snapshot, monkeypatch, after
+):
+    new = take_snapshot(store.path)
+    path = ungroup(store)
+
+    class Stopped(BaseException):
+        pass
+
+    def stop(done: Callable[..., object]) -> Callable[..., object]:
+        def wrapped(*given: object, **named: object) -> None:
+            done(*given, **named)
+            raise Stopped
+
+        return wrapped
+
+    module, name = {
+        "copytree": (shutil, "copytree"),
+        "link": (os, "link"),
+        "group": (pictures, "_write_group"),
+        "delete": (pictures, "delete"),
+    }[after]
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, stop(getattr(module, name)))
+        with pytest.raises(Stopped):
+            Store.migrate(store.path)
+    again = Store.open(store.path)
+    np.testing.assert_array_equal(again.scans.read_tile("F1-front", 9), made.pixels[8])
+    assert {f.severity for f in again.check()} <= {"leftover"}
+    Store.migrate(store.path)
+    assert take_snapshot(store.path) == new
+    assert not (path / "c").exists()
+
+
+def test_a_description_that_was_changed_is_damage_that_migrate_mends(store):
+    path = store.path / "images/F1-front.zarr/zarr.json"
+    path.write_text(path.read_text().replace("6.4516", "6.4517"))
+    (finding,) = store.check()
+    assert (finding.severity, finding.what) == ("damaged", "scan F1-front")
+    assert "`etchscope migrate` mends it" in finding.detail
+    assert Store.migrate(store.path).scans == ("F1-front",)
+    assert store.check() == []

@@ -16,7 +16,12 @@ def test_a_tile_is_a_chunk_and_a_batch_a_file(tmp_path, make_scan):
     for shard in array.shards:
         array.write(shard, made.pixels[shard.start : shard.stop])
     files = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file())
-    assert files == ["a.zarr/c/0/0/0/0", "a.zarr/c/1/0/0/0", "a.zarr/zarr.json"]
+    assert files == [
+        "a.zarr/0/c/0/0/0/0",
+        "a.zarr/0/c/1/0/0/0",
+        "a.zarr/0/zarr.json",
+        "a.zarr/zarr.json",
+    ]
     again = PictureArray(tmp_path / "a.zarr")
     for place in range(11):
         np.testing.assert_array_equal(again.read(place), made.pixels[place])

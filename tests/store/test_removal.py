@@ -132,7 +132,7 @@ def test_stopped_between_catalogue_and_disk_leaves_leftovers_only(
 
 
 def test_a_damaged_shard_does_not_stop_later_work(full, caplog):
-    shard = full.path / "images/F1-front.zarr/c/0/0/0/0"
+    shard = full.path / "images/F1-front.zarr/0/c/0/0/0/0"
     shard.write_bytes(shard.read_bytes()[:-40])
     with caplog.at_level("WARNING", logger=removal.__name__):
         full.scans.remove("scan = 'F1-front' and tile = 1")

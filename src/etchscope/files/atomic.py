@@ -12,6 +12,7 @@ from etchscope.foil import BadInput, MachineFailed
 
 __all__ = [
     "delete",
+    "link_tree",
     "make_folder",
     "sync_path",
     "sync_tree",
@@ -132,3 +133,25 @@ def delete(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def link_tree(path: Path, to: Path) -> None:
+    """Give a file, or all files of a folder, a second name; they are copied where links cannot be.
+
+    Raises
+    ------
+    MachineFailed : the disk is full.
+    """
+
+    def link(source: str, target: str) -> None:
+        try:
+            os.link(source, target)
+        except OSError:  # a file system without links, or with too many of this file
+            shutil.copyfile(source, target)
+
+    with translate_disk_errors(f"writing {to}"):
+        to.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            shutil.copytree(path, to, copy_function=link)
+        else:
+            link(str(path), str(to))

@@ -18,7 +18,7 @@ from etchscope.foil import (
 )
 from etchscope.foil.types import RawStack
 from etchscope.store.catalogue import Catalogue
-from etchscope.store.pictures import PictureArray, pixel_digest
+from etchscope.store.pictures import META_FILE, PictureArray, array_folder, pixel_digest
 from etchscope.store.rows import (
     LeftOut,
     Picture,
@@ -105,6 +105,8 @@ def add_scan(
         undo.callback(delete, partial)
         array = PictureArray.create(partial, scan)
         contents = _contents(scan, _read_all(scan, reader, array.shards, array), left_out)
+        places = {number: place for place, number in enumerate(numbers)}
+        array.describe(contents.scan, places)
         sync_tree(partial)
         undo.callback(delete, final)
         partial.rename(final)
@@ -114,10 +116,10 @@ def add_scan(
             put_scan(
                 session,
                 contents.scan,
-                places={number: place for place, number in enumerate(numbers)},
+                places=places,
                 pictures=contents.pictures,
                 left_out=contents.left_out,
-                array_sha256=sha256_of(final / "zarr.json"),
+                array_sha256=sha256_of(array_folder(final) / META_FILE),
             )
         undo.pop_all()
     return Added(scan.name, len(contents.scan.tiles), contents.left_out, is_new=True)

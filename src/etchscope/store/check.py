@@ -20,12 +20,11 @@ from etchscope.store.catalogue import (
     RunRow,
     ScanRow,
     StackRow,
-    TileRow,
 )
 from etchscope.store.label_rows import damaged_labels
 from etchscope.store.labels import TAXONOMY_FILE, read_taxonomy
 from etchscope.store.models import MODELS_FOLDER, read_model
-from etchscope.store.pictures import PictureArray, pixel_digest
+from etchscope.store.pictures import META_FILE, PictureArray, array_folder, pixel_digest
 from etchscope.store.records import read_run_record
 from etchscope.store.removal import unreachable
 from etchscope.store.rows import (
@@ -34,6 +33,7 @@ from etchscope.store.rows import (
     get_scan,
     intact_rows,
     pictures_of,
+    places_of,
     scan_digest,
     stack_of,
 )
@@ -114,22 +114,50 @@ def _scan_findings(session: Session, root: Path, progress: Progress) -> Iterator
     for row in session.scalars(select(ScanRow).order_by(ScanRow.name)):
         what, path = f"scan {row.name}", path_inside(root / "images", f"{row.name}.zarr")
         scan, pictures = get_scan(session, row.name), pictures_of(session, row.name)
-        if scan_digest(scan, pictures) != row.digest:
+        is_intact = scan_digest(scan, pictures) == row.digest
+        if not is_intact:
             yield Finding("damaged", f"catalogue: {what}", "its rows do not match their digest")
-        if not (path / "zarr.json").is_file():
-            yield Finding("damaged", what, f"no pictures at {path}")
-            continue
-        if sha256_of(path / "zarr.json") != row.array_sha256:
-            yield Finding("damaged", what, f"{path / 'zarr.json'} is not as it was written")
-            continue
+        yield from _array_findings(session, scan, pictures, path, row.array_sha256, progress)
+        to_erase = select(ErasureRow).where(ErasureRow.scan == row.name)
+        if is_intact and session.scalars(to_erase).first() is None:
+            yield from _description_findings(session, scan, path)
+
+
+def _array_findings(
+    session: Session,
+    scan: Scan,
+    pictures: list[Picture],
+    path: Path,
+    array_sha256: str,
+    progress: Progress,
+) -> Iterator[Finding]:
+    what = f"scan {scan.name}"
+    if not (path / META_FILE).is_file():
+        yield Finding("damaged", what, f"no pictures at {path}")
+        return
+    try:
+        meta = array_folder(path) / META_FILE
+    except BadInput as error:
+        yield Finding("damaged", what, str(error))
+        return
+    if not meta.is_file() or sha256_of(meta) != array_sha256:
+        yield Finding("damaged", what, f"{meta} is not as it was written")
+        return
+    array = PictureArray(path)
+    places = places_of(session, scan.name)
+    yield from _picture_findings(scan, pictures, array, places, progress)
+    yield from _extra_files(what, array)
+
+
+def _description_findings(session: Session, scan: Scan, path: Path) -> Iterator[Finding]:
+    try:
         array = PictureArray(path)
-        places = {t.number: t.place for t in _tiles(session, row.name)}
-        yield from _picture_findings(scan, pictures, array, places, progress)
-        yield from _extra_files(what, array)
-
-
-def _tiles(session: Session, scan: str) -> list[TileRow]:
-    return list(session.scalars(select(TileRow).where(TileRow.scan == scan)))
+        is_right = array.is_described(scan, places_of(session, scan.name))
+    except BadInput:  # damage that is a finding already
+        return
+    if not (is_right or array.is_of_earlier_version):
+        detail = f"{path / META_FILE} is not as it was written; `etchscope migrate` mends it"
+        yield Finding("damaged", f"scan {scan.name}", detail)
 
 
 def _picture_findings(
@@ -161,7 +189,8 @@ def _picture_findings(
 
 
 def _extra_files(what: str, array: PictureArray) -> Iterator[Finding]:
-    known = {array.path / "zarr.json", *(array.shard_file(s.start) for s in array.shards)}
+    meta = {array.path / META_FILE, array.folder / META_FILE}
+    known = meta | {array.shard_file(s.start) for s in array.shards}
     for path in sorted(p for p in array.path.rglob("*") if p.is_file()):
         if path not in known:
             yield Finding("leftover", what, f"{path} does not belong there")

@@ -1,34 +1,68 @@
-"""Bring the catalogue of an earlier version of Etchscope up to date; only this imports Alembic."""
+"""Bring a store of an earlier version of Etchscope up to date; only this imports Alembic."""
 
-from dataclasses import dataclass
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Connection
 
+from etchscope.files.inside import path_inside
+from etchscope.foil import BadInput
 from etchscope.store.catalogue import VERSION, Catalogue, is_stamped, version_of
+from etchscope.store.pictures import PictureArray
+from etchscope.store.removal import erase_unreachable, lock_images
+from etchscope.store.rows import get_scan, places_of, scan_names
 from etchscope.store.sqlite import copy_file
 
-__all__ = ["Migration", "migrate_catalogue"]
+__all__ = ["Migration", "migrate_store"]
+
+log = logging.getLogger(__name__)
 
 _SCRIPTS = Path(__file__).with_name("migrations")
 
 
 @dataclass(frozen=True)
 class Migration:
-    """What was done to a catalogue.
+    """What was done to a store.
 
     Parameters
     ----------
-    before, after : its version; equal where nothing was to be done.
+    before, after : version of its catalogue; equal where nothing was to be done.
     backup : a copy of the catalogue as it was, beside it; None where nothing was to be done.
+    scans : those whose pictures got the OME-Zarr metadata that they lacked.
     """
 
     before: str
     after: str
     backup: Path | None
+    scans: tuple[str, ...] = ()
 
 
-def migrate_catalogue(catalogue: Catalogue) -> Migration:
+def migrate_store(catalogue: Catalogue, root: Path) -> Migration:
+    """Bring the catalogue up to date, and then the pictures; see ``Store.migrate``."""
+    done = _migrate_catalogue(catalogue)
+    with lock_images(root):
+        erase_unreachable(catalogue, root)
+        return replace(done, scans=tuple(_describe_scans(catalogue, root)))
+
+
+def _describe_scans(catalogue: Catalogue, root: Path) -> Iterator[str]:
+    with catalogue.reading() as session:
+        names = scan_names(session)
+    for name in names:
+        with catalogue.reading() as session:
+            scan, places = get_scan(session, name), places_of(session, name)
+        try:
+            array = PictureArray(path_inside(root / "images", f"{name}.zarr"))
+            if not array.is_described(scan, places) or (array.path / "c").exists():
+                array.describe(scan, places)
+                yield name
+        except BadInput as error:
+            log.warning("the pictures of scan %s are left as they are: %s", name, error)
+
+
+def _migrate_catalogue(catalogue: Catalogue) -> Migration:
     """Bring a catalogue up to date in one transaction, after copying it to a file beside it.
 
     A kill at any moment leaves the catalogue as it was, or up to date.

@@ -1,17 +1,27 @@
-"""Pictures of a scan: one Zarr array (tile, channel, y, x), a chunk per tile, tiles in shards."""
+"""Pictures of a scan: one Zarr array (tile, channel, y, x), a chunk per tile, tiles in shards.
+
+The array lies in an OME-Zarr group, as ``0``; earlier versions had no group, and their arrays are
+read as well.
+"""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from etchscope.files.atomic import delete, sync_path
+from etchscope.files.atomic import delete, link_tree, sync_path, sync_tree, write_aside
+from etchscope.files.strict_json import read_json
 from etchscope.foil import BadInput, DamagedFile, Scan
 from etchscope.foil.types import RawStack
+from etchscope.store.ome import AXES, describe_scan, display_windows, sample_places
 
-__all__ = ["SHARD_TILES", "PictureArray", "pixel_digest"]
+__all__ = ["META_FILE", "SHARD_TILES", "PictureArray", "array_folder", "pixel_digest"]
+
+META_FILE = "zarr.json"
+"""The file of a Zarr array or group that says what it is."""
 
 SHARD_TILES = 8
 """Most tiles per shard file: 20 MB of 640×480×8 tiles, which one worker holds at a time."""
@@ -40,12 +50,32 @@ def pixel_digest(picture: "np.ndarray[Any, Any]") -> str:
     return hashlib.sha256(np.ascontiguousarray(little).data).hexdigest()
 
 
+def _read_meta(path: Path) -> dict[str, Any]:
+    try:
+        meta = read_json(path / META_FILE)
+    except BadInput as error:
+        raise _damaged(path, "metadata", error) from error
+    if not isinstance(meta, dict):
+        raise _damaged(path, "metadata", "no JSON object")
+    return meta
+
+
+def array_folder(path: Path) -> Path:
+    """Return where the array of a scan's pictures lies: in their group, or where the group would.
+
+    Raises
+    ------
+    DamagedFile : there are no pictures, or their metadata cannot be read.
+    """
+    return path / "0" if _read_meta(path).get("node_type") == "group" else path
+
+
 class PictureArray:
     """One scan's pictures on disk; reads are safe from any thread.
 
     Parameters
     ----------
-    path : folder of the array.
+    path : folder of the pictures, ``{scan}.zarr``.
 
     Raises
     ------
@@ -56,23 +86,29 @@ class PictureArray:
         import zarr  # here, because lists of scans and labels do not need it
 
         self.path = path
+        self.folder = array_folder(path)
         try:
-            opened = zarr.open_array(str(path), mode="r+", zarr_format=3)
+            opened = zarr.open_array(str(self.folder), mode="r+", zarr_format=3)
             self._array: Any = opened.with_config(_STORE_EMPTY)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise _damaged(path, "metadata", error) from error
 
     @classmethod
     def create(cls, path: Path, scan: Scan) -> "PictureArray":
-        """Make an array for all tiles of a scan; every chunk is still to be written."""
+        """Make an array for all tiles of a scan; every chunk is still to be written.
+
+        ``describe`` says to other programs what it holds, once it does.
+        """
         import zarr
         from zarr.codecs import BloscCodec, Crc32cCodec
 
         shape = (len(scan.tiles), len(scan.channels), *scan.image_size)
         tile_bytes = int(np.prod(shape[1:])) * np.dtype(scan.dtype).itemsize
         batch = max(1, min(SHARD_TILES, _SHARD_BYTES // tile_bytes))
+        path.mkdir()
+        _write_group(path, {})
         zarr.create_array(
-            str(path),
+            str(path / "0"),
             shape=shape,
             chunks=(1, *shape[1:]),
             shards=(batch, *shape[1:]),
@@ -83,7 +119,7 @@ class PictureArray:
                 Crc32cCodec(),
             ),
             fill_value=0,
-            dimension_names=("tile", "channel", "y", "x"),
+            dimension_names=AXES,
         )
         return cls(path)
 
@@ -105,7 +141,7 @@ class PictureArray:
 
     def shard_file(self, place: int) -> Path:
         """Return the file that holds one tile."""
-        return self.path / "c" / str(place // self._array.shards[0]) / "0/0/0"
+        return self.folder / "c" / str(place // self._array.shards[0]) / "0/0/0"
 
     def read(self, place: int) -> RawStack:
         """Return one tile, (channel, y, x).
@@ -185,8 +221,56 @@ class PictureArray:
 
     def _like(self, path: Path) -> "PictureArray":
         path.mkdir()
-        (path / "zarr.json").write_bytes((self.path / "zarr.json").read_bytes())
+        (path / META_FILE).write_bytes((self.folder / META_FILE).read_bytes())
         return PictureArray(path)
+
+    @property
+    def is_of_earlier_version(self) -> bool:
+        """Whether the array lies in no group, so that it has no description."""
+        return self.folder == self.path
+
+    def is_described(self, scan: Scan, places: Mapping[int, int]) -> bool:
+        """Return whether the group has the metadata that ``describe`` writes."""
+        if self.is_of_earlier_version:
+            return False
+        return bool(_read_meta(self.path).get("attributes") == self._description(scan, places))
+
+    def describe(self, scan: Scan, places: Mapping[int, int]) -> None:
+        """Write OME-Zarr metadata for other programs; an array that lies in no group gets one.
+
+        No pixels are copied where the file system has hard links. A kill at any moment leaves an
+        array that is read as before.
+
+        Parameters
+        ----------
+        scan : as it is in the catalogue.
+        places : tile number → index in the array.
+
+        Raises
+        ------
+        BadInput : a shard is missing or damaged.
+        MachineFailed : the disk is full.
+        """
+        description = self._description(scan, places)
+        if self.is_of_earlier_version:
+            self.folder = self.path / "0"
+            delete(self.folder)  # what a kill left
+            link_tree(self.path / "c", self.folder / "c")
+            link_tree(self.path / META_FILE, self.folder / META_FILE)
+            sync_tree(self.folder)
+        _write_group(self.path, description)
+        delete(self.path / "c")
+
+    def _description(self, scan: Scan, places: Mapping[int, int]) -> dict[str, Any]:
+        windows = display_windows([self.read(place) for place in sample_places(scan, places)])
+        return describe_scan(scan, places, windows, self.shape[0])
+
+
+def _write_group(path: Path, attributes: Mapping[str, Any]) -> None:
+    """Write the metadata of the group, which holds the array from this moment on."""
+    meta = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+    with write_aside(path / META_FILE) as aside:
+        aside.write_text(json.dumps(meta, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _damaged(where: Path, what: str, error: object) -> BadInput:

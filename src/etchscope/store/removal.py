@@ -1,7 +1,9 @@
 """Remove tiles and scans with all that came from them, and erase what no row names."""
 
+import fcntl
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from etchscope.files.atomic import delete
 from etchscope.files.inside import path_inside
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, MachineFailed
 from etchscope.store.catalogue import (
     Catalogue,
     ErasureRow,
@@ -26,13 +28,37 @@ from etchscope.store.catalogue import (
 )
 from etchscope.store.label_rows import label_counts
 from etchscope.store.pictures import PictureArray
-from etchscope.store.rows import get_scan, pictures_of, scan_digest, with_tiles
+from etchscope.store.rows import get_scan, pictures_of, places_of, scan_digest, with_tiles
 
-__all__ = ["Removal", "erase_unreachable", "plan_removal", "remove_rows", "unreachable"]
+__all__ = [
+    "Removal",
+    "erase_unreachable",
+    "lock_images",
+    "plan_removal",
+    "remove_rows",
+    "unreachable",
+]
 
 log = logging.getLogger(__name__)
 
 _OURS = (".zarr", ".zarr.partial", ".zarr.erase")
+
+
+@contextmanager
+def lock_images(root: Path) -> Iterator[None]:
+    """Keep other processes from adding and removing pictures in the block.
+
+    Raises
+    ------
+    MachineFailed : another addition, removal or migration is under way.
+    """
+    with (root / "images" / ".lock").open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a killed holder lets go
+        except BlockingIOError as error:
+            text = f"{root}: another addition or removal is under way; repeat later."
+            raise MachineFailed(text) from error
+        yield
 
 
 @dataclass(frozen=True)
@@ -164,7 +190,11 @@ def erase_unreachable(catalogue: Catalogue, root: Path) -> None:
     for scan in sorted({row.scan for row in pending}):
         places = [row.place for row in pending if row.scan == scan]
         try:
-            PictureArray(path_inside(root / "images", f"{scan}.zarr")).erase(places)
+            array = PictureArray(path_inside(root / "images", f"{scan}.zarr"))
+            array.erase(places)
+            if not array.is_of_earlier_version:
+                with catalogue.reading() as session:
+                    array.describe(get_scan(session, scan), places_of(session, scan))
         except BadInput as error:
             log.warning("removed tiles of scan %s are not erased yet: %s", scan, error)
             continue

@@ -41,10 +41,12 @@ __all__ = [
     "left_out_of",
     "now",
     "pictures_of",
+    "places_of",
     "put_foil",
     "put_scan",
     "require_scan",
     "scan_digest",
+    "scan_names",
     "stack_of",
     "with_tiles",
 ]
@@ -109,6 +111,11 @@ def with_tiles(scan: Scan, numbers: set[int]) -> Scan:
     return scan.model_copy(update={"tiles": tuple(kept)})
 
 
+def scan_names(session: Session) -> list[str]:
+    """Return the names of the scans, sorted."""
+    return list(session.scalars(select(ScanRow.name).order_by(ScanRow.name)))
+
+
 def require_scan(session: Session, name: str) -> ScanRow:
     """Return the row of one scan.
 
@@ -118,7 +125,7 @@ def require_scan(session: Session, name: str) -> ScanRow:
     """
     row = session.get(ScanRow, name)
     if row is None:
-        known = ", ".join(session.scalars(select(ScanRow.name).order_by(ScanRow.name))) or "none"
+        known = ", ".join(scan_names(session)) or "none"
         raise UnknownScan("scan", f"one of the store's scans ({known})", repr(name))
     return row
 
@@ -225,6 +232,12 @@ def pictures_of(session: Session, scan: str) -> list[Picture]:
         .order_by(PictureRow.tile, PictureRow.step)
     )
     return [Picture(*row) for row in rows]
+
+
+def places_of(session: Session, scan: str) -> dict[int, int]:
+    """Return tile number → index in the picture array, of a scan's tiles."""
+    rows = session.execute(select(TileRow.number, TileRow.place).where(TileRow.scan == scan))
+    return {row.number: row.place for row in rows}
 
 
 def left_out_of(session: Session, scan: str) -> list[LeftOut]:

@@ -1,8 +1,6 @@
 """Scans of a store: their pictures, foils and stacks, and what is excluded of them."""
 
-import fcntl
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,6 @@ from etchscope.files.inside import path_inside
 from etchscope.foil import (
     BadInput,
     Foil,
-    MachineFailed,
     Scan,
     Stack,
     count_usable_cores,
@@ -26,20 +23,27 @@ from etchscope.store.catalogue import (
     Catalogue,
     FitRow,
     FoilRow,
-    ScanRow,
     StackRow,
     TileRow,
 )
 from etchscope.store.pictures import PictureArray
 from etchscope.store.query import rows_where, tile_table
-from etchscope.store.removal import Removal, erase_unreachable, plan_removal, remove_rows
+from etchscope.store.removal import (
+    Removal,
+    erase_unreachable,
+    lock_images,
+    plan_removal,
+    remove_rows,
+)
 from etchscope.store.rows import (
     LeftOut,
     foil_of,
     get_scan,
     left_out_of,
     pictures_of,
+    places_of,
     require_scan,
+    scan_names,
     stack_of,
 )
 from etchscope.store.run_files import drop_partial, partial_runs_of
@@ -85,21 +89,11 @@ class Scans:
         """
         count = workers or count_usable_cores()
         reader = TileReader(read_tile, skip_bad, count, progress)
-        with self._locked():
+        with lock_images(self._root):
             erase_unreachable(self._catalogue, self._root)
             if scan.name in self.names():
                 return compare_scan(self._catalogue, scan, foil, reader, left_out)
             return add_scan(self._catalogue, self._root / "images", scan, foil, reader, left_out)
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with (self._root / "images" / ".lock").open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a killed holder lets go
-            except BlockingIOError as error:
-                text = f"{self._root}: another addition or removal is under way; repeat later."
-                raise MachineFailed(text) from error
-            yield
 
     def stacks(self) -> list[Stack]:
         """Return the stacks, by name."""
@@ -114,7 +108,7 @@ class Scans:
     def names(self) -> list[str]:
         """Return the names of the scans, sorted."""
         with self._catalogue.reading() as session:
-            return list(session.scalars(select(ScanRow.name).order_by(ScanRow.name)))
+            return scan_names(session)
 
     def get(self, name: str) -> Scan:
         """Return a scan with its tiles and what is excluded.
@@ -195,10 +189,7 @@ class Scans:
         if known is None or known[0] != stamp:
             with self._catalogue.reading() as session:
                 require_scan(session, scan)
-                rows = session.execute(
-                    select(TileRow.number, TileRow.place).where(TileRow.scan == scan)
-                )
-                places = {row.number: row.place for row in rows}
+                places = places_of(session, scan)
             known = (
                 stamp,
                 PictureArray(path_inside(self._root / "images", f"{scan}.zarr")),
@@ -269,7 +260,7 @@ class Scans:
         BadInput : the condition is wrong, or a datum hole would lose its tile.
         MachineFailed : the disk is full, or another addition or removal is under way.
         """
-        with self._locked(), translate_disk_errors("removing"):
+        with lock_images(self._root), translate_disk_errors("removing"):
             with self._catalogue.writing() as session:
                 table = tile_table(session)
                 removal = plan_removal(session, table, rows_where(table, where))

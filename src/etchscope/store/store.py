@@ -19,7 +19,7 @@ from etchscope.store.catalogue import CATALOGUE_FILE, Catalogue
 from etchscope.store.check import Finding, check_store
 from etchscope.store.fits import Fits
 from etchscope.store.labels import Labels
-from etchscope.store.migration import Migration, migrate_catalogue
+from etchscope.store.migration import Migration, migrate_store
 from etchscope.store.models import Models
 from etchscope.store.runs import Runs
 from etchscope.store.scans import Scans
@@ -101,13 +101,17 @@ class Store:
     def migrate(path: str | os.PathLike[str]) -> Migration:
         """Bring a store of an earlier version up to date; keep its catalogue as it was beside it.
 
+        A kill at any moment leaves a store that is read, or that is migrated by the next try.
+        Nobody else should read pictures meanwhile.
+
         Raises
         ------
         NotAStore : there is no store.
         BadInput : a store of a later version, or a damaged one.
         MachineFailed : the disk is full, or another process writes for too long.
         """
-        return migrate_catalogue(_catalogue_of(path))
+        catalogue = _catalogue_of(path)
+        return migrate_store(catalogue, catalogue.path.parent)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Store.open, (str(self.path),))

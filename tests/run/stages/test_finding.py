@@ -695,7 +695,7 @@ def test_everything_excluded_is_refused(small, take_snapshot, region):
 @pytest.mark.parametrize("executor", ["threads", "processes"])
 def test_a_damaged_picture_is_named(small, executor):
     find(small, NAME, region=TRIANGLE - 0.3, executor="inline")  # the fits are there already
-    shard = small.path / "images" / f"{NAME}.zarr" / "c/1/0/0/0"
+    shard = small.path / "images" / f"{NAME}.zarr" / "0/c/1/0/0/0"
     content = bytearray(shard.read_bytes())
     content[len(content) // 4] ^= 255
     shard.write_bytes(bytes(content))
