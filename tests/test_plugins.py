@@ -16,7 +16,7 @@ from etchscope.foil import BadInput, BadPlugin, Channel, NoPlugin
 from etchscope.ingest import Overrides, open_source
 from etchscope.learn import NETWORKS, Lights, Training, build_network
 from etchscope.plugins import find_plugin, plugin_origin
-from etchscope.run.executors import executor_named
+from etchscope.run.executors import choose_executor
 from etchscope.store import Store
 
 EXAMPLE = Path(__file__).parent / "plugins_example"
@@ -219,7 +219,7 @@ def test_what_is_no_combiner_is_refused(install, learnt):
 
 def test_an_executor_of_a_plugin_does_the_pieces(example):
     got = []
-    executor_named("backwards")([lambda i=i: i for i in range(3)], workers=1, done=got.append)
+    choose_executor("backwards")([lambda i=i: i for i in range(3)], workers=1, done=got.append)
     assert got == [2, 1, 0]
 
 

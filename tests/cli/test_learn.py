@@ -22,7 +22,8 @@ from etchscope.ingest.write import write_smartscope
 from etchscope.learn import LOSSES, NETWORKS, Training
 from etchscope.run.experts import ExpertsPlan
 from etchscope.run.finder_training import FinderPlan
-from etchscope.run.stages.scoring import ScoreReport, ranked_candidates, score
+from etchscope.run.results import ranked_candidates
+from etchscope.run.stages.scoring import ScoreReport, score
 from etchscope.store import Store
 
 NAME = "simulated-front"

@@ -1,12 +1,13 @@
 import importlib.util
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from distributed import Client, LocalCluster
 
 from etchscope.align import AlignedStack, align_stack
 from etchscope.foil import Channel, Foil, PitList, Scan, Side, Tile
@@ -148,3 +149,15 @@ def store_of_d(tmp_path: Path) -> Store:
     picture = TilePictures(np.full((1, 40, 20), 100, np.uint8), ("one",))
     made.scans.add(scan, Foil(name="d"), lambda number: picture)
     return made
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[Client]:
+    """Return a connection to a cluster of four workers in this process."""
+    with (
+        LocalCluster(
+            n_workers=4, threads_per_worker=1, processes=False, dashboard_address=None
+        ) as local,
+        Client(local, set_as_default=False) as connection,
+    ):
+        yield connection

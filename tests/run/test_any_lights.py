@@ -12,7 +12,8 @@ from etchscope.learn import Lights, set_threads
 from etchscope.pages.views import gather_views
 from etchscope.run import find, normalisation_of
 from etchscope.run.patches import PLANES_RECIPE, cut_scan, scale_of
-from etchscope.run.stages.scoring import ranked_candidates, require_fit, score
+from etchscope.run.results import ranked_candidates
+from etchscope.run.stages.scoring import require_fit, score
 from etchscope.run.stages.training import gather, train
 from etchscope.simulation import Optics
 from etchscope.store import TilePictures

@@ -11,9 +11,10 @@ from etchscope.run.results import (
     gather_candidates,
     gather_pits,
     gather_records,
+    ranked_candidates,
     select_candidates,
 )
-from etchscope.run.stages.scoring import ranked_candidates, score
+from etchscope.run.stages.scoring import score
 from etchscope.store import Store
 
 NAME = "simulated-front"

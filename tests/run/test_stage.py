@@ -11,7 +11,7 @@ from tests.processes import run_code
 
 from etchscope.foil import BadInput
 from etchscope.foil.debugging import DEBUG
-from etchscope.run.executors import executor_named
+from etchscope.run.executors import choose_executor
 from etchscope.run.executors.inline import run_inline
 from etchscope.run.stage import Piece, carry_out, run_name, tile_pieces
 
@@ -80,7 +80,7 @@ def test_every_executor_gives_the_same(tmp_path, name):
     units, totals = [], []
     report = carry_out(
         Squares(tmp_path),
-        executor_named(name),
+        choose_executor(name),
         workers=2,
         progress=units.append,
         total=totals.append,
@@ -159,7 +159,7 @@ def test_two_at_once_agree(tmp_path, moment, was_done):
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from etchscope.run.executors import executor_named
+from etchscope.run.executors import choose_executor
 from etchscope.run.stage import carry_out
 from tests.run.test_stage import Squares
 if __name__ == "__main__":
@@ -168,7 +168,7 @@ if __name__ == "__main__":
         done.append(units)
         if len(done) == 2:
             os.kill(os.getpid(), signal.SIGKILL)
-    carry_out(Squares(Path({folder!r})), executor_named({name!r}), workers=1, progress=stop)
+    carry_out(Squares(Path({folder!r})), choose_executor({name!r}), workers=1, progress=stop)
 """
 
 

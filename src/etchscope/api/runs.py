@@ -13,6 +13,8 @@ from etchscope.progress import Progress, watch
 from etchscope.store.records import RunRecord, ScoreRecord
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from etchscope.candidates import PriorChoice
     from etchscope.preselect import FindSettings
     from etchscope.run import FindReport
@@ -32,7 +34,7 @@ class RunSteps(OfStore):
         finder: File | None = None,
         region: Region | None = None,
         workers: int | None = None,
-        executor: str = "threads",
+        executor: "str | Client" = "threads",
         device: Device = "auto",
         progress: Progress = False,
     ) -> "FindReport":
@@ -45,7 +47,7 @@ class RunSteps(OfStore):
         region : search only inside this polygon.
         workers : threads or processes; as many as there are cores unless given.
         executor : what searches the tiles in parallel: threads, processes, inline, or the name of
-            another one that is installed.
+            another one that is installed; or a ``dask.distributed.Client``, whose cluster does it.
         device : where the learned finder computes: cpu, cuda, or auto, which is the processor.
 
         Raises
@@ -79,7 +81,7 @@ class RunSteps(OfStore):
         region: Region | None = None,
         prior: "PriorChoice | Mapping[str, float]" = "foil",
         workers: int | None = None,
-        executor: str = "threads",
+        executor: "str | Client" = "threads",
         device: Device = "auto",
         progress: Progress = False,
     ) -> "ScoreReport":

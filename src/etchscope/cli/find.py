@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from etchscope.cli.cluster import SchedulerAddress, opened_executor
 from etchscope.cli.inputs import opened_inputs, require_scans
 from etchscope.cli.options import (
     DeviceName,
@@ -82,6 +83,7 @@ def command(
         int | None, typer.Option(min=1, help="Number of threads or processes [all cores].")
     ] = None,
     executor: ExecutorName = "threads",
+    scheduler: SchedulerAddress = None,
     device: DeviceName = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program.")] = False,
 ) -> None:
@@ -102,7 +104,10 @@ def command(
     pictures |= {"pixel_size_um": pixel_size_um, "skip_bad": skip_bad}
     reports = []
     asked: dict[str, Any] = {"scan": scan, "mask": mask, "no_mask": no_mask, **pictures}
-    with opened_inputs(paths, writes=as_json or bool(output or report), **asked) as store:
+    with (
+        opened_executor(scheduler, executor, workers) as chosen_executor,
+        opened_inputs(paths, writes=as_json or bool(output or report), **asked) as store,
+    ):
         for name in require_scans(store, scan, store.path):
             done = store.find(
                 name,
@@ -110,7 +115,7 @@ def command(
                 finder=weights,
                 region=polygon,
                 workers=workers,
-                executor=executor,
+                executor=chosen_executor,
                 device=device,
                 progress=True,
             )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from etchscope.cli.cluster import SchedulerAddress, opened_executor
 from etchscope.cli.inputs import opened_inputs, parse_prior, require_scans
 from etchscope.cli.options import DeviceName, ExecutorName, Json, MaskFile, NoMask, Region
 
@@ -62,6 +63,7 @@ def command(
         int | None, typer.Option(min=1, help="Number of threads or processes [all cores].")
     ] = None,
     executor: ExecutorName = "threads",
+    scheduler: SchedulerAddress = None,
     device: DeviceName = "auto",
     as_json: Json = False,
 ) -> None:
@@ -82,7 +84,10 @@ def command(
     shares: Any = prior if prior in ("foil", "model") else parse_prior(prior)
     polygon = as_polygon(region)
     reports, writes = [], as_json or bool(output or candidates or sheet)
-    with opened_inputs(paths, scan=scan, mask=mask, no_mask=no_mask, writes=writes) as store:
+    with (
+        opened_executor(scheduler, executor, workers) as chosen,
+        opened_inputs(paths, scan=scan, mask=mask, no_mask=no_mask, writes=writes) as store,
+    ):
         scans = require_scans(store, scan, paths[0])
         name = store.register_model(model, scans)
         for one in scans:
@@ -92,7 +97,7 @@ def command(
                 region=polygon,
                 prior=shares,
                 workers=workers,
-                executor=executor,
+                executor=chosen,
                 device=device,
                 progress=True,
             )

@@ -17,7 +17,7 @@ from etchscope.files.digests import digest_of
 from etchscope.foil import BadInput
 from etchscope.foil.types import FloatImage
 from etchscope.pages.content import ReportContent
-from etchscope.run.executors import executor_named
+from etchscope.run.executors import choose_executor
 from etchscope.run.stage import Piece, Progress, carry_out, tile_pieces
 from etchscope.store.array_parts import read_array_part, read_part_records, write_array_part
 
@@ -42,7 +42,7 @@ def paint_in_pieces(
     content : parts are gone on from if its record has the ``scan_digest`` of the pictures.
     folder : gets the parts, and keeps them; the caller deletes it.
     workers : threads or processes; as many as there are cores unless given.
-    executor : name of what does the pieces, see ``run.executors``.
+    executor : name of an executor, see ``run.executors``.
     progress : called with the number of tiles just painted.
 
     Raises
@@ -50,7 +50,7 @@ def paint_in_pieces(
     BadInput : no such executor, or a damaged picture.
     MachineFailed : the disk is full, or a worker process was lost.
     """
-    chosen = executor_named(executor)
+    chosen = choose_executor(executor)
     if not content.record.get("scan_digest"):
         delete(folder)  # of pictures that may be others
     return carry_out(_Mosaic(canvas, content, folder), chosen, workers=workers, progress=progress)

@@ -13,8 +13,9 @@ from etchscope.foil import BadInput
 from etchscope.ingest import add_scan
 from etchscope.ingest.write import write_smartscope
 from etchscope.run.models import register_model
+from etchscope.run.results import ranked_candidates
 from etchscope.run.stages.finding import find
-from etchscope.run.stages.scoring import ranked_candidates, score
+from etchscope.run.stages.scoring import score
 from etchscope.simulation import (
     SimulatedScan,
     drop_overlap_copies,

@@ -16,6 +16,7 @@ __all__ = [
     "gather_candidates",
     "gather_pits",
     "gather_records",
+    "ranked_candidates",
     "select_candidates",
 ]
 
@@ -143,8 +144,6 @@ def gather_candidates(store: Store, runs: Sequence[str]) -> pd.DataFrame:
     ------
     NotScored : a run that was not scored.
     """
-    from etchscope.run.stages.scoring import ranked_candidates  # it loads PyTorch
-
     tables = [ranked_candidates(store, run) for run in runs]
     table = pd.concat(tables, ignore_index=True)
     return table.sort_values("score", ascending=False, kind="stable", ignore_index=True)
@@ -153,3 +152,22 @@ def gather_candidates(store: Store, runs: Sequence[str]) -> pd.DataFrame:
 def select_candidates(candidates: pd.DataFrame) -> pd.DataFrame:
     """Return the candidates that pass the working point."""
     return candidates[candidates["selected"].fillna(value=False).astype(bool)]
+
+
+def ranked_candidates(store: Store, run: str) -> pd.DataFrame:
+    """Return the candidates of a scored run, the best first.
+
+    Its columns are those of ``candidates.as_candidates``; a run of an earlier version lacks the
+    votes on single openings.
+
+    Raises
+    ------
+    UnknownRun : the store has no such run.
+    NotScored : the run was not scored.
+    """
+    from etchscope.candidates import add_votes, as_candidates, candidate_table  # with PyTorch
+
+    size = store.scans.get(store.runs.score_record(run).scan).pixel_size_um
+    table = candidate_table(store.runs.pits(run), pixel_size_um=size)
+    judged = store.runs.judged(run)
+    return as_candidates(table if judged is None else add_votes(table, judged))

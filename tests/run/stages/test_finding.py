@@ -59,15 +59,16 @@ def calm(_small, take_snapshot, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("executor", "workers"), [("inline", 2), ("threads", 1), ("threads", 2), ("processes", 2)]
+    ("executor", "workers"),
+    [("inline", 2), ("threads", 1), ("threads", 2), ("processes", 2), ("cluster", 4)],
 )
-def test_any_executor_gives_the_same_bytes(small, calm, take_snapshot, executor, workers):
+def test_any_executor_gives_the_same_bytes(small, calm, take_snapshot, client, executor, workers):
     told: list[int] = []
     totals: list[int] = []
     report = find(
         small,
         NAME,
-        executor=executor,
+        executor=client if executor == "cluster" else executor,
         workers=workers,
         progress=told.append,
         total=totals.append,

@@ -22,7 +22,8 @@ from etchscope.foil import BadInput, ClassMissing, Taxonomy
 from etchscope.geometry import in_polygon
 from etchscope.learn.threads import set_threads
 from etchscope.run import find, stage
-from etchscope.run.stages.scoring import ranked_candidates, require_fit, score
+from etchscope.run.results import ranked_candidates
+from etchscope.run.stages.scoring import require_fit, score
 from etchscope.run.stages.training import gather, train
 from etchscope.store import Store, read_model
 from etchscope.store.runs import Runs
@@ -65,15 +66,16 @@ def as_other(store, model, name="other"):
         ("threads", 1),
         ("threads", 3),
         pytest.param("processes", 2, marks=pytest.mark.slow),
+        ("cluster", 4),
     ],
 )
-def test_any_executor_gives_the_same_bytes(own, calm, take_snapshot, executor, workers):
+def test_any_executor_gives_the_same_bytes(own, calm, take_snapshot, client, executor, workers):
     told, totals = [], []
     report = score(
         own,
         NAME,
         "first",
-        executor=executor,
+        executor=client if executor == "cluster" else executor,
         workers=workers,
         progress=told.append,
         total=totals.append,

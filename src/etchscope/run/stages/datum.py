@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from etchscope.align import find_holes
 from etchscope.files.digests import digest_of
 from etchscope.foil import BadInput, Scan
-from etchscope.run.executors import executor_named
+from etchscope.run.executors import choose_executor
 from etchscope.run.stage import Piece, Progress, carry_out, tile_pieces
 from etchscope.store import Store
 from etchscope.store.fit_records import DatumFit
@@ -50,7 +50,7 @@ def find_datum(
     BadInput : no such scan or executor, its scale is unknown, or its pictures are damaged.
     MachineFailed : the disk is full, or a worker process was lost.
     """
-    chosen, record = executor_named(executor), store.scans.get(scan)
+    chosen, record = choose_executor(executor), store.scans.get(scan)
     if record.pixel_size_um is None:
         raise BadInput(f"scan {scan}", "a pixel size", "none", hint="Give pixel_size_um.")
     stage = _DatumSearch(store, record)

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,12 +14,15 @@ from etchscope.foil import Device, Foil, Scan
 from etchscope.foil.types import Floats
 from etchscope.preselect import Detector, FindSettings, Ground, Lighting, complete, detect_tiles
 from etchscope.run.constants import detector_of, normalisation_of
-from etchscope.run.executors import executor_named
+from etchscope.run.executors import choose_executor
 from etchscope.run.finder import SHIPPED
 from etchscope.run.run_stage import RunStage
 from etchscope.run.stage import Piece, Progress, carry_out
 from etchscope.run.tiles import choose_tiles, ground_of
 from etchscope.store import FindRecord, Store
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 __all__ = ["FindReport", "find"]
 
@@ -53,7 +57,7 @@ def find(
     weights: Path | None = None,
     region: Floats | None = None,
     workers: int | None = None,
-    executor: str = "threads",
+    executor: "str | Client" = "threads",
     device: Device = "auto",
     progress: Progress | None = None,
     total: Progress | None = None,
@@ -70,7 +74,7 @@ def find(
     weights : folder of a learned finder; that of the package unless given.
     region : (m, 2) polygon in foil mm to restrict the search to, or None.
     workers : threads or processes; as many as there are cores unless given.
-    executor : name of an executor, see ``run.executors``.
+    executor : name of an executor, or client of a cluster, see ``run.executors``.
     device : where the learned finder computes; auto means the processor. On a GPU figures differ
         in the last digits, so its runs have an identity of their own.
     progress : called with the number of tiles just done.
@@ -85,7 +89,7 @@ def find(
     MachineFailed : the disk is full, or a worker process was lost.
     """
     settings = settings or FindSettings()
-    chosen, on = executor_named(executor), _device_of(settings, device)
+    chosen, on = choose_executor(executor), _device_of(settings, device)
     region = None if region is None else np.asarray(region, np.float64)
     weights = (weights or SHIPPED).absolute()
     stage = _planned(store, store.scans.get(scan), settings, region, weights, on)

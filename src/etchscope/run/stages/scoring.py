@@ -6,18 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from etchscope.candidates import (
-    PriorChoice,
-    add_votes,
-    as_candidates,
-    candidate_table,
-    decide,
-)
+from etchscope.candidates import PriorChoice, decide
 from etchscope.ensemble import Model, check_prior
 from etchscope.evaluation import Figure
 from etchscope.files.digests import digest_of
@@ -33,16 +27,18 @@ from etchscope.foil.types import Floats
 from etchscope.imaging import Normalisation
 from etchscope.learn import Lights, choose_device, set_threads, use_one_torch_thread
 from etchscope.run.constants import normalisation_of, recipe_of
-from etchscope.run.executors import executor_named
+from etchscope.run.executors import choose_executor
 from etchscope.run.patches import cut_scan, scale_of
 from etchscope.run.run_stage import RunStage
 from etchscope.run.stage import Piece, Progress, carry_out
 from etchscope.run.stages.finding import find
 from etchscope.store import JudgingModel, ScoreRecord, Store
 
+if TYPE_CHECKING:
+    from distributed import Client
+
 __all__ = [
     "ScoreReport",
-    "ranked_candidates",
     "require_fit",
     "score",
 ]
@@ -120,7 +116,7 @@ def score(
     region: Floats | None = None,
     prior: PriorChoice | Mapping[str, float] = "foil",
     workers: int | None = None,
-    executor: str = "threads",
+    executor: "str | Client" = "threads",
     device: Device = "auto",
     progress: Progress | None = None,
     total: Progress | None = None,
@@ -136,7 +132,7 @@ def score(
     model : name in the store's registry.
     region : (m, 2) polygon in foil mm, which is searched and scored; all of the scan unless given.
     prior : the prior of the probabilities ``p_…``; the ranking score has none.
-    executor : name of an executor, see ``run.executors``.
+    executor : name of an executor, or client of a cluster, see ``run.executors``.
     device : where the networks compute; auto means the processor. On a GPU figures differ in the
         last digits, so its runs have an identity of their own.
     progress : called with the number of tiles just done.
@@ -148,7 +144,7 @@ def score(
         included tile that was searched, or one that was included again since the search.
     MachineFailed : the disk is full, or a worker process was lost.
     """
-    chosen, on = executor_named(executor), choose_device(device)
+    chosen, on = choose_executor(executor), choose_device(device)
     arrays, card = store.models.load(model)
     loaded = Model.from_record(arrays, card)
     described = store.scans.get(scan)
@@ -330,20 +326,3 @@ def _judged_before(store: Store, record: ScoreRecord) -> pd.DataFrame | None:
         if judged is not None:
             return judged
     return None
-
-
-def ranked_candidates(store: Store, run: str) -> pd.DataFrame:
-    """Return the candidates of a scored run, the best first.
-
-    Its columns are those of ``candidates.as_candidates``; a run of an earlier version lacks the
-    votes on single openings.
-
-    Raises
-    ------
-    UnknownRun : the store has no such run.
-    NotScored : the run was not scored.
-    """
-    size = store.scans.get(store.runs.score_record(run).scan).pixel_size_um
-    table = candidate_table(store.runs.pits(run), pixel_size_um=size)
-    judged = store.runs.judged(run)
-    return as_candidates(table if judged is None else add_votes(table, judged))

@@ -12,7 +12,7 @@ from etchscope.files.tables import write_table
 from etchscope.foil import BadInput
 from etchscope.ingest import open_source
 from etchscope.ingest.write import tile_folder, write_description, write_tile
-from etchscope.run.executors import executor_named
+from etchscope.run.executors import choose_executor
 from etchscope.run.stage import Piece, Progress, carry_out
 from etchscope.simulation import SimulatedScan, drop_overlap_copies, list_parameters
 from etchscope.store import Store, TilePictures
@@ -54,7 +54,7 @@ def simulate(
     BadInput : two scans have one name, or a file or scan of that name exists; nothing is written.
     MachineFailed : the disk is full, or a worker process was lost.
     """
-    chosen = executor_named(executor)
+    chosen = choose_executor(executor)
     stages = [_Photographs(scan, directory, store) for scan in scans]
     _require_free(stages, directory, store)
     directory.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 import pytest
 
 from etchscope.foil import BadPlugin, NoPlugin
-from etchscope.run.executors import executor_named
+from etchscope.run.executors import choose_executor
 from etchscope.run.executors.inline import run_inline
 from etchscope.run.executors.processes import run_in_processes
 from etchscope.run.executors.threads import run_in_threads
@@ -29,16 +29,16 @@ def install(tmp_path, monkeypatch):
 
 
 def test_ours_are_known():
-    assert executor_named("inline") is run_inline
-    assert executor_named("threads") is run_in_threads
-    assert executor_named("processes") is run_in_processes
+    assert choose_executor("inline") is run_inline
+    assert choose_executor("threads") is run_in_threads
+    assert choose_executor("processes") is run_in_processes
 
 
 def test_that_of_an_installed_package_is_known(install):
     install("backwards_package:run_backwards")
     got: list[int] = []
     tasks = [lambda i=i: i for i in range(3)]
-    executor_named("backwards")(tasks, workers=1, done=got.append)
+    choose_executor("backwards")(tasks, workers=1, done=got.append)
     assert got == [2, 1, 0]
 
 
@@ -46,11 +46,11 @@ def test_an_unknown_name_is_refused_with_the_known_ones(install):
     install("backwards_package:run_backwards")
     text = "executor: expected inline or threads or processes or backwards, found 'magic'"
     with pytest.raises(NoPlugin, match=text):
-        executor_named("magic")
+        choose_executor("magic")
 
 
 @pytest.mark.parametrize("value", ["backwards_package:no_such_name", "no_such_package:run"])
 def test_a_package_that_cannot_be_loaded_is_named(install, value):
     install(value)
     with pytest.raises(BadPlugin, match=r"plugin 'backwards' of backwards 1\.0, .* can be loaded"):
-        executor_named("backwards")
+        choose_executor("backwards")
