@@ -55,7 +55,7 @@ def test_branches_with_several_values_are_refused(tmp_path):
 
 
 def test_absent_and_damaged_files_are_named(tmp_path):
-    with pytest.raises(BadInput, match=r"absent\.root: expected an intact ROOT file"):
+    with pytest.raises(BadInput, match=r"absent\.root: expected a readable file, found No such"):
         read_root(tmp_path / "absent.root")
     (tmp_path / "bad.root").write_bytes(b"root but not really")
     with pytest.raises(BadInput, match=r"bad\.root"):
@@ -74,3 +74,28 @@ def test_equal_tables_give_equal_bytes_at_any_time_and_place(tmp_path):
 def test_the_clock_of_uproot_goes_on_afterwards(tmp_path):
     write_root(tmp_path / "a.root", pd.DataFrame({"x_px": [1.0]}))
     assert uproot.writing._cascade.datetime is datetime
+
+
+def test_branches_of_different_lengths_are_refused(tmp_path):
+    path = tmp_path / "f.root"
+    write_root(path, pd.DataFrame({"x_mm": np.arange(1234.0), "n": np.arange(1234)}))
+    whole, entries, other = path.read_bytes(), (1234).to_bytes(8), (77).to_bytes(8)
+    messages = []
+    for place in [i for i in range(len(whole)) if whole.startswith(entries, i)]:
+        path.write_bytes(whole[:place] + other + whole[place + 8 :])
+        try:
+            assert read_root(path).shape == (1234, 2)
+        except BadInput as error:
+            messages.append(str(error).removeprefix(f"{path}: "))
+    assert "branch n: expected 1234 entries, found 77" in messages
+    assert "branch x_mm: expected 77 entries, found 1234" in messages
+
+
+def test_many_entries_in_a_small_file_are_refused_before_they_are_read(tmp_path):
+    path = tmp_path / "f.root"
+    with uproot.recreate(path, compression=uproot.ZLIB(1)) as file:
+        file.mktree("pits", {"x_mm": "float64", "y_mm": "float64"})
+        for _ in range(11):
+            file["pits"].extend({n: np.zeros(1_000_000) for n in ("x_mm", "y_mm")})
+    with pytest.raises(BadInput, match=r"at most 20,000,000 cells .*found 11,000,000 rows of 2"):
+        read_root(path)

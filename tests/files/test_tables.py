@@ -65,14 +65,14 @@ def test_any_table_of_points_can_be_read(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "match"),
     [
-        ("a.csv", None, r"a\.csv: expected a CSV table with a header, found .*No such file"),
+        ("a.csv", None, r"a\.csv: expected a readable file, found No such file"),
         ("a.csv", b"", r"a\.csv: expected a CSV table"),
         ("a.csv", b"x,y\n1,2\n", r"a\.csv: expected columns x_px, y_px or x_mm, y_mm, found x, y"),
         ("a.csv", b"x_px,y_px\n1,left\n", r"a\.csv: column y_px: expected float64"),
         ("a.csv", b"x_px,y_px\n1,2,3\n7,8,9\n", r"a\.csv: .*Expected 2 columns, got 3"),
         ("a.csv", b"x_px,y_px\n\xff\xfe,2\n", r"a\.csv: "),
         ("a.parquet", b"PAR1 no", r"a\.parquet: expected an intact Parquet file"),
-        ("a.parquet", None, r"a\.parquet: expected a Parquet file, found no such file"),
+        ("a.parquet", None, r"a\.parquet: expected a readable file, found No such file"),
         ("a.txt", b"", r"a\.txt: expected a \.csv, .*or \.json table, found '\.txt'"),
     ],
 )
@@ -122,3 +122,31 @@ def test_labels_carry_units_and_go_nowhere_else(tmp_path):
         write_labels(tmp_path / "labels.txt", LABELS)
     with pytest.raises(BadInput, match="an existing folder"):
         write_labels(tmp_path / "none" / "labels.csv", LABELS)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('[{"x_mm": 1, "y_mm": [2]}]', "column y_mm, row 1: expected one value, found a list"),
+        ('[{"x_mm": 1}, {"x_mm": {"a": 2}}]', "column x_mm, row 2: expected one value, found a"),
+        (
+            '[{"x_mm": 1, "y_mm": 2, "foil": "a\\u0000b"}]',
+            "column foil: expected str, found text wi",
+        ),
+        ('[{"x_mm": 1, "y_mm": 2, "tile": 1e30}]', "column tile: expected int64, found a number"),
+        (
+            "[" + ",".join(f'{{"k{i}":1}}' for i in range(5000)) + "]",
+            "at most 20,000,000 cells in a file of .* bytes, found 5,000 rows of 5,000 columns",
+        ),
+    ],
+)
+def test_json_cells_hold_one_value_that_fits(tmp_path, content, message):
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(BadInput, match=rf"a\.json: .*{message}"):
+        read_table(tmp_path / "a.json")
+
+
+def test_a_column_that_stands_twice_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("x_mm,y_mm,x_mm\n1,2,3\n")
+    with pytest.raises(BadInput, match=r"a\.csv: column x_mm: expected every column once"):
+        read_table(tmp_path / "a.csv")

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from etchscope.files.strict_json import read_json
 from etchscope.files.tables import read_table
 from etchscope.foil import BadInput, require_package
+from etchscope.foil.cells import require_plain_cells
 from etchscope.foil.records import Name
 from etchscope.foil.types import Floats
 
@@ -49,9 +50,11 @@ def as_table(given: Table) -> pd.DataFrame:
 
     Raises
     ------
-    BadInput : no such file, or no table in it.
+    BadInput : no such file, or no table in it; a column stands twice, or a cell holds a list.
     """
-    return given if isinstance(given, pd.DataFrame) else read_table(Path(given))
+    if isinstance(given, pd.DataFrame):
+        return require_plain_cells("table", given)
+    return read_table(Path(given))
 
 
 def name_of_table(given: Table, name: str) -> str:

@@ -17,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 __all__ = ["app", "main"]
 
 _INTERRUPTED = 130
+_LONGEST = 700  # characters of a message with its hints
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 _COMMANDS = {
@@ -191,7 +192,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _failed(text: str, status: int) -> int:
-    typer.echo(f"Error: {' '.join(text.split())}", err=True)
+    from etchscope.foil.errors import shorten
+
+    line = shorten(" ".join(text.split()), _LONGEST)
+    typer.echo(f"Error: {line}", err=True)
     return status
 
 

@@ -5,10 +5,13 @@ from pathlib import Path
 
 from etchscope.foil import BadInput
 
-__all__ = ["LARGEST_BYTES", "read_bytes", "require_file"]
+__all__ = ["LARGEST_BYTES", "read_bytes", "require_file", "require_table_size"]
 
 LARGEST_BYTES = 256 * 2**20
 """Bytes of the largest JSON file or list that is read whole."""
+_MOST_COLUMNS = 10_000
+_CELLS, _CELLS_PER_BYTE = 20_000_000, 4
+_UNPACKED_BYTES, _UNPACKED_PER_BYTE = 512 * 2**20, 32
 
 
 def require_file(path: Path, most_bytes: int | None = None) -> None:
@@ -47,3 +50,32 @@ def read_bytes(path: Path, most_bytes: int = LARGEST_BYTES) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise BadInput(path, "a readable file", error.strerror or str(error)) from error
+
+
+def require_table_size(path: Path, *, rows: int, columns: int, size: int) -> None:
+    """Refuse a table that is far larger than its file, before it is unpacked.
+
+    A table may have 10,000 columns; 20 million cells, or 4 for each byte of its file; and 512 MB
+    of unpacked values, or 32 bytes for each byte of its file. Measured tables lie far below: a pit
+    takes more than 30 bytes of Parquet for its 33 cells.
+
+    Parameters
+    ----------
+    rows, columns, size : numbers of rows and columns and unpacked bytes, as the file states them.
+
+    Raises
+    ------
+    BadInput : the table has more; or see ``require_file``.
+    """
+    require_file(path)
+    on_disk = path.stat().st_size
+    if columns > _MOST_COLUMNS:
+        raise BadInput(path, f"a table of at most {_MOST_COLUMNS:,} columns", f"{columns:,}")
+    most = max(_CELLS, _CELLS_PER_BYTE * on_disk)
+    if rows * columns > most:
+        expected = f"at most {most:,} cells in a file of {on_disk:,} bytes"
+        raise BadInput(path, expected, f"{rows:,} rows of {columns:,} columns")
+    most = max(_UNPACKED_BYTES, _UNPACKED_PER_BYTE * on_disk)
+    if size > most:
+        expected = f"at most {most / 2**20:,.0f} MB unpacked from a file of {on_disk:,} bytes"
+        raise BadInput(path, expected, f"{size / 2**20:,.0f} MB")

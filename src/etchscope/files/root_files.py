@@ -16,6 +16,7 @@ from uuid import UUID
 import numpy as np
 import pandas as pd
 
+from etchscope.files.foreign import require_file, require_table_size
 from etchscope.foil import BadInput, require_package
 
 __all__ = ["read_root", "write_root"]
@@ -54,13 +55,15 @@ def read_root(path: Path, tree: str | None = None) -> pd.DataFrame:
 
     Raises
     ------
-    BadInput : there is no such file or tree, the file is not ROOT or has several trees, or a branch
-        has several values per entry.
+    BadInput : there is no such file or tree, the file is no regular file, not ROOT or has several
+        trees, a branch has several values per entry or another number of entries than the tree, or
+        the table is too large, see ``require_table_size``.
     MissingExtra : uproot is not installed.
     """
     require_package("uproot")
     import uproot  # here, since it is slow to load and few tables are ROOT files
 
+    require_file(path)
     try:
         with uproot.open(path) as file:
             kinds = file.classnames(recursive=True, cycle=False)
@@ -68,7 +71,9 @@ def read_root(path: Path, tree: str | None = None) -> pd.DataFrame:
             wanted = tree or (_TREE if _TREE in trees or len(trees) != 1 else trees[0])
             if wanted not in trees:
                 raise BadInput(path, f"a tree {wanted}", ", ".join(trees) or "none")
-            columns = file[wanted].arrays(library="np")
+            found = file[wanted]
+            _require_table(path, found)
+            columns = found.arrays(library="np")
     except BadInput:
         raise
     except Exception as error:
@@ -80,7 +85,22 @@ def read_root(path: Path, tree: str | None = None) -> pd.DataFrame:
             raise BadInput(f"{path}: branch {name}", "one value an entry", "several")
         text = values.dtype.kind in "OU"
         out[name] = pd.Series(values).astype("str").replace("", None) if text else values
+    if len({len(values) for values in out.values()}) > 1:
+        raise BadInput(path, "branches of one length", "branches of different lengths")
     return pd.DataFrame(out)
+
+
+def _require_table(path: Path, tree: Any) -> None:
+    """Refuse a tree that is too large, or whose branches differ in length, before it is read."""
+    rows, size = int(tree.num_entries), 0
+    require_table_size(path, rows=rows, columns=len(tree.keys()), size=0)
+    for name in tree.keys():  # noqa: SIM118 - a tree is no dictionary
+        branch = tree[name]
+        entries = int(getattr(branch, "num_entries", rows))  # a field of an RNTuple has none
+        if entries != rows:
+            raise BadInput(f"{path}: branch {name}", f"{rows} entries", str(entries))
+        size += int(getattr(branch, "uncompressed_bytes", 0))
+    require_table_size(path, rows=rows, columns=1, size=size)
 
 
 def _is_text(values: "np.ndarray[Any, Any]") -> bool:

@@ -8,9 +8,11 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyarrow import csv
 
 from etchscope.files.atomic import make_folder, write_aside
+from etchscope.files.csv_files import read_csv
+from etchscope.files.foreign import require_table_size
+from etchscope.files.parquet_files import read_foreign_parquet
 from etchscope.files.root_files import read_root, write_root
 from etchscope.files.strict_json import canonical_json, read_json
 from etchscope.foil import (
@@ -21,6 +23,7 @@ from etchscope.foil import (
     as_pits,
     flag_legend,
 )
+from etchscope.foil.cells import cast_column, require_plain_cells
 
 __all__ = [
     "pits_to_arrow",
@@ -174,7 +177,8 @@ def write_labels(path: Path, labels: pd.DataFrame) -> None:
 def read_columns(path: Path, text: Iterable[str] = ()) -> pd.DataFrame:
     """Return the table of a ``.csv``, ``.parquet``, ``.root`` or ``.json`` file, as it is.
 
-    JSON is a list of objects, one per row, or an object with one list per column.
+    JSON is a list of objects, one per row, or an object with one list per column. CSV may have the
+    encodings, separators and decimal signs of spreadsheets, see ``files.csv_files``.
 
     Parameters
     ----------
@@ -182,19 +186,21 @@ def read_columns(path: Path, text: Iterable[str] = ()) -> pd.DataFrame:
 
     Raises
     ------
-    BadInput : the file is absent or cannot be read, or its suffix is another one.
+    BadInput : the file is absent or cannot be read, or its suffix is another one; the table is too
+        large (see ``require_table_size``), a column stands twice, or a cell holds several values.
     """
     suffix = path.suffix.lower()
     if suffix not in (".csv", ".parquet", ".root", ".json"):
         raise BadInput(path, "a .csv, .parquet, .root or .json table", repr(path.suffix))
     if suffix == ".csv":
-        return _read_csv(path, text)
-    if suffix == ".root":
-        return read_root(path)
-    if suffix == ".json":
-        return _read_json(path)
-    table: pd.DataFrame = read_parquet(path).to_pandas()
-    return table
+        table = read_csv(path, text)
+    elif suffix == ".root":
+        table = read_root(path)
+    elif suffix == ".json":
+        table = _read_json(path)
+    else:
+        table = read_foreign_parquet(path)
+    return require_plain_cells(path, table)
 
 
 def _read_json(path: Path) -> pd.DataFrame:
@@ -203,9 +209,12 @@ def _read_json(path: Path) -> pd.DataFrame:
     is_columns = isinstance(value, dict) and all(isinstance(v, list) for v in value.values())
     if not (is_rows or is_columns):
         raise BadInput(path, "a list of rows as objects, or an object of columns", "another value")
+    if is_rows:  # rows of different keys make far more cells than there are values
+        columns = len({key for row in value for key in row})
+        require_table_size(path, rows=len(value), columns=columns, size=0)
     try:
         return pd.DataFrame(value)
-    except ValueError as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise BadInput(path, "columns of one length", str(error)) from error
 
 
@@ -230,22 +239,10 @@ def read_table(path: Path) -> pd.DataFrame:
     return table
 
 
-def _read_csv(path: Path, text: Iterable[str]) -> pd.DataFrame:
-    # PyArrow and not pandas, which takes a row with too many values for one with an index.
-    types = {name: pa.string() for name in text}
-    options = csv.ConvertOptions(column_types=types, strings_can_be_null=True)
-    try:
-        table: pd.DataFrame = csv.read_csv(path, convert_options=options).to_pandas()
-    except (OSError, pa.ArrowException) as error:
-        reason = (str(error).splitlines() or ["unreadable"])[0]
-        raise BadInput(path, "a CSV table with a header", reason) from error
-    return table
-
-
 def _as_dtype(path: Path, values: "pd.Series[Any]", name: str, dtype: str) -> "pd.Series[Any]":
     try:
-        return values.astype(dtype)  # type: ignore[call-overload, no-any-return]
-    except (TypeError, ValueError) as error:
+        return cast_column(values, dtype)
+    except ValueError as error:
         raise BadInput(f"{path}: column {name}", dtype, str(error)) from error
 
 

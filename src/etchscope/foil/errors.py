@@ -1,5 +1,6 @@
 """The errors that users can meet. Each has the exit status of a program that it ends."""
 
+import re
 from pathlib import Path
 
 __all__ = [
@@ -36,7 +37,32 @@ __all__ = [
     "UnknownRun",
     "UnknownScan",
     "WrongLights",
+    "shorten",
 ]
+
+_LONGEST = 500
+"""Characters of the longest message, besides its hint."""
+_LONGEST_PART = 160
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def shorten(text: str, longest: int = _LONGEST) -> str:
+    r"""Return text for one line of a message: its control characters escaped, its middle left out.
+
+    Parameters
+    ----------
+    longest : characters of the longest text that stays whole.
+
+    Examples
+    --------
+    >>> shorten("a\tb"), shorten("a" * 99 + "b" * 99, 9)
+    ('a\\tb', 'aaaa…bbbb')
+    """
+    escaped = _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+    if len(escaped) <= longest:
+        return escaped
+    half = longest // 2
+    return f"{escaped[:half]}…{escaped[-half:]}"
 
 
 class EtchscopeError(Exception):
@@ -47,6 +73,8 @@ class EtchscopeError(Exception):
 
 class BadInput(EtchscopeError, ValueError):
     """An input that cannot be used; the error says where, what was expected and what was found.
+
+    What is long is shortened in the message, and control characters are escaped.
 
     Parameters
     ----------
@@ -67,7 +95,11 @@ class BadInput(EtchscopeError, ValueError):
         super().__init__(where, expected, found, hint)
 
     def __str__(self) -> str:
-        text = f"{self.where}: expected {self.expected}, found {self.found}"
+        parts = [shorten(part, _LONGEST * 2) for part in (self.where, self.expected, self.found)]
+        if sum(map(len, parts)) > _LONGEST:
+            parts = [shorten(part, _LONGEST_PART) for part in parts]
+        where, expected, found = parts
+        text = f"{where}: expected {expected}, found {found}"
         return f"{text}. {self.hint}" if self.hint else text
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
+from etchscope.foil.cells import cast_column, require_plain_cells
 from etchscope.foil.errors import BadInput
 from etchscope.foil.records import Side
 from etchscope.foil.taxonomy import WITHDRAWN
@@ -85,8 +86,8 @@ def as_labels(columns: pd.DataFrame | Mapping[str, Any], *, where: str = "labels
     Raises
     ------
     BadInput : labels have no such column, or it cannot be read as its dtype; the side or source is
-        unknown, a place is not finite, a region has fewer than three corners, or a time cannot be
-        read.
+        unknown, a place is not finite, a region has fewer than three corners, a time cannot be
+        read, a column stands twice, or a cell holds a list or an object.
 
     Examples
     --------
@@ -95,7 +96,7 @@ def as_labels(columns: pd.DataFrame | Mapping[str, Any], *, where: str = "labels
        x_mm class                      when
     0   1.0   top 2026-05-01 00:00:00+00:00
     """
-    given = pd.DataFrame(columns).reset_index(drop=True)
+    given = require_plain_cells(where, pd.DataFrame(columns)).reset_index(drop=True)
     unknown = [c for c in given.columns if c not in {k.name for k in LABEL_COLUMNS}]
     if unknown:
         raise BadInput(where, "the columns of labels only", f"{unknown[0]!r}")
@@ -107,12 +108,11 @@ def as_labels(columns: pd.DataFrame | Mapping[str, Any], *, where: str = "labels
         at = f"{where}: column {column.name}"
         try:
             values = _times(at, values) if column.dtype == _TIME else values
-            out[column.name] = values.astype(column.dtype).array
-        except (TypeError, ValueError) as error:
-            if isinstance(error, BadInput):
-                raise
-            text = (str(error).splitlines() or ["another kind"])[0]
-            raise BadInput(at, _kind(column), text) from error
+            out[column.name] = cast_column(values, column.dtype).array
+        except BadInput:
+            raise
+        except ValueError as error:
+            raise BadInput(at, _kind(column), str(error)) from error
     labels = pd.DataFrame(out)
     _check(labels, where)
     return labels
@@ -124,7 +124,7 @@ def _kind(column: LabelColumn) -> str:
 
 def _times(where: str, values: "pd.Series[Any]") -> "pd.Series[Any]":
     if pd.api.types.is_numeric_dtype(values) and values.notna().any():
-        raise BadInput(where, "times as 2026-05-01T12:00:00Z", repr(values.dropna().iloc[0]))
+        raise BadInput(where, "times as 2026-05-01T12:00:00Z", repr(values.dropna().tolist()[0]))
     if values.dtype.kind == "M":
         return pd.to_datetime(values, utc=True)
     texts = values.astype("str")
@@ -186,7 +186,7 @@ def parse_region(text: str, *, where: str = "region") -> Floats:
     """
     try:
         corners = np.array(json.loads(text), dtype=np.float64)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise BadInput(where, "corners as [[x, y], …]", repr(text)[:60]) from error
     if corners.ndim != 2 or corners.shape[1] != 2 or not np.isfinite(corners).all():
         raise BadInput(where, "corners as [[x, y], …]", repr(text)[:60])

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from etchscope.foil.cells import cast_column
 from etchscope.foil.errors import BadInput
 
 __all__ = ["COLUMNS", "PitColumn", "PitFlag", "as_pits", "flag_legend", "has_flag"]
@@ -193,10 +194,8 @@ def as_pits(columns: pd.DataFrame | Mapping[str, Any]) -> pd.DataFrame:
         if values is None:
             values = pd.Series([_absent(column.dtype)] * len(given), index=given.index)
         try:
-            if column.dtype == "int64":  # by way of Int64, which refuses to cut off a fraction
-                values = values.astype("Int64")
-            out[column.name] = values.astype(column.dtype).array
-        except (TypeError, ValueError) as error:
+            out[column.name] = cast_column(values, column.dtype).array
+        except ValueError as error:
             where = f"pit table: column {column.name}"
             raise BadInput(where, column.dtype, str(error)) from error
     return pd.DataFrame(out)

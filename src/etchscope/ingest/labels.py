@@ -26,6 +26,7 @@ from etchscope.foil import (
     format_region,
     parent_class,
 )
+from etchscope.foil.cells import require_plain_cells
 from etchscope.foil.types import Bools
 from etchscope.ingest.scan_json import as_bad_input
 from etchscope.store import Store
@@ -204,8 +205,10 @@ def label_columns(
 
     Raises
     ------
-    BadInput : the table lacks the columns that make a label; the message begins with ``where``.
+    BadInput : the table lacks the columns that make a label, or see ``require_plain_cells``; the
+        message begins with ``where``.
     """
+    table = require_plain_cells(where, table)
     has_mm = {"x_mm", "y_mm", "foil", "side"} <= set(table.columns)
     has_px = {"x_px", "y_px", "tile"} <= set(table.columns)
     if "class" not in table.columns or not (has_mm or has_px):
