@@ -1,10 +1,15 @@
 """The scripts on the page about clusters are valid, and what they make can be handed in."""
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
+import typer.main
+
+from etchscope.cli.app import app
+from etchscope.run.shares import Share
 
 PAGE = (Path(__file__).parents[1] / "docs" / "clusters.md").read_text(encoding="utf-8")
 
@@ -21,6 +26,18 @@ def require_shell(script):
 @pytest.mark.parametrize("script", blocks("bash"))
 def test_a_script_is_shell(script):
     require_shell(script)
+
+
+def test_the_commands_of_the_scripts_are_understood():
+    lines = re.findall(r"etchscope ((?:find|run) [^\n]*?)\"?\)?\n", "".join(blocks("bash")))
+    lines += re.findall(r'^arguments = "(.*)"$', PAGE, re.MULTILINE)
+    lines = [re.sub(r"\$INT\(number\)|\$SLURM_ARRAY_TASK_ID", "17", line) for line in lines]
+    assert len(lines) == 6
+    for line in lines:
+        name, *words = shlex.split(line.replace('"', ""))
+        given = typer.main.get_command(app).commands[name].make_context(name, words).params
+        assert str(given["paths"][0]) == "/shared/foils"
+        Share.parse(given["part"] or "1/1")
 
 
 @pytest.mark.parametrize("code", [c for c in blocks("python") if "_jobqueue" in c])

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from distributed import LocalCluster
 
@@ -42,3 +44,49 @@ def test_what_is_no_scheduler_is_one_line(own, capsys, monkeypatch, words, statu
     err = capsys.readouterr().err
     assert text in err
     assert err.count("\n") == 1
+
+
+def test_parts_are_done_and_joined(own, capsys):
+    given = ["--least-probability", "0.6"]
+    for part in ("2/2", "1/2"):
+        assert run("find", own.path, *given, "--part", part) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert [line.partition(", of ")[0] for line in out] == [
+        "simulated-front: part 2/2, 0 tiles",
+        "simulated-front: part 1/2, 8 tiles",
+    ]
+    assert run("run", own.path, "--model", "first", "--join") == 2
+    err = capsys.readouterr().err
+    assert "expected parts that were done, found none. Repeat with `--part`, then `--j" in err
+    pits = own.path.parent / "pits.csv"
+    assert run("find", own.path, *given, "--join", "-o", pits) == 0
+    assert pits.is_file()
+    assert run("run", own.path, "--model", "first", "--part", "1/1", "--json") == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])[0]["part"] == "1/1"
+    assert run("run", own.path, "--model", "first", "--join") == 0
+    assert run("run", own.path, "--model", "first", "--part", "1/1") == 0
+    assert capsys.readouterr().out.endswith(", which was finished before\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--part", "3/2"], "--part: expected a number from 1 and how many parts there are, such"),
+        (["--part", "1/2", "--join"], "--join: expected no --part beside it, found 1/2"),
+        (["--part", "1/2", "-o", "a.csv"], "--part: expected no file to write beside it, found o"),
+        (["--part", "1/2", "other"], "--part: expected one store, found 2 paths"),
+    ],
+)
+@pytest.mark.parametrize("command", ["find", "run"])
+def test_what_is_no_part_is_one_line(own, capsys, command, words, text, monkeypatch):
+    monkeypatch.chdir(own.path.parent)
+    assert run(command, own.path, *words) == 2
+    err = capsys.readouterr().err
+    assert text in err
+    assert err.count("\n") == 1
+
+
+def test_pictures_have_no_parts(tmp_path, capsys):
+    (tmp_path / "scan").mkdir()
+    assert run("find", tmp_path / "scan", "--part", "1/2") == 2
+    assert "expected a store, found no catalogue" in capsys.readouterr().err

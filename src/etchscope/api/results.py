@@ -3,6 +3,7 @@
 from etchscope.align import AlignedStack
 from etchscope.learn import Training
 from etchscope.run.demonstration import Demonstration
+from etchscope.run.shares import PartReport
 from etchscope.run.stages.finding import FindReport
 from etchscope.run.stages.scoring import ScoreReport
 from etchscope.run.verdict import Verdict
@@ -17,6 +18,7 @@ __all__ = [
     "Demonstration",
     "FindReport",
     "Migration",
+    "PartReport",
     "Removal",
     "ScoreReport",
     "Training",

@@ -35,6 +35,7 @@ class RunSteps(OfStore):
         region: Region | None = None,
         workers: int | None = None,
         executor: "str | Client" = "threads",
+        join: bool = False,
         device: Device = "auto",
         progress: Progress = False,
     ) -> "FindReport":
@@ -48,12 +49,14 @@ class RunSteps(OfStore):
         workers : threads or processes; as many as there are cores unless given.
         executor : what searches the tiles in parallel: threads, processes, inline, or the name of
             another one that is installed; or a ``dask.distributed.Client``, whose cluster does it.
+        join : search nothing, but finish the run whose parts ``find_part`` has searched.
         device : where the learned finder computes: cpu, cuda, or auto, which is the processor.
 
         Raises
         ------
         UnknownScan : the store has no such scan.
         NoGpu : a GPU is asked for, and there is none.
+        PartMissing : the parts that are to be joined are not all there.
         BadInput : nothing to search, too few lights, a damaged picture, or no finder.
         MachineFailed : the disk is full, or a worker process was lost.
         """
@@ -68,6 +71,7 @@ class RunSteps(OfStore):
                 region=as_polygon(region),
                 workers=workers,
                 executor=executor,
+                join=join,
                 device=device,
                 progress=bar.advance,
                 total=bar.total,
@@ -82,6 +86,7 @@ class RunSteps(OfStore):
         prior: "PriorChoice | Mapping[str, float]" = "foil",
         workers: int | None = None,
         executor: "str | Client" = "threads",
+        join: bool = False,
         device: Device = "auto",
         progress: Progress = False,
     ) -> "ScoreReport":
@@ -93,10 +98,12 @@ class RunSteps(OfStore):
             unless given.
         region, workers, executor, device : see ``find``.
         prior : shares of the classes that probabilities assume: foil, model, or class → share.
+        join : score nothing, but finish the run whose parts ``run_part`` has scored.
 
         Raises
         ------
         UnknownScan, UnknownModel : the store has no such scan or model.
+        PartMissing : the parts that are to be joined are not all there.
         BadInput : see ``find``; or a scan that the model cannot read.
         MachineFailed : the disk is full, or a worker process was lost.
         """
@@ -112,6 +119,7 @@ class RunSteps(OfStore):
                 prior=prior,
                 workers=workers,
                 executor=executor,
+                join=join,
                 device=device,
                 progress=bar.advance,
                 total=bar.total,

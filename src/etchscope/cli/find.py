@@ -1,7 +1,7 @@
 """The command `find`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from etchscope.cli.cluster import SchedulerAddress, opened_executor
+from etchscope.cli.cluster import (
+    Join,
+    PartOf,
+    SchedulerAddress,
+    echo_part,
+    opened_executor,
+    require_job,
+)
 from etchscope.cli.inputs import opened_inputs, require_scans
 from etchscope.cli.options import (
     DeviceName,
@@ -26,6 +33,7 @@ from etchscope.preselect import FindSettings
 if TYPE_CHECKING:
     from etchscope.api import Store
     from etchscope.api.results import FindReport
+    from etchscope.run.shares import PartReport
 
 __all__ = ["command"]
 
@@ -84,6 +92,8 @@ def command(
     ] = None,
     executor: ExecutorName = "threads",
     scheduler: SchedulerAddress = None,
+    part: PartOf = None,
+    join: Join = False,
     device: DeviceName = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program.")] = False,
 ) -> None:
@@ -102,34 +112,36 @@ def command(
     require_table_file(output)
     pictures: dict[str, Any] = {"layout": layout, "rows": rows, "columns": columns}
     pictures |= {"pixel_size_um": pixel_size_um, "skip_bad": skip_bad}
-    reports = []
+    require_job(paths, part, join=join, writes=bool(output or report))
+    reports: list[Any] = []
     asked: dict[str, Any] = {"scan": scan, "mask": mask, "no_mask": no_mask, **pictures}
     with (
-        opened_executor(scheduler, executor, workers) as chosen_executor,
+        opened_executor(scheduler, executor, workers) as engine,
         opened_inputs(paths, writes=as_json or bool(output or report), **asked) as store,
     ):
+        how: dict[str, Any] = {"settings": chosen, "finder": weights, "region": polygon}
+        how |= {"workers": workers, "executor": engine, "device": device, "progress": True}
         for name in require_scans(store, scan, store.path):
-            done = store.find(
-                name,
-                settings=chosen,
-                finder=weights,
-                region=polygon,
-                workers=workers,
-                executor=chosen_executor,
-                device=device,
-                progress=True,
-            )
-            reports.append(done)
+            if part is not None:
+                reports.append(store.find_part(name, part, **how))
+            else:
+                reports.append(store.find(name, join=join, **how))
             if not as_json:
-                _echo_found(store, done)
-        if output is not None:
-            store.export(output, run=[done.run for done in reports])
-        if report is not None:
-            for done in reports:
-                folder = report / done.scan if len(reports) > 1 else report
-                typer.echo(store.report(done.scan, folder, run=done.run, progress=True))
+                _echo_found(store, reports[-1])
+        _write_found(store, reports, output, report)
     if as_json:
         typer.echo(json.dumps([asdict(done) for done in reports]))
+
+
+def _write_found(
+    store: "Store", reports: "Sequence[FindReport]", output: Path | None, report: Path | None
+) -> None:
+    if output is not None:
+        store.export(output, run=[done.run for done in reports])
+    if report is not None:
+        for done in reports:
+            folder = report / done.scan if len(reports) > 1 else report
+            typer.echo(store.report(done.scan, folder, run=done.run, progress=True))
 
 
 def _weights(finder: str, settings: Mapping[str, Any]) -> Path | None:
@@ -155,9 +167,13 @@ def _weights(finder: str, settings: Mapping[str, Any]) -> Path | None:
     return Path(finder)
 
 
-def _echo_found(store: "Store", done: "FindReport") -> None:
+def _echo_found(store: "Store", done: "FindReport | PartReport") -> None:
     from etchscope.foil import PitFlag, has_flag
+    from etchscope.run.shares import PartReport
 
+    if isinstance(done, PartReport):
+        echo_part(done)
+        return
     table, record = store.pits(run=done.run), store.record(done.run)
     is_mark = (table["class"] == "misc").fillna(value=False).astype(bool)
     pits = table[~is_mark]

@@ -15,6 +15,7 @@ _HINTS: dict[type[errors.BadInput], str] = {
     errors.UnknownModel: "Train one with `etchscope train`.",
     errors.NotSearched: "Start with `etchscope find`.",
     errors.NotScored: "Start with `etchscope run`.",
+    errors.PartMissing: "Repeat with `--part`, then `--join`.",
     errors.NotLabelled: "Start with `etchscope label import`.",
     errors.NoLabeller: "Say who labelled with `--who NAME`.",
     errors.NoClassMap: "Give a JSON file with `--class-map`.",

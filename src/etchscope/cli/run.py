@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from etchscope.cli.cluster import SchedulerAddress, opened_executor
+from etchscope.cli.cluster import (
+    Join,
+    PartOf,
+    SchedulerAddress,
+    echo_part,
+    opened_executor,
+    require_job,
+)
 from etchscope.cli.inputs import opened_inputs, parse_prior, require_scans
 from etchscope.cli.options import DeviceName, ExecutorName, Json, MaskFile, NoMask, Region
 
 if TYPE_CHECKING:
+    from etchscope.api import Store
     from etchscope.api.results import ScoreReport
+    from etchscope.run.shares import PartReport
 
 __all__ = ["command"]
 
@@ -64,6 +73,8 @@ def command(
     ] = None,
     executor: ExecutorName = "threads",
     scheduler: SchedulerAddress = None,
+    part: PartOf = None,
+    join: Join = False,
     device: DeviceName = "auto",
     as_json: Json = False,
 ) -> None:
@@ -83,29 +94,24 @@ def command(
     require_table_file(candidates)
     shares: Any = prior if prior in ("foil", "model") else parse_prior(prior)
     polygon = as_polygon(region)
-    reports, writes = [], as_json or bool(output or candidates or sheet)
+    files = bool(output or candidates or sheet)
+    require_job(paths, part, join=join, writes=files)
+    reports: list[Any] = []
+    asked: dict[str, Any] = {"scan": scan, "mask": mask, "no_mask": no_mask}
     with (
-        opened_executor(scheduler, executor, workers) as chosen,
-        opened_inputs(paths, scan=scan, mask=mask, no_mask=no_mask, writes=writes) as store,
+        opened_executor(scheduler, executor, workers) as engine,
+        opened_inputs(paths, writes=as_json or files, **asked) as store,
     ):
         scans = require_scans(store, scan, paths[0])
-        name = store.register_model(model, scans)
+        how: dict[str, Any] = {"model": store.register_model(model, scans), "region": polygon}
+        how |= {"prior": shares, "workers": workers, "executor": engine, "device": device}
         for one in scans:
-            done = store.run(
-                one,
-                model=name,
-                region=polygon,
-                prior=shares,
-                workers=workers,
-                executor=chosen,
-                device=device,
-                progress=True,
-            )
-            reports.append(done)
+            if part is not None:
+                reports.append(store.run_part(one, part, progress=True, **how))
+            else:
+                reports.append(store.run(one, join=join, progress=True, **how))
             if not as_json:
-                has_lamps = len(store.kept.scans.get(one).azimuths_deg) > 0
-                _echo_scored(done, len(store.candidates(run=done.run)), has_lamps=has_lamps)
-                _echo_unlike(done, is_named=model is not None)
+                _echo_done(store, reports[-1], is_named=model is not None)
         runs = [done.run for done in reports]
         if sheet is not None:
             page = store.sheet(sheet, run=runs, progress=True)
@@ -117,6 +123,18 @@ def command(
             store.export_candidates(candidates, run=runs, every=True)
     if as_json:
         typer.echo(json.dumps([asdict(done) for done in reports]))
+
+
+def _echo_done(store: "Store", done: "ScoreReport | PartReport", *, is_named: bool) -> None:
+    """Print what came of a run or of a part of it."""
+    from etchscope.run.shares import PartReport
+
+    if isinstance(done, PartReport):
+        echo_part(done)
+        return
+    has_lamps = len(store.kept.scans.get(done.scan).azimuths_deg) > 0
+    _echo_scored(done, len(store.candidates(run=done.run)), has_lamps=has_lamps)
+    _echo_unlike(done, is_named=is_named)
 
 
 def _echo_scored(done: "ScoreReport", candidates: int, *, has_lamps: bool) -> None:

@@ -28,6 +28,7 @@ __all__ = [
     "OldFinder",
     "OldStore",
     "OtherNormalisation",
+    "PartMissing",
     "SeveralFoils",
     "SeveralScans",
     "TwoPictures",
@@ -161,6 +162,10 @@ class NotSearched(BadInput):
 
 class NotScored(BadInput):
     """No model has scored the run."""
+
+
+class PartMissing(BadInput):
+    """A run cannot be joined, since not all of its parts are done."""
 
 
 class NotLabelled(BadInput):

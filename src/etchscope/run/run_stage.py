@@ -1,13 +1,15 @@
 """The common part of stages that turn the tiles of a scan into a run."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 import pandas as pd
 
 from etchscope.foil import Scan
+from etchscope.run.executors import Executor
+from etchscope.run.shares import PartReport, Share, do_share
 from etchscope.run.stage import Piece, run_name, tile_pieces
 from etchscope.store import FindRecord, ScoreRecord, Store
 from etchscope.store.run_files import drop_partial
@@ -53,6 +55,25 @@ class RunStage(ABC, Generic[Record, Report]):
         """Return index → tiles of the parts that are kept."""
         return {i: record.get("tiles") for i, record in self.store.runs.parts(self.run).items()}
 
+    @property
+    def title(self) -> str:
+        """What errors call the run."""
+        return f"run {self.run} of scan {self.scan.name}"
+
+    def note_shares(self, count: int) -> None:
+        """Keep a number of shares until the run is finished."""
+        self.store.runs.note_shares(self.run, count)
+
+    def share_counts(self) -> list[int]:
+        """Return the numbers of shares that are kept."""
+        return self.store.runs.share_counts(self.run)
+
+    def do_share(self, text: str, executor: Executor, **given: Any) -> PartReport:
+        """Do a share of the run, such as 17/1000; see ``run.shares.do_share``."""
+        share = Share.parse(text)
+        tiles, was_done = do_share(self, share, executor, **given)
+        return PartReport(self.run, self.scan.name, str(share), tiles, was_done)
+
     def is_committed(self) -> bool:
         """Return whether the run is finished."""
         return self.run in self.store.runs
@@ -70,6 +91,11 @@ class RunStage(ABC, Generic[Record, Report]):
             self.store.runs.renew(self.run)  # an export takes the latest run
         record = cast(Record, self.store.runs.record(self.run))
         return self.report(record, pits=len(self.store.runs.pits(self.run)), was_done=True)
+
+    @property
+    @abstractmethod
+    def work(self) -> Callable[[Piece], object]:
+        """The function that makes and keeps a part; it pickles, and shares only the disk."""
 
     @abstractmethod
     def joined(self) -> tuple[pd.DataFrame, Record, pd.DataFrame | None]:

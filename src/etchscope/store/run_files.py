@@ -26,12 +26,14 @@ __all__ = [
     "JUDGED_FILE",
     "RECORD_FILE",
     "drop_partial",
+    "note_shares",
     "partial_folder",
     "partial_runs_of",
     "prepare_run",
     "publish_run",
     "read_part",
     "read_parts",
+    "share_counts",
     "write_part",
 ]
 
@@ -41,6 +43,7 @@ JUDGED_FILE = "judged.parquet"
 RECORD_FILE = "record.json"
 _RECORD = b"etchscope_part"
 _PART = re.compile(r"part-(\d{5,})\.parquet")
+_SHARES = re.compile(r"shares-([1-9]\d{0,8})", re.ASCII)
 
 
 def partial_folder(runs: Path, run: str) -> Path:
@@ -50,6 +53,25 @@ def partial_folder(runs: Path, run: str) -> Path:
 
 def _part_file(runs: Path, run: str, index: int) -> Path:
     return partial_folder(runs, run) / f"part-{index:05d}.parquet"
+
+
+def note_shares(runs: Path, run: str, count: int) -> None:
+    """Keep that a run is done in a number of shares, for as long as it is not finished.
+
+    Raises
+    ------
+    MachineFailed : the disk is full.
+    """
+    folder = partial_folder(runs, run)
+    with translate_disk_errors(f"writing {folder}"):
+        folder.mkdir(exist_ok=True)
+        (folder / f"shares-{count}").touch()
+
+
+def share_counts(runs: Path, run: str) -> list[int]:
+    """Return the numbers of shares that ``note_shares`` has kept."""
+    names = (path.name for path in partial_folder(runs, run).glob("shares-*"))
+    return sorted(int(match[1]) for match in map(_SHARES.fullmatch, names) if match)
 
 
 def write_part(

@@ -58,6 +58,20 @@ class Runs:
         """Return the table of one part, in the dtypes it was written with."""
         return run_files.read_part(self._folder(run), run, index)
 
+    def note_shares(self, run: str, count: int) -> None:
+        """Keep that a run is done in a number of shares, for as long as it is not finished.
+
+        Raises
+        ------
+        BadInput : the name of the run is no file name.
+        MachineFailed : the disk is full.
+        """
+        run_files.note_shares(self._folder(run), run, count)
+
+    def share_counts(self, run: str) -> list[int]:
+        """Return the numbers of shares that ``note_shares`` has kept; empty if none is."""
+        return run_files.share_counts(self._folder(run), run)
+
     def _folder(self, run: str) -> Path:
         try:
             TypeAdapter(Name).validate_python(run)

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from etchscope.foil import (
     BadInput,
     MachineFailed,
     NoGpu,
+    PartMissing,
     PitFlag,
     has_flag,
 )
@@ -30,6 +32,7 @@ from etchscope.preselect import FindSettings
 from etchscope.run import find, recipe_of, stage
 from etchscope.run import find as run_find
 from etchscope.run.finder import finder_of
+from etchscope.run.stages.finding import find_part
 from etchscope.store import Store
 from etchscope.store.fit_records import NormalisationFit
 from etchscope.store.runs import Runs
@@ -77,6 +80,36 @@ def test_any_executor_gives_the_same_bytes(small, calm, take_snapshot, client, e
     assert take_snapshot(small.path) == calm[1]
     assert (sum(told), totals) == (10, [10])
     assert small.check() == []
+
+
+def test_eight_parts_at_once_and_joined_give_the_same_bytes(small, calm, take_snapshot):
+    """Two jobs, which both begin at once, do the parts of two orders; some are done twice."""
+    orders = ([3, 8, 1, 6, 2], [5, 2, 7, 4, 3])
+
+    def do(order):
+        store = Store.open(small.path)
+        return [find_part(store, NAME, f"{n}/8", executor="inline") for n in order]
+
+    with ThreadPoolExecutor(2) as pool:
+        reports = [report for some in pool.map(do, orders) for report in some]
+    assert {report.run for report in reports} == {calm[0].run}
+    tiles = {report.part: report.tiles for report in reports}
+    assert tiles == {f"{n}/8": [0, 3, 3, 3, 1, 0, 0, 0, 0][n] for n in range(1, 9)}
+    assert not any(report.was_done for report in reports)
+    assert calm[0].run not in small.runs
+    assert find(small, NAME, join=True) == calm[0]
+    assert take_snapshot(small.path) == calm[1]
+    assert small.check() == []
+    assert find_part(small, NAME, "4/8").was_done
+
+
+def test_a_search_without_all_its_parts_is_not_joined(small):
+    find_part(small, NAME, "1/3", executor="inline")
+    find_part(small, NAME, "3/3", executor="inline")
+    text = rf"^run find-\w+ of scan {NAME}: expected all 3 parts, found part 2/3 missing$"
+    with pytest.raises(PartMissing, match=text):
+        find(small, NAME, join=True)
+    assert small.runs.names() == []
 
 
 def test_the_size_of_a_batch_does_not_show(small, calm, take_snapshot, monkeypatch):

@@ -18,12 +18,12 @@ from etchscope.ensemble import (
     find_particle_rows,
     gather_measures,
 )
-from etchscope.foil import BadInput, ClassMissing, Taxonomy
+from etchscope.foil import BadInput, ClassMissing, NotSearched, PartMissing, Taxonomy
 from etchscope.geometry import in_polygon
 from etchscope.learn.threads import set_threads
 from etchscope.run import find, stage
 from etchscope.run.results import ranked_candidates
-from etchscope.run.stages.scoring import require_fit, score
+from etchscope.run.stages.scoring import require_fit, score, score_part
 from etchscope.run.stages.training import gather, train
 from etchscope.store import Store, read_model
 from etchscope.store.runs import Runs
@@ -84,6 +84,28 @@ def test_any_executor_gives_the_same_bytes(own, calm, take_snapshot, client, exe
     assert take_snapshot(own.path) == calm[2]
     assert (sum(told), totals) == (8, [8])
     assert own.check() == []
+
+
+def test_parts_in_any_order_give_the_same_bytes(own, calm, take_snapshot):
+    for number in (2, 4, 1):
+        done = score_part(own, NAME, "first", f"{number}/4", executor="inline")
+    assert (done.run, done.part, done.tiles) == (calm[0].run, "1/4", 3)
+    with pytest.raises(PartMissing, match=r"expected all 4 parts, found part 3/4 missing$"):
+        score(own, NAME, "first", join=True)
+    score_part(own, NAME, "first", "3/4", executor="inline")
+    assert score(own, NAME, "first", join=True) == calm[0]
+    assert take_snapshot(own.path) == calm[2]
+
+
+@pytest.mark.parametrize("region", [None, [[0, 0], [9, 0], [9, 9], [0, 9]]])
+def test_parts_are_scored_of_a_finished_search(own, region):
+    if region is None:
+        own.runs.remove(own.runs.names())
+    text = rf"^scan {NAME}: expected a finished search, found none$"
+    with pytest.raises(NotSearched, match=text):
+        score_part(own, NAME, "first", "1/2", region=region)
+    with pytest.raises(NotSearched, match=text):
+        score(own, NAME, "first", region=region, join=True)
 
 
 def test_the_size_of_a_part_does_not_show(own, calm, take_snapshot, monkeypatch):

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from etchscope.run.constants import detector_of, normalisation_of
 from etchscope.run.executors import choose_executor
 from etchscope.run.finder import SHIPPED
 from etchscope.run.run_stage import RunStage
+from etchscope.run.shares import PartReport, joiner
 from etchscope.run.stage import Piece, Progress, carry_out
 from etchscope.run.tiles import choose_tiles, ground_of
 from etchscope.store import FindRecord, Store
@@ -24,7 +25,7 @@ from etchscope.store import FindRecord, Store
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["FindReport", "find"]
+__all__ = ["FindReport", "Search", "SearchSettings", "find", "find_part", "plan_search"]
 
 _KNOWN_OF_FOIL = {"name", "material", "thickness_um", "etch"}
 
@@ -49,18 +50,25 @@ class FindReport:
     counts: dict[str, int]
 
 
+class SearchSettings(TypedDict, total=False):
+    """What decides a search, beside the store and the scan; see ``find``."""
+
+    settings: FindSettings | None
+    weights: Path | None
+    region: Floats | None
+    device: Device
+
+
 def find(
     store: Store,
     scan: str,
     *,
-    settings: FindSettings | None = None,
-    weights: Path | None = None,
-    region: Floats | None = None,
     workers: int | None = None,
     executor: "str | Client" = "threads",
-    device: Device = "auto",
+    join: bool = False,
     progress: Progress | None = None,
     total: Progress | None = None,
+    **search: Unpack[SearchSettings],
 ) -> FindReport:
     """Search a scan of a store for pits and commit the pit table as a run.
 
@@ -75,6 +83,7 @@ def find(
     region : (m, 2) polygon in foil mm to restrict the search to, or None.
     workers : threads or processes; as many as there are cores unless given.
     executor : name of an executor, or client of a cluster, see ``run.executors``.
+    join : search nothing, but commit what ``find_part`` has searched.
     device : where the learned finder computes; auto means the processor. On a GPU figures differ
         in the last digits, so its runs have an identity of their own.
     progress : called with the number of tiles just done.
@@ -84,17 +93,69 @@ def find(
     ------
     UnknownScan : the store has no such scan.
     NoPlugin, NoGpu : no such executor or device.
+    PartMissing : the parts that are to be joined are not all there.
     BadInput : there is nothing to search, the lights do not suffice, or a picture is damaged.
     MissingExtra : the finder is a learned one, and PyTorch is not installed.
     MachineFailed : the disk is full, or a worker process was lost.
     """
-    settings = settings or FindSettings()
-    chosen, on = choose_executor(executor), _device_of(settings, device)
-    region = None if region is None else np.asarray(region, np.float64)
-    weights = (weights or SHIPPED).absolute()
-    stage = _planned(store, store.scans.get(scan), settings, region, weights, on)
-    with _one_thread_each(settings):
+    chosen = choose_executor(executor)
+    stage = plan_search(store, scan, **search)
+    if join:
+        chosen = joiner(stage)
+    with _one_thread_each(stage.settings):
         return carry_out(stage, chosen, workers=workers, progress=progress, total=total)
+
+
+def find_part(
+    store: Store,
+    scan: str,
+    part: str,
+    *,
+    workers: int | None = None,
+    executor: "str | Client" = "threads",
+    progress: Progress | None = None,
+    total: Progress | None = None,
+    **search: Unpack[SearchSettings],
+) -> PartReport:
+    """Search a part of a scan, such as 17/1000; ``find`` joins all parts, and commits them.
+
+    Parts may be searched at once, on any machines that see the store, in any order and again.
+
+    Parameters
+    ----------
+    part : number of the part from 1, and how many parts there are.
+    workers, executor, progress, total, search : see ``find``.
+
+    Raises
+    ------
+    BadInput, MachineFailed : see ``find``.
+    """
+    chosen = choose_executor(executor)
+    stage = plan_search(store, scan, **search)
+    with _one_thread_each(stage.settings):
+        return stage.do_share(part, chosen, workers=workers, progress=progress, total=total)
+
+
+def plan_search(store: Store, scan: str, **search: Unpack[SearchSettings]) -> "Search":
+    """Return a search of a scan; constants of the scan that are missing are fitted now.
+
+    Parameters
+    ----------
+    search : see ``find``.
+
+    Raises
+    ------
+    BadInput : see ``find``.
+    """
+    settings, region = search.get("settings") or FindSettings(), search.get("region")
+    return _planned(
+        store,
+        store.scans.get(scan),
+        settings,
+        None if region is None else np.asarray(region, np.float64),
+        (search.get("weights") or SHIPPED).absolute(),
+        _device_of(settings, search.get("device", "auto")),
+    )
 
 
 # The classical finder needs no PyTorch, which may not be installed.
@@ -119,7 +180,7 @@ def _one_thread_each(settings: FindSettings) -> AbstractContextManager[None]:
 
 
 @dataclass(frozen=True)
-class _Search(RunStage[FindRecord, FindReport]):
+class Search(RunStage[FindRecord, FindReport]):
     """A search: its pieces are tiles, its parts their openings before copies are merged."""
 
     settings: FindSettings
@@ -128,10 +189,12 @@ class _Search(RunStage[FindRecord, FindReport]):
 
     @property
     def work(self) -> partial[None]:
+        """The function that searches some tiles."""
         given = (self.store.path.absolute(), self.run, self.scan.name, self.settings, self.weights)
         return partial(_search_piece, *given, self.record.mask, self.device)
 
     def report(self, record: FindRecord, *, pits: int, was_done: bool) -> FindReport:
+        """Return the report of the finished search."""
         counts = dict(record.counts)
         return FindReport(self.run, self.scan.name, len(self.tiles), pits, was_done, counts)
 
@@ -162,7 +225,8 @@ class _Search(RunStage[FindRecord, FindReport]):
 
 def _only(scan: Scan, tiles: tuple[int, ...]) -> Scan:
     """Return the scan with all other tiles excluded."""
-    kept = tuple(t.model_copy(update={"excluded": t.number not in tiles}) for t in scan.tiles)
+    searched = set(tiles)
+    kept = tuple(t.model_copy(update={"excluded": t.number not in searched}) for t in scan.tiles)
     return scan.model_copy(update={"tiles": kept})
 
 
@@ -173,7 +237,7 @@ def _planned(
     region: Floats | None,
     weights: Path,
     device: Device,
-) -> _Search:
+) -> Search:
     """Return the search; constants of the scan that are missing are fitted now."""
     Lighting.of_scan(scan)  # refuses too few lamps before anything is fitted
     mask = store.fits.mask(scan.name)
@@ -194,7 +258,7 @@ def _planned(
     )
     if device == "cuda" and settings.finder == "learned":
         record = record.model_copy(update={"device": device})
-    return _Search(store, scan, "find", record, settings, weights, device)
+    return Search(store, scan, "find", record, settings, weights, device)
 
 
 @lru_cache(maxsize=1)

@@ -1,20 +1,11 @@
 """Score the pits of a scan with a model, decide, and commit the run."""
 
-import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
-
-from etchscope.candidates import PriorChoice, decide
+from etchscope.candidates import PriorChoice
 from etchscope.ensemble import Model, check_prior
-from etchscope.evaluation import Figure
-from etchscope.files.digests import digest_of
 from etchscope.foil import (
     BadInput,
     ClassMissing,
@@ -24,15 +15,15 @@ from etchscope.foil import (
     WrongLights,
 )
 from etchscope.foil.types import Floats
-from etchscope.imaging import Normalisation
-from etchscope.learn import Lights, choose_device, set_threads, use_one_torch_thread
-from etchscope.run.constants import normalisation_of, recipe_of
+from etchscope.learn import Lights, choose_device, use_one_torch_thread
+from etchscope.run.constants import recipe_of
 from etchscope.run.executors import choose_executor
-from etchscope.run.patches import cut_scan, scale_of
-from etchscope.run.run_stage import RunStage
-from etchscope.run.stage import Piece, Progress, carry_out
-from etchscope.run.stages.finding import find
-from etchscope.store import JudgingModel, ScoreRecord, Store
+from etchscope.run.patches import scale_of
+from etchscope.run.shares import PartReport, joiner
+from etchscope.run.stage import Progress, carry_out
+from etchscope.run.stages.finding import find, plan_search
+from etchscope.run.stages.score_stage import ScoreReport, Scoring, record_of
+from etchscope.store import Store
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -41,38 +32,8 @@ __all__ = [
     "ScoreReport",
     "require_fit",
     "score",
+    "score_part",
 ]
-
-log = logging.getLogger(__name__)
-
-_AFTERWARDS = ("working_point", "calibration", "prior", "information")
-"""Parts of a card that do not change the scores of patches."""
-_DECIMALS = 4
-"""Decimals of logarithms; later digits depend on the order in which a machine adds."""
-
-
-@dataclass(frozen=True)
-class ScoreReport:
-    """The report of a scoring.
-
-    Parameters
-    ----------
-    run, scan, model : names.
-    tiles, pits : numbers of tiles and of scored pits.
-    was_done : whether the run had been finished before.
-    counts : of the decision, see ``candidates.decide``.
-    expected : number of candidates that are signal, (value, low, high) at 95 %; None where the
-        model is not calibrated.
-    """
-
-    run: str
-    scan: str
-    model: str
-    tiles: int
-    pits: int
-    was_done: bool
-    counts: dict[str, int]
-    expected: Figure | None = None
 
 
 def require_fit(model: Model, scan: Scan, classes: Mapping[str, str]) -> None:
@@ -117,6 +78,7 @@ def score(
     prior: PriorChoice | Mapping[str, float] = "foil",
     workers: int | None = None,
     executor: "str | Client" = "threads",
+    join: bool = False,
     device: Device = "auto",
     progress: Progress | None = None,
     total: Progress | None = None,
@@ -133,6 +95,7 @@ def score(
     region : (m, 2) polygon in foil mm, which is searched and scored; all of the scan unless given.
     prior : the prior of the probabilities ``p_…``; the ranking score has none.
     executor : name of an executor, or client of a cluster, see ``run.executors``.
+    join : search and score nothing, but commit what ``score_part`` has scored.
     device : where the networks compute; auto means the processor. On a GPU figures differ in the
         last digits, so its runs have an identity of their own.
     progress : called with the number of tiles just done.
@@ -140,120 +103,109 @@ def score(
 
     Raises
     ------
+    PartMissing : the parts that are to be joined are not all there.
     BadInput : no such scan, model, executor or device, a scan that the model cannot read, no
         included tile that was searched, or one that was included again since the search.
     MachineFailed : the disk is full, or a worker process was lost.
     """
     chosen, on = choose_executor(executor), choose_device(device)
+
+    def search() -> str:
+        if join:
+            return _finished_search(store, scan, region, device)
+        kept = None if region is not None else _latest_search(store, scan)
+        how: dict[str, Any] = {"workers": workers, "executor": executor, "device": device}
+        return kept or find(store, scan, region=region, **how).run
+
+    stage = _planned(store, scan, model, prior, on, search, is_whole=region is None)
+    if join:
+        chosen = joiner(stage)
+    with use_one_torch_thread():  # workers share the cores
+        return carry_out(stage, chosen, workers=workers, progress=progress, total=total)
+
+
+def score_part(
+    store: Store,
+    scan: str,
+    model: str,
+    part: str,
+    *,
+    region: Floats | None = None,
+    prior: PriorChoice | Mapping[str, float] = "foil",
+    workers: int | None = None,
+    executor: "str | Client" = "threads",
+    device: Device = "auto",
+    progress: Progress | None = None,
+    total: Progress | None = None,
+) -> PartReport:
+    """Score a part of a scan that was searched; ``score`` joins all parts, and commits them.
+
+    Parts may be scored at once, on any machines that see the store, in any order and again.
+
+    Parameters
+    ----------
+    part : number of the part from 1, and how many parts there are, such as 17/1000.
+    model, region, prior, workers, executor, device, progress, total : see ``score``.
+
+    Raises
+    ------
+    NotSearched : the search is not finished.
+    BadInput, MachineFailed : see ``score``.
+    """
+    chosen, on = choose_executor(executor), choose_device(device)
+    search = partial(_finished_search, store, scan, region, device)
+    stage = _planned(store, scan, model, prior, on, search, is_whole=region is None)
+    with use_one_torch_thread():
+        return stage.do_share(part, chosen, workers=workers, progress=progress, total=total)
+
+
+def _latest_search(store: Store, scan: str) -> str | None:
+    return store.runs.latest(scan, stage="find", whole=True)
+
+
+def _finished_search(store: Store, scan: str, region: Floats | None, device: Device) -> str:
+    """Return the search that ``score`` starts from.
+
+    Raises
+    ------
+    NotSearched : it is not finished.
+    """
+    if region is None:
+        searched = _latest_search(store, scan)
+    else:
+        stage = plan_search(store, scan, region=region, device=device)
+        searched = stage.run if stage.is_committed() else None
+    if searched is None:
+        raise NotSearched(f"scan {scan}", "a finished search", "none")
+    return searched
+
+
+def _planned(
+    store: Store,
+    scan: str,
+    model: str,
+    prior: PriorChoice | Mapping[str, float],
+    device: Device,
+    search: Callable[[], str],
+    *,
+    is_whole: bool,
+) -> Scoring:
+    """Return the scoring of the run that ``search`` returns, once the model is found to fit."""
     arrays, card = store.models.load(model)
     loaded = Model.from_record(arrays, card)
     described = store.scans.get(scan)
     require_fit(loaded, described, store.labels.taxonomy().classes)
     if not isinstance(prior, str):
         check_prior(prior, loaded.classes)
-    searched = store.runs.latest(scan, stage="find", whole=True)
-    if searched is None or region is not None:
-        done = find(store, scan, region=region, workers=workers, executor=executor, device=device)
-        searched = done.run
-    tiles = _tiles_of(store, described, searched, is_whole=region is None)
-    record = _record_of(scan, searched, tiles, model, loaded, card, prior)
+    searched = search()
+    tiles = _tiles_of(store, described, searched, is_whole=is_whole)
+    record = record_of(scan, searched, tiles, model, loaded, card, prior)
     if loaded.lights.are_planes:
         scale = scale_of(store.runs.pits(searched))
         record = record.model_copy(update={"planes_scale": scale})
-    if on == "cuda":
-        record = record.model_copy(update={"judged_on": on})
-    stage = _Scoring(store, described, "run", record, loaded, on)
-    with use_one_torch_thread():  # workers share the cores
-        return carry_out(stage, chosen, workers=workers, progress=progress, total=total)
-
-
-def _record_of(
-    scan: str,
-    searched: str,
-    tiles: tuple[int, ...],
-    model: str,
-    loaded: Model,
-    card: Mapping[str, Any],
-    prior: PriorChoice | Mapping[str, float],
-) -> ScoreRecord:
-    """Return the record of a run that is to be scored on the processor."""
-    return ScoreRecord(
-        stage="score",
-        version=version("etchscope"),
-        scan=scan,
-        search=searched,
-        tiles=tiles,
-        model=JudgingModel(
-            name=model,
-            signal=loaded.signal,
-            weights_sha256=card["weights_sha256"],
-            judgement_sha256=_judgement(card),
-            card_sha256=digest_of(card),
-            working_point=card["working_point"],
-            calibration=loaded.calibration.to_record(),
-            prior=card["prior"],
-        ),
-        prior=prior if isinstance(prior, str) else dict(prior),
-    )
-
-
-@dataclass(frozen=True)
-class _Scoring(RunStage[ScoreRecord, ScoreReport]):
-    """A scoring: its pieces are tiles, its parts the scores of their openings."""
-
-    model: Model
-    device: Device
-
-    @property
-    def work(self) -> partial[None]:
-        """The function that scores the openings of some tiles."""
-        names = (self.scan.name, self.record.model.name, self.record.search)
-        return partial(_score_piece, self.store.path.absolute(), self.run, *names, self.device)
-
-    @cached_property
-    def judged_before(self) -> pd.DataFrame | None:
-        """The scores of the same openings by the same model in an earlier run, if there is one."""
-        return _judged_before(self.store, self.record)
-
-    def parts(self) -> dict[int, Any]:
-        """Return index → tiles of the parts that this or an earlier run keeps."""
-        if self.judged_before is not None:
-            return {piece.index: piece.covers for piece in self.pieces}
-        return super().parts()
-
-    def joined(self) -> tuple[pd.DataFrame, ScoreRecord, pd.DataFrame]:
-        """Return the openings in the order of the search with their decision."""
-        record, store, model = self.record, self.store, self.model
-        judged = self.judged_before
-        if judged is None:
-            judged = pd.concat([store.runs.read_part(self.run, p.index) for p in self.pieces])
-        pits = store.runs.pits(record.search)
-        pits = pits[pits["tile"].isin(record.tiles)].reset_index(drop=True)
-        judged = judged.set_index("pit").loc[pits["pit"]].reset_index()
-        decision = decide(model, pits, judged, self.scan, record.prior)
-        expected = decision.expected
-        shares = zip(model.classes, decision.shares, strict=True)
-        kept = {
-            **store.runs.record(record.search).as_dict(),
-            **record.as_dict(),
-            "prior_used": {name: round(float(share), 6) for name, share in shares},
-            "counts": decision.counts,
-            "signal_expected": None if expected is None else [round(v, 3) for v in expected],
-        }
-        return decision.table, ScoreRecord(**kept), judged
-
-    def report(self, record: ScoreRecord, *, pits: int, was_done: bool) -> ScoreReport:
-        """Return the report of the finished run."""
-        return ScoreReport(
-            self.run,
-            self.scan.name,
-            record.model.name,
-            len(self.tiles),
-            pits,
-            was_done,
-            dict(record.counts),
-            record.signal_expected,
-        )
+    if device == "cuda":
+        record = record.model_copy(update={"judged_on": device})
+    return Scoring(store, described, "run", record, loaded, device)
 
 
 def _tiles_of(store: Store, scan: Scan, searched: str, *, is_whole: bool) -> tuple[int, ...]:
@@ -267,62 +219,3 @@ def _tiles_of(store: Store, scan: Scan, searched: str, *, is_whole: bool) -> tup
         found = f"{len(missed)} that were not searched, tile {missed[0]} first"
         raise NotSearched(f"scan {scan.name}", "a search of all included tiles", found)
     return tiles
-
-
-@lru_cache(maxsize=2)
-def _constants(path: Path, scan: str, model: str, _run: str) -> tuple[Model, Normalisation]:
-    """Return model and normalisation of a run, which a worker loads once."""
-    set_threads(1)  # of this process, if it is a worker of its own
-    store = Store.open(path)
-    loaded = Model.from_record(*store.models.load(model))
-    return loaded, normalisation_of(store, store.scans.get(scan))
-
-
-def _score_piece(
-    path: Path, run: str, scan: str, model: str, searched: str, device: Device, piece: Piece
-) -> None:
-    """Score the openings of the tiles of one piece and write the part."""
-    loaded, normalisation = _constants(path, scan, model, run)
-    store = Store.open(path)
-    pits = store.runs.pits(searched)
-    scale = scale_of(pits) if loaded.lights.are_planes else None
-    here = pits[pits["tile"].isin(piece.covers)].reset_index(drop=True)
-    parts = [
-        loaded.score_patches(patches, device=device).assign(pit=here["pit"].to_numpy()[rows])
-        for rows, patches in cut_scan(
-            store, store.scans.get(scan), normalisation, here, size=loaded.size, scale=scale
-        )
-    ]
-    columns = loaded.score_columns
-    empty = pd.DataFrame(columns=columns, dtype=np.float64).assign(pit=np.empty(0, np.int64))
-    judged = pd.concat(parts, ignore_index=True) if parts else empty
-    judged[columns] = judged[columns].round(_DECIMALS)
-    store.runs.write_part(run, piece.index, judged, {"scan": scan, "tiles": piece.covers})
-
-
-def _judgement(card: Mapping[str, Any]) -> str:
-    """Return a digest of all that decides the scores of a model before a prior."""
-    rest = {k: v for k, v in card.items() if k not in _AFTERWARDS}
-    return digest_of(rest)
-
-
-def _judged_before(store: Store, record: ScoreRecord) -> pd.DataFrame | None:
-    """Return the scores of the same pits by the same model in an earlier run, or None."""
-    for run in store.runs.names(record.scan):
-        old = store.runs.record(run)
-        is_same = (
-            isinstance(old, ScoreRecord)
-            and old.version == record.version
-            and old.search == record.search
-            and old.judged_on == record.judged_on
-            and old.model.judgement_sha256 == record.model.judgement_sha256
-            and set(record.tiles) <= set(old.tiles)
-        )
-        try:
-            judged = store.runs.judged(run) if is_same else None
-        except BadInput as error:
-            log.warning("run %s is passed over: %s", run, error)
-            continue
-        if judged is not None:
-            return judged
-    return None
