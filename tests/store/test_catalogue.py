@@ -5,13 +5,14 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from etchscope.foil import BadInput, MachineFailed
-from etchscope.store import sqlite as sqlite_module
+from etchscope.store import database
 from etchscope.store.catalogue import VERSION, Catalogue, StackRow, TileRow, VersionRow
+from etchscope.store.sqlite import SqliteFile
 
 
 @pytest.fixture
 def catalogue(tmp_path):
-    return Catalogue.create(tmp_path / "it's 100% ours?.sqlite")
+    return Catalogue.create(SqliteFile(tmp_path / "it's 100% ours?.sqlite"))
 
 
 def test_a_new_catalogue_has_its_version_in_one_place(catalogue):
@@ -43,11 +44,16 @@ def test_foreign_keys_are_enforced(catalogue):
 
 
 def test_reading_writes_no_file(catalogue):
-    before = (catalogue.path.read_bytes(), catalogue.path.stat().st_mtime_ns)
+    before = (catalogue.database.path.read_bytes(), catalogue.database.path.stat().st_mtime_ns)
     with catalogue.reading() as session:
         session.execute(text("SELECT count(*) FROM tile")).all()
-    assert (catalogue.path.read_bytes(), catalogue.path.stat().st_mtime_ns) == before
-    assert [p.name for p in catalogue.path.parent.iterdir()] == [catalogue.path.name]
+    assert (
+        catalogue.database.path.read_bytes(),
+        catalogue.database.path.stat().st_mtime_ns,
+    ) == before
+    assert [p.name for p in catalogue.database.path.parent.iterdir()] == [
+        catalogue.database.path.name
+    ]
 
 
 def test_another_database_is_no_catalogue(tmp_path):
@@ -56,7 +62,7 @@ def test_another_database_is_no_catalogue(tmp_path):
         connection.execute("CREATE TABLE mine (a INTEGER)")
     connection.close()
     with pytest.raises(BadInput, match=r"other\.sqlite: expected an intact Etchscope catalogue"):
-        Catalogue(path).require_version()
+        Catalogue(SqliteFile(path)).require_version()
 
 
 def test_a_catalogue_without_its_version_is_not_intact(catalogue):
@@ -68,14 +74,14 @@ def test_a_catalogue_without_its_version_is_not_intact(catalogue):
 
 def test_opening_never_makes_a_file(tmp_path):
     with pytest.raises(BadInput, match="unable to open"):
-        Catalogue(tmp_path / "none.sqlite").require_version()
+        Catalogue(SqliteFile(tmp_path / "none.sqlite")).require_version()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_writer_that_waits_too_long_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(sqlite_module, "_BUSY_S", 0.05)
-    first = Catalogue.create(tmp_path / "c.sqlite")
-    second = Catalogue(tmp_path / "c.sqlite")
+    monkeypatch.setattr(database, "BUSY_S", 0.05)
+    first = Catalogue.create(SqliteFile(tmp_path / "c.sqlite"))
+    second = Catalogue(SqliteFile(tmp_path / "c.sqlite"))
 
     def write() -> None:
         with second.writing():

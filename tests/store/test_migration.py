@@ -14,9 +14,10 @@ import pytest
 from sqlalchemy import Engine, event
 from tests.processes import run_code
 
-from etchscope.foil import MachineFailed, NotAStore, OldStore
-from etchscope.store import Store, pictures
+from etchscope.foil import MachineFailed, NotAStore, OldStore, as_pits
+from etchscope.store import FindRecord, Store, pictures
 from etchscope.store.catalogue import VERSION, Catalogue
+from etchscope.store.sqlite import SqliteFile
 
 OLD_SCHEMA = Path(__file__).with_name("catalogue_0002.sql").read_text()
 LABEL = {
@@ -42,7 +43,11 @@ def make_old(store: Store, version: int) -> Path:
         names = old.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall()
         for (name,) in names:
             if name != "schema_version":
-                old.execute(f"INSERT INTO main.{name} SELECT * FROM new.{name}")
+                columns = [row[1] for row in old.execute(f"PRAGMA main.table_info({name})")]
+                listed = ", ".join(f'"{column}"' for column in columns)
+                order = "number" if name in ("run", "label") else "rowid"
+                query = f"SELECT {listed} FROM new.{name} ORDER BY {order}"
+                old.execute(f"INSERT INTO main.{name} ({listed}) {query}")
         if version == 1:
             old.execute("DROP TABLE main.label")
         old.execute("UPDATE schema_version SET version = ?", (version,))
@@ -69,9 +74,9 @@ def test_migrations_from_nothing_make_what_a_new_store_has(tmp_path):
 
     scripts = ScriptDirectory(str(migration._SCRIPTS))
     assert scripts.get_current_head() == VERSION
-    Catalogue.create(tmp_path / "new.sqlite")
+    Catalogue.create(SqliteFile(tmp_path / "new.sqlite"))
     (tmp_path / "migrated.sqlite").touch()
-    with Catalogue(tmp_path / "migrated.sqlite").writing() as session:
+    with Catalogue(SqliteFile(tmp_path / "migrated.sqlite")).writing() as session:
         migration._upgrade(session.connection(), "base", VERSION)
     new = schema_of(tmp_path / "new.sqlite")
     assert len(new) > 12
@@ -93,9 +98,23 @@ def test_an_old_store_is_refused_with_both_versions_until_it_is_migrated(old, ma
     )
 
 
+def test_runs_keep_their_order(store):
+    for name in ("b", "c", "a"):
+        record = FindRecord(stage="find", version="0.1.0", scan="F1-front", tiles=(1,))
+        store.runs.commit(name, as_pits({"x_px": [1.0], "y_px": [2.0]}), record)
+    store.runs.renew("b")
+    path = make_old(store, 2)
+    Store.migrate(path)
+    migrated = Store.open(path)
+    assert migrated.runs.names() == ["b", "a", "c"]
+    migrated.runs.renew("c")
+    assert migrated.runs.names() == ["c", "b", "a"]
+    assert migrated.check() == []
+
+
 def test_the_catalogue_as_it_was_is_kept_beside_it(old, take_snapshot):
     before = take_snapshot(old)
-    backup = Store.migrate(old).backup
+    backup = Path(Store.migrate(old).backup)
     assert backup == old / "catalogue-0002.sqlite"
     assert take_snapshot(old) != before
     shutil.move(backup, old / "catalogue.sqlite")
@@ -174,7 +193,8 @@ def test_a_kill_leaves_the_old_catalogue_and_the_next_try_succeeds(old, take_sna
     backup = old / "catalogue-0002.sqlite"
     assert backup.exists()
     backup.unlink()
-    (old / "catalogue.sqlite-journal").unlink(missing_ok=True)  # SQLite passes it over
+    for end in ("journal", "wal", "shm"):  # SQLite passes them over
+        (old / f"catalogue.sqlite-{end}").unlink(missing_ok=True)
     assert take_snapshot(old) == before
     assert Store.migrate(old).after == VERSION
     assert Store.open(old).check() == []

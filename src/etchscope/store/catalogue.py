@@ -1,14 +1,12 @@
-"""The catalogue: one file of a database through SQLAlchemy, one transaction per action."""
+"""The catalogue: rows of a database through SQLAlchemy, one transaction per action."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
     Connection,
-    Double,
     ForeignKey,
     PrimaryKeyConstraint,
     String,
@@ -19,7 +17,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from etchscope.foil import BadInput, OldStore
-from etchscope.store.sqlite import INTACT, named_errors, open_engine
+from etchscope.store.column_types import Real, Text, Whole
+from etchscope.store.database import INTACT, Database
 
 __all__ = [
     "CATALOGUE_FILE",
@@ -42,7 +41,7 @@ __all__ = [
 ]
 
 CATALOGUE_FILE = "catalogue.sqlite"
-VERSION = "0003"
+VERSION = "0004"
 """Version of the schema below, the last of ``store/migrations/versions``."""
 
 
@@ -50,7 +49,9 @@ class _Base(DeclarativeBase):
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         dict[str, Any]: JSON,
         list[Any]: JSON,
-        float: Double,
+        str: Text,
+        int: Whole,
+        float: Real,
     }
 
 
@@ -160,10 +161,11 @@ class ErasureRow(_Base):
 
 
 class RunRow(_Base):
-    """A finished run; ``files`` has file in its folder → SHA-256."""
+    """A finished run; ``files`` has file in its folder → SHA-256, ``number`` rises in time."""
 
     __tablename__ = "run"
     name: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(unique=True)
     scan: Mapped[str] = mapped_column(ForeignKey("scan.name", ondelete="CASCADE"))
     pits: Mapped[int]
     files: Mapped[dict[str, Any]]
@@ -222,22 +224,39 @@ def version_of(session: Session) -> str:
 
 
 class Catalogue:
-    """Sessions on one catalogue file; each has a connection of its own, in any thread."""
+    """Sessions on one catalogue; each has a connection of its own, in any thread.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._read = open_engine(path)
+    Parameters
+    ----------
+    database : where its rows lie.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._read = database.open_engine()
         self._write = self._read.execution_options(is_write=True)
 
     @classmethod
-    def create(cls, path: Path) -> "Catalogue":
-        """Make a new, empty catalogue."""
-        path.touch(exist_ok=False)
-        catalogue = cls(path)
+    def create(cls, database: Database) -> "Catalogue":
+        """Make a new, empty catalogue.
+
+        Raises
+        ------
+        BadInput : the database has something else in its place.
+        MachineFailed : the disk is full, or the database cannot be reached.
+        """
+        database.make()
+        catalogue = cls(database)
         with catalogue.writing() as session:
-            _Base.metadata.create_all(session.connection())
-            session.add(VersionRow(version=VERSION))
+            if not is_stamped(session.connection()):
+                _Base.metadata.create_all(session.connection())
+                session.add(VersionRow(version=VERSION))
         return catalogue
+
+    @property
+    def name(self) -> str:
+        """What an error names."""
+        return self.database.name
 
     def require_version(self) -> None:
         """Refuse a catalogue that this version cannot read, before anything is touched.
@@ -250,7 +269,7 @@ class Catalogue:
         found = self.known_version()
         if found != VERSION:
             expected = f"a catalogue of version {VERSION}"
-            raise OldStore(self.path, expected, f"version {found}, which can be migrated")
+            raise OldStore(self.name, expected, f"version {found}, which can be migrated")
 
     def known_version(self) -> str:
         """Return the version of the catalogue, this one or an earlier one.
@@ -262,17 +281,17 @@ class Catalogue:
         with self.reading() as session:
             found = version_of(session)
         if not found:
-            raise BadInput(self.path, INTACT, "one without a version")
+            raise BadInput(self.name, INTACT, "one without a version")
         if found > VERSION:
             expected = f"a catalogue of version {VERSION} or earlier"
             hint = "Open it with a later version of Etchscope."
-            raise BadInput(self.path, expected, f"version {found}", hint)
+            raise BadInput(self.name, expected, f"version {found}", hint)
         return found
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """Yield a session that sees one state of the catalogue."""
-        with named_errors(self.path), Session(self._read) as session, session.begin():
+        with self.database.named_errors(), Session(self._read) as session, session.begin():
             yield session
 
     @contextmanager
@@ -282,8 +301,8 @@ class Catalogue:
         Raises
         ------
         MachineFailed : the disk is full, or another process holds the catalogue for too long.
-        BadInput : the file is damaged.
+        BadInput : the catalogue is damaged.
         """
-        with named_errors(self.path), Session(self._write) as session, session.begin():
+        with self.database.named_errors(), Session(self._write) as session, session.begin():
             session.connection()  # begins now, not with the first statement
             yield session

@@ -38,7 +38,6 @@ from etchscope.store.rows import (
     stack_of,
 )
 from etchscope.store.run_files import RECORD_FILE
-from etchscope.store.sqlite import find_damage
 
 __all__ = ["Finding", "check_store"]
 
@@ -67,7 +66,7 @@ def check_store(catalogue: Catalogue, root: Path, progress: Progress) -> list[Fi
     try:
         with catalogue.reading() as session:
             return [
-                *_findings("rows", _catalogue_findings(session)),
+                *_findings("rows", _catalogue_findings(catalogue, session)),
                 *_findings("foils", _foil_findings(session)),
                 *_findings("scans", _scan_findings(session, root, progress)),
                 *_findings("runs", _run_findings(session, root)),
@@ -92,8 +91,8 @@ def _findings(what: str, findings: Iterator[Finding]) -> list[Finding]:
     return found
 
 
-def _catalogue_findings(session: Session) -> Iterator[Finding]:
-    for table, found in find_damage(session):
+def _catalogue_findings(catalogue: Catalogue, session: Session) -> Iterator[Finding]:
+    for table, found in catalogue.database.find_damage(session):
         yield Finding("damaged", f"catalogue: table {table}" if table else "catalogue", found)
 
 

@@ -165,7 +165,7 @@ class Fits:
         try:
             return kind.model_validate(given)
         except ValidationError as error:
-            name = f"{self._catalogue.path}: fit {recipe} of scan {scan}"
+            name = f"{self._catalogue.name}: fit {recipe} of scan {scan}"
             where, found = first_fault(name, error)
             raise DamagedFile(where, "the record of a fit", found) from error
 

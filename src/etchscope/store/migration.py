@@ -13,7 +13,6 @@ from etchscope.store.catalogue import VERSION, Catalogue, is_stamped, version_of
 from etchscope.store.pictures import PictureArray
 from etchscope.store.removal import erase_unreachable, lock_images
 from etchscope.store.rows import get_scan, places_of, scan_names
-from etchscope.store.sqlite import copy_file
 
 __all__ = ["Migration", "migrate_store"]
 
@@ -29,19 +28,21 @@ class Migration:
     Parameters
     ----------
     before, after : version of its catalogue; equal where nothing was to be done.
-    backup : a copy of the catalogue as it was, beside it; None where nothing was to be done.
+    backup : file or schema with a copy of the catalogue as it was; None where nothing was to be
+        done.
     scans : those whose pictures got the OME-Zarr metadata that they lacked.
     """
 
     before: str
     after: str
-    backup: Path | None
+    backup: str | None
     scans: tuple[str, ...] = ()
 
 
 def migrate_store(catalogue: Catalogue, root: Path) -> Migration:
     """Bring the catalogue up to date, and then the pictures; see ``Store.migrate``."""
     done = _migrate_catalogue(catalogue)
+    catalogue.database.tune()
     with lock_images(root):
         erase_unreachable(catalogue, root)
         return replace(done, scans=tuple(_describe_scans(catalogue, root)))
@@ -63,7 +64,7 @@ def _describe_scans(catalogue: Catalogue, root: Path) -> Iterator[str]:
 
 
 def _migrate_catalogue(catalogue: Catalogue) -> Migration:
-    """Bring a catalogue up to date in one transaction, after copying it to a file beside it.
+    """Bring a catalogue up to date in one transaction, after copying it to a place beside it.
 
     A kill at any moment leaves the catalogue as it was, or up to date.
 
@@ -77,8 +78,7 @@ def _migrate_catalogue(catalogue: Catalogue) -> Migration:
         before = version_of(session)
         if before == VERSION:
             return Migration(before, VERSION, None)
-        backup = catalogue.path.with_name(f"catalogue-{before}.sqlite")
-        copy_file(catalogue.path, backup)  # nobody writes meanwhile
+        backup = catalogue.database.copy(session, before)
         _upgrade(session.connection(), before, VERSION)
     return Migration(before, VERSION, backup)
 

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import delete as delete_rows
-from sqlalchemy import select, text
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from etchscope.files.atomic import delete, translate_disk_errors
 from etchscope.files.inside import path_inside
@@ -115,7 +116,8 @@ class Runs:
                     undo.callback(delete, folder / run)
                     run_files.publish_run(folder, run, aside)
                     row = {"name": run, "scan": scan, "pits": len(pits), "files": files}
-                    session.add(RunRow(**row, committed_at=now()))
+                    number = _next_number(session)
+                    session.add(RunRow(**row, number=number, committed_at=now()))
                 elif (old.scan, old.files) != (scan, files):
                     expected = "the same tables as before"
                     raise BadInput(f"run {run}", expected, "other tables under the same name")
@@ -131,11 +133,7 @@ class Runs:
         """
         self._run_folder(run)
         with self._catalogue.writing() as session:
-            row = session.get_one(RunRow, run)
-            values = {column.name: getattr(row, column.name) for column in RunRow.__table__.columns}
-            session.delete(row)
-            session.flush()
-            session.add(RunRow(**values))
+            session.get_one(RunRow, run).number = _next_number(session)
 
     def table(self, scan: str | None = None) -> pd.DataFrame:
         """Return one row per finished run, the latest last: run, scan, pits, committed_at."""
@@ -143,7 +141,7 @@ class Runs:
         if scan is not None:
             query = query.where(RunRow.scan == scan)
         with self._catalogue.reading() as session:
-            rows = session.execute(query.order_by(text("rowid"))).all()
+            rows = session.execute(query.order_by(RunRow.number)).all()
         return pd.DataFrame(rows, columns=["run", "scan", "pits", "committed_at"])
 
     def names(self, scan: str | None = None) -> list[str]:
@@ -272,3 +270,8 @@ class Runs:
                 session.execute(delete_rows(RunRow).where(RunRow.name.in_(list(runs))))
             for folder in folders:
                 delete(folder)
+
+
+def _next_number(session: Session) -> int:
+    """Return the number of a run that is the latest now; nobody else writes meanwhile."""
+    return (session.scalar(select(func.max(RunRow.number))) or 0) + 1

@@ -19,7 +19,6 @@ from etchscope.foil import (
 from etchscope.foil.types import RawStack
 from etchscope.store.adding import Added, TilePictures, TileReader, add_scan, compare_scan
 from etchscope.store.catalogue import (
-    CATALOGUE_FILE,
     Catalogue,
     FitRow,
     FoilRow,
@@ -57,7 +56,7 @@ class Scans:
     def __init__(self, root: Path, catalogue: Catalogue) -> None:
         self._root = root
         self._catalogue = catalogue
-        self._arrays: dict[str, tuple[int, PictureArray, dict[int, int]]] = {}
+        self._arrays: dict[str, tuple[object, PictureArray, dict[int, int]]] = {}
 
     def add(
         self,
@@ -184,7 +183,7 @@ class Scans:
 
     def _array(self, scan: str) -> tuple[PictureArray, dict[int, int]]:
         # A change of the catalogue, by any process, may have removed tiles: look again.
-        stamp = (self._root / CATALOGUE_FILE).stat().st_mtime_ns
+        stamp = self._catalogue.database.stamp(scan)
         known = self._arrays.get(scan)
         if known is None or known[0] != stamp:
             with self._catalogue.reading() as session:

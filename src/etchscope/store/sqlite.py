@@ -1,13 +1,18 @@
 """What SQLite does in its own way: connect, begin, say what failed, copy, check itself.
 
-The journal is SQLite's default (rollback): after a kill SQLite rolls back when the file is read
-next, so that nothing has to be repaired; and reading writes no file.
+On a local disk the journal is a write-ahead log (WAL), so that readers and a writer never wait for
+each other: a check that reads for hours would otherwise keep every writer out. The processes share
+memory then, which no network file system can do; there, and where the file system is not known,
+the journal is SQLite's default (rollback). After a kill SQLite mends either one when the file is
+read next.
 """
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,91 +22,134 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from etchscope.files.atomic import write_aside
+from etchscope.files.filesystems import is_on_local_disk
 from etchscope.foil import BadInput, MachineFailed
+from etchscope.store import database
+from etchscope.store.database import INTACT
 
-__all__ = ["INTACT", "copy_file", "find_damage", "named_errors", "open_engine"]
-
-INTACT = "an intact Etchscope catalogue"
-"""What an error about a damaged file expected."""
-_BUSY_S = 30.0
+__all__ = ["SqliteFile"]
 
 
-def open_engine(path: Path) -> Engine:
-    """Return what connects to the file, which must exist, with foreign keys enforced.
+class SqliteFile:
+    """A catalogue in one file; the methods are those of ``database.Database``."""
 
-    A connection of the execution option ``is_write`` waits for its turn when its transaction
-    begins.
-    """
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._is_unlocked = False
 
-    def connect() -> sqlite3.Connection:
-        uri = f"file:{quote(str(path))}?mode=rw"  # never creates the file
-        return sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None)
+    @property
+    def name(self) -> str:
+        """The path of the file."""
+        return str(self.path)
 
-    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    @cached_property
+    def _is_local(self) -> bool:
+        return is_on_local_disk(self.path.parent)
 
-    @event.listens_for(engine, "connect")
-    def enforce_foreign_keys(connection: sqlite3.Connection, _record: object) -> None:
-        connection.execute("PRAGMA foreign_keys=ON")
+    def make(self) -> None:
+        """Make an empty file, which must be absent."""
+        self.path.touch(exist_ok=False)
+        self.tune()
 
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        # IMMEDIATE: a writer waits for its turn at the start, and never fails half-way.
-        is_write = connection.get_execution_options().get("is_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+    def tune(self) -> None:
+        """Choose the write-ahead log on a local disk, unless somebody reads just now."""
+        if self._is_local:
+            with self.named_errors(), self.open_engine().connect() as connection:
+                raw = connection.connection.dbapi_connection
+                with suppress(sqlite3.OperationalError):  # somebody reads just now
+                    raw.execute("PRAGMA journal_mode=WAL")  # type: ignore[union-attr]
 
-    return engine
+    def open_engine(self) -> Engine:
+        """Return what connects to the file, which must exist, with foreign keys enforced."""
+        engine = create_engine("sqlite://", creator=self._connect, poolclass=NullPool)
 
+        @event.listens_for(engine, "connect")
+        def enforce_foreign_keys(connection: sqlite3.Connection, _record: object) -> None:
+            connection.execute("PRAGMA foreign_keys=ON")
 
-@contextmanager
-def named_errors(path: Path) -> Iterator[None]:
-    """Turn the errors of the database within the block into named ones of a file.
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            # IMMEDIATE: a writer waits for its turn at the start, and never fails half-way.
+            is_write = connection.get_execution_options().get("is_write", False)
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
 
-    Raises
-    ------
-    MachineFailed : the disk is full, or another process holds the file for too long.
-    BadInput : the file is damaged.
-    """
-    try:
-        yield
-    except IntegrityError:  # a mistake in the code, not in the file
-        raise
-    except DatabaseError as error:
+        return engine
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = self._connect_with("mode=rw")  # never creates the file
+        if not os.access(self.path.parent, os.W_OK):
+            try:
+                connection.execute("PRAGMA schema_version")
+            except sqlite3.OperationalError:
+                # SQLite cannot make the file through which users of the log share memory.
+                connection.close()
+                self._is_unlocked = True
+                return self._connect_with("mode=ro&immutable=1")
+        elif not self._is_local:
+            with suppress(sqlite3.OperationalError):  # for a file that was copied from elsewhere
+                connection.execute("PRAGMA journal_mode=DELETE")
+        return connection
+
+    def _connect_with(self, how: str) -> sqlite3.Connection:
+        uri = f"file:{quote(str(self.path))}?{how}"
+        return sqlite3.connect(uri, uri=True, timeout=database.BUSY_S, isolation_level=None)
+
+    @contextmanager
+    def named_errors(self) -> Iterator[None]:
+        """Turn the errors of SQLite within the block into ones that name the file."""
+        before = self.stamp()
+        try:
+            yield
+        except IntegrityError:  # a mistake in the code, not in the file
+            raise
+        except DatabaseError as error:
+            raise self._named(error) from error
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:  # from a damaged row
+            raise BadInput(self.path, INTACT, str(error)) from error
+        if self._is_unlocked and self.stamp() != before:
+            raise MachineFailed(f"{self.path}: it was changed while it was read; repeat.")
+
+    def _named(self, error: DatabaseError) -> BadInput | MachineFailed:
         words = str(error.orig)
         if "full" in words or "disk I/O" in words:
             hint = "Nothing was changed; free some space and repeat."
-            raise MachineFailed(f"writing {path}: {words}. {hint}") from error
+            return MachineFailed(f"writing {self.path}: {words}. {hint}")
         if "readonly" in words:
-            raise BadInput(path, "a store that can be written to", "a read-only one") from error
+            return BadInput(self.path, "a store that can be written to", "a read-only one")
         if "locked" in words:
-            raise MachineFailed(f"{path}: another process is writing; repeat later.") from error
-        raise BadInput(path, INTACT, words) from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:  # from a damaged row
-        raise BadInput(path, INTACT, str(error)) from error
+            return MachineFailed(f"{self.path}: another process is writing; repeat later.")
+        return BadInput(self.path, INTACT, words)
 
+    def copy(self, _session: Session, version: str) -> str:
+        """Copy what is committed to ``catalogue-{version}.sqlite``; return its path."""
+        # By SQLite and not by the file system: closing a file of one's own would drop SQLite's
+        # lock.
+        to = self.path.with_name(f"{self.path.stem}-{version}{self.path.suffix}")
+        with (
+            write_aside(to) as aside,
+            closing(sqlite3.connect(self.path)) as source,
+            closing(sqlite3.connect(aside)) as copy,
+        ):
+            try:
+                source.backup(copy)
+                copy.execute("PRAGMA journal_mode=DELETE")  # all of it in the one file
+            except sqlite3.Error as error:
+                raise MachineFailed(f"writing {to}: {error}. Nothing was changed.") from error
+        return str(to)
 
-def copy_file(file: Path, to: Path) -> None:
-    """Copy a database as it is at this moment; the copy is whole, or absent.
+    def find_damage(self, session: Session) -> Iterator[tuple[str, str]]:
+        """Yield what SQLite finds damaged, and rows without their parents."""
+        for row in session.execute(text("PRAGMA integrity_check")):
+            if row[0] != "ok":
+                yield "", str(row[0])
+        for row in session.execute(text("PRAGMA foreign_key_check")):
+            yield str(row[0]), "a row without its parent"
 
-    Raises
-    ------
-    MachineFailed : the disk is full.
-    """
-    # By SQLite and not by the file system: closing a file of one's own would drop SQLite's lock.
-    with (
-        write_aside(to) as aside,
-        closing(sqlite3.connect(file)) as source,
-        closing(sqlite3.connect(aside)) as copy,
-    ):
-        try:
-            source.backup(copy)
-        except sqlite3.Error as error:
-            raise MachineFailed(f"writing {to}: {error}. Nothing was changed.") from error
-
-
-def find_damage(session: Session) -> Iterator[tuple[str, str]]:
-    """Yield what SQLite finds damaged: the table, empty for the whole file, and what is wrong."""
-    for row in session.execute(text("PRAGMA integrity_check")):
-        if row[0] != "ok":
-            yield "", str(row[0])
-    for row in session.execute(text("PRAGMA foreign_key_check")):
-        yield str(row[0]), "a row without its parent"
+    def stamp(self, _scan: str = "") -> object:
+        """Return when the file and its log were last written to, by any process."""
+        found = []
+        for path in (self.path, self.path.with_name(f"{self.path.name}-wal")):
+            with suppress(OSError):
+                stat = path.stat()
+                found += [(path.name, stat.st_mtime_ns, stat.st_size)] * bool(stat.st_size)
+        return tuple(found)

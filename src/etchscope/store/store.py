@@ -23,6 +23,7 @@ from etchscope.store.migration import Migration, migrate_store
 from etchscope.store.models import Models
 from etchscope.store.runs import Runs
 from etchscope.store.scans import Scans
+from etchscope.store.sqlite import SqliteFile
 
 __all__ = ["Store"]
 
@@ -75,7 +76,7 @@ class Store:
                 for name in _FOLDERS:
                     (aside / name).mkdir(parents=True)
                 (aside / "images" / ".lock").touch()
-                Catalogue.create(aside / CATALOGUE_FILE)
+                Catalogue.create(SqliteFile(aside / CATALOGUE_FILE))
                 sync_tree(aside)
                 aside.rename(root)
                 sync_path(root.parent)
@@ -93,9 +94,10 @@ class Store:
         OldStore : a store of an earlier version, which ``migrate`` brings up to date.
         BadInput : a store of a later version, or a damaged one.
         """
-        catalogue = _catalogue_of(path)
+        root = Path(path).absolute()
+        catalogue = _catalogue_of(root)
         catalogue.require_version()
-        return cls(catalogue.path.parent, catalogue)
+        return cls(root, catalogue)
 
     @staticmethod
     def migrate(path: str | os.PathLike[str]) -> Migration:
@@ -110,8 +112,8 @@ class Store:
         BadInput : a store of a later version, or a damaged one.
         MachineFailed : the disk is full, or another process writes for too long.
         """
-        catalogue = _catalogue_of(path)
-        return migrate_store(catalogue, catalogue.path.parent)
+        root = Path(path).absolute()
+        return migrate_store(_catalogue_of(root), root)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Store.open, (str(self.path),))
@@ -129,8 +131,7 @@ class Store:
         return check_store(self._catalogue, self.path, progress)
 
 
-def _catalogue_of(path: str | os.PathLike[str]) -> Catalogue:
-    root = Path(path).absolute()
+def _catalogue_of(root: Path) -> Catalogue:
     if not (root / CATALOGUE_FILE).is_file():
         raise NotAStore(root, "a store", f"no {CATALOGUE_FILE} there")
-    return Catalogue(root / CATALOGUE_FILE)
+    return Catalogue(SqliteFile(root / CATALOGUE_FILE))
