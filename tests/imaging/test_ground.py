@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from etchscope.files.foreign_pictures import read_picture
 from etchscope.foil import BadInput
 from etchscope.imaging import find_foil_ground, usable_area_px
 from etchscope.ingest.montage import find_cells
-from etchscope.ingest.pictures import read_picture
 from etchscope.simulation import (
     Fragments,
     Hips,

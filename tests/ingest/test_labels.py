@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from etchscope.files import write_labels, write_table
 from etchscope.foil import (
@@ -187,6 +188,25 @@ def test_boxes_count_from_the_pictures_edge(tmp_path):
     assert boxes["class"].tolist() == ["top", "misc"]
     corners = [[-0.5, -0.5], [15.5, -0.5], [15.5, 5.5], [-0.5, 5.5]]
     assert json.loads(boxes["region_px"][0]) == corners
+
+
+def test_a_box_that_was_drawn_on_a_turned_picture_lies_on_its_pit(tmp_path):
+    y, x = np.mgrid[:200, :300]
+    shown = np.where(np.hypot(x - 60, y - 50) < 7, 90, 180).astype(np.uint8)
+    for orientation, stored in ((6, np.rot90(shown)), (3, np.rot90(shown, 2))):
+        folder = tmp_path / str(orientation)
+        folder.mkdir()
+        exif = Image.Exif()
+        exif[274] = orientation
+        Image.fromarray(stored).save(folder / "b.jpg", quality=95, exif=exif)
+        (folder / "b.txt").write_text(f"0 {60.5 / 300:.4f} {50.5 / 200:.4f} 0.05 0.07\n")
+        store = Store.create(folder / "store")
+        add_scan(store, [folder / "b.jpg"], overrides=Overrides(foil="b"))
+        import_labels(store, [folder / "b.txt"], LabelDefaults("anna", class_map={0: "top"}))
+        (label,) = store.labels.table().to_dict("records")
+        dark = store.scans.read_tile("b-front", 1)[0] < 130
+        assert abs(label["x_px"] - x[dark].mean()) < 1
+        assert abs(label["y_px"] - y[dark].mean()) < 1
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from etchscope.files.foreign_pictures import read_picture
 from etchscope.foil import BadInput
 from etchscope.ingest.montage import find_cells
-from etchscope.ingest.pictures import read_picture
 
 TASL = Path(__file__).parents[3] / "shared/data/tasl/00000.bmp"
 

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -135,7 +136,7 @@ BAD = [
     (other_depth, "Step_2_1.tif: expected 16 × 12 pixels of uint8, found 16 × 12 pixels of uint16"),
     (truncated, "R1_0004_x/Step_2_1.tga: expected an intact picture, found damage: "),
     (empty, "R1_0004_x/Step_2_1.tga: expected a picture, found an empty file"),
-    (folder, "R1_0004_x/Step_2_1.tga: expected a readable picture, found Is a directory"),
+    (folder, "R1_0004_x/Step_2_1.tga: expected a regular file, found a folder"),
 ]
 
 
@@ -308,3 +309,18 @@ def test_pictures_without_scan_json_are_tiles_under_one_light_and_a_warning(tmp_
     assert len(open_source(tmp_path).scan.tiles) == 2
     expected = "no scan.json, so each of the 2 pictures is taken as a tile under one light"
     assert f"{tmp_path}: there is {expected}" in caplog.text
+
+
+def test_a_size_that_no_picture_can_have_is_refused_before_one_is_read(write_scan):
+    root = write_scan(image_size=[10**6, 10**6])
+    with pytest.raises(BadInput, match=r"scan\.json: image_size: expected at most 134,217,728 pix"):
+        open_source(root)
+
+
+def test_a_pipe_in_place_of_a_picture_is_refused_at_once(write_scan):
+    root = write_scan()
+    path = root / "R1_0001_x/Step_1_1.tga"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(BadInput, match=r"Step_1_1\.tga: expected a regular file, found a pipe"):
+        open_source(root)

@@ -42,3 +42,14 @@ def test_two_files_of_one_tile_have_one_page_each(tmp_path):
     pages = read_files(Path(tmp_path), Index({1: (path, path)}, ()))
     with pytest.raises(BadInput, match="expected one page, found 2 pages"):
         pages.read(1)
+
+
+def test_a_number_that_leaves_too_many_tiles_absent_is_refused_at_once(tmp_path):
+    (tmp_path / "1.png").write_bytes(b"")
+    for number in (10**20 - 1, 150_000):
+        files = dict.fromkeys((1, number), (tmp_path / "1.png",))
+        with pytest.raises(BadInput, match=f"at most 100,000 of them absent, found tile {number}"):
+            complete_tiles(read_files(tmp_path, Index(files, ())), tmp_path / "scan.json", None)
+    files = dict.fromkeys((1, 9_000), (tmp_path / "1.png",))
+    few = complete_tiles(read_files(tmp_path, Index(files, ())), tmp_path / "scan.json", None)
+    assert len(few.problems) == 8_998

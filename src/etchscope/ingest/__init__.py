@@ -1,5 +1,6 @@
 """Readers of scan directories, montages, pictures, masks, labels and lists of pits."""
 
+from etchscope.files.foreign_pictures import read_picture
 from etchscope.ingest.add import add_scan
 from etchscope.ingest.labels import (
     ImportedLabels,
@@ -9,7 +10,6 @@ from etchscope.ingest.labels import (
 )
 from etchscope.ingest.layouts import Index, Problem, picture_files
 from etchscope.ingest.masks import read_mask
-from etchscope.ingest.pictures import read_picture
 from etchscope.ingest.pit_lists import OfSurface, read_pit_list
 from etchscope.ingest.source import Overrides, Source, group_paths, open_source
 

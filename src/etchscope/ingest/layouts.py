@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from etchscope.files.foreign_pictures import PICTURE_SUFFIX
 from etchscope.foil import BadInput, Channel
-from etchscope.ingest.pictures import PICTURE_SUFFIX
 from etchscope.plugins import bad_plugin, find_plugin
 
 __all__ = [

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from etchscope.files.foreign_pictures import PICTURE_SUFFIX, Page, read_picture
 from etchscope.files.strict_json import read_json
 from etchscope.foil import BadInput, Scan
 from etchscope.foil.types import Bools, Floats
 from etchscope.geometry import Mask, mask_unit
 from etchscope.geometry.masks import fill_polygon
 from etchscope.ingest.montage import Sheet
-from etchscope.ingest.pictures import PICTURE_SUFFIX, Page, read_picture
 
 __all__ = ["read_mask"]
 

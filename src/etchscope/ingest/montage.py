@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from etchscope.files.foreign_pictures import Page
 from etchscope.foil import BadInput
 from etchscope.foil.types import Bools
-from etchscope.ingest.pictures import Page
 
 __all__ = ["Cells", "Sheet", "find_cells"]
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from etchscope.files.foreign_pictures import MAX_PIXELS, Page
 from etchscope.foil import (
     BadInput,
     Channel,
@@ -24,7 +25,6 @@ from etchscope.ingest.layouts import (
     picture_files,
 )
 from etchscope.ingest.montage import Sheet
-from etchscope.ingest.pictures import Page
 from etchscope.ingest.scan_json import ScanJson, as_bad_input, read_positions, read_scan_json
 from etchscope.ingest.tile_pages import (
     TilePages,
@@ -246,6 +246,8 @@ def _source(
         raise problems[0].error
     if not pages.numbers:
         raise problems[0].error
+    if size is not None and size[0] * size[1] > MAX_PIXELS:
+        raise BadInput(f"{where}: image_size", f"at most {MAX_PIXELS:,} pixels", f"{list(size)}")
     first = _first_page(pages, skip_bad=skip_bad)
     try:
         scan = Scan.model_validate(

@@ -4,12 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from etchscope.files.foreign_pictures import Page, read_picture
 from etchscope.foil import BadInput
 from etchscope.ingest.layouts import Index, Problem
 from etchscope.ingest.montage import Sheet, find_cells
-from etchscope.ingest.pictures import Page, read_picture
 
 __all__ = ["TilePages", "complete_tiles", "cut_montage", "read_files", "relative_name"]
+
+_MOST_ABSENT = 100_000
+"""Greatest number of absent tiles that are listed; more come from a number that is none."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +99,17 @@ def complete_tiles(
     ----------
     where : the ``scan.json``, for errors.
     positions : tile number → stage position in mm; None if the scan has none.
+
+    Raises
+    ------
+    BadInput : without positions, far more tiles are absent than there are.
     """
     bad = {p.tile for p in pages.problems}
     there = set(pages.numbers)
     known = there | bad
+    if not positions and max(known) - min(known) >= len(known) + _MOST_ABSENT:
+        span = f"tiles {min(known)} and on, at most {_MOST_ABSENT:,} of them absent"
+        raise BadInput(where.parent, span, f"tile {max(known)}")
     expected = set(positions) if positions else set(range(min(known), max(known) + 1))
     problems = [
         Problem(tile, BadInput(f"{where.parent}: tile {tile}", "its pictures", "none"))

@@ -12,9 +12,9 @@ import pytest
 import tifffile
 from PIL import Image
 
+from etchscope.files import foreign_pictures
+from etchscope.files.foreign_pictures import MAX_PIXELS, read_picture
 from etchscope.foil import BadInput
-from etchscope.ingest import pictures
-from etchscope.ingest.pictures import MAX_PIXELS, read_picture
 
 RNG = np.random.default_rng(5)
 GREY = RNG.integers(0, 256, (48, 64), dtype=np.uint8)
@@ -160,9 +160,9 @@ def test_what_is_no_picture(tmp_path, name, data, match):
 
 def test_folders_and_missing_files(tmp_path):
     (tmp_path / "a.png").mkdir()
-    with pytest.raises(BadInput, match=r"a\.png: expected a readable picture, found Is a dir"):
+    with pytest.raises(BadInput, match=r"a\.png: expected a regular file, found a folder"):
         read_picture(tmp_path / "a.png")
-    with pytest.raises(BadInput, match=r"b\.png: expected a readable picture, found No such"):
+    with pytest.raises(BadInput, match=r"b\.png: expected a readable file, found No such"):
         read_picture(tmp_path / "b.png")
 
 
@@ -204,9 +204,9 @@ def test_decompression_bombs_are_refused_unread(tmp_path, kind):
 
 def test_a_picture_at_the_limit_is_read(tmp_path, monkeypatch):
     (tmp_path / "a.png").write_bytes(FILES["grey.png"][0])
-    monkeypatch.setattr(pictures, "MAX_PIXELS", 48 * 64)
+    monkeypatch.setattr(foreign_pictures, "MAX_PIXELS", 48 * 64)
     assert len(read_picture(tmp_path / "a.png")) == 1
-    monkeypatch.setattr(pictures, "MAX_PIXELS", 48 * 64 - 1)
+    monkeypatch.setattr(foreign_pictures, "MAX_PIXELS", 48 * 64 - 1)
     with pytest.raises(BadInput, match="at most 3,071 pixels"):
         read_picture(tmp_path / "a.png")
     assert MAX_PIXELS == 2**27
@@ -221,3 +221,68 @@ def test_reading_is_safe_from_threads(tmp_path):
             expected = FILES[os.fspath(path.name)][1]
             if expected is not None:
                 np.testing.assert_array_equal(pages[0], expected)
+
+
+def test_pipes_are_refused_and_links_are_followed(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(BadInput, match=r"a\.png: expected a regular file, found a pipe"):
+        read_picture(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(FILES["grey.png"][0])
+    (tmp_path / "c.png").symlink_to(tmp_path / "b.png")
+    np.testing.assert_array_equal(read_picture(tmp_path / "c.png")[0], GREY)
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 30000 +X 30000\n", "Radiance HDR"),
+        (b"SIMPLE  =                    T", "FITS"),
+        (b"Pf\n100000 100000\n-1.0\n", "something else"),
+    ],
+)
+def test_a_format_that_is_not_read_is_refused_by_name(tmp_path, data, found):
+    (tmp_path / "a.hdr").write_bytes(data)
+    with pytest.raises(BadInput, match=rf"a picture \(TIFF, PNG, .* found {found}\. Save it"):
+        read_picture(tmp_path / "a.hdr")
+
+
+def test_little_that_unpacks_to_much_is_refused_unread(tmp_path):
+    height = width = 11_584
+    head = struct.pack("<BBBHHBHHHHBB", 0, 0, 10, 0, 0, 0, 0, 0, width, height, 24, 0)
+    (tmp_path / "a.tga").write_bytes(head + b"\xff\0\0\0" * 10**5)
+    with pytest.raises(BadInput, match=r"at most 256 MB of samples .*, found 384 MB"):
+        read_picture(tmp_path / "a.tga")
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+def test_several_frames_are_refused(tmp_path, kind):
+    frames = [Image.fromarray(np.full((48, 64), level, np.uint8)) for level in (9, 90, 200)]
+    data = io.BytesIO()
+    frames[0].save(data, kind, save_all=True, append_images=frames[1:], duration=50)
+    path = tmp_path / "a.gif"
+    path.write_bytes(data.getvalue())
+    with pytest.raises(BadInput, match="expected one picture, found several frames"):
+        read_picture(path)
+
+
+def test_a_jpeg_of_many_scans_is_refused(tmp_path):
+    data = bytearray(encoded(np.zeros((8, 8), np.uint8), "JPEG", progressive=True))
+    at = data.index(b"\xff\xc2") + 5
+    data[at : at + 4] = struct.pack(">HH", 11_000, 11_000)
+    scan = data[data.index(b"\xff\xda") : -2]
+    (tmp_path / "a.jpg").write_bytes(data[:-2] + scan * 20 + data[-2:])
+    with pytest.raises(BadInput, match=r"fewer scans, found \d+ scans of 11000 × 11000"):
+        read_picture(tmp_path / "a.jpg")
+
+
+def test_a_large_pnm_file_of_text_is_refused_unread(tmp_path):
+    (tmp_path / "a.pgm").write_bytes(b"P2\n5000 5000\n255\n" + b"7 " * 100)
+    with pytest.raises(BadInput, match="at most 4,194,304 pixels in a PNM file of text"):
+        read_picture(tmp_path / "a.pgm")
+    (tmp_path / "b.pgm").write_bytes(b"P2\n3 2\n255\n1 2 3 4 5 6\n")
+    assert read_picture(tmp_path / "b.pgm")[0].tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
+def test_jpeg_2000_of_sixteen_bits_keeps_its_values(tmp_path):
+    Image.fromarray(DEEP).save(tmp_path / "a.jp2", irreversible=False)
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.jp2")[0], DEEP)
