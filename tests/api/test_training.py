@@ -1,7 +1,9 @@
+import os
+
 import pytest
 
 import etchscope as es
-from etchscope.foil import BadInput, ModelNameTaken, NotLabelled, UnknownModel
+from etchscope.foil import BadInput, Busy, ModelNameTaken, NotLabelled, UnknownModel
 
 QUICK = {"network": "plain", "epochs": 6, "rate": 8e-3, "batch": 16, "restarts": 0}
 
@@ -51,6 +53,26 @@ def test_what_would_fail_after_hours_fails_before(own, no_training):
         store.train("second", classes=["maybe", "hip"])
     with pytest.raises(BadInput, match="working point: efficiency"):
         store.train("second", efficiency=2)
+
+
+def test_a_name_that_another_process_trains_is_refused_at_once(own, no_training):
+    store = es.open(own.path)
+    with (
+        store.kept.hold("model-second", "model second"),
+        pytest.raises(Busy, match=rf"model second is taken by process {os.getpid()} on .*; repeat"),
+    ):
+        store.train("second")
+    assert not [p for p in own.path.iterdir() if p.name.startswith(".")]
+
+
+def test_a_name_that_was_taken_since_the_first_look_is_refused_before_the_training(
+    own, no_training, monkeypatch
+):
+    store = es.open(own.path)
+    names = iter([["first"], ["first", "second"]])
+    monkeypatch.setattr(type(store.kept.models), "names", lambda _: next(names))
+    with pytest.raises(ModelNameTaken, match="second"):
+        store.train("second")
 
 
 def test_patches_are_the_labels_that_a_training_learns_from(learnt, own, tmp_path):

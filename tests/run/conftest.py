@@ -1,4 +1,6 @@
+import errno
 import importlib.util
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -63,6 +65,16 @@ def take_snapshot() -> Callable[[Path], dict[str, str]]:
     """The kill benchmark's own: every file's bytes, every row without its times."""
     snapshot: Callable[[Path], dict[str, str]] = _benchmark("kill").take_snapshot
     return snapshot
+
+
+@pytest.fixture
+def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that has no locks, such as Lustre as it is often mounted."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("etchscope.files.locks.fcntl.flock", refuse)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@ import json
 import signal
 import tracemalloc
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.processes import run_code
 
+from etchscope.files.locks import hold_lock
 from etchscope.foil import BadInput
 from etchscope.foil.debugging import DEBUG
 from etchscope.run.executors import choose_executor
@@ -52,6 +54,9 @@ class Squares:
 
     def _parts(self) -> dict[int, dict[str, list[int]]]:
         return {int(p.stem): json.loads(p.read_text()) for p in self.folder.glob("*.part")}
+
+    def hold(self) -> AbstractContextManager[object]:
+        return hold_lock(self.folder / ".lock", "the squares")
 
     def is_committed(self) -> bool:
         return (self.folder / "whole").exists()
@@ -143,7 +148,7 @@ def test_an_error_in_a_piece_keeps_the_parts_before_it(tmp_path):
 
 
 @pytest.mark.parametrize(("moment", "was_done"), [(0, False), (2, True), (3, True)])
-def test_two_at_once_agree(tmp_path, moment, was_done):
+def test_without_locks_two_at_once_agree(tmp_path, moment, was_done, without_locks):
     """Meanwhile another process does all of it, and drops the parts that are there by then."""
     squares = [n * n for n in NUMBERS]
 
@@ -207,6 +212,7 @@ class Empty:
         self.pieces = tile_pieces(range(16 * count))
 
     work = staticmethod(lambda piece: None)
+    hold = staticmethod(nullcontext)
 
     def parts(self) -> dict[int, list[int]]:
         return {}

@@ -1,4 +1,5 @@
 import multiprocessing
+import os
 import pickle
 import sqlite3
 import threading
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from etchscope.foil import BadInput, MachineFailed
+from etchscope.foil import BadInput
 from etchscope.store import Store
 
 
@@ -149,17 +150,25 @@ def test_another_stores_object_sees_what_was_removed(store):
         reader.scans.read_tile("F1-front", 1)
 
 
-def test_two_writers_wait_or_say_so(store, make_scan):
+def test_a_removal_waits_for_an_addition_and_says_for_whom(store, make_scan, caplog):
     other = make_scan("F2-front")
+    removal = threading.Thread(target=Store.open(store.path).scans.remove, args=["true"])
 
-    def read(number: int):  # the second addition starts while the first goes on
+    def read(number: int):  # the removal starts while the addition goes on
         if number == 1:
-            with pytest.raises(MachineFailed, match="another addition or removal"):
-                Store.open(store.path).scans.remove("true")
+            removal.start()
+            removal.join(0.3)
+            assert removal.is_alive()
         return other.read(number)
 
     assert store.scans.add(other.scan, other.foil, read, workers=1).is_new
-    assert store.scans.names() == ["F1-front", "F2-front"]
+    removal.join()
+    (line,) = caplog.messages
+    assert line.startswith(f"{store.path}: removing: waiting for process {os.getpid()} on ")
+    assert f"at {store.path}: adding scan F2-front since" in line
+    assert store.scans.names() == []  # both scans: the removal came second
+    assert store.check() == []
+    assert (store.path / "images/.lock").read_bytes() == b""
 
 
 def test_a_damaged_catalogue_is_one_error(store):

@@ -1,7 +1,8 @@
 """From the labels of a store to patches, and from patches to a model."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -100,6 +101,7 @@ class TrainingSteps(OfStore):
         UnknownModel : the store has no model to begin with.
         NotLabelled : there are no labels to train on.
         BadInput : a parameter has a value that it cannot have; nothing has been trained then.
+        Busy : another process trains a model of that name.
         MachineFailed : the disk is full.
         """
         from etchscope.ensemble import Model, find_method
@@ -116,36 +118,44 @@ class TrainingSteps(OfStore):
             find_method(method, known=("multiclass",))
         begin = None if start is None else Model.from_record(*self.kept.models.load(start))
         training = training or Training(lights="any")
-        if patches is None:
-            gathered = self._gather(labels, planes=training.lights == "any", progress=progress)
-        else:
-            gathered = self._read(Path(patches), labels)
-        tried = None
-        if tune:
-            how: dict[str, Any] = {"seed": seed, "device": device, "progress": progress}
-            training, tried = _tune(gathered, training, trials=tune, **how)
-            if tuned is not None:
-                tuned(tried)
-        networks = folds * count_experts(gathered.classes, kinds, method)
-        with watch(progress, "Training", networks) as bar:
-            done = train(
-                gathered,
-                training,
-                signal=signal,
-                kinds=kinds,
-                method=method,
-                prior=prior,
-                efficiency=efficiency,
-                folds=folds,
-                seed=seed,
-                start=begin,
-                device=device,
-                kept_in=self.kept.models.training_folder(name),
-                counted=counted,
-                progress=bar.advance,
-            )
-        self.kept.models.save(name, *done.model.to_record(), replace=replace)
+        with self._held(name, replace=replace):
+            if patches is None:
+                gathered = self._gather(labels, planes=training.lights == "any", progress=progress)
+            else:
+                gathered = self._read(Path(patches), labels)
+            tried = None
+            if tune:
+                how: dict[str, Any] = {"seed": seed, "device": device, "progress": progress}
+                training, tried = _tune(gathered, training, trials=tune, **how)
+                if tuned is not None:
+                    tuned(tried)
+            networks = folds * count_experts(gathered.classes, kinds, method)
+            with watch(progress, "Training", networks) as bar:
+                done = train(
+                    gathered,
+                    training,
+                    signal=signal,
+                    kinds=kinds,
+                    method=method,
+                    prior=prior,
+                    efficiency=efficiency,
+                    folds=folds,
+                    seed=seed,
+                    start=begin,
+                    device=device,
+                    kept_in=self.kept.models.training_folder(name),
+                    counted=counted,
+                    progress=bar.advance,
+                )
+            self.kept.models.save(name, *done.model.to_record(), replace=replace)
         return TrainReport(name, done, gathered.left_out, tried)
+
+    @contextmanager
+    def _held(self, name: str, *, replace: bool) -> Iterator[None]:
+        """Keep other trainings from the name of a model; refuse at once if one is at it."""
+        with self.kept.hold(f"model-{name}", f"model {name}", wait=False):
+            self._require_free(name, replace=replace)  # one may just have ended
+            yield
 
     def _require_free(self, name: str, *, replace: bool) -> None:
         require_name(name, "name of a model")

@@ -1,19 +1,31 @@
-"""Files that are either whole or absent: write beside, fsync, replace."""
+"""Files that are either whole or absent: write beside, fsync, replace.
+
+What is written aside has a name of its own, ``.{name}.{place}-{process}-{random}.aside``: many
+processes on many hosts may write the same file at once. ``place`` stands for the host and its
+processes, so that what a killed process has left is known to belong to nobody, and is deleted by
+the next one that writes the same file there.
+"""
 
 import errno
+import hashlib
 import os
+import re
+import secrets
 import shutil
-import threading
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from etchscope.foil import BadInput, MachineFailed
 
 __all__ = [
     "delete",
+    "drop_dead_asides",
+    "is_dead_aside",
     "link_tree",
     "make_folder",
+    "name_aside",
     "sync_path",
     "sync_tree",
     "translate_disk_errors",
@@ -21,6 +33,9 @@ __all__ = [
     "write_folder_aside",
 ]
 
+_ASIDE = re.compile(
+    r"\.(?P<name>.+)\.(?P<place>[0-9a-f]{8})-(?P<process>\d{1,9})-[0-9a-f]{8}\.aside", re.DOTALL
+)
 _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
@@ -77,19 +92,68 @@ def make_folder(folder: Path) -> None:
         raise BadInput(folder, "a folder", "a file") from error
 
 
+def name_aside(path: Path) -> Path:
+    """Return a hidden path beside ``path`` that nobody else writes to, on any host."""
+    unique = f"{_place()}-{os.getpid()}-{secrets.token_hex(4)}"
+    return path.with_name(f".{path.name}.{unique}.aside")
+
+
+def _place() -> str:
+    """Return 8 hex digits for the host and the processes that this one can see."""
+    with suppress(OSError):  # processes in a container have a numbering of their own
+        seen = Path("/proc/self/ns/pid").stat().st_ino
+        return hashlib.sha256(f"{socket.gethostname()} {seen}".encode()).hexdigest()[:8]
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+def drop_dead_asides(path: Path) -> None:
+    """Delete what processes of this host wrote aside for ``path`` before they were killed."""
+    found = []
+    with suppress(FileNotFoundError), os.scandir(path.parent) as entries:
+        found = [match for entry in entries if (match := _ASIDE.fullmatch(entry.name))]
+    for aside in [path.with_name(match[0]) for match in found if match["name"] == path.name]:
+        if is_dead_aside(aside):
+            delete(aside)
+
+
+def is_dead_aside(path: Path) -> bool:
+    """Return whether this was written aside by a process of this host that is there no more."""
+    match = _ASIDE.fullmatch(path.name)
+    if match is None or match["place"] != _place():
+        return False
+    return not _is_alive(int(match["process"]))
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # of another user
+        return True
+    return True
+
+
 @contextmanager
-def write_aside(path: Path) -> Iterator[Path]:
+def write_aside(path: Path, *, sweep: bool = True) -> Iterator[Path]:
     """Yield a path to write to; that file replaces ``path`` when the block succeeds.
 
     A reader sees the old file or the whole new one, never a part of it. After an error the
     temporary file is deleted and ``path`` is unchanged.
 
+    Parameters
+    ----------
+    sweep : delete what killed writers of ``path`` have left, which takes a look at every file of
+        the folder; False where very many files are written into one folder that is temporary.
+
     Raises
     ------
     MachineFailed : see ``translate_disk_errors``.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.aside")
+    aside = name_aside(path)
     with translate_disk_errors(f"writing {path}"):
+        if sweep:
+            drop_dead_asides(path)
         try:
             yield aside
             sync_path(aside)
@@ -113,7 +177,7 @@ def write_folder_aside(folder: Path, within: Path) -> Iterator[Path]:
     ------
     MachineFailed : see ``translate_disk_errors``.
     """
-    aside = within / f".{folder.name}.{os.getpid()}-{threading.get_ident()}.aside"
+    aside = name_aside(within / folder.name)
     with translate_disk_errors(f"writing {folder}"):
         try:
             aside.mkdir()

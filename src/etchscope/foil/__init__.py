@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from etchscope.foil.errors import (
         BadInput,
         BadPlugin,
+        Busy,
         ClassMissing,
         DamagedFile,
         EtchscopeError,
@@ -75,6 +76,7 @@ __all__ = [
     "WITHDRAWN",
     "BadInput",
     "BadPlugin",
+    "Busy",
     "Channel",
     "ClassMissing",
     "DamagedFile",

@@ -6,6 +6,7 @@ from pathlib import Path
 __all__ = [
     "BadInput",
     "BadPlugin",
+    "Busy",
     "ClassMissing",
     "DamagedFile",
     "EtchscopeError",
@@ -252,3 +253,25 @@ class MachineFailed(EtchscopeError):
     """The machine failed, not the input: the disk is full, or a worker was lost."""
 
     exit_status = 1
+
+
+class Busy(MachineFailed):
+    """Another process does the same at this moment.
+
+    Parameters
+    ----------
+    what : what is being done, such as "model first".
+    who : the process that does it, its host, and since when, in words.
+
+    Examples
+    --------
+    >>> print(Busy("model first", "process 12 on host a, at it since 10:12"))
+    model first is taken by process 12 on host a, at it since 10:12; repeat later.
+    """
+
+    def __init__(self, what: str, who: str) -> None:
+        self.what, self.who = what, who
+        super().__init__(what, who)
+
+    def __str__(self) -> str:
+        return f"{self.what} is taken by {self.who}; repeat later."

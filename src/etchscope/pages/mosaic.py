@@ -1,6 +1,7 @@
 """Paint the mosaic of a report as a stage, whose parts are kept until the report is written."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -83,6 +84,10 @@ class _Mosaic:
     def parts(self) -> dict[int, Any]:
         return {i: record.get("covers") for i, record in read_part_records(self.folder).items()}
 
+    def hold(self) -> AbstractContextManager[object]:
+        """Return what keeps nobody out: the caller holds the folder of the report."""
+        return nullcontext()
+
     def is_committed(self) -> bool:
         """Return False: a mosaic is kept by who writes the report."""
         return False
@@ -120,4 +125,6 @@ def _paint_piece(canvas: Canvas, thumbnails: Thumbnail, folder: Path, piece: Pie
     """Project the tiles of one piece onto the canvas and keep the part."""
     levels = _project_tiles(canvas, thumbnails, piece)
     arrays = {str(number): values for number, values in levels.items()}
-    write_array_part(folder, piece.index, arrays, {"covers": piece.covers})
+    # Without locks a report that is finished may drop the parts now; the joining makes them again.
+    with suppress(FileNotFoundError):
+        write_array_part(folder, piece.index, arrays, {"covers": piece.covers})

@@ -20,6 +20,7 @@ from etchscope.draw.shapes import draw_shapes
 from etchscope.draw.tables import select_pairs
 from etchscope.draw.vector import FigureFormat, encode_formats
 from etchscope.files.atomic import delete
+from etchscope.files.locks import hold_lock
 from etchscope.foil.types import FloatImage
 from etchscope.pages.content import ReportContent
 from etchscope.pages.mosaic import paint_in_pieces
@@ -49,6 +50,8 @@ _SHEET_PX = 3200
 
 _PARTS = ".mosaic.partial"
 """Folder of the parts of the mosaic, within that of the report."""
+
+_LOCK = ".report.lock"
 
 _CAPTIONS = {
     "mosaic": "Every pit at its place, by surface; in–out pairs have a ring and a link. "
@@ -108,7 +111,6 @@ def write_report(
     MachineFailed : the disk is full, or a worker process was lost.
     """
     folder = make_page_folder(directory, what="report")
-    placement = place_tiles(content.scan)
     parts = folder / _PARTS
 
     def paint(canvas: Canvas) -> FloatImage:
@@ -116,6 +118,17 @@ def write_report(
             canvas, content, parts, workers=workers, executor=executor, progress=progress
         )
 
+    with hold_lock(folder / _LOCK, f"{folder}: writing a report"):
+        page = _write_pages(content, folder, form, paint)
+        delete(parts)
+    return page
+
+
+def _write_pages(
+    content: ReportContent, folder: Path, form: FigureFormat, paint: Callable[[Canvas], FloatImage]
+) -> Path:
+    """Write figures and page; ``paint`` makes the mosaic's background."""
+    placement = place_tiles(content.scan)
     figures = _draw_figures(content, placement, form, paint)
     pairs = select_pairs(content.pits).head(_FIRST_PAIRS)
     small = draw_cutouts(pairs, content.pits, content.thumbnails)
@@ -125,9 +138,7 @@ def write_report(
     for name, drawing in figures.items():
         for suffix, data in drawing.files.items():
             write_picture(data, folder / f"{name}.{suffix}")
-    page = write_page(text, folder / "report.html")
-    delete(parts)
-    return page
+    return write_page(text, folder / "report.html")
 
 
 def _draw_figures(

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
@@ -73,6 +74,10 @@ class RunStage(ABC, Generic[Record, Report]):
         share = Share.parse(text)
         tiles, was_done = do_share(self, share, executor, **given)
         return PartReport(self.run, self.scan.name, str(share), tiles, was_done)
+
+    def hold(self) -> AbstractContextManager[object]:
+        """Keep other processes from the same run in a block."""
+        return self.store.hold(self.run, self.title)
 
     def is_committed(self) -> bool:
         """Return whether the run is finished."""

@@ -7,6 +7,7 @@ whose parts are missing.
 
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar, overload
@@ -55,6 +56,9 @@ class Stage(Protocol[Report]):
     def parts(self) -> Mapping[int, Any]:
         """Return index → ``covers`` of the parts that are kept."""
 
+    def hold(self) -> AbstractContextManager[object]:
+        """Keep other processes from the same whole in a block, and wait for one that is at it."""
+
     def is_committed(self) -> bool:
         """Return whether the whole of the same identity is kept already."""
 
@@ -86,19 +90,22 @@ def carry_out(
     BadInput : a piece or the commit refuses its input.
     MachineFailed : the disk is full, or a worker was lost.
     """
-    pieces = stage.pieces
     if total is not None:
-        total(sum(piece.units for piece in pieces))
+        total(sum(piece.units for piece in stage.pieces))
     if stage.is_committed():
         return stage.renew()
-    try:
-        do_pieces(stage, pieces, executor, workers=workers, progress=progress)
-        return stage.commit()
-    except (BadInput, OSError):
-        # Another process may have done the same, and dropped the parts under this one.
-        if not stage.is_committed():
-            raise
-    return stage.renew()
+    with stage.hold():
+        # Another process may have done it while this one waited.
+        if stage.is_committed():
+            return stage.renew()
+        try:
+            do_pieces(stage, stage.pieces, executor, workers=workers, progress=progress)
+            return stage.commit()
+        except (BadInput, OSError):
+            # Without locks another process may have done the same, and dropped the parts.
+            if not stage.is_committed():
+                raise
+        return stage.renew()
 
 
 def do_pieces(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from etchscope.files.atomic import delete, sync_path, sync_tree, translate_disk_errors
+from etchscope.files.atomic import delete, name_aside, sync_path, sync_tree, translate_disk_errors
 from etchscope.files.digests import sha256_of
 from etchscope.foil import (
     BadInput,
@@ -92,14 +92,15 @@ def add_scan(
 ) -> Added:
     """Write a scan's pictures and rows; the store must not have a scan of that name.
 
-    Pixels go to ``.{scan}.zarr.partial``, which is flushed and renamed before the one commit.
+    Pixels go aside, to a folder that is flushed and renamed before the one commit.
 
     Raises
     ------
     BadInput : a picture is bad (and bad ones are not to be skipped), or none is good.
     MachineFailed : the disk is full.
     """
-    final, partial = images / f"{scan.name}.zarr", images / f".{scan.name}.zarr.partial"
+    final = images / f"{scan.name}.zarr"
+    partial = name_aside(final)
     numbers = sorted(t.number for t in scan.tiles)
     with translate_disk_errors(f"adding scan {scan.name}"), ExitStack() as undo:
         undo.callback(delete, partial)
@@ -108,8 +109,8 @@ def add_scan(
         places = {number: place for place, number in enumerate(numbers)}
         array.describe(contents.scan, places)
         sync_tree(partial)
-        undo.callback(delete, final)
         partial.rename(final)
+        undo.callback(delete, final)  # not before: it may be another's, without locks
         sync_path(images)
         with catalogue.writing() as session:
             put_foil(session, foil)

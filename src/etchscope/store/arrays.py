@@ -30,7 +30,7 @@ def write_arrays(
     MachineFailed : the disk is full.
     """
     content = save({k: np.asarray(v, order="C") for k, v in sorted(arrays.items())}, metadata)
-    with write_aside(path) as aside:
+    with write_aside(path, sweep=False) as aside:
         aside.write_bytes(content)
 
 

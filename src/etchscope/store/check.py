@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from etchscope.files.digests import sha256_of
 from etchscope.files.inside import path_inside
+from etchscope.files.locks import is_held
 from etchscope.foil import BadInput, DamagedFile, Scan
 from etchscope.store.alignments import ALIGNMENTS_FOLDER, read_kept_alignment
 from etchscope.store.catalogue import (
@@ -257,6 +258,9 @@ def _alignment_findings(root: Path) -> Iterator[Finding]:
 
 
 def _leftovers(session: Session, root: Path) -> Iterator[Finding]:
+    for path in sorted([*root.glob(".*.aside"), *root.glob(".*.lock")]):
+        if not is_held(path):
+            yield Finding("leftover", path.name, "unfinished work")
     for path in unreachable(session, root):
         yield Finding("leftover", f"{path.parent.name}/{path.name}", "unfinished work")
     for scan in session.scalars(select(ErasureRow.scan).distinct().order_by(ErasureRow.scan)):

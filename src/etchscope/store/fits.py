@@ -98,9 +98,6 @@ class Fits:
         file = f"{scan}-{digest[:16]}.npz"
         with self._catalogue.writing() as session:
             require_scan(session, scan)
-            # Nobody else writes now, so these files are left from a writer that was killed.
-            for stale in (self._root / "fits").glob(".*.aside"):
-                delete(stale)
             with write_aside(self._root / "fits" / file) as aside:
                 aside.write_bytes(content)
             old = session.get(FitRow, {"scan": scan, "recipe": recipe})

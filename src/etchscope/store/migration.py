@@ -43,8 +43,9 @@ def migrate_store(catalogue: Catalogue, root: Path) -> Migration:
     """Bring the catalogue up to date, and then the pictures; see ``Store.migrate``."""
     done = _migrate_catalogue(catalogue)
     catalogue.database.tune()
-    with lock_images(root):
-        erase_unreachable(catalogue, root)
+    with lock_images(root, "migrating") as lock:
+        if lock.is_held:
+            erase_unreachable(catalogue, root)
         return replace(done, scans=tuple(_describe_scans(catalogue, root)))
 
 

@@ -16,7 +16,15 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from etchscope.files.atomic import delete, sync_path, sync_tree, translate_disk_errors
+from etchscope.files.atomic import (
+    delete,
+    drop_dead_asides,
+    is_dead_aside,
+    name_aside,
+    sync_path,
+    sync_tree,
+    translate_disk_errors,
+)
 from etchscope.files.locks import lock_folder
 from etchscope.files.strict_json import canonical_json, read_json
 from etchscope.foil import BadInput, MachineFailed, UnknownModel
@@ -60,9 +68,9 @@ def write_model(
     if not folder.parent.is_dir():
         raise BadInput(folder, "a folder that can be made", f"no folder {folder.parent}")
     weights, text = _files(arrays, card)
-    aside = folder.with_name(f".{folder.name}.aside")
+    aside = name_aside(folder)
     with translate_disk_errors(f"writing {folder}"):
-        delete(aside)
+        drop_dead_asides(folder)
         try:
             aside.mkdir()
             (aside / _WEIGHTS).write_bytes(weights)
@@ -203,7 +211,7 @@ class Models:
                 if folder.exists() and not replace:
                     expected = "a name that no other model has"
                     raise BadInput("name of a model", expected, repr(name))
-                new = folder.with_name(f".{name}.new")
+                new = name_aside(folder)
                 write_model(new, arrays, card)
                 # Between the two renames the old one is found under its dotted name.
                 if folder.exists():
@@ -235,12 +243,12 @@ class Models:
         if not folder.exists():
             folder.mkdir(exist_ok=True)
             sync_path(self._root)
-        with lock_folder(folder):
-            _mend(folder)
+        with lock_folder(folder) as is_locked:
+            _mend(folder, is_alone=is_locked)
             try:
                 yield
             except (OSError, MachineFailed):
-                _mend(folder)
+                _mend(folder, is_alone=is_locked)
                 raise
 
     def import_folder(self, folder: Path, name: str | None = None) -> str:
@@ -268,7 +276,7 @@ class Models:
         self._model_folder(name)
         with self._changing_models():
             folder = self._root / MODELS_FOLDER / name
-            gone = folder.with_name(f".{name}.gone")
+            gone = name_aside(folder)
             folder.rename(gone)
             sync_path(folder.parent)
             delete(gone)
@@ -282,13 +290,13 @@ def _require_name(name: str) -> None:
         raise BadInput("name of a model", expected, repr(name)) from error
 
 
-def _mend(folder: Path) -> None:
-    """Undo replacements that were not finished."""
+def _mend(folder: Path, *, is_alone: bool) -> None:
+    """Undo replacements that were not finished; ``is_alone``: nobody else is at one."""
     for path in sorted(p for p in folder.glob(".*") if p.name != TRAINING_FOLDER):
         whole = folder / _of_old(path.name)
         if _is_old(path.name) and not whole.exists():
             path.rename(whole)
-        else:
+        elif is_alone or is_dead_aside(path):
             delete(path)
 
 

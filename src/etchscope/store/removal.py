@@ -1,9 +1,9 @@
 """Remove tiles and scans with all that came from them, and erase what no row names."""
 
-import fcntl
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from etchscope.files.atomic import delete
 from etchscope.files.inside import path_inside
-from etchscope.foil import BadInput, MachineFailed
+from etchscope.files.locks import Lock, hold_lock
+from etchscope.foil import BadInput
 from etchscope.store.catalogue import (
     Catalogue,
     ErasureRow,
@@ -41,24 +42,18 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-_OURS = (".zarr", ".zarr.partial", ".zarr.erase")
+_OURS = re.compile(r".+\.zarr|\..+\.zarr\.(.+\.aside|partial|erase)")
+"""Names of pictures; ``.partial`` is that of an earlier version."""
 
 
-@contextmanager
-def lock_images(root: Path) -> Iterator[None]:
-    """Keep other processes from adding and removing pictures in the block.
+def lock_images(root: Path, what: str) -> AbstractContextManager[Lock]:
+    """Keep other processes from adding and removing pictures in a block, and wait for those at it.
 
-    Raises
-    ------
-    MachineFailed : another addition, removal or migration is under way.
+    Parameters
+    ----------
+    what : what is to be done, in words, for the others who wait.
     """
-    with (root / "images" / ".lock").open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a killed holder lets go
-        except BlockingIOError as error:
-            text = f"{root}: another addition or removal is under way; repeat later."
-            raise MachineFailed(text) from error
-        yield
+    return hold_lock(root / "images" / ".lock", f"{root}: {what}", keep=True)
 
 
 @dataclass(frozen=True)
@@ -180,7 +175,7 @@ def erase_unreachable(catalogue: Catalogue, root: Path) -> None:
         leftovers = [
             p
             for p in unreachable(session, root)
-            if p.parent.name == "images" and p.name.endswith(_OURS)
+            if p.parent.name == "images" and _OURS.fullmatch(p.name)
         ]
         pending = session.execute(
             select(ErasureRow.scan, ErasureRow.place).order_by(ErasureRow.scan, ErasureRow.place)

@@ -16,7 +16,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from etchscope.files.atomic import delete, sync_path, sync_tree, translate_disk_errors, write_aside
+from etchscope.files.atomic import (
+    delete,
+    drop_dead_asides,
+    name_aside,
+    sync_path,
+    sync_tree,
+    translate_disk_errors,
+    write_aside,
+)
 from etchscope.files.digests import sha256_of
 from etchscope.files.strict_json import canonical_json
 from etchscope.files.tables import pits_to_arrow, read_parquet, write_parquet
@@ -88,7 +96,7 @@ def write_part(
     metadata = {**(arrow.schema.metadata or {}), _RECORD: canonical_json(dict(record)).encode()}
     with translate_disk_errors(f"writing {path}"):
         path.parent.mkdir(exist_ok=True)
-    with write_aside(path) as aside:
+    with write_aside(path, sweep=False) as aside:
         write_parquet(aside, arrow.replace_schema_metadata(metadata))
 
 
@@ -164,8 +172,8 @@ def prepare_run(
     ------
     MachineFailed : the disk is full.
     """
-    aside = runs / f".{run}.aside"
-    delete(aside)
+    drop_dead_asides(runs / run)
+    aside = name_aside(runs / run)
     with translate_disk_errors(f"writing run {run}"):
         try:
             aside.mkdir()

@@ -84,12 +84,13 @@ class Scans:
         Raises
         ------
         BadInput : a bad tile, no good tile, or another scan of that name.
-        MachineFailed : the disk is full, or another addition or removal is under way.
+        MachineFailed : the disk is full.
         """
         count = workers or count_usable_cores()
         reader = TileReader(read_tile, skip_bad, count, progress)
-        with lock_images(self._root):
-            erase_unreachable(self._catalogue, self._root)
+        with lock_images(self._root, f"adding scan {scan.name}") as lock:
+            if lock.is_held:  # else these may be of another addition that is under way
+                erase_unreachable(self._catalogue, self._root)
             if scan.name in self.names():
                 return compare_scan(self._catalogue, scan, foil, reader, left_out)
             return add_scan(self._catalogue, self._root / "images", scan, foil, reader, left_out)
@@ -257,9 +258,9 @@ class Scans:
         Raises
         ------
         BadInput : the condition is wrong, or a datum hole would lose its tile.
-        MachineFailed : the disk is full, or another addition or removal is under way.
+        MachineFailed : the disk is full.
         """
-        with lock_images(self._root), translate_disk_errors("removing"):
+        with lock_images(self._root, "removing") as lock, translate_disk_errors("removing"):
             with self._catalogue.writing() as session:
                 table = tile_table(session)
                 removal = plan_removal(session, table, rows_where(table, where))
@@ -272,5 +273,6 @@ class Scans:
                 delete(path)
             for run in partial_runs_of(self._root / "runs", touched):
                 drop_partial(self._root / "runs", run)
-            erase_unreachable(self._catalogue, self._root)
+            if lock.is_held:
+                erase_unreachable(self._catalogue, self._root)
         return removal

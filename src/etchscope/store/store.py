@@ -1,18 +1,23 @@
 """A store: one folder with a catalogue, pictures, runs, fits, labels, models and alignments."""
 
+import errno
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from etchscope.files.atomic import (
     delete,
+    drop_dead_asides,
     make_folder,
+    name_aside,
     sync_path,
     sync_tree,
     translate_disk_errors,
 )
-from etchscope.files.locks import lock_folder
+from etchscope.files.inside import path_inside
+from etchscope.files.locks import Lock, hold_lock, lock_folder
 from etchscope.foil import BadInput, NotAStore
 from etchscope.store.alignments import Alignments
 from etchscope.store.catalogue import CATALOGUE_FILE, Catalogue
@@ -66,19 +71,19 @@ class Store:
         root = Path(path).absolute()
         make_folder(root.parent)
         with lock_folder(root.parent), translate_disk_errors(f"making {root}"):
+            drop_dead_asides(root)
             if (root / CATALOGUE_FILE).exists():
                 raise BadInput(root, "a folder to make", "a store already")
             if root.exists() and (not root.is_dir() or any(root.iterdir())):
                 raise BadInput(root, "a new or empty folder", "something else there")
-            aside = root.with_name(f".{root.name}.partial")
+            aside = name_aside(root)
             try:
-                delete(aside)
                 for name in _FOLDERS:
                     (aside / name).mkdir(parents=True)
                 (aside / "images" / ".lock").touch()
                 Catalogue.create(SqliteFile(aside / CATALOGUE_FILE))
                 sync_tree(aside)
-                aside.rename(root)
+                _rename_store(aside, root)
                 sync_path(root.parent)
             finally:
                 delete(aside)
@@ -121,6 +126,22 @@ class Store:
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r})"
 
+    def hold(self, name: str, what: str, *, wait: bool = True) -> AbstractContextManager[Lock]:
+        """Keep other processes from the same work in a block; see ``files.locks.hold_lock``.
+
+        Parameters
+        ----------
+        name : of the work, which is that of a file.
+        what : the work in words, for those who wait.
+        wait : see ``hold_lock``.
+
+        Raises
+        ------
+        Busy : another process does the same work, and ``wait`` is false.
+        """
+        path = path_inside(self.path, f"{name}.lock")
+        return hold_lock(path.with_name(f".{path.name}"), what, wait=wait)
+
     def check(self, progress: Callable[[int], None] | None = None) -> list[Finding]:
         """Return what is damaged or left over; empty for a sound store. Changes nothing.
 
@@ -129,6 +150,16 @@ class Store:
         progress : called with the number of tiles just checked.
         """
         return check_store(self._catalogue, self.path, progress)
+
+
+def _rename_store(aside: Path, root: Path) -> None:
+    try:
+        aside.rename(root)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        # On a file system without locks another process has made one meanwhile.
+        raise BadInput(root, "a folder to make", "a store already") from error
 
 
 def _catalogue_of(root: Path) -> Catalogue:

@@ -260,7 +260,9 @@ def test_kills_at_random_moments():
 
 
 @pytest.mark.parametrize("part", [0, 3])
-def test_two_searches_of_a_scan_at_once_agree(small, calm, take_snapshot, monkeypatch, part):
+def test_without_locks_two_searches_at_once_agree(
+    small, calm, take_snapshot, monkeypatch, part, without_locks
+):
     real = Runs.write_part
 
     def write(store, run, index, *rest):

@@ -212,7 +212,9 @@ def test_parts_left_by_a_kill_right_after_the_commit_go_away(own, calm, take_sna
 
 
 @pytest.mark.parametrize("part", [0, 2])
-def test_two_scorings_of_a_scan_at_once_agree(own, calm, take_snapshot, monkeypatch, part):
+def test_without_locks_two_scorings_at_once_agree(
+    own, calm, take_snapshot, monkeypatch, part, without_locks
+):
     real = Runs.write_part
 
     def write(store, run, index, *rest):

@@ -1,6 +1,7 @@
 """Find the datum holes that the pictures of a scan show, and keep them in the store."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -87,6 +88,10 @@ class _DatumSearch:
         begin = _part(self.recipe, "")
         kept = self.store.fits.records(self.scan.name, begin, DatumFit)
         return {int(name.removeprefix(begin)): list(one.tiles) for name, one in kept.items()}
+
+    def hold(self) -> AbstractContextManager[object]:
+        scan = self.scan.name
+        return self.store.hold(f"{self.recipe}-{scan}", f"datum holes of scan {scan}")
 
     def is_committed(self) -> bool:
         return self._kept(self.recipe) is not None

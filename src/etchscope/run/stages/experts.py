@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -76,6 +76,10 @@ class _Training:
 
     def parts(self) -> dict[int, Any]:
         return {i: record.get("covers") for i, record in read_part_records(self.folder).items()}
+
+    def hold(self) -> AbstractContextManager[object]:
+        """Return what keeps nobody out: the caller holds the name of the model."""
+        return nullcontext()
 
     def is_committed(self) -> bool:
         """Return False, because the caller registers the model."""

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 
-from etchscope.files.atomic import delete, write_folder_aside
+from etchscope.files.atomic import delete, make_folder, write_aside, write_folder_aside
+from etchscope.files.locks import Lock, hold_lock
 from etchscope.files.tables import write_table
 from etchscope.foil import BadInput
 from etchscope.ingest import open_source
@@ -57,18 +59,32 @@ def simulate(
     chosen = choose_executor(executor)
     stages = [_Photographs(scan, directory, store) for scan in scans]
     _require_free(stages, directory, store)
-    directory.mkdir(parents=True, exist_ok=True)
-    for stage in stages:  # all before the first tile, so that a repetition recognises each
-        stage.begin()
-    return [carry_out(stage, chosen, workers=workers, progress=progress) for stage in stages]
+    make_folder(directory)
+    with ExitStack() as locks:
+        # In the order of their names, so that no two simulations wait for each other.
+        held = [locks.enter_context(stage.lock()) for stage in sorted(stages, key=lambda s: s.name)]
+        _require_free(stages, directory, store, goes_on=any(lock.has_waited for lock in held))
+        for stage in stages:  # all before the first tile, so that a repetition recognises each
+            stage.begin()
+        return [carry_out(stage, chosen, workers=workers, progress=progress) for stage in stages]
 
 
-def _require_free(stages: Sequence["_Photographs"], directory: Path, store: Store | None) -> None:
-    """Refuse names that are taken, unless by an interrupted simulation of the same scans."""
+def _require_free(
+    stages: Sequence["_Photographs"],
+    directory: Path,
+    store: Store | None,
+    *,
+    goes_on: bool = False,
+) -> None:
+    """Refuse names that are taken, unless by a simulation of the same scans.
+
+    ``goes_on`` : one is known that was finished while this one waited; one that was interrupted is
+    seen here.
+    """
     if directory.exists() and not directory.is_dir():
         raise BadInput(directory, "a folder, new or not", "a file")
     names = [stage.name for stage in stages]
-    goes_on = any(stage.is_begun() for stage in stages)
+    goes_on |= any(stage.is_begun() for stage in stages)
     for stage in stages:
         if names.count(stage.name) > 1:
             raise BadInput("simulation", "scans of different names", f"{stage.name} twice")
@@ -121,6 +137,16 @@ class _Photographs:
         record = {"etchscope": version("etchscope"), **list_parameters(self.simulated)}
         return json.dumps(record, indent=1) + "\n"
 
+    def lock(self) -> AbstractContextManager[Lock]:
+        """Keep other processes from a scan of this name in the folder."""
+        return hold_lock(
+            self.directory / f".{self.name}.lock", f"{self.directory}: simulating {self.name}"
+        )
+
+    def hold(self) -> AbstractContextManager[object]:
+        """Return what keeps nobody out: ``lock`` does, for all scans before the first begins."""
+        return nullcontext()
+
     def is_begun(self) -> bool:
         """Return whether there are parts of an interrupted simulation of the same scan."""
         return _says(self.aside / "parameters.json", self.identity)
@@ -162,7 +188,8 @@ class _Photographs:
             self.pictures.replace(self.directory / self.name)
         write_table(marks, drop_overlap_copies(self.simulated.marks(), size))
         write_table(truth, drop_overlap_copies(self.simulated.truth(), size))
-        parameters.write_text(self.identity)
+        with write_aside(parameters) as aside:
+            aside.write_text(self.identity)
         return self.renew()
 
     def _add(self, store: Store) -> None:
