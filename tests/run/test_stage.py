@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.processes import run_code
 
@@ -235,12 +236,18 @@ def test_many_pieces_are_made_when_their_turn_comes():
 
     tracemalloc.start()
     try:
-        assert carry_out(Empty(50_000), run_inline, progress=count) == 50_000
+        assert carry_out(Empty(20_000), run_inline, progress=count) == 20_000
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert units == 800_000
-    assert peak < 2e6  # a list of the pieces takes 30 MB
+    assert units == 320_000
+    assert peak < 2e6  # a list of the pieces takes 20 MB
+
+
+def test_tiles_of_a_shard_are_one_piece():
+    pieces = tile_pieces([3, 4, 7, 9, 12], np.array([0, 0, 0, 2, 5]))
+    assert list(pieces) == [Piece(0, [3, 4, 7], 3), Piece(1, [9], 1), Piece(2, [12], 1)]
+    assert list(tile_pieces([], np.array([], np.int64))) == []
 
 
 def test_pieces_are_a_sequence():

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from etchscope.foil import BadInput
-from etchscope.store import pictures
-from etchscope.store.pictures import SHARD_TILES, PictureArray, pixel_digest
+from etchscope.store import shards
+from etchscope.store.pictures import PictureArray, pixel_digest
+from etchscope.store.shards import SHARD_TILES
 
 
 def test_a_tile_is_a_chunk_and_a_batch_a_file(tmp_path, make_scan):
@@ -29,7 +30,7 @@ def test_a_tile_is_a_chunk_and_a_batch_a_file(tmp_path, make_scan):
 
 def test_large_tiles_make_smaller_batches(tmp_path, make_scan, monkeypatch):
     made = make_scan(tiles=5)
-    monkeypatch.setattr(pictures, "_SHARD_BYTES", 2 * 3 * 12 * 16 + 5)
+    monkeypatch.setattr(shards, "_SHARD_BYTES", 2 * 3 * 12 * 16 + 5)
     array = PictureArray.create(tmp_path / "a.zarr", made.scan)
     assert array.shards == [range(2), range(2, 4), range(4, 5)]
     assert SHARD_TILES == 8

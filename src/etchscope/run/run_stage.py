@@ -14,9 +14,12 @@ from etchscope.run.shares import PartReport, Share, do_share
 from etchscope.run.stage import Piece, run_name, tile_pieces
 from etchscope.store import FindRecord, ScoreRecord, Store
 from etchscope.store.run_files import drop_partial
+from etchscope.store.shards import MOST_SHARDS
 
 __all__ = ["RunStage"]
 
+_LARGE = 16 * MOST_SHARDS
+"""Tiles of a scan above which its shards hold more than 16."""
 Record = TypeVar("Record", FindRecord, ScoreRecord)
 Report = TypeVar("Report")
 
@@ -49,8 +52,10 @@ class RunStage(ABC, Generic[Record, Report]):
 
     @property
     def pieces(self) -> Sequence[Piece]:
-        """The pieces: some tiles each."""
-        return tile_pieces(self.tiles)
+        """The pieces: some tiles each; of a large scan, those of one shard."""
+        if len(self.tiles) <= _LARGE:
+            return tile_pieces(self.tiles)
+        return tile_pieces(self.tiles, self.store.scans.shards(self.scan.name, self.tiles))
 
     def parts(self) -> dict[int, Any]:
         """Return index → tiles of the parts that are kept."""

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar, overload
 
+import numpy as np
+
 from etchscope.files.digests import digest_of
 from etchscope.foil import BadInput, count_usable_cores
+from etchscope.foil.types import Ints
 from etchscope.run.executors import Executor
 
 __all__ = ["Piece", "Progress", "Stage", "carry_out", "do_pieces", "run_name", "tile_pieces"]
@@ -186,7 +189,7 @@ class _TilePieces(_Lazy[Piece]):
     """Pieces of some tiles each, which begin at ``begin`` of the tiles."""
 
     tiles: Sequence[int]
-    begin: Sequence[int]
+    begin: "range | Ints"
 
     def __len__(self) -> int:
         return len(self.begin)
@@ -197,6 +200,14 @@ class _TilePieces(_Lazy[Piece]):
         return Piece(at, batch, len(batch))
 
 
-def tile_pieces(tiles: Sequence[int]) -> Sequence[Piece]:
-    """Return pieces of 16 tiles; each covers the list of its tiles, and each tile is one unit."""
-    return _TilePieces(tiles, range(0, len(tiles), _BATCH))
+def tile_pieces(tiles: Sequence[int], shards: Ints | None = None) -> Sequence[Piece]:
+    """Return pieces of 16 tiles, or of one shard; each covers the list of its tiles.
+
+    Parameters
+    ----------
+    tiles : numbers of tiles; each is one unit.
+    shards : (tiles,) the shard in which each tile lies, where shards hold more than 16 tiles.
+    """
+    if shards is None:
+        return _TilePieces(tiles, range(0, len(tiles), _BATCH))
+    return _TilePieces(tiles, np.flatnonzero(np.diff(shards, prepend=-1)))

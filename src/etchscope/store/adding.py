@@ -1,5 +1,6 @@
 """Add a scan to a store: all of it, or nothing."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -65,7 +66,7 @@ class TileReader:
     ----------
     read : tile number → its pictures; raises ``BadInput`` for a bad one. Called from threads.
     skip_bad : leave a bad tile out and list it, instead of failing.
-    workers : number of threads; each holds the pictures of one shard.
+    workers : number of threads; each holds the pictures of one tile.
     progress : called with the number of tiles just done, from any thread.
     """
 
@@ -180,30 +181,39 @@ def _read_all(
     numbers = sorted(t.number for t in scan.tiles)
 
     def do(shard: range) -> list[Sequence[Picture] | LeftOut]:
-        shape = (len(shard), len(scan.channels), *scan.image_size)
-        pixels = np.zeros(shape, scan.dtype)
         found: list[Sequence[Picture] | LeftOut] = []
-        for row, place in enumerate(shard):
-            try:
-                tile = _checked(scan, numbers[place], reader.read(numbers[place]))
-            except BadInput as error:
-                if not reader.skip_bad:
-                    raise
-                why = f"expected {error.expected}, found {error.found}"
-                found.append(LeftOut(numbers[place], error.where, why))
-            else:
-                pixels[row] = tile.pixels
-                found.append(_pictures(scan, numbers[place], tile))
-            if reader.progress is not None:
-                reader.progress(1)
-        if array is not None:
-            array.write(shard, pixels)
+        tiles = _read_shard(scan, reader, [numbers[place] for place in shard], found)
+        if array is None:
+            deque(tiles, maxlen=0)
+        else:
+            array.write(shard, tiles)
         return found
 
     with _pool(reader.workers) as pool:
         tasks = [pool.submit(do, shard) for shard in shards]
         # In order, so that any number of workers raises the same one of several errors.
         return [x for task in tasks for x in task.result()]
+
+
+def _read_shard(
+    scan: Scan, reader: TileReader, numbers: Sequence[int], found: list[Sequence[Picture] | LeftOut]
+) -> Iterator[RawStack]:
+    """Yield the pictures of some tiles, zeros for a bad one; note in ``found`` what each is."""
+    for number in numbers:
+        pixels = np.zeros((len(scan.channels), *scan.image_size), scan.dtype)
+        try:
+            tile = _checked(scan, number, reader.read(number))
+        except BadInput as error:
+            if not reader.skip_bad:
+                raise
+            why = f"expected {error.expected}, found {error.found}"
+            found.append(LeftOut(number, error.where, why))
+        else:
+            pixels = tile.pixels
+            found.append(_pictures(scan, number, tile))
+        yield pixels
+        if reader.progress is not None:
+            reader.progress(1)
 
 
 @contextmanager

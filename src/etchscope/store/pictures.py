@@ -17,15 +17,13 @@ from etchscope.files.strict_json import read_json
 from etchscope.foil import BadInput, DamagedFile, Scan
 from etchscope.foil.types import RawStack
 from etchscope.store.ome import AXES, describe_scan, display_windows, sample_places
+from etchscope.store.shards import SHARD_TILES, shard_tiles, write_shard
 
-__all__ = ["META_FILE", "SHARD_TILES", "PictureArray", "array_folder", "pixel_digest"]
+__all__ = ["META_FILE", "PictureArray", "array_folder", "pixel_digest"]
 
 META_FILE = "zarr.json"
 """The file of a Zarr array or group that says what it is."""
 
-SHARD_TILES = 8
-"""Most tiles per shard file: 20 MB of 640×480×8 tiles, which one worker holds at a time."""
-_SHARD_BYTES = 64 * 2**20
 # Measured on noisy 8-bit pictures (sigma 2.5), 640×480×8, one of two busy cores; size is of the
 # raw bytes, read is the whole Zarr path, decode the codec alone:
 #   lz4  bitshuffle 5   size 0.67   read 2.9 ms   decode 1.4 ms   write 12 ms
@@ -104,7 +102,7 @@ class PictureArray:
 
         shape = (len(scan.tiles), len(scan.channels), *scan.image_size)
         tile_bytes = int(np.prod(shape[1:])) * np.dtype(scan.dtype).itemsize
-        batch = max(1, min(SHARD_TILES, _SHARD_BYTES // tile_bytes))
+        batch = shard_tiles(len(scan.tiles), tile_bytes)
         path.mkdir()
         _write_group(path, {})
         zarr.create_array(
@@ -134,14 +132,19 @@ class PictureArray:
         return str(self._array.dtype)
 
     @property
+    def shard_tiles(self) -> int:
+        """The number of tiles of a shard; the last one may have fewer."""
+        return int(self._array.shards[0])
+
+    @property
     def shards(self) -> list[range]:
         """The tile places of each shard."""
-        tiles, batch = self.shape[0], self._array.shards[0]
+        tiles, batch = self.shape[0], self.shard_tiles
         return [range(i, min(i + batch, tiles)) for i in range(0, tiles, batch)]
 
     def shard_file(self, place: int) -> Path:
         """Return the file that holds one tile."""
-        return self.folder / "c" / str(place // self._array.shards[0]) / "0/0/0"
+        return self.folder / "c" / str(place // self.shard_tiles) / "0/0/0"
 
     def read(self, place: int) -> RawStack:
         """Return one tile, (channel, y, x).
@@ -164,18 +167,18 @@ class PictureArray:
             raise _damaged(shard, "shard", error) from error
 
     def read_many(self, places: Sequence[int]) -> Iterator[RawStack]:
-        """Yield tiles, (channel, y, x); neighbours in one shard are read together.
+        """Yield tiles, (channel, y, x); up to eight neighbours in one shard are read together.
 
         Raises
         ------
         BadInput : a shard is missing or damaged.
         """
-        batch = self._array.shards[0]
+        batch = self.shard_tiles
         at = 0
         while at < len(places):
             end = at + 1
             while (
-                end < len(places)
+                end < min(at + SHARD_TILES, len(places))
                 and places[end] == places[end - 1] + 1
                 and places[end] // batch == places[at] // batch
             ):
@@ -183,15 +186,16 @@ class PictureArray:
             yield from self._read(slice(places[at], places[end - 1] + 1))
             at = end
 
-    def write(self, places: range, pixels: "np.ndarray[Any, Any]") -> None:
-        """Write one whole shard.
+    def write(self, places: range, tiles: Iterable[RawStack]) -> None:
+        """Write one whole shard, of which one tile is held at a time.
 
         Parameters
         ----------
         places : one of ``shards``.
-        pixels : (len(places), channel, y, x).
+        tiles : (channel, y, x) each.
         """
-        self._array[places.start : places.stop] = pixels
+        size, shape, file = self.shard_tiles, self.shape[1:], self.shard_file(places.start)
+        write_shard(file, tiles, size=size, shape=shape, array=self._array)
 
     def erase(self, places: Iterable[int]) -> None:
         """Overwrite tiles with zeros, one shard at a time, each written aside and then replaced.
@@ -206,12 +210,10 @@ class PictureArray:
             for shard in self.shards:
                 if not gone.intersection(shard):
                     continue
-                pixels = np.stack(
-                    [self.read(p) * np.array(p not in gone, self.dtype) for p in shard]
-                )
                 delete(aside)
                 copy = PictureArray._like(self, aside)
-                copy.write(shard, pixels)
+                kept = (self.read(p) * np.array(p not in gone, self.dtype) for p in shard)
+                copy.write(shard, kept)
                 new, old = copy.shard_file(shard.start), self.shard_file(shard.start)
                 sync_path(new)
                 new.replace(old)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sqlalchemy import select, update
 
@@ -16,7 +17,7 @@ from etchscope.foil import (
     Stack,
     count_usable_cores,
 )
-from etchscope.foil.types import RawStack
+from etchscope.foil.types import Ints, RawStack
 from etchscope.store.adding import Added, TilePictures, TileReader, add_scan, compare_scan
 from etchscope.store.catalogue import (
     Catalogue,
@@ -181,6 +182,19 @@ class Scans:
             if tile not in places:
                 raise BadInput(f"scan {scan}", "one of its tiles", f"tile {tile}")
         yield from array.read_many([places[tile] for tile in tiles])
+
+    def shards(self, scan: str, tiles: Sequence[int]) -> Ints:
+        """Return the number of the file in which the pictures of each tile lie, (tiles,).
+
+        Raises
+        ------
+        BadInput : no such scan or tile, or the pictures are damaged.
+        """
+        array, places = self._array(scan)
+        try:
+            return np.array([places[tile] for tile in tiles], np.int64) // array.shard_tiles
+        except KeyError as error:
+            raise BadInput(f"scan {scan}", "one of its tiles", f"tile {error}") from error
 
     def _array(self, scan: str) -> tuple[PictureArray, dict[int, int]]:
         # A change of the catalogue, by any process, may have removed tiles: look again.

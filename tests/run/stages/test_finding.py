@@ -29,11 +29,11 @@ from etchscope.geometry import foil_frame, in_polygon
 from etchscope.geometry import stage_to_tile as to_tile
 from etchscope.imaging import Normalisation
 from etchscope.preselect import FindSettings
-from etchscope.run import find, recipe_of, stage
+from etchscope.run import find, recipe_of, run_stage, stage
 from etchscope.run import find as run_find
 from etchscope.run.finder import finder_of
 from etchscope.run.stages.finding import find_part
-from etchscope.store import Store
+from etchscope.store import Store, shards
 from etchscope.store.fit_records import NormalisationFit
 from etchscope.store.runs import Runs
 
@@ -55,7 +55,7 @@ def calm(_small, take_snapshot, tmp_path_factory):
         patch.setattr(stage, "_BATCH", 3)
         report = find(store, NAME, executor="inline")
     assert report.pits > 0
-    return report, take_snapshot(store.path)
+    return report, take_snapshot(store.path), store.path
 
 
 # Same bytes ---------------------------------------------------------------------------------
@@ -101,6 +101,24 @@ def test_eight_parts_at_once_and_joined_give_the_same_bytes(small, calm, take_sn
     assert take_snapshot(small.path) == calm[1]
     assert small.check() == []
     assert find_part(small, NAME, "4/8").was_done
+
+
+def test_shards_and_pieces_of_another_size_give_the_same_table(
+    calm, small_foil, tmp_path, add_scan
+):
+    """Shards of four tiles with a piece for each, instead of shards of eight, pieces of three."""
+    store = Store.create(tmp_path / "store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shards, "_SHARD_BYTES", 4 * small_foil.read_tile(1).nbytes)
+        add_scan(store, small_foil)
+        patch.setattr(run_stage, "_LARGE", 1)
+        units: list[int] = []
+        report = find(store, NAME, executor="inline", progress=units.append)
+    assert units == [4, 4, 2]
+    assert report == calm[0]
+    for file in ("pits.parquet", "record.json"):
+        expected = calm[2] / "runs" / report.run / file
+        assert (store.path / "runs" / report.run / file).read_bytes() == expected.read_bytes()
 
 
 def test_a_search_without_all_its_parts_is_not_joined(small):

@@ -86,6 +86,12 @@ def test_any_executor_gives_the_same_bytes(own, calm, take_snapshot, client, exe
     assert own.check() == []
 
 
+def test_pieces_of_another_size_give_the_same_bytes(own, calm, take_snapshot, monkeypatch):
+    monkeypatch.setattr(stage, "_BATCH", 5)
+    assert score(own, NAME, "first", executor="inline") == calm[0]
+    assert take_snapshot(own.path) == calm[2]
+
+
 def test_parts_in_any_order_give_the_same_bytes(own, calm, take_snapshot):
     for number in (2, 4, 1):
         done = score_part(own, NAME, "first", f"{number}/4", executor="inline")
