@@ -217,6 +217,18 @@ def _dropped(start):
             _setting("x", "experts", "hip-top", 0, "size"),
             "expert: expected the record of an expert",
         ),
+        *(
+            (_setting(size, "experts", "hip-top", 0, "size"), "expert: size: expected 1 to 1024")
+            for size in (0, -16, 10**9)
+        ),
+        (
+            _setting(10**12, "experts", "hip-top", 0, "outputs"),
+            "expert: outputs: expected 1 to 1000, found 1000000000000",
+        ),
+        (
+            _setting(["halo"] * 10**5, "experts", "hip-top", 0, "lights", "others"),
+            "expert: lights: expected 1 to 256, found 1000",
+        ),
         (
             _setting(18, "experts", "top-bottom", 1, "size"),
             "patches: expected Lights.*16 px, found",

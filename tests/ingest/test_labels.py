@@ -209,14 +209,42 @@ def test_a_box_that_was_drawn_on_a_turned_picture_lies_on_its_pit(tmp_path):
         assert abs(label["y_px"] - y[dark].mean()) < 1
 
 
+def test_boxes_of_detectors_polygons_marks_and_rounding_are_read(tmp_path):
+    path = tmp_path / "p.txt"
+    path.write_bytes(
+        b"\xef\xbb\xbf3 0.5 0.5 0.25 0.5 0.87\r\n"
+        b"3 1.0000002 0.5 0.25 1.0000002\r\n"
+        b"3 0.25 0.25 0.75 0.25 0.25 0.75\r\n"
+    )
+    boxes = read_yolo_boxes(path, {3: "top"}, (12, 16))
+    assert boxes["x_px"].tolist() == [7.5, 15.5, 7.5]
+    assert boxes["y_px"].tolist() == [5.5, 5.5, 5.5]
+    assert json.loads(boxes["region_px"][2]) == [[3.5, 2.5], [11.5, 2.5], [3.5, 8.5]]
+
+
 @pytest.mark.parametrize(
-    "line", ["15 0.5 0.5 0.1", "a 0 0 1 1", "15 0.5 1.5 0.1 0.1", "15 0 0 0 1"]
+    "line",
+    [
+        "15 0.5 0.5 0.1",
+        "a 0 0 1 1",
+        "15 0.5 1.5 0.1 0.1",
+        "15 0 0 0 1",
+        "15 0.5 0.5 0.1 0.1 1.5",
+        "15 0.5 0.5 0.1 nan",
+        "15 0.1 0.1 0.2 0.2 0.3 0.1 0.9",
+    ],
 )
 def test_a_line_that_is_no_box_is_named(tmp_path, line):
     path = tmp_path / "p.txt"
     path.write_text(f"15 0.5 0.5 0.1 0.1\n{line}\n")
     with pytest.raises(BadInput, match=r"p\.txt: line 2: expected class, centre x"):
         read_yolo_boxes(path, {15: "top"}, (12, 16))
+
+
+def test_boxes_in_a_pipe_are_refused(tmp_path):
+    os.mkfifo(tmp_path / "p.txt")
+    with pytest.raises(BadInput, match=r"p\.txt: expected a regular file, found a pipe"):
+        read_yolo_boxes(tmp_path / "p.txt", {15: "top"}, (12, 16))
 
 
 def test_a_box_of_another_class_is_named(tmp_path):

@@ -173,6 +173,30 @@ def test_a_bad_first_tile_does_not_decide_the_depth(write_scan):
     assert open_source(root, skip_bad=True).scan.dtype == "uint8"
 
 
+def test_nothing_is_laid_out_for_a_size_that_no_picture_has(write_scan):
+    root = write_scan(image_size=[10**4, 10**4])
+    message = "expected 10000 × 10000 pixels of uint8, found 16 × 12 pixels of uint8. The key"
+    with pytest.raises(BadInput, match=message):
+        open_source(root)
+    with pytest.raises(BadInput, match=message):
+        open_source(root, skip_bad=True)
+
+
+def test_pictures_of_the_stated_size_are_taken_and_others_left_out(write_scan):
+    root = write_scan(datum=None, image_size=[12, 16])
+    for path in (root / "R1_0001_x").glob("*.tga"):
+        Image.new("L", (17, 12)).save(path)
+    source = open_source(root, skip_bad=True)
+    assert source.scan.image_size == (12, 16)
+    with pytest.raises(BadInput, match=r"expected 16 × 12 .* found 17 × 12"):
+        source.read_tile(1)
+
+
+def test_a_slip_of_a_unit_names_the_key_of_scan_json(write_scan):
+    with pytest.raises(BadInput, match=r"scan\.json: pixel_size_um: .*, found 6451\.6\. Is it"):
+        open_source(write_scan(pixel_size_um=6451.6))
+
+
 def test_a_gap_without_positions_is_a_missing_tile(write_scan):
     root = write_scan(positions=None, position_unit=None)
     shutil.rmtree(root / "R1_0002_x")

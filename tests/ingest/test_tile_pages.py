@@ -28,6 +28,20 @@ def test_absent_tiles_are_problems(tmp_path):
     assert (pages.numbers, [p.tile for p in pages.problems]) == ((1, 3), [2])
 
 
+def test_a_number_of_more_than_64_bits_is_refused_even_with_positions(tmp_path):
+    files = {n: (tmp_path / f"{n}.png",) for n in (1, 99999999999999999999)}
+    pages = read_files(tmp_path, Index(files, ()))
+    with pytest.raises(BadInput, match="of at most 18 digits, found 99999999999999999999"):
+        complete_tiles(pages, tmp_path / "scan.json", {1: (0.0, 0.0)})
+
+
+def test_with_positions_numbers_may_be_far_apart(tmp_path):
+    files = {n: (tmp_path / f"{n}.png",) for n in (1, 500_000)}
+    at = dict.fromkeys(files, (0.0, 0.0))
+    pages = complete_tiles(read_files(tmp_path, Index(files, ())), tmp_path / "scan.json", at)
+    assert (pages.numbers, pages.problems) == ((1, 500_000), ())
+
+
 def test_tiles_without_a_position_are_problems(tmp_path):
     pages = complete_tiles(_pages(tmp_path), tmp_path / "scan.json", {1: (0.0, 0.0)})
     assert (pages.numbers, [p.tile for p in pages.problems]) == ((1,), [3])

@@ -51,7 +51,7 @@ def described(**change) -> Scan:
         "gradient_sign": -1,
         "tiles": (
             Tile(number=7, stage_x_mm=0.1 + 0.2, stage_y_mm=-1 / 3, metadata={"exposure_ms": 3}),
-            Tile(number=30, stage_x_mm=1e-9, stage_y_mm=12345.6789),
+            Tile(number=30, stage_x_mm=1e-9, stage_y_mm=45.678901),
         ),
         "metadata": {"operator": "x", "nested": {"a": [1, None]}},
     }

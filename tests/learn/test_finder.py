@@ -78,6 +78,21 @@ def test_weights_of_another_network_are_refused():
         FinderNetwork.from_arrays(arrays, (2, 2, 2, 2, 2))
 
 
+@pytest.mark.parametrize(
+    ("widths", "message"),
+    [
+        ((10**6,) * 5, "the weights of a finder of widths"),  # 290 TB, if they were made
+        ((10**12,) * 5, "expected widths of a finder"),
+        ((0,) * 5, "expected widths of a finder"),
+        ((-1,) * 5, "expected widths of a finder"),
+        ((2, 2), "expected widths of a finder"),
+    ],
+)
+def test_widths_that_no_machine_holds_are_refused_before_they_are_made(widths, message):
+    with pytest.raises(BadInput, match=message):
+        FinderNetwork.from_arrays(network().to_arrays(), widths)
+
+
 def openings(**given):
     columns = {
         "x_px": [20.0, 40.0],

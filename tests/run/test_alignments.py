@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -47,3 +49,33 @@ def test_a_store_keeps_how_its_own_scans_lie(stack, store_of_d):
     for member in kept.members:
         assert member.transform == stack.member(member.scan).transform
         assert member.frame == foil_frame(scan)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("spread_mm", 1e200), "alignment.json: spread_mm: .* less than or equal to 1000000"),
+        (("tolerance_mm", 0), "alignment.json: tolerance_mm: .* greater than or equal to"),
+        (("members", []), "alignment.json: members: .* at least 1 item"),
+        (("name", "../a"), "alignment.json: members.0.name: .* the name of a file is wanted"),
+        (("shift_x", 1e300), "alignment.json: members.0.transform: .* shifts up to 1e.06 mm"),
+        (("x_mm", "foo/bar"), "a.parquet: column x_mm: expected float64, found could not convert"),
+        (("row", 1e300), "a.parquet: column row: expected int64, found a number of more than 64"),
+        (("row", [1, 2]), "a.parquet: column row: expected one value in each cell, found lists"),
+    ],
+)
+def test_alignments_of_the_wrong_shape_are_one_line(tmp_path, stack, change, message):
+    path = save_alignment(tmp_path / "out", stack)
+    figures = json.loads(path.read_text())
+    (name, value), first = change, figures["members"][0]["name"]
+    if name in ("x_mm", "row"):
+        table = pd.read_parquet(path.parent / f"{first}.parquet").astype({name: object})
+        table[name] = pd.Series([value] * len(table), dtype=object)
+        table.to_parquet(path.parent / f"{first}.parquet")
+    else:
+        of = figures["members"][0]
+        places = {"name": of, "shift_x": of["transform"]}
+        places.get(name, figures)[name] = value
+        path.write_text(json.dumps(figures))
+    with pytest.raises(BadInput, match=message):
+        load_alignment(path.parent)

@@ -32,6 +32,8 @@ def _parameter(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except json.JSONDecodeError:
         return name, value
+    except (ValueError, RecursionError) as error:  # thousands of digits or of brackets
+        raise BadInput(f"--set {name}", "a number, a list or a word", repr(value)) from error
 
 
 def command(

@@ -77,9 +77,9 @@ def read_experts(
         start = f"experts.{kind.name}.{fold}."
         state = {k.removeprefix(start): v for k, v in arrays.items() if k.startswith(start)}
         expert = Expert.from_record(record, state)
-        expert.module()  # refuses weights that do not fit
         if expert.outputs != outputs:
             raise BadInput(f"model: expert {kind.name}", f"{outputs} outputs", f"{expert.outputs}")
+        expert.module()  # refuses weights that do not fit
         members.append(expert)
     if not members:
         raise BadInput(f"model: expert {kind.name}", "at least one", "none")

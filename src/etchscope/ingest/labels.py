@@ -11,6 +11,7 @@ import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
 from etchscope.files import read_columns
+from etchscope.files.foreign import read_bytes
 from etchscope.files.strict_json import read_json
 from etchscope.foil import (
     LABEL_COLUMNS,
@@ -27,7 +28,7 @@ from etchscope.foil import (
     parent_class,
 )
 from etchscope.foil.cells import require_plain_cells
-from etchscope.foil.types import Bools
+from etchscope.foil.types import Bools, Floats
 from etchscope.ingest.scan_json import as_bad_input
 from etchscope.store import Store
 
@@ -44,6 +45,7 @@ __all__ = [
 _TEXT = tuple(c.name for c in LABEL_COLUMNS if c.dtype == "str" or c.name == "when")
 _CLASS_NAMES = "classes.txt"  # labelling programs write it beside the boxes
 _SURFACE = "surface"  # a column of pit tables only
+_ROUNDING = 1e-5  # of fractions, by which 1.0000002 is still the edge of the picture
 
 
 @dataclass(frozen=True)
@@ -244,10 +246,11 @@ def read_class_map(path: Path) -> dict[int, str]:
 def read_yolo_boxes(
     path: Path, class_map: Mapping[int, str], image_size: tuple[int, int]
 ) -> pd.DataFrame:
-    """Return x_px, y_px, region_px and class of YOLO boxes, one row per line of the text.
+    """Return x_px, y_px, region_px and class of YOLO boxes or polygons, one row per line.
 
     YOLO gives fractions that count from the edge of the picture; pixels count from the centre of
-    the first pixel.
+    the first pixel. A sixth number, the confidence of a detector, is read and not used. The place
+    of a polygon is the middle of its extent.
 
     Parameters
     ----------
@@ -256,39 +259,56 @@ def read_yolo_boxes(
 
     Raises
     ------
-    BadInput : a line is no box, or its class is not in the map.
+    BadInput : no regular file or no text, a line is neither box nor polygon, or its class is not in
+        the map.
     """
-    height, width = image_size
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_bytes(path).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
         raise BadInput(path, "a text file of boxes", str(error)) from error
     rows: list[dict[str, Any]] = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        kind, x, y, w, h = _box(f"{path}: line {number}", line)
+        where = f"{path}: line {number}"
+        kind, values = _fractions(where, line)
         if kind not in class_map:
             known = ", ".join(map(str, sorted(class_map))) or "none"
-            raise BadInput(f"{path}: line {number}", f"a class of the map ({known})", str(kind))
-        x, y, half_w, half_h = x * width - 0.5, y * height - 0.5, w * width / 2, h * height / 2
-        signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
-        corners = np.array([x, y]) + signs * np.array([half_w, half_h])
+            raise BadInput(where, f"a class of the map ({known})", str(kind))
+        (x, y), corners = _outline(values, image_size)
         row = {"x_px": x, "y_px": y, "region_px": format_region(corners), "class": class_map[kind]}
         rows.append(row)
     return pd.DataFrame(rows, columns=["x_px", "y_px", "region_px", "class"])
 
 
-def _box(where: str, line: str) -> tuple[int, float, float, float, float]:
+def _fractions(where: str, line: str) -> tuple[int, Floats]:
+    """Return the number of a class, and the numbers of a box or a polygon, 0 to 1."""
     words = line.split()
-    expected = "class, centre x, y, width, height in fractions of the picture"
+    expected = "class, centre x, y, width, height, or three corners or more, as fractions"
+    refusal = BadInput(where, expected, repr(line)[:60])
     try:
-        kind, (x, y, w, h) = int(words[0]), map(float, words[1:])
+        kind, values = int(words[0]), np.array(words[1:], np.float64)
     except ValueError as error:
-        raise BadInput(where, expected, repr(line)[:60]) from error
-    if not (0 <= x <= 1 and 0 <= y <= 1 and 0 < w <= 1 and 0 < h <= 1):
-        raise BadInput(where, expected, repr(line)[:60])
-    return kind, x, y, w, h
+        raise refusal from error
+    if not ((values >= -_ROUNDING) & (values <= 1 + _ROUNDING)).all():
+        raise refusal
+    is_box = len(values) in (4, 5) and bool((values[2:4] > 0).all())
+    is_polygon = len(values) >= 6 and len(values) % 2 == 0
+    if not (is_box or is_polygon):
+        raise refusal
+    return kind, values.clip(0, 1)
+
+
+def _outline(values: Floats, image_size: tuple[int, int]) -> tuple[list[float], Floats]:
+    """Return the place of a box or a polygon, and its corners (n, 2), x and y in pixels."""
+    size = np.array(image_size[::-1])
+    if len(values) < 6:
+        centre, half = values[:2] * size - 0.5, values[2:4] * size / 2
+        corners = centre + np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half
+    else:
+        corners = values.reshape(-1, 2) * size - 0.5
+        centre = (corners.min(axis=0) + corners.max(axis=0)) / 2
+    return centre.tolist(), corners
 
 
 def _pictures(store: Store, scan: str | None) -> dict[str, set[tuple[str, int]]]:

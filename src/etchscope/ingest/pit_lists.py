@@ -26,13 +26,14 @@ from etchscope.foil import (
     Side,
     Tile,
 )
-from etchscope.foil.records import Name, Positive
+from etchscope.foil.records import Finite, Name, Positive
 from etchscope.geometry import (
     LengthUnit,
     datum_holes_mm,
     mm_per,
     tile_to_foil,
 )
+from etchscope.geometry.stage_places import require_fitting_places
 from etchscope.ingest.scan_json import as_bad_input, read_key, read_positions
 
 __all__ = ["OfSurface", "read_pit_list"]
@@ -55,7 +56,7 @@ class _Description(BaseModel):
     positions: str
     key: str | None = None
     mirrored_pixels: bool = False
-    datum: list[Annotated[list[float], Field(min_length=3, max_length=3)]] = []
+    datum: list[Annotated[list[Finite], Field(min_length=3, max_length=3)]] = []
 
 
 def read_pit_list(
@@ -180,7 +181,7 @@ def _scan(path: Path, description: _Description) -> Scan:
     key = description.key
     places = read_positions(path.parent / description.positions, description.position_unit, key)
     try:
-        return Scan(
+        scan = Scan(
             name=path.stem,
             foil=description.foil,
             side=description.side,
@@ -193,3 +194,5 @@ def _scan(path: Path, description: _Description) -> Scan:
         )
     except ValidationError as error:
         raise as_bad_input(path, error) from error
+    require_fitting_places(str(path), scan)
+    return scan

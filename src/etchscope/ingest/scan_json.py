@@ -22,6 +22,7 @@ __all__ = ["ScanJson", "as_bad_input", "read_key", "read_positions", "read_scan_
 
 log = logging.getLogger(__name__)
 
+_MOST_DIGITS = 18  # of a tile number, so that it has 64 bits
 _ALIKE = 0.82
 """Least likeness, from 0 to 1, of an unknown key and the known one that may be meant."""
 _Pixels = Annotated[int, Field(gt=0)]
@@ -64,7 +65,7 @@ class ScanJson(BaseModel):
     etch: dict[str, Any] | str | None = None
     azimuth_sense: Literal["ccw", "cw"] = "ccw"
     gradient_sign: Literal[-1, 1] = 1
-    tiles: dict[Annotated[str, Field(pattern=r"^\d+$")], dict[str, Any]] = {}
+    tiles: dict[Annotated[str, Field(pattern=r"^[0-9]{1,18}$")], dict[str, Any]] = {}
     picture: str | None = None
     rows: _Pixels | None = None
     columns: _Pixels | None = None
@@ -177,7 +178,7 @@ def read_positions(
         raise BadInput(path, "an object: tile number → [x, y]", type(value).__name__)
     out: dict[int, tuple[float, float]] = {}
     for key, place in value.items():
-        if not (key.isascii() and key.isdigit()):
+        if not (key.isascii() and key.isdigit() and len(key) <= _MOST_DIGITS):
             raise BadInput(path, "tile numbers as keys", repr(key))
         if int(key) in out:
             raise BadInput(path, "every tile once", f"tile {int(key)} twice")

@@ -19,6 +19,7 @@ from etchscope.foil import (
     Side,
     Tile,
 )
+from etchscope.geometry.stage_places import require_fitting_places
 from etchscope.ingest.layouts import (
     find_layout,
     index_plain,
@@ -42,6 +43,7 @@ log = logging.getLogger(__name__)
 _SCAN_JSON = "scan.json"
 _WITHOUT_JSON = ("montage", "plain")
 _PLAIN_CHANNELS = (Channel(step=1, role="backlit"),)
+_SIZE_KEY = "The key image_size of scan.json is [height, width], here {}."
 _OWN_SCAN = "Add pictures of another kind as a scan of their own."
 
 
@@ -248,7 +250,7 @@ def _source(
         raise problems[0].error
     if size is not None and size[0] * size[1] > MAX_PIXELS:
         raise BadInput(f"{where}: image_size", f"at most {MAX_PIXELS:,} pixels", f"{list(size)}")
-    first = _first_page(pages, skip_bad=skip_bad)
+    first = _first_page(pages, size, skip_bad=skip_bad)
     try:
         scan = Scan.model_validate(
             {**fields, "image_size": size or first.shape, "dtype": str(first.dtype)}
@@ -256,6 +258,7 @@ def _source(
         Foil.model_validate(foil.model_dump())
     except ValidationError as error:
         raise as_bad_input(where, error) from error
+    require_fitting_places(str(where), scan)
     left_out = tuple(
         LeftOut(p.tile, p.error.where, f"expected {p.error.expected}, found {p.error.found}")
         for p in problems
@@ -263,11 +266,17 @@ def _source(
     return Source(scan, foil, _checked(scan, pages, size), left_out, pages.sheet)
 
 
-def _first_page(pages: TilePages, *, skip_bad: bool) -> Page:
+def _first_page(pages: TilePages, size: tuple[int, int] | None, *, skip_bad: bool) -> Page:
+    """Return a page of the size that scan.json states, so that nothing is laid out for another."""
     first: BadInput | None = None
     for number in pages.numbers:
         try:
-            return pages.read(number)[0][0]
+            (page, *_), (path, *_) = pages.read(number)
+            if size is not None and page.shape != size:
+                expected = f"{size[1]} × {size[0]} pixels of {page.dtype}"
+                found = f"{page.shape[1]} × {page.shape[0]} pixels of {page.dtype}"
+                raise BadInput(path, expected, found, hint=_SIZE_KEY.format(list(size)))
+            return page
         except BadInput as error:
             if not skip_bad:
                 raise
@@ -297,7 +306,7 @@ def _checked(
 
 def _hint(scan: Scan, size: tuple[int, int] | None, page: Page) -> str:
     if size is not None and page.shape != size:
-        return f"The key image_size of scan.json is [height, width], here {list(size)}."
+        return _SIZE_KEY.format(list(size))
     return _OWN_SCAN if scan.layout == "plain" else ""
 
 

@@ -15,6 +15,9 @@ _MOST_ABSENT = 100_000
 """Greatest number of absent tiles that are listed; more come from a number that is none."""
 
 
+_MOST_NUMBER = 10**18
+
+
 @dataclass(frozen=True)
 class TilePages:
     """The pages of each tile, as they are read from files and not yet checked.
@@ -102,7 +105,8 @@ def complete_tiles(
 
     Raises
     ------
-    BadInput : without positions, far more tiles are absent than there are.
+    BadInput : a tile number of more than 18 digits; or without positions far more tiles are absent
+        than there are.
     """
     bad = {p.tile for p in pages.problems}
     there = set(pages.numbers)
@@ -110,6 +114,8 @@ def complete_tiles(
     if not positions and max(known) - min(known) >= len(known) + _MOST_ABSENT:
         span = f"tiles {min(known)} and on, at most {_MOST_ABSENT:,} of them absent"
         raise BadInput(where.parent, span, f"tile {max(known)}")
+    if max(known) >= _MOST_NUMBER:
+        raise BadInput(where.parent, "tile numbers of at most 18 digits", str(max(known)))
     expected = set(positions) if positions else set(range(min(known), max(known) + 1))
     problems = [
         Problem(tile, BadInput(f"{where.parent}: tile {tile}", "its pictures", "none"))

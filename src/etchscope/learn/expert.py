@@ -18,6 +18,8 @@ from etchscope.learn.training import Training
 
 __all__ = ["Expert", "compute_logits", "make_network"]
 
+_MOST_PX, _MOST_OUTPUTS, _MOST_LIGHTS = 1024, 1000, 256
+
 
 @dataclass(frozen=True)
 class Expert:
@@ -132,11 +134,12 @@ class Expert:
 
         Raises
         ------
-        BadInput : the record is not one of ``to_record``.
+        BadInput : the record is not one of ``to_record``, or states a size, a number of outputs or
+            of lights that no network has.
         """
         try:
             lights = record["lights"]
-            return cls(
+            expert = cls(
                 Training.of(record["training"]),
                 Lights(tuple(map(float, lights["azimuths_deg"])), tuple(lights["others"])),
                 int(record["size"]),
@@ -147,10 +150,18 @@ class Expert:
                 int(record["seed"]),
                 int(record["outputs"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, ArithmeticError) as error:
             if isinstance(error, BadInput):
                 raise
             raise BadInput("expert", "the record of an expert", repr(error)) from error
+        for name, value, most in (
+            ("size", expert.size, _MOST_PX),
+            ("outputs", expert.outputs, _MOST_OUTPUTS),
+            ("lights", expert.lights.count, _MOST_LIGHTS),
+        ):
+            if not 1 <= value <= most:
+                raise BadInput(f"expert: {name}", f"1 to {most}", str(value))
+        return expert
 
 
 def make_network(

@@ -198,16 +198,20 @@ class FinderNetwork(nn.Module):
 
         Raises
         ------
-        BadInput : weights that are not those of such a network.
+        BadInput : no network has such widths, or the weights are not those of such a network.
         """
-        network = cls(widths)
-        expected = {k: tuple(v.shape) for k, v in network.state_dict().items()}
+        what = f"the weights of a finder of widths {list(widths)}"
+        try:
+            with torch.device("meta"):  # shapes only, since a card can state any widths
+                states = cls(widths).state_dict()
+        except (TypeError, ValueError, RuntimeError, LookupError, ArithmeticError) as error:
+            raise BadInput(where, "widths of a finder", f"{list(widths)}") from error
+        expected = {k: tuple(v.shape) for k, v in states.items()}
         found = {k: tuple(v.shape) for k, v in arrays.items()}
         if found != expected:
             wrong = sorted(set(found.items()) ^ set(expected.items()))
-            raise BadInput(
-                where, f"the weights of a finder of widths {list(widths)}", f"{wrong[0]}"
-            )
+            raise BadInput(where, what, f"{wrong[0]}")
+        network = cls(widths)
         network.load_state_dict(
             {k: torch.from_numpy(np.ascontiguousarray(v, np.float32)) for k, v in arrays.items()}
         )

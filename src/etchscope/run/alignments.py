@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from etchscope.align import AlignedStack, Member
 from etchscope.foil import BadInput, PitList
+from etchscope.foil.cells import cast_column
 from etchscope.geometry import foil_frame
 from etchscope.store import Store
 from etchscope.store.alignments import AlignedScan, KeptAlignment, read_alignment, write_alignment
@@ -66,6 +66,13 @@ def keep_alignment(store: Store, name: str, stack: AlignedStack, scans: Collecti
         store.alignments.keep(kept)
 
 
+def _cast(where: str, table: pd.DataFrame, name: str, dtype: str) -> "pd.Series[Any]":
+    try:
+        return cast_column(table[name], dtype)
+    except ValueError as error:
+        raise BadInput(f"{where}: column {name}", dtype, str(error)) from error
+
+
 def load_alignment(folder: Path) -> AlignedStack:
     """Return the stack that ``save_alignment`` wrote, without the record of its registrations.
 
@@ -81,7 +88,11 @@ def load_alignment(folder: Path) -> AlignedStack:
         if missing:
             expected = "columns row, x_mm, y_mm"
             raise BadInput(folder / f"{one.name}.parquet", expected, f"no {', '.join(missing)}")
-        source = PitList(one.name, one.foil, one.side, table[["x_mm", "y_mm"]])
-        own, row = table[["x_mm", "y_mm"]].to_numpy(), table["row"].to_numpy(np.int64)
+        where = f"{folder / one.name}.parquet"
+        pits = pd.DataFrame(
+            {name: _cast(where, table, name, "float64") for name in ("x_mm", "y_mm")}
+        )
+        source = PitList(one.name, one.foil, one.side, pits)
+        own, row = pits.to_numpy(), _cast(where, table, "row", "int64").to_numpy()
         members.append(Member(source, None, own, row, None, one.against, one.transform))
     return AlignedStack(tuple(members), written.tolerance_mm, written.spread_mm)

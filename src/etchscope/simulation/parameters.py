@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from etchscope.foil import BadInput, Channel
+from etchscope.foil.storable import LARGEST
 from etchscope.physics.materials import Material
 from etchscope.simulation.populations import HotSpot
 from etchscope.simulation.scan import SimulatedScan
@@ -74,6 +75,7 @@ def _fitting(path: str, value: Any, kind: object, *, is_list: bool) -> Any:
     if path == "sheet.material" and isinstance(value, dict):
         return _material(path, value)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_number = is_number and abs(value) <= LARGEST
     if is_list:
         fits, expected = isinstance(value, list | tuple), "a list"
         if fits:

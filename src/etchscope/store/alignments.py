@@ -6,15 +6,23 @@ A store keeps how the frames of its own scans lie to each other, one JSON file p
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 import pyarrow as pa
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
 from etchscope.files.atomic import make_folder, write_aside
+from etchscope.files.foreign import read_bytes
 from etchscope.files.strict_json import first_fault
-from etchscope.files.tables import read_parquet, write_parquet
+from etchscope.files.tables import read_columns, write_parquet
 from etchscope.foil import BadInput, Side, UnknownAlignment
 from etchscope.foil.records import Name
 from etchscope.geometry import FoilFrame, Similarity
@@ -35,6 +43,7 @@ __all__ = [
 ALIGNMENT_FILE = "alignment.json"
 ALIGNMENTS_FOLDER = "alignments"
 _FORMAT = 1
+_FARTHEST_MM = 1e6
 
 
 def write_alignment(
@@ -64,6 +73,25 @@ def write_alignment(
     return path
 
 
+def _require_file_name(name: str) -> str:
+    if not name or "/" in name or "\0" in name:
+        raise ValueError("the name of a file is wanted")
+    return name
+
+
+def _require_near(transform: Similarity) -> Similarity:
+    values = (transform.angle_rad, transform.shift_x, transform.shift_y, transform.scale)
+    if not all(abs(value) <= _FARTHEST_MM for value in values) or transform.scale < 1e-3:
+        raise ValueError(
+            f"shifts up to {_FARTHEST_MM:g} mm and a scale of 0.001 or more are wanted"
+        )
+    return transform
+
+
+Length = Annotated[float, Field(ge=1e-6, le=1e6)]
+"""A distance on foils in mm: a nanometre to a kilometre."""
+
+
 class WrittenMember(BaseModel):
     """A list in an alignment: ``transform`` takes its frame to that of the first list.
 
@@ -72,11 +100,11 @@ class WrittenMember(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: str
+    name: Annotated[str, AfterValidator(_require_file_name)]
     foil: str
     side: Side
     against: str | None
-    transform: Similarity
+    transform: Annotated[Similarity, AfterValidator(_require_near)]
 
 
 class WrittenAlignment(BaseModel):
@@ -85,9 +113,9 @@ class WrittenAlignment(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     format: Literal[1]
-    tolerance_mm: float
-    spread_mm: float
-    members: tuple[WrittenMember, ...]
+    tolerance_mm: Length
+    spread_mm: Length
+    members: Annotated[tuple[WrittenMember, ...], Field(min_length=1)]
 
 
 def read_alignment(folder: Path) -> tuple[WrittenAlignment, dict[str, pd.DataFrame]]:
@@ -99,15 +127,17 @@ def read_alignment(folder: Path) -> tuple[WrittenAlignment, dict[str, pd.DataFra
     BadInput : one of another format, or a file is absent or damaged; names the key.
     """
     path = folder / ALIGNMENT_FILE
+    if not path.exists():
+        raise UnknownAlignment(folder, "an alignment", f"no {ALIGNMENT_FILE} there")
     try:
-        written = WrittenAlignment.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise UnknownAlignment(folder, "an alignment", f"no {ALIGNMENT_FILE} there") from error
+        written = WrittenAlignment.model_validate_json(read_bytes(path))
     except ValidationError as error:
         where, found = first_fault(path, error)
         raise BadInput(where, f"an alignment of format {_FORMAT}", found) from error
     names = [member.name for member in written.members]
-    return written, {name: read_parquet(folder / f"{name}.parquet").to_pandas() for name in names}
+    if len(set(names)) < len(names):
+        raise BadInput(f"{path}: members", "every name once", ", ".join(names))
+    return written, {name: read_columns(folder / f"{name}.parquet") for name in names}
 
 
 class AlignedScan(BaseModel):
