@@ -5,6 +5,7 @@ import pytest
 
 from etchscope.foil import BadInput, Channel
 from etchscope.imaging import explain_unsearchable, find_light_faults, to_native
+from etchscope.imaging.lights import clipping_level, full_scale
 from etchscope.simulation import Optics, Population, SimulatedScan, reference_channels
 
 CHANNELS = reference_channels()
@@ -164,3 +165,23 @@ def test_masked_pixels_become_ground_that_is_none():
 def test_what_is_no_picture_is_refused(bad):
     with pytest.raises(BadInput, match="grey levels of at least two axes"):
         to_native(bad)
+
+
+@pytest.mark.parametrize(("limit", "shown"), [(4095, 4095), (65520, 65520), (65535, 65535)])
+def test_a_camera_clips_where_many_pixels_lie_at_a_limit(limit, shown):
+    tile = np.full((40, 50), limit // 2, np.uint16)
+    tile[:2] = limit
+    assert clipping_level([tile // 2, tile]) == shown
+    assert full_scale(tile) == shown
+    tile[0, 0] += limit < 65535
+    assert clipping_level([tile]) == 65535
+
+
+def test_a_level_that_few_pixels_reach_or_that_is_no_limit_is_none():
+    tile = np.full((40, 50), 700, np.uint16)
+    tile[0, :9] = 4095
+    assert clipping_level([tile]) == 65535
+    tile[:9] = 4000
+    assert clipping_level([np.minimum(tile, 4000)]) == 65535
+    assert clipping_level([tile.astype(np.float32)]) == 0
+    assert clipping_level([np.full((4, 4), 7, np.uint8)]) == 255

@@ -171,6 +171,27 @@ def test_unit_of_the_grey_levels_does_not_count(foil, pits, scale):
     np.testing.assert_allclose(*contrast, atol=0.02)
 
 
+def test_settings_of_another_kind_are_refused(foil):
+    raw = foil.read_tile(1)[:1]
+    with pytest.raises(BadInput, match="settings: expected FindSettings, found dict"):
+        find_pits(raw, settings={"threshold": 12.0})
+
+
+@pytest.mark.parametrize(("bits", "shift"), [(12, 0), (12, 4), (10, 0)])
+def test_saturation_is_that_of_the_camera_and_not_of_the_type(foil, bits, shift):
+    bright = foil.read_tile(1) * 1.6
+    azimuths = foil.scan.azimuths_deg
+    eight = find_pits(np.minimum(bright, 255).astype(np.uint8), azimuths_deg=azimuths)
+    most = 2**bits - 1
+    deep = np.minimum(bright * most / 255, most).astype(np.uint16) << shift
+    found = find_pits(deep, azimuths_deg=azimuths)
+    _, _, apart = _matched(_places(eight), _places(found))
+    assert np.count_nonzero(apart < 1) > 0.8 * len(eight)
+    saturated = [has_flag(p, PitFlag.SATURATED) for p in (eight, found)]
+    assert saturated[0].sum() > 5
+    assert abs(saturated[1].sum() - saturated[0].sum()) <= 0.2 * saturated[0].sum()
+
+
 def test_settings_are_used(foil, pits):
     raw, azimuths = foil.read_tile(1), foil.scan.azimuths_deg
     strict = find_pits(raw, azimuths_deg=azimuths, settings=FindSettings(threshold=12.0))

@@ -16,6 +16,7 @@ __all__ = [
     "CELL_PX",
     "FEW",
     "LightFault",
+    "clipping_level",
     "explain_unsearchable",
     "find_light_faults",
     "full_scale",
@@ -31,6 +32,10 @@ FEW = 4 / 255
 """Share of the camera's range below which there is no light, a few of 256 grey levels."""
 _RANGES = (1023, 4095, 16383, 65535)
 """Grey levels at which cameras of more than 8 bits clip."""
+_CLIPPING = frozenset(2**k - 1 for k in range(8, 16)) | {2**16 - 2**k for k in range(1, 9)}
+"""Grey levels at which cameras of 8 to 15 bits clip, in the lower or the upper bits of 16."""
+_CLIPPED = 10
+"""Number of pixels at such a level from which it counts as the limit of the camera."""
 _LEAST_SIDE_PX = 32
 """Least width and height of a picture with enough ground beside its pits for a search."""
 _BLACK = 1.5 / 255
@@ -44,10 +49,38 @@ pits are visible on clipped ground."""
 _Fault = Literal["dead", "constant", "saturated", "identical", "weak"]
 
 
+def clipping_level(stacks: Sequence[RawStack]) -> int:
+    """Return the grey level at which the camera clips; 0 for floats, where it is unknown.
+
+    A camera of 8 to 15 bits whose pictures have 16 clips below 65535: at 4095 with 12 bits, or at
+    65520 if they are the upper ones. That is known once some pixels lie exactly at such a limit and
+    none above it. Until then, and for 16 bits, it is the greatest value of the type.
+
+    Parameters
+    ----------
+    stacks : grey levels of at least one tile, arrays of any shape and of one dtype.
+
+    Examples
+    --------
+    >>> tile = np.minimum(np.arange(5000, dtype=np.uint16), 4095).reshape(1, 50, 100)
+    >>> clipping_level([tile]), clipping_level([16 * tile]), clipping_level([tile[:, :40]])
+    (4095, 65520, 65535)
+    """
+    dtype = stacks[0].dtype
+    if dtype.kind != "u":
+        return 0
+    if dtype.itemsize > 1:
+        most = max(int(stack.max()) for stack in stacks)
+        if most in _CLIPPING and sum(np.count_nonzero(s == most) for s in stacks) >= _CLIPPED:
+            return most
+    return int(np.iinfo(dtype).max)
+
+
 def full_scale(raw: RawStack) -> float:
     """Return the grey level at which the camera clips; for floats, the largest value.
 
-    For 16-bit pictures it is the smallest usual range that contains all values.
+    For 16-bit pictures it is the limit at which pixels lie, see ``clipping_level``, and without
+    any, the smallest usual range that contains all values.
 
     Parameters
     ----------
@@ -57,6 +90,9 @@ def full_scale(raw: RawStack) -> float:
         return 255.0
     most = float(raw.max())
     if raw.dtype.kind == "u":
+        level = clipping_level([raw])
+        if most == level:
+            return most
         return float(next((r for r in _RANGES if most <= r), np.iinfo(raw.dtype).max))
     return most or 1.0
 

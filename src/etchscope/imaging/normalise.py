@@ -17,6 +17,7 @@ import numpy as np
 
 from etchscope.foil import BadInput
 from etchscope.foil.types import FloatImage, Floats, FloatStack, RawStack
+from etchscope.imaging.lights import clipping_level
 
 __all__ = ["Normalisation", "Recipe", "fit_normalisation", "smooth_background"]
 
@@ -240,5 +241,5 @@ def fit_normalisation(stacks: Iterable[RawStack], recipe: Recipe) -> Normalisati
         # Several tiles, since the first may be unusual. Every pixel, so that a turned or mirrored
         # scan has the same offset.
         offset[c] = float(np.median(pictures[:: max(len(tiles) // 8, 1)] / average))
-    limit = int(np.iinfo(tiles[0].dtype).max) if is_coded else 0
+    limit = clipping_level(tiles)
     return Normalisation(recipe, np.stack(averages).astype(np.float32), gain, offset, limit)

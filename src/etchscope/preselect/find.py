@@ -117,8 +117,8 @@ def find_pits(
     Raises
     ------
     BadInput : there is no picture, or grey levels are negative or no numbers; there are one or two
-        azimuths, or the roles do not fit the pictures; gradient_sign is not 1 or −1; or a size, the
-        thickness or the removed bulk is not positive.
+        azimuths, or the roles do not fit the pictures; gradient_sign is not 1 or −1; a size, the
+        thickness or the removed bulk is not positive; or the settings are no ``FindSettings``.
 
     Examples
     --------
@@ -134,13 +134,20 @@ def find_pits(
         raise BadInput("gradient_sign", "1 or -1", f"{gradient_sign!r}")
     _require_positive(pixel_size_um=pixel_size_um, thickness_um=thickness_um, removed_um=removed_um)
     scan = _scan_of(raw, channels, pixel_size_um, gradient_sign)
-    settings = settings or FindSettings()
+    settings = FindSettings() if settings is None else settings
+    _require_settings(settings)
     detector = _fit_detector(raw, scan, settings, finder)
     etch = None if removed_um is None else {"removed_um": removed_um}
     foil = Foil(name="array", material=material, thickness_um=thickness_um, etch=etch)
     where = unmasked & find_foil_ground(raw, [c.role for c in channels])
     searched = detect_tiles([(1, raw)], detector, lambda _number, _raw: where)
     return complete(searched.table, scan, settings, foil=foil)[0]
+
+
+def _require_settings(settings: object) -> None:
+    if not isinstance(settings, FindSettings):
+        hint = "Write FindSettings(threshold=6), for example."
+        raise BadInput("settings", "FindSettings", type(settings).__name__, hint=hint)
 
 
 def _require_positive(**sizes: float | None) -> None:

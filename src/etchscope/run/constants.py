@@ -62,17 +62,25 @@ def normalisation_of(store: Store, scan: Scan) -> Normalisation:
 
 
 def _calibration(
-    store: Store, scan: Scan, normalisation: Normalisation, settings: FindSettings
+    store: Store,
+    scan: Scan,
+    normalisation: Normalisation,
+    lighting: Lighting,
+    settings: FindSettings,
 ) -> Calibration:
-    """Return the constants of the classical finder for a scan, which are fitted once."""
-    key = digest_of([normalisation.digest, settings.model_dump(), version("etchscope")])[:16]
+    """Return the constants of the classical finder for a scan, which are fitted once.
+
+    They have a weight for each light that is used, as ``lighting`` states them.
+    """
+    used = [lighting.directional, lighting.dark, lighting.bright]
+    part = [] if sum(map(len, used)) == len(scan.channels) else [[u.tolist() for u in used]]
+    key = digest_of([normalisation.digest, settings.model_dump(), version("etchscope"), *part])[:16]
     known = store.fits.load(scan.name, f"calibration-{key}", CalibrationFit)
     if known is not None:
         arrays, record = known
         ratio, level = (np.inf if v is None else v for v in (record.ratio, record.level))
         return Calibration(**arrays, ratio=ratio, level=level, recipe=record.recipe)
     tiles = _spread_over([t.number for t in scan.included], _CALIBRATION_TILES)
-    lighting = Lighting.of_scan(scan)
     stacks = (store.scans.read_tile(scan.name, n) for n in tiles)
     found = calibrate_detector(stacks, normalisation, lighting, settings)
     arrays = {k: v for k, v in vars(found).items() if isinstance(v, np.ndarray)}
@@ -134,7 +142,7 @@ def detector_of(
     fit = {"recipe": normalisation.recipe.digest, "fit": normalisation.digest}
     record: dict[str, Any] = {"normalisation": fit, "light_faults": faults}
     if settings.finder == "classical":
-        calibration = _calibration(store, scan, normalisation, settings)
+        calibration = _calibration(store, scan, normalisation, lighting, settings)
         classical = ClassicalDetector(normalisation, calibration, lighting, settings)
         return classical, {**record, "calibration": calibration.digest}
     finder = finder_of(weights)
