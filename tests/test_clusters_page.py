@@ -40,6 +40,7 @@ def test_the_commands_of_the_scripts_are_understood():
         Share.parse(given["part"] or "1/1")
 
 
+@pytest.mark.filterwarnings("ignore:Port")  # another test has a cluster
 @pytest.mark.parametrize("code", [c for c in blocks("python") if "_jobqueue" in c])
 def test_a_cluster_of_jobs_has_a_script(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -18,7 +18,7 @@ def test_the_workers_of_a_scheduler_do_the_work(own, capsys):
         processes=False,
         protocol="tcp",
         host="127.0.0.1",
-        dashboard_address=None,
+        dashboard_address=":0",
     ) as local:
         address = local.scheduler_address.removeprefix("tcp://")
         given = ["--least-probability", "0.6"]

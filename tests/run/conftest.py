@@ -168,7 +168,7 @@ def client() -> Iterator[Client]:
     """Return a connection to a cluster of four workers in this process."""
     with (
         LocalCluster(
-            n_workers=4, threads_per_worker=1, processes=False, dashboard_address=None
+            n_workers=4, threads_per_worker=1, processes=False, dashboard_address=":0"
         ) as local,
         Client(local, set_as_default=False) as connection,
     ):

@@ -1,18 +1,19 @@
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from functools import partial
-from pathlib import Path
 
 import cv2
 import pytest
 from distributed import Client
 
 from etchscope.foil import BadInput, MachineFailed
+from etchscope.run import find, stage
 from etchscope.run.executors import choose_executor, cluster
 from etchscope.run.executors.cluster import connected, run_on_cluster
 from etchscope.store import Store
@@ -137,14 +138,6 @@ def scheduler(tmp_path):
             process.wait()
 
 
-def note(folder: Path, number: int) -> int:
-    """Take a moment, and count how often the task was done."""
-    time.sleep(0.05)
-    with (folder / str(number)).open("a") as file:
-        file.write("x")
-    return number
-
-
 def end_worker() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -154,31 +147,32 @@ def _allow_no_failure(dask_scheduler) -> None:
 
 
 @pytest.mark.slow
-def test_lost_machines(scheduler, tmp_path):
-    """First a worker in the middle of the work, then one at its own task, then the scheduler."""
+def test_lost_machines(scheduler, small, small_foil, take_snapshot, tmp_path, monkeypatch):
+    """First a worker in the middle of a search, then one at its own task, then the scheduler."""
     address, processes = scheduler
-    folder, got = tmp_path / "done", []
-    folder.mkdir()
+    monkeypatch.setattr(stage, "_BATCH", 1)
+    calm = Store.open(shutil.copytree(small.path, tmp_path / "calm"))
+    expected = find(calm, small_foil.scan.name, executor="inline")
+    done = []
 
-    def done(number):
-        got.append(number)
-        if len(got) == 10:
-            processes[1].send_signal(signal.SIGKILL)
+    def lose_worker(units):
+        done.append(units)
+        if len(done) == 3:
+            processes[1].kill()
 
     with connected(address) as client:
-        run_on_cluster(client, [partial(note, folder, i) for i in range(40)], workers=1, done=done)
-        assert sorted(got) == list(range(40))
-        assert {len(p.read_text()) for p in folder.iterdir()} <= {1, 2}
+        report = find(small, small_foil.scan.name, executor=client, progress=lose_worker)
+        assert (report, len(done)) == (expected, 10)
+        assert take_snapshot(small.path) == take_snapshot(calm.path)
 
         client.run_on_scheduler(_allow_no_failure)
         text = r"^every worker that began one piece was lost \(1 of them\), .* the work goes on\.$"
         with pytest.raises(MachineFailed, match=text):
-            run_on_cluster(client, [end_worker], workers=1, done=done)
+            run_on_cluster(client, [end_worker], workers=1, done=done.append)
 
-        lose = threading.Timer(0.5, processes[0].kill)
-        lose.start()
+        threading.Timer(0.5, processes[0].kill).start()
         begun = time.monotonic()
         text = r"^the Dask scheduler was lost, .*repeat, and the work goes on\.$"
         with pytest.raises(MachineFailed, match=text):
-            run_on_cluster(client, [partial(note, folder, 0)], workers=1, done=done)
+            run_on_cluster(client, [partial(int, 0)], workers=1, done=done.append)
         assert time.monotonic() - begun < 10

@@ -18,12 +18,15 @@ class Executor(Protocol):
         workers: int,
         done: Callable[[Result], None],
     ) -> None:
-        """Call every task, in any order; no task is still running after an error.
+        """Call every task, in any order.
+
+        After an error no task is begun, and none is still running but on other machines.
 
         Parameters
         ----------
-        tasks : each is called once. They and their results must pickle, so that an executor may
-            send them to another process or machine; they share only the disk.
+        tasks : each is called once. They are made when they are asked for, since there may be a
+            million. They and their results must pickle, so that an executor may send them to
+            another process or machine; they share only the disk.
         workers : largest number of tasks that run at once.
         done : called in the caller's thread with the result of each task that ends.
 
