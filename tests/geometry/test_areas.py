@@ -54,3 +54,16 @@ def test_each_place_is_in_its_part_and_those_outside_in_the_nearest():
     y = np.array([0, 4.49, 4.49, 4.51, 9.5, -2, np.nan])
     assert part_of_tile(x, y, (10, 20), 2).tolist() == [0, 0, 1, 3, 2, 1, 0]
     assert part_of_tile([], [], (10, 20), 3).tolist() == []
+
+
+def test_the_list_of_tiles_is_read_once():
+    class Tiles(list):
+        reads = 0
+
+        def __iter__(self):
+            self.reads += 1
+            return super().__iter__()
+
+    tiles = Tiles([1, 2])
+    area_cm2(scan_of([(0, 0), (3.2, 0), (9, 9)]), tiles)
+    assert tiles.reads == 1

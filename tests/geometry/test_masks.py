@@ -9,8 +9,10 @@ from etchscope.foil import (
 )
 from etchscope.geometry import (
     Mask,
+    foil_frame,
     in_polygon,
     mask_unit,
+    masks,
     tile_to_foil,
 )
 from etchscope.geometry.masks import fill_polygon
@@ -83,6 +85,15 @@ def test_polygons_join_and_pixels_hold_for_every_tile():
     for tile in (1, 4):
         np.testing.assert_array_equal(mask.of_tile(scan, tile), expected)
     assert mask.touched(scan) == (4, 1, 2)
+
+
+def test_the_frame_of_a_scan_is_made_once_for_all_its_tiles(monkeypatch):
+    """It reads the positions of all tiles, of which a scan may have a million."""
+    calls = []
+    monkeypatch.setattr(masks, "foil_frame", lambda scan: calls.append(1) or foil_frame(scan))
+    corners = np.array([[-9, -9], [9, -9], [9, 9], [-9, 9.0]])
+    assert Mask(polygons=(corners,)).touched(_scan()) == tuple(t.number for t in _scan().tiles)
+    assert len(calls) == 1
 
 
 def test_pictures_are_one_for_all_or_one_a_tile():

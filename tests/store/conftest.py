@@ -1,11 +1,12 @@
 import hashlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import Pool, event
 
 from etchscope.foil import (
     BadInput,
@@ -109,6 +110,19 @@ def empty(tmp_path: Path) -> Store:
 def store(empty: Store, made: Made) -> Store:
     empty.scans.add(made.scan, made.foil, made.read, workers=2)
     return empty
+
+
+@pytest.fixture
+def few_variables() -> Iterator[None]:
+    """SQLite takes eight variables a statement, as it takes 32,766 or 250,000 elsewhere."""
+
+    def limit(connection: object, _record: object) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 8)
+
+    event.listen(Pool, "connect", limit)
+    yield
+    event.remove(Pool, "connect", limit)
 
 
 @pytest.fixture

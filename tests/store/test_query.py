@@ -1,8 +1,15 @@
+import gc
+import tracemalloc
+
 import pandas as pd
 import pytest
+from sqlalchemy import Engine, event
 
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, Tile
+from etchscope.store import rows
+from etchscope.store.foil_rows import put_foil
 from etchscope.store.query import TILE_COLUMNS, rows_where
+from etchscope.store.rows import Picture, put_scan
 
 BASE = list(TILE_COLUMNS)
 
@@ -117,3 +124,85 @@ def test_a_condition_that_takes_too_long_is_interrupted(monkeypatch):
     slow = " or ".join(f"regexp_matches(tile::varchar, '(a|b)*{i}c')" for i in range(200))
     with pytest.raises(BadInput, match=r"at most 0\.2 s"):
         rows_where(table, slow)
+
+
+@pytest.fixture
+def statements():
+    """The statements that any catalogue is given."""
+    found = []
+
+    def note(_connection, _cursor, statement, _parameters, _context, _is_many):
+        found.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    yield found
+    event.remove(Engine, "before_cursor_execute", note)
+
+
+def test_scans_are_listed_without_their_tiles(store, make_scan, statements):
+    def listed():
+        statements.clear()
+        table = store.scans.table()
+        return table, len(statements)
+
+    store.scans.exclude("tile < 3", "dirt")
+    one, few = listed()
+    assert one[["scan", "stack", "tiles", "excluded", "left_out"]].to_numpy().tolist() == [
+        ["F1-front", "S1", 11, 2, 0]
+    ]
+    for name in ("F2-front", "F2-back"):
+        made = make_scan(name, tiles=2)
+        store.scans.add(made.scan, made.foil, made.read)
+    three, as_few = listed()
+    assert three["scan"].tolist() == ["F1-front", "F2-back", "F2-front"]
+    assert three["tiles"].tolist() == [11, 2, 2]
+    assert as_few == few
+
+
+def _peak_bytes(call):
+    gc.collect()
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def _put_scans(store, make_scan, scans, tiles, pictures=()):
+    """Add the rows of scans without their pixels."""
+    for number in scans:
+        made = make_scan(f"G{number}-front", tiles=1)
+        numbers = range(1, tiles + 1)
+        of = tuple(Tile(number=n, stage_x_mm=0.5 * n, metadata={"lamp": f"l{n}"}) for n in numbers)
+        scan = made.scan.model_copy(update={"tiles": of})
+        with store.scans._catalogue.writing() as session:
+            put_foil(session, made.foil)
+            put_scan(
+                session,
+                scan,
+                places={n: n for n in numbers},
+                pictures=pictures,
+                left_out=(),
+                array_sha256="",
+            )
+
+
+def test_the_rows_of_one_scan_are_in_memory_at_a_time(empty, make_scan):
+    """Of the others the table has a number and some texts."""
+    _put_scans(empty, make_scan, range(1), 1500)
+    one = _peak_bytes(empty.scans.tiles)
+    _put_scans(empty, make_scan, range(1, 7), 1500)
+    peak = _peak_bytes(empty.scans.tiles)
+    assert len(empty.scans.tiles()) == 7 * 1500
+    assert peak < 4 * one
+
+
+def test_pictures_are_put_in_batches(empty, make_scan, monkeypatch):
+    monkeypatch.setattr(rows, "_BATCH", 500)
+    texts = f"{1:064d}", "1_1.tga"
+    pictures = [Picture(tile, step, *texts) for tile in range(1, 301) for step in range(40)]
+    peak = _peak_bytes(lambda: _put_scans(empty, make_scan, range(1), 300, pictures))
+    assert peak / len(pictures) < 800
+    table = empty.scans.sources("G0-front")
+    assert (len(table), {len(files) for files in table.values()}) == (300, {40})

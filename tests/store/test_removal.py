@@ -4,6 +4,7 @@ import pytest
 from etchscope.foil import BadInput, MachineFailed, as_pits
 from etchscope.store import FindRecord, Removal, Store, removal
 from etchscope.store.fit_records import MaskFit
+from etchscope.store.rows import pictures_of
 
 
 @pytest.fixture
@@ -85,6 +86,18 @@ def test_some_tiles_are_erased_from_their_shards(full, made):
     assert not array.read(0).any()
     assert not array.read(9).any()
     assert full.check() == []
+
+
+def test_more_tiles_than_a_statement_has_variables(full, few_variables):
+    full.scans.remove("scan = 'F1-front' and tile not in (2, 5, 7)")
+    assert [t.number for t in full.scans.get("F1-front").tiles] == [2, 5, 7]
+    assert {p.tile for p in _pictures(full)} == {2, 5, 7}
+    assert full.check() == []
+
+
+def _pictures(store):
+    with store._catalogue.reading() as session:
+        return pictures_of(session, "F1-front")
 
 
 def test_the_identity_changes_with_the_tiles(full):

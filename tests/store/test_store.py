@@ -109,6 +109,11 @@ def test_exclude_and_include_by_query(store, made, take_snapshot):
     assert len(store.scans.exclude("tile > 100", "none")) == 0
 
 
+def test_more_tiles_than_a_statement_has_variables(store, few_variables):
+    assert len(store.scans.exclude("tile > 0", "all")) == 11
+    assert store.scans.get("F1-front").included == ()
+
+
 def test_reads_are_safe_from_threads(store, made):
     start = threading.Barrier(4)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from etchscope.api.given import File, Files, as_paths, condition_of, require_condition
@@ -17,19 +18,6 @@ if TYPE_CHECKING:
     from etchscope.simulation import SimulatedScan
 
 __all__ = ["ScanSteps"]
-
-_SCAN_COLUMNS = (
-    "foil",
-    "stack",
-    "side",
-    "scan",
-    "layout",
-    "channels",
-    "tiles",
-    "excluded",
-    "left_out",
-    "runs",
-)
 
 
 class ScanSteps(OfStore):
@@ -119,25 +107,13 @@ class ScanSteps(OfStore):
 
     def scans(self, where: str | None = None, **tiles: Any) -> pd.DataFrame:
         """Return one row per scan; parameters are those of ``tiles``."""
-        found = self.tiles(where, **tiles)
-        by_scan = found.groupby("scan", sort=False)
-        rows = [self._scan_row(str(name), of_scan) for name, of_scan in by_scan]
-        return pd.DataFrame(rows, columns=list(_SCAN_COLUMNS))
-
-    def _scan_row(self, name: str, tiles: pd.DataFrame) -> dict[str, Any]:
-        scan = self.kept.scans.get(name)
-        return {
-            "foil": scan.foil,
-            "stack": tiles["stack"].iloc[0],
-            "side": scan.side,
-            "scan": name,
-            "layout": scan.layout,
-            "channels": len(scan.channels),
-            "tiles": len(tiles),
-            "excluded": int(tiles["excluded"].sum()),
-            "left_out": len(self.kept.scans.left_out(name)),
-            "runs": len(self.kept.runs.table(name)),
-        }
+        scans = self.kept.scans.table()
+        if condition_of(where, **tiles) is None:
+            return scans
+        of = self.tiles(where, **tiles).groupby("scan")["excluded"].agg(["size", "sum"])
+        some = scans[scans["scan"].isin(of.index)].reset_index(drop=True)
+        counts = of.loc[some["scan"]].to_numpy(np.int64)
+        return some.assign(tiles=counts[:, 0], excluded=counts[:, 1])
 
     def tiles(
         self,

@@ -1,7 +1,7 @@
 """Tables as files: Parquet with units and the legend of flags, CSV and ROOT; JSON for reading."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +70,12 @@ def write_parquet(path: Path, table: pa.Table) -> None:
     pq.write_table(table, path, compression="zstd", write_page_checksum=True)
 
 
-def read_parquet(path: Path) -> pa.Table:
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Return the table of a Parquet file and verify the checksum of every page.
+
+    Parameters
+    ----------
+    columns : those that are read; all of them unless given.
 
     Raises
     ------
@@ -80,7 +84,7 @@ def read_parquet(path: Path) -> pa.Table:
     try:
         # ParquetFile and not read_table, which makes a column of a folder named run=x.
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return file.read()
+            return file.read(columns)
     except FileNotFoundError as error:
         raise BadInput(path, "a Parquet file", "no such file") from error
     except (OSError, pa.ArrowException) as error:

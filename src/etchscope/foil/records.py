@@ -1,5 +1,6 @@
 """Foil, stack, scan, channel and tile as validated records."""
 
+from collections import Counter
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -123,13 +124,9 @@ class Scan(_Record):
             ("tile number", [t.number for t in self.tiles]),
             ("channel step", [c.step for c in self.channels]),
         ):
-            double = (
-                sorted({n for n in numbers if numbers.count(n) > 1})
-                if (len(set(numbers)) < len(numbers))
-                else []
-            )
+            double = [n for n, times in Counter(numbers).items() if times > 1]
             if double:
-                raise ValueError(f"{what} {double[0]} is given twice")
+                raise ValueError(f"{what} {min(double)} is given twice")
         known = {t.number for t in self.tiles}
         for tile, _, _ in self.datum:
             if tile not in known:

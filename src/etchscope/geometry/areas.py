@@ -26,7 +26,8 @@ def area_cm2(scan: Scan, tiles: Sequence[int], region: Floats | None = None) -> 
     tiles : numbers of the tiles; numbers that the scan does not have are ignored.
     region : (m, 2) float64 polygon in foil mm; only the area inside it counts.
     """
-    chosen = [t for t in scan.tiles if t.number in set(tiles)]
+    numbers = set(tiles)
+    chosen = [t for t in scan.tiles if t.number in numbers]
     if scan.pixel_size_um is None or any(t.stage_x_mm is None for t in chosen) or not chosen:
         return float("nan")
     height, width = (n * scan.pixel_size_um / 1000 for n in scan.image_size)

@@ -1,7 +1,7 @@
 """A mask: the parts of a scan's tiles that are to be searched."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -108,21 +108,36 @@ class Mask:
         BadInput : the scan or the mask has no such tile, or the polygons are in mm and the scan has
             no scale or no positions.
         """
-        at = next((t for t in scan.tiles if t.number == tile), None)
-        if at is None:
-            raise BadInput(f"scan {scan.name}", "one of its tiles", f"tile {tile}")
-        if self.pictures is not None:
-            return self._picture(scan, tile)
-        out = np.zeros(scan.image_size, bool)
-        frame = foil_frame(scan) if self.unit == "mm" else None
-        for polygon in self.polygons:
-            x, y = polygon[:, 0], polygon[:, 1]
-            if frame is not None:
-                # Tiles without a position were refused with the frame.
-                centre = np.array([at.stage_x_mm, at.stage_y_mm], np.float64)
-                x, y = stage_to_tile(*frame.to_stage(x, y), centre[0], centre[1], scan)
-            out |= fill_polygon(np.column_stack([x, y]), scan.image_size)
-        return out
+        return self.on_scan(scan)(tile)
+
+    def on_scan(self, scan: Scan) -> Callable[[int], Bools]:
+        """Return ``of_tile`` for the tiles of one scan, which prepares once what they share.
+
+        Raises
+        ------
+        BadInput : see ``of_tile``.
+        """
+        tiles = {t.number: t for t in scan.tiles}
+        in_mm = self.pictures is None and self.unit == "mm"
+        frame = foil_frame(scan) if in_mm else None
+
+        def of_tile(number: int) -> Bools:
+            if number not in tiles:
+                raise BadInput(f"scan {scan.name}", "one of its tiles", f"tile {number}")
+            if self.pictures is not None:
+                return self._picture(scan, number)
+            out = np.zeros(scan.image_size, bool)
+            for polygon in self.polygons:
+                x, y = polygon[:, 0], polygon[:, 1]
+                if frame is not None:
+                    # Tiles without a position were refused with the frame.
+                    at = tiles[number]
+                    centre = np.array([at.stage_x_mm, at.stage_y_mm], np.float64)
+                    x, y = stage_to_tile(*frame.to_stage(x, y), centre[0], centre[1], scan)
+                out |= fill_polygon(np.column_stack([x, y]), scan.image_size)
+            return out
+
+        return of_tile
 
     def _picture(self, scan: Scan, tile: int) -> Bools:
         if self.pictures is None or (self.tiles and tile not in self.tiles):
@@ -134,7 +149,8 @@ class Mask:
 
     def touched(self, scan: Scan) -> tuple[int, ...]:
         """Return the numbers of the tiles that are searched in part or whole, excluded ones too."""
-        return tuple(t.number for t in scan.tiles if self.of_tile(scan, t.number).any())
+        of_tile = self.on_scan(scan)
+        return tuple(t.number for t in scan.tiles if of_tile(t.number).any())
 
     def to_arrays(self) -> dict[str, "np.ndarray[Any, Any]"]:
         """Return the mask as arrays, with the pictures in bits; see ``from_arrays``."""

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeVar, cast
 
 import pandas as pd
@@ -40,9 +41,9 @@ class RunStage(ABC, Generic[Record, Report]):
     prefix: str
     record: Record
 
-    @property
+    @cached_property
     def run(self) -> str:
-        """The name of the run, which is its identity."""
+        """The name of the run, which is its identity: a digest of the record with all its tiles."""
         return run_name(self.prefix, self.record.as_dict())
 
     @property

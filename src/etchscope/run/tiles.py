@@ -63,6 +63,7 @@ def ground_of(
     levels = normalisation.gain
     roles = [c.role for c in scan.channels]
     largest = max(_LARGEST_PX, settings.largest_radius_px)
+    inside = None if mask is None else mask.on_scan(scan)
 
     def where(number: int, raw: RawStack) -> Bools:
         ground = find_foil_ground(
@@ -72,6 +73,6 @@ def ground_of(
             margin_px=settings.largest_radius_px,
             levels=levels,
         )
-        return ground if mask is None else ground & mask.of_tile(scan, number)
+        return ground if inside is None else ground & inside(number)
 
     return where

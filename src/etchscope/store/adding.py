@@ -19,6 +19,7 @@ from etchscope.foil import (
 )
 from etchscope.foil.types import RawStack
 from etchscope.store.catalogue import Catalogue
+from etchscope.store.foil_rows import put_foil
 from etchscope.store.pictures import META_FILE, PictureArray, array_folder, pixel_digest
 from etchscope.store.rows import (
     LeftOut,
@@ -26,7 +27,6 @@ from etchscope.store.rows import (
     get_scan,
     left_out_of,
     pictures_of,
-    put_foil,
     put_scan,
     with_tiles,
 )

@@ -1,22 +1,32 @@
 """The table of all tiles, and conditions on it in SQL."""
 
 import json
+import sys
 import threading
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pyarrow as pa
-from sqlalchemy import select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from etchscope.files.strict_json import canonical_json
 from etchscope.foil import BadInput
 from etchscope.foil.storable import LARGEST
-from etchscope.store.catalogue import FoilRow, ScanRow, TileRow
+from etchscope.store.catalogue import (
+    ChannelRow,
+    FoilRow,
+    LeftOutRow,
+    RunRow,
+    ScanRow,
+    TileRow,
+)
 from etchscope.store.rows import intact_rows
 
-__all__ = ["TILE_COLUMNS", "rows_where", "tile_table"]
+__all__ = ["SCAN_COLUMNS", "TILE_COLUMNS", "rows_where", "scan_table", "tile_table"]
 
 _SECONDS, _AGAIN = 30.0, 0.1
 _LOCKED: dict[str, Any] = {
@@ -99,18 +109,74 @@ TILE_COLUMNS = {
 """Columns of the tile table that are always there, with their dtype."""
 
 
+SCAN_COLUMNS = {
+    "foil": "str",
+    "stack": "str",
+    "side": "str",
+    "scan": "str",
+    "layout": "str",
+    "channels": "int64",
+    "tiles": "int64",
+    "excluded": "int64",
+    "left_out": "int64",
+    "runs": "int64",
+}
+"""Columns of the scan table with their dtype; from ``channels`` on they are numbers of things."""
+
+
 def tile_table(session: Session) -> pd.DataFrame:
     """Return one row per tile: ``TILE_COLUMNS``, then every metadata key of any tile as a column.
 
     A metadata key that would hide another column (in any case) is named ``metadata_{key}``;
     values of mixed or nested kind become JSON text. Sorted by foil, side, scan and tile.
     """
+    scans = session.execute(
+        select(ScanRow.foil, FoilRow.stack, ScanRow.side, ScanRow.name)
+        .join(FoilRow, ScanRow.foil == FoilRow.name)
+        .order_by(ScanRow.foil, ScanRow.side, ScanRow.name)
+    ).all()
+    with intact_rows("tiles"):
+        parts, values = [], _Values()
+        for foil, stack, side, scan in scans:
+            of_scan = {"foil": foil, "stack": stack, "side": side, "scan": scan}
+            parts.append(_tiles_of(session, of_scan, values))
+        table = pd.concat(parts, ignore_index=True) if parts else _typed({})
+        taken = set(table.columns)
+        for key in sorted(values.of):
+            shown = _text(key)
+            name = f"metadata_{shown}" if shown.casefold() in taken else shown
+            taken.add(name.casefold())
+            table[name] = _column(values.padded(key))
+        return table
+
+
+class _Values:
+    """The values of each metadata key, of the tiles so far; equal texts are kept once."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, list[object]] = {}
+        self.tiles = 0
+
+    def add(self, info: Mapping[str, object]) -> None:
+        """Note the metadata of the next tile."""
+        for key, value in info.items():
+            self.padded(key).append(sys.intern(value) if type(value) is str else value)
+        self.tiles += 1
+
+    def padded(self, key: str) -> list[object]:
+        """Return the values of a key, None for the tiles that do not have it."""
+        values = self.of.setdefault(key, [])
+        values.extend([None] * (self.tiles - len(values)))
+        return values
+
+
+def _tiles_of(session: Session, of_scan: Mapping[str, Any], values: _Values) -> pd.DataFrame:
+    """Return ``TILE_COLUMNS`` of the tiles of one scan; note their metadata.
+
+    A scan at a time, since rows of the catalogue take ten times as much memory as the table.
+    """
     rows = session.execute(
         select(
-            ScanRow.foil,
-            FoilRow.stack,
-            ScanRow.side,
-            ScanRow.name,
             TileRow.number,
             TileRow.stage_x_mm,
             TileRow.stage_y_mm,
@@ -118,22 +184,42 @@ def tile_table(session: Session) -> pd.DataFrame:
             TileRow.excluded_why,
             TileRow.info,
         )
-        .join(ScanRow, TileRow.scan == ScanRow.name)
-        .join(FoilRow, ScanRow.foil == FoilRow.name)
-        .order_by(ScanRow.foil, ScanRow.side, ScanRow.name, TileRow.number)
+        .where(TileRow.scan == of_scan["scan"])
+        .order_by(TileRow.number)
     ).all()
-    with intact_rows("tiles"):
-        columns = {
-            name: pd.Series([row[i] for row in rows], dtype=dtype)
-            for i, (name, dtype) in enumerate(TILE_COLUMNS.items())
-        }
-        taken = set(columns)
-        for key in sorted({k for row in rows for k in row.info}):
-            shown = _text(key)
-            name = f"metadata_{shown}" if shown.casefold() in taken else shown
-            taken.add(name.casefold())
-            columns[name] = _column([row.info.get(key) for row in rows])
-        return pd.DataFrame(columns)
+    for row in rows:
+        values.add(row.info)
+    names = ("tile", "stage_x_mm", "stage_y_mm", "excluded", "excluded_why")
+    own = {name: [row[i] for row in rows] for i, name in enumerate(names)}
+    return _typed({name: [value] * len(rows) for name, value in of_scan.items()} | own)
+
+
+def _typed(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {n: pd.Series(columns.get(n, ()), dtype=dtype) for n, dtype in TILE_COLUMNS.items()}
+    )
+
+
+def scan_table(session: Session) -> pd.DataFrame:
+    """Return one row per scan, sorted by foil, side and scan: ``SCAN_COLUMNS``."""
+    rows = session.execute(
+        select(ScanRow.foil, FoilRow.stack, ScanRow.side, ScanRow.name, ScanRow.layout)
+        .join(FoilRow, ScanRow.foil == FoilRow.name)
+        .order_by(ScanRow.foil, ScanRow.side, ScanRow.name)
+    ).all()
+    of = (TileRow.scan, func.count(), func.sum(case((TileRow.excluded, 1), else_=0)))
+    tiles = {name: counts for name, *counts in session.execute(select(*of).group_by(TileRow.scan))}
+    counted = []
+    for kind in (ChannelRow, LeftOutRow, RunRow):
+        of_kind = session.execute(select(kind.scan, func.count()).group_by(kind.scan))
+        counted.append({str(name): int(count) for name, count in of_kind})
+    found = []
+    for row in rows:
+        channels, left_out, runs = (counts.get(row.name, 0) for counts in counted)
+        found.append((*row, channels, *tiles[row.name], left_out, runs))
+    columns = zip(*found, strict=True) if found else [()] * len(SCAN_COLUMNS)
+    named = zip(SCAN_COLUMNS.items(), columns, strict=True)
+    return pd.DataFrame({name: pd.Series(values, dtype=dtype) for (name, dtype), values in named})
 
 
 def _column(values: list[object]) -> "pd.Series[Any]":
@@ -184,7 +270,7 @@ def rows_where(table: pd.DataFrame, where: str | None) -> pd.DataFrame:
         watch.start()
         try:
             _require_plain(_parsed(connection, where))
-            rows = connection.from_arrow(arrow).filter(where).project(place).fetchall()
+            rows = connection.from_arrow(arrow).filter(where).project(place).fetchnumpy()[place]
         except duckdb.InterruptException as error:
             found = "one that takes longer"
             raise BadInput(named, f"one that takes at most {_SECONDS:g} s", found) from error
@@ -194,7 +280,7 @@ def rows_where(table: pd.DataFrame, where: str | None) -> pd.DataFrame:
         finally:
             done.set()
             watch.join()
-    return table.iloc[sorted(int(row[0]) for row in rows)].reset_index(drop=True)
+    return table.iloc[np.sort(rows)].reset_index(drop=True)
 
 
 def _interrupt(connection: "duckdb.DuckDBPyConnection", done: threading.Event) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from sqlalchemy import bindparam, insert, select
 from sqlalchemy import delete as delete_rows
-from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from etchscope.files.atomic import delete
@@ -134,13 +134,13 @@ def remove_rows(session: Session, removal: Removal) -> None:
 
 def _remove_tiles(session: Session, scan: str, numbers: Sequence[int]) -> None:
     session.execute(delete_rows(FitRow).where(FitRow.scan == scan))
-    here = (TileRow.scan == scan) & TileRow.number.in_(numbers)
-    places = session.scalars(select(TileRow.place).where(here)).all()
-    session.execute(insert(ErasureRow), [{"scan": scan, "place": place} for place in places])
-    session.execute(delete_rows(TileRow).where(here))
-    session.execute(
-        delete_rows(PictureRow).where((PictureRow.scan == scan) & PictureRow.tile.in_(numbers))
-    )
+    places = places_of(session, scan)
+    session.execute(insert(ErasureRow), [{"scan": scan, "place": places[n]} for n in numbers])
+    # One by one: a statement that names them all may have too many variables.
+    tiles = [{"of": scan, "n": n} for n in numbers]
+    for row_class, number in ((PictureRow, PictureRow.tile), (TileRow, TileRow.number)):
+        here = (row_class.scan == bindparam("of")) & (number == bindparam("n"))
+        session.connection().execute(delete_rows(row_class).where(here), tiles)
     session.get_one(ScanRow, scan).digest = scan_digest(
         get_scan(session, scan), pictures_of(session, scan)
     )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import insert, select
+from sqlalchemy import Row, insert, select
 from sqlalchemy.orm import Session
 
 from etchscope.files.strict_json import canonical_json, first_fault
@@ -42,13 +42,19 @@ __all__ = [
     "now",
     "pictures_of",
     "places_of",
-    "put_foil",
     "put_scan",
     "require_scan",
     "scan_digest",
     "scan_names",
     "stack_of",
     "with_tiles",
+]
+
+
+_BATCH = 10_000
+_OF_TILE = [
+    getattr(TileRow, name)
+    for name in ("number", "stage_x_mm", "stage_y_mm", "info", "excluded", "excluded_why")
 ]
 
 
@@ -141,7 +147,7 @@ def get_scan(session: Session, name: str) -> Scan:
     channels = session.scalars(
         select(ChannelRow).where(ChannelRow.scan == name).order_by(ChannelRow.place)
     )
-    tiles = session.scalars(select(TileRow).where(TileRow.scan == name).order_by(TileRow.number))
+    tiles = session.execute(select(*_OF_TILE).where(TileRow.scan == name).order_by(TileRow.number))
     with intact_rows(f"scan {name}"):
         return Scan(
             name=row.name,
@@ -194,7 +200,7 @@ def _channel(row: ChannelRow) -> Channel:
     )
 
 
-def _tile(row: TileRow) -> Tile:
+def _tile(row: Row[Any]) -> Tile:
     return Tile(
         number=row.number,
         stage_x_mm=row.stage_x_mm,
@@ -250,50 +256,6 @@ def left_out_of(session: Session, scan: str) -> list[LeftOut]:
     return [LeftOut(*row) for row in rows]
 
 
-def put_foil(session: Session, foil: Foil) -> None:
-    """Add a foil, or fill in what an earlier scan of it did not say.
-
-    Raises
-    ------
-    BadInput : the store knows the foil with another value of the same thing.
-    """
-    if foil.stack is not None and session.get(StackRow, foil.stack) is None:
-        session.add(StackRow(name=foil.stack, info={}))
-        session.flush()
-    old = session.get(FoilRow, foil.name)
-    if old is None:
-        session.add(
-            FoilRow(
-                name=foil.name,
-                stack=foil.stack,
-                material=foil.material,
-                thickness_um=foil.thickness_um,
-                etch=[foil.etch],
-                info=foil.metadata,
-            )
-        )
-        return
-    merged = _merged(foil_of(old), foil)
-    old.stack, old.material, old.thickness_um = merged.stack, merged.material, merged.thickness_um
-    old.etch, old.info = [merged.etch], merged.metadata
-
-
-def _merged(old: Foil, new: Foil) -> Foil:
-    def one(what: str, known: Any, given: Any) -> Any:
-        if known is not None and given is not None and known != given:
-            hint = "One foil has one value; correct it, or give the foil another name."
-            raise BadInput(f"foil {old.name}: {what}", f"{known!r} as before", repr(given), hint)
-        return known if given is None else given
-
-    fields = {
-        k: one(k, getattr(old, k), getattr(new, k))
-        for k in ("stack", "material", "thickness_um", "etch")
-    }
-    keys = sorted(old.metadata.keys() | new.metadata.keys())
-    metadata = {k: one(k, old.metadata.get(k), new.metadata.get(k)) for k in keys}
-    return Foil(name=old.name, metadata=metadata, **fields)
-
-
 def put_scan(
     session: Session,
     scan: Scan,
@@ -339,11 +301,14 @@ def put_scan(
     for row_class, rows in (
         (ChannelRow, channels),
         (TileRow, tiles),
-        (PictureRow, [of | vars(p) for p in pictures]),
         (LeftOutRow, [of | vars(x) | {"place": i} for i, x in enumerate(left_out)]),
     ):
         if rows:
             session.execute(insert(row_class), rows)
+    # By the connection, in batches: ten times as many as tiles, they would take the most memory.
+    for begin in range(0, len(pictures), _BATCH):
+        some = [of | vars(p) for p in pictures[begin : begin + _BATCH]]
+        session.connection().execute(insert(PictureRow), some)
     # The digest is of the rows as they are read back, because SQLite has no -0.0.
     session.expire_all()
     stored = get_scan(session, scan.name)

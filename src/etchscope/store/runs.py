@@ -1,6 +1,6 @@
 """Runs of a store: what was made from the pictures of its scans."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
@@ -186,14 +186,22 @@ class Runs:
             return run
         return None
 
-    def pits(self, run: str) -> pd.DataFrame:
+    def pits(self, run: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Return a finished run's pit table.
+
+        Parameters
+        ----------
+        columns : those that are read; all of them unless given.
 
         Raises
         ------
         BadInput : no such run, or its file is damaged.
         """
-        return read_pits_file(self._run_folder(run) / "pits.parquet")
+        path = self._run_folder(run) / "pits.parquet"
+        if columns is None:
+            return read_pits_file(path)
+        table: pd.DataFrame = read_parquet(path, columns).to_pandas()
+        return table
 
     def judged(self, run: str) -> pd.DataFrame | None:
         """Return what a model said of a finished run's pits before a prior; None if not kept.

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from etchscope.files.atomic import delete, translate_disk_errors
 from etchscope.files.inside import path_inside
@@ -27,7 +27,7 @@ from etchscope.store.catalogue import (
     TileRow,
 )
 from etchscope.store.pictures import PictureArray
-from etchscope.store.query import rows_where, tile_table
+from etchscope.store.query import rows_where, scan_table, tile_table
 from etchscope.store.removal import (
     Removal,
     erase_unreachable,
@@ -212,6 +212,11 @@ class Scans:
             self._arrays[scan] = known
         return known[1], known[2]
 
+    def table(self) -> pd.DataFrame:
+        """Return one row per scan, see ``query.SCAN_COLUMNS``."""
+        with self._catalogue.reading() as session:
+            return scan_table(session)
+
     def tiles(self, where: str | None = None) -> pd.DataFrame:
         """Return one row per tile, with every metadata key as a column (``query.tile_table``).
 
@@ -247,10 +252,11 @@ class Scans:
     def _mark(self, where: str, values: dict[str, Any]) -> pd.DataFrame:
         with self._catalogue.writing() as session:
             found = rows_where(tile_table(session), where)
-            for scan, tiles in found.groupby("scan"):
-                numbers = [int(n) for n in tiles["tile"]]
-                here = (TileRow.scan == str(scan)) & TileRow.number.in_(numbers)
-                session.execute(update(TileRow).where(here).values(values))
+            # One by one: a statement that names them all may have too many variables.
+            tiles = [{"of": str(s), "n": int(n)} for s, n in found[["scan", "tile"]].to_numpy()]
+            here = (TileRow.scan == bindparam("of")) & (TileRow.number == bindparam("n"))
+            if tiles:
+                session.connection().execute(update(TileRow).where(here).values(values), tiles)
         return found.assign(**values) if len(found) else found
 
     def dependants(self, where: str) -> Removal:

@@ -33,7 +33,7 @@ from etchscope.run import find, recipe_of, run_stage, stage
 from etchscope.run import find as run_find
 from etchscope.run.finder import finder_of
 from etchscope.run.stages.finding import find_part
-from etchscope.store import Store, shards
+from etchscope.store import Store, scans, shards
 from etchscope.store.fit_records import NormalisationFit
 from etchscope.store.runs import Runs
 
@@ -134,6 +134,18 @@ def test_the_size_of_a_batch_does_not_show(small, calm, take_snapshot, monkeypat
     monkeypatch.setattr(stage, "_BATCH", 16)
     find(small, NAME, executor="inline")
     assert take_snapshot(small.path) == calm[1]
+
+
+def test_what_a_scan_has_in_common_is_read_once(small, monkeypatch):
+    """Not for each piece: both take as long as the scan has tiles."""
+    places, names = [], []
+    of, named = scans.places_of, run_stage.run_name
+    monkeypatch.setattr(scans, "places_of", lambda *given: places.append(1) or of(*given))
+    monkeypatch.setattr(run_stage, "run_name", lambda *given: names.append(1) or named(*given))
+    monkeypatch.setattr(stage, "_BATCH", 1)
+    assert find(small, NAME, executor="inline").tiles == 10
+    assert len(places) <= 5  # some are read to fit the constants of the scan
+    assert len(names) == 1
 
 
 def test_a_search_done_before_is_not_done_again(small, calm, take_snapshot, monkeypatch):

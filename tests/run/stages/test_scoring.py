@@ -92,6 +92,15 @@ def test_pieces_of_another_size_give_the_same_bytes(own, calm, take_snapshot, mo
     assert take_snapshot(own.path) == calm[2]
 
 
+def test_the_search_is_read_once_for_all_pieces(own, calm, monkeypatch):
+    """A worker that read its table for each piece of a large scan would do little else."""
+    reads, pits = [], Runs.pits
+    monkeypatch.setattr(Runs, "pits", lambda *given: reads.append(1) or pits(*given))
+    monkeypatch.setattr(stage, "_BATCH", 1)
+    assert score(own, NAME, "first", executor="inline") == calm[0]
+    assert len(reads) <= 4
+
+
 def test_parts_in_any_order_give_the_same_bytes(own, calm, take_snapshot):
     for number in (2, 4, 1):
         done = score_part(own, NAME, "first", f"{number}/4", executor="inline")

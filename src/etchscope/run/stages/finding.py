@@ -270,8 +270,11 @@ def _loaded(
     weights: Path,
     mask: str | None,
     device: Device,
-) -> tuple[Detector, Ground]:
-    """Return detector and ground of a run, which a worker makes once; ``run`` is its identity."""
+) -> tuple[Store, Detector, Ground]:
+    """Return store, detector and ground of a run, which a worker makes once.
+
+    ``run`` is its identity. The store knows the places of the scan's tiles from then on.
+    """
     if settings.finder == "learned":
         from etchscope.learn import set_threads
 
@@ -280,7 +283,7 @@ def _loaded(
     scan = store.scans.get(scan_name)
     within = None if mask is None else store.fits.mask(scan.name, mask)
     ground = ground_of(scan, normalisation_of(store, scan), settings, within)
-    return detector_of(store, scan, settings, weights, device)[0], ground
+    return store, detector_of(store, scan, settings, weights, device)[0], ground
 
 
 def _search_piece(
@@ -295,8 +298,7 @@ def _search_piece(
 ) -> None:
     """Search the tiles of one piece and write its part."""
     tiles = piece.covers
-    detector, ground = _loaded(path, run, scan, settings, weights, mask, device)
-    store = Store.open(path)
+    store, detector, ground = _loaded(path, run, scan, settings, weights, mask, device)
     stacks = store.scans.read_tiles(scan, tiles)
     searched = detect_tiles(zip(tiles, stacks, strict=True), detector, ground)
     record = {

@@ -15,7 +15,7 @@ from etchscope.candidates import PriorChoice, decide
 from etchscope.ensemble import Model
 from etchscope.evaluation import Figure
 from etchscope.files.digests import digest_of
-from etchscope.foil import BadInput, Device
+from etchscope.foil import BadInput, Device, Scan
 from etchscope.imaging import Normalisation
 from etchscope.learn import set_threads
 from etchscope.run.constants import normalisation_of
@@ -32,6 +32,7 @@ _AFTERWARDS = ("working_point", "calibration", "prior", "information")
 """Parts of a card that do not change the scores of patches."""
 _DECIMALS = 4
 """Decimals of logarithms; later digits depend on the order in which a machine adds."""
+_PLACES = ["pit", "tile", "x_px", "y_px"]
 
 
 @dataclass(frozen=True)
@@ -148,34 +149,39 @@ class Scoring(RunStage[ScoreRecord, ScoreReport]):
 
 
 @lru_cache(maxsize=2)
-def _constants(path: Path, scan: str, model: str, _run: str) -> tuple[Model, Normalisation]:
-    """Return model and normalisation of a run, which a worker loads once."""
+def _constants(
+    path: Path, scan_name: str, model: str, searched: str, _run: str
+) -> tuple[Store, Scan, Model, Normalisation, pd.DataFrame, float | None]:
+    """Return what all pieces of a run share, which a worker loads once.
+
+    The table holds the places of all openings; the number is the scale of planes, see ``scale_of``.
+    """
     set_threads(1)  # of this process, if it is a worker of its own
     store = Store.open(path)
+    scan = store.scans.get(scan_name)
     loaded = Model.from_record(*store.models.load(model))
-    return loaded, normalisation_of(store, store.scans.get(scan))
+    pits = store.runs.pits(searched, [*_PLACES, "class", "radius_px"])
+    scale = scale_of(pits) if loaded.lights.are_planes else None
+    return store, scan, loaded, normalisation_of(store, scan), pits[_PLACES], scale
 
 
 def _score_piece(
-    path: Path, run: str, scan: str, model: str, searched: str, device: Device, piece: Piece
+    path: Path, run: str, scan_name: str, model: str, searched: str, device: Device, piece: Piece
 ) -> None:
     """Score the openings of the tiles of one piece and write the part."""
-    loaded, normalisation = _constants(path, scan, model, run)
-    store = Store.open(path)
-    pits = store.runs.pits(searched)
-    scale = scale_of(pits) if loaded.lights.are_planes else None
+    shared = _constants(path, scan_name, model, searched, run)
+    store, scan, loaded, normalisation, pits, scale = shared
     here = pits[pits["tile"].isin(piece.covers)].reset_index(drop=True)
+    patches_of = cut_scan(store, scan, normalisation, here, size=loaded.size, scale=scale)
     parts = [
         loaded.score_patches(patches, device=device).assign(pit=here["pit"].to_numpy()[rows])
-        for rows, patches in cut_scan(
-            store, store.scans.get(scan), normalisation, here, size=loaded.size, scale=scale
-        )
+        for rows, patches in patches_of
     ]
     columns = loaded.score_columns
     empty = pd.DataFrame(columns=columns, dtype=np.float64).assign(pit=np.empty(0, np.int64))
     judged = pd.concat(parts, ignore_index=True) if parts else empty
     judged[columns] = judged[columns].round(_DECIMALS)
-    store.runs.write_part(run, piece.index, judged, {"scan": scan, "tiles": piece.covers})
+    store.runs.write_part(run, piece.index, judged, {"scan": scan_name, "tiles": piece.covers})
 
 
 def _judgement(card: Mapping[str, Any]) -> str:
