@@ -1,6 +1,9 @@
+import shutil
+
 import numpy as np
 import pytest
 
+import etchscope as es
 from etchscope.foil import BadInput, MachineFailed, as_pits
 from etchscope.store import FindRecord, Removal, Store, removal
 from etchscope.store.fit_records import MaskFit
@@ -142,6 +145,43 @@ def test_stopped_between_catalogue_and_disk_leaves_leftovers_only(
     other = make_scan("F3-front")
     full.scans.add(other.scan, other.foil, other.read)
     assert all("zarr" not in f.what and "not erased" not in f.detail for f in full.check())
+
+
+RUN = "find-0123456789abcdef"
+
+
+@pytest.mark.parametrize("what", ["scan", "tile", "run"])
+def test_the_same_removal_again_finishes_one_that_was_killed(
+    full, take_snapshot, monkeypatch, what
+):
+    record = FindRecord(stage="find", version="0.1.0", scan="F1-front", tiles=(1,))
+    full.runs.commit(RUN, as_pits({"x_px": [1.0], "y_px": [2.0]}), record)
+    calm = shutil.copytree(full.path, full.path.with_name("calm"))
+
+    def remove(path):
+        store = es.open(path)
+        if what == "run":
+            store.require_removable(RUN)
+            store.remove_runs(RUN)
+        else:
+            chosen = {"scan": "F1-front"} | ({"tile": 1} if what == "tile" else {})
+            store.dependants(**chosen)
+            store.remove(**chosen)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    remove(calm)
+    for module in ("scans", "runs", "removal"):
+        monkeypatch.setattr(f"etchscope.store.{module}.delete", die)
+    with pytest.raises(KeyboardInterrupt):
+        remove(full.path)
+    monkeypatch.undo()
+    assert full.check() != []
+    with pytest.raises(BadInput):
+        remove(full.path)
+    assert full.check() == []
+    assert take_snapshot(full.path) == take_snapshot(calm)
 
 
 def test_a_damaged_shard_does_not_stop_later_work(full, caplog):

@@ -8,7 +8,7 @@ import pandas as pd
 
 from etchscope.api.given import File, Region, as_polygon, require_table_file
 from etchscope.api.kept import OfStore
-from etchscope.foil import Device
+from etchscope.foil import Device, UnknownRun
 from etchscope.progress import Progress, watch
 from etchscope.store.records import RunRecord, ScoreRecord
 
@@ -177,8 +177,15 @@ class RunSteps(OfStore):
         self.kept.runs.remove(_as_list(runs))
 
     def require_removable(self, runs: str | Sequence[str]) -> None:
-        """Raise what ``remove_runs`` would raise; changes nothing."""
-        self.kept.runs.require_removable(_as_list(runs))
+        """Raise what ``remove_runs`` would raise; changes nothing.
+
+        If one of them is not there, a removal of it that was killed is finished.
+        """
+        try:
+            self.kept.runs.require_removable(_as_list(runs))
+        except UnknownRun:
+            self.kept.scans.finish_removals()
+            raise
 
     def chosen_runs(
         self,

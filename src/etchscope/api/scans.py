@@ -160,14 +160,24 @@ class ScanSteps(OfStore):
     def dependants(self, where: str | None = None, **tiles: Any) -> Removal:
         """Return what ``remove`` would remove; changes nothing.
 
+        If no tile meets the condition, a removal of them that was killed is finished.
+
         Raises
         ------
         BadInput : no condition, a wrong one, or one that no tile meets; or a datum hole would lose
             its tile.
         """
         condition = require_condition(condition_of(where, **tiles))
-        _require_some(self.kept.scans.tiles(condition), condition)
+        self._require_removable(condition)
         return self.kept.scans.dependants(condition)
+
+    def _require_removable(self, condition: str) -> None:
+        """Refuse a condition that no tile meets, perhaps after a removal that was killed."""
+        try:
+            _require_some(self.kept.scans.tiles(condition), condition)
+        except NoTiles:
+            self.kept.scans.finish_removals()
+            raise
 
     def remove(self, where: str | None = None, **tiles: Any) -> Removal:
         """Remove tiles, or whole scans if all their tiles are chosen, with all that came from them.
@@ -178,7 +188,7 @@ class ScanSteps(OfStore):
         MachineFailed : the disk is full, or another addition or removal is under way.
         """
         condition = require_condition(condition_of(where, **tiles))
-        _require_some(self.kept.scans.tiles(condition), condition)
+        self._require_removable(condition)
         return self.kept.scans.remove(condition)
 
     def set_mask(self, mask: File | None, *, scan: str | None = None) -> None:

@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from etchscope.store.catalogue import (
 from etchscope.store.label_rows import label_counts
 from etchscope.store.pictures import PictureArray
 from etchscope.store.rows import get_scan, pictures_of, places_of, scan_digest, with_tiles
+from etchscope.store.run_files import JUDGED_FILE, RECORD_FILE
 
 __all__ = [
     "Removal",
@@ -44,6 +45,8 @@ log = logging.getLogger(__name__)
 
 _OURS = re.compile(r".+\.zarr|\..+\.zarr\.(.+\.aside|partial|erase)")
 """Names of pictures; ``.partial`` is that of an earlier version."""
+_FIT = re.compile(r"[A-Za-z0-9].*-[0-9a-f]{16}\.npz")
+_FILES_OF_A_RUN = {"pits.parquet", JUDGED_FILE, RECORD_FILE}
 
 
 def lock_images(root: Path, what: str) -> AbstractContextManager[Lock]:
@@ -165,12 +168,37 @@ def unreachable(session: Session, root: Path) -> list[Path]:
     )
 
 
-def erase_unreachable(catalogue: Catalogue, root: Path) -> None:
-    """Delete pictures that no row names, and erase removed tiles; call under the store's lock.
+def _delete_committed(catalogue: Catalogue, root: Path) -> None:
+    """Delete whole runs and fits that no row names: those of a killed removal or commit."""
 
-    Runs and fits stay, because other processes may be about to commit theirs; and so do files
-    whose names are not the store's.
+    def find(session: Session) -> list[Path]:
+        return [p for p in unreachable(session, root) if _is_committed(p)]
+
+    with catalogue.reading() as session:
+        if not find(session):
+            return
+    # Runs and fits get their names in a transaction that writes, and none other goes on now.
+    with catalogue.writing() as session:
+        for path in find(session):
+            with suppress(FileNotFoundError):  # who has removed its row deletes it now
+                delete(path)
+
+
+def _is_committed(path: Path) -> bool:
+    """Return whether this is a whole run or fit, or what a killed removal has left of one."""
+    if path.parent.name == "fits":
+        return _FIT.fullmatch(path.name) is not None
+    if path.parent.name != "runs" or path.name.startswith(".") or not path.is_dir():
+        return False
+    return {p.name for p in path.iterdir()} <= _FILES_OF_A_RUN
+
+
+def erase_unreachable(catalogue: Catalogue, root: Path) -> None:
+    """Delete what no row names, and erase removed tiles; call under the lock of the pictures.
+
+    Parts of unfinished runs stay, and so do files whose names are not the store's.
     """
+    _delete_committed(catalogue, root)
     with catalogue.reading() as session:
         leftovers = [
             p

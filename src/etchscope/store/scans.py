@@ -270,6 +270,12 @@ class Scans:
             table = tile_table(session)
             return plan_removal(session, table, rows_where(table, where))
 
+    def finish_removals(self) -> None:
+        """Erase what removals that were killed have taken out of the catalogue."""
+        with lock_images(self._root, "finishing a removal") as lock:
+            if lock.is_held:
+                erase_unreachable(self._catalogue, self._root)
+
     def remove(self, where: str) -> Removal:
         """Remove tiles, or whole scans where all tiles match, with all that came from them.
 
