@@ -1,4 +1,5 @@
 import pytest
+from sqlalchemy import text
 
 from etchscope.foil import BadInput
 from etchscope.store.rows import Picture, get_scan, scan_digest, with_tiles
@@ -39,3 +40,12 @@ def test_damaged_rows_are_bad_input(store):
         pytest.raises(BadInput, match="catalogue: scan F1-front: expected intact rows"),
     ):
         get_scan(session, "F1-front")
+
+
+@pytest.mark.parametrize("table", ["channel", "tile", "picture", "left_out", "fit"])
+def test_the_rows_of_a_scan_are_found_by_their_key(store, table):
+    """And not by reading those of all scans, of which there may be forty million."""
+    query = text(f"EXPLAIN QUERY PLAN SELECT * FROM {table} WHERE scan = 'F1-front'")
+    with store._catalogue.reading() as session:
+        plan = [row[-1] for row in session.execute(query)]
+    assert [step.split()[0] for step in plan] == ["SEARCH"]

@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 CATALOGUE_FILE = "catalogue.sqlite"
-VERSION = "0004"
+VERSION = "0005"
 """Version of the schema below, the last of ``store/migrations/versions``."""
 
 
@@ -105,7 +105,11 @@ class ScanRow(_Base):
 
 
 class _OfScan:
-    scan: Mapped[str] = mapped_column(ForeignKey("scan.name", ondelete="CASCADE"), primary_key=True)
+    """The scan is the first column and so the first of the key, by which its rows are found."""
+
+    scan: Mapped[str] = mapped_column(
+        ForeignKey("scan.name", ondelete="CASCADE"), primary_key=True, sort_order=-1
+    )
 
 
 class ChannelRow(_OfScan, _Base):
