@@ -76,7 +76,7 @@ def test_wrong_usage_is_status_2_on_stderr(words, capsys):
     ],
 )
 def test_expected_errors_are_one_line_and_a_status(monkeypatch, capsys, error, status, text):
-    def fail(*_: object) -> None:
+    def fail(*_: object, **_named: object) -> None:
         raise error
 
     monkeypatch.setattr("etchscope.store.Store.create", fail)
@@ -87,7 +87,7 @@ def test_expected_errors_are_one_line_and_a_status(monkeypatch, capsys, error, s
     assert err.count("\n") <= 1
 
 
-def fail(*_: object) -> None:
+def fail(*_: object, **_named: object) -> None:
     raise ZeroDivisionError("a bug\nof two lines")
 
 

@@ -1,12 +1,15 @@
 import hashlib
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import Pool, event
+from sqlalchemy import MetaData, Pool, event, select
+from tests.postgresql import CannotStart, start_server
 
 from etchscope.foil import (
     BadInput,
@@ -16,7 +19,11 @@ from etchscope.foil import (
     Tile,
 )
 from etchscope.store import Store, TilePictures
+from etchscope.store.settings import open_database
 
+EVERY = "ETCHSCOPE_TEST_EVERY_DATABASE"
+"""In the environment: run all of these tests with PostgreSQL, not just those of ``QUICK``."""
+QUICK = ("test_labels", "test_rows", "test_runs", "test_store")
 TIMES = ("added_at", "committed_at", "saved_at")
 
 
@@ -82,18 +89,33 @@ def snapshot(root: Path) -> dict[str, str]:
 
 
 def catalogue_rows(root: Path) -> dict[str, str]:
-    connection = sqlite3.connect(root / "catalogue.sqlite")
-    try:
-        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        out = {}
-        for (name,) in sorted(names):
-            columns = [row[1] for row in connection.execute(f"PRAGMA table_info({name})")]
-            kept = ", ".join(f'"{c}"' for c in columns if c not in TIMES)
-            rows = connection.execute(f"SELECT {kept} FROM {name}").fetchall()
+    database, tables, out = open_database(root), MetaData(), {}
+    with database.open_engine().begin() as connection:
+        tables.reflect(connection)
+        for name, table in sorted(tables.tables.items()):
+            kept = [column for column in table.columns if column.name not in TIMES]
+            rows = connection.execute(select(*kept)).fetchall()
             out[f"table {name}"] = repr(sorted(map(repr, rows)))
-        return out
-    finally:
-        connection.close()
+    return out
+
+
+_numbers = count()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The address of a database of PostgreSQL."""
+    try:
+        with start_server() as address:
+            yield address
+    except CannotStart as why:
+        pytest.skip(str(why))
+
+
+@pytest.fixture
+def address(server: str) -> str:
+    """The address of a schema that is not there yet."""
+    return f"{server}&schema=s{next(_numbers)}"
 
 
 @pytest.fixture
@@ -102,8 +124,21 @@ def made() -> Made:
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> Store:
-    return Store.create(tmp_path / "store")
+def empty(tmp_path: Path, request: pytest.FixtureRequest) -> Store:
+    """An empty store, in SQLite and then in PostgreSQL; see ``pytest_generate_tests``."""
+    is_postgresql = getattr(request, "param", "sqlite") == "postgresql"
+    address = request.getfixturevalue("address") if is_postgresql else None
+    return Store.create(tmp_path / "store", catalogue=address)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what needs a store with each database, unless it is about SQLite alone."""
+    if "empty" not in metafunc.fixturenames:
+        return
+    is_alone = metafunc.definition.get_closest_marker("sqlite") or "old" in metafunc.fixturenames
+    is_chosen = metafunc.module.__name__.rpartition(".")[2] in QUICK or EVERY in os.environ
+    databases = ["sqlite", "postgresql"] if is_chosen and not is_alone else ["sqlite"]
+    metafunc.parametrize("empty", databases, indirect=True)
 
 
 @pytest.fixture

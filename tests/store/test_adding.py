@@ -144,6 +144,7 @@ def test_a_full_disk_while_pixels_are_written(empty, made, take_snapshot, monkey
     assert empty.check() == []
 
 
+@pytest.mark.sqlite
 def test_a_full_disk_while_the_catalogue_is_written(empty, made, take_snapshot, monkeypatch):
     before = take_snapshot(empty.path)
     real = adding.put_scan

@@ -121,6 +121,7 @@ def test_the_next_addition_cleans_the_pictures(full, make_scan):
     assert full.check() == []
 
 
+@pytest.mark.sqlite
 def test_a_destroyed_catalogue_is_a_finding(full):
     path = full.path / "catalogue.sqlite"
     path.write_bytes(path.read_bytes()[:8192] + b"\xff" * 60000)
@@ -129,6 +130,7 @@ def test_a_destroyed_catalogue_is_a_finding(full):
     assert "catalogue" in findings[0].what
 
 
+@pytest.mark.sqlite
 def test_a_flipped_bit_in_the_catalogue_is_a_finding_or_nothing(full):
     path, rng = full.path / "catalogue.sqlite", np.random.default_rng(0)
     data, damaged = path.read_bytes(), 0

@@ -98,6 +98,7 @@ def test_an_old_store_is_refused_with_both_versions_until_it_is_migrated(old, ma
     )
 
 
+@pytest.mark.sqlite
 def test_runs_keep_their_order(store):
     for name in ("b", "c", "a"):
         record = FindRecord(stage="find", version="0.1.0", scan="F1-front", tiles=(1,))
@@ -121,6 +122,7 @@ def test_the_catalogue_as_it_was_is_kept_beside_it(old, take_snapshot):
     assert take_snapshot(old) == before
 
 
+@pytest.mark.sqlite
 def test_a_store_without_labels_comes_from_the_first_version(store):
     path = make_old(store, 1)
     with pytest.raises(OldStore, match="found version 0001"):

@@ -184,7 +184,7 @@ def test_a_fit_comes_back_and_is_named_by_its_bytes(store):
 
 def test_a_record_of_another_kind_of_fit_is_damage(store):
     store.fits.save("F1-front", "recipe", {}, FIT)
-    text = r"catalogue\.sqlite: fit recipe of scan F1-front: limit: expected the record of a fit"
+    text = r": fit recipe of scan F1-front: limit: expected the record of a fit"
     with pytest.raises(DamagedFile, match=text):
         store.fits.load("F1-front", "recipe", NormalisationFit)
 

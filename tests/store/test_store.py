@@ -57,6 +57,7 @@ def test_open_refuses_what_is_no_store(tmp_path, make):
         Store.open(path)
 
 
+@pytest.mark.sqlite
 def test_a_newer_store_is_refused_and_nothing_touched(store, take_snapshot):
     with sqlite3.connect(store.path / "catalogue.sqlite") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
@@ -176,6 +177,7 @@ def test_a_removal_waits_for_an_addition_and_says_for_whom(store, make_scan, cap
     assert (store.path / "images/.lock").read_bytes() == b""
 
 
+@pytest.mark.sqlite
 def test_a_damaged_catalogue_is_one_error(store):
     path = Path(store.path / "catalogue.sqlite")
     path.write_bytes(path.read_bytes()[:4096] + b"\xff" * 60000)

@@ -12,7 +12,7 @@ from etchscope.foil import BadInput, NotAStore
 from etchscope.progress import Progress
 from etchscope.store import Added
 from etchscope.store import Store as KeptStore
-from etchscope.store.catalogue import CATALOGUE_FILE
+from etchscope.store.settings import is_store
 
 __all__ = ["opened_paths"]
 
@@ -47,7 +47,7 @@ def opened_paths(
     some = as_paths(paths)
     if mask is not None and forget_mask:
         raise BadInput("forget_mask", "no mask beside it", str(mask))
-    if len(some) == 1 and (some[0] / CATALOGUE_FILE).is_file():
+    if len(some) == 1 and is_store(some[0]):
         if any(value not in (None, False) for value in pictures.values()):
             hint = "Give those options to `add`."
             raise BadInput(some[0], "no option about pictures", "a store", hint)

@@ -17,7 +17,8 @@ from etchscope.api.shares import ShareSteps
 from etchscope.api.training import TrainingSteps
 from etchscope.progress import Progress, watch
 from etchscope.store import Store as KeptStore
-from etchscope.store.catalogue import CATALOGUE_FILE
+from etchscope.store.postgresql import is_address
+from etchscope.store.settings import is_store
 
 if TYPE_CHECKING:
     from etchscope.align import AlignedStack
@@ -38,7 +39,7 @@ def open_store(path: File, *, create: bool = False) -> "Store":
     NotAStore : there is none, and ``create`` is false.
     BadInput : a store of another version, or a folder that holds something else.
     """
-    if create and not (Path(path) / CATALOGUE_FILE).is_file():
+    if create and not is_address(path) and not is_store(Path(path)):
         return Store.create(path)
     return Store.open(path)
 
@@ -57,19 +58,24 @@ class Store(ScanSteps, RunSteps, ShareSteps, LabelSteps, TrainingSteps, ModelSte
     """
 
     @classmethod
-    def create(cls, path: File) -> "Store":
+    def create(cls, path: File, *, catalogue: str | None = None) -> "Store":
         """Return a new store in a folder, which must be absent or empty.
+
+        Parameters
+        ----------
+        catalogue : address of a database for what is no picture, table or model, as
+            ``postgresql://user@host/database``; a file in the folder unless given.
 
         Raises
         ------
         BadInput : the folder is a store already, or holds something else.
         MachineFailed : the disk is full.
         """
-        return cls(KeptStore.create(path))
+        return cls(KeptStore.create(path, catalogue=catalogue))
 
     @classmethod
     def open(cls, path: File) -> "Store":
-        """Return the store in a folder.
+        """Return the store in a folder, or that of a database, given by its address.
 
         Raises
         ------

@@ -29,7 +29,23 @@ __all__ = [
 
 _Settings = TypeVar("_Settings")
 
-StorePath = Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder.")]
+
+def _locate(text: str) -> Path:
+    if not text.startswith("postgres"):
+        return Path(text)
+    from etchscope.store.settings import locate_store  # slow, and not needed for a folder
+
+    return locate_store(text)
+
+
+StorePath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="STORE",
+        help="The store's folder, or postgresql:// and the address of its catalogue.",
+        parser=_locate,
+    ),
+]
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program.")]

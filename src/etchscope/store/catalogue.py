@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from sqlalchemy import (
     JSON,
     Connection,
+    Engine,
     ForeignKey,
     PrimaryKeyConstraint,
     String,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from etchscope.foil import BadInput, OldStore
@@ -295,7 +297,7 @@ class Catalogue:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """Yield a session that sees one state of the catalogue."""
-        with self.database.named_errors(), Session(self._read) as session, session.begin():
+        with self._session(self._read) as session:
             yield session
 
     @contextmanager
@@ -307,6 +309,16 @@ class Catalogue:
         MachineFailed : the disk is full, or another process holds the catalogue for too long.
         BadInput : the catalogue is damaged.
         """
-        with self.database.named_errors(), Session(self._write) as session, session.begin():
+        with self._session(self._write) as session:
             session.connection()  # begins now, not with the first statement
             yield session
+
+    @contextmanager
+    def _session(self, engine: Engine) -> Iterator[Session]:
+        try:
+            with self.database.named_errors(), Session(engine) as session, session.begin():
+                yield session
+        except StatementError as error:
+            if isinstance(error.orig, BadInput):  # of a column's type
+                raise error.orig from error
+            raise

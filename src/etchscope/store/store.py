@@ -18,7 +18,7 @@ from etchscope.files.atomic import (
 )
 from etchscope.files.inside import path_inside
 from etchscope.files.locks import Lock, hold_lock, lock_folder
-from etchscope.foil import BadInput, NotAStore
+from etchscope.foil import BadInput
 from etchscope.store.alignments import Alignments
 from etchscope.store.catalogue import CATALOGUE_FILE, Catalogue
 from etchscope.store.check import Finding, check_store
@@ -26,8 +26,16 @@ from etchscope.store.fits import Fits
 from etchscope.store.labels import Labels
 from etchscope.store.migration import Migration, migrate_store
 from etchscope.store.models import Models
+from etchscope.store.postgresql import PostgresSchema
 from etchscope.store.runs import Runs
 from etchscope.store.scans import Scans
+from etchscope.store.settings import (
+    SETTINGS_FILE,
+    StoreSettings,
+    is_store,
+    locate_store,
+    open_database,
+)
 from etchscope.store.sqlite import SqliteFile
 
 __all__ = ["Store"]
@@ -43,7 +51,8 @@ class Store:
 
     Reads are safe from any thread; pickling sends the path, so a worker opens its own.
 
-    Layout: ``catalogue.sqlite`` (all rows, and the schema version), ``images/{scan}.zarr``,
+    Layout: ``catalogue.sqlite`` (all rows, and the schema version) or ``store.json`` (the address
+    of the database that has them), ``images/{scan}.zarr``,
     ``runs/{run}/``, ``fits/``, ``models/{model}/``, ``alignments/{alignment}.json``,
     ``taxonomy.json`` where it is not the default, ``catalogue-{version}.sqlite`` as it was before
     a migration. Names that begin with a dot are unfinished work.
@@ -60,8 +69,13 @@ class Store:
         self.alignments = Alignments(path)
 
     @classmethod
-    def create(cls, path: str | os.PathLike[str]) -> "Store":
+    def create(cls, path: str | os.PathLike[str], *, catalogue: str | None = None) -> "Store":
         """Make an empty store; the folder must be absent or empty.
+
+        Parameters
+        ----------
+        catalogue : ``postgresql://user@host/database`` or, for a schema that is not
+            ``etchscope``, ``…?schema=NAME``; a file in the folder unless given.
 
         Raises
         ------
@@ -72,7 +86,7 @@ class Store:
         make_folder(root.parent)
         with lock_folder(root.parent), translate_disk_errors(f"making {root}"):
             drop_dead_asides(root)
-            if (root / CATALOGUE_FILE).exists():
+            if is_store(root):
                 raise BadInput(root, "a folder to make", "a store already")
             if root.exists() and (not root.is_dir() or any(root.iterdir())):
                 raise BadInput(root, "a new or empty folder", "something else there")
@@ -81,7 +95,12 @@ class Store:
                 for name in _FOLDERS:
                     (aside / name).mkdir(parents=True)
                 (aside / "images" / ".lock").touch()
-                Catalogue.create(SqliteFile(aside / CATALOGUE_FILE))
+                if catalogue is None:
+                    Catalogue.create(SqliteFile(aside / CATALOGUE_FILE))
+                else:
+                    Catalogue.create(PostgresSchema(catalogue, root))
+                    text = StoreSettings(catalogue=catalogue).model_dump_json(indent=1)
+                    (aside / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
                 sync_tree(aside)
                 _rename_store(aside, root)
                 sync_path(root.parent)
@@ -93,14 +112,19 @@ class Store:
     def open(cls, path: str | os.PathLike[str]) -> "Store":
         """Open a store; changes nothing.
 
+        Parameters
+        ----------
+        path : its folder, or the address of its database.
+
         Raises
         ------
         NotAStore : there is no store.
+        MachineFailed : its database cannot be reached.
         OldStore : a store of an earlier version, which ``migrate`` brings up to date.
         BadInput : a store of a later version, or a damaged one.
         """
-        root = Path(path).absolute()
-        catalogue = _catalogue_of(root)
+        root = locate_store(path)
+        catalogue = Catalogue(open_database(root))
         catalogue.require_version()
         return cls(root, catalogue)
 
@@ -117,8 +141,8 @@ class Store:
         BadInput : a store of a later version, or a damaged one.
         MachineFailed : the disk is full, or another process writes for too long.
         """
-        root = Path(path).absolute()
-        return migrate_store(_catalogue_of(root), root)
+        root = locate_store(path)
+        return migrate_store(Catalogue(open_database(root)), root)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Store.open, (str(self.path),))
@@ -160,9 +184,3 @@ def _rename_store(aside: Path, root: Path) -> None:
             raise
         # On a file system without locks another process has made one meanwhile.
         raise BadInput(root, "a folder to make", "a store already") from error
-
-
-def _catalogue_of(root: Path) -> Catalogue:
-    if not (root / CATALOGUE_FILE).is_file():
-        raise NotAStore(root, "a store", f"no {CATALOGUE_FILE} there")
-    return Catalogue(SqliteFile(root / CATALOGUE_FILE))
