@@ -17,8 +17,10 @@ from etchscope.foil.types import Bools, FloatImage, Floats, RawStack
 from etchscope.imaging.graphics import Box, find_graphics
 from etchscope.imaging.lights import CELL_PX, FEW, full_scale, reduce_picture
 
-__all__ = ["find_foil_ground", "usable_area_px"]
+__all__ = ["LARGEST_PX", "find_foil_ground", "usable_area_px"]
 
+LARGEST_PX = 30.0
+"""Dark discs up to this radius may be pits, with any settings."""
 _SMALLEST_PX = 64
 """Least width and height of a picture that has room for an area larger than any pit."""
 _CLIPPED = 0.98
@@ -60,7 +62,7 @@ def find_foil_ground(
     raw: RawStack,
     roles: Sequence[Role],
     *,
-    largest_radius_px: float = 30.0,
+    largest_radius_px: float = LARGEST_PX,
     margin_px: float = 12.0,
     levels: Floats | None = None,
 ) -> Bools:

@@ -7,7 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from etchscope.foil.types import Bools, FloatImage, Floats, FloatStack, RawStack
+from etchscope.foil import Role
+from etchscope.foil.types import Bools, FloatImage, Floats, FloatStack, Ints, RawStack
+from etchscope.imaging.ground import LARGEST_PX, find_foil_ground
 from etchscope.imaging.harmonics import harmonic_weights
 from etchscope.imaging.normalise import Normalisation
 from etchscope.preselect.grid import Grid
@@ -98,13 +100,15 @@ def calibrate_detector(
     BadInput : a stack does not fit the normalisation.
     """
     seen: list[Views] = []
+    foil: list[Bools] = []
     steps = np.zeros(len(normalisation.gain))
     for raw in stacks:
         steps = np.fmax(steps, [grey_step(grey) for grey in raw]) if not seen else steps
         seen.append(make_views(raw, normalisation, lighting, settings.thin_px))
+        foil.append(_lit_foil(raw, normalisation, lighting, settings))
     grid = Grid(seen[0].limit.shape, settings)
     unit = steps / normalisation.gain
-    clear = [_clear(v, grid) for v in seen]
+    clear = [_clear(v, lit, grid) for v, lit in zip(seen, foil, strict=True)]
     slopes = [s for v in seen if (s := grid.slopes(v)) is not None]
     signs = [np.stack([grid.binned(sign) for sign in v.signs]) for v in seen]
     ground = find_ground(slopes, signs, clear)
@@ -137,13 +141,40 @@ def _limits(signs: list[FloatStack], ground: Ground, weights: Floats) -> Floats:
     return np.array([slope, np.median(ends)])
 
 
-def _clear(view: Views, grid: Grid) -> Bools:
-    """Return where no picture is at the camera's limit, (y, x) bool.
+def _lit_foil(
+    raw: RawStack, normalisation: Normalisation, lighting: Lighting, settings: FindSettings
+) -> Bools:
+    """Return where the lights that are used show foil, (y, x) bool.
 
-    All is true if that is too little of the tile.
+    Beside the foil there is no light and so no noise of the ground: taken for ground it would make
+    everything on the foil a pit.
     """
-    clear = ~grid.touched(view.limit)
-    return clear if clear.mean() > _LEAST_CLEAR else np.ones_like(clear)
+    used: list[tuple[Ints, Role]] = [
+        (lighting.directional, "directional"),
+        (lighting.dark, "backlit"),
+        (lighting.bright, "halo"),
+    ]
+    roles = {int(c): role for channels, role in used for c in channels}
+    chosen = sorted(roles)
+    return find_foil_ground(
+        raw[chosen],
+        [roles[c] for c in chosen],
+        largest_radius_px=max(LARGEST_PX, settings.largest_radius_px),
+        margin_px=settings.largest_radius_px,
+        levels=normalisation.gain[chosen],
+    )
+
+
+def _clear(view: Views, foil: Bools, grid: Grid) -> Bools:
+    """Return where there is foil and no picture is at the camera's limit, (y, x) bool.
+
+    The limit does not count if that is too little of the tile, and then neither does the foil.
+    """
+    lit = ~grid.touched(~foil)
+    for clear in (lit & ~grid.touched(view.limit), lit):
+        if clear.mean() > _LEAST_CLEAR:
+            return np.asarray(clear)
+    return np.ones_like(lit)
 
 
 def _known(noise: Floats, fall: Floats, maps: list[FloatStack]) -> Floats:

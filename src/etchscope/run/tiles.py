@@ -6,12 +6,10 @@ from etchscope.foil import BadInput, Scan
 from etchscope.foil.types import Bools, Floats, RawStack
 from etchscope.geometry import Mask, foil_frame, in_polygon
 from etchscope.imaging import Normalisation, find_foil_ground
+from etchscope.imaging.ground import LARGEST_PX
 from etchscope.preselect import FindSettings, Ground
 
 __all__ = ["choose_tiles", "ground_of"]
-
-_LARGEST_PX = 30.0
-"""Dark discs up to this radius may be pits, with any settings."""
 
 
 def choose_tiles(scan: Scan, region: Floats | None, mask: Mask | None) -> tuple[int, ...]:
@@ -62,7 +60,7 @@ def ground_of(
     """Return a function that gives the searched ground of a tile: foil within the mask."""
     levels = normalisation.gain
     roles = [c.role for c in scan.channels]
-    largest = max(_LARGEST_PX, settings.largest_radius_px)
+    largest = max(LARGEST_PX, settings.largest_radius_px)
     inside = None if mask is None else mask.on_scan(scan)
 
     def where(number: int, raw: RawStack) -> Bools:
