@@ -33,6 +33,7 @@ from etchscope.store import Store
 from etchscope.store.catalogue import CATALOGUE_FILE, Catalogue
 from etchscope.store.foil_rows import put_foil
 from etchscope.store.rows import Picture, put_scan
+from etchscope.store.sqlite import SqliteFile
 
 LIGHTS = (*(Channel(step=k, role="directional", azimuth_deg=45.0 * k) for k in range(8)),)
 LIGHTS += (Channel(step=8, role="backlit"), Channel(step=9, role="halo"))
@@ -80,7 +81,7 @@ def add(root: Path, number: int, tiles: int) -> None:
         for tile in scan.tiles
         for channel in scan.channels
     ]
-    with Catalogue(root / CATALOGUE_FILE).writing() as session:
+    with Catalogue(SqliteFile(root / CATALOGUE_FILE)).writing() as session:
         put_foil(session, Foil(name=scan.foil))
         put_scan(
             session,

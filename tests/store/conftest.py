@@ -23,7 +23,7 @@ from etchscope.store.settings import open_database
 
 EVERY = "ETCHSCOPE_TEST_EVERY_DATABASE"
 """In the environment: run all of these tests with PostgreSQL, not just those of ``QUICK``."""
-QUICK = ("test_labels", "test_rows", "test_runs", "test_store")
+QUICK = ("test_labels", "test_many_writers", "test_rows", "test_runs", "test_store")
 TIMES = ("added_at", "committed_at", "saved_at")
 
 

@@ -11,7 +11,7 @@ __all__ = ["BUSY_S", "INTACT", "Database"]
 
 INTACT = "an intact Etchscope catalogue"
 """What an error about a damaged catalogue expected."""
-BUSY_S = 30.0
+BUSY_S = 60.0
 """How long a writer waits for its turn."""
 
 

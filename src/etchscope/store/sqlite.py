@@ -9,7 +9,9 @@ read next.
 
 import json
 import os
+import random
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import cached_property
@@ -28,6 +30,8 @@ from etchscope.store import database
 from etchscope.store.database import INTACT
 
 __all__ = ["SqliteFile"]
+
+_PAUSE_S = (0.001, 0.01)
 
 
 class SqliteFile:
@@ -70,8 +74,10 @@ class SqliteFile:
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
             # IMMEDIATE: a writer waits for its turn at the start, and never fails half-way.
-            is_write = connection.get_execution_options().get("is_write", False)
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+            if connection.get_execution_options().get("is_write", False):
+                _wait_for_turn(connection)
+            else:
+                connection.exec_driver_sql("BEGIN")
 
         return engine
 
@@ -153,3 +159,24 @@ class SqliteFile:
                 stat = path.stat()
                 found += [(path.name, stat.st_mtime_ns, stat.st_size)] * bool(stat.st_size)
         return tuple(found)
+
+
+def _wait_for_turn(connection: Connection) -> None:
+    """Begin to write as soon as nobody else does.
+
+    SQLite itself looks every 0.1 s only, so that one of several busy writers may wait for ever.
+    """
+    raw: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]
+    end = time.monotonic() + database.BUSY_S
+    raw.execute("PRAGMA busy_timeout=0")
+    while True:
+        try:
+            raw.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")  # for an error of SQLAlchemy's
+                break
+            time.sleep(random.uniform(*_PAUSE_S))
+        else:
+            break
+    raw.execute(f"PRAGMA busy_timeout={1000 * database.BUSY_S:.0f}")
