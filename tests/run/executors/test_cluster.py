@@ -1,5 +1,6 @@
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import threading
 import time
 from functools import partial
+from pathlib import Path
 
 import cv2
 import pytest
@@ -176,3 +178,13 @@ def test_lost_machines(scheduler, small, small_foil, take_snapshot, tmp_path, mo
         with pytest.raises(MachineFailed, match=text):
             run_on_cluster(client, [partial(int, 0)], workers=1, done=done.append)
         assert time.monotonic() - begun < 10
+
+
+@pytest.mark.slow
+def test_a_search_whose_workers_and_scheduler_are_killed_gives_the_same_bytes():
+    script = Path(__file__).parents[3] / "benchmarks" / "chaos.py"
+    words = ["--columns", "3", "--rows", "2", "--workers", "2", "--every", "3", "--size", "0"]
+    done = subprocess.run([sys.executable, script, *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^6 pieces .*, the scheduler once, .* 1 repetitions", done.stdout, re.M)
+    assert done.stdout.endswith("the same bytes as without\n")
