@@ -40,3 +40,9 @@ def test_other_encodings_are_named(tmp_path):
     (tmp_path / "a.json").write_bytes('{"é": 1}'.encode("latin-1"))
     with pytest.raises(BadInput, match="byte 2 is not UTF-8"):
         read_json(tmp_path / "a.json")
+
+
+def test_a_file_of_more_values_than_memory_holds_is_refused_unread(tmp_path):
+    (tmp_path / "a.json").write_text("[" + "[]," * 10_000_000 + "[]]")
+    with pytest.raises(BadInput, match=r"a\.json: expected at most 20,000,000 values, found ab"):
+        read_json(tmp_path / "a.json")

@@ -13,6 +13,7 @@ from etchscope.foil.storable import require_storable
 __all__ = ["canonical_json", "first_fault", "parse_json", "read_json"]
 
 _MOST_DIGITS = 20  # with the sign
+_MOST_VALUES = 20_000_000
 
 
 def read_json(path: Path) -> Any:
@@ -20,11 +21,15 @@ def read_json(path: Path) -> Any:
 
     Raises
     ------
-    BadInput : the file is absent, no regular file, larger than 256 MB, or refused by
-        ``parse_json``.
+    BadInput : the file is absent, no regular file, larger than 256 MB, has more than 20 million
+        values, or is refused by ``parse_json``.
     """
+    data = read_bytes(path)
+    values = sum(data.count(mark) for mark in b",[{")
+    if values > _MOST_VALUES:  # an empty list takes 3 bytes of a file and 64 of memory
+        raise BadInput(path, f"at most {_MOST_VALUES:,} values", f"about {values:,}")
     try:
-        text = read_bytes(path).decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadInput(path, "JSON in UTF-8", f"byte {error.start} is not UTF-8") from error
     return parse_json(text, path)
