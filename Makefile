@@ -24,7 +24,7 @@ test: .venv/.ready
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # The stamps are written last, so that an interrupted install starts afresh.
 .venv/.locked: requirements.lock

@@ -18,6 +18,27 @@ from etchscope.run.stages.training import Gathered, gather, train
 from etchscope.simulation import Optics, Population, SimulatedScan, Stage
 from etchscope.store import Store, TilePictures
 
+LONGEST = (
+    "test_docs.py",
+    "run/stages/test_finding.py",
+    "run/test_finder.py",
+    "pages/test_report.py",
+    "cli/test_learn.py",
+    "preselect/test_density.py",
+    "cli/test_analyse.py",
+    "preselect/test_pairs.py",
+    "run/stages/test_simulating.py",
+    "imaging/test_ground.py",
+)
+"""The files that take most of a minute or more, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the longest files first: the last one keeps a process busy while the others wait."""
+    rank = {Path(__file__).parent / file: place for place, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(LONGEST)))
+
+
 WHO = {"who": "anna", "source": "person", "when": "2026-05-01"}
 MISC_A_TILE = 4
 
