@@ -10,11 +10,12 @@ from etchscope.foil import (
 )
 from etchscope.store.label_rows import (
     are_known,
+    as_rows,
     class_counts,
     damaged_labels,
     get_labels,
     label_counts,
-    put_labels,
+    put_rows,
 )
 
 
@@ -43,7 +44,7 @@ def session(store):
 
 def test_events_come_back_in_their_order(session):
     labels = events("hip", "top", "withdrawn")
-    assert put_labels(session, labels, "here") == 3
+    assert put_rows(session, as_rows(labels), "here") == 3
     pd.testing.assert_frame_equal(get_labels(session), labels)
     assert len(get_labels(session, foil="F1", side="back", who=None)) == 0
     assert label_counts(session, ["F1", "F2"]) == {"F1": 3}
@@ -54,21 +55,21 @@ def test_events_come_back_in_their_order(session):
 def test_what_is_known_is_not_added_again(session):
     labels = events("hip", "top")
     assert are_known(session, labels).tolist() == [False, False]
-    put_labels(session, labels.iloc[:1], "here")
+    put_rows(session, as_rows(labels.iloc[:1]), "here")
     assert are_known(session, labels).tolist() == [True, False]
-    assert put_labels(session, labels.assign(id=["new", "other"]), "here") == 1
+    assert put_rows(session, as_rows(labels.assign(id=["new", "other"])), "here") == 1
     assert get_labels(session)["id"].tolist() == [digest_events(labels)[0], "other"]
 
 
 def test_one_id_has_one_event(session):
     twice = events("hip", "top").assign(id="mine")
     with pytest.raises(BadInput, match=r"here: expected a new event.*of the same id 'mine'"):
-        put_labels(session, twice, "here")
+        put_rows(session, as_rows(twice), "here")
 
 
 def test_more_events_than_one_query_takes(session):
     labels = events(*["top"] * 1201).assign(x_mm=np.arange(1201.0), id=None)
     labels = fill_ids(labels)
-    assert put_labels(session, labels, "here") == 1201
+    assert put_rows(session, as_rows(labels), "here") == 1201
     assert are_known(session, labels).all()
-    assert put_labels(session, labels, "here") == 0
+    assert put_rows(session, as_rows(labels), "here") == 0

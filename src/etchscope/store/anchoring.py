@@ -23,7 +23,7 @@ from etchscope.store.catalogue import FoilRow, ScanRow
 from etchscope.store.label_rows import are_known
 from etchscope.store.rows import get_scan
 
-__all__ = ["anchored", "is_placed"]
+__all__ = ["anchored", "is_placed", "require_classes", "require_foils"]
 
 _REQUIRED = ("foil", "side", "class", "who", "source", "when")
 
@@ -52,10 +52,8 @@ def anchored(session: Session, table: pd.DataFrame, taxonomy: Taxonomy, where: s
         _refuse(labels[column].isna(), f"{where}: column {column}", "a value", "none")
     no_place = labels["x_mm"].isna() & (labels["scan"].isna() | labels["x_px"].isna())
     _refuse(no_place, f"{where}: place", "x_mm, y_mm or scan, tile, x_px, y_px", "neither")
-    for name in labels["class"].unique():
-        if name != WITHDRAWN:
-            taxonomy.require(f"{where}: column class", str(name))
-    _require_foils(session, labels, where)
+    require_classes(labels, taxonomy, where)
+    require_foils(session, labels, where)
     _require_inside(session, labels[fresh], scans, where)
     return labels
 
@@ -156,7 +154,25 @@ def _require_agreement(
         )
 
 
-def _require_foils(session: Session, labels: pd.DataFrame, where: str) -> None:
+def require_classes(labels: pd.DataFrame, taxonomy: Taxonomy, where: str) -> None:
+    """Refuse labels of a class that the taxonomy does not know.
+
+    Raises
+    ------
+    BadInput : names the class.
+    """
+    for name in labels["class"].unique():
+        if name != WITHDRAWN:
+            taxonomy.require(f"{where}: column class", str(name))
+
+
+def require_foils(session: Session, labels: pd.DataFrame, where: str) -> None:
+    """Refuse labels of a foil that the catalogue does not know.
+
+    Raises
+    ------
+    BadInput : names the first row.
+    """
     known = session.scalars(select(FoilRow.name).order_by(FoilRow.name)).all()
     _refuse(
         ~labels["foil"].isin(known),

@@ -19,11 +19,12 @@ from etchscope.store.catalogue import LabelRow
 
 __all__ = [
     "are_known",
+    "as_rows",
     "class_counts",
     "damaged_labels",
     "get_labels",
     "label_counts",
-    "put_labels",
+    "put_rows",
 ]
 
 _FIELDS = {c.name: "kind" if c.name == "class" else c.name for c in LABEL_COLUMNS}
@@ -77,35 +78,41 @@ def are_known(session: Session, labels: pd.DataFrame) -> Bools:
     return np.array([digest in events for digest in digests])
 
 
-def put_labels(session: Session, labels: pd.DataFrame, where: str) -> int:
+def as_rows(labels: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return complete labels, each with its id, as rows for ``put_rows``."""
+    times = labels["when"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    plain = labels.astype(object).where(labels.notna(), None).to_dict("records")
+    return [
+        {_FIELDS[str(k)]: v for k, v in row.items()} | {"when": when, "event": event}
+        for row, event, when in zip(plain, digest_events(labels), times, strict=True)
+    ]
+
+
+def put_rows(session: Session, rows: list[dict[str, Any]], where: str) -> int:
     """Add the events that are not there yet, and return how many those are.
 
     Parameters
     ----------
-    labels : complete, each with its id.
+    rows : of ``as_rows``.
     where : what an error names.
 
     Raises
     ------
     BadInput : another event has the same id.
     """
-    digests = digest_events(labels)
-    known = _known(session, labels["id"].tolist(), digests)
+    known = _known(session, [row["id"] for row in rows], [row["event"] for row in rows])
     events = set(known.values())
-    times = labels["when"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     new: list[dict[str, Any]] = []
-    plain = labels.astype(object).where(labels.notna(), None)
-    for row, event, when in zip(plain.to_dict("records"), digests, times, strict=True):
-        if known.get(row["id"], event) != event:
+    for row in rows:
+        if known.get(row["id"], row["event"]) != row["event"]:
             found = f"another event of the same id {row['id']!r}"
             hint = "An event is never overwritten; give the new one an id of its own, or none."
             raise BadInput(where, "a new event, or a known one unchanged", found, hint)
-        if event in events:
+        if row["event"] in events:
             continue
-        known[row["id"]] = event
-        events.add(event)
-        values = {_FIELDS[str(k)]: v for k, v in row.items()}
-        new.append(values | {"when": when, "event": event})
+        known[row["id"]] = row["event"]
+        events.add(row["event"])
+        new.append(row)
     if new:
         session.execute(insert(LabelRow), new)
     return len(new)

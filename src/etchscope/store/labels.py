@@ -21,9 +21,9 @@ from etchscope.foil import (
     parent_class,
     select_standing,
 )
-from etchscope.store.anchoring import anchored
+from etchscope.store.anchoring import anchored, require_classes, require_foils
 from etchscope.store.catalogue import Catalogue, FoilRow, ScanRow
-from etchscope.store.label_rows import class_counts, get_labels, put_labels
+from etchscope.store.label_rows import as_rows, class_counts, get_labels, put_rows
 
 __all__ = ["TAXONOMY_FILE", "Labels", "read_taxonomy"]
 
@@ -129,10 +129,12 @@ class Labels:
         BadInput : also where another event has the same id.
         MachineFailed : the disk is full.
         """
+        labels = fill_ids(self.anchored(table, taxonomy=taxonomy, where=where))
+        rows = as_rows(labels)  # before the turn of this writer, so that others need not wait
         with self._catalogue.writing() as session:
-            known = taxonomy or self.taxonomy()
-            labels = fill_ids(anchored(session, table, known, where))
-            added = put_labels(session, labels, where)
+            require_foils(session, labels, where)  # one may be gone meanwhile
+            require_classes(labels, taxonomy or self.taxonomy(), where)
+            added = put_rows(session, rows, where)
             if taxonomy is not None:
                 self._write_taxonomy(session, taxonomy)
             return added
