@@ -1,6 +1,7 @@
 """What works without the packages of the extras, and what names the extra that is needed."""
 
 import pickle
+import re
 import subprocess
 import sys
 import tomllib
@@ -47,7 +48,7 @@ def work(tmp_path_factory):
 
 def test_the_extras_are_those_of_the_project():
     extras = PROJECT["optional-dependencies"]
-    named = {e: {r.split(">=")[0] for r in extras[e]} for e in set(EXTRAS.values())}
+    named = {e: {re.split(r"[\[>]", r)[0] for r in extras[e]} for e in set(EXTRAS.values())}
     distributions = {"sklearn": "scikit-learn"}
     for package, extra in EXTRAS.items():
         assert distributions.get(package, package) in named[extra]
