@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from etchscope.files.foreign_pictures import read_picture
-from etchscope.files.foreign_tiff import MAX_PAGES, read_directories
+from etchscope.files.foreign_tiff import MAX_PAGES, open_pages
 from etchscope.foil import BadInput
 
 GREY = np.random.default_rng(5).integers(0, 256, (48, 64), dtype=np.uint8)
@@ -56,7 +56,8 @@ def test_directories_in_a_circle_are_refused_at_once(tmp_path):
 def test_too_many_pages_or_tags_are_refused_at_once(tmp_path):
     data = raw_tiff(tags_of(1, 1, b"a"), b"a", pages=MAX_PAGES + 1)
     refused(tmp_path, data, f"more than {MAX_PAGES} pages")
-    assert len(read_directories(raw_tiff(tags_of(1, 1, b"a"), b"a", pages=MAX_PAGES))) == MAX_PAGES
+    with open_pages("a", raw_tiff(tags_of(1, 1, b"a"), b"a", pages=MAX_PAGES)) as pages:
+        assert len(pages) == MAX_PAGES
     many = raw_tiff(dict.fromkeys(range(1000, 1600), 1), b"")
     refused(tmp_path, many, "a page has 601 tags")
 

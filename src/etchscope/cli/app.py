@@ -4,7 +4,6 @@ Only what a command needs is imported, so that help and completion are there at 
 """
 
 import errno
-import logging
 import sys
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from importlib import import_module
@@ -146,8 +145,7 @@ def _options(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    # tifffile logs each error before it raises it; without a handler Python prints it to stderr.
-    logging.getLogger("tifffile").addHandler(logging.NullHandler())
+    """Take the options of the whole program, which act by their callbacks."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -20,7 +20,12 @@ from PIL.TgaImagePlugin import TgaImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from etchscope.files.foreign import read_bytes
-from etchscope.files.foreign_tiff import TIFF_MAGIC, decode_page, read_directories
+from etchscope.files.foreign_tiff import (
+    TIFF_MAGIC,
+    count_decoded_bytes,
+    decode_page,
+    open_pages,
+)
 from etchscope.files.samples import Page, Samples, as_grey
 from etchscope.files.tiff_axes import complete_planes
 from etchscope.foil import BadInput
@@ -76,7 +81,8 @@ _DAMAGE = (
     LookupError,
     AttributeError,
     RuntimeError,
-    OverflowError,
+    ArithmeticError,
+    AssertionError,
     struct.error,
     zlib.error,
     cv2.error,
@@ -137,14 +143,15 @@ def _require_bytes(path: Path, decoded: int, stored: int) -> None:
 
 
 def _tiff_pages(path: Path, data: bytes) -> list[Page]:
-    pages = [page for page in read_directories(data) if not page.is_reduced]
-    if not pages:
-        raise BadInput(path, "some pages", "0")
-    pages = complete_planes(path, pages)
-    for page in pages:
-        _require_size(path, *page.size)
-    _require_bytes(path, sum(page.decoded_bytes for page in pages), len(data))
-    return [as_grey(decode_page(str(path), page)) for page in pages]
+    with open_pages(str(path), data) as listed:
+        pages = [page for page in listed if not (page.is_reduced or page.is_mask)]
+        if not pages:
+            raise BadInput(path, "some pages", "0")
+        planes = complete_planes(path, pages)
+        for page in pages:
+            _require_size(path, page.imagewidth, page.imagelength)
+        _require_bytes(path, sum(count_decoded_bytes(page) for page, _ in planes), len(data))
+        return [as_grey(decode_page(str(path), page, start)) for page, start in planes]
 
 
 def _pillow(path: Path, data: bytes, reader: type[ImageFile.ImageFile]) -> Page:
@@ -224,9 +231,9 @@ def _orientation(image: ImageFile.ImageFile) -> int:
     """Return how EXIF says that a picture is to be shown, 1 if it does not or is damaged."""
     exif = image.info.get("exif", b"")
     try:
-        directories = read_directories(exif.removeprefix(b"Exif\0\0"))
-        return directories[0].value(274, 1)
-    except (ValueError, LookupError, struct.error, AttributeError):
+        with open_pages("EXIF", exif.removeprefix(b"Exif\0\0")) as pages:
+            return int(pages[0].tags.valueof(274, default=1))
+    except (BadInput, *_DAMAGE):
         return 1
 
 

@@ -3,11 +3,12 @@
 import json
 import math
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from etchscope.files.foreign_tiff import Directory
+from tifffile import TiffPage
+
+from etchscope.files.foreign_tiff import count_decoded_bytes
 from etchscope.foil import BadInput
 
 __all__ = ["complete_planes"]
@@ -17,12 +18,13 @@ _LONGEST = 2**22
 _MOST_PLANES = 10**4
 """Greatest number of planes behind one directory."""
 _DESCRIPTION = 270
-_VENDORS = {33628: "MetaMorph STK", 33629: "MetaMorph STK", 34412: "Zeiss LSM"}
-"""Tags of formats that keep axes in a way of their own."""
+
+Plane = tuple[TiffPage, int | None]
+"""A page, and where its samples begin if they are not in its own strips or tiles."""
 
 
-def complete_planes(path: Path, pages: list[Directory]) -> list[Directory]:
-    """Return the pages of a TIFF file, one for each plane that its own description lists.
+def complete_planes(path: Path, pages: list[TiffPage]) -> list[Plane]:
+    """Return the planes of a TIFF file, as many as its own description lists.
 
     ImageJ and tifffile write a description, and OME-TIFF has one as XML. Where one directory stands
     for several planes, as in stacks of ImageJ, the others follow it in the file.
@@ -33,14 +35,13 @@ def complete_planes(path: Path, pages: list[Directory]) -> list[Directory]:
 
     Raises
     ------
-    BadInput : the planes lie along more than one axis, for example lights and focus; there are
-        other planes than the description lists; or the file is of a format with axes of its own.
+    BadInput : the planes lie along more than one axis, for example lights and focus; or
+        there are other planes than the description lists.
     """
     first = pages[0]
-    vendor = next((name for tag, name in _VENDORS.items() if tag in first.entries), None)
-    if vendor is not None:
-        raise BadInput(path, "a TIFF of plain pages", vendor, hint="Export it as plain TIFF.")
-    text = first.raw(_DESCRIPTION)[:_LONGEST].decode("utf-8", "replace")
+    found = first.tags.valueof(_DESCRIPTION, default="")
+    text = found.decode("utf-8", "replace") if isinstance(found, bytes) else str(found)
+    text = text[:_LONGEST]
     axes = {name: size for name, size in _axes(text, first).items() if size > 1}
     if len(axes) > 1:
         found = " × ".join(f"{size} {name}" for name, size in axes.items())
@@ -48,7 +49,7 @@ def complete_planes(path: Path, pages: list[Directory]) -> list[Directory]:
         raise BadInput(path, "pages along one axis, that of the lights", found, hint=hint)
     count = math.prod(axes.values())
     if not axes or count == len(pages) or (_is_shape(text) and count < len(pages)):
-        return pages
+        return [(page, None) for page in pages]
     following = _following(first, count) if len(pages) == 1 and "<Pixels" not in text else []
     if not following:
         expected = f"{count} pages, as its own description says"
@@ -56,7 +57,7 @@ def complete_planes(path: Path, pages: list[Directory]) -> list[Directory]:
     return following
 
 
-def _axes(text: str, page: Directory) -> dict[str, int]:
+def _axes(text: str, page: TiffPage) -> dict[str, int]:
     """Return the number of planes along each axis that a description names."""
     if text.startswith("ImageJ="):
         return _imagej_axes(text)
@@ -80,33 +81,35 @@ def _imagej_axes(text: str) -> dict[str, int]:
     return sizes
 
 
-def _ome_axes(text: str, page: Directory) -> dict[str, int]:
+def _ome_axes(text: str, page: TiffPage) -> dict[str, int]:
     pixels = re.findall(r"<Pixels\b[^>]{0,4000}>", text)
     said = dict(re.findall(r'\bSize([CZT])\s*=\s*"(\d{1,9})"', pixels[0])) if pixels else {}
     names = {"C": "channels", "Z": "slices", "T": "frames"}
     sizes = {word: int(said.get(letter, 1)) for letter, word in names.items()}
-    sizes["channels"] //= math.gcd(sizes["channels"], page.samples)
+    sizes["channels"] //= math.gcd(sizes["channels"], page.samplesperpixel)
     return {"images": len(pixels), **sizes}
 
 
-def _shape_axes(text: str, page: Directory) -> dict[str, int]:
+def _shape_axes(text: str, page: TiffPage) -> dict[str, int]:
     try:
         shape: Any = json.loads(text.rstrip("\0")).get("shape")
     except (ValueError, AttributeError, RecursionError):
         return {}
     if not isinstance(shape, list) or not all(isinstance(n, int) for n in shape):
         return {}
-    size = [page.size[1], page.size[0]]
+    size = [page.imagelength, page.imagewidth]
     planes = next((shape[:-n] for n in (2, 3) if shape[-n:][:2] == size), [])
-    if page.is_planar and planes[-1:] == [page.samples]:
+    if page.planarconfig == 2 and planes[-1:] == [page.samplesperpixel]:
         planes = planes[:-1]
     return {f"planes of axis {k}": n for k, n in enumerate(planes, 1)}
 
 
-def _following(first: Directory, count: int) -> list[Directory]:
-    """Return a page for each plane that follows the first without a gap; none if they do not."""
-    size, start = first.decoded_bytes, first.value(273)
-    is_plain = first.value(259, 1) == 1 and not first.is_tiled and first.bits >= 8
-    if not is_plain or count > _MOST_PLANES or start + count * size > len(first.data):
+def _following(first: TiffPage, count: int) -> list[Plane]:
+    """Return each plane that follows the first without a gap; none if they do not."""
+    size, start = count_decoded_bytes(first), first.dataoffsets[0]
+    is_plain = first.compression == 1 and not first.is_tiled and first.bitspersample >= 8
+    if not is_plain or count > _MOST_PLANES:
         return []
-    return [replace(first, start=start + k * size) for k in range(count)]
+    if start + count * size > first.parent.filehandle.size:
+        return []
+    return [(first, start + k * size) for k in range(count)]
