@@ -216,7 +216,7 @@ def _palette(page: TiffPage) -> NDArray[np.uint8]:
 def _values(page: TiffPage, start: int | None) -> NDArray[Any]:
     """Return the samples of a page, (y, x, sample)."""
     if page.compression not in _DIFFERENCED:
-        page.predictor = 1
+        page.predictor = 1  # as in libtiff; tifffile would undo what no writer did
     values: NDArray[Any]
     if start is None:
         _require_segments(page)

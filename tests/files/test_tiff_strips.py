@@ -145,3 +145,24 @@ def test_large_tags_that_pages_share_are_refused_unread(tmp_path):
             file.write(PICTURES["flat"][:2], photometric="minisblack", description="a" * 2**20)
     with pytest.raises(BadInput, match="its tags have more than 32 MB"):
         read(tmp_path, buffer.getvalue())
+
+
+def test_samples_in_an_unknown_order_are_refused(tmp_path):
+    planes = np.stack([PICTURES["few"]] * 3)
+    options = {"photometric": "rgb", "planarconfig": "separate", "rowsperstrip": 100}
+    tifffile.imwrite(tmp_path / "b.tif", planes, **options)
+    data = (tmp_path / "b.tif").read_bytes()
+    order = struct.pack("<HHII", 284, 3, 1, 2)
+    assert data.count(order) == 1
+    with pytest.raises(BadInput, match="samples in an unknown order"):
+        read(tmp_path, data.replace(order, struct.pack("<HHII", 284, 3, 1, 17)))
+
+
+def test_many_tags_on_many_pages_are_refused_at_once(tmp_path):
+    entries = struct.pack("<HHII", 1000, 4, 1, 1) * 490
+    size = 2 + len(entries) + 4
+    pages = [
+        struct.pack("<H", 490) + entries + struct.pack("<I", 8 + (k + 1) * size) for k in range(300)
+    ]
+    with pytest.raises(BadInput, match="its pages have more than 100000 tags"):
+        read(tmp_path, b"II*\0\x08\0\0\0" + b"".join(pages))
