@@ -116,7 +116,9 @@ def test_a_giant_component_of_many_points_is_solved_within_seconds():
     [
         (([[1, 2, 3]], [[1, 2]], 5), r"truth points: expected an \(n, 2\) array"),
         (([[1, 2]], [[np.nan, 2]], 5), "found points: expected finite"),
-        (([[1, 2]], [[1, 2]], 0), "tolerance: expected a positive number, found 0"),
+        (([[1, 2]], [[1, 2e300]], 5), "found points: expected coordinates below"),
+        (([[1, 2]], [[1, 2]], 0), "tolerance: expected a positive number below 1e[+]100, found 0"),
+        (([[1, 2]], [[1, 2]], 1e300), "tolerance: expected a positive number below"),
     ],
 )
 def test_unusable_points_are_refused(arguments, message):

@@ -145,6 +145,35 @@ def test_a_catalogue_with_a_log_is_read_where_nothing_can_be_written(read_only):
         put(read_only, "S2")
 
 
+def test_a_catalogue_with_a_log_is_read_where_the_disk_is_full(tmp_path, monkeypatch):
+    catalogue = Catalogue.create(SqliteFile(tmp_path / "c.sqlite"))
+    put(catalogue, "S1")
+    connect = sqlite3.connect
+
+    def fill(place, **options):
+        return connect(
+            place, **options, factory=sqlite3.Connection if "immutable" in place else Full
+        )
+
+    monkeypatch.setattr(sqlite.sqlite3, "connect", fill)
+    full = Catalogue(SqliteFile(tmp_path / "c.sqlite"))
+    with full.reading() as session:
+        assert names_in(session) == ["S1"]
+    with pytest.raises(MachineFailed, match="the disk is full"):
+        put(full, "S2")
+    (tmp_path / "c.sqlite-wal").write_bytes(b"changes that are not in the file")
+    with pytest.raises(MachineFailed, match="disk I/O error"), full.reading() as session:
+        names_in(session)
+
+
+class Full(sqlite3.Connection):
+    def execute(self, *_):
+        raise sqlite3.OperationalError("disk I/O error")
+
+    def cursor(self, *_):
+        raise sqlite3.OperationalError("disk I/O error")
+
+
 def test_a_change_while_it_is_read_without_locks_is_an_error(read_only):
     def read() -> None:
         with read_only.reading() as session:

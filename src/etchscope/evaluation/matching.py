@@ -22,6 +22,9 @@ Rule = Literal["one-to-one", "nearest"]
 # only.
 _DENSE_CELLS = 1_000_000
 
+_LARGEST = 1e100
+"""Bound of places and of the tolerance, whose squares must be numbers."""
+
 
 @dataclass(frozen=True)
 class Matching:
@@ -178,8 +181,9 @@ def _points(
     found_group: ArrayLike | None,
 ) -> tuple[Floats, Floats]:
     """Return both lists as (n, 3); the third coordinate keeps groups far apart."""
-    if not (np.isfinite(tolerance) and tolerance > 0):
-        raise BadInput("tolerance", "a positive number", f"{tolerance}")
+    if not 0 < tolerance < _LARGEST:
+        expected = f"a positive number below {_LARGEST:g}"
+        raise BadInput("tolerance", expected, f"{tolerance}")
     if (truth_group is None) != (found_group is None):
         raise BadInput("groups", "one for both lists or for neither", "one list's only")
     groups = [np.asarray(g).ravel() for g in (truth_group, found_group) if g is not None]
@@ -193,6 +197,9 @@ def _points(
             raise BadInput(f"{name} points", "an (n, 2) array", f"shape {xy.shape}")
         if not np.isfinite(xy).all():
             raise BadInput(f"{name} points", "finite coordinates", "NaN or infinity")
+        if xy.size and np.abs(xy).max() >= _LARGEST:
+            largest = f"{np.abs(xy).max():g}"
+            raise BadInput(f"{name} points", f"coordinates below {_LARGEST:g}", largest)
         if groups and len(groups[len(out)]) != len(xy):
             raise BadInput(f"{name} groups", f"{len(xy)} values", f"{len(groups[len(out)])}")
         z = np.zeros(len(xy)) if codes is None else codes[start : start + len(xy)] * 4 * tolerance

@@ -32,6 +32,8 @@ from etchscope.store.database import INTACT
 __all__ = ["SqliteFile"]
 
 _PAUSE_S = (0.001, 0.01)
+_FULL = "disk I/O"
+"""How SQLite says, among others, that the disk has no room for a file of its own."""
 
 
 class SqliteFile:
@@ -83,18 +85,25 @@ class SqliteFile:
 
     def _connect(self) -> sqlite3.Connection:
         connection = self._connect_with("mode=rw")  # never creates the file
-        if not os.access(self.path.parent, os.W_OK):
-            try:
-                connection.execute("PRAGMA schema_version")
-            except sqlite3.OperationalError:
+        try:
+            connection.execute("PRAGMA schema_version")
+        except sqlite3.Error as error:
+            is_closed = not os.access(self.path.parent, os.W_OK)
+            if (is_closed or _FULL in str(error)) and not self._has_log():
                 # SQLite cannot make the file through which users of the log share memory.
                 connection.close()
                 self._is_unlocked = True
                 return self._connect_with("mode=ro&immutable=1")
-        elif not self._is_local:
+            return connection  # whose first use fails, with a name
+        if not self._is_local:
             with suppress(sqlite3.OperationalError):  # for a file that was copied from elsewhere
                 connection.execute("PRAGMA journal_mode=DELETE")
         return connection
+
+    def _has_log(self) -> bool:
+        """Return whether changes are still to be taken from the log into the file."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        return log.exists() and log.stat().st_size > 0
 
     def _connect_with(self, how: str) -> sqlite3.Connection:
         uri = f"file:{quote(str(self.path))}?{how}"
@@ -117,7 +126,10 @@ class SqliteFile:
 
     def _named(self, error: DatabaseError) -> BadInput | MachineFailed:
         words = str(error.orig)
-        if "full" in words or "disk I/O" in words:
+        is_closed = not os.access(self.path.parent, os.W_OK)
+        if "readonly" in words and self._is_unlocked and not is_closed:
+            words = "the disk is full"
+        if "full" in words or _FULL in words:
             hint = "Nothing was changed; free some space and repeat."
             return MachineFailed(f"writing {self.path}: {words}. {hint}")
         if "readonly" in words:
