@@ -1,9 +1,10 @@
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from etchscope.files import read_columns, read_table, write_labels, write_table
-from etchscope.files.tables import read_record
+from etchscope.files.tables import read_pits_file, read_record
 from etchscope.foil import (
     COLUMNS,
     LABEL_COLUMNS,
@@ -150,3 +151,13 @@ def test_a_column_that_stands_twice_is_refused(tmp_path):
     (tmp_path / "a.csv").write_text("x_mm,y_mm,x_mm\n1,2,3\n")
     with pytest.raises(BadInput, match=r"a\.csv: column x_mm: expected every column once"):
         read_table(tmp_path / "a.csv")
+
+
+def test_types_of_pandas_that_do_not_exist_are_damage(tmp_path):
+    path = tmp_path / "pits.parquet"
+    write_table(path, as_pits({"tile": [1]}))
+    table = pq.read_table(path)
+    about = table.schema.metadata[b"pandas"].replace(b'"int64"', b'"../../victim"')
+    pq.write_table(table.replace_schema_metadata({b"pandas": about}), path)
+    with pytest.raises(BadInput, match=r"pits\.parquet: expected an intact Parquet file, found"):
+        read_pits_file(path)

@@ -52,7 +52,7 @@ def require_job(paths: Sequence[Path], part: str | None, *, join: bool, writes: 
     if part is None and not join:
         return
     from etchscope.api import open_store
-    from etchscope.run.shares import Share
+    from etchscope.api.clusters import Share
 
     name = "--join" if join else "--part"
     if part is not None and join:
@@ -91,7 +91,7 @@ def opened_executor(
     if executor != "threads" or workers is not None:
         beside = "--executor" if workers is None else "--workers"
         raise BadInput("--scheduler", "no --executor and no --workers beside it", beside)
-    from etchscope.run.executors.cluster import connected
+    from etchscope.api.clusters import connected
 
     with name_options({"scheduler": "--scheduler"}), connected(scheduler) as client:
         yield client

@@ -32,8 +32,7 @@ from etchscope.preselect import FindSettings
 
 if TYPE_CHECKING:
     from etchscope.api import Store
-    from etchscope.api.results import FindReport
-    from etchscope.run.shares import PartReport
+    from etchscope.api.results import FindReport, PartReport
 
 __all__ = ["command"]
 
@@ -168,8 +167,8 @@ def _weights(finder: str, settings: Mapping[str, Any]) -> Path | None:
 
 
 def _echo_found(store: "Store", done: "FindReport | PartReport") -> None:
+    from etchscope.api.results import PartReport
     from etchscope.foil import PitFlag, has_flag
-    from etchscope.run.shares import PartReport
 
     if isinstance(done, PartReport):
         echo_part(done)

@@ -33,7 +33,7 @@ def command(
     Example: etchscope init plate7
     """
     from etchscope.api import Store
-    from etchscope.store.postgresql import is_address
+    from etchscope.api.addresses import is_address
 
     if is_address(store) != (folder is not None):
         expected = "a folder, or the address of a database together with --folder"

@@ -33,7 +33,7 @@ _Settings = TypeVar("_Settings")
 def _locate(text: str) -> Path:
     if not text.startswith("postgres"):
         return Path(text)
-    from etchscope.store.settings import locate_store  # slow, and not needed for a folder
+    from etchscope.api.addresses import locate_store  # slow, and not needed for a folder
 
     return locate_store(text)
 

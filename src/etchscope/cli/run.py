@@ -20,8 +20,7 @@ from etchscope.cli.options import DeviceName, ExecutorName, Json, MaskFile, NoMa
 
 if TYPE_CHECKING:
     from etchscope.api import Store
-    from etchscope.api.results import ScoreReport
-    from etchscope.run.shares import PartReport
+    from etchscope.api.results import PartReport, ScoreReport
 
 __all__ = ["command"]
 
@@ -127,7 +126,7 @@ def command(
 
 def _echo_done(store: "Store", done: "ScoreReport | PartReport", *, is_named: bool) -> None:
     """Print what came of a run or of a part of it."""
-    from etchscope.run.shares import PartReport
+    from etchscope.api.results import PartReport
 
     if isinstance(done, PartReport):
         echo_part(done)

@@ -28,6 +28,7 @@ from etchscope.foil.cells import cast_column, require_plain_cells
 __all__ = [
     "pits_to_arrow",
     "read_columns",
+    "read_frame",
     "read_parquet",
     "read_pits_file",
     "read_table",
@@ -92,6 +93,18 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         raise BadInput(path, "an intact Parquet file", text) from error
 
 
+def read_frame(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return the table of a Parquet file; parameters and errors are those of ``read_parquet``."""
+    table = read_parquet(path, columns)
+    try:
+        frame: pd.DataFrame = table.to_pandas()
+    except (TypeError, ValueError, KeyError, AttributeError, pa.ArrowException) as error:
+        # The types of pandas stand in JSON of their own, which no checksum covers.
+        text = (str(error).splitlines() or ["unreadable"])[0]
+        raise BadInput(path, "an intact Parquet file", text) from error
+    return frame
+
+
 def read_pits_file(path: Path) -> pd.DataFrame:
     """Return the pit table of a Parquet file with exactly the dtypes of ``foil.as_pits``.
 
@@ -99,7 +112,7 @@ def read_pits_file(path: Path) -> pd.DataFrame:
     ------
     BadInput : the file is absent or damaged, or its table is no pit table.
     """
-    return as_pits(read_parquet(path).to_pandas())
+    return as_pits(read_frame(path))
 
 
 def write_table(

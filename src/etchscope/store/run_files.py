@@ -27,7 +27,7 @@ from etchscope.files.atomic import (
 )
 from etchscope.files.digests import sha256_of
 from etchscope.files.strict_json import canonical_json
-from etchscope.files.tables import pits_to_arrow, read_parquet, write_parquet
+from etchscope.files.tables import pits_to_arrow, read_frame, write_parquet
 from etchscope.foil import BadInput
 
 __all__ = [
@@ -133,8 +133,7 @@ def read_part(runs: Path, run: str, index: int) -> pd.DataFrame:
     ------
     BadInput : the part is absent or damaged.
     """
-    table: pd.DataFrame = read_parquet(_part_file(runs, run, index)).to_pandas()
-    return table
+    return read_frame(_part_file(runs, run, index))
 
 
 def partial_runs_of(runs: Path, scans: Collection[str]) -> list[str]:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from etchscope.files.atomic import delete, translate_disk_errors
 from etchscope.files.inside import path_inside
 from etchscope.files.locks import lock_folder
-from etchscope.files.tables import read_parquet, read_pits_file
+from etchscope.files.tables import read_frame, read_pits_file
 from etchscope.foil import BadInput, NotScored, UnknownRun
 from etchscope.foil.records import Name
 from etchscope.store import run_files
@@ -200,8 +200,7 @@ class Runs:
         path = self._run_folder(run) / "pits.parquet"
         if columns is None:
             return read_pits_file(path)
-        table: pd.DataFrame = read_parquet(path, columns).to_pandas()
-        return table
+        return read_frame(path, columns)
 
     def judged(self, run: str) -> pd.DataFrame | None:
         """Return what a model said of a finished run's pits before a prior; None if not kept.
@@ -213,8 +212,7 @@ class Runs:
         path = self._run_folder(run) / run_files.JUDGED_FILE
         if not path.exists():
             return None
-        table: pd.DataFrame = read_parquet(path).to_pandas()
-        return table
+        return read_frame(path)
 
     def record(self, run: str) -> RunRecord:
         """Return a finished run's record.
