@@ -3,7 +3,6 @@
 from etchscope.align import AlignedStack
 from etchscope.learn import Training
 from etchscope.run.demonstration import Demonstration
-from etchscope.run.shares import PartReport
 from etchscope.run.stages.finding import FindReport
 from etchscope.run.stages.scoring import ScoreReport
 from etchscope.run.verdict import Verdict
@@ -18,7 +17,6 @@ __all__ = [
     "Demonstration",
     "FindReport",
     "Migration",
-    "PartReport",
     "Removal",
     "ScoreReport",
     "Training",

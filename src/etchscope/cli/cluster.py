@@ -13,7 +13,7 @@ from etchscope.foil import BadInput
 if TYPE_CHECKING:
     from distributed import Client
 
-    from etchscope.api.results import PartReport
+    from etchscope.api.clusters import PartReport
 
 __all__ = ["Join", "PartOf", "SchedulerAddress", "echo_part", "opened_executor", "require_job"]
 

@@ -32,7 +32,8 @@ from etchscope.preselect import FindSettings
 
 if TYPE_CHECKING:
     from etchscope.api import Store
-    from etchscope.api.results import FindReport, PartReport
+    from etchscope.api.clusters import PartReport
+    from etchscope.api.results import FindReport
 
 __all__ = ["command"]
 
@@ -167,7 +168,7 @@ def _weights(finder: str, settings: Mapping[str, Any]) -> Path | None:
 
 
 def _echo_found(store: "Store", done: "FindReport | PartReport") -> None:
-    from etchscope.api.results import PartReport
+    from etchscope.api.clusters import PartReport
     from etchscope.foil import PitFlag, has_flag
 
     if isinstance(done, PartReport):

@@ -20,7 +20,8 @@ from etchscope.cli.options import DeviceName, ExecutorName, Json, MaskFile, NoMa
 
 if TYPE_CHECKING:
     from etchscope.api import Store
-    from etchscope.api.results import PartReport, ScoreReport
+    from etchscope.api.clusters import PartReport
+    from etchscope.api.results import ScoreReport
 
 __all__ = ["command"]
 
@@ -126,7 +127,7 @@ def command(
 
 def _echo_done(store: "Store", done: "ScoreReport | PartReport", *, is_named: bool) -> None:
     """Print what came of a run or of a part of it."""
-    from etchscope.api.results import PartReport
+    from etchscope.api.clusters import PartReport
 
     if isinstance(done, PartReport):
         echo_part(done)

@@ -95,10 +95,8 @@ def carry_out(
     """
     if total is not None:
         total(sum(piece.units for piece in stage.pieces))
-    if stage.is_committed():
-        return stage.renew()
+    # Also for what is committed: a process that was killed after it has left its lock.
     with stage.hold():
-        # Another process may have done it while this one waited.
         if stage.is_committed():
             return stage.renew()
         try:
