@@ -83,7 +83,7 @@ def snapshot(root: Path) -> dict[str, str]:
     files = {
         p.relative_to(root).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
         for p in sorted(root.rglob("*"))
-        if p.is_file() and p.name != "catalogue.sqlite"
+        if p.is_file() and not p.name.startswith("catalogue.sqlite")  # and its log
     }
     return files | catalogue_rows(root)
 
