@@ -42,6 +42,7 @@ def test_damaged_rows_are_bad_input(store):
         get_scan(session, "F1-front")
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("table", ["channel", "tile", "picture", "left_out", "fit"])
 def test_the_rows_of_a_scan_are_found_by_their_key(store, table):
     """And not by reading those of all scans, of which there may be forty million."""
