@@ -13,6 +13,7 @@ EXTRAS = {
     "uproot": "root",
     "onnx": "onnx",
     "optuna": "tune",
+    "dask": "cluster",
     "distributed": "cluster",
     "psycopg": "postgresql",
     "obstore": "cloud",
