@@ -1,4 +1,5 @@
 import errno
+import re
 import subprocess
 import sys
 
@@ -52,6 +53,35 @@ def test_wrong_usage_is_status_2_on_stderr(words, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert "Error" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["rm", "store", "a" * 5000], "Got unexpected extra argument"),
+        (["init", "store", *["word"] * 2000], "Got unexpected extra argument"),
+        (["rm", "store", "a\n" * 2500], "Got unexpected extra argument"),
+        (["a" * 5000], "No such command"),
+        (["--" + "a" * 5000], "No such option"),
+        (["ls", "--" + "a" * 5000], "No such option"),
+        (["label", "a" * 5000], "No such command"),
+        (["label", "export", "store", "file", "b" * 5000], "Got unexpected extra argument"),
+    ],
+)
+def test_wrong_usage_repeats_little_of_a_long_argument(words, says, capsys):
+    assert main(words) == 2
+    err = capsys.readouterr().err
+    assert says in err
+    assert len(err) < 800
+    assert err.count("\n") <= 4
+    assert not re.search(r"(.)\1{200}", err)
+
+
+def test_a_group_without_a_command_shows_its_whole_help(capsys):
+    main(["label"])
+    out, err = capsys.readouterr()
+    assert "import" in out + err
+    assert "…" not in out + err
 
 
 @pytest.mark.parametrize(

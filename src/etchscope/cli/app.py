@@ -4,8 +4,10 @@ Only what a command needs is imported, so that help and completion are there at 
 """
 
 import errno
+import re
 import sys
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -17,6 +19,9 @@ __all__ = ["app", "main"]
 
 _INTERRUPTED = 130
 _LONGEST = 700  # characters of a message with its hints
+_LONGEST_USAGE = 400  # characters of what is wrong with the usage, which follows the usage itself
+_LONGEST_WORD = 200
+_UsageError: Any = typer.BadParameter.__base__
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 _COMMANDS = {
@@ -102,12 +107,34 @@ def _app_of(name: str, command: Callable[..., None]) -> typer.Typer:
     return app
 
 
+@contextmanager
+def _shorten_usage_errors() -> Iterator[None]:
+    """Shorten what an error of wrong usage repeats of the arguments."""
+    from etchscope.foil.errors import shorten
+
+    try:
+        yield
+    except _UsageError as error:
+        if error.ctx is None or error.message != error.ctx.get_help():  # no error but the help
+            words = re.sub(r"\S+", lambda word: shorten(word[0], _LONGEST_WORD), error.message)
+            error.message = shorten(words, _LONGEST_USAGE)
+        raise
+
+
 class _Group(TyperGroup):
     """The program: a group whose list of commands imports none of them."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands = _Commands()
+
+    def make_context(self, *given: Any, **named: Any) -> Any:
+        with _shorten_usage_errors():
+            return super().make_context(*given, **named)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _shorten_usage_errors():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(_COMMANDS)
