@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 
 from etchscope.foil import count_usable_cores
 
@@ -15,3 +17,17 @@ def test_where_the_system_does_not_say_all_cores_count(monkeypatch):
     assert count_usable_cores() == 7
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert count_usable_cores() == 1
+
+
+def test_threads_find_the_table_of_types_of_numba_complete():
+    script = (
+        "import numba\n"
+        "from numba.core.typing.typeof import typeof_impl\n"
+        "from etchscope.foil.machine import make_thread_pool\n"
+        "with make_thread_pool(2) as pool:\n"
+        "    before = set(typeof_impl.registry)\n"
+        "    pool.submit(numba.njit(lambda x: x + 1), 1).result()\n"
+        "assert set(typeof_impl.registry) == before\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

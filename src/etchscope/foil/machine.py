@@ -1,11 +1,13 @@
 """The resources that the machine offers a process."""
 
 import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerContext
 from typing import Literal
 
-__all__ = ["Device", "count_usable_cores", "make_process_context"]
+__all__ = ["Device", "count_usable_cores", "make_process_context", "make_thread_pool"]
 
 Device = Literal["auto", "cpu", "cuda"]
 """Where networks are computed: on the processor, or on a GPU by CUDA. auto trains a finder on a GPU
@@ -34,3 +36,22 @@ def make_process_context(module: str) -> ForkServerContext:
     context = get_context("forkserver")
     context.set_forkserver_preload([module])
     return context
+
+
+def make_thread_pool(workers: int) -> ThreadPoolExecutor:
+    """Return threads for work, which may call what Numba compiles.
+
+    Where Numba was loaded, its extensions are loaded here. Otherwise the first compiled functions
+    that are called load them, and two threads that do this at once fail: one looks through the
+    table of types while the other adds to it.
+
+    Parameters
+    ----------
+    workers : number of threads.
+    """
+    if "numba" in sys.modules:
+        from numba.core.registry import cpu_target  # here, since few callers need Numba
+
+        cpu_target.typing_context.refresh()
+        cpu_target.target_context.refresh()
+    return ThreadPoolExecutor(workers, thread_name_prefix="etchscope")

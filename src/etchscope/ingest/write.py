@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from etchscope.foil import (
     Tile,
     count_usable_cores,
 )
+from etchscope.foil.machine import make_thread_pool
 from etchscope.foil.types import RawStack
 
 __all__ = ["tile_folder", "write_description", "write_smartscope", "write_tile"]
@@ -60,7 +60,7 @@ def write_smartscope(
         if progress is not None:
             progress(1)
 
-    with ThreadPoolExecutor(workers or count_usable_cores()) as pool:
+    with make_thread_pool(workers or count_usable_cores()) as pool:
         try:
             for done in [pool.submit(write, tile) for tile in scan.tiles]:
                 done.result()

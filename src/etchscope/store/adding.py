@@ -17,6 +17,7 @@ from etchscope.foil import (
     NameTaken,
     Scan,
 )
+from etchscope.foil.machine import make_thread_pool
 from etchscope.foil.types import RawStack
 from etchscope.store.catalogue import Catalogue
 from etchscope.store.foil_rows import put_foil
@@ -218,7 +219,7 @@ def _read_shard(
 
 @contextmanager
 def _pool(workers: int) -> Iterator[ThreadPoolExecutor]:
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="etchscope-add")
+    pool = make_thread_pool(workers)
     try:
         yield pool
     finally:

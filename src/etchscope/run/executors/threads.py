@@ -1,9 +1,9 @@
 """Run tasks in threads of this process, which suits work in NumPy and OpenCV."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from etchscope.foil.machine import make_thread_pool
 from etchscope.run.executors.scheduling import run_in_pool
 
 __all__ = ["run_in_threads"]
@@ -15,5 +15,4 @@ def run_in_threads(
     tasks: Sequence[Callable[[], Result]], *, workers: int, done: Callable[[Result], None]
 ) -> None:
     """Call the tasks in ``workers`` threads; see ``Executor``."""
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="etchscope")
-    run_in_pool(tasks, pool, workers, done)
+    run_in_pool(tasks, make_thread_pool(workers), workers, done)
