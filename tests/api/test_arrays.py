@@ -49,6 +49,22 @@ def test_foils_are_photographed_into_a_folder_or_a_store(foil, tmp_path):
     assert store.scans()["scan"].tolist() == [foil.scan.name]
 
 
+def test_a_simulation_that_stops_at_its_picture_is_completed_by_the_next(
+    foil, tmp_path, monkeypatch
+):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("etchscope.pages.writing.write_picture", stop)
+        with pytest.raises(KeyboardInterrupt):
+            photograph([foil], tmp_path)
+    (done,) = photograph([foil], tmp_path)
+    assert done.look.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(BadInput, match="nothing of that name yet"):
+        photograph([foil], tmp_path)
+
+
 def test_found_pits_are_compared_with_true_ones(tmp_path):
     result = es.evaluate(FOUND, TRUTH, tolerance_px=6, image_size=SIZE)
     figures = result.figures.set_index("figure")

@@ -194,18 +194,31 @@ def photograph(
     from etchscope.run import simulate as write_scans
 
     directory, kept = Path(folder), None if store is None else store.kept
+
+    def write_look(one: "SimulatedScan") -> None:
+        numbers = [tile.number for tile in one.scan.tiles]
+        tile = numbers[len(numbers) // 2]
+        title = f"{one.scan.name}, tile {tile}"
+        drawn = draw_channels(one.read_tile(tile), one.optics.channels, title, one.truth([tile]))
+        write_picture(encode_figure(drawn), look_of(one))
+
+    def look_of(one: "SimulatedScan") -> Path:
+        return directory / f"{one.scan.name}-look.png"
+
     tiles = sum(len(one.scan.tiles) for one in scans)
     with watch(progress, "Photographing simulated foils", tiles) as bar:
-        truths = write_scans(scans, directory, store=kept, workers=workers, progress=bar.advance)
-    out = []
-    for one, truth in zip(scans, truths, strict=True):
-        name, numbers = one.scan.name, [tile.number for tile in one.scan.tiles]
-        tile = numbers[len(numbers) // 2]
-        pictures, title = one.read_tile(tile), f"{name}, tile {tile}"
-        drawn = draw_channels(pictures, one.optics.channels, title, one.truth([tile]))
-        look = write_picture(encode_figure(drawn), directory / f"{name}-look.png")
-        out.append(Photographed(one, None if kept else directory / name, truth, look))
-    return out
+        truths = write_scans(
+            scans,
+            directory,
+            store=kept,
+            workers=workers,
+            progress=bar.advance,
+            write_more=write_look,
+        )
+    return [
+        Photographed(one, None if kept else directory / one.scan.name, truth, look_of(one))
+        for one, truth in zip(scans, truths, strict=True)
+    ]
 
 
 def evaluate(

@@ -1,7 +1,7 @@
 """Photograph simulated foils: into a microscope's folders or a store, with their truth."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -32,6 +32,7 @@ def simulate(
     workers: int | None = None,
     executor: str = "threads",
     progress: Progress | None = None,
+    write_more: Callable[[SimulatedScan], object] | None = None,
 ) -> list[Path]:
     """Write simulated scans with their truth; return the files of the truth.
 
@@ -49,6 +50,7 @@ def simulate(
     workers : threads or processes; the pictures do not depend on their number.
     executor : name of an executor, see ``run.executors``.
     progress : called with the number of tiles just done.
+    write_more : writes what else belongs to a scan, before the last file with which it is complete.
 
     Raises
     ------
@@ -57,7 +59,7 @@ def simulate(
     MachineFailed : the disk is full, or a worker process was lost.
     """
     chosen = choose_executor(executor)
-    stages = [_Photographs(scan, directory, store) for scan in scans]
+    stages = [_Photographs(scan, directory, store, write_more) for scan in scans]
     _require_free(stages, directory, store)
     make_folder(directory)
     with ExitStack() as locks:
@@ -109,6 +111,7 @@ class _Photographs:
     simulated: SimulatedScan
     directory: Path
     store: Store | None
+    write_more: Callable[[SimulatedScan], object] | None
 
     @property
     def name(self) -> str:
@@ -188,6 +191,8 @@ class _Photographs:
             self.pictures.replace(self.directory / self.name)
         write_table(marks, drop_overlap_copies(self.simulated.marks(), size))
         write_table(truth, drop_overlap_copies(self.simulated.truth(), size))
+        if self.write_more is not None:
+            self.write_more(self.simulated)
         with write_aside(parameters) as aside:
             aside.write_text(self.identity)
         return self.renew()
