@@ -1,7 +1,10 @@
 import pandas as pd
 import pytest
 
+from etchscope.api import limit
+from etchscope.api.kept import OfStore
 from etchscope.foil import NotScored, NotSearched, UnknownModel, UnknownRun, UnknownScan
+from etchscope.run.limits import observed_in
 from etchscope.run.models import register_model
 from etchscope.run.results import (
     choose_run,
@@ -79,3 +82,15 @@ def test_a_model_of_a_folder_is_registered_once_under_its_digest(own, tmp_path):
     assert sorted(own.models.names()) == ["first", name]
     with pytest.raises(UnknownModel, match=r"a model of the store \(first, .*\) or a folder"):
         register_model(own, "odd", [NAME])
+
+
+def test_a_limit_counts_the_selected_candidates_of_a_run(own, scored):
+    candidates = gather_candidates(own, [scored])
+    selected, why = observed_in(own, [scored])
+    pd.testing.assert_frame_equal(selected, select_candidates(candidates))
+    outside = int((~candidates["valid"].astype(bool)).sum())
+    assert bool(why) == (outside > 0)
+    report = limit(store=OfStore(own), efficiency=0.5, background=1.0)
+    assert report.runs == (scored,)
+    assert (report.limits["observed"] == len(selected)).all()
+    assert report.limits["valid"].all() == (not outside)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     )
     from etchscope.api.demo import DemoPages, run_demo
     from etchscope.api.labels import LabelCounts
+    from etchscope.api.limits import limit, write_limits
     from etchscope.api.models import read_working_point
     from etchscope.api.pictures import opened_paths
     from etchscope.api.shipped import train_experts, train_finder
@@ -34,6 +35,7 @@ __all__ = [
     "align",
     "evaluate",
     "find_pits",
+    "limit",
     "open_store",
     "opened_paths",
     "photograph",
@@ -43,6 +45,7 @@ __all__ = [
     "train_experts",
     "train_finder",
     "write_figures",
+    "write_limits",
     "write_lists",
 ]
 
@@ -55,6 +58,7 @@ __getattr__ = load_on_use(
         "labels",
         "training",
         "train_report",
+        "limits",
         "models",
         "shipped",
         "pictures",

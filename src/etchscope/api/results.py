@@ -3,6 +3,7 @@
 from etchscope.align import AlignedStack
 from etchscope.learn import Training
 from etchscope.run.demonstration import Demonstration
+from etchscope.run.limits import LimitReport
 from etchscope.run.stages.finding import FindReport
 from etchscope.run.stages.scoring import ScoreReport
 from etchscope.run.verdict import Verdict
@@ -16,6 +17,7 @@ __all__ = [
     "ChosenPoint",
     "Demonstration",
     "FindReport",
+    "LimitReport",
     "Migration",
     "Removal",
     "ScoreReport",

@@ -63,6 +63,10 @@ _COMMANDS = {
         "evaluate",
         "Compare found pits with true ones: efficiency and purity, beside their chance level.",
     ),
+    "limit": (
+        "limit",
+        "Set limits on the number, the fluence and the flux of particles, by three methods.",
+    ),
     "report": ("report", "Write figures and one HTML page of a run."),
     "label": (
         "label",

@@ -20,6 +20,7 @@ __all__ = [
     "OfFoil",
     "OfScan",
     "OfTile",
+    "OptionalStore",
     "Region",
     "StorePath",
     "Where",
@@ -43,6 +44,16 @@ StorePath = Annotated[
     typer.Argument(
         metavar="STORE",
         help="The store's folder, or postgresql:// and the address of its catalogue.",
+        parser=_locate,
+    ),
+]
+
+
+OptionalStore = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="STORE",
+        help="A store whose selected candidates are counted; none if they are stated.",
         parser=_locate,
     ),
 ]

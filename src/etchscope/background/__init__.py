@@ -1,0 +1,1 @@
+"""What a foil can tell everywhere on it: limits on the number and the flux of particles."""

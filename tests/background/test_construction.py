@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import ndtr
+from scipy.stats import poisson
+
+from etchscope.background.construction import interval_exact, limit_cls
+from etchscope.background.counting import Counting
+from etchscope.background.feldman_cousins import cls_limit, feldman_cousins_interval
+
+
+def test_without_errors_the_limits_are_those_of_the_tables():
+    for n, b in [(0, 0.0), (3, 3.0), (5, 1.5)]:
+        assert interval_exact(Counting(n, b), 0.9) == feldman_cousins_interval(n, b, 0.9)
+        assert limit_cls(Counting(n, b), 0.9) == cls_limit(n, b, 0.9)
+
+
+def test_small_errors_change_little():
+    for n, b in [(0, 0.3), (6, 2.0)]:
+        low, high = feldman_cousins_interval(n, b, 0.9)
+        found = interval_exact(Counting(n, b, 0.02, 0.01), 0.9)
+        assert low - 0.1 <= found[0] <= low
+        assert high <= found[1] <= 1.06 * high
+
+
+def coverages(background, width, seen, counts, limits):
+    """Return the exact coverage at each true number of seen particles, whatever the efficiency.
+
+    The measured efficiency is the true one times exp(σz), so that a limit ``c`` of seen particles
+    holds for the truth ``μ`` where μ·exp(σz) ≤ c.
+    """
+    weights = poisson.pmf(counts, seen[:, None] + background)
+    low, high = (np.array([limit[i] for limit in limits]) for i in (0, 1))
+
+    def below(bound):
+        with np.errstate(divide="ignore"):
+            return ndtr((np.log(bound) - np.log(seen[:, None])) / width)
+
+    return (weights * (below(high) - below(low))).sum(1) + 1 - weights.sum(1)
+
+
+@pytest.mark.parametrize("confidence", [0.9, 0.95])
+def test_an_efficiency_with_an_error_of_30_percent_is_covered(confidence):
+    counts, seen = np.arange(22), np.linspace(0.05, 8, 80)
+    counted = [Counting(int(n), 3.0, 0.0, 0.3) for n in counts]
+    width = counted[0].width
+    exact = [interval_exact(c, confidence) for c in counted]
+    cls = [(0.0, limit_cls(c, confidence)) for c in counted]
+    for limits, most in ((exact, 0.025), (cls, 0.05)):
+        found = coverages(3.0, width, seen, counts, limits)
+        assert found.min() >= confidence
+        # The size of the intervals is not bought by covering far too much.
+        assert found[seen > 2].mean() <= confidence + most
+
+
+def test_a_background_from_an_off_region_is_covered():
+    background, ratio, counts, offs = 1.0, 2.0, range(9), range(6)
+    seen = np.linspace(0.05, 3, 40)
+    covered, total = np.zeros((2, len(seen))), 0.0
+    for off in offs:
+        # No off-count: an error of 1/τ. Otherwise m/τ ± √m/τ.
+        stated = (off / ratio, np.sqrt(off) / ratio if off else 1 / ratio)
+        weight = poisson.pmf(off, ratio * background)
+        total += weight
+        for n in counts:
+            counting = Counting(n, *stated)
+            chance = weight * poisson.pmf(n, seen + background)
+            low, high = interval_exact(counting, 0.9)
+            covered[0] += chance * (low <= seen) * (seen <= high)
+            covered[1] += chance * (seen <= limit_cls(counting, 0.9))
+    outside = 1 - total * poisson.cdf(counts[-1], seen + background)
+    assert (covered + outside).min() >= 0.9
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    observed=st.integers(0, 8),
+    background=st.floats(0, 4),
+    error=st.sampled_from([0.0, 0.4]),
+    relative=st.floats(0.02, 0.3),
+)
+def test_errors_never_lower_a_limit_and_more_confidence_never_does(
+    observed, background, error, relative
+):
+    counting = Counting(observed, background, error, relative)
+    low, high = interval_exact(counting, 0.9)
+    plain_low, plain_high = interval_exact(counting.without_errors(), 0.9)
+    assert low <= plain_low
+    assert high >= plain_high
+    assert interval_exact(counting, 0.95)[1] >= high
+    assert limit_cls(counting, 0.9) >= limit_cls(counting.without_errors(), 0.9)
+    assert limit_cls(counting, 0.95) >= limit_cls(counting, 0.9)
+
+
+def test_large_counts_take_blocks_and_agree_with_the_normal_approximation():
+    counting = Counting(1100, 900.0, 20.0, 0.05)
+    low, high = interval_exact(counting, 0.9)
+    spread = np.sqrt(1100 + 20**2)
+    assert low == pytest.approx(200 - 1.645 * spread, rel=0.05)
+    assert high == pytest.approx(200 + 1.645 * spread, rel=0.05)
