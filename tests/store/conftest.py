@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from sqlalchemy import MetaData, Pool, event, select
 from tests.postgresql import CannotStart, start_server
+from tests.s3 import S3, serve_foils
 
 from etchscope.foil import (
     BadInput,
@@ -116,6 +117,14 @@ def server() -> Iterator[str]:
 def address(server: str) -> str:
     """The address of a schema that is not there yet."""
     return f"{server}&schema=s{next(_numbers)}"
+
+
+@pytest.fixture
+def s3() -> Iterator[S3]:
+    """An object store, with the bucket ``foils``."""
+    pytest.importorskip("obstore")
+    with serve_foils() as server:
+        yield server
 
 
 @pytest.fixture

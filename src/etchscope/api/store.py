@@ -58,20 +58,25 @@ class Store(ScanSteps, RunSteps, ShareSteps, LabelSteps, TrainingSteps, ModelSte
     """
 
     @classmethod
-    def create(cls, path: File, *, catalogue: str | None = None) -> "Store":
+    def create(
+        cls, path: File, *, catalogue: str | None = None, pictures: str | None = None
+    ) -> "Store":
         """Return a new store in a folder, which must be absent or empty.
 
         Parameters
         ----------
         catalogue : address of a database for what is no picture, table or model, as
             ``postgresql://user@host/database``; a file in the folder unless given.
+        pictures : URL of an empty place for the pictures, as ``s3://bucket/plate7``; the folder
+            unless given.
 
         Raises
         ------
-        BadInput : the folder is a store already, or holds something else.
-        MachineFailed : the disk is full.
+        BadInput : the folder is a store already, or holds something else; or the place for the
+            pictures does.
+        MachineFailed : the disk is full, or the database or object store cannot be reached.
         """
-        return cls(KeptStore.create(path, catalogue=catalogue))
+        return cls(KeptStore.create(path, catalogue=catalogue, pictures=pictures))
 
     @classmethod
     def open(cls, path: File) -> "Store":

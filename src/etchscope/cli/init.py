@@ -25,12 +25,21 @@ def command(
             metavar="FOLDER", help="Folder of a store whose catalogue is in PostgreSQL: to be made."
         ),
     ] = None,
+    pictures: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Empty place for the pictures, if not in the folder: s3://BUCKET/PREFIX, "
+            "gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or file:///FOLDER.",
+        ),
+    ] = None,
 ) -> None:
     """Make an empty store.
 
-    A password is taken from PGPASSWORD or ~/.pgpass, and never kept.
+    The password of a database is taken from PGPASSWORD or ~/.pgpass, and what an object store
+    asks for from variables such as AWS_ACCESS_KEY_ID. No secret is kept.
 
-    Example: etchscope init plate7
+    Example: etchscope init plate7 --pictures s3://foils/plate7
     """
     from etchscope.api import Store
     from etchscope.api.addresses import is_address
@@ -38,7 +47,5 @@ def command(
     if is_address(store) != (folder is not None):
         expected = "a folder, or the address of a database together with --folder"
         raise BadInput("STORE", expected, "one without the other")
-    if folder is None:
-        Store.create(store)
-    else:
-        Store.create(folder, catalogue=store)
+    catalogue = None if folder is None else store
+    Store.create(folder or store, catalogue=catalogue, pictures=pictures)

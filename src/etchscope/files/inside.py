@@ -1,7 +1,7 @@
 """Places inside a folder, given by names that come from a catalogue or a request."""
 
 import re
-from pathlib import Path
+from typing import Protocol, Self, TypeVar
 
 from etchscope.foil import DamagedFile
 
@@ -10,7 +10,16 @@ __all__ = ["path_inside"]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
-def path_inside(folder: Path, name: object) -> Path:
+class _Folder(Protocol):
+    """A path, or its like on an object store."""
+
+    def __truediv__(self, name: str, /) -> Self: ...
+
+
+Folder = TypeVar("Folder", bound=_Folder)
+
+
+def path_inside(folder: Folder, name: object) -> Folder:
     """Return the path of what lies directly in a folder under this name.
 
     A catalogue that somebody altered may hold a name such as ``../../thesis``. Every name is
@@ -23,6 +32,7 @@ def path_inside(folder: Path, name: object) -> Path:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> path_inside(Path("runs"), "find-4ce6041b").as_posix()
     'runs/find-4ce6041b'
     """

@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from etchscope.files.atomic import delete, name_aside, sync_path, sync_tree, translate_disk_errors
-from etchscope.files.digests import sha256_of
+from etchscope.files.atomic import translate_disk_errors
+from etchscope.files.inside import path_inside
 from etchscope.foil import (
     BadInput,
     Foil,
@@ -21,7 +20,8 @@ from etchscope.foil.machine import make_thread_pool
 from etchscope.foil.types import RawStack
 from etchscope.store.catalogue import Catalogue
 from etchscope.store.foil_rows import put_foil
-from etchscope.store.pictures import META_FILE, PictureArray, array_folder, pixel_digest
+from etchscope.store.pictures import PictureArray, digest_metadata, pixel_digest
+from etchscope.store.places import Place, begin, discard, publish
 from etchscope.store.rows import (
     LeftOut,
     Picture,
@@ -86,7 +86,7 @@ class _Contents:
 
 def add_scan(
     catalogue: Catalogue,
-    images: Path,
+    images: Place,
     scan: Scan,
     foil: Foil,
     reader: TileReader,
@@ -94,26 +94,25 @@ def add_scan(
 ) -> Added:
     """Write a scan's pictures and rows; the store must not have a scan of that name.
 
-    Pixels go aside, to a folder that is flushed and renamed before the one commit.
+    Pixels go aside, to a folder that is flushed and renamed before the one commit; on an object
+    store the commit alone makes them a part of the store.
 
     Raises
     ------
     BadInput : a picture is bad (and bad ones are not to be skipped), or none is good.
-    MachineFailed : the disk is full.
+    MachineFailed : the disk is full, or the object store fails.
     """
-    final = images / f"{scan.name}.zarr"
-    partial = name_aside(final)
+    final = path_inside(images, f"{scan.name}.zarr")
     numbers = sorted(t.number for t in scan.tiles)
     with translate_disk_errors(f"adding scan {scan.name}"), ExitStack() as undo:
-        undo.callback(delete, partial)
+        partial = begin(final)
+        undo.callback(discard, partial)
         array = PictureArray.create(partial, scan)
         contents = _contents(scan, _read_all(scan, reader, array.shards, array), left_out)
         places = {number: place for place, number in enumerate(numbers)}
         array.describe(contents.scan, places)
-        sync_tree(partial)
-        partial.rename(final)
-        undo.callback(delete, final)  # not before: it may be another's, without locks
-        sync_path(images)
+        publish(partial, final)
+        undo.callback(discard, final)  # not before: it may be another's, without locks
         with catalogue.writing() as session:
             put_foil(session, foil)
             put_scan(
@@ -122,7 +121,7 @@ def add_scan(
                 places=places,
                 pictures=contents.pictures,
                 left_out=contents.left_out,
-                array_sha256=sha256_of(array_folder(final) / META_FILE),
+                array_sha256=digest_metadata(final),
             )
         undo.pop_all()
     return Added(scan.name, len(contents.scan.tiles), contents.left_out, is_new=True)

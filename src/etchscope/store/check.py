@@ -25,9 +25,10 @@ from etchscope.store.catalogue import (
 from etchscope.store.label_rows import damaged_labels
 from etchscope.store.labels import TAXONOMY_FILE, read_taxonomy
 from etchscope.store.models import MODELS_FOLDER, read_model
-from etchscope.store.pictures import META_FILE, PictureArray, array_folder, pixel_digest
+from etchscope.store.pictures import PictureArray, digest_metadata, pixel_digest
+from etchscope.store.places import META_FILE, Place, list_files
 from etchscope.store.records import read_run_record
-from etchscope.store.removal import unreachable
+from etchscope.store.removal import unreachable_pictures, unreachable_results
 from etchscope.store.rows import (
     Picture,
     foil_of,
@@ -62,20 +63,22 @@ class Finding:
     detail: str
 
 
-def check_store(catalogue: Catalogue, root: Path, progress: Progress) -> list[Finding]:
+def check_store(
+    catalogue: Catalogue, root: Path, images: Place, progress: Progress
+) -> list[Finding]:
     """Return every finding of a store, reading all of it; changes nothing."""
     try:
         with catalogue.reading() as session:
             return [
                 *_findings("rows", _catalogue_findings(catalogue, session)),
                 *_findings("foils", _foil_findings(session)),
-                *_findings("scans", _scan_findings(session, root, progress)),
+                *_findings("scans", _scan_findings(session, images, progress)),
                 *_findings("runs", _run_findings(session, root)),
                 *_findings("fits", _fit_findings(session, root)),
                 *_findings("labels", _label_findings(session, root)),
                 *_findings(MODELS_FOLDER, _model_findings(root)),
                 *_findings(ALIGNMENTS_FOLDER, _alignment_findings(root)),
-                *_findings("leftovers", _leftovers(session, root)),
+                *_findings("leftovers", _leftovers(session, root, images)),
             ]
     except BadInput as error:
         return [Finding("damaged", "catalogue", str(error))]
@@ -110,9 +113,9 @@ def _foil_findings(session: Session) -> Iterator[Finding]:
             yield Finding("damaged", f"foil {foil.name}", str(error))
 
 
-def _scan_findings(session: Session, root: Path, progress: Progress) -> Iterator[Finding]:
+def _scan_findings(session: Session, images: Place, progress: Progress) -> Iterator[Finding]:
     for row in session.scalars(select(ScanRow).order_by(ScanRow.name)):
-        what, path = f"scan {row.name}", path_inside(root / "images", f"{row.name}.zarr")
+        what, path = f"scan {row.name}", path_inside(images, f"{row.name}.zarr")
         scan, pictures = get_scan(session, row.name), pictures_of(session, row.name)
         is_intact = scan_digest(scan, pictures) == row.digest
         if not is_intact:
@@ -127,7 +130,7 @@ def _array_findings(
     session: Session,
     scan: Scan,
     pictures: list[Picture],
-    path: Path,
+    path: Place,
     array_sha256: str,
     progress: Progress,
 ) -> Iterator[Finding]:
@@ -136,12 +139,12 @@ def _array_findings(
         yield Finding("damaged", what, f"no pictures at {path}")
         return
     try:
-        meta = array_folder(path) / META_FILE
+        is_intact = digest_metadata(path) == array_sha256
     except BadInput as error:
         yield Finding("damaged", what, str(error))
         return
-    if not meta.is_file() or sha256_of(meta) != array_sha256:
-        yield Finding("damaged", what, f"{meta} is not as it was written")
+    if not is_intact:
+        yield Finding("damaged", what, f"the metadata of {path} are not as they were written")
         return
     array = PictureArray(path)
     places = places_of(session, scan.name)
@@ -149,7 +152,7 @@ def _array_findings(
     yield from _extra_files(what, array)
 
 
-def _description_findings(session: Session, scan: Scan, path: Path) -> Iterator[Finding]:
+def _description_findings(session: Session, scan: Scan, path: Place) -> Iterator[Finding]:
     try:
         array = PictureArray(path)
         is_right = array.is_described(scan, places_of(session, scan.name))
@@ -191,7 +194,7 @@ def _picture_findings(
 def _extra_files(what: str, array: PictureArray) -> Iterator[Finding]:
     meta = {array.path / META_FILE, array.folder / META_FILE}
     known = meta | {array.shard_file(s.start) for s in array.shards}
-    for path in sorted(p for p in array.path.rglob("*") if p.is_file()):
+    for path in list_files(array.path):
         if path not in known:
             yield Finding("leftover", what, f"{path} does not belong there")
 
@@ -257,11 +260,13 @@ def _alignment_findings(root: Path) -> Iterator[Finding]:
             yield Finding("damaged", f"alignment {path.stem}", str(error))
 
 
-def _leftovers(session: Session, root: Path) -> Iterator[Finding]:
+def _leftovers(session: Session, root: Path, images: Place) -> Iterator[Finding]:
     for path in sorted([*root.glob(".*.aside"), *root.glob(".*.lock")]):
         if not is_held(path):
             yield Finding("leftover", path.name, "unfinished work")
-    for path in unreachable(session, root):
+    for picture in unreachable_pictures(session, images):
+        yield Finding("leftover", f"images/{picture.name}", "unfinished work")
+    for path in unreachable_results(session, root):
         yield Finding("leftover", f"{path.parent.name}/{path.name}", "unfinished work")
     for scan in session.scalars(select(ErasureRow.scan).distinct().order_by(ErasureRow.scan)):
         yield Finding("leftover", f"scan {scan}", "removed tiles that are not erased yet")

@@ -11,8 +11,10 @@ from etchscope.files.inside import path_inside
 from etchscope.foil import BadInput
 from etchscope.store.catalogue import VERSION, Catalogue, is_stamped, version_of
 from etchscope.store.pictures import PictureArray
+from etchscope.store.places import Place
 from etchscope.store.removal import erase_unreachable, lock_images
 from etchscope.store.rows import get_scan, places_of, scan_names
+from etchscope.store.settings import locate_images
 
 __all__ = ["Migration", "migrate_store"]
 
@@ -44,19 +46,20 @@ def migrate_store(catalogue: Catalogue, root: Path) -> Migration:
     done = _migrate_catalogue(catalogue)
     catalogue.database.tune()
     with lock_images(root, "migrating") as lock:
+        images = locate_images(root)
         if lock.is_held:
-            erase_unreachable(catalogue, root)
-        return replace(done, scans=tuple(_describe_scans(catalogue, root)))
+            erase_unreachable(catalogue, root, images)
+        return replace(done, scans=tuple(_describe_scans(catalogue, images)))
 
 
-def _describe_scans(catalogue: Catalogue, root: Path) -> Iterator[str]:
+def _describe_scans(catalogue: Catalogue, images: Place) -> Iterator[str]:
     with catalogue.reading() as session:
         names = scan_names(session)
     for name in names:
         with catalogue.reading() as session:
             scan, places = get_scan(session, name), places_of(session, name)
         try:
-            array = PictureArray(path_inside(root / "images", f"{name}.zarr"))
+            array = PictureArray(path_inside(images, f"{name}.zarr"))
             if not array.is_described(scan, places) or (array.path / "c").exists():
                 array.describe(scan, places)
                 yield name

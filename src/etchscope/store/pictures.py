@@ -8,21 +8,27 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from etchscope.files.atomic import delete, link_tree, sync_path, sync_tree, write_aside
-from etchscope.files.strict_json import read_json
+from etchscope.files.atomic import delete, link_tree, sync_tree
 from etchscope.foil import BadInput, DamagedFile, Scan
 from etchscope.foil.types import RawStack
 from etchscope.store.ome import AXES, describe_scan, display_windows, sample_places
+from etchscope.store.places import (
+    META_FILE,
+    Place,
+    named_errors,
+    read_json_file,
+    replacing,
+    write_whole,
+    writing,
+    zarr_store,
+)
 from etchscope.store.shards import SHARD_TILES, shard_tiles, write_shard
 
-__all__ = ["META_FILE", "PictureArray", "array_folder", "pixel_digest"]
-
-META_FILE = "zarr.json"
-"""The file of a Zarr array or group that says what it is."""
+__all__ = ["PictureArray", "digest_metadata", "pixel_digest"]
 
 # Measured on noisy 8-bit pictures (sigma 2.5), 640×480×8, one of two busy cores; size is of the
 # raw bytes, read is the whole Zarr path, decode the codec alone:
@@ -48,9 +54,9 @@ def pixel_digest(picture: "np.ndarray[Any, Any]") -> str:
     return hashlib.sha256(np.ascontiguousarray(little).data).hexdigest()
 
 
-def _read_meta(path: Path) -> dict[str, Any]:
+def _read_meta(path: Place) -> dict[str, Any]:
     try:
-        meta = read_json(path / META_FILE)
+        meta = read_json_file(path / META_FILE)
     except BadInput as error:
         raise _damaged(path, "metadata", error) from error
     if not isinstance(meta, dict):
@@ -58,7 +64,7 @@ def _read_meta(path: Path) -> dict[str, Any]:
     return meta
 
 
-def array_folder(path: Path) -> Path:
+def _array_folder(path: Place) -> Place:
     """Return where the array of a scan's pictures lies: in their group, or where the group would.
 
     Raises
@@ -68,31 +74,47 @@ def array_folder(path: Path) -> Path:
     return path / "0" if _read_meta(path).get("node_type") == "group" else path
 
 
-class PictureArray:
-    """One scan's pictures on disk; reads are safe from any thread.
-
-    Parameters
-    ----------
-    path : folder of the pictures, ``{scan}.zarr``.
+def digest_metadata(path: Place) -> str:
+    """Return the SHA-256 of what the array says of itself.
 
     Raises
     ------
-    BadInput : the folder is missing or its metadata cannot be read.
+    DamagedFile : there are no pictures, or their metadata cannot be read.
+    """
+    file = _array_folder(path) / META_FILE
+    if not file.is_file():
+        raise _damaged(file, "metadata", "no file")
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+class PictureArray:
+    """One scan's pictures on disk or on an object store; reads are safe from any thread.
+
+    Each method raises ``MachineFailed`` where an object store cannot be reached.
+
+    Parameters
+    ----------
+    path : place of the pictures, ``{scan}.zarr``.
+
+    Raises
+    ------
+    BadInput : the place is missing or its metadata cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         import zarr  # here, because lists of scans and labels do not need it
 
         self.path = path
-        self.folder = array_folder(path)
+        self.folder = _array_folder(path)
         try:
-            opened = zarr.open_array(str(self.folder), mode="r+", zarr_format=3)
+            with named_errors(path):
+                opened = zarr.open_array(zarr_store(self.folder), mode="r+", zarr_format=3)
             self._array: Any = opened.with_config(_STORE_EMPTY)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise _damaged(path, "metadata", error) from error
 
     @classmethod
-    def create(cls, path: Path, scan: Scan) -> "PictureArray":
+    def create(cls, path: Place, scan: Scan) -> "PictureArray":
         """Make an array for all tiles of a scan; every chunk is still to be written.
 
         ``describe`` says to other programs what it holds, once it does.
@@ -103,22 +125,22 @@ class PictureArray:
         shape = (len(scan.tiles), len(scan.channels), *scan.image_size)
         tile_bytes = int(np.prod(shape[1:])) * np.dtype(scan.dtype).itemsize
         batch = shard_tiles(len(scan.tiles), tile_bytes)
-        path.mkdir()
         _write_group(path, {})
-        zarr.create_array(
-            str(path / "0"),
-            shape=shape,
-            chunks=(1, *shape[1:]),
-            shards=(batch, *shape[1:]),
-            dtype=scan.dtype,
-            # The checksum finds a flipped bit on every read, for 0.1 ms.
-            compressors=(
-                BloscCodec(**_CODEC, typesize=np.dtype(scan.dtype).itemsize),  # type: ignore[arg-type]
-                Crc32cCodec(),
-            ),
-            fill_value=0,
-            dimension_names=AXES,
-        )
+        with named_errors(path):
+            zarr.create_array(
+                zarr_store(path / "0"),
+                shape=shape,
+                chunks=(1, *shape[1:]),
+                shards=(batch, *shape[1:]),
+                dtype=scan.dtype,
+                # The checksum finds a flipped bit on every read, for 0.1 ms.
+                compressors=(
+                    BloscCodec(**_CODEC, typesize=np.dtype(scan.dtype).itemsize),  # type: ignore[arg-type]
+                    Crc32cCodec(),
+                ),
+                fill_value=0,
+                dimension_names=AXES,
+            )
         return cls(path)
 
     @property
@@ -142,9 +164,9 @@ class PictureArray:
         tiles, batch = self.shape[0], self.shard_tiles
         return [range(i, min(i + batch, tiles)) for i in range(0, tiles, batch)]
 
-    def shard_file(self, place: int) -> Path:
+    def shard_file(self, place: int) -> Place:
         """Return the file that holds one tile."""
-        return self.folder / "c" / str(place // self.shard_tiles) / "0/0/0"
+        return self.folder / f"c/{place // self.shard_tiles}/0/0/0"
 
     def read(self, place: int) -> RawStack:
         """Return one tile, (channel, y, x).
@@ -162,7 +184,8 @@ class PictureArray:
         if not shard.is_file():  # Zarr would answer with zeros
             raise _damaged(shard, "shard", "no file")
         try:
-            return np.asarray(self._array[places])
+            with named_errors(shard):
+                return np.asarray(self._array[places])
         except (OSError, ValueError, RuntimeError) as error:
             raise _damaged(shard, "shard", error) from error
 
@@ -194,37 +217,25 @@ class PictureArray:
         places : one of ``shards``.
         tiles : (channel, y, x) each.
         """
-        size, shape, file = self.shard_tiles, self.shape[1:], self.shard_file(places.start)
-        write_shard(file, tiles, size=size, shape=shape, array=self._array)
+        with writing(self.shard_file(places.start)) as file:
+            self._pack(file, tiles)
 
     def erase(self, places: Iterable[int]) -> None:
-        """Overwrite tiles with zeros, one shard at a time, each written aside and then replaced.
+        """Overwrite tiles with zeros, one shard at a time, each replaced as a whole.
 
         Raises
         ------
         BadInput : a shard is damaged and cannot be rewritten.
         """
-        aside = self.path.with_name(f".{self.path.name}.erase")
         gone = set(places)
-        try:
-            for shard in self.shards:
-                if not gone.intersection(shard):
-                    continue
-                delete(aside)
-                copy = PictureArray._like(self, aside)
+        for shard in self.shards:
+            if gone.intersection(shard):
                 kept = (self.read(p) * np.array(p not in gone, self.dtype) for p in shard)
-                copy.write(shard, kept)
-                new, old = copy.shard_file(shard.start), self.shard_file(shard.start)
-                sync_path(new)
-                new.replace(old)
-                sync_path(old.parent)
-        finally:
-            delete(aside)
+                with replacing(self.shard_file(shard.start), of=self.path) as file:
+                    self._pack(file, kept)
 
-    def _like(self, path: Path) -> "PictureArray":
-        path.mkdir()
-        (path / META_FILE).write_bytes((self.folder / META_FILE).read_bytes())
-        return PictureArray(path)
+    def _pack(self, file: BinaryIO, tiles: Iterable[RawStack]) -> None:
+        write_shard(file, tiles, size=self.shard_tiles, shape=self.shape[1:], array=self._array)
 
     @property
     def is_of_earlier_version(self) -> bool:
@@ -254,26 +265,27 @@ class PictureArray:
         MachineFailed : the disk is full.
         """
         description = self._description(scan, places)
-        if self.is_of_earlier_version:
+        if isinstance(self.path, Path) and self.is_of_earlier_version:
             self.folder = self.path / "0"
             delete(self.folder)  # what a kill left
             link_tree(self.path / "c", self.folder / "c")
             link_tree(self.path / META_FILE, self.folder / META_FILE)
             sync_tree(self.folder)
         _write_group(self.path, description)
-        delete(self.path / "c")
+        if isinstance(self.path, Path):
+            delete(self.path / "c")
 
     def _description(self, scan: Scan, places: Mapping[int, int]) -> dict[str, Any]:
         windows = display_windows([self.read(place) for place in sample_places(scan, places)])
         return describe_scan(scan, places, windows, self.shape[0])
 
 
-def _write_group(path: Path, attributes: Mapping[str, Any]) -> None:
+def _write_group(path: Place, attributes: Mapping[str, Any]) -> None:
     """Write the metadata of the group, which holds the array from this moment on."""
     meta = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
-    with write_aside(path / META_FILE) as aside:
-        aside.write_text(json.dumps(meta, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    text = json.dumps(meta, indent=1, allow_nan=False) + "\n"
+    write_whole(path / META_FILE, text.encode())
 
 
-def _damaged(where: Path, what: str, error: object) -> BadInput:
-    return DamagedFile(where, f"an intact {what}", f"{error}")
+def _damaged(where: Place, what: str, error: object) -> BadInput:
+    return DamagedFile(str(where), f"an intact {what}", f"{error}")

@@ -2,8 +2,8 @@
 
 import logging
 import re
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +29,10 @@ from etchscope.store.catalogue import (
 )
 from etchscope.store.label_rows import label_counts
 from etchscope.store.pictures import PictureArray
+from etchscope.store.places import Place, delete_place
 from etchscope.store.rows import get_scan, pictures_of, places_of, scan_digest, with_tiles
 from etchscope.store.run_files import JUDGED_FILE, RECORD_FILE
+from etchscope.store.settings import OWNER_FILE, require_own_images
 
 __all__ = [
     "Removal",
@@ -38,25 +40,33 @@ __all__ = [
     "lock_images",
     "plan_removal",
     "remove_rows",
-    "unreachable",
+    "unreachable_pictures",
+    "unreachable_results",
 ]
 
 log = logging.getLogger(__name__)
 
 _OURS = re.compile(r".+\.zarr|\..+\.zarr\.(.+\.aside|partial|erase)")
-"""Names of pictures; ``.partial`` is that of an earlier version."""
+"""Names of pictures; ``.partial`` and ``.erase`` are those of earlier versions."""
 _FIT = re.compile(r"[A-Za-z0-9].*-[0-9a-f]{16}\.npz")
 _FILES_OF_A_RUN = {"pits.parquet", JUDGED_FILE, RECORD_FILE}
 
 
-def lock_images(root: Path, what: str) -> AbstractContextManager[Lock]:
+@contextmanager
+def lock_images(root: Path, what: str) -> Iterator[Lock]:
     """Keep other processes from adding and removing pictures in a block, and wait for those at it.
 
     Parameters
     ----------
     what : what is to be done, in words, for the others who wait.
+
+    Raises
+    ------
+    BadInput : the pictures are elsewhere, and there lie those of another store.
     """
-    return hold_lock(root / "images" / ".lock", f"{root}: {what}", keep=True)
+    with hold_lock(root / "images" / ".lock", f"{root}: {what}", keep=True) as lock:
+        require_own_images(root)
+        yield lock
 
 
 @dataclass(frozen=True)
@@ -126,7 +136,7 @@ def _names(leaving: "pd.Series[str]", staying: "pd.Series[str]") -> tuple[str, .
 
 
 def remove_rows(session: Session, removal: Removal) -> None:
-    """Take a removal out of the catalogue; what it leaves on disk is ``unreachable``."""
+    """Take a removal out of the catalogue; what it leaves behind is then unreachable."""
     session.execute(delete_rows(RunRow).where(RunRow.name.in_(removal.runs)))
     for scan, numbers in removal.tiles:
         _remove_tiles(session, scan, numbers)
@@ -149,14 +159,22 @@ def _remove_tiles(session: Session, scan: str, numbers: Sequence[int]) -> None:
     )
 
 
-def unreachable(session: Session, root: Path) -> list[Path]:
-    """Return the files and folders of the store that no row of the catalogue names.
+def unreachable_pictures(session: Session, images: Place) -> list[Place]:
+    """Return what no row of the catalogue names where the pictures of a store lie.
 
-    A kill leaves them: pictures of an addition or removal that did not end, and runs that were
-    never committed (also ``.{run}.partial``, from which such a run goes on).
+    A kill leaves it: pictures of an addition or removal that did not end.
+    """
+    names = {f"{name}.zarr" for name in session.scalars(select(ScanRow.name))}
+    return sorted(p for p in images.iterdir() if p.name not in names | {".lock", OWNER_FILE})
+
+
+def unreachable_results(session: Session, root: Path) -> list[Path]:
+    """Return the files and folders of runs and fits that no row of the catalogue names.
+
+    A kill leaves them: runs that were never committed (also ``.{run}.partial``, from which such a
+    run goes on).
     """
     known = {
-        "images": {f"{name}.zarr" for name in session.scalars(select(ScanRow.name))} | {".lock"},
         "runs": set(session.scalars(select(RunRow.name))),
         "fits": set(session.scalars(select(FitRow.file))),
     }
@@ -172,7 +190,7 @@ def _delete_committed(catalogue: Catalogue, root: Path) -> None:
     """Delete whole runs and fits that no row names: those of a killed removal or commit."""
 
     def find(session: Session) -> list[Path]:
-        return [p for p in unreachable(session, root) if _is_committed(p)]
+        return [p for p in unreachable_results(session, root) if _is_committed(p)]
 
     with catalogue.reading() as session:
         if not find(session):
@@ -193,27 +211,23 @@ def _is_committed(path: Path) -> bool:
     return {p.name for p in path.iterdir()} <= _FILES_OF_A_RUN
 
 
-def erase_unreachable(catalogue: Catalogue, root: Path) -> None:
+def erase_unreachable(catalogue: Catalogue, root: Path, images: Place) -> None:
     """Delete what no row names, and erase removed tiles; call under the lock of the pictures.
 
     Parts of unfinished runs stay, and so do files whose names are not the store's.
     """
     _delete_committed(catalogue, root)
     with catalogue.reading() as session:
-        leftovers = [
-            p
-            for p in unreachable(session, root)
-            if p.parent.name == "images" and _OURS.fullmatch(p.name)
-        ]
+        leftovers = [p for p in unreachable_pictures(session, images) if _OURS.fullmatch(p.name)]
         pending = session.execute(
             select(ErasureRow.scan, ErasureRow.place).order_by(ErasureRow.scan, ErasureRow.place)
         ).all()
     for path in leftovers:
-        delete(path)
+        delete_place(path)
     for scan in sorted({row.scan for row in pending}):
         places = [row.place for row in pending if row.scan == scan]
         try:
-            array = PictureArray(path_inside(root / "images", f"{scan}.zarr"))
+            array = PictureArray(path_inside(images, f"{scan}.zarr"))
             array.erase(places)
             if not array.is_of_earlier_version:
                 with catalogue.reading() as session:

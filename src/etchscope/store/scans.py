@@ -27,6 +27,7 @@ from etchscope.store.catalogue import (
     TileRow,
 )
 from etchscope.store.pictures import PictureArray
+from etchscope.store.places import Place
 from etchscope.store.query import rows_where, scan_table, tile_table
 from etchscope.store.removal import (
     Removal,
@@ -54,8 +55,9 @@ __all__ = ["Scans"]
 class Scans:
     """The scans of a store with their tiles and pictures, and the foils and stacks they show."""
 
-    def __init__(self, root: Path, catalogue: Catalogue) -> None:
+    def __init__(self, root: Path, catalogue: Catalogue, images: Place) -> None:
         self._root = root
+        self._images = images
         self._catalogue = catalogue
         self._arrays: dict[str, tuple[object, PictureArray, dict[int, int]]] = {}
 
@@ -85,16 +87,16 @@ class Scans:
         Raises
         ------
         BadInput : a bad tile, no good tile, or another scan of that name.
-        MachineFailed : the disk is full.
+        MachineFailed : the disk is full, or the object store fails.
         """
         count = workers or count_usable_cores()
         reader = TileReader(read_tile, skip_bad, count, progress)
         with lock_images(self._root, f"adding scan {scan.name}") as lock:
             if lock.is_held:  # else these may be of another addition that is under way
-                erase_unreachable(self._catalogue, self._root)
+                erase_unreachable(self._catalogue, self._root, self._images)
             if scan.name in self.names():
                 return compare_scan(self._catalogue, scan, foil, reader, left_out)
-            return add_scan(self._catalogue, self._root / "images", scan, foil, reader, left_out)
+            return add_scan(self._catalogue, self._images, scan, foil, reader, left_out)
 
     def stacks(self) -> list[Stack]:
         """Return the stacks, by name."""
@@ -206,7 +208,7 @@ class Scans:
                 places = places_of(session, scan)
             known = (
                 stamp,
-                PictureArray(path_inside(self._root / "images", f"{scan}.zarr")),
+                PictureArray(path_inside(self._images, f"{scan}.zarr")),
                 places,
             )
             self._arrays[scan] = known
@@ -274,7 +276,7 @@ class Scans:
         """Erase what removals that were killed have taken out of the catalogue."""
         with lock_images(self._root, "finishing a removal") as lock:
             if lock.is_held:
-                erase_unreachable(self._catalogue, self._root)
+                erase_unreachable(self._catalogue, self._root, self._images)
 
     def remove(self, where: str) -> Removal:
         """Remove tiles, or whole scans where all tiles match, with all that came from them.
@@ -284,7 +286,7 @@ class Scans:
         Raises
         ------
         BadInput : the condition is wrong, or a datum hole would lose its tile.
-        MachineFailed : the disk is full.
+        MachineFailed : the disk is full, or the object store fails.
         """
         with lock_images(self._root, "removing") as lock, translate_disk_errors("removing"):
             with self._catalogue.writing() as session:
@@ -300,5 +302,5 @@ class Scans:
             for run in partial_runs_of(self._root / "runs", touched):
                 drop_partial(self._root / "runs", run)
             if lock.is_held:
-                erase_unreachable(self._catalogue, self._root)
+                erase_unreachable(self._catalogue, self._root, self._images)
         return removal

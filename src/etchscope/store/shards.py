@@ -6,8 +6,7 @@ each thread that writes.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -49,9 +48,9 @@ def shard_tiles(count: int, tile_bytes: int) -> int:
 
 
 def write_shard(
-    path: Path, tiles: Iterable[RawStack], *, size: int, shape: Sequence[int], array: Any
+    file: BinaryIO, tiles: Iterable[RawStack], *, size: int, shape: Sequence[int], array: Any
 ) -> None:
-    """Write the file of one shard, as Zarr would, but hold one tile at a time.
+    """Write one shard into an empty file, as Zarr would, but hold one tile at a time.
 
     Parameters
     ----------
@@ -64,13 +63,11 @@ def write_shard(
 
     pack = _packer(tuple(shape), array.dtype, array.compressors)
     index = np.full((size, 2), _NONE, np.uint64)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        for place, tile in enumerate(tiles):
-            chunk = pack(tile)
-            index[place] = file.tell(), len(chunk)
-            file.write(chunk)
-        file.write(_packer(index.shape, index.dtype, (Crc32cCodec(),))(index))
+    for place, tile in enumerate(tiles):
+        chunk = pack(tile)
+        index[place] = file.tell(), len(chunk)
+        file.write(chunk)
+    file.write(_packer(index.shape, index.dtype, (Crc32cCodec(),))(index))
 
 
 def _packer(shape: tuple[int, ...], dtype: Any, codecs: Any) -> "Callable[[Any], bytes]":

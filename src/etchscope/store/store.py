@@ -33,8 +33,10 @@ from etchscope.store.settings import (
     SETTINGS_FILE,
     StoreSettings,
     is_store,
+    locate_images,
     locate_store,
     open_database,
+    reserve_images,
 )
 from etchscope.store.sqlite import SqliteFile
 
@@ -51,8 +53,8 @@ class Store:
 
     Reads are safe from any thread; pickling sends the path, so a worker opens its own.
 
-    Layout: ``catalogue.sqlite`` (all rows, and the schema version) or ``store.json`` (the address
-    of the database that has them), ``images/{scan}.zarr``,
+    Layout: ``catalogue.sqlite`` (all rows, and the schema version), ``images/{scan}.zarr``;
+    ``store.json`` where either is elsewhere, with the address or the URL;
     ``runs/{run}/``, ``fits/``, ``models/{model}/``, ``alignments/{alignment}.json``,
     ``taxonomy.json`` where it is not the default, ``catalogue-{version}.sqlite`` as it was before
     a migration. Names that begin with a dot are unfinished work.
@@ -61,7 +63,8 @@ class Store:
     def __init__(self, path: Path, catalogue: Catalogue) -> None:
         self.path = path
         self._catalogue = catalogue
-        self.scans = Scans(path, catalogue)
+        self._images = locate_images(path)
+        self.scans = Scans(path, catalogue, self._images)
         self.runs = Runs(path, catalogue)
         self.fits = Fits(path, catalogue)
         self.labels = Labels(path, catalogue)
@@ -69,18 +72,27 @@ class Store:
         self.alignments = Alignments(path)
 
     @classmethod
-    def create(cls, path: str | os.PathLike[str], *, catalogue: str | None = None) -> "Store":
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        catalogue: str | None = None,
+        pictures: str | None = None,
+    ) -> "Store":
         """Make an empty store; the folder must be absent or empty.
 
         Parameters
         ----------
         catalogue : ``postgresql://user@host/database`` or, for a schema that is not
             ``etchscope``, ``…?schema=NAME``; a file in the folder unless given.
+        pictures : ``s3://bucket/prefix`` (or ``gs``, ``az``), or ``file:///folder``, an empty place
+            for the pictures; a folder in the folder unless given.
 
         Raises
         ------
-        BadInput : the folder is a store already, holds something else, or cannot be made.
-        MachineFailed : the disk is full.
+        BadInput : the folder is a store already, holds something else, or cannot be made; or so
+            does the place for the pictures.
+        MachineFailed : the disk is full, or a database or an object store cannot be reached.
         """
         root = Path(path).absolute()
         make_folder(root.parent)
@@ -99,7 +111,10 @@ class Store:
                     Catalogue.create(SqliteFile(aside / CATALOGUE_FILE))
                 else:
                     Catalogue.create(PostgresSchema(catalogue, root))
-                    text = StoreSettings(catalogue=catalogue).model_dump_json(indent=1)
+                owner = None if pictures is None else reserve_images(pictures, root)
+                settings = StoreSettings(catalogue=catalogue, pictures=pictures, owner=owner)
+                if settings != StoreSettings():
+                    text = settings.model_dump_json(indent=1, exclude_none=True)
                     (aside / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
                 sync_tree(aside)
                 _rename_store(aside, root)
@@ -173,7 +188,7 @@ class Store:
         ----------
         progress : called with the number of tiles just checked.
         """
-        return check_store(self._catalogue, self.path, progress)
+        return check_store(self._catalogue, self.path, self._images, progress)
 
 
 def _rename_store(aside: Path, root: Path) -> None:

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from scipy.spatial import KDTree
 from tests.processes import run_code
+from tests.s3 import serve_foils
 
 import etchscope
 from etchscope.evaluation import match
@@ -81,6 +82,22 @@ def test_any_executor_gives_the_same_bytes(small, calm, take_snapshot, client, e
     assert take_snapshot(small.path) == calm[1]
     assert (sum(told), totals) == (10, [10])
     assert small.check() == []
+
+
+def test_pictures_on_an_object_store_give_the_same_bytes(
+    calm, small_foil, add_scan, take_snapshot, client, tmp_path
+):
+    pytest.importorskip("obstore")
+    with serve_foils():
+        store = Store.create(tmp_path / "far", pictures="s3://foils/plate7")
+        add_scan(store, small_foil)
+        assert find(store, NAME, executor=client, workers=4) == calm[0]
+        assert store.check() == []
+    own = ("images", "store.json")
+    near = {name: what for name, what in calm[1].items() if not name.startswith(own)}
+    far = {name: what for name, what in take_snapshot(store.path).items() if name[:6] != "images"}
+    assert far.pop("store.json")
+    assert far == near
 
 
 def test_eight_parts_at_once_and_joined_give_the_same_bytes(small, calm, take_snapshot):
