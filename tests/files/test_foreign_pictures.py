@@ -1,4 +1,5 @@
 import io
+import logging
 import os
 import struct
 import warnings
@@ -92,6 +93,46 @@ def test_sixteen_bit_colour_is_not_cut_to_eight(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), deep[..., ::-1])
     (page,) = read_picture(tmp_path / "a.png")
     np.testing.assert_allclose(page, deep @ np.array([0.299, 0.587, 0.114]), atol=0.51)
+
+
+def deep_png(pixels: np.ndarray) -> bytes:
+    """Return a PNG file of 16 bits: grey with alpha, RGB, or RGB with alpha."""
+    height, width, samples = pixels.shape
+    kind = {2: 4, 3: 2, 4: 6}[samples]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)),
+        (b"IDAT", zlib.compress(rows)[:-4]),
+        (b"IDAT", zlib.compress(rows)[-4:]),  # the check of the data, which Pillow does not read
+        (b"IEND", b""),
+    )
+    framed = (
+        struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
+
+
+@pytest.mark.parametrize("samples", [2, 3, 4])
+def test_sixteen_bits_with_alpha_are_not_cut_to_eight(tmp_path, samples):
+    deep = RNG.integers(0, 65536, (9, 7, samples), dtype=np.uint16)
+    (tmp_path / "a.png").write_bytes(deep_png(deep))
+    (page,) = read_picture(tmp_path / "a.png")
+    luma = deep[..., 0] if samples == 2 else deep[..., :3] @ np.array([0.299, 0.587, 0.114])
+    np.testing.assert_allclose(page, luma, atol=0.51)
+
+
+@pytest.mark.parametrize("samples", [2, 3, 4])
+@pytest.mark.parametrize("from_end", [14, 18, 60], ids=["CRC of chunk", "check of data", "data"])
+def test_of_damage_only_our_error_speaks(tmp_path, monkeypatch, capfd, samples, from_end):
+    """The decoder, which is written in C, says nothing on the file descriptor of stderr."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # those of pytest
+    deep = RNG.integers(0, 65536, (9, 7, samples), dtype=np.uint16)
+    data = bytearray(deep_png(deep))
+    data[-from_end] ^= 0x55
+    (tmp_path / "a.png").write_bytes(bytes(data))
+    with pytest.raises(BadInput, match=r"a\.png: expected an intact picture, found damage"):
+        read_picture(tmp_path / "a.png")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_multi_page_tiff_has_its_pages(tmp_path):

@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import cv2
+import imagecodecs
 import numpy as np
 from PIL import Image, ImageFile
 from PIL.BmpImagePlugin import BmpImageFile
@@ -85,7 +85,6 @@ _DAMAGE = (
     AssertionError,
     struct.error,
     zlib.error,
-    cv2.error,
     Image.DecompressionBombError,
 )
 """Errors that the decoders raise on damaged bytes, as their sources and our tests show."""
@@ -166,7 +165,7 @@ def _pillow(path: Path, data: bytes, reader: type[ImageFile.ImageFile]) -> Page:
         orientation = _orientation(image)
         if is_deep and data[25]:
             # Pillow would cut 16 bits of colour, or of grey with alpha, to 8 bits.
-            values = _opencv(path, data)
+            values = _deep_colours(path, data)
             return as_grey(Samples(values, "rgb", lightest=65535, orientation=orientation))
         return as_grey(_samples(path, data, image, orientation))
 
@@ -237,12 +236,16 @@ def _orientation(image: ImageFile.ImageFile) -> int:
         return 1
 
 
-def _opencv(path: Path, data: bytes) -> Any:
-    """Return R, G, B of a PNG picture of 16 bits, (y, x, 3) uint16."""
-    picture: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if picture is None or picture.ndim != 3 or picture.dtype != np.uint16:
+def _deep_colours(path: Path, data: bytes) -> Any:
+    """Return R, G, B of a PNG picture of 16 bits, (y, x, 3) uint16.
+
+    imagecodecs and not OpenCV, in which libpng writes of damage to stderr itself.
+    """
+    picture: Any = imagecodecs.png_decode(data)
+    if picture.ndim != 3 or picture.dtype != np.uint16:
         raise BadInput(path, "an intact picture", "damage: its colours cannot be decoded")
-    return picture[..., 2::-1]
+    is_grey = picture.shape[2] == 2  # with alpha
+    return np.repeat(picture[..., :1], 3, axis=2) if is_grey else picture[..., :3]
 
 
 # Pillow registers its codecs on first use, which threads must not do at the same time.

@@ -52,8 +52,9 @@ _VENDORS |= {65426: "Hamamatsu NDPI"}
 _NEEDED = TIFF.TAG_LOAD | TIFF.TAG_ATTRIBUTES.keys()
 """Tags that must be intact; tifffile would take damaged ones for absent."""
 
-# tifffile logs what it finds wrong; without a handler Python prints that to stderr.
-logging.getLogger("tifffile").addHandler(logging.NullHandler())
+# Both log what they find wrong; without a handler Python prints that to stderr.
+for _name in ("tifffile", "imagecodecs"):
+    logging.getLogger(_name).addHandler(logging.NullHandler())
 
 
 @contextmanager
