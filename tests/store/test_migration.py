@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -7,6 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -200,6 +202,79 @@ def test_a_kill_leaves_the_old_catalogue_and_the_next_try_succeeds(old, take_sna
     assert take_snapshot(old) == before
     assert Store.migrate(old).after == VERSION
     assert Store.open(old).check() == []
+
+
+@pytest.fixture
+def large(old):
+    """An old store with 8,000 more rows of a table that the migration makes anew."""
+    rows = [(n, 1000 + n, f"tile{n}.png", "x" * 80, "F1-front") for n in range(8_000)]
+    with closing(sqlite3.connect(old / "catalogue.sqlite")) as connection, connection:
+        put = "INSERT INTO left_out (place, tile, file, why, scan) VALUES (?, ?, ?, ?, ?)"
+        connection.executemany(put, rows)
+    return old
+
+
+def bytes_of(path: Path) -> int:
+    return (path / "catalogue.sqlite").stat().st_size
+
+
+@pytest.mark.sqlite
+def test_a_migrated_catalogue_is_not_larger_than_it_was(large):
+    before = bytes_of(large)
+    assert Store.migrate(large).before == "0002"
+    assert bytes_of(large) < 1.1 * before
+    assert len(Store.open(large).scans.left_out("F1-front")) == 8_000
+    assert Store.open(large).check() == []
+
+
+@pytest.mark.sqlite
+def test_without_room_a_migration_says_so_and_the_next_one_makes_the_file_small(
+    large, monkeypatch, caplog
+):
+    before = bytes_of(large)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+        assert Store.migrate(large).before == "0002"
+    (line,) = caplog.messages
+    assert re.search(r"catalogue.sqlite: [\d,]+ bytes .* on the disk, which has 1,000$", line)
+    assert bytes_of(large) > 1.5 * before
+    assert Store.open(large).check() == []
+    assert Store.migrate(large).backup is None
+    assert bytes_of(large) < 1.1 * before
+
+
+KILLED_WHEN_SHRINKING = """
+import os, signal
+from etchscope.store import Store
+from etchscope.store.sqlite import SqliteFile
+
+connect, shrink = SqliteFile._connect, SqliteFile.shrink
+def connect_and_stop(file):
+    made = connect(file)
+    made.set_progress_handler(lambda: os.kill(os.getpid(), signal.SIGKILL), {steps})
+    return made
+def shrink_and_stop(file):
+    SqliteFile._connect = connect_and_stop
+    shrink(file)
+    os._exit(3)
+SqliteFile.shrink = shrink_and_stop
+Store.migrate({path!r})
+"""
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("steps", [2_000, 20_000])
+def test_a_kill_while_the_file_is_made_small_loses_nothing(large, steps):
+    before = bytes_of(large)
+    code = KILLED_WHEN_SHRINKING.format(path=str(large), steps=steps)
+    assert run_code(code) == -signal.SIGKILL
+    assert bytes_of(large) > 1.5 * before
+    store = Store.open(large)
+    assert store.check() == []
+    assert len(store.scans.left_out("F1-front")) == 8_000
+    assert Store.migrate(large).after == VERSION
+    assert bytes_of(large) < 1.1 * before
+    assert store.check() == []
 
 
 def test_a_store_is_made_and_opened_without_alembic(tmp_path):

@@ -33,6 +33,12 @@ class Database(Protocol):
     def tune(self) -> None:
         """Choose the settings that a new database has, for one of an earlier version."""
 
+    def shrink(self) -> None:
+        """Give back to the disk what a migration has left free, or log a warning that says why not.
+
+        A kill at any moment loses nothing.
+        """
+
     def open_engine(self) -> Engine:
         """Return what connects to the database, which must exist.
 

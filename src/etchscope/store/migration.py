@@ -45,6 +45,7 @@ def migrate_store(catalogue: Catalogue, root: Path) -> Migration:
     """Bring the catalogue up to date, and then the pictures; see ``Store.migrate``."""
     done = _migrate_catalogue(catalogue)
     catalogue.database.tune()
+    catalogue.database.shrink()
     with lock_images(root, "migrating") as lock:
         images = locate_images(root)
         if lock.is_held:

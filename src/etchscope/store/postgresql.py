@@ -103,6 +103,9 @@ class PostgresSchema:
     def tune(self) -> None:
         """Leave the settings to the server."""
 
+    def shrink(self) -> None:
+        """Do nothing: PostgreSQL gives back the files of dropped tables itself."""
+
     def open_engine(self) -> Engine:
         """Return what connects to the database; every connection uses the store's schema."""
         return self._engine

@@ -8,8 +8,10 @@ read next.
 """
 
 import json
+import logging
 import os
 import random
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -31,7 +33,11 @@ from etchscope.store.database import INTACT
 
 __all__ = ["SqliteFile"]
 
+log = logging.getLogger(__name__)
+
 _PAUSE_S = (0.001, 0.01)
+_LARGE_SHARE = 0.25
+"""Share of free space from which a file is written anew."""
 _FULL = "disk I/O"
 """How SQLite says, among others, that the disk has no room for a file of its own."""
 
@@ -64,6 +70,26 @@ class SqliteFile:
                 raw = connection.connection.dbapi_connection
                 with suppress(sqlite3.OperationalError):  # somebody reads just now
                     raw.execute("PRAGMA journal_mode=WAL")  # type: ignore[union-attr]
+
+    def shrink(self) -> None:
+        """Write the file anew if a quarter of it or more is free, or log why it stays large."""
+        with closing(self._connect()) as connection:
+            asked = ("freelist_count", "page_count", "page_size")
+            free, pages, size = (connection.execute(f"PRAGMA {n}").fetchone()[0] for n in asked)
+            if free < _LARGE_SHARE * pages:
+                return
+            # SQLite makes a copy, and then puts it into the log beside the file.
+            needed, room = 2 * (pages - free) * size, shutil.disk_usage(self.path.parent).free
+            why = f"this needs {needed:,} bytes on the disk, which has {room:,}"
+            if room > needed:
+                try:
+                    connection.execute("VACUUM")
+                except sqlite3.Error as error:
+                    why = str(error)
+                else:
+                    return
+        expected = "repeat the migration later to write the file anew without them"
+        log.warning("%s: %s bytes are free; %s: %s", self.path, f"{free * size:,}", expected, why)
 
     def open_engine(self) -> Engine:
         """Return what connects to the file, which must exist, with foreign keys enforced."""
