@@ -1,3 +1,6 @@
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 import etchscope as es
@@ -46,6 +49,23 @@ def test_tiles_are_excluded_included_and_removed(store, walked):
     assert store.tiles()["tile"].tolist() == [1, 2, 3]
     assert store.remove(scan="mine").scans == ("mine",)
     assert len(store.scans()) == 0
+
+
+def test_the_tiles_of_a_scan_are_excluded_without_reading_other_scans(store, walked):
+    for scan in ("mine", "other"):
+        store.add(walked.folder, scan=scan)
+    path = store.path / "catalogue.sqlite"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE tile SET metadata = 'no JSON' WHERE scan = 'other'")
+    with pytest.raises(BadInput):
+        store.tiles(scan="mine")  # the table of all tiles
+    assert store.exclude(scan="mine", why="dust")["tile"].tolist() == [1, 2, 3, 4]
+    assert store.scans()["excluded"].tolist() == [4, 0]
+    assert store.include(scan="mine", tile=2)["tile"].tolist() == [2]
+    assert store.scans()["excluded"].tolist() == [3, 0]
+    for nothing in ({"scan": "odd"}, {"scan": "mine", "tile": 10**30}, {"foil": "\udcff"}):
+        with pytest.raises(NoTiles, match="expected tiles that match, found none"):
+            store.exclude(why="dust", **nothing)
 
 
 @pytest.mark.parametrize("step", ["include", "dependants", "remove"])

@@ -150,11 +150,15 @@ class ScanSteps(OfStore):
         BadInput : no condition, a wrong one, or one that no tile meets.
         """
         condition = require_condition(condition_of(where, **tiles))
+        if where is None:  # the catalogue finds these tiles without reading the others
+            return _require_some(self.kept.scans.exclude(None, why, **tiles), condition)
         return _require_some(self.kept.scans.exclude(condition, why), condition)
 
     def include(self, where: str | None = None, **tiles: Any) -> pd.DataFrame:
         """Include tiles that were excluded, and return them; see ``exclude``."""
         condition = require_condition(condition_of(where, **tiles))
+        if where is None:
+            return _require_some(self.kept.scans.include(None, **tiles), condition)
         return _require_some(self.kept.scans.include(condition), condition)
 
     def dependants(self, where: str | None = None, **tiles: Any) -> Removal:

@@ -124,9 +124,17 @@ SCAN_COLUMNS = {
 """Columns of the scan table with their dtype; from ``channels`` on they are numbers of things."""
 
 
-def tile_table(session: Session) -> pd.DataFrame:
+def tile_table(
+    session: Session, *, foil: str | None = None, scan: str | None = None, tile: int | None = None
+) -> pd.DataFrame:
     """Return one row per tile: ``TILE_COLUMNS``, then every metadata key of any tile as a column.
 
+    Parameters
+    ----------
+    foil, scan, tile : only these tiles, and their metadata keys; other tiles are not read.
+
+    Notes
+    -----
     A metadata key that would hide another column (in any case) is named ``metadata_{key}``;
     values of mixed or nested kind become JSON text. Sorted by foil, side, scan and tile.
     """
@@ -137,9 +145,10 @@ def tile_table(session: Session) -> pd.DataFrame:
     ).all()
     with intact_rows("tiles"):
         parts, values = [], _Values()
-        for foil, stack, side, scan in scans:
-            of_scan = {"foil": foil, "stack": stack, "side": side, "scan": scan}
-            parts.append(_tiles_of(session, of_scan, values))
+        for row in scans:
+            if foil in (None, row.foil) and scan in (None, row.name):
+                of_scan = {"foil": row.foil, "stack": row.stack, "side": row.side, "scan": row.name}
+                parts.append(_tiles_of(session, of_scan, values, tile))
         table = pd.concat(parts, ignore_index=True) if parts else _typed({})
         taken = set(table.columns)
         for key in sorted(values.of):
@@ -170,12 +179,14 @@ class _Values:
         return values
 
 
-def _tiles_of(session: Session, of_scan: Mapping[str, Any], values: _Values) -> pd.DataFrame:
-    """Return ``TILE_COLUMNS`` of the tiles of one scan; note their metadata.
+def _tiles_of(
+    session: Session, of_scan: Mapping[str, Any], values: _Values, tile: int | None
+) -> pd.DataFrame:
+    """Return ``TILE_COLUMNS`` of the tiles, or of one tile, of one scan; note their metadata.
 
     A scan at a time, since rows of the catalogue take ten times as much memory as the table.
     """
-    rows = session.execute(
+    query = (
         select(
             TileRow.number,
             TileRow.stage_x_mm,
@@ -186,7 +197,12 @@ def _tiles_of(session: Session, of_scan: Mapping[str, Any], values: _Values) -> 
         )
         .where(TileRow.scan == of_scan["scan"])
         .order_by(TileRow.number)
-    ).all()
+    )
+    if tile is not None:
+        query = query.where(
+            TileRow.number == min(max(tile, -LARGEST), LARGEST)
+        )  # a database has 64 bits
+    rows = session.execute(query).all()
     for row in rows:
         values.add(row.info)
     names = ("tile", "stage_x_mm", "stage_y_mm", "excluded", "excluded_why")

@@ -233,27 +233,32 @@ class Scans:
         with self._catalogue.reading() as session:
             return rows_where(tile_table(session), where)
 
-    def exclude(self, where: str, why: str) -> pd.DataFrame:
+    def exclude(self, where: str | None, why: str, **of: Any) -> pd.DataFrame:
         """Exclude tiles from what comes after, and return them; nothing is copied or deleted.
+
+        Parameters
+        ----------
+        where : see ``tiles``.
+        of : foil, scan or tile, see ``query.tile_table``; other tiles are not read.
 
         Raises
         ------
         BadInput : the condition is wrong.
         """
-        return self._mark(where, {"excluded": True, "excluded_why": why})
+        return self._mark(where, of, {"excluded": True, "excluded_why": why})
 
-    def include(self, where: str) -> pd.DataFrame:
+    def include(self, where: str | None, **of: Any) -> pd.DataFrame:
         """Undo ``exclude``, and return the tiles concerned.
 
         Raises
         ------
         BadInput : the condition is wrong.
         """
-        return self._mark(where, {"excluded": False, "excluded_why": None})
+        return self._mark(where, of, {"excluded": False, "excluded_why": None})
 
-    def _mark(self, where: str, values: dict[str, Any]) -> pd.DataFrame:
+    def _mark(self, where: str | None, of: dict[str, Any], values: dict[str, Any]) -> pd.DataFrame:
         with self._catalogue.writing() as session:
-            found = rows_where(tile_table(session), where)
+            found = rows_where(tile_table(session, **of), where)
             # One by one: a statement that names them all may have too many variables.
             tiles = [{"of": str(s), "n": int(n)} for s, n in found[["scan", "tile"]].to_numpy()]
             here = (TileRow.scan == bindparam("of")) & (TileRow.number == bindparam("n"))
