@@ -96,3 +96,12 @@ def test_what_is_done_with_a_table_changes_nothing_of_the_store(walked):
     pits["radius_px"] = 0.0
     assert not walked.store.pits().equals(pits)
     assert isinstance(pits, pd.DataFrame)
+
+
+def test_an_unknown_option_of_a_search_is_an_error(own, learnt):
+    store = es.open(own.path)
+    for step in (store.find, store.run):
+        with pytest.raises(TypeError, match="unexpected keyword argument 'regions'"):
+            step(learnt.scan, regions=[])
+    with pytest.raises(TypeError, match="unexpected keyword argument 'regions'"):
+        store.find_part(learnt.scan, "1/2", regions=[])

@@ -415,6 +415,20 @@ def test_two_azimuths_are_too_few(scans, tmp_path, capsys):
     assert capsys.readouterr().out == "sound\n"
 
 
+@pytest.mark.parametrize("command", ["find", "run"])
+def test_a_scan_without_a_tile_is_refused_before_another_is_searched(store, scans, capsys, command):
+    assert run("add", store, scans / "back") == 0
+    opened = Store.open(store)
+    *_, last = opened.scans.names()
+    assert run("exclude", store, "--scan", last, "--why", "dust") == 0
+    capsys.readouterr()
+    told = refused(capsys, command, store)
+    assert f"scan {last}: expected at least one tile to search, found none" in told
+    assert opened.runs.names() == []
+    assert opened.models.names() == []
+    assert list(store.rglob("*.npz")) == []
+
+
 def test_what_is_no_scan_and_no_store_is_named(tmp_path, store, capsys):
     for command in ("find", "run"):
         told = refused(capsys, command, tmp_path / "nothing")

@@ -450,10 +450,10 @@ def without_candidates(monkeypatch):
         counts = {"selected": 0, "not_valid": 0, "foreign_scan": 0}
         return ScoreReport("run-1", scan, "own", 1, 9, False, counts, (23.0, 3.7, 25.0))
 
-    steps = "etchscope.api.runs.RunSteps"
+    steps = "etchscope.api.searches.SearchSteps"
     monkeypatch.setattr(f"{steps}.run", report)
-    monkeypatch.setattr(f"{steps}.candidates", lambda *_, **__: [])
-    monkeypatch.setattr(f"{steps}.register_model", lambda *_: "own")
+    monkeypatch.setattr(f"{steps}.register_model", lambda *_, **__: "own")
+    monkeypatch.setattr("etchscope.api.runs.RunSteps.candidates", lambda *_, **__: [])
 
 
 @pytest.mark.usefixtures("without_candidates")

@@ -1,142 +1,20 @@
-"""Runs of a store: search, score, and what came of it."""
+"""Finished runs of a store, and what came of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from etchscope.api.given import File, Region, as_polygon, require_table_file
+from etchscope.api.given import File, require_table_file
 from etchscope.api.kept import OfStore
-from etchscope.foil import Device, UnknownRun
-from etchscope.progress import Progress, watch
+from etchscope.foil import UnknownRun
 from etchscope.store.records import RunRecord, ScoreRecord
-
-if TYPE_CHECKING:
-    from distributed import Client
-
-    from etchscope.candidates import PriorChoice
-    from etchscope.preselect import FindSettings
-    from etchscope.run import FindReport
-    from etchscope.run.stages.scoring import ScoreReport
 
 __all__ = ["RunSteps"]
 
 
 class RunSteps(OfStore):
-    """What is done with runs."""
-
-    def find(
-        self,
-        scan: str,
-        *,
-        settings: "FindSettings | None" = None,
-        finder: File | None = None,
-        region: Region | None = None,
-        workers: int | None = None,
-        executor: "str | Client" = "threads",
-        join: bool = False,
-        device: Device = "auto",
-        progress: Progress = False,
-    ) -> "FindReport":
-        """Search a scan for pits; the same search again is not repeated.
-
-        Parameters
-        ----------
-        settings : of the search.
-        finder : folder of a learned finder's weights; that of the package unless given.
-        region : search only inside this polygon.
-        workers : threads or processes; as many as there are cores unless given.
-        executor : what searches the tiles in parallel: threads, processes, inline, or the name of
-            another one that is installed; or a ``dask.distributed.Client``, whose cluster does it.
-        join : search nothing, but finish the run whose parts ``find_part`` has searched.
-        device : where the learned finder computes: cpu, cuda, or auto, which is the processor.
-
-        Raises
-        ------
-        UnknownScan : the store has no such scan.
-        NoGpu : a GPU is asked for, and there is none.
-        PartMissing : the parts that are to be joined are not all there.
-        BadInput : nothing to search, too few lights, a damaged picture, or no finder.
-        MachineFailed : the disk is full, or a worker process was lost.
-        """
-        from etchscope.run import find
-
-        with watch(progress, f"Searching {scan}") as bar:
-            return find(
-                self.kept,
-                scan,
-                settings=settings,
-                weights=None if finder is None else Path(finder),
-                region=as_polygon(region),
-                workers=workers,
-                executor=executor,
-                join=join,
-                device=device,
-                progress=bar.advance,
-                total=bar.total,
-            )
-
-    def run(
-        self,
-        scan: str,
-        *,
-        model: File | None = None,
-        region: Region | None = None,
-        prior: "PriorChoice | Mapping[str, float]" = "foil",
-        workers: int | None = None,
-        executor: "str | Client" = "threads",
-        join: bool = False,
-        device: Device = "auto",
-        progress: Progress = False,
-    ) -> "ScoreReport":
-        """Find the pits of a scan unless that is done, and score them with a model.
-
-        Parameters
-        ----------
-        model : name of a model of the store, or folder of an exported one; the package's own
-            unless given.
-        region, workers, executor, device : see ``find``.
-        prior : shares of the classes that probabilities assume: foil, model, or class → share.
-        join : score nothing, but finish the run whose parts ``run_part`` has scored.
-
-        Raises
-        ------
-        UnknownScan, UnknownModel : the store has no such scan or model.
-        PartMissing : the parts that are to be joined are not all there.
-        BadInput : see ``find``; or a scan that the model cannot read.
-        MachineFailed : the disk is full, or a worker process was lost.
-        """
-        from etchscope.run.stages.scoring import score
-
-        name = self.register_model(model, [scan])
-        with watch(progress, f"Scoring {scan}") as bar:
-            return score(
-                self.kept,
-                scan,
-                name,
-                region=as_polygon(region),
-                prior=prior,
-                workers=workers,
-                executor=executor,
-                join=join,
-                device=device,
-                progress=bar.advance,
-                total=bar.total,
-            )
-
-    def register_model(self, model: File | None, scans: Sequence[str]) -> str:
-        """Return the name of a model that will score scans; one in a folder is imported.
-
-        Raises
-        ------
-        UnknownModel : neither a model of the store nor a folder.
-        BadInput : a model that cannot read the scans.
-        """
-        from etchscope.run.models import register_model
-
-        name = None if model is None else str(model)
-        return register_model(self.kept, name, scans, is_temporary=self._is_temporary)
+    """What is done with finished runs."""
 
     def runs(self, scan: str | None = None) -> pd.DataFrame:
         """Return one row per finished run, the latest last.

@@ -13,7 +13,7 @@ from etchscope.api.labels import LabelSteps
 from etchscope.api.models import ModelSteps
 from etchscope.api.runs import RunSteps
 from etchscope.api.scans import ScanSteps
-from etchscope.api.shares import ShareSteps
+from etchscope.api.searches import SearchSteps
 from etchscope.api.training import TrainingSteps
 from etchscope.progress import Progress, watch
 from etchscope.store import Store as KeptStore
@@ -44,7 +44,7 @@ def open_store(path: File, *, create: bool = False) -> "Store":
     return Store.open(path)
 
 
-class Store(ScanSteps, RunSteps, ShareSteps, LabelSteps, TrainingSteps, ModelSteps):
+class Store(ScanSteps, SearchSteps, RunSteps, LabelSteps, TrainingSteps, ModelSteps):
     """Scans, runs, labels and models in one folder, and all that is done with them.
 
     Each method does one step and returns what came of it. What reads a scan takes its latest run

@@ -120,12 +120,14 @@ def command(
         opened_inputs(paths, writes=as_json or bool(output or report), **asked) as store,
     ):
         how: dict[str, Any] = {"settings": chosen, "finder": weights, "region": polygon}
-        how |= {"workers": workers, "executor": engine, "device": device, "progress": True}
-        for name in require_scans(store, scan, store.path):
+        how |= {"workers": workers, "executor": engine, "device": device}
+        scans = require_scans(store, scan, store.path)
+        store.require_searchable(scans, **how)
+        for name in scans:
             if part is not None:
-                reports.append(store.find_part(name, part, **how))
+                reports.append(store.find_part(name, part, progress=True, **how))
             else:
-                reports.append(store.find(name, join=join, **how))
+                reports.append(store.find(name, join=join, progress=True, **how))
             if not as_json:
                 _echo_found(store, reports[-1])
         _write_found(store, reports, output, report)

@@ -103,8 +103,9 @@ def command(
         opened_inputs(paths, writes=as_json or files, **asked) as store,
     ):
         scans = require_scans(store, scan, paths[0])
-        how: dict[str, Any] = {"model": store.register_model(model, scans), "region": polygon}
-        how |= {"prior": shares, "workers": workers, "executor": engine, "device": device}
+        how: dict[str, Any] = {"model": model, "region": polygon, "prior": shares}
+        how |= {"workers": workers, "executor": engine, "device": device}
+        how["model"] = store.register_model(scans, **how)
         for one in scans:
             if part is not None:
                 reports.append(store.run_part(one, part, progress=True, **how))

@@ -4,24 +4,30 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from etchscope.ensemble import Model
 from etchscope.foil import BadInput, Taxonomy, UnknownModel
 from etchscope.run import experts
-from etchscope.run.stages.scoring import require_fit
+from etchscope.run.stages.scoring import require_scorable
 from etchscope.store import Store, read_model
 
 __all__ = ["register_model"]
 
 
 def register_model(
-    store: Store, model: str | Path | None, scans: Sequence[str], *, is_temporary: bool = False
+    store: Store,
+    model: str | Path | None,
+    scans: Sequence[str],
+    *,
+    is_temporary: bool = False,
+    **scoring: Any,
 ) -> str:
     """Return the name of a model in the store; one in a folder is imported under its digest.
 
-    A model that cannot read the scans is not imported.
+    A model that cannot score each of the scans is not imported.
 
     Parameters
     ----------
@@ -30,13 +36,16 @@ def register_model(
     scans : names of the scans that the model will score.
     is_temporary : whether the store was made for this search alone; it then takes the classes of
         the model.
+    scoring : region, prior and device of ``score``.
 
     Raises
     ------
     UnknownModel : neither a model of the store nor a folder, or the package has no experts.
-    BadInput : a model that cannot read the scans.
+    BadInput : a scan that cannot be scored, as far as that shows without its pictures.
     """
     if model is not None and str(model) in store.models.names():
+        loaded = Model.from_record(*store.models.load(str(model)))
+        require_scorable(store, scans, loaded, **scoring)
         return str(model)
     folder = experts.SHIPPED if model is None else Path(model)
     if model is None and not folder.is_dir():
@@ -48,16 +57,20 @@ def register_model(
         )
     arrays, card = read_model(folder)
     loaded = Model.from_record(arrays, card)
-    if is_temporary:  # it has no labels yet, so the model's classes cannot contradict any
-        known = store.labels.taxonomy().classes
-        try:
-            taxonomy = Taxonomy(classes={**known, **dict.fromkeys(loaded.classes, "")})
-        except ValidationError as error:
-            found = ", ".join(loaded.classes)
-            raise BadInput(folder, "a model of classes that have a name", found) from error
-        store.labels.set_taxonomy(taxonomy)
-    for name in scans:
-        require_fit(loaded, store.scans.get(name), store.labels.taxonomy().classes)
+    if is_temporary:
+        _take_classes(store, loaded, folder)
+    require_scorable(store, scans, loaded, **scoring)
     # Of the card too: the same weights may have another working point.
     digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()
     return store.models.save(f"imported-{digest[:12]}", arrays, card)
+
+
+def _take_classes(store: Store, model: Model, folder: Path) -> None:
+    """Give a store without labels, which cannot contradict, the classes of a model."""
+    known = store.labels.taxonomy().classes
+    try:
+        taxonomy = Taxonomy(classes={**known, **dict.fromkeys(model.classes, "")})
+    except ValidationError as error:
+        found = ", ".join(model.classes)
+        raise BadInput(folder, "a model of classes that have a name", found) from error
+    store.labels.set_taxonomy(taxonomy)

@@ -7,9 +7,25 @@ from etchscope.foil.types import Bools, Floats, RawStack
 from etchscope.geometry import Mask, foil_frame, in_polygon
 from etchscope.imaging import Normalisation, find_foil_ground
 from etchscope.imaging.ground import LARGEST_PX
-from etchscope.preselect import FindSettings, Ground
+from etchscope.preselect import FindSettings, Ground, Lighting
+from etchscope.store import Store
 
-__all__ = ["choose_tiles", "ground_of"]
+__all__ = ["choose_tiles", "ground_of", "tiles_to_search"]
+
+
+def tiles_to_search(
+    store: Store, scan: Scan, region: Floats | None
+) -> tuple[tuple[int, ...], Mask | None]:
+    """Return the tiles of a search and the mask of their scan; reads no picture.
+
+    Raises
+    ------
+    BadInput : the lights do not suffice, or see ``choose_tiles``.
+    """
+    Lighting.of_scan(scan)
+    mask = store.fits.mask(scan.name)
+    within = None if region is None else np.asarray(region, np.float64)
+    return choose_tiles(scan, within, mask), mask
 
 
 def choose_tiles(scan: Scan, region: Floats | None, mask: Mask | None) -> tuple[int, ...]:

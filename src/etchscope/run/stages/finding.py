@@ -1,5 +1,6 @@
 """Search the tiles of a scan for pits, and commit the pit table as a run."""
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
@@ -12,20 +13,28 @@ import pandas as pd
 
 from etchscope.foil import Device, Foil, Scan
 from etchscope.foil.types import Floats
-from etchscope.preselect import Detector, FindSettings, Ground, Lighting, complete, detect_tiles
+from etchscope.preselect import Detector, FindSettings, Ground, complete, detect_tiles
 from etchscope.run.constants import detector_of, normalisation_of
 from etchscope.run.executors import choose_executor
-from etchscope.run.finder import SHIPPED
+from etchscope.run.finder import SHIPPED, finder_of
 from etchscope.run.run_stage import RunStage
 from etchscope.run.shares import PartReport, joiner
 from etchscope.run.stage import Piece, Progress, carry_out
-from etchscope.run.tiles import choose_tiles, ground_of
+from etchscope.run.tiles import ground_of, tiles_to_search
 from etchscope.store import FindRecord, Store
 
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["FindReport", "Search", "SearchSettings", "find", "find_part", "plan_search"]
+__all__ = [
+    "FindReport",
+    "Search",
+    "SearchSettings",
+    "find",
+    "find_part",
+    "plan_search",
+    "require_searchable",
+]
 
 _KNOWN_OF_FOIL = {"name", "material", "thickness_um", "etch"}
 
@@ -136,26 +145,72 @@ def find_part(
         return stage.do_share(part, chosen, workers=workers, progress=progress, total=total)
 
 
-def plan_search(store: Store, scan: str, **search: Unpack[SearchSettings]) -> "Search":
+def plan_search(
+    store: Store,
+    scan: str,
+    *,
+    settings: FindSettings | None = None,
+    weights: Path | None = None,
+    region: Floats | None = None,
+    device: Device = "auto",
+) -> "Search":
     """Return a search of a scan; constants of the scan that are missing are fitted now.
 
     Parameters
     ----------
-    search : see ``find``.
+    settings, weights, region, device : see ``find``.
 
     Raises
     ------
     BadInput : see ``find``.
     """
-    settings, region = search.get("settings") or FindSettings(), search.get("region")
-    return _planned(
-        store,
-        store.scans.get(scan),
-        settings,
-        None if region is None else np.asarray(region, np.float64),
-        (search.get("weights") or SHIPPED).absolute(),
-        _device_of(settings, search.get("device", "auto")),
+    described, settings = store.scans.get(scan), settings or FindSettings()
+    weights, device = (weights or SHIPPED).absolute(), _device_of(settings, device)
+    tiles, mask = tiles_to_search(store, described, region)
+    _, constants = detector_of(store, described, settings, weights)
+    foil = next(foil for foil in store.scans.foils() if foil.name == described.foil)
+    record = FindRecord(
+        stage="find",
+        version=version("etchscope"),
+        scan=described.name,
+        scan_digest=store.scans.digest(described.name),
+        tiles=tiles,
+        settings=settings.model_dump(),
+        foil=Foil(**foil.model_dump(include=_KNOWN_OF_FOIL)),
+        region_mm=None if region is None else np.asarray(region, np.float64).tolist(),
+        mask=None if mask is None else mask.digest,
+        **constants,
     )
+    if device == "cuda" and settings.finder == "learned":
+        record = record.model_copy(update={"device": device})
+    return Search(store, described, "find", record, settings, weights, device)
+
+
+def require_searchable(
+    store: Store,
+    scans: Iterable[str],
+    *,
+    settings: FindSettings | None = None,
+    weights: Path | None = None,
+    region: Floats | None = None,
+    device: Device = "auto",
+) -> None:
+    """Refuse scans of which one cannot be searched, as far as that shows without its pictures.
+
+    Parameters
+    ----------
+    settings, weights, region, device : see ``find``.
+
+    Raises
+    ------
+    UnknownScan, NoGpu, BadInput, MissingExtra : see ``find``.
+    """
+    settings = settings or FindSettings()
+    _device_of(settings, device)
+    if settings.finder == "learned":
+        finder_of((weights or SHIPPED).absolute())
+    for name in scans:
+        tiles_to_search(store, store.scans.get(name), region)
 
 
 # The classical finder needs no PyTorch, which may not be installed.
@@ -228,37 +283,6 @@ def _only(scan: Scan, tiles: tuple[int, ...]) -> Scan:
     searched = set(tiles)
     kept = tuple(t.model_copy(update={"excluded": t.number not in searched}) for t in scan.tiles)
     return scan.model_copy(update={"tiles": kept})
-
-
-def _planned(
-    store: Store,
-    scan: Scan,
-    settings: FindSettings,
-    region: Floats | None,
-    weights: Path,
-    device: Device,
-) -> Search:
-    """Return the search; constants of the scan that are missing are fitted now."""
-    Lighting.of_scan(scan)  # refuses too few lamps before anything is fitted
-    mask = store.fits.mask(scan.name)
-    tiles = choose_tiles(scan, region, mask)
-    _, constants = detector_of(store, scan, settings, weights)
-    foil = next(foil for foil in store.scans.foils() if foil.name == scan.foil)
-    record = FindRecord(
-        stage="find",
-        version=version("etchscope"),
-        scan=scan.name,
-        scan_digest=store.scans.digest(scan.name),
-        tiles=tiles,
-        settings=settings.model_dump(),
-        foil=Foil(**foil.model_dump(include=_KNOWN_OF_FOIL)),
-        region_mm=None if region is None else region.tolist(),
-        mask=None if mask is None else mask.digest,
-        **constants,
-    )
-    if device == "cuda" and settings.finder == "learned":
-        record = record.model_copy(update={"device": device})
-    return Search(store, scan, "find", record, settings, weights, device)
 
 
 @lru_cache(maxsize=1)

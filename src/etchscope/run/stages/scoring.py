@@ -1,6 +1,6 @@
 """Score the pits of a scan with a model, decide, and commit the run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from etchscope.run.executors import choose_executor
 from etchscope.run.patches import scale_of
 from etchscope.run.shares import PartReport, joiner
 from etchscope.run.stage import Progress, carry_out
-from etchscope.run.stages.finding import find, plan_search
+from etchscope.run.stages.finding import find, plan_search, require_searchable
 from etchscope.run.stages.score_stage import ScoreReport, Scoring, record_of
 from etchscope.store import Store
 
@@ -31,9 +31,47 @@ if TYPE_CHECKING:
 __all__ = [
     "ScoreReport",
     "require_fit",
+    "require_scorable",
     "score",
     "score_part",
 ]
+
+
+def require_scorable(
+    store: Store,
+    scans: Iterable[str],
+    model: Model,
+    *,
+    region: Floats | None = None,
+    prior: PriorChoice | Mapping[str, float] = "foil",
+    device: Device = "auto",
+) -> None:
+    """Refuse scans of which one cannot be scored, as far as that shows without its pictures.
+
+    Parameters
+    ----------
+    region, prior, device : see ``score``.
+
+    Raises
+    ------
+    BadInput : see ``score``.
+    """
+    choose_device(device)
+    classes = store.labels.taxonomy().classes
+    for name in scans:
+        scan = store.scans.get(name)
+        require_fit(model, scan, classes)
+        _require_prior(model, prior)
+        searched = None if region is not None else _latest_search(store, name)
+        if searched is None:
+            require_searchable(store, [name], region=region, device=device)
+        else:
+            _tiles_of(store, scan, searched, is_whole=True)
+
+
+def _require_prior(model: Model, prior: PriorChoice | Mapping[str, float]) -> None:
+    if not isinstance(prior, str):
+        check_prior(prior, model.classes)
 
 
 def require_fit(model: Model, scan: Scan, classes: Mapping[str, str]) -> None:
@@ -195,8 +233,7 @@ def _planned(
     loaded = Model.from_record(arrays, card)
     described = store.scans.get(scan)
     require_fit(loaded, described, store.labels.taxonomy().classes)
-    if not isinstance(prior, str):
-        check_prior(prior, loaded.classes)
+    _require_prior(loaded, prior)
     searched = search()
     tiles = _tiles_of(store, described, searched, is_whole=is_whole)
     record = record_of(scan, searched, tiles, model, loaded, card, prior)
