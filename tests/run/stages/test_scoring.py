@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import etchscope as es
 from etchscope.candidates import candidate_table, decide
 from etchscope.ensemble import (
     AS_TRAINED,
@@ -47,6 +48,21 @@ def calm(learnt, take_snapshot, tmp_path_factory):
     return report, store, take_snapshot(store.path)
 
 
+def candidate_files(store, report, folder):
+    """Return the bytes of the files of candidates that ``run --candidates`` writes."""
+    out = {}
+    for suffix in ("csv", "parquet", "root"):
+        path = folder / f"candidates.{suffix}"
+        es.open(store.path).export_candidates(path, run=report.run, every=True)
+        out[suffix] = path.read_bytes()
+    return out
+
+
+@pytest.fixture(scope="module")
+def calm_files(calm, tmp_path_factory):
+    return candidate_files(calm[1], calm[0], tmp_path_factory.mktemp("files"))
+
+
 def table_of(store, report):
     return store.runs.pits(report.run)
 
@@ -69,7 +85,9 @@ def as_other(store, model, name="other"):
         ("cluster", 4),
     ],
 )
-def test_any_executor_gives_the_same_bytes(own, calm, take_snapshot, client, executor, workers):
+def test_any_executor_gives_the_same_bytes(
+    own, calm, calm_files, take_snapshot, client, tmp_path, executor, workers
+):
     told, totals = [], []
     report = score(
         own,
@@ -84,6 +102,7 @@ def test_any_executor_gives_the_same_bytes(own, calm, take_snapshot, client, exe
     assert take_snapshot(own.path) == calm[2]
     assert (sum(told), totals) == (8, [8])
     assert own.check() == []
+    assert candidate_files(own, report, tmp_path) == calm_files
 
 
 def test_pieces_of_another_size_give_the_same_bytes(own, calm, take_snapshot, monkeypatch):
@@ -101,15 +120,22 @@ def test_the_search_is_read_once_for_all_pieces(own, calm, monkeypatch):
     assert len(reads) <= 4
 
 
-def test_parts_in_any_order_give_the_same_bytes(own, calm, take_snapshot):
-    for number in (2, 4, 1):
-        done = score_part(own, NAME, "first", f"{number}/4", executor="inline")
-    assert (done.run, done.part, done.tiles) == (calm[0].run, "1/4", 3)
-    with pytest.raises(PartMissing, match=r"expected all 4 parts, found part 3/4 missing$"):
+def test_eight_parts_in_any_order_give_the_same_bytes(
+    own, calm, calm_files, take_snapshot, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(stage, "_BATCH", 1)
+    *first, last = np.random.default_rng(7).permutation(8) + 1
+    for number in first:
+        done = score_part(own, NAME, "first", f"{number}/8", executor="inline")
+        assert (done.run, done.part, done.tiles) == (calm[0].run, f"{number}/8", 1)
+    missing = rf"expected all 8 parts, found part {last}/8 missing$"
+    with pytest.raises(PartMissing, match=missing):
         score(own, NAME, "first", join=True)
-    score_part(own, NAME, "first", "3/4", executor="inline")
-    assert score(own, NAME, "first", join=True) == calm[0]
+    score_part(own, NAME, "first", f"{last}/8", executor="inline")
+    report = score(own, NAME, "first", join=True)
+    assert report == calm[0]
     assert take_snapshot(own.path) == calm[2]
+    assert candidate_files(own, report, tmp_path) == calm_files
 
 
 @pytest.mark.parametrize("region", [None, [[0, 0], [9, 0], [9, 9], [0, 9]]])
