@@ -229,7 +229,7 @@ def test_response_decides_v():
         (lambda: Hips(rel_mev_cm2_g=-5.0), r"hips\.rel_mev_cm2_g: expected 0"),
         (lambda: Fragments(per_tile=float("nan")), r"fragments\.per_tile: .* found nan"),
         (lambda: Fragments(top_fraction=1.5), r"fragments\.top_fraction: expected 0 to 1"),
-        (lambda: Stars(max_prongs=6), r"stars\.max_prongs: expected 2 to 5, found 6"),
+        (lambda: Stars(max_prongs=21), r"stars\.max_prongs: expected 2 to 20, found 21"),
         (lambda: Stars(kinds=()), r"number of stars\.kinds: expected 1 to 3, found 0"),
         (lambda: Stars(kinds=("odd",)), r"stars\.kinds: expected isotropic or forward"),
         (lambda: HotSpot(0, 0, 0, 2), r"hotspot\.radius_mm: expected 0\.1"),

@@ -1,1 +1,1 @@
-"""What a foil can tell everywhere on it: limits on the number and the flux of particles."""
+"""What a foil can tell everywhere on it: limits on number and flux of particles, and stars."""

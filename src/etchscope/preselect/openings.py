@@ -89,6 +89,10 @@ class Shapes:
             measured_share,
         )
 
+    def take(self, rows: Ints) -> "Shapes":
+        """Return some of the openings, in the order of ``rows``, (k,) int64."""
+        return Shapes(**{name: values[rows] for name, values in vars(self).items()})
+
     @property
     def ellipticity(self) -> Floats:
         """1 − minor / major axis, (n,)."""

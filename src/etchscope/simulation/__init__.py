@@ -26,6 +26,7 @@ from etchscope.simulation.presets import PRESETS, preset
 from etchscope.simulation.randomise import RANGES, Range, draw_parameters, randomise_scan
 from etchscope.simulation.rendering import render
 from etchscope.simulation.scan import SimulatedScan
+from etchscope.simulation.spallation import list_prongs
 from etchscope.simulation.stage import Stage
 from etchscope.simulation.surface import Surface
 from etchscope.simulation.truth import TRUTH_COLUMNS, drop_overlap_copies, find_isolated
@@ -61,6 +62,7 @@ __all__ = [
     "get_material",
     "height_map",
     "list_parameters",
+    "list_prongs",
     "preset",
     "randomise_scan",
     "reference_channels",

@@ -169,7 +169,7 @@ class Stars:
             self,
             {
                 "per_tile": (0, _MOST),
-                "max_prongs": (2, 5),
+                "max_prongs": (2, 20),
                 "v": (1.001, 100),
                 "rel_sigma": (0, 2),
                 "range_um": (1, 2000),
