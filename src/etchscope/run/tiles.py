@@ -10,26 +10,15 @@ from etchscope.imaging.ground import LARGEST_PX
 from etchscope.preselect import FindSettings, Ground, Lighting
 from etchscope.store import Store
 
-__all__ = ["choose_tiles", "ground_of", "tiles_to_search"]
+__all__ = ["choose_tiles", "ground_of"]
 
 
-def tiles_to_search(
+def choose_tiles(
     store: Store, scan: Scan, region: Floats | None
 ) -> tuple[tuple[int, ...], Mask | None]:
-    """Return the tiles of a search and the mask of their scan; reads no picture.
+    """Return the included tiles that a region and the mask may touch, and the scan's mask.
 
-    Raises
-    ------
-    BadInput : the lights do not suffice, or see ``choose_tiles``.
-    """
-    Lighting.of_scan(scan)
-    mask = store.fits.mask(scan.name)
-    within = None if region is None else np.asarray(region, np.float64)
-    return choose_tiles(scan, within, mask), mask
-
-
-def choose_tiles(scan: Scan, region: Floats | None, mask: Mask | None) -> tuple[int, ...]:
-    """Return the numbers of the included tiles that a region and a mask may touch.
+    Reads no picture.
 
     Parameters
     ----------
@@ -37,15 +26,18 @@ def choose_tiles(scan: Scan, region: Floats | None, mask: Mask | None) -> tuple[
 
     Raises
     ------
-    BadInput : no tile is left, or there is a region and the scan has no positions.
+    BadInput : no tile is left, there is a region and the scan has no positions, or the lights do
+        not suffice.
     """
-    tiles = _near(scan, region)
+    Lighting.of_scan(scan)
+    mask = store.fits.mask(scan.name)
+    tiles = _near(scan, None if region is None else np.asarray(region, np.float64))
     if mask is not None:
         touched = set(mask.touched(scan))
         tiles = tuple(n for n in tiles if n in touched)
         if not tiles:
             raise BadInput(f"scan {scan.name}: mask", "a tile to search in it", "none")
-    return tiles
+    return tiles, mask
 
 
 def _near(scan: Scan, region: Floats | None) -> tuple[int, ...]:

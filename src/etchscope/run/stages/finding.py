@@ -20,7 +20,7 @@ from etchscope.run.finder import SHIPPED, finder_of
 from etchscope.run.run_stage import RunStage
 from etchscope.run.shares import PartReport, joiner
 from etchscope.run.stage import Piece, Progress, carry_out
-from etchscope.run.tiles import ground_of, tiles_to_search
+from etchscope.run.tiles import choose_tiles, ground_of
 from etchscope.store import FindRecord, Store
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def plan_search(
     """
     described, settings = store.scans.get(scan), settings or FindSettings()
     weights, device = (weights or SHIPPED).absolute(), _device_of(settings, device)
-    tiles, mask = tiles_to_search(store, described, region)
+    tiles, mask = choose_tiles(store, described, region)
     _, constants = detector_of(store, described, settings, weights)
     foil = next(foil for foil in store.scans.foils() if foil.name == described.foil)
     record = FindRecord(
@@ -210,7 +210,7 @@ def require_searchable(
     if settings.finder == "learned":
         finder_of((weights or SHIPPED).absolute())
     for name in scans:
-        tiles_to_search(store, store.scans.get(name), region)
+        choose_tiles(store, store.scans.get(name), region)
 
 
 # The classical finder needs no PyTorch, which may not be installed.
