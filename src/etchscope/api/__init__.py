@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         write_lists,
     )
     from etchscope.api.demo import DemoPages, run_demo
+    from etchscope.api.injection import signal_of
     from etchscope.api.labels import LabelCounts
     from etchscope.api.limits import limit, write_limits
     from etchscope.api.models import read_working_point
@@ -41,6 +42,7 @@ __all__ = [
     "photograph",
     "read_working_point",
     "run_demo",
+    "signal_of",
     "simulate",
     "train_experts",
     "train_finder",
@@ -56,6 +58,7 @@ __getattr__ = load_on_use(
         "store",
         "alignment",
         "labels",
+        "injection",
         "training",
         "train_report",
         "limits",

@@ -1,6 +1,7 @@
 """Types of what the steps of the work take and return."""
 
 from etchscope.align import AlignedStack
+from etchscope.background.report import InjectionReport
 from etchscope.learn import Training
 from etchscope.run.demonstration import Demonstration
 from etchscope.run.limits import LimitReport
@@ -17,6 +18,7 @@ __all__ = [
     "ChosenPoint",
     "Demonstration",
     "FindReport",
+    "InjectionReport",
     "LimitReport",
     "Migration",
     "Removal",

@@ -93,8 +93,8 @@ class ScanSteps(OfStore):
             return add_simulated(scan, self.kept, workers=workers, progress=bar.advance).scan
 
     def scan_names(self) -> list[str]:
-        """Return the names of all scans, sorted."""
-        return self.kept.scans.names()
+        """Return the names of the scans without the injected ones, sorted."""
+        return self.kept.injections.original_names()
 
     def left_out(self, scan: str) -> list[LeftOut]:
         """Return the tiles that could not be read when the scan was added, with file and reason.
@@ -205,7 +205,7 @@ class ScanSteps(OfStore):
         """
         from etchscope.ingest import read_mask
 
-        names = self.kept.scans.names() if scan is None else [scan]
+        names = self.kept.injections.original_names() if scan is None else [scan]
         scans = map(self.kept.scans.get, names)
         masks = [None if mask is None else read_mask(Path(mask), one) for one in scans]
         for name, one in zip(names, masks, strict=True):

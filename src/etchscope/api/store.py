@@ -9,6 +9,7 @@ import pandas as pd
 
 from etchscope.api.alignment import align
 from etchscope.api.given import File
+from etchscope.api.injection import InjectionSteps
 from etchscope.api.labels import LabelSteps
 from etchscope.api.models import ModelSteps
 from etchscope.api.runs import RunSteps
@@ -44,7 +45,9 @@ def open_store(path: File, *, create: bool = False) -> "Store":
     return Store.open(path)
 
 
-class Store(ScanSteps, SearchSteps, RunSteps, LabelSteps, TrainingSteps, ModelSteps):
+class Store(
+    ScanSteps, SearchSteps, RunSteps, LabelSteps, TrainingSteps, ModelSteps, InjectionSteps
+):
     """Scans, runs, labels and models in one folder, and all that is done with them.
 
     Each method does one step and returns what came of it. What reads a scan takes its latest run

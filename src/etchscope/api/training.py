@@ -232,7 +232,7 @@ class TrainingSteps(OfStore):
         return len(arrays["label"])
 
     def _scans_of(self, foil: str | None, side: Side | None) -> list[str]:
-        scans = [self.kept.scans.get(name) for name in self.kept.scans.names()]
+        scans = [self.kept.scans.get(name) for name in self.kept.injections.original_names()]
         names = [
             scan.name
             for scan in scans

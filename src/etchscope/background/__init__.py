@@ -1,1 +1,1 @@
-"""What a foil can tell everywhere on it: limits on number and flux of particles, and stars."""
+"""What a foil can tell everywhere on it: efficiency by injection, limits on flux, and stars."""

@@ -58,6 +58,10 @@ _COMMANDS = {
         "candidates",
         "List the candidates of scored runs, sorted by score, with pictures on request.",
     ),
+    "inject": (
+        "inject",
+        "Put signal into copies of a scan's tiles, and measure how much of it is found.",
+    ),
     "align": ("align", "Bring sides and foils of a stack into one frame, from their pits alone."),
     "evaluate": (
         "evaluate",

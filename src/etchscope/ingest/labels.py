@@ -314,7 +314,7 @@ def _outline(values: Floats, image_size: tuple[int, int]) -> tuple[list[float], 
 def _pictures(store: Store, scan: str | None) -> dict[str, set[tuple[str, int]]]:
     """Return the stem of a picture file → (scan, tile) of the tiles that were read from it."""
     out: dict[str, set[tuple[str, int]]] = {}
-    for name in store.scans.names() if scan is None else [scan]:
+    for name in store.injections.original_names() if scan is None else [scan]:
         for tile, sources in store.scans.sources(name).items():
             for source in sources:
                 out.setdefault(PurePath(source).stem, set()).add((name, tile))

@@ -45,10 +45,11 @@ def known_candidates(
     Raises
     ------
     NotScored : a run did not keep the scores of the experts.
-    BadInput : a truth without the signal.
+    BadInput : a truth without the signal, or an injected scan.
     """
     measures, is_signal = [], []
     for one in known:
+        store.injections.refuse(store.runs.record(one.run).scan, "calibration")
         judged = store.runs.judged(one.run)
         if judged is None:
             raise NotScored(f"run {one.run}", "the score of the experts for each pit", "none")

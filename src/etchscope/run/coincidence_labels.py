@@ -97,7 +97,7 @@ def label_from_coincidence(
 def _inside(store: Store, source: PitList, places: pd.DataFrame) -> Bools:
     """Return which places a scan of the list's foil and side shows; all without such a scan."""
     inside, known = np.zeros(len(places), bool), False
-    for scan in map(store.scans.get, store.scans.names()):
+    for scan in map(store.scans.get, store.injections.original_names()):
         placed = all(t.stage_x_mm is not None for t in scan.tiles) and scan.pixel_size_um
         if (scan.foil, scan.side) == (source.foil, source.side) and placed:
             known = True

@@ -44,8 +44,18 @@ def _spread_over(tiles: Sequence[int], count: int) -> tuple[int, ...]:
     return tuple(tiles[i] for i in at.tolist())
 
 
+def _with_constants(store: Store, scan: Scan) -> Scan:
+    """Return the scan whose constants a scan has: its own, or its source's if it is injected."""
+    source = store.injections.source(scan.name)
+    return scan if source == scan.name else store.scans.get(source)
+
+
 def normalisation_of(store: Store, scan: Scan) -> Normalisation:
-    """Return the scan's normalisation, which is fitted to its included tiles once."""
+    """Return the scan's normalisation, which is fitted to its included tiles once.
+
+    An injected scan has that of the scan that it was made from.
+    """
+    scan = _with_constants(store, scan)
     recipe = recipe_of(scan)
     known = store.fits.load(scan.name, recipe.digest, NormalisationFit)
     if known is not None:
@@ -133,10 +143,13 @@ def detector_of(
 ) -> tuple[Detector, dict[str, Any]]:
     """Return the detector of a scan, and the record of its constants.
 
+    An injected scan has the constants of the scan that it was made from.
+
     Parameters
     ----------
     device : where a learned finder computes; its constants are always fitted on the processor.
     """
+    scan = _with_constants(store, scan)
     normalisation = normalisation_of(store, scan)
     lighting, faults = _lighting(store, scan)
     fit = {"recipe": normalisation.recipe.digest, "fit": normalisation.digest}

@@ -89,7 +89,8 @@ def joint_frames(store: Store, *, alignment: str | None = None) -> JointFrames:
     UnknownAlignment : the store has no alignment of that name.
     BadInput : the alignment holds fewer than two scans whose frames are unchanged.
     """
-    scans = {name: store.scans.get(name) for name in store.scans.names()}
+    # An injected scan has the frame of its source, which stands for it.
+    scans = {name: store.scans.get(name) for name in store.injections.original_names()}
     kept = store.alignments.newest_first()
     if alignment is not None:
         kept = [_named(kept, alignment, scans)]

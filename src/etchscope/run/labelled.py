@@ -89,7 +89,7 @@ def labelled_pits(
 
     Parameters
     ----------
-    scans : names of the scans to use; all unless given.
+    scans : names of the scans to use; all but injected ones unless given.
     region : (m, 2) polygon in foil mm. Labels outside are left out, and so are finds of a labelled
         region that lie outside.
     who, sources : people, and kinds (person, model, coincidence), whose labels are used.
@@ -100,10 +100,12 @@ def labelled_pits(
     UnknownScan : the store has no such scan.
     NotLabelled : there is no label of a decidable class.
     NotSearched : a scan with labels was never searched.
-    BadInput : nobody of that name labelled, or no label lies on an included tile; or see
-        ``joint_frames``.
+    BadInput : an injected scan is named, nobody of that name labelled, or no label lies on an
+        included tile; or see ``joint_frames``.
     """
-    names = store.scans.names() if scans is None else list(dict.fromkeys(scans))
+    names = store.injections.original_names() if scans is None else list(dict.fromkeys(scans))
+    for name in names:
+        store.injections.refuse(name, "labels for training")
     chosen = [store.scans.get(name) for name in names]
     taxonomy = store.labels.taxonomy()
     frames = joint_frames(store, alignment=alignment)

@@ -128,7 +128,7 @@ def _agreeing_scans(
     store: Store, arrays: Mapping[str, NDArray[Any]], where: str | Path, *, planes: bool
 ) -> list[Scan]:
     """Return the scans of patches; refuse an unknown scan or another normalisation."""
-    names, known = arrays["scans"].tolist(), store.scans.names()
+    names, known = arrays["scans"].tolist(), store.injections.original_names()
     for name in np.unique(arrays["scan"]).tolist():
         if name not in names:
             raise BadInput(f"{where}: scan", f"one of scans ({', '.join(names)})", repr(name))

@@ -63,8 +63,9 @@ def list_of_scan(
 
     Raises
     ------
-    BadInput : no such scan, none of its runs is finished, or its scale is unknown.
+    BadInput : no such scan, an injected one, none of its runs is finished, or its scale is unknown.
     """
+    store.injections.refuse(scan, "align")
     record = store.scans.get(scan)
     run = store.runs.latest(scan)
     if run is None:

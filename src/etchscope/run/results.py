@@ -119,7 +119,8 @@ def find_run_of_model(store: Store, model: str, *, scan: str | None = None) -> s
 
 
 def _scans(store: Store, scan: str | None) -> list[str]:
-    return store.scans.names() if scan is None else [store.scans.get(scan).name]
+    """Return the named scan, or all but injected ones."""
+    return store.injections.original_names() if scan is None else [store.scans.get(scan).name]
 
 
 def gather_pits(store: Store, runs: Sequence[str]) -> pd.DataFrame:

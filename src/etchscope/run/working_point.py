@@ -117,12 +117,13 @@ def choose_working_point(
 
     Raises
     ------
-    BadInput : a scan that the model did not score, the same scan twice, or see ``search_of_run``
-        and ``measure_working_point``.
+    BadInput : an injected scan, one that the model did not score, the same scan twice, or see
+        ``search_of_run`` and ``measure_working_point``.
     """
     model = Model.from_record(*store.models.load(name))
 
     def search_on(known: KnownScan, run: str) -> Search:
+        store.injections.refuse(store.runs.record(run).scan, "working point")
         return search_of_run(
             store,
             run,

@@ -24,7 +24,7 @@ from etchscope.simulation.populations import (
 )
 from etchscope.simulation.presets import PRESETS, preset
 from etchscope.simulation.randomise import RANGES, Range, draw_parameters, randomise_scan
-from etchscope.simulation.rendering import render
+from etchscope.simulation.rendering import relative_light, render
 from etchscope.simulation.scan import SimulatedScan
 from etchscope.simulation.spallation import list_prongs
 from etchscope.simulation.stage import Stage
@@ -66,6 +66,7 @@ __all__ = [
     "preset",
     "randomise_scan",
     "reference_channels",
+    "relative_light",
     "render",
     "restricted_energy_loss",
     "with_parameters",

@@ -21,7 +21,7 @@ from etchscope.simulation.shading import (
 )
 from etchscope.simulation.surface import Surface, draw_patches, draw_relief
 
-__all__ = ["render"]
+__all__ = ["relative_light", "render"]
 
 _EMPTY: dict[Role, float] = {"directional": 0.1, "backlit": 1.1, "halo": 0.1}
 """Brightness of a hole, the bulk at 1."""
@@ -274,14 +274,44 @@ def render(
         picture = seen.picture(channel.role, lamp, optics, stray)
         if haze_rng is not None:
             picture = haze.before(picture, channel.role, haze_rng)
-        if optics.flare > 0:
-            wide = blur(picture, optics.flare_um / optics.pixel_size_um)
-            picture = picture + np.float32(optics.flare) * (wide - picture)
+        picture = _flared(picture, optics)
         azimuth = float(optics.lit_from_rad[lamp]) if channel.role == "directional" else None
         picture = picture * _field(optics, azimuth)
         gain = _gain(optics, index)
         pictures.append(photograph(picture, gain, optics, rng, camera, pattern, camera_rng))
     return np.stack(pictures)
+
+
+def relative_light(scene: Scene, optics: Optics, plane: Plane | None = None) -> FloatStack:
+    """Return the light of a scene without texture, noise and field, the bulk at 1.
+
+    Parameters
+    ----------
+    scene, optics, plane : see ``render``.
+
+    Returns
+    -------
+    (channel, y, x) float32.
+
+    Raises
+    ------
+    BadInput : a map of another size.
+    """
+    _check(scene, optics, Camera())
+    light = _Light.of(scene, find_shadowed(scene, optics), optics)
+    stray = _stray(None, optics)
+    views = _views(light, scene, optics, plane or Plane())
+    return np.stack(
+        [_flared(seen.picture(c.role, lamp, optics, stray), optics) for c, lamp, seen in views]
+    )
+
+
+def _flared(picture: FloatImage, optics: Optics) -> FloatImage:
+    """Return a picture with the light that the lenses scatter."""
+    if optics.flare == 0:
+        return picture
+    wide = blur(picture, optics.flare_um / optics.pixel_size_um)
+    return np.asarray(picture + np.float32(optics.flare) * (wide - picture), np.float32)
 
 
 def _views(

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+from sqlalchemy.orm import Session
 
 from etchscope.files.atomic import translate_disk_errors
 from etchscope.files.inside import path_inside
@@ -91,11 +92,16 @@ def add_scan(
     foil: Foil,
     reader: TileReader,
     left_out: Sequence[LeftOut],
+    mark: Callable[[Session], None] | None = None,
 ) -> Added:
     """Write a scan's pictures and rows; the store must not have a scan of that name.
 
     Pixels go aside, to a folder that is flushed and renamed before the one commit; on an object
     store the commit alone makes them a part of the store.
+
+    Parameters
+    ----------
+    mark : called in the transaction that commits the scan.
 
     Raises
     ------
@@ -123,6 +129,8 @@ def add_scan(
                 left_out=contents.left_out,
                 array_sha256=digest_metadata(final),
             )
+            if mark is not None:
+                mark(session)
         undo.pop_all()
     return Added(scan.name, len(contents.scan.tiles), contents.left_out, is_new=True)
 

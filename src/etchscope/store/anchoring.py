@@ -20,6 +20,7 @@ from etchscope.foil import (
 from etchscope.foil.types import Floats
 from etchscope.geometry import foil_to_tile, tile_to_foil
 from etchscope.store.catalogue import FoilRow, ScanRow
+from etchscope.store.injections import sources_of_injected
 from etchscope.store.label_rows import are_known
 from etchscope.store.rows import get_scan
 
@@ -78,6 +79,16 @@ def _scans(
             f"one of the store's scans ({', '.join(known) or 'none'})",
             repr(labels["scan"].iloc[rows[0]]),
             hint="Where x_mm, y_mm, foil and side are known, leave the scan out.",
+        )
+    injected = sources_of_injected(session)
+    rows = np.flatnonzero(fresh & labels["scan"].isin(list(injected)))
+    if len(rows):
+        name = str(labels["scan"].iloc[rows[0]])
+        raise BadInput(
+            f"{where}: column scan, row {rows[0] + 1}",
+            "a scan as the microscope took it",
+            f"scan {name}, into which signal was injected",
+            hint=f"Label scan {injected[name]}.",
         )
     return {str(n): get_scan(session, str(n)) for n in labels.loc[fresh, "scan"].dropna().unique()}
 

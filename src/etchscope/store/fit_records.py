@@ -8,6 +8,7 @@ __all__ = [
     "CalibrationFit",
     "DatumFit",
     "FitRecord",
+    "InjectionFit",
     "LightsFit",
     "MaskFit",
     "NormalisationFit",
@@ -57,6 +58,17 @@ class ScaleFit(FitRecord):
 
     scale: float
     tiles: tuple[int, ...] = ()
+
+
+class InjectionFit(FitRecord):
+    """What an injected scan was made of; the arrays beside it are the table of its true pits.
+
+    ``source``: the scan whose tiles were copied; ``made_by``: seed, population, settings and
+    version, which decide the pictures.
+    """
+
+    source: str
+    made_by: dict[str, Any] = {}
 
 
 class DatumFit(FitRecord):

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import ValidationError
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from etchscope.files.atomic import delete, write_aside
 from etchscope.files.inside import path_inside
@@ -21,7 +22,7 @@ from etchscope.store.catalogue import Catalogue, FitRow
 from etchscope.store.fit_records import FitRecord, MaskFit
 from etchscope.store.rows import now, require_scan
 
-__all__ = ["Fits", "arrays_from_npz", "arrays_to_npz"]
+__all__ = ["Fits", "arrays_from_npz", "arrays_to_npz", "put_fit"]
 
 Record = TypeVar("Record", bound=FitRecord)
 
@@ -71,6 +72,37 @@ def arrays_from_npz(path: Path, sha256: str) -> dict[str, "np.ndarray[Any, Any]"
         return {name: archive[name] for name in archive.files}
 
 
+def put_fit(
+    session: Session,
+    root: Path,
+    scan: str,
+    recipe: str,
+    arrays: Mapping[str, "np.ndarray[Any, Any]"],
+    record: FitRecord,
+) -> tuple[str, str]:
+    """Write the file of a fit and its row, which a transaction commits; return SHA-256 and name.
+
+    Parameters
+    ----------
+    root : folder of the store.
+    """
+    content, digest = arrays_to_npz(arrays)
+    file = f"{scan}-{digest[:16]}.npz"
+    with write_aside(root / "fits" / file) as aside:
+        aside.write_bytes(content)
+    session.merge(
+        FitRow(
+            scan=scan,
+            recipe=recipe,
+            file=file,
+            sha256=digest,
+            record=record.model_dump(mode="json"),
+            saved_at=now(),
+        )
+    )
+    return digest, file
+
+
 class Fits:
     """The constants of a store that were fitted to its scans, and the scans' masks."""
 
@@ -94,25 +126,12 @@ class Fits:
         BadInput : no such scan, or an array of objects.
         MachineFailed : the disk is full.
         """
-        content, digest = arrays_to_npz(arrays)
-        file = f"{scan}-{digest[:16]}.npz"
         with self._catalogue.writing() as session:
             require_scan(session, scan)
-            with write_aside(self._root / "fits" / file) as aside:
-                aside.write_bytes(content)
             old = session.get(FitRow, {"scan": scan, "recipe": recipe})
-            before = set() if old is None else {old.file} - {file}
-            session.merge(
-                FitRow(
-                    scan=scan,
-                    recipe=recipe,
-                    file=file,
-                    sha256=digest,
-                    record=record.model_dump(mode="json"),
-                    saved_at=now(),
-                )
-            )
-        self._delete_unused(before)
+            before = set() if old is None else {old.file}
+            digest, file = put_fit(session, self._root, scan, recipe, arrays, record)
+        self._delete_unused(before - {file})
         return digest
 
     def drop(self, scan: str, recipes: Collection[str]) -> None:
@@ -165,6 +184,18 @@ class Fits:
             name = f"{self._catalogue.name}: fit {recipe} of scan {scan}"
             where, found = first_fault(name, error)
             raise DamagedFile(where, "the record of a fit", found) from error
+
+    def record(self, scan: str, recipe: str, kind: type[Record]) -> Record | None:
+        """Return the record of a fit without its arrays, or None without one.
+
+        Raises
+        ------
+        DamagedFile : the record is damaged.
+        """
+        with self._catalogue.reading() as session:
+            row = session.get(FitRow, {"scan": scan, "recipe": recipe})
+            given = None if row is None else row.record
+        return None if given is None else self._validated(scan, recipe, kind, given)
 
     def load(
         self, scan: str, recipe: str, kind: type[Record]

@@ -24,6 +24,7 @@ from etchscope.store.catalogue import (
     ScanRow,
     TileRow,
 )
+from etchscope.store.injections import sources_of_injected
 from etchscope.store.rows import intact_rows
 
 __all__ = ["SCAN_COLUMNS", "TILE_COLUMNS", "rows_where", "scan_table", "tile_table"]
@@ -120,8 +121,10 @@ SCAN_COLUMNS = {
     "excluded": "int64",
     "left_out": "int64",
     "runs": "int64",
+    "injected_from": "str",
 }
-"""Columns of the scan table with their dtype; from ``channels`` on they are numbers of things."""
+"""Columns of the scan table with their dtype; from ``channels`` to ``runs`` they are numbers
+of things. ``injected_from`` is the scan that an injected one was made from."""
 
 
 def tile_table(
@@ -229,10 +232,11 @@ def scan_table(session: Session) -> pd.DataFrame:
     for kind in (ChannelRow, LeftOutRow, RunRow):
         of_kind = session.execute(select(kind.scan, func.count()).group_by(kind.scan))
         counted.append({str(name): int(count) for name, count in of_kind})
-    found = []
+    found, injected = [], sources_of_injected(session)
     for row in rows:
         channels, left_out, runs = (counts.get(row.name, 0) for counts in counted)
-        found.append((*row, channels, *tiles[row.name], left_out, runs))
+        counts = (channels, *tiles[row.name], left_out, runs)
+        found.append((*row, *counts, injected.get(row.name)))
     columns = zip(*found, strict=True) if found else [()] * len(SCAN_COLUMNS)
     named = zip(SCAN_COLUMNS.items(), columns, strict=True)
     return pd.DataFrame({name: pd.Series(values, dtype=dtype) for (name, dtype), values in named})

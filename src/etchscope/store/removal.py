@@ -27,6 +27,7 @@ from etchscope.store.catalogue import (
     StackRow,
     TileRow,
 )
+from etchscope.store.injections import sources_of_injected
 from etchscope.store.label_rows import label_counts
 from etchscope.store.pictures import PictureArray
 from etchscope.store.places import Place, delete_place
@@ -95,12 +96,15 @@ class Removal:
 def plan_removal(session: Session, table: pd.DataFrame, gone: pd.DataFrame) -> Removal:
     """Return what goes with the tiles ``gone``, a part of the tile table ``table``.
 
+    An injected scan goes as a whole, with any tile of it or of the scan that it was made from.
+
     Raises
     ------
     BadInput : a datum hole lies in a tile that would go while its scan stays.
     """
     size = table.groupby("scan").size()
     whole, parts = [], []
+    gone = _with_injected(session, table, gone)
     for name, tiles in gone.groupby("scan"):
         scan = str(name)
         if len(tiles) == size[scan]:
@@ -129,6 +133,16 @@ def plan_removal(session: Session, table: pd.DataFrame, gone: pd.DataFrame) -> R
         stacks=_names(leaving["stack"], staying["stack"]),
         labels_kept=tuple(kept.items()),
     )
+
+
+def _with_injected(session: Session, table: pd.DataFrame, gone: pd.DataFrame) -> pd.DataFrame:
+    """Return what goes, with all of each injected scan that it touches, or whose source it does."""
+    touched = set(gone["scan"])
+    sources = sources_of_injected(session)
+    injected = {scan for scan, source in sources.items() if touched & {scan, source}}
+    if not injected:
+        return gone
+    return pd.concat([gone[~gone["scan"].isin(injected)], table[table["scan"].isin(injected)]])
 
 
 def _names(leaving: "pd.Series[str]", staying: "pd.Series[str]") -> tuple[str, ...]:

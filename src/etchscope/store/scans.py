@@ -1,6 +1,7 @@
 """Scans of a store: their pictures, foils and stacks, and what is excluded of them."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from etchscope.store.catalogue import (
     StackRow,
     TileRow,
 )
+from etchscope.store.injections import Injection, put_injection
 from etchscope.store.pictures import PictureArray
 from etchscope.store.places import Place
 from etchscope.store.query import rows_where, scan_table, tile_table
@@ -71,6 +73,7 @@ class Scans:
         skip_bad: bool = False,
         workers: int | None = None,
         progress: Callable[[int], None] | None = None,
+        injection: Injection | None = None,
     ) -> Added:
         """Add a scan, all of it or nothing; the identical scan again changes nothing.
 
@@ -83,6 +86,7 @@ class Scans:
         skip_bad : leave a bad tile out and list it, instead of failing.
         workers : number of threads; as many as there are cores unless given.
         progress : called with the number of tiles just done, from any thread.
+        injection : marks the scan as one into whose pictures signal was put; None for a real one.
 
         Raises
         ------
@@ -96,7 +100,11 @@ class Scans:
                 erase_unreachable(self._catalogue, self._root, self._images)
             if scan.name in self.names():
                 return compare_scan(self._catalogue, scan, foil, reader, left_out)
-            return add_scan(self._catalogue, self._images, scan, foil, reader, left_out)
+            mark = None
+            if injection is not None:
+                mark = partial(put_injection, self._root, scan.name, injection)
+            images = self._images
+            return add_scan(self._catalogue, images, scan, foil, reader, left_out, mark)
 
     def stacks(self) -> list[Stack]:
         """Return the stacks, by name."""

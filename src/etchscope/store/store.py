@@ -23,6 +23,7 @@ from etchscope.store.alignments import Alignments
 from etchscope.store.catalogue import CATALOGUE_FILE, Catalogue
 from etchscope.store.check import Finding, check_store
 from etchscope.store.fits import Fits
+from etchscope.store.injections import Injections
 from etchscope.store.labels import Labels
 from etchscope.store.migration import Migration, migrate_store
 from etchscope.store.models import Models
@@ -48,8 +49,8 @@ _FOLDERS = ("images", "runs", "fits")
 class Store:
     """A store that is open; make one with ``Store.create`` or ``Store.open``.
 
-    What it holds is reached by kind: ``scans``, ``runs``, ``fits``, ``labels``, ``models`` and
-    ``alignments``.
+    What it holds is reached by kind: ``scans``, ``injections``, ``runs``, ``fits``, ``labels``,
+    ``models`` and ``alignments``.
 
     Reads are safe from any thread; pickling sends the path, so a worker opens its own.
 
@@ -67,6 +68,7 @@ class Store:
         self.scans = Scans(path, catalogue, self._images)
         self.runs = Runs(path, catalogue)
         self.fits = Fits(path, catalogue)
+        self.injections = Injections(catalogue, self.fits)
         self.labels = Labels(path, catalogue)
         self.models = Models(path)
         self.alignments = Alignments(path)

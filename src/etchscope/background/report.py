@@ -1,0 +1,147 @@
+"""The report of an injection: what a search finds of the injected signal, and what follows."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from etchscope.background.efficiency import Efficiency, bin_efficiency, efficiency_of, weights_of
+from etchscope.background.signal import SignalPopulation
+from etchscope.foil import BadInput
+from etchscope.foil.types import Floats
+
+__all__ = ["InjectionReport"]
+
+_BINS = 5
+_AXES = ("density_per_mm2", "x_mm", "y_mm", "radius_px", "dip_deg", "drawn_v", "z_over_beta")
+
+
+@dataclass(frozen=True)
+class InjectionReport:
+    """What a search finds of injected signal.
+
+    Parameters
+    ----------
+    scan, injected : the source and the injected scan.
+    run, source_run : the runs that were compared, with and without injection.
+    population : that particles were drawn from.
+    particles : one row per particle: places, what it is, and its weights.
+    reached, chance : see ``background.efficiency``.
+    area_cm2 : searched area of the source.
+    false : candidates per cm² of the source by class of density, see ``expected_false``.
+    """
+
+    scan: str
+    injected: str
+    run: str
+    source_run: str
+    population: SignalPopulation
+    particles: pd.DataFrame
+    reached: pd.DataFrame
+    chance: pd.DataFrame
+    area_cm2: float
+    false: pd.DataFrame
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Efficiency of all particles and in bins, see ``background.efficiency``."""
+        return bin_efficiency(self.particles, self.reached, self.chance, self.edges)
+
+    @property
+    def edges(self) -> dict[str, list[float]]:
+        """The edges of the bins of each axis: quantiles of the particles."""
+        out = {}
+        for axis in _AXES:
+            known = self.particles[axis].dropna().to_numpy(np.float64)
+            if len(known):
+                edges = np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1)))
+                if len(edges) > 1:
+                    out[axis] = edges.tolist()
+        return out
+
+    @property
+    def stage(self) -> str:
+        """The last stage: selected if a model was used, otherwise paired."""
+        return str(self.reached.columns[-1])
+
+    def efficiency(
+        self, target: SignalPopulation | None = None, *, stage: str | None = None
+    ) -> Efficiency:
+        """Return the efficiency for a population without another injection.
+
+        Parameters
+        ----------
+        target : within the population that was drawn from; that one unless given.
+        stage : found, paired or selected; the last one unless given.
+
+        Raises
+        ------
+        BadInput : no such stage, or particles that were not drawn.
+        """
+        name = stage or self.stage
+        if name not in self.reached:
+            raise BadInput("stage", " or ".join(self.reached.columns), repr(name))
+        return efficiency_of(
+            self.reached[name].to_numpy(bool),
+            self.chance[name].to_numpy(np.float64),
+            self._weights(target),
+            self.particles["tile"].to_numpy(),
+            self.particles["optics"].to_numpy(),
+        )
+
+    def _weights(self, target: SignalPopulation | None) -> Floats:
+        if target is None:
+            return self.particles["area_mm2"].to_numpy(np.float64)
+        return weights_of(self.particles, self.population, target)
+
+    def effective_area(self, target: SignalPopulation | None = None) -> dict[str, Any]:
+        """Return area × efficiency × ∫ cosθ dΩ for an isotropic flux, cm² sr, with its interval.
+
+        It is the mean over the V of the population. ``valid`` is false, and the value None, where
+        the efficiency or the area is not known.
+        """
+        population = target or self.population
+        v = self.particles["drawn_v"].to_numpy(np.float64)
+        solid = np.pi * (1 - population.least_cosine(v) ** 2)
+        weight = self._weights(target)
+        one = efficiency_of(
+            self.reached[self.stage].to_numpy(bool),
+            self.chance[self.stage].to_numpy(np.float64),
+            weight * solid,
+            self.particles["tile"].to_numpy(),
+            self.particles["optics"].to_numpy(),
+        )
+        unit = self.area_cm2 * float(np.average(solid, weights=weight)) if weight.sum() else np.nan
+        known = one.valid and np.isfinite(unit)
+        why = one.why or ("" if known else "the area is not known")
+        value, low, high = ((f * unit if known else None) for f in (one.value, one.low, one.high))
+        return {
+            "value": value,
+            "low": low,
+            "high": high,
+            "unit": "cm2 sr",
+            "valid": known,
+            "why": why,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all figures for JSON; ``etchscope limit`` reads it."""
+        table = self.table.astype(object).where(self.table.notna(), None)
+        false = self.false.astype(object).where(self.false.notna(), None)
+        return {
+            "scan": self.scan,
+            "injected_scan": self.injected,
+            "run": self.run,
+            "source_run": self.source_run,
+            "population": self.population.to_dict(),
+            "particles": len(self.particles),
+            "tiles": int(self.particles["tile"].nunique()),
+            "stage": self.stage,
+            "efficiency": self.efficiency().to_dict(),
+            "area_cm2": self.area_cm2 if np.isfinite(self.area_cm2) else None,
+            "effective_area_cm2_sr": self.effective_area(),
+            "expected_false": false.to_dict("records"),
+            "bins": table.to_dict("records"),
+        }

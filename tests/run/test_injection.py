@@ -1,0 +1,194 @@
+"""One small injected scan, made once, and all steps that must leave it out."""
+
+import json
+
+import numpy as np
+import pytest
+from tests.conftest import labels_of
+
+from etchscope.api import Store as ApiStore
+from etchscope.background.optics_fit import FittedOptics
+from etchscope.background.signal import SignalPopulation
+from etchscope.cli.app import main
+from etchscope.foil import BadInput, Foil, PitFlag, has_flag
+from etchscope.geometry import foil_frame
+from etchscope.preselect import FindSettings
+from etchscope.run import find, injecting
+from etchscope.run.calibrate import KnownRun, known_candidates
+from etchscope.run.constants import detector_of, normalisation_of
+from etchscope.run.finder import SHIPPED
+from etchscope.run.frames import joint_frames
+from etchscope.run.injection import inject
+from etchscope.run.labelled import labelled_pits
+from etchscope.run.pit_lists import gather_pit_lists
+from etchscope.run.results import choose_runs
+from etchscope.simulation import Fragments, Hips, Optics, Population, SimulatedScan, Stage
+from etchscope.store import Store, TilePictures
+
+FOIL = SimulatedScan(
+    seed=4,
+    columns=3,
+    rows=2,
+    population=Population(Hips(per_tile=0), Fragments(per_tile=150)),
+    optics=Optics(image_size=(144, 192)),
+    stage=Stage(overlap_px=(20, 15)),
+)
+SCAN = FOIL.scan.name
+CLASSICAL = FindSettings(finder="classical")
+SIGNAL = SignalPopulation(v_low=2.5, v_high=4, max_zenith_deg=10)
+OPTICS = [FittedOptics({"blur_um": blur}, 1.0, 0.1) for blur in (5.0, 5.5)]
+
+
+def tables(path):
+    """The bytes of all files but the catalogue's."""
+    return {p: p.read_bytes() for p in path.rglob("*") if p.is_file() and "catalogue" not in p.name}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The store, its report, and the bytes of its files before the injection."""
+    store = Store.create(tmp_path_factory.mktemp("injection") / "store")
+    names = tuple(f"step {c.step}" for c in FOIL.scan.channels)
+    store.scans.add(FOIL.scan, FOIL.foil_record, lambda n: TilePictures(FOIL.read_tile(n), names))
+    find(store, SCAN, settings=CLASSICAL, executor="inline")
+    before = tables(store.path)
+    with pytest.MonkeyPatch.context() as patch:  # the fit has tests of its own
+        patch.setattr(injecting, "fit_optics", lambda *_: OPTICS)
+        report = inject(store, SCAN, population=SIGNAL, tiles=5, seed=3, executor="inline")
+    return store, report, before
+
+
+def test_the_scan_and_all_that_was_there_stay_as_they_were(made):
+    store, _, before = made
+    after = tables(store.path)
+    assert {p: after.get(p) for p in before} == before
+
+
+def test_the_same_injection_again_makes_nothing_anew(made):
+    store, report, _ = made
+    files = tables(store.path)
+    again = inject(store, SCAN, population=SIGNAL, tiles=5, seed=3, executor="inline")
+    assert (again.injected, again.run) == (report.injected, report.run)
+    assert tables(store.path) == files
+    assert again.to_dict() == report.to_dict()
+
+
+def test_the_signal_is_in_the_pictures_at_the_true_places(made):
+    store, report, _ = made
+    pits = ApiStore(store).injected_pits(report.injected)
+    assert has_flag(pits, PitFlag.INJECTED).all()
+    assert set(pits["class"]) == {"hip"}
+    partner = pits.set_index("pit")["partner"]
+    assert (partner.loc[partner].to_numpy() == partner.index).all()
+    darker = []
+    for _, pit in pits.iterrows():
+        row, column = round(pit["y_px"]), round(pit["x_px"])
+        if not (3 < row < 140 and 3 < column < 188):
+            continue
+        old, new = (store.scans.read_tile(s, pit["tile"])[8] for s in (SCAN, report.injected))
+        darker.append(float(old[row, column]) - float(new[row, column]))
+    assert np.mean(np.array(darker) > 10) > 0.8
+    clean = [n for n in (1, 2, 3, 4, 5, 6) if n not in set(pits["tile"])]
+    for number in set(clean) & {t.number for t in store.scans.get(report.injected).tiles}:
+        assert (
+            store.scans.read_tile(SCAN, number) == store.scans.read_tile(report.injected, number)
+        ).all()
+
+
+def test_it_is_searched_with_the_constants_and_in_the_frame_of_its_source(made):
+    store, report, _ = made
+    source, injected = store.scans.get(SCAN), store.scans.get(report.injected)
+    assert foil_frame(injected) == foil_frame(source)
+    assert normalisation_of(store, injected).digest == normalisation_of(store, source).digest
+    records = [store.runs.record(run) for run in (report.source_run, report.run)]
+    assert records[0].normalisation == records[1].normalisation
+    assert records[0].calibration == records[1].calibration
+    assert (
+        detector_of(store, injected, CLASSICAL, SHIPPED)[1]["calibration"] == records[0].calibration
+    )
+    assert (
+        store.fits.load(report.injected, normalisation_of(store, source).recipe.digest, object)
+        is None
+    )
+
+
+def test_most_of_an_easy_signal_is_found(made):
+    report = made[1]
+    assert len(report.particles) == 10
+    assert report.reached["found"].mean() > 0.8
+    assert report.chance["found"].mean() < 0.4
+    assert report.particles["area_mm2"].sum() / 100 == pytest.approx(report.area_cm2, rel=0.25)
+    assert report.efficiency().why == "9 effective particles; 20 are needed"
+    assert report.effective_area()["value"] is None
+    json.dumps(report.to_dict(), allow_nan=False)
+
+
+def test_files_are_written(made, tmp_path):
+    from etchscope.pages.injection import write_injection
+
+    written = json.loads(write_injection(made[1], tmp_path / "out").read_text())
+    assert written["particles"] == 10
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {
+        "injection.json",
+        "efficiency.csv",
+        "particles.csv",
+        "false.csv",
+        "efficiency.png",
+        "map.png",
+    }
+
+
+def test_injected_pits_enter_no_training_no_calibration_and_no_alignment(made):
+    store, report, _ = made
+    labels = labels_of(FOIL, store.runs.pits(report.source_run))
+    if not len(store.labels.table()):
+        store.labels.add(labels)
+    found, _ = labelled_pits(store)
+    assert [one.scan.name for one in found] == [SCAN]
+    assert report.injected not in joint_frames(store).ways
+    assert choose_runs(store) == [report.source_run]
+    assert ApiStore(store).scan_names() == [SCAN]
+    refused = "into which signal was injected"
+    with pytest.raises(BadInput, match=refused):
+        labelled_pits(store, scans=[report.injected])
+    with pytest.raises(BadInput, match=refused):
+        gather_pit_lists([report.injected], store)
+    known = KnownRun(report.run, labels, "truth")
+    with pytest.raises(BadInput, match=refused):
+        known_candidates(store, [known], signal="hip", tolerance_px=6)
+    with pytest.raises(BadInput, match=refused):
+        inject(store, report.injected, population=SIGNAL)
+
+
+def test_a_scan_without_scale_or_a_foil_without_thickness_is_refused(tmp_path):
+    store = Store.create(tmp_path / "store")
+    names = tuple(f"step {c.step}" for c in FOIL.scan.channels)
+    tile = FOIL.read_tile(1)
+    scan = FOIL.scan.model_copy(update={"tiles": FOIL.scan.tiles[:1]})
+    foil = Foil(name=scan.foil)
+    for name, changes in {"unscaled": {"pixel_size_um": None}, "unknown": {}}.items():
+        one = scan.model_copy(update={"name": name, **changes})
+        store.scans.add(one, foil, lambda _: TilePictures(tile, names))
+    how = {"settings": CLASSICAL, "executor": "inline"}
+    with pytest.raises(BadInput, match="scan unscaled: expected a pixel size"):
+        inject(store, "unscaled", **how)
+    with pytest.raises(BadInput, match="thickness_um"):
+        inject(store, "unknown", **how)
+    assert store.scans.names() == ["unknown", "unscaled"]
+
+
+def test_the_command_measures_and_its_options_are_checked(made, capsys, tmp_path):
+    store, report, _ = made
+    words = ["inject", str(store.path), "--tiles", "5", "--seed", "3", "--max-zenith-deg", "10"]
+    assert main([*words, "--etch-ratio", "2.5,4", "-o", str(tmp_path / "out")]) == 0
+    out = capsys.readouterr().out
+    assert f"{report.injected}: 10 particles on 5 tiles of {SCAN}" in out
+    assert main(["ls", str(store.path)]) == 0
+    (line,) = (x for x in capsys.readouterr().out.splitlines() if report.injected in x)
+    assert line.split()[-1] == SCAN
+    assert main([*words, "--etch-ratio", "2.5"]) == 2
+    assert "--etch-ratio: expected two numbers LOW,HIGH" in capsys.readouterr().err
+    assert main([*words, "--etch-ratio", "2,4", "--z-over-beta", "60,90"]) == 2
+    assert "a range of Z/β or of V" in capsys.readouterr().err
+    assert main([*words, "--particles-per-tile", "4000"]) == 2
+    assert "fewer openings than the foil has" in capsys.readouterr().err
