@@ -60,7 +60,7 @@ _COMMANDS = {
     ),
     "inject": (
         "inject",
-        "Put signal into copies of a scan's tiles, and measure how much of it is found.",
+        "Put signal into copies of a scan's tiles, and measure what the search finds of it.",
     ),
     "align": ("align", "Bring sides and foils of a stack into one frame, from their pits alone."),
     "evaluate": (

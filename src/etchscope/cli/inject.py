@@ -65,7 +65,7 @@ def command(
     device: DeviceName = "auto",
     as_json: Json = False,
 ) -> None:
-    """Put simulated signal into copies of a scan's tiles, and measure what the search finds.
+    """Put signal into copies of a scan's tiles, and measure what the search finds of it.
 
     The copies are a scan of their own, which `ls` shows as injected and `rm` removes. Pictures,
     tables and models of the scan stay as they are.
