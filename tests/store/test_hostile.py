@@ -6,6 +6,7 @@ from contextlib import closing
 from multiprocessing import get_context
 
 import numpy as np
+import pandas as pd
 import pytest
 from sqlalchemy import text
 
@@ -179,3 +180,26 @@ def test_a_store_with_metadata_that_no_longer_pass_can_be_listed_and_emptied(ful
     full.scans.exclude("tile = 1", "dirt")
     full.scans.remove("true")
     assert full.check() == []
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("UPDATE alembic_version SET version_num = x'ff'", "where a text should be"),
+        ("UPDATE scan SET pixel_size_um = x'ff'", "where a number should be"),
+        ("UPDATE scan SET height_px = 1.5", "where a whole number should be"),
+        ("UPDATE label SET foil = 'aaaa'", "labels of foil 'aaaa'"),
+    ],
+)
+def test_an_altered_cell_is_refused_in_one_line(full, statement, found):
+    label = {"scan": "F1-front", "tile": 1, "x_px": 1.0, "y_px": 2.0, "class": "hip", "who": "a"}
+    full.labels.add(pd.DataFrame([label | {"source": "person", "when": "2026-01-01T00:00:00Z"}]))
+    alter(full, statement)
+
+    def read_all():
+        opened = Store.open(full.path)
+        return opened.scans.get("F1-front"), opened.labels.table()
+
+    with pytest.raises(BadInput, match=found):
+        read_all()

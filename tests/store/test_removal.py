@@ -150,6 +150,7 @@ def test_stopped_between_catalogue_and_disk_leaves_leftovers_only(
 RUN = "find-0123456789abcdef"
 
 
+@pytest.mark.sqlite  # since a copy of the folder would share a database elsewhere
 @pytest.mark.parametrize("what", ["scan", "tile", "run"])
 def test_the_same_removal_again_finishes_one_that_was_killed(
     full, take_snapshot, monkeypatch, what

@@ -10,7 +10,6 @@ from sqlalchemy import (
     Engine,
     ForeignKey,
     PrimaryKeyConstraint,
-    String,
     inspect,
     select,
     text,
@@ -19,7 +18,7 @@ from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from etchscope.foil import BadInput, OldStore
-from etchscope.store.column_types import Real, Text, Whole
+from etchscope.store.column_types import AlteredCell, Real, Text, Whole
 from etchscope.store.database import INTACT, Database
 
 __all__ = [
@@ -62,7 +61,7 @@ class VersionRow(_Base):
 
     __tablename__ = "alembic_version"
     __table_args__ = (PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),)
-    version: Mapped[str] = mapped_column("version_num", String(32))
+    version: Mapped[str] = mapped_column("version_num", Text)
 
 
 class StackRow(_Base):
@@ -322,3 +321,5 @@ class Catalogue:
             if isinstance(error.orig, BadInput):  # of a column's type
                 raise error.orig from error
             raise
+        except AlteredCell as error:
+            raise BadInput(self.name, INTACT, str(error)) from error

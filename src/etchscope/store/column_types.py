@@ -7,10 +7,32 @@ from sqlalchemy.types import TypeDecorator
 
 from etchscope.foil import BadInput
 
-__all__ = ["Real", "Text", "Whole"]
+__all__ = ["AlteredCell", "Real", "Text", "Whole"]
 
-Whole = BigInteger().with_variant(Integer, "sqlite")
-"""Whole numbers of 64 bits; SQLite numbers rows by itself only where the type is INTEGER."""
+
+class AlteredCell(ValueError):
+    """A cell holds a value of another type than its column, which SQLite allows."""
+
+    def __init__(self, expected: str, found: object) -> None:
+        super().__init__(f"{found!r:.100} where {expected} should be")
+
+
+class Whole(TypeDecorator[int]):
+    """Whole numbers of 64 bits; SQLite numbers rows by itself only where the type is INTEGER."""
+
+    impl = BigInteger().with_variant(Integer, "sqlite")
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
+        """Return the number.
+
+        Raises
+        ------
+        AlteredCell : it is none.
+        """
+        if value is None or isinstance(value, int):
+            return value
+        raise AlteredCell("a whole number", value)
 
 
 class Text(TypeDecorator[str]):
@@ -32,6 +54,17 @@ class Text(TypeDecorator[str]):
                 raise BadInput("a text for the catalogue", "Unicode without NUL", repr(value[:100]))
         return value
 
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
+        """Return the text.
+
+        Raises
+        ------
+        AlteredCell : it is none.
+        """
+        if value is None or isinstance(value, str):
+            return value
+        raise AlteredCell("a text", value)
+
 
 class Real(TypeDecorator[float]):
     """Floating-point numbers; zero has no sign, as in SQLite."""
@@ -42,3 +75,16 @@ class Real(TypeDecorator[float]):
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         """Return the number, zero without its sign."""
         return 0.0 if value == 0 else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> float | None:
+        """Return the number.
+
+        Raises
+        ------
+        AlteredCell : it is none.
+        """
+        if value is None or isinstance(value, float):
+            return value
+        if isinstance(value, int):
+            return float(value)
+        raise AlteredCell("a number", value)

@@ -23,6 +23,7 @@ from etchscope.foil import (
 )
 from etchscope.store.anchoring import anchored, require_classes, require_foils
 from etchscope.store.catalogue import Catalogue, FoilRow, ScanRow
+from etchscope.store.database import INTACT
 from etchscope.store.label_rows import as_rows, class_counts, get_labels, put_rows
 
 __all__ = ["TAXONOMY_FILE", "Labels", "read_taxonomy"]
@@ -174,6 +175,10 @@ class Labels:
 
     def _latest(self, labels: pd.DataFrame, tolerance_mm: float | None) -> pd.DataFrame:
         tolerances = self.tolerances_mm()
+        unknown = set(labels["foil"].astype("str")) - set(tolerances)
+        if unknown:
+            found = f"labels of foil {min(unknown)!r:.100}, which it does not list"
+            raise BadInput(self._catalogue.name, INTACT, found)
         if tolerance_mm is not None:
             tolerances = dict.fromkeys(tolerances, tolerance_mm)
         return select_standing(labels, tolerance_mm=tolerances)
