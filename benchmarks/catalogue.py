@@ -127,8 +127,8 @@ def list_tiles(root: Path, scan: str) -> None:
     es.open(root).tiles(scan=scan)
 
 
-def exclude(root: Path, where: str) -> None:
-    es.open(root).exclude(where, why="a test")
+def exclude(root: Path, where: str | None = None, scan: str | None = None) -> None:
+    es.open(root).exclude(where, scan=scan, why="a test")
 
 
 def write_parts(root: Path, tiles: int) -> None:
@@ -160,6 +160,7 @@ def steps(scans: int, tiles: int) -> dict[str, Callable[[Path], None]]:
         "add the rows of the last scan": partial(add, number=max(scans - 1, 1), tiles=tiles),
         "ls": list_scans,
         "ls --tiles --scan": partial(list_tiles, scan=scan_name(0)),
+        "exclude one scan": partial(exclude, scan=scan_name(0)),
         "exclude 100 tiles of one scan": partial(exclude, where=one),
         "exclude a seventh of all tiles": partial(exclude, where="exposure_ms > 7"),
         "write the parts of one scan": partial(write_parts, tiles=tiles),
