@@ -10,9 +10,11 @@ from sqlalchemy import (
     Engine,
     ForeignKey,
     PrimaryKeyConstraint,
+    String,
     inspect,
     select,
     text,
+    type_coerce,
 )
 from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -61,7 +63,7 @@ class VersionRow(_Base):
 
     __tablename__ = "alembic_version"
     __table_args__ = (PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),)
-    version: Mapped[str] = mapped_column("version_num", Text)
+    version: Mapped[str] = mapped_column("version_num", String(32))
 
 
 class StackRow(_Base):
@@ -224,7 +226,7 @@ def is_stamped(connection: Connection) -> bool:
 def version_of(session: Session) -> str:
     """Return the version of the catalogue's schema; empty where none is stated."""
     if is_stamped(session.connection()):
-        return session.scalar(select(VersionRow.version)) or ""
+        return session.scalar(select(type_coerce(VersionRow.version, Text()))) or ""
     return session.scalar(text("SELECT printf('%04d', version) FROM schema_version")) or ""
 
 
