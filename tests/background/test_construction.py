@@ -93,6 +93,13 @@ def test_errors_never_lower_a_limit_and_more_confidence_never_does(
     assert limit_cls(counting, 0.95) >= limit_cls(counting, 0.9)
 
 
+def test_far_less_than_the_background_leaves_cls_as_it_is():
+    """The one-sided limit alone would exclude everything, even no particle at all."""
+    counting = Counting(0, 13.0, np.sqrt(13.0))
+    assert limit_cls(counting, 0.9) == pytest.approx(2.303, abs=0.01)
+    assert interval_exact(counting, 0.9)[1] >= feldman_cousins_interval(0, 13.0, 0.9)[1]
+
+
 def test_large_counts_take_blocks_and_agree_with_the_normal_approximation():
     counting = Counting(1100, 900.0, 20.0, 0.05)
     low, high = interval_exact(counting, 0.9)

@@ -30,7 +30,10 @@ def test_each_method_has_a_line_with_a_gap_where_the_limit_is_infinite():
     assert lines[0].get_ydata() == pytest.approx([np.nan, 1e-15, 2e-15], nan_ok=True)
     assert lines[0].get_color() == lines[2].get_color() != lines[1].get_color()
     hollow = [line for line in ax.lines if line.get_markerfacecolor() == "white"]
+    hollow = [line for line in hollow if line.get_marker() == "o"]
     assert [line.get_xdata().tolist() for line in hollow] == [[0.5]] * 4
+    (endless,) = [line for line in ax.lines if line.get_marker() == "^"]
+    assert endless.get_xdata().tolist() == [0.1]
     assert (ax.get_yscale(), ax.get_ylabel()) == ("log", "flux (cm⁻² s⁻¹)")
     assert encode_figure(figure).startswith(b"\x89PNG")
 

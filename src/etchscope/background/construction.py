@@ -49,8 +49,8 @@ _ROOTS = (4.0, 6.0, 9.0)
 """Roots of −2 ln of the likelihood ratio up to which a limit is sought, one after the other."""
 _COUNTS, _OFF_COUNTS = 150, 50
 """Largest numbers of blocks of the counts and of those of the off-region."""
-_SCAN, _PRECISION = 33, 1e-4
-"""Roots that are tried before the bisection, and its relative precision."""
+_SCAN, _SMOOTH_SCAN, _PRECISION = 65, 17, 1e-4
+"""Roots that are tried before the bisection, many where p-values jump, and its precision."""
 _LEAST_SEEN = 1e-3
 _STEPS = tuple(2**power for power in range(7, -1, -1))
 """Steps of a bisection among the 255 points of a table."""
@@ -68,11 +68,10 @@ def interval_exact(counting: Counting, confidence: float) -> tuple[float, float]
     low, high = feldman_cousins_interval(observed, background, confidence)
     if not counting.has_errors:
         return low, high
-    high = max(high, _upper_limit(counting, confidence, _Test.p_exact))
-    test = _Test(counting, 1 - confidence, _ROOTS[0])
+    test, upper = _upper_limit(counting, confidence, _Test.p_exact)
     if low == 0 or test.keeps(_Test.p_exact, _LEAST_SEEN):
-        return 0.0, high
-    return min(low, _first_kept(test, _Test.p_exact, is_upper=False)), high
+        return 0.0, max(high, upper)
+    return min(low, _first_kept(test, _Test.p_exact, side=-1.0)), max(high, upper)
 
 
 def limit_cls(counting: Counting, confidence: float) -> float:
@@ -84,38 +83,43 @@ def limit_cls(counting: Counting, confidence: float) -> float:
     plain = cls_limit(counting.observed, counting.background, confidence)
     if not counting.has_errors:
         return plain
-    exact = _upper_limit(counting, confidence, _Test.p_below)
+    _, exact = _upper_limit(counting, confidence, _Test.p_below)
     return max(plain, limit_hybrid_cls(counting, confidence), exact)
 
 
 _PValue = Callable[["_Test", float], float]
 
 
-def _upper_limit(counting: Counting, confidence: float, p_value: _PValue) -> float:
-    """Return the largest number of seen particles that is not excluded."""
+def _upper_limit(counting: Counting, confidence: float, p_value: _PValue) -> tuple["_Test", float]:
+    """Return the largest number of seen particles that is not excluded, and the test of it."""
     for root in _ROOTS:
         test = _Test(counting, 1 - confidence, root)
         if not test.keeps(p_value, test.seen_at(root)):
-            return _first_kept(test, p_value, is_upper=True)
-    return math.inf
+            return test, _first_kept(test, p_value, side=1.0)
+    return test, math.inf
 
 
-def _first_kept(test: "_Test", p_value: _PValue, *, is_upper: bool) -> float:
-    """Return the outermost number on one side of the best fit that is not excluded."""
-    side = 1.0 if is_upper else -1.0
+def _first_kept(test: "_Test", p_value: _PValue, *, side: float) -> float:
+    """Return the outermost number above (1) or below (-1) the best fit that is not excluded.
+
+    It is 0 if all are excluded: less was observed than even the background leads one to expect.
+    """
     outside = test.seen_at(side * test.root)
-    for root in np.linspace(test.root, 0.0, _SCAN)[1:]:
+    for root in np.linspace(test.root, 0.0, _SMOOTH_SCAN if test.is_smooth else _SCAN)[1:]:
         inside = test.seen_at(side * root)
         if test.keeps(p_value, inside):
             break
         outside = inside
-
-    def excess(seen: float) -> float:
-        return p_value(test, seen) - test.allowed
-
-    if excess(inside) <= 0:
-        return inside
-    border, _ = brentq(excess, inside, outside, rtol=_PRECISION, full_output=True, disp=False)
+    else:
+        return 0.0
+    border, _ = brentq(
+        lambda seen: p_value(test, seen) - test.allowed,
+        inside,
+        outside,
+        rtol=_PRECISION,
+        full_output=True,
+        disp=False,
+    )
     return float(border)
 
 

@@ -5,13 +5,15 @@ import numpy as np
 import pandas as pd
 
 from etchscope.draw.figures import Figure, make_figure
-from etchscope.draw.style import RC, SERIES_COLOURS
+from etchscope.draw.style import INK, RC, SERIES_COLOURS
 from etchscope.draw.tables import require_columns
 from etchscope.foil import BadInput
 
 __all__ = ["draw_limits"]
 
 _DASHES = ("-", "--", "-.", ":")
+_WIDTHS = (3.6, 2.4, 1.4)
+"""Widths of the lines of the methods: those that agree lie on each other and are all seen."""
 
 
 @mpl.rc_context(RC)
@@ -20,7 +22,8 @@ def draw_limits(
 ) -> Figure:
     """Return the upper limits of all methods against a label of the points.
 
-    Points whose limit is infinite leave a gap; those that are not valid are hollow.
+    Points that are not valid are hollow. Where a limit is infinite, the line has a gap, and a
+    triangle stands at the upper edge.
 
     Parameters
     ----------
@@ -48,13 +51,17 @@ def draw_limits(
         ordered = rows.sort_values(label)
         x, y = (ordered[name].to_numpy(np.float64) for name in (label, quantity))
         shown = np.where(np.isfinite(y), y, np.nan)
-        colour = SERIES_COLOURS[methods.index(method) % len(SERIES_COLOURS)]
+        number = methods.index(method)
+        colour = SERIES_COLOURS[number % len(SERIES_COLOURS)]
         dashes = _DASHES[confidences.index(confidence) % len(_DASHES)]
         name = f"{method}, {100 * float(str(confidence)):g} %"
-        ax.plot(x, shown, dashes, color=colour, lw=1.8, label=name)
+        ax.plot(x, shown, dashes, color=colour, lw=_WIDTHS[number % len(_WIDTHS)], label=name)
         for is_valid, face in ((True, colour), (False, "white")):
             of_kind = ordered["valid"].to_numpy(bool) == is_valid
             ax.plot(x[of_kind], shown[of_kind], "o", ms=5, color=colour, mfc=face)
+    endless = np.unique(place[np.isposinf(table[quantity])])
+    edge = ax.get_xaxis_transform()
+    ax.plot(endless, np.full(len(endless), 0.98), "^", ms=8, color=INK, mfc="white", transform=edge)
     ax.set(yscale="log", xlabel=label.replace("_", " "), ylabel=_axis_label(quantity))
     ax.grid(True, which="both")
     figure.legend(loc="outside lower left", ncols=len(confidences))
