@@ -22,5 +22,7 @@ def test_what_is_missing_or_stated_twice_is_named(tmp_path):
         api.limit(efficiency=1)
     with pytest.raises(BadInput, match="efficiency: expected a column of the table or one value"):
         api.limit(points=pd.DataFrame({"efficiency": [1.0]}), efficiency=1, observed=0)
+    with pytest.raises(BadInput, match="expected false candidates: expected a store with candid"):
+        api.limit(observed=0, efficiency=1, false_above=tmp_path / "false.csv")
     with pytest.raises(BadInput, match=r"absent\.csv"):
         api.limit(points=tmp_path / "absent.csv", observed=0)

@@ -68,12 +68,17 @@ def test_the_ratio_is_0_at_the_best_fit_and_that_of_feldman_and_cousins():
     assert np.exp(-ratio / 2) == pytest.approx([0.607, 0.708, 0.826, 0.963, 0.966, 0.753], abs=1e-3)
 
 
-def test_a_lattice_holds_the_whole_probability():
-    fine, coarse = make_lattice(0.5, 12.0, points=100), make_lattice(400.0, 600.0, points=50)
-    assert fine.step == 1
-    assert coarse.step > 1
-    assert len(coarse.value) <= 50
+def test_a_lattice_holds_the_whole_probability_and_each_small_count():
+    fine, coarse = make_lattice(0.5, 12.0), make_lattice(40.0, 6000.0)
+    assert set(fine.size) == {1}
+    assert coarse.value[coarse.size == 1].tolist() == list(range(3, 100))
+    assert (coarse.size <= 0.2 * np.sqrt(coarse.value) + 1).all()
+    assert len(coarse.value) < 900
     means = np.array([0.5, 3.0, 12.0])
     assert fine.weights(means) == pytest.approx(poisson.pmf(fine.value, means[:, None]))
     assert fine.weights(means).sum(1) == pytest.approx(1, abs=1e-5)
-    assert coarse.weights(np.array([400.0, 500, 600])).sum(1) == pytest.approx(1, abs=1e-3)
+    for mean in (40.0, 500, 6000):
+        weights = coarse.weights(np.array([mean]))[0]
+        assert weights.sum() == pytest.approx(1, abs=1e-3)
+        upto = weights[coarse.value <= mean + 2 * np.sqrt(mean)].sum()
+        assert upto == pytest.approx(poisson.cdf(mean + 2 * np.sqrt(mean), mean), abs=5e-3)

@@ -55,7 +55,7 @@ def test_without_efficiency_nothing_is_excluded():
     points = pd.DataFrame({"beta": [0.1, 0.2], "observed": [0, 0], "efficiency": [0.0, 0.5]})
     limits = limit_points(points, SLIM)
     blind, seeing = limits[limits["beta"] == 0.1], limits[limits["beta"] == 0.2]
-    highs = ["high", "fluence_high_per_cm2_sr", "flux_high_per_cm2_s_sr"]
+    highs = ["high", "expected_high", "fluence_high_per_cm2_sr", "flux_high_per_cm2_s_sr"]
     assert np.isposinf(blind[highs]).all(axis=None)
     assert not blind["valid"].any()
     assert set(blind["why"]) == {"the efficiency is 0, so nothing is excluded"}
@@ -118,5 +118,13 @@ def test_points_do_not_change_the_given_table():
 
 
 def test_the_advice_names_cls_where_less_was_observed_than_expected():
-    assert "CLs" not in advise(3, 2.9)
-    assert "state CLs beside it" in advise(2, 2.1)
+    assert "CLs" not in advise(pd.DataFrame({"observed": [3, 2], "background": [2.9, 2.0]}))
+    below = pd.DataFrame({"observed": [3, 2], "background": [2.9, 2.1]})
+    assert "state the expected limit and CLs beside it" in advise(below)
+
+
+def test_the_expected_limit_is_that_of_the_median_background():
+    points = pd.DataFrame({"observed": [0, 3], "background": 3.0, "efficiency": 0.5})
+    limits = of(limit_points(points), "Feldman-Cousins")
+    assert limits["expected_high"].tolist() == [limits["high"][1]] * 2
+    assert limits["high"][1] == pytest.approx(2 * 4.42, abs=0.01)

@@ -14,6 +14,8 @@ def test_the_methods_stand_side_by_side(capsys):
     flux = [line for line in lines if "flux (/cm2/s/sr)" in line]
     assert flux[0].split()[-6:] == ["<", "1.36e-15", "<", "1.29e-15", "<", "1.29e-15"]
     assert "95 %" in flux[1]
+    (expected,) = [line for line in lines if "90 % particles, expected" in line]
+    assert expected.split()[-6:] == ["<", "2.44", "<", "2.3", "<", "2.3"]
     assert lines[-1].startswith("Quote Feldman-Cousins")
 
 

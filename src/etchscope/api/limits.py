@@ -9,7 +9,8 @@ import pandas as pd
 from etchscope.api.given import File, Table
 from etchscope.api.kept import OfStore
 from etchscope.background.flux import Exposure
-from etchscope.background.limits import CONFIDENCES, POINT_COLUMNS
+from etchscope.background.limits import CONFIDENCES
+from etchscope.foil import BadInput
 
 if TYPE_CHECKING:
     from etchscope.run.limits import LimitReport
@@ -56,8 +57,8 @@ def limit(
     Raises
     ------
     UnknownScan, UnknownRun, NotScored : see ``Store.chosen_runs``.
-    BadInput : a number that is absent, negative or not finite, an efficiency above 1, or a value
-        that is stated twice.
+    BadInput : a number that is absent, negative or not finite, an efficiency above 1, a value that
+        is stated twice, or expected false candidates without a store.
 
     Examples
     --------
@@ -67,8 +68,17 @@ def limit(
     """
     from etchscope.run.limits import make_report, merge_points, observed_in
 
-    arguments = locals()
-    stated = {name: arguments[name] for name in POINT_COLUMNS if name in arguments}
+    stated: dict[str, float | None] = {
+        "observed": observed,
+        "background": background,
+        "background_error": background_error,
+        "efficiency": efficiency,
+        "efficiency_error": efficiency_error,
+        "effective_area_cm2_sr": effective_area_cm2_sr,
+        "effective_area_error_cm2_sr": effective_area_error_cm2_sr,
+    }
+    if false_above is not None and store is None:
+        raise BadInput("expected false candidates", "a store with candidates to rank", "none")
     table = None if points is None else _as_frame(points)
     candidates, runs, why = None, [], ""
     if store is not None:

@@ -45,11 +45,11 @@ _EFFICIENCIES, _BACKGROUNDS = 17, 7
 """Points of that region at which p-values are computed."""
 _GRID, _OWN_GRID = 255, 4000
 """Points of the tables of likelihood ratios, for all counts and for the observed one."""
-_ROOTS = (4.0, 6.0, 9.0)
+_OFF_BLOCK = 0.3
+"""Standard deviations of a block of off-counts; those below 44 are not joined."""
+_ROOTS = (3.2, 5.0, 9.0)
 """Roots of −2 ln of the likelihood ratio up to which a limit is sought, one after the other."""
-_COUNTS, _OFF_COUNTS = 150, 50
-"""Largest numbers of blocks of the counts and of those of the off-region."""
-_SCAN, _SMOOTH_SCAN, _PRECISION = 65, 17, 1e-4
+_SCAN, _SMOOTH_SCAN, _PRECISION = 49, 14, 1e-4
 """Roots that are tried before the bisection, many where p-values jump, and its precision."""
 _LEAST_SEEN = 1e-3
 _STEPS = tuple(2**power for power in range(7, -1, -1))
@@ -68,10 +68,11 @@ def interval_exact(counting: Counting, confidence: float) -> tuple[float, float]
     low, high = feldman_cousins_interval(observed, background, confidence)
     if not counting.has_errors:
         return low, high
-    test, upper = _upper_limit(counting, confidence, _Test.p_exact)
-    if low == 0 or test.keeps(_Test.p_exact, _LEAST_SEEN):
-        return 0.0, max(high, upper)
-    return min(low, _first_kept(test, _Test.p_exact, side=-1.0)), max(high, upper)
+    tests = _Tests(counting, 1 - confidence)
+    high = max(high, tests.border(_Test.p_exact, side=1.0))
+    if low > 0 and not tests.first.keeps(_Test.p_exact, _LEAST_SEEN):
+        return min(low, tests.border(_Test.p_exact, side=-1.0)), high
+    return 0.0, high
 
 
 def limit_cls(counting: Counting, confidence: float) -> float:
@@ -83,24 +84,36 @@ def limit_cls(counting: Counting, confidence: float) -> float:
     plain = cls_limit(counting.observed, counting.background, confidence)
     if not counting.has_errors:
         return plain
-    _, exact = _upper_limit(counting, confidence, _Test.p_below)
+    exact = _Tests(counting, 1 - confidence).border(_Test.p_below, side=1.0)
     return max(plain, limit_hybrid_cls(counting, confidence), exact)
 
 
 _PValue = Callable[["_Test", float], float]
 
 
-def _upper_limit(counting: Counting, confidence: float, p_value: _PValue) -> tuple["_Test", float]:
-    """Return the largest number of seen particles that is not excluded, and the test of it."""
-    for root in _ROOTS:
-        test = _Test(counting, 1 - confidence, root)
-        if not test.keeps(p_value, test.seen_at(root)):
-            return test, _first_kept(test, p_value, side=1.0)
-    return test, math.inf
+class _Tests:
+    """Tests of one count over more and more particles, each made when it is needed.
+
+    Parameters
+    ----------
+    error : α, the probability with which the truth may be excluded.
+    """
+
+    def __init__(self, counting: Counting, error: float) -> None:
+        self._counting, self._error = counting, error
+        self.first = _Test(counting, error, _ROOTS[0])
+
+    def border(self, p_value: _PValue, *, side: float) -> float:
+        """Return the outermost number above (1) or below (-1) the best fit that is not excluded."""
+        for root in _ROOTS:
+            test = self.first if root == _ROOTS[0] else _Test(self._counting, self._error, root)
+            if not test.keeps(p_value, test.seen_at(side * root)):
+                return _first_kept(test, p_value, side=side)
+        return math.inf if side > 0 else 0.0
 
 
 def _first_kept(test: "_Test", p_value: _PValue, *, side: float) -> float:
-    """Return the outermost number above (1) or below (-1) the best fit that is not excluded.
+    """Return what ``_Tests.border`` returns, from a test that excludes the number at its end.
 
     It is 0 if all are excluded: less was observed than even the background leads one to expect.
     """
@@ -162,13 +175,10 @@ class _Test:
         self._counts = make_lattice(
             range_seen[0] + self.backgrounds[0],
             range_seen[1] + self.backgrounds[-1],
-            points=_COUNTS,
         )
         ratio = self.counting.off_ratio
         off = self.backgrounds * (ratio or 0.0)
-        self._offs = (
-            make_lattice(off[0], off[-1], points=_OFF_COUNTS) if ratio is not None else None
-        )
+        self._offs = make_lattice(off[0], off[-1], block=_OFF_BLOCK) if ratio is not None else None
         off_values = np.zeros(1) if self._offs is None else self._offs.value
         self._count, self._off = self._counts.value[:, None], off_values[None, :]
         self._off_weights = np.ones((len(self.backgrounds), 1))

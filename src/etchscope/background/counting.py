@@ -95,35 +95,38 @@ class Counting:
 
 @dataclass(frozen=True)
 class Lattice:
-    """Blocks of equally many counts, each with the count ``value`` that stands for it.
+    """Blocks of neighbouring counts, each with the count ``value`` that stands for it.
 
     Parameters
     ----------
-    value : (blocks,) middle of each block, ascending; the counts themselves where ``step`` is 1.
-    step : counts of a block.
+    value : (blocks,) middle of each block, ascending; for small counts, the counts themselves.
+    size : (blocks,) counts of each block.
     """
 
     value: Floats
-    step: int
+    size: Floats
 
     def weights(self, means: Floats) -> Floats:
         """Return the probability of each block under Poisson means, (*means.shape, blocks)."""
         mean = np.asarray(means, np.float64)[..., None]
         logs = xlogy(self.value, mean) - mean - gammaln(self.value + 1)
-        return np.asarray(self.step * np.exp(logs))
+        return np.asarray(self.size * np.exp(logs))
 
 
-def make_lattice(least_mean: float, largest_mean: float, *, points: int) -> Lattice:
+def make_lattice(least_mean: float, largest_mean: float, *, block: float = 0.2) -> Lattice:
     """Return blocks that resolve all counts that Poisson means in a range may give.
 
     Parameters
     ----------
-    points : largest number of blocks within the range; up to this many counts each have their own.
+    block : standard deviations that a block is wide, at most.
     """
     low = max(0, math.floor(least_mean - _REACH * math.sqrt(least_mean) - _REACH))
     high = math.ceil(largest_mean + _REACH * math.sqrt(largest_mean) + _REACH)
-    step = max(1, math.ceil((high + 1 - low) / points))
-    return Lattice(np.arange(low, high + 1, step, dtype=np.float64) + (step - 1) / 2, step)
+    first = [low]
+    while first[-1] <= high:
+        first.append(first[-1] + max(1, int(block * math.sqrt(first[-1]))))
+    edges = np.array(first, np.float64)
+    return Lattice((edges[:-1] + edges[1:] - 1) / 2, np.diff(edges))
 
 
 def fit_background(

@@ -117,7 +117,7 @@ def _hepdata_table(rows: pd.DataFrame, percent: str) -> dict[str, Any]:
 
 
 def _quantities(rows: pd.DataFrame) -> list[str]:
-    kinds = ("low", "high", "fluence_", "flux_")
+    kinds = ("low", "high", "expected_high", "fluence_", "flux_")
     return [str(name) for name in rows.columns if str(name).startswith(kinds)]
 
 

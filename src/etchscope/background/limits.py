@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import poisson
 
 from etchscope.background.construction import interval_exact, limit_cls
 from etchscope.background.counting import Counting
@@ -110,10 +112,11 @@ def limit_points(
     """Return the limits: one row per point, confidence and method.
 
     Besides the columns of the points there are ``point`` (the number of its row from 1),
-    ``confidence``, ``method``, ``low`` and ``high`` (particles that crossed the foils), and, as far
-    as the exposure is known, ``fluence_low_per_cm2_sr`` and so on, with the unit in the name. A
-    point without efficiency has an infinite ``high``. ``valid`` is false where a limit rests on
-    something that is not known, and ``why`` names it.
+    ``confidence``, ``method``, ``low`` and ``high`` (particles that crossed the foils),
+    ``expected_high`` (the limit from the median count without signal: the sensitivity of the
+    search), and, as far as the exposure is known, ``fluence_low_per_cm2_sr`` and so on, with the
+    unit in the name. A point without efficiency has an infinite ``high``. ``valid`` is false where
+    a limit rests on something that is not known, and ``why`` names it.
 
     Parameters
     ----------
@@ -159,6 +162,7 @@ def _rows_of(
         float(str(point["background_error"])),
         0.0 if is_blind else relative,
     )
+    usual = replace(counting, observed=int(poisson.median(counting.background)))
     aperture = area if has_area else exposure.aperture
     seen_per_aperture = 1.0 if has_area else efficiency
     rows = []
@@ -168,6 +172,9 @@ def _rows_of(
             row = {"point": number, **point, "confidence": confidence, "method": method}
             row |= {"valid": not why, "why": "; ".join(why)}
             row["low"], row["high"] = (_divide(value, efficiency) for value in seen)
+            row["expected_high"] = math.inf
+            if not is_blind:
+                row["expected_high"] = _seen(method, usual, confidence)[1] / efficiency
             if aperture is not None:
                 row |= _per_area(seen, aperture * seen_per_aperture, exposure, has_area)
             rows.append(row)
@@ -210,20 +217,20 @@ def _per_area(
     return out
 
 
-def advise(observed: int, background: float) -> str:
+def advise(points: pd.DataFrame) -> str:
     """Return which of the methods to quote, and why, as sentences.
 
     Parameters
     ----------
-    observed, background : counted and expected number of candidates.
+    points : columns ``observed`` and ``background``.
     """
     text = (
         "Quote Feldman-Cousins: it contains the truth at least as often as it says, whatever "
         "background and efficiency are, and it becomes an interval by itself where there is signal."
     )
-    if observed < background:
+    if (points["observed"] < points["background"]).any():
         text += (
             " Less was observed than the background leads one to expect, which makes this limit "
-            "lower than the search is sensitive; state CLs beside it, which does not gain by it."
+            "lower than the search is sensitive; state the expected limit and CLs beside it."
         )
     return text

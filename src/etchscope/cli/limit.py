@@ -157,13 +157,22 @@ def _side_by_side(limits: "pd.DataFrame") -> "pd.DataFrame":
     labels = columns[: columns.index("observed") + 1]
     rows: dict[tuple[object, ...], dict[str, object]] = {}
     for limit in limits.to_dict("records"):
-        for high in (name for name in columns if name.split("_per_")[0].endswith("high")):
-            kind, _, unit = high.replace("_high", "").partition("_per_")
-            quantity = f"{kind} (/{unit.replace('_', '/')})" if unit else "particles"
-            key = (limit["point"], limit["confidence"], quantity)
+        for high in (name for name in columns if name.startswith(_HIGHS)):
+            quantity = _name_quantity(high)
             row = {name: limit[name] for name in labels}
             row |= {"confidence": f"{100 * limit['confidence']:g} %", "limit on": quantity}
-            low = limit[high.replace("high", "low")]
+            low = limit.get(high.replace("high", "low"), 0.0)
             text = f"{low:.3g} to {limit[high]:.3g}" if low > 0 else f"< {limit[high]:.3g}"
+            key = (limit["point"], limit["confidence"], quantity)
             rows.setdefault(key, row)[limit["method"]] = text
     return pd.DataFrame(rows.values())
+
+
+_HIGHS = ("high", "expected_high", "fluence_high", "flux_high")
+
+
+def _name_quantity(column: str) -> str:
+    kind, _, unit = column.replace("_high", "").partition("_per_")
+    if unit:
+        return f"{kind} (/{unit.replace('_', '/')})"
+    return "particles" if kind == "high" else "particles, expected"

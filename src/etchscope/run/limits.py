@@ -148,12 +148,10 @@ def make_report(
     """
     checked = as_points(points)
     limits = limit_points(checked, exposure, confidences)
-    first = checked.iloc[0]
     ranking = None
     if false_above is not None and candidates is not None and len(candidates):
         ranking = rank_candidates(candidates["score"].to_numpy(), false_above)
-    advice = advise(int(first["observed"]), float(first["background"]))
-    return LimitReport(limits, exposure, advice, ranking, tuple(runs))
+    return LimitReport(limits, exposure, advise(checked), ranking, tuple(runs))
 
 
 def write_report(report: LimitReport, folder: Path) -> list[Path]:
