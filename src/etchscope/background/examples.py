@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
+from scipy.stats import trim_mean
 
 from etchscope.foil import BadInput, PitFlag
 from etchscope.foil.types import Floats, FloatStack, Ints, RawStack
@@ -19,24 +20,26 @@ _OF_GROUP = 60
 """Greatest number of examples of a group."""
 _LEAST = 8
 """Least number of examples of a group."""
-_ROUND = 0.15
+_ROUND = 0.2
 """Greatest ellipticity of an example."""
 _SPOILT = int(
     PitFlag.EDGE | PitFlag.SATURATED | PitFlag.SCRATCH | PitFlag.REGION | PitFlag.SIZE_LIMIT
 )
+_TRIMMED = 0.15
+"""Share of the darkest and of the brightest examples that a mean leaves out: neighbours."""
 _FLOOR = 0.015
-"""Error of the model of light, which is added to that of the medians."""
+"""Error of the model of light, which is added to that of the means."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """The median picture of similar pits.
+    """The mean picture of similar pits.
 
     Parameters
     ----------
     surface : top or bottom.
     radius_px : median radius of the pits.
-    light, error : (channel, y, x) float32 median light, the ground at 1, and its standard error.
+    light, error : (channel, y, x) float32 mean light, the ground at 1, and its standard error.
     """
 
     surface: str
@@ -108,25 +111,41 @@ def cut_examples(
 ) -> tuple[Ints, FloatStack]:
     """Return rows of examples and their light, (n, channel, y, x) float32, the ground at 1.
 
+    Each picture is magnified so that its pit has the median radius of its group; otherwise the mean
+    of several radii would look blurred.
+
     Parameters
     ----------
     examples : see ``choose_examples``.
     tiles : number and pictures of the tiles of the examples.
     normalisation : of the scan.
     """
-    half = _half_size(examples["radius_px"].to_numpy(np.float64))
-    size = 2 * half + 1
+    radius = examples["radius_px"].to_numpy(np.float64)
+    mean = examples.groupby("group")["radius_px"].transform("median").to_numpy(np.float64)
+    half = _half_size(radius)
     rows, out = [], []
     for number, raw in tiles:
         light = raw * normalisation.inverse / normalisation.offset[:, None, None]
         for row in np.flatnonzero(examples["tile"].to_numpy() == number):
             x, y = (float(examples[c].iloc[row]) for c in ("x_px", "y_px"))
-            cut = np.stack(
-                [cv2.getRectSubPix(c.astype(np.float32), (size, size), (x, y)) for c in light]
-            )
+            cut = _cut(light, x, y, half, float(radius[row] / mean[row]))
             rows.append(int(row))
             out.append(cut / rim_level(cut))
     return np.array(rows, np.int64), np.asarray(out, np.float32)
+
+
+def _cut(light: FloatStack, x: float, y: float, half: int, scale: float) -> FloatStack:
+    """Return the square around a place, each pixel ``scale`` pixels of the tile wide."""
+    size = 2 * half + 1
+    back = np.array([[scale, 0, x - scale * half], [0, scale, y - scale * half]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    mode = cv2.BORDER_REPLICATE
+    return np.stack(
+        [
+            cv2.warpAffine(c.astype(np.float32), back, (size, size), flags=flags, borderMode=mode)
+            for c in light
+        ]
+    )
 
 
 def rim_level(light: FloatStack) -> FloatStack:
@@ -137,7 +156,7 @@ def rim_level(light: FloatStack) -> FloatStack:
 
 
 def group_examples(examples: pd.DataFrame, rows: Ints, light: FloatStack) -> list[Group]:
-    """Return the median picture of each group of examples.
+    """Return the trimmed mean picture of each group of examples.
 
     Parameters
     ----------
@@ -147,15 +166,15 @@ def group_examples(examples: pd.DataFrame, rows: Ints, light: FloatStack) -> lis
     of = examples["group"].to_numpy()[rows]
     for name in sorted(set(of)):
         own = light[of == name]
-        median = np.median(own, axis=0)
-        spread = 1.4826 * np.median(np.abs(own - median), axis=0)
-        error = np.hypot(1.2533 * spread / np.sqrt(len(own)), _FLOOR)
+        middle = trim_mean(own, _TRIMMED, axis=0)
+        spread = 1.4826 * np.median(np.abs(own - middle), axis=0)
+        error = np.hypot(spread / np.sqrt(len(own)), _FLOOR)
         here = examples.iloc[rows[of == name]]
         out.append(
             Group(
                 str(here["side_of"].iloc[0]),
                 float(here["radius_px"].median()),
-                median.astype(np.float32),
+                middle.astype(np.float32),
                 error.astype(np.float32),
             )
         )

@@ -22,7 +22,7 @@ from etchscope.store import Store
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["inject", "injected_pits", "measure_injection"]
+__all__ = ["density_at", "inject", "injected_pits", "measure_injection"]
 
 _TOLERANCE_PX = 6.0
 _CLASSES = 5
@@ -200,10 +200,10 @@ def _particles(store: Store, injected: str, pits: pd.DataFrame) -> pd.DataFrame:
             "optics": drawn["optics"],
         }
     ).reset_index()
-    return out.assign(density_per_mm2=_density_at(out, pits))
+    return out.assign(density_per_mm2=density_at(out, pits))
 
 
-def _density_at(particles: pd.DataFrame, pits: pd.DataFrame) -> Floats:
+def density_at(particles: pd.DataFrame, pits: pd.DataFrame) -> Floats:
     """Return the local density of pits at each particle: the median of the nearest five's."""
     from scipy.spatial import cKDTree
 
