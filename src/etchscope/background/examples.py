@@ -125,7 +125,9 @@ def cut_examples(
     half = _half_size(radius)
     rows, out = [], []
     for number, raw in tiles:
-        light = raw * normalisation.inverse / normalisation.offset[:, None, None]
+        light = np.asarray(
+            raw * normalisation.inverse / normalisation.offset[:, None, None], np.float32
+        )
         for row in np.flatnonzero(examples["tile"].to_numpy() == number):
             x, y = (float(examples[c].iloc[row]) for c in ("x_px", "y_px"))
             cut = _cut(light, x, y, half, float(radius[row] / mean[row]))
@@ -141,10 +143,7 @@ def _cut(light: FloatStack, x: float, y: float, half: int, scale: float) -> Floa
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     mode = cv2.BORDER_REPLICATE
     return np.stack(
-        [
-            cv2.warpAffine(c.astype(np.float32), back, (size, size), flags=flags, borderMode=mode)
-            for c in light
-        ]
+        [cv2.warpAffine(c, back, (size, size), flags=flags, borderMode=mode) for c in light]
     )
 
 
