@@ -23,7 +23,8 @@ from etchscope.background.signal import SignalPopulation
 from etchscope.foil import BadInput
 from etchscope.preselect import FindSettings
 from etchscope.run import find
-from etchscope.run.injection import density_at, inject
+from etchscope.run.injected import density_at
+from etchscope.run.injection import inject
 from etchscope.simulation import (
     Density,
     Fragments,

@@ -133,6 +133,7 @@ def test_files_are_written(made, tmp_path):
         "efficiency.csv",
         "particles.csv",
         "false.csv",
+        "points.csv",
         "efficiency.png",
         "map.png",
     }

@@ -140,6 +140,6 @@ class InjectionSteps(OfStore):
         UnknownScan : the store has no such scan.
         BadInput : the scan is not an injected one.
         """
-        from etchscope.run.injection import injected_pits
+        from etchscope.run.injected import injected_pits
 
         return injected_pits(self.kept, scan)

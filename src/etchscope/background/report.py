@@ -15,6 +15,8 @@ from etchscope.foil.types import Floats
 __all__ = ["InjectionReport"]
 
 _BINS = 5
+_SIGMAS = 1.96
+"""Standard deviations of half a 95 % interval."""
 _AXES = ("density_per_mm2", "x_mm", "y_mm", "radius_px", "dip_deg", "drawn_v", "z_over_beta")
 
 
@@ -126,8 +128,55 @@ class InjectionReport:
             "why": why,
         }
 
+    def expected_false(self) -> tuple[float, float, str]:
+        """Return the expected number of false candidates of the scan, its error, and a remark.
+
+        Without a control it is not known, and 0, which gives the weakest limit.
+        """
+        if not len(self.false) or not self.false["valid"].all():
+            return 0.0, 0.0, "false candidates are not known; 0 gives the weakest limit"
+        area = self.false["scan_area_cm2"].to_numpy(np.float64)
+        half = (self.false["high"] - self.false["low"]).to_numpy(np.float64) / 2 / _SIGMAS
+        value = float((self.false["per_cm2"].to_numpy(np.float64) * area).sum())
+        return value, float(np.sqrt(((half * area) ** 2).sum())), ""
+
+    def points(self) -> pd.DataFrame:
+        """Return effective areas and the expected background in bins of V, for a limit.
+
+        Returns
+        -------
+        One row per bin: the labels ``v`` and, where it is known, ``z_over_beta``, and the columns
+        of ``background.limits.POINT_COLUMNS`` that are known here. A bin whose efficiency is not
+        known has the effective area 0, and ``valid`` is false.
+        """
+        background, error, remark = self.expected_false()
+        table = self.table[(self.table["axis"] == "drawn_v") & (self.table["stage"] == self.stage)]
+        v = self.particles["drawn_v"].to_numpy(np.float64)
+        rows = []
+        for one in table.to_dict("records"):
+            middle = float(np.sqrt((one["bin_low"] - 1) * (one["bin_high"] - 1))) + 1
+            own = (v >= one["bin_low"]) & (v <= one["bin_high"])
+            solid = np.pi * (1 - float(self.population.least_cosine(np.array([middle]))[0]) ** 2)
+            unit = self.area_cm2 * solid
+            known = bool(one["valid"]) and np.isfinite(unit)
+            half = (one["high"] - one["low"]) / 2 / _SIGMAS
+            charge = self.particles["z_over_beta"].to_numpy(np.float64)[own].mean()
+            rows.append(
+                {
+                    "v": middle,
+                    **({"z_over_beta": float(charge)} if np.isfinite(charge) else {}),
+                    "effective_area_cm2_sr": max(one["value"], 0.0) * unit if known else 0.0,
+                    "effective_area_error_cm2_sr": half * unit if known else 0.0,
+                    "background": background,
+                    "background_error": error,
+                    "valid": known,
+                    "why": str(one["why"]) or remark,
+                }
+            )
+        return pd.DataFrame(rows)
+
     def to_dict(self) -> dict[str, Any]:
-        """Return all figures for JSON; ``etchscope limit`` reads it."""
+        """Return all figures for JSON."""
         table = self.table.astype(object).where(self.table.notna(), None)
         false = self.false.astype(object).where(self.false.notna(), None)
         return {

@@ -16,7 +16,8 @@ def write_injection(report: InjectionReport, directory: Path) -> Path:
 
     ``injection.json`` has all figures; ``efficiency.csv`` the efficiencies in bins,
     ``particles.csv`` each particle with the stages that it reached, ``false.csv`` candidates per
-    cm²; ``efficiency.png`` and ``map.png`` show them.
+    cm², ``points.csv`` effective areas for ``etchscope limit``; ``efficiency.png`` and ``map.png``
+    show them.
 
     Raises
     ------
@@ -29,6 +30,7 @@ def write_injection(report: InjectionReport, directory: Path) -> Path:
         ("efficiency", report.table),
         ("particles", particles),
         ("false", report.false),
+        ("points", report.points()),
     ):
         write_page(table.to_csv(index=False, lineterminator="\n"), folder / f"{name}.csv")
     write_picture(encode_figure(draw_injection(report)), folder / "efficiency.png")
