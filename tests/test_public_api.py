@@ -30,6 +30,7 @@ def test_the_public_names_are_frozen():
         "__version__",
         "evaluate",
         "find_pits",
+        "map_density",
         "open",
         "plot",
         "simulate",
@@ -42,6 +43,7 @@ def test_the_public_names_are_frozen():
     assert etchscope.simulate is api.simulate
     assert etchscope.evaluate is api.evaluate
     assert etchscope.plot is plot
+    assert etchscope.map_density is api.map_density
     assert etchscope.open is api.open_store
     with pytest.raises(AttributeError, match="module 'etchscope' has no attribute 'finds'"):
         _ = etchscope.finds

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from etchscope import plot
-    from etchscope.api import Store, evaluate, find_pits, simulate
+    from etchscope.api import Store, evaluate, find_pits, map_density, simulate
     from etchscope.api import open_store as open
     from etchscope.learn import Training
     from etchscope.preselect.settings import FindSettings
@@ -19,6 +19,7 @@ __all__ = [
     "__version__",
     "evaluate",
     "find_pits",
+    "map_density",
     "open",
     "plot",
     "simulate",
@@ -30,6 +31,7 @@ _LAZY = {
     "Training": ("etchscope.learn.training", "Training"),
     "evaluate": ("etchscope.api", "evaluate"),
     "find_pits": ("etchscope.api", "find_pits"),
+    "map_density": ("etchscope.api", "map_density"),
     "open": ("etchscope.api", "open_store"),
     "simulate": ("etchscope.api", "simulate"),
 }

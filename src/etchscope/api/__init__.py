@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         write_lists,
     )
     from etchscope.api.demo import DemoPages, run_demo
+    from etchscope.api.density_maps import map_density, summarise_maps, write_density_maps
     from etchscope.api.injection import signal_of
     from etchscope.api.labels import LabelCounts
     from etchscope.api.limits import limit, write_limits
@@ -37,6 +38,7 @@ __all__ = [
     "evaluate",
     "find_pits",
     "limit",
+    "map_density",
     "open_store",
     "opened_paths",
     "photograph",
@@ -44,8 +46,10 @@ __all__ = [
     "run_demo",
     "signal_of",
     "simulate",
+    "summarise_maps",
     "train_experts",
     "train_finder",
+    "write_density_maps",
     "write_figures",
     "write_limits",
     "write_lists",
@@ -66,5 +70,6 @@ __getattr__ = load_on_use(
         "shipped",
         "pictures",
         "demo",
+        "density_maps",
     ),
 )

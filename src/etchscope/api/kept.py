@@ -21,6 +21,11 @@ class OfStore:
         self._is_temporary = is_temporary
 
     @property
+    def is_temporary(self) -> bool:
+        """Whether it was made for one search only."""
+        return self._is_temporary
+
+    @property
     def path(self) -> Path:
         """The store's folder."""
         return self.kept.path

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from etchscope.api.alignment import align
+from etchscope.api.density_maps import DensitySteps
 from etchscope.api.given import File
 from etchscope.api.injection import InjectionSteps
 from etchscope.api.labels import LabelSteps
@@ -46,7 +47,14 @@ def open_store(path: File, *, create: bool = False) -> "Store":
 
 
 class Store(
-    ScanSteps, SearchSteps, RunSteps, LabelSteps, TrainingSteps, ModelSteps, InjectionSteps
+    ScanSteps,
+    SearchSteps,
+    RunSteps,
+    DensitySteps,
+    LabelSteps,
+    TrainingSteps,
+    ModelSteps,
+    InjectionSteps,
 ):
     """Scans, runs, labels and models in one folder, and all that is done with them.
 

@@ -1,1 +1,1 @@
-"""What a foil can tell everywhere on it: efficiency by injection, limits on flux, and stars."""
+"""What a foil can tell everywhere on it: density, efficiency by injection, limits, and stars."""

@@ -71,6 +71,10 @@ _COMMANDS = {
         "limit",
         "Set limits on the number, the fluence and the flux of particles, by three methods.",
     ),
+    "map": (
+        "map",
+        "Map the density of pits over scans: with intervals, by surface, class or size.",
+    ),
     "report": ("report", "Write figures and one HTML page of a run."),
     "label": (
         "label",
