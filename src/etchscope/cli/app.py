@@ -73,7 +73,7 @@ _COMMANDS = {
     ),
     "map": (
         "map",
-        "Map the density of pits over scans: with intervals, by surface, class or size.",
+        "Map the density of pits over a scan, with its interval and where it is not known.",
     ),
     "report": ("report", "Write figures and one HTML page of a run."),
     "label": (
