@@ -1,6 +1,7 @@
 """Simulated foils with stars, and their openings as a search measures them, for stars.py."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,9 +9,10 @@ from scipy.spatial import cKDTree
 
 from etchscope.background.stars import StarSearch, find_stars
 from etchscope.foil.types import Bools, Floats, Ints
-from etchscope.geometry import tile_to_stage
+from etchscope.geometry import foil_frame, tile_to_stage
 from etchscope.simulation import (
     SimulatedScan,
+    Stars,
     drop_overlap_copies,
     list_prongs,
     preset,
@@ -29,7 +31,8 @@ HIDDEN = 1.0
 class Openings:
     """Openings of a scan as a search lists them: pit table, places in one frame, and true stars.
 
-    ``star`` is −1 where an opening is of no star or its truth is not known.
+    ``star`` is −1 where an opening is of no star or its truth is not known; ``vertex_px`` is the
+    place of the vertex in the same frame.
     """
 
     foil: SimulatedScan
@@ -37,6 +40,7 @@ class Openings:
     place_px: Floats
     rectangles_px: Floats
     star: Ints
+    vertex_px: Floats
 
     def search(self, *, seed: int = 0, copies: int = 10, purity: float = 0.9) -> StarSearch:
         """Return the stars that are found."""
@@ -45,6 +49,7 @@ class Openings:
             self.place_px,
             self.rectangles_px,
             sheet=self.foil.sheet,
+            model=self.foil.population.stars,
             pixel_size_um=self.foil.optics.pixel_size_um,
             seed=seed,
             copies=copies,
@@ -53,14 +58,22 @@ class Openings:
 
 
 def simulate(
-    density: int, tiles: int, seed: int, kind: str | None, per_tile: float = 20.0
+    density: int, tiles: int, seed: int, kind: str | None, prongs: Stars, per_tile: float = 20.0
 ) -> SimulatedScan:
-    """Return a foil of the preset ``experiment`` with stars of one kind, or none."""
+    """Return a foil of the preset ``experiment`` with stars of one kind, or none.
+
+    ``prongs`` states their etch ratios, their ranges and their largest number.
+    """
     columns = max(round(np.sqrt(tiles * 0.8)), 1)
     (foil,) = preset("experiment", seed=seed, columns=columns, rows=-(-tiles // columns))
-    changes = {"fragments.per_tile": float(density), "stars.per_tile": per_tile if kind else 0.0}
+    changes: dict[str, Any] = {
+        "fragments.per_tile": float(density),
+        "stars.per_tile": per_tile if kind else 0.0,
+    }
     if kind:
-        changes |= {"stars.kinds": (kind,), "stars.max_prongs": 8}
+        own = {name: getattr(prongs, name) for name in ("v", "rel_sigma", "range_um", "max_prongs")}
+        changes |= {f"stars.{name}": value for name, value in own.items()}
+        changes["stars.kinds"] = (kind,)
     return with_parameters(foil, changes)
 
 
@@ -83,10 +96,13 @@ def true_openings(foil: SimulatedScan) -> Openings:
     um = foil.optics.pixel_size_um
     large = (truth["radius_px"] >= LEAST_PX) & (truth["depth_um"] >= LEAST_DEPTH_PX * um)
     truth = truth[large].reset_index(drop=True)
-    star = list_prongs(foil).set_index("particle")["star"]
-    of = truth["particle"].map(star).fillna(-1).to_numpy(np.int64)
+    prongs = list_prongs(foil).set_index("particle").reindex(truth["particle"])
+    of = prongs["star"].fillna(-1).to_numpy(np.int64)
+    x_mm, y_mm = prongs["x_mm"].to_numpy(), prongs["y_mm"].to_numpy()
+    stage = foil_frame(foil.scan).to_stage(x_mm, y_mm)
     place, rectangles = places(foil, truth)
-    return Openings(foil, truth, place, rectangles, of)
+    vertex = np.column_stack([stage[0], -stage[1]]) * 1000 / um
+    return Openings(foil, truth, place, rectangles, of, vertex)
 
 
 def measure(exact: Openings, seed: int) -> Openings:
@@ -112,7 +128,9 @@ def measure(exact: Openings, seed: int) -> Openings:
         x_px_err=ERRORS["place"],
     )
     place = exact.place_px[seen] + rng.normal(0, ERRORS["place"], (n, 2))
-    return replace(exact, pits=pits, place_px=place, star=exact.star[seen])
+    return replace(
+        exact, pits=pits, place_px=place, star=exact.star[seen], vertex_px=exact.vertex_px[seen]
+    )
 
 
 def are_hidden(exact: Openings) -> Bools:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from etchscope.background.star_model import tabulate_prongs
-from etchscope.background.stars import count_stars, find_apart, find_stars, scramble
+from etchscope.background.stars import find_apart, find_stars, scramble
 from etchscope.foil import BadInput, as_pits
 from etchscope.foil.stars import PRONG_COLUMNS, STAR_COLUMNS
 from etchscope.preselect.openings import Shapes
@@ -99,19 +99,19 @@ def test_scrambled_pits_have_as_many_stars_as_expected_by_accident():
     assert abs(len(found.stars) - of_copy) < 4 * np.sqrt(of_copy)
     good = found.accidental["score"].quantile(0.75)
     assert (found.stars["score"] > good).sum() < 0.25 * of_copy + 4 * np.sqrt(0.25 * of_copy)
-    counts = count_stars(found)
+    counts = found.count()
     assert counts["found"].sum() == found.stars["selected"].sum() <= 2
 
 
 def test_counts_add_up_and_have_intervals():
     found = search(*planted(np.random.default_rng(1)))
     for by in ("kind", "prongs"):
-        counts = count_stars(found, by)
+        counts = found.count(by)
         assert counts["found"].sum() == 4
         assert (counts["net"] == counts["found"] - counts["accidental"]).all()
         assert (counts["low"] <= counts["high"]).all()
         assert (counts["high"] > 3).all()
-    four = count_stars(found, "prongs").set_index("prongs").loc[4]
+    four = found.count("prongs").set_index("prongs").loc[4]
     assert four["low"] == pytest.approx(1.0899 - four["accidental"], abs=1e-3)
 
 
@@ -135,7 +135,7 @@ def test_without_pits_there_are_no_stars(rows):
     found = search(pits.head(rows), place[:rows])
     assert len(found.stars) == len(found.prongs) == len(found.accidental) == 0
     assert list(found.stars) == [c.name for c in STAR_COLUMNS]
-    assert count_stars(found)["found"].tolist() == [0, 0, 0, 0]
+    assert found.count()["found"].tolist() == [0, 0, 0, 0]
 
 
 def test_a_wrong_purity_and_no_copies_are_refused():

@@ -2,6 +2,7 @@
 
 from etchscope.align import AlignedStack
 from etchscope.background.report import InjectionReport
+from etchscope.background.stars import StarSearch
 from etchscope.learn import Training
 from etchscope.run.demonstration import Demonstration
 from etchscope.run.limits import LimitReport
@@ -23,6 +24,7 @@ __all__ = [
     "Migration",
     "Removal",
     "ScoreReport",
+    "StarSearch",
     "Training",
     "Verdict",
 ]

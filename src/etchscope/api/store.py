@@ -16,6 +16,7 @@ from etchscope.api.models import ModelSteps
 from etchscope.api.runs import RunSteps
 from etchscope.api.scans import ScanSteps
 from etchscope.api.searches import SearchSteps
+from etchscope.api.stars import StarSteps
 from etchscope.api.training import TrainingSteps
 from etchscope.progress import Progress, watch
 from etchscope.store import Store as KeptStore
@@ -55,6 +56,7 @@ class Store(
     TrainingSteps,
     ModelSteps,
     InjectionSteps,
+    StarSteps,
 ):
     """Scans, runs, labels and models in one folder, and all that is done with them.
 

@@ -19,7 +19,7 @@ from etchscope.preselect.density import local_density
 from etchscope.preselect.openings import Shapes
 from etchscope.simulation import Sheet, Stars
 
-__all__ = ["StarSearch", "count_stars", "find_stars", "scramble"]
+__all__ = ["StarSearch", "find_apart", "find_stars", "scramble"]
 
 _SURFACES = ("top", "bottom")
 _DENSITY_REACH = 4.0
@@ -54,6 +54,27 @@ class StarSearch:
     prongs: pd.DataFrame
     accidental: pd.DataFrame
     copies: int
+
+    def count(self, by: Literal["kind", "prongs"] = "kind") -> pd.DataFrame:
+        """Return the number of selected stars by kind or by number of prongs.
+
+        Columns: ``found``; ``accidental``, the number expected by accident at the same score;
+        ``net``, their difference; and ``low, high``, the exact 95 % interval of the Poisson mean of
+        ``found``, less ``accidental``, at least 0.
+        """
+        chosen = self.stars[self.stars["selected"].to_numpy(bool)]
+        least = chosen["score"].min() if len(chosen) else np.inf
+        chance = self.accidental[self.accidental["score"] >= least]
+        every: list[Any] = [*STAR_KINDS, UNDECIDED]
+        if by == "prongs":
+            every = sorted({*chosen["prongs"].tolist(), *chance["prongs"].tolist()})
+        rows = []
+        for value in every:
+            count = int((chosen[by] == value).sum())
+            expected = float((chance[by] == value).sum()) / self.copies
+            low, high = (max(bound - expected, 0.0) for bound in poisson_interval(count))
+            rows.append((value, count, expected, count - expected, low, high))
+        return pd.DataFrame(rows, columns=[by, "found", "accidental", "net", "low", "high"])
 
 
 def find_stars(
@@ -162,28 +183,6 @@ def scramble(shapes: Shapes, reach_px: float, rng: np.random.Generator) -> Shape
     columns["e_cos"] = shapes.e_cos * cos - shapes.e_sin * sin
     columns["e_sin"] = shapes.e_cos * sin + shapes.e_sin * cos
     return Shapes(**columns)
-
-
-def count_stars(search: StarSearch, by: Literal["kind", "prongs"] = "kind") -> pd.DataFrame:
-    """Return the number of selected stars by kind or by number of prongs.
-
-    Columns: ``found``; ``accidental``, the number expected by accident at the same score; ``net``,
-    their difference; and ``low, high``, the exact 95 % interval of the Poisson mean of ``found``,
-    less ``accidental``, at least 0.
-    """
-    chosen = search.stars[search.stars["selected"].to_numpy(bool)]
-    least = chosen["score"].min() if len(chosen) else np.inf
-    chance = search.accidental[search.accidental["score"] >= least]
-    every: list[Any] = [*STAR_KINDS, UNDECIDED]
-    if by == "prongs":
-        every = sorted({*chosen["prongs"].tolist(), *chance["prongs"].tolist()})
-    rows = []
-    for value in every:
-        count = int((chosen[by] == value).sum())
-        expected = float((chance[by] == value).sum()) / search.copies
-        low, high = (max(bound - expected, 0.0) for bound in poisson_interval(count))
-        rows.append((value, count, expected, count - expected, low, high))
-    return pd.DataFrame(rows, columns=[by, "found", "accidental", "net", "low", "high"])
 
 
 def _log_background(shapes: Shapes, rectangles_px: Floats, table: ProngTable) -> Floats:

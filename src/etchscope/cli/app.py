@@ -75,6 +75,7 @@ _COMMANDS = {
         "map",
         "Map the density of pits over a scan, with its interval and where it is not known.",
     ),
+    "stars": ("stars", "Find stars among found pits: several tracks from one vertex."),
     "report": ("report", "Write figures and one HTML page of a run."),
     "label": (
         "label",
