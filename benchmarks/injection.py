@@ -121,6 +121,7 @@ def compare(foil, folder, *, per_picture, tiles, per_tile, settings):
     edges = np.quantile(true["density"], np.linspace(0, 1, BINS + 1))
     edges[0], edges[-1] = -np.inf, np.inf
     rows = []
+    trusted = report.efficiency().valid
     for stage in hit.columns:
         spread = report.efficiency(stage=stage).spread
         for low, high in [(-np.inf, np.inf), *pairwise(edges)]:
@@ -148,7 +149,8 @@ def compare(foil, folder, *, per_picture, tiles, per_tile, settings):
                     "true": [known.value, known.low, known.high],
                     "found": [found.value, found.low, found.high],
                     "spread": found.spread,
-                    "valid": known.valid and found.valid,
+                    "misfit": report.misfit,
+                    "valid": known.valid and found.valid and trusted,
                 }
             )
     return rows

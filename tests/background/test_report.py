@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from etchscope.foil import BadInput
 WIDE = SignalPopulation(v_low=2, v_high=5, max_zenith_deg=30)
 
 
-def report(n=3000, *, false=None, efficiency=0.8):
+def report(n=3000, *, false=None, efficiency=0.8, misfit=0.2):
     rng = np.random.default_rng(1)
     drawn = draw_particles(rng, WIDE, n, "makrofol").rename(columns={"v": "drawn_v"})
     particles = drawn.assign(
@@ -27,7 +29,7 @@ def report(n=3000, *, false=None, efficiency=0.8):
     chance = pd.DataFrame({"found": np.zeros(n), "paired": np.zeros(n)})
     none = pd.DataFrame({"valid": pd.Series(dtype=bool)}) if false is None else false
     return InjectionReport(
-        "S", "S-injected", "r1", "r0", WIDE, particles, reached, chance, 60.0, none
+        "S", "S-injected", "r1", "r0", WIDE, particles, reached, chance, 60.0, none, misfit
     )
 
 
@@ -37,6 +39,8 @@ def test_the_effective_area_is_area_times_efficiency_times_solid_angle():
     assert area["valid"]
     assert area["low"] < expected < area["high"]
     assert area["value"] == pytest.approx(expected, rel=0.05)
+    written = json.loads(json.dumps(report().to_dict(), allow_nan=False))
+    assert written["effective_area_cm2_sr"] == area
     narrow = SignalPopulation(v_low=3, v_high=4, max_zenith_deg=15)
     small = report().effective_area(narrow)["value"]
     assert small == pytest.approx(60 * 0.8 * np.pi * np.sin(np.deg2rad(15)) ** 2, rel=0.1)
@@ -79,5 +83,15 @@ def test_what_is_not_known_is_said():
     assert few["effective_area_cm2_sr"].max() == 0
     assert few["why"].str.contains("effective particles").all()
     assert report().points()["why"].str.contains("weakest limit").all()
-    assert report(30).to_dict()["efficiency"]["valid"] in (True, False)
     assert report(30).table.query("axis != 'all'")["valid"].sum() == 0
+
+
+def test_optics_that_do_not_describe_the_pits_make_nothing_valid():
+    one = report(misfit=2.5)
+    assert not one.table["valid"].any()
+    assert not one.points()["valid"].any()
+    assert not one.effective_area()["valid"]
+    known, doubted = report().efficiency(), one.efficiency()
+    assert (known.valid, doubted.valid) == (True, False)
+    assert doubted.value == known.value
+    assert "χ² 2.5 per figure" in doubted.why

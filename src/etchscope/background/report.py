@@ -1,6 +1,6 @@
 """The report of an injection: what a search finds of the injected signal, and what follows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,8 @@ from etchscope.foil.types import Floats
 __all__ = ["InjectionReport"]
 
 _BINS = 5
+_MISFIT = 1.0
+"""Greatest χ² per figure of optics that describe the pits."""
 _SIGMAS = 1.96
 """Standard deviations of half a 95 % interval."""
 _AXES = ("density_per_mm2", "x_mm", "y_mm", "radius_px", "dip_deg", "drawn_v", "z_over_beta")
@@ -33,6 +35,8 @@ class InjectionReport:
     reached, chance : see ``background.efficiency``.
     area_cm2 : searched area of the source.
     false : candidates per cm² of the source by class of density, see ``expected_false``.
+    misfit : χ² per figure of the best fit of the optics. Above 1 the rendered pits do not look like
+        those of the scan, and no efficiency is valid.
     """
 
     scan: str
@@ -45,11 +49,32 @@ class InjectionReport:
     chance: pd.DataFrame
     area_cm2: float
     false: pd.DataFrame
+    misfit: float = 0.0
 
     @cached_property
     def table(self) -> pd.DataFrame:
         """Efficiency of all particles and in bins, see ``background.efficiency``."""
-        return bin_efficiency(self.particles, self.reached, self.chance, self.edges)
+        table = bin_efficiency(self.particles, self.reached, self.chance, self.edges)
+        if self._doubt:
+            table = table.assign(
+                valid=False, why=table["why"].where(table["why"] != "", self._doubt)
+            )
+        return table
+
+    @property
+    def _doubt(self) -> str:
+        """Why no efficiency is valid, or ""."""
+        if self.misfit <= _MISFIT:
+            return ""
+        return (
+            f"the learned optics do not describe the scan's pits, χ² {self.misfit:.1f} per figure"
+        )
+
+    def _trusted(self, one: Efficiency) -> Efficiency:
+        """Return an efficiency that is not valid where the optics are not known."""
+        if not self._doubt:
+            return one
+        return replace(one, valid=False, why=one.why or self._doubt)
 
     @property
     def edges(self) -> dict[str, list[float]]:
@@ -85,12 +110,14 @@ class InjectionReport:
         name = stage or self.stage
         if name not in self.reached:
             raise BadInput("stage", " or ".join(self.reached.columns), repr(name))
-        return efficiency_of(
-            self.reached[name].to_numpy(bool),
-            self.chance[name].to_numpy(np.float64),
-            self._weights(target),
-            self.particles["tile"].to_numpy(),
-            self.particles["optics"].to_numpy(),
+        return self._trusted(
+            efficiency_of(
+                self.reached[name].to_numpy(bool),
+                self.chance[name].to_numpy(np.float64),
+                self._weights(target),
+                self.particles["tile"].to_numpy(),
+                self.particles["optics"].to_numpy(),
+            )
         )
 
     def _weights(self, target: SignalPopulation | None) -> Floats:
@@ -108,15 +135,17 @@ class InjectionReport:
         v = self.particles["drawn_v"].to_numpy(np.float64)
         solid = np.pi * (1 - population.least_cosine(v) ** 2)
         weight = self._weights(target)
-        one = efficiency_of(
-            self.reached[self.stage].to_numpy(bool),
-            self.chance[self.stage].to_numpy(np.float64),
-            weight * solid,
-            self.particles["tile"].to_numpy(),
-            self.particles["optics"].to_numpy(),
+        one = self._trusted(
+            efficiency_of(
+                self.reached[self.stage].to_numpy(bool),
+                self.chance[self.stage].to_numpy(np.float64),
+                weight * solid,
+                self.particles["tile"].to_numpy(),
+                self.particles["optics"].to_numpy(),
+            )
         )
         unit = self.area_cm2 * float(np.average(solid, weights=weight)) if weight.sum() else np.nan
-        known = one.valid and np.isfinite(unit)
+        known = bool(one.valid and np.isfinite(unit))
         why = one.why or ("" if known else "the area is not known")
         value, low, high = ((f * unit if known else None) for f in (one.value, one.low, one.high))
         return {
@@ -158,7 +187,7 @@ class InjectionReport:
             own = (v >= one["bin_low"]) & (v <= one["bin_high"])
             solid = np.pi * (1 - float(self.population.least_cosine(np.array([middle]))[0]) ** 2)
             unit = self.area_cm2 * solid
-            known = bool(one["valid"]) and np.isfinite(unit)
+            known = bool(one["valid"] and np.isfinite(unit))
             half = (one["high"] - one["low"]) / 2 / _SIGMAS
             charge = self.particles["z_over_beta"].to_numpy(np.float64)[own].mean()
             rows.append(
@@ -188,6 +217,7 @@ class InjectionReport:
             "particles": len(self.particles),
             "tiles": int(self.particles["tile"].nunique()),
             "stage": self.stage,
+            "misfit": self.misfit,
             "efficiency": self.efficiency().to_dict(),
             "area_cm2": self.area_cm2 if np.isfinite(self.area_cm2) else None,
             "effective_area_cm2_sr": self.effective_area(),

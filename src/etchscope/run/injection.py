@@ -180,4 +180,5 @@ def measure_injection(
         chance,
         area,
         false,
+        min(float(fit["cost"]) for fit in made_by["optics"]),
     )
