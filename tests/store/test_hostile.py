@@ -203,3 +203,9 @@ def test_an_altered_cell_is_refused_in_one_line(full, statement, found):
 
     with pytest.raises(BadInput, match=found):
         read_all()
+
+
+@pytest.mark.sqlite
+def test_a_scan_that_lost_its_tiles_is_listed_without_any(full):
+    alter(full, "UPDATE scan SET name = 'other'")
+    assert full.scans.table().set_index("scan").loc["other", "tiles"] == 0

@@ -235,7 +235,7 @@ def scan_table(session: Session) -> pd.DataFrame:
     found, injected = [], sources_of_injected(session)
     for row in rows:
         channels, left_out, runs = (counts.get(row.name, 0) for counts in counted)
-        counts = (channels, *tiles[row.name], left_out, runs)
+        counts = (channels, *tiles.get(row.name, (0, 0)), left_out, runs)
         found.append((*row, *counts, injected.get(row.name)))
     columns = zip(*found, strict=True) if found else [()] * len(SCAN_COLUMNS)
     named = zip(SCAN_COLUMNS.items(), columns, strict=True)
