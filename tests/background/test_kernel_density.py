@@ -132,6 +132,12 @@ def test_an_interval_of_no_pits_is_the_exact_upper_limit():
     np.testing.assert_allclose([low[2], high[2]], [400 - 39.0, 400 + 40.0], atol=1.5)
 
 
+def test_an_interval_without_a_variance_is_not_known():
+    low, high = rate_interval(np.array([1.0, 1.0]), np.array([-1e-20, np.nan]))
+    assert np.isnan(high).all()
+    assert not (low > 0).any()
+
+
 def test_no_pits_make_a_map_of_zeros_with_limits():
     window = Window(polygon_area([SHEET], GRID), GRID)
     none = PitPoints(np.empty(0), np.empty(0))

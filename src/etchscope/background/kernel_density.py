@@ -173,7 +173,8 @@ def rate_interval(value: Floats, unit: Floats, confidence: float = 0.95) -> tupl
     """
     tail = (1 - confidence) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
-        number = np.maximum(value, 0) / unit
+        # Far from all that was seen, rounding may leave no positive variance.
+        number = np.where(unit > 0, np.maximum(value, 0) / unit, np.nan)
     rest = 0.5 * np.exp(-number)
     low = np.where(number > 0, gammaincinv(np.maximum(number + 0.5 - rest, 1e-12), tail), 0.0)
     high = gammaincinv(number + 0.5 + rest, 1 - tail)

@@ -136,7 +136,7 @@ def _show(
     if isinstance(norm, LogNorm):
         ticks = _ticks(float(norm.vmin or 1), float(norm.vmax or 10))
         bar.set_ticks(ticks, minor=False)
-        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:.3g}"))
+        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.4g}"))
         bar.ax.yaxis.set_minor_formatter("")
 
 

@@ -84,10 +84,19 @@ def _of(name: str) -> str:
     return "all pits" if name == "all" else f"pits: {name}"
 
 
+def _rounded(value: float) -> str:
+    """Return a number with three digits, and no exponent where it is large."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 def _title(name: str, one: DensityMap, done: DensityMaps) -> str:
     said = summarise_map(one, done.units)
     low, high = said["valid"]["lowest"], said["valid"]["highest"]
-    span = "nothing is known" if low is None else f"{low:.3g}–{high:.3g} {done.units.density}"
+    span = (
+        "nothing is known"
+        if low is None
+        else f"{_rounded(low)}–{_rounded(high)} {done.units.density}"
+    )
     width = ""
     if one.bandwidth:
         value, unit = (

@@ -264,11 +264,12 @@ def _map_tiles(own: _Searched, run: str, settings: MapSettings) -> DensityMaps:
 
 
 def _columns(scan: Scan) -> int:
-    """Return the number of columns of the grid of tiles: that of the montage, or of a square."""
+    """Return the columns of the grid of tiles: those of the montage, or of a 4 : 3 sheet."""
     stated = scan.metadata.get("columns")
-    return (
-        stated if isinstance(stated, int) and stated > 0 else int(np.ceil(len(scan.tiles) ** 0.5))
-    )
+    if isinstance(stated, int) and stated > 0:
+        return stated
+    height, width = scan.image_size
+    return int(np.ceil((len(scan.tiles) * 4 / 3 * height / width) ** 0.5))
 
 
 def _compare(
