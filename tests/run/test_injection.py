@@ -1,6 +1,7 @@
 """One small injected scan, made once, and all steps that must leave it out."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from etchscope.api import Store as ApiStore
 from etchscope.background.optics_fit import FittedOptics
 from etchscope.background.signal import SignalPopulation
 from etchscope.cli.app import main
+from etchscope.evaluation import Requirement
 from etchscope.foil import BadInput, Foil, PitFlag, has_flag
 from etchscope.geometry import foil_frame
 from etchscope.preselect import FindSettings
@@ -22,6 +24,7 @@ from etchscope.run.injection import inject
 from etchscope.run.labelled import labelled_pits
 from etchscope.run.pit_lists import gather_pit_lists
 from etchscope.run.results import choose_runs
+from etchscope.run.working_point import KnownScan, choose_working_point
 from etchscope.simulation import Fragments, Hips, Optics, Population, SimulatedScan, Stage
 from etchscope.store import Store, TilePictures
 
@@ -193,3 +196,29 @@ def test_the_command_measures_and_its_options_are_checked(made, capsys, tmp_path
     assert "a range of Z/β or of V" in capsys.readouterr().err
     assert main([*words, "--particles-per-tile", "4000"]) == 2
     assert "fewer openings than the foil has" in capsys.readouterr().err
+
+
+def test_with_a_model_what_passes_its_working_point_is_selected(made, learnt, tmp_path):
+    _, report, _ = made
+    store = Store.open(shutil.copytree(made[0].path, tmp_path / "store"))
+    store.models.save("first", *learnt.done.model.to_record())
+    how = {"population": SIGNAL, "tiles": 5, "seed": 3, "executor": "inline", "model": "first"}
+    scored = inject(store, SCAN, **how)
+    assert scored.injected == report.injected
+    assert scored.stage == "selected"
+    assert (scored.reached[["found", "paired"]] == report.reached).all(axis=None)
+    assert store.runs.score_record(scored.run).search == report.run
+    assert store.runs.score_record(scored.source_run).search == report.source_run
+    assert not scored.false["valid"].any()  # it was counted on the scan itself
+    assert scored.false["scan_area_cm2"].sum() == pytest.approx(scored.area_cm2, rel=1e-6)
+    known = inject(store, SCAN, control=SCAN, **how)
+    assert known.false["valid"].all()
+    rate = known.false["candidates"].sum()
+    assert known.expected_false()[0] == pytest.approx(rate)
+    with pytest.raises(BadInput, match="into which signal was injected"):
+        choose_working_point(
+            store,
+            "first",
+            Requirement(false_per_tile=1.0),
+            KnownScan(ApiStore(store).injected_pits(report.injected), "truth", report.injected),
+        )

@@ -5,7 +5,7 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from etchscope.evaluation import rate_over_tiles
-from etchscope.foil import PitFlag, as_pits
+from etchscope.foil import NotScored, PitFlag, as_pits
 from etchscope.foil.types import Floats
 from etchscope.geometry import area_cm2, tile_to_foil
 from etchscope.store import Store
@@ -154,11 +154,18 @@ def false_by_density(
     Of a control without signal they are false; of the scan itself they are what its search selects,
     of which signal may be a part, so ``valid`` is false. ``scan_area_cm2`` is the searched area of
     the scan itself.
+
+    Raises
+    ------
+    NotScored : the model of the run did not score the control.
     """
     run = source_run
     if control is not None:
         weights = store.runs.score_record(source_run).model.weights_sha256
-        run = store.runs.latest(control, stage="score", weights_sha256=weights) or source_run
+        scored = store.runs.latest(control, stage="score", weights_sha256=weights)
+        if scored is None:
+            raise NotScored(f"scan {control}", "a scan that the same model scored", "none")
+        run = scored
     chosen, rows = selected_candidates(store.runs.pits(run), um), []
     tiles = list(store.runs.record(run).tiles)
     for low, high in zip([0.0, *edges[1:-1]], [*edges[1:-1], np.inf], strict=True):
