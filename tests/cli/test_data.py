@@ -80,6 +80,7 @@ def test_ls_lists_scans_and_tiles(store, capsys):
             "excluded": 0,
             "left_out": 0,
             "runs": 0,
+            "injected_from": None,
         }
     ]
     assert main(["ls", str(store), "--tiles", "--where", "tile > 3", "--json"]) == 0
