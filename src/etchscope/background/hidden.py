@@ -19,12 +19,13 @@ from etchscope.foil.types import Bools, Floats
 __all__ = ["Corrected", "EfficiencyCurve", "HiddenPits", "excluded_area"]
 
 EXCLUDED = 0.3
-"""Area in which a pit of the same surface is lost, per mean area of an opening. On simulated foils
-of the preset ``experiment`` with 1,000 to 3,000 pits per tile, ``find`` gives 0.22 to 0.41."""
+"""Area in which a pit of the same surface is lost, per mean area of an opening. It follows from the
+recall and precision of ``find`` on simulated foils of the preset ``experiment`` with 1,000 to 3,000
+pits per tile, which give 0.22 to 0.41 if openings have radii of 7 px and both surfaces as many."""
 EXCLUDED_ERROR = 0.1
-"""Standard error of ``EXCLUDED``, from the scatter of that measurement."""
+"""Standard error of ``EXCLUDED``, from the scatter of these values."""
 _MOST_HIDDEN = 0.5
-"""Greatest share of hidden pits that is corrected; it was measured up to 0.3."""
+"""Greatest share of hidden pits that is corrected; the foils behind ``EXCLUDED`` reach 0.3."""
 
 
 def excluded_area(radius: Floats, share: Floats) -> float:

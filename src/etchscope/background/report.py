@@ -15,6 +15,9 @@ from etchscope.foil.types import Floats
 __all__ = ["InjectionReport"]
 
 _BINS = 5
+"""Most bins of an axis."""
+_PER_BIN = 40
+"""Particles per bin; as weights differ, they count as about two thirds as many."""
 _MISFIT = 1.0
 """Greatest χ² per figure of optics that describe the pits."""
 _SIGMAS = 1.96
@@ -83,7 +86,8 @@ class InjectionReport:
         for axis in _AXES:
             known = self.particles[axis].dropna().to_numpy(np.float64)
             if len(known):
-                edges = np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1)))
+                bins = int(np.clip(len(known) // _PER_BIN, 1, _BINS))
+                edges = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)))
                 if len(edges) > 1:
                     out[axis] = edges.tolist()
         return out

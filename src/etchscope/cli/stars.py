@@ -37,8 +37,10 @@ def command(
 
     opened = Store.open(store)
     search = opened.stars(scan, run=run, purity=purity, copies=copies, seed=seed)
-    echo_table(search.count("kind").round(2))
-    echo_table(search.count("prongs").round(2))
+    for by in ("kind", "prongs"):
+        counts = search.count(by)
+        if len(counts):
+            echo_table(counts.round(2))
     if output is not None:
         typer.echo(opened.write_stars(output, search, scan, run=run))
     typer.echo(f"{int(search.stars['selected'].sum()):,} stars of {len(search.stars):,} vertices")

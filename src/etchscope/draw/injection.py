@@ -20,6 +20,7 @@ _AXES = {
     "z_over_beta": "Z/β",
     "x_mm": "x / mm",
 }
+_TOO_FEW = "too few particles\nto know it in bins:\ninject into more tiles"
 
 
 @mpl.rc_context(RC)
@@ -30,18 +31,17 @@ def draw_injection(report: InjectionReport) -> Figure:
     are left out.
     """
     one = report.efficiency()
-    what = (
-        f"{100 * one.value:.1f} % [{100 * one.low:.1f}, {100 * one.high:.1f}]"
-        if one.valid
-        else one.why
-    )
-    figure = make_figure(10.5, 6.2, f"Efficiency for injected signal: {what} {report.stage}")
-    axes = figure.subplots(2, 3, sharey=True).ravel()
+    percent = f"{100 * one.value:.1f} % [{100 * one.low:.1f}, {100 * one.high:.1f}]"
+    what = f"{percent} {report.stage}" if one.valid else f"not known ({one.why})"
+    figure = make_figure(10.5, 6.2, f"Efficiency for injected signal: {what}")
+    axes, table = figure.subplots(2, 3, sharey=True).ravel(), report.table
     for ax, (axis, label) in zip(axes, _AXES.items(), strict=True):
         for stage, colour in zip(report.reached.columns, SERIES_COLOURS, strict=False):
-            table = report.table
             own = table[(table["axis"] == axis) & (table["stage"] == stage) & table["valid"]]
             _points(ax, own, colour, str(stage))
+        if not (table["valid"] & (table["axis"] == axis)).any():
+            ax.text(0.5, 0.5, _TOO_FEW, ha="center", va="center", transform=ax.transAxes)
+            ax.set_xticks([])
         ax.set(xlabel=label, ylim=(-0.02, 1.04))
         ax.grid(True)
     axes[0].set_ylabel("efficiency")

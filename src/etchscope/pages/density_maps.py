@@ -102,7 +102,9 @@ def _title(name: str, one: DensityMap, done: DensityMaps) -> str:
         value, unit = (
             (1000 * one.bandwidth, "µm") if one.grid.unit == "mm" else (one.bandwidth, "px")
         )
-        width = f", kernel of {value:.3g} {unit}" + (" that varies" if one.is_adaptive else "")
+        width = f", kernel of {float(f'{value:.3g}'):,g} {unit}" + (
+            " that varies" if one.is_adaptive else ""
+        )
     return f"{done.scan}, {_of(name)}: {span}, {said['found']:,} found{width}"
 
 
