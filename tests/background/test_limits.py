@@ -88,17 +88,24 @@ def test_what_is_not_known_is_not_valid():
         ({"background": math.inf}, "background: expected numbers of 0 or more, found inf"),
         ({"efficiency": 1.2}, "efficiency: expected a share from 0 to 1, found 1.2"),
         ({"efficiency_error": -0.1}, "efficiency_error: expected numbers of 0 or more"),
-        (
-            {"efficiency": None},
-            "efficiency: expected an efficiency or an effective area, found neither",
-        ),
-        ({"observed": None}, "observed: expected the number of observed candidates, found none"),
+        ({"efficiency": None}, "efficiency: expected numbers of 0 or more, found None in row 1"),
+        ({"background": math.nan}, "background: expected numbers of 0 or more, found nan in row 1"),
+        ({"observed": None}, "observed: expected numbers of 0 or more, found None in row 1"),
     ],
 )
 def test_bad_points_are_refused(change, message):
     point = {"observed": 0, "efficiency": 0.5, "background": 0.1, "efficiency_error": 0.0}
     with pytest.raises(BadInput, match=message):
         as_points(pd.DataFrame([point | change]))
+
+
+def test_numbers_that_are_absent_are_named():
+    point = pd.DataFrame({"observed": [0], "efficiency": [0.5]})
+    with pytest.raises(BadInput, match="observed: expected the number of observed candidates"):
+        as_points(point[["efficiency"]])
+    for absent in (point[["observed"]], point[["observed"]].assign(effective_area_cm2_sr=math.nan)):
+        with pytest.raises(BadInput, match="efficiency: expected an efficiency or an effective"):
+            as_points(absent)
 
 
 def test_bad_confidences_and_empty_tables_are_refused():

@@ -44,7 +44,7 @@ def test_points_without_efficiency_say_that_they_exclude_nothing(tmp_path, capsy
     [
         (["--observed", "-1", "--efficiency", "1"], "--observed: expected numbers of 0 or more"),
         (["--observed", "0", "--efficiency", "2"], "--efficiency: expected a share from 0 to 1"),
-        (["--observed", "0", "--efficiency", "nan"], "--efficiency: expected an efficiency"),
+        (["--observed", "0", "--efficiency", "nan"], "--efficiency: expected numbers of 0 or more"),
         (["--observed", "0"], "--efficiency: expected an efficiency or an effective area"),
         (["--efficiency", "1"], "--observed: expected the number of observed candidates"),
         (["--observed", "0", "--efficiency", "1", "--years", "0"], "--years: expected a number"),

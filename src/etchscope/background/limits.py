@@ -48,7 +48,8 @@ def as_points(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table of points with all of ``POINT_COLUMNS``, its labels first.
 
     What is absent becomes: no background, errors of 0, no effective area, valid. An efficiency that
-    is absent is 1 where there is an effective area, which contains it.
+    is absent is 1 where there is an effective area, which contains it. Columns of effective areas
+    may be empty.
 
     Parameters
     ----------
@@ -62,7 +63,9 @@ def as_points(table: pd.DataFrame) -> pd.DataFrame:
     """
     if not 1 <= len(table) <= _MOST_POINTS:
         raise BadInput("points", f"1 to {_MOST_POINTS:,} rows", f"{len(table)}")
-    points = table.reset_index(drop=True).dropna(axis="columns", how="all")
+    points = table.reset_index(drop=True).copy()
+    empty = [n for n in POINT_COLUMNS if n.startswith("effective_area") and n in points]
+    points = points.drop(columns=[name for name in empty if points[name].isna().all()])
     if "observed" not in points:
         raise BadInput("observed", "the number of observed candidates", "none")
     has_area = "effective_area_cm2_sr" in points
