@@ -114,3 +114,16 @@ def test_large_counts_take_blocks_and_agree_with_the_normal_approximation():
     spread = np.sqrt(1100 + 20**2)
     assert low == pytest.approx(200 - 1.645 * spread, rel=0.05)
     assert high == pytest.approx(200 + 1.645 * spread, rel=0.05)
+
+
+@pytest.mark.parametrize("background", [5e-324, 1e-9])
+def test_a_background_far_below_its_error_is_like_none_with_that_error(background):
+    none, little = Counting(2, 0.0, 0.4), Counting(2, background, 0.4)
+    assert interval_exact(little, 0.9) == pytest.approx(interval_exact(none, 0.9), rel=1e-6)
+    assert limit_cls(little, 0.9) == pytest.approx(limit_cls(none, 0.9), rel=1e-6)
+
+
+def test_an_error_too_small_to_compute_with_is_none():
+    exact, tiny = Counting(2, 1.0, 0.0, 0.1), Counting(2, 1.0, 1e-12, 0.1)
+    assert interval_exact(tiny, 0.9) == interval_exact(exact, 0.9)
+    assert limit_cls(tiny, 0.9) == limit_cls(exact, 0.9)

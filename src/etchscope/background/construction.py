@@ -269,6 +269,7 @@ def _background_region(counting: Counting, outside: float) -> Floats:
     ratio, count = counting.off_ratio, counting.off_count
     if ratio is None:
         return np.array([counting.background])
-    low = chdtri(2 * count, 1 - outside / 2) / 2 / ratio if count > 0 else 0.0
+    # The lower end of a count far below 1 is 0 within rounding, and its quantile is not computed.
+    low = chdtri(2 * count, 1 - outside / 2) / 2 / ratio if count > 1e-3 else 0.0
     high = chdtri(2 * count + 2, outside / 2) / 2 / ratio
     return np.asarray(np.linspace(math.sqrt(low), math.sqrt(high), _BACKGROUNDS) ** 2)

@@ -6,7 +6,8 @@ The model has one number that is sought, the particles ``s``, and two that are m
 - the background b was measured by a count m in an off-region that is τ times as large as the
   search, Poisson with mean τ·b. A statement b̂ ± σ_b is the off-region of m = (b̂/σ_b)² and
   τ = b̂/σ_b², which has this value and this error (W. A. Rolke, A. M. López and J. Conrad,
-  Nucl. Instrum. Methods A 551 (2005) 493, section 2);
+  Nucl. Instrum. Methods A 551 (2005) 493, section 2). If the error is larger than b̂, less than one
+  was seen there, and τ = 1/σ_b;
 - the efficiency was measured with a relative error: ln ε̂ is normal around ln ε with the width
   σ = sqrt(ln(1 + (σ_ε/ε̂)²)), which never becomes negative.
 
@@ -69,19 +70,18 @@ class Counting:
 
     @property
     def off_ratio(self) -> float | None:
-        """Size τ of the off-region over that of the search; None if b is known exactly."""
-        if self.background_error == 0:
+        """Size τ of the off-region over that of the search; None if b is known exactly.
+
+        An error below a millionth of b counts as none: no count is known so well.
+        """
+        if self.background_error <= 1e-6 * self.background:
             return None
-        if self.background == 0:
-            return 1 / self.background_error
-        return self.background / self.background_error**2
+        return max(self.background / self.background_error, 1.0) / self.background_error
 
     @property
     def off_count(self) -> float:
         """Count m of the off-region, not always a whole number; 0 if b is known exactly."""
-        if self.background_error == 0:
-            return 0.0
-        return (self.background / self.background_error) ** 2
+        return 0.0 if self.off_ratio is None else self.background * self.off_ratio
 
     @property
     def has_errors(self) -> bool:

@@ -71,10 +71,11 @@ def _mixture(counting: Counting) -> tuple[Floats, Floats, Floats, Floats]:
     events = np.arange(least, most + 1, dtype=np.float64)
     if mean == 0:
         logs = np.where(events == 0, 0.0, -np.inf)
-    elif error == 0:
+    elif counting.off_ratio is None:
         logs = xlogy(events, mean) - gammaln(events + 1)
     else:
-        shape, rate = counting.off_count, counting.off_ratio or math.inf
+        shape = max(counting.off_count, np.finfo(np.float64).tiny)  # whose gamma is finite
+        rate = counting.off_ratio
         logs = gammaln(events + shape) - gammaln(events + 1) - xlog1py(events, rate)
     weights = np.exp(logs - logs.max())
     nodes, shares = hermegauss(_NODES if counting.width > 0 else 1)
