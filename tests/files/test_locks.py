@@ -109,11 +109,15 @@ def test_a_killed_holder_lets_go_and_is_not_believed(tmp_path, caplog):
 
 def test_ctrl_c_ends_the_waiting(tmp_path):
     path = tmp_path / "l"
-    with hold_lock(path, WHAT):
-        main = threading.main_thread().ident
-        threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)).start()
-        with pytest.raises(KeyboardInterrupt):
-            hold_lock(path, WHAT).__enter__()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # dask_jobqueue has its own
+    try:
+        with hold_lock(path, WHAT):
+            main = threading.main_thread().ident
+            threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)).start()
+            with pytest.raises(KeyboardInterrupt):
+                hold_lock(path, WHAT).__enter__()
+    finally:
+        signal.signal(signal.SIGINT, before)
         assert path.exists()
     assert list(tmp_path.iterdir()) == []
 
