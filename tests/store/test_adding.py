@@ -193,13 +193,13 @@ _KILLED = """
 import os, signal, sys
 sys.path.insert(0, {here!r})
 from conftest import make
-from etchscope.store import Store, adding
+from etchscope.store import Store, adding, places
 moment, made = {moment!r}, make()
 def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
 def read(number):
     return die() if moment == "reading" and number == 10 else made.read(number)
-if moment == "flushing": adding.sync_tree = die
-if moment == "renaming": adding.sync_path = die
+if moment == "flushing": places.sync_tree = die
+if moment == "renaming": places.sync_path = die
 if moment == "catalogue":
     real = adding.put_scan
     adding.put_scan = lambda session, *a, **k: (real(session, *a, **k), session.flush(), die())
