@@ -50,8 +50,6 @@ def take_snapshot(folder: Path) -> dict[str, str]:
         name = path.relative_to(folder).as_posix()
         if path.is_dir():
             found[f"{name}/"] = ""
-        elif path.name == ".lock":
-            found[name] = ""  # what it says is who held it last
         elif path.name.endswith((".sqlite-wal", ".sqlite-shm", ".sqlite-journal")):
             continue
         elif path.suffix == ".sqlite":

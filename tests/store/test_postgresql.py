@@ -222,25 +222,25 @@ def test_a_catalogue_that_lost_its_tables_is_not_intact(kept):
 
 
 def test_connections_are_few_and_closed_with_the_store(kept, server):
-    own = text("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'")
-    watcher = PostgresSchema(server)
+    others = text("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    database = PostgresSchema(server)
+    with database.open_engine().connect() as watcher:
 
-    def connected():
-        with watcher.open_engine().begin() as connection:
-            return set(connection.scalars(own))
+        def connected():
+            with watcher.begin():  # a transaction of its own, which sees the list as it is now
+                return set(watcher.scalars(others))
 
-    before = connected()
-    stores = [Store.open(kept.path) for _ in range(5)]
-    for _ in range(3):
-        assert [store.scans.names() for store in stores] == [[]] * 5
-    added = connected() - before
-    del stores
-    # The watcher has a new connection each time, and the server ends those that were closed late.
-    assert 5 <= len(added) <= 6
-    last = time.monotonic() + 20
-    while connected() & added and time.monotonic() < last:
-        time.sleep(0.05)
-    assert not connected() & added
+        before = connected()
+        stores = [Store.open(kept.path) for _ in range(5)]
+        for _ in range(3):
+            assert [store.scans.names() for store in stores] == [[]] * 5
+        added = connected() - before
+        assert len(added) == 5
+        del stores
+        last = time.monotonic() + 5  # the server ends a closed connection by itself, a little later
+        while connected() & added and time.monotonic() < last:
+            time.sleep(0.05)
+        assert not connected() & added
     assert postgresql.is_address(server)
     assert os.environ.get("PGPASSWORD") is None
 

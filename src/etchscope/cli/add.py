@@ -8,7 +8,15 @@ import typer
 
 from etchscope.cli.errors import name_options
 from etchscope.cli.messages import echo_json
-from etchscope.cli.options import Json, LayoutName, MaskFile, StorePath
+from etchscope.cli.options import (
+    Json,
+    LayoutName,
+    MaskFile,
+    MontageColumns,
+    MontageRows,
+    PixelSize,
+    StorePath,
+)
 
 if TYPE_CHECKING:
     from etchscope.api.results import Added
@@ -27,14 +35,10 @@ def command(
     side: Annotated[
         Literal["front", "back"] | None, typer.Option(help="Side that faced the camera.")
     ] = None,
-    pixel_size_um: Annotated[
-        float | None, typer.Option(help="Size of a pixel in micrometres.")
-    ] = None,
+    pixel_size_um: PixelSize = None,
     layout: LayoutName = None,
-    rows: Annotated[int | None, typer.Option(min=1, help="Number of rows of a montage.")] = None,
-    columns: Annotated[
-        int | None, typer.Option(min=1, help="Number of columns of a montage.")
-    ] = None,
+    rows: MontageRows = None,
+    columns: MontageColumns = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out tiles that cannot be read, and list them.")
     ] = False,

@@ -23,7 +23,10 @@ from etchscope.cli.options import (
     ExecutorName,
     LayoutName,
     MaskFile,
+    MontageColumns,
+    MontageRows,
     NoMask,
+    PixelSize,
     make_settings,
     settings_options,
 )
@@ -61,13 +64,9 @@ def command(
         str | None, typer.Option(help="Scan of the store to search [all of them].")
     ] = None,
     layout: LayoutName = None,
-    rows: Annotated[int | None, typer.Option(min=1, help="Number of rows of a montage.")] = None,
-    columns: Annotated[
-        int | None, typer.Option(min=1, help="Number of columns of a montage.")
-    ] = None,
-    pixel_size_um: Annotated[
-        float | None, typer.Option(help="Size of a pixel in micrometres.")
-    ] = None,
+    rows: MontageRows = None,
+    columns: MontageColumns = None,
+    pixel_size_um: PixelSize = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out tiles that cannot be read, and list them.")
     ] = False,

@@ -8,7 +8,7 @@ import typer
 
 from etchscope.cli.errors import name_options
 from etchscope.cli.inputs import opened_inputs
-from etchscope.cli.options import Json, LayoutName
+from etchscope.cli.options import Json, LayoutName, MontageColumns, MontageRows, PixelSize
 from etchscope.foil import BadInput
 
 if TYPE_CHECKING:
@@ -56,13 +56,9 @@ def command(
         ),
     ] = None,
     layout: LayoutName = None,
-    rows: Annotated[int | None, typer.Option(min=1, help="Number of rows of a montage.")] = None,
-    columns: Annotated[
-        int | None, typer.Option(min=1, help="Number of columns of a montage.")
-    ] = None,
-    pixel_size_um: Annotated[
-        float | None, typer.Option(help="Size of a pixel in micrometres.")
-    ] = None,
+    rows: MontageRows = None,
+    columns: MontageColumns = None,
+    pixel_size_um: PixelSize = None,
     as_json: Json = False,
 ) -> None:
     """Map the density of pits over a scan, with its interval and where it is not known.

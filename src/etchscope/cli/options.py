@@ -16,11 +16,14 @@ __all__ = [
     "Json",
     "LayoutName",
     "MaskFile",
+    "MontageColumns",
+    "MontageRows",
     "NoMask",
     "OfFoil",
     "OfScan",
     "OfTile",
     "OptionalStore",
+    "PixelSize",
     "Region",
     "StorePath",
     "Where",
@@ -71,6 +74,10 @@ LayoutName = Annotated[
         "name of a plugin.",
     ),
 ]
+
+MontageRows = Annotated[int | None, typer.Option(min=1, help="Number of rows of a montage.")]
+MontageColumns = Annotated[int | None, typer.Option(min=1, help="Number of columns of a montage.")]
+PixelSize = Annotated[float | None, typer.Option(help="Size of a pixel in micrometres.")]
 
 
 DeviceName = Annotated[

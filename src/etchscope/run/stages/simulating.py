@@ -184,8 +184,7 @@ class _Photographs:
         truth, marks, parameters = self.records
         if self.store is not None:
             write_description(self.pictures, scan, self.simulated.foil_record)
-            if self.name not in self.store.scans.names():
-                self._add(self.store)
+            self._add(self.store)  # changes nothing if a killed simulation got as far as this
         elif self.pictures != self.directory / self.name:
             write_description(self.pictures, scan, self.simulated.foil_record)
             self.pictures.replace(self.directory / self.name)
