@@ -1,3 +1,4 @@
+import gc
 import logging
 import os
 import re
@@ -100,6 +101,25 @@ def test_no_address_and_no_scheduler_are_one_line(monkeypatch):
     ):
         pytest.fail("connected")
     assert logging.getLogger("distributed").level != logging.CRITICAL
+
+
+def test_a_client_that_could_not_connect_is_gone_at_once(monkeypatch):
+    # Collected while another client starts, it would wait forever for that one's lock.
+    monkeypatch.setattr(cluster, "_CONNECT_S", 0.3)
+    errors = []
+    gc.disable()
+    try:
+        for address in ("somewhere", "127.0.0.1:9"):
+            try:
+                with connected(address):
+                    pytest.fail("connected")
+            except (BadInput, MachineFailed) as error:
+                errors.append(error)
+        left = [one for one in gc.get_objects() if type(one) is Client and one.status != "running"]
+    finally:
+        gc.enable()
+    assert len(errors) == 2
+    assert not left
 
 
 def test_errors_of_the_work_are_not_those_of_the_connection(client):

@@ -1,5 +1,6 @@
 """Run tasks on the workers of a Dask cluster, which share a file system with this machine."""
 
+import gc
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -73,14 +74,20 @@ def _client_of(address: str) -> "Client":
     from distributed.versions import VersionMismatchWarning
 
     where = address if "://" in address else f"tcp://{address}"
+    failed: BadInput | MachineFailed
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", VersionMismatchWarning)  # each task compares them
             return Client(where, timeout=_CONNECT_S, set_as_default=False)
-    except ValueError as error:
-        raise BadInput("scheduler", "an address such as tcp://host:8786", repr(address)) from error
-    except OSError as error:
-        raise MachineFailed(f"{where}: no Dask scheduler answers.") from error
+    except ValueError:
+        failed = BadInput("scheduler", "an address such as tcp://host:8786", repr(address))
+    except OSError:
+        failed = MachineFailed(f"{where}: no Dask scheduler answers.")
+    # A client that could not connect stops its loop when it is collected. Were that to come while
+    # another client starts, it would wait forever for a lock that its own thread holds. The first
+    # error holds the client, and is therefore not a cause of the second.
+    gc.collect()
+    raise failed
 
 
 def run_on_cluster(
