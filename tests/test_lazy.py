@@ -40,3 +40,12 @@ def test_a_light_name_loads_no_heavy_package(line, unused):
     code = f"{line}; import sys; print(sorted({unused!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_finder_is_ready_without_the_compiler_of_pytorch():
+    # Building the network for its shapes alone once loaded the compiler, a second for each process.
+    line = "from etchscope.run.finder import finder_of; finder_of()"
+    unused = {"torch._dynamo", "torch.fx.experimental.symbolic_shapes"}
+    code = f"{line}; import sys; print(sorted({unused!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

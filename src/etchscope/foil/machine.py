@@ -34,7 +34,8 @@ def make_process_context(module: str) -> ForkServerContext:
     module : full name of what the work needs. The first one counts: the server stays.
     """
     context = get_context("forkserver")
-    context.set_forkserver_preload([module])
+    # The server computes nothing, so that no thread of PyTorch runs when it forks.
+    context.set_forkserver_preload([module, *({"torch"} & sys.modules.keys())])
     return context
 
 

@@ -8,6 +8,7 @@ turned for every element, so an expanded layer is an ordinary convolution.
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -68,7 +69,7 @@ class ToGroup(nn.Module):
     ) -> None:
         super().__init__()
         self.elements = tuple(elements)
-        inverse = torch.linalg.inv(torch.as_tensor(mixing, dtype=torch.float32))
+        inverse = torch.as_tensor(np.linalg.inv(mixing), dtype=torch.float32)
         self.register_buffer("undo", inverse, persistent=False)
         self.weight = nn.Parameter(torch.empty(fields, mixing.shape[1], size, size))
         fill_glorot(self.weight, self.weight[0].numel(), fields * size * size)
@@ -85,25 +86,35 @@ class ToGroup(nn.Module):
 class GroupConvolution(nn.Module):
     """From fields to fields; ``expanded`` gives the filters."""
 
-    places: Tensor
+    places: Tensor | None
 
     def __init__(self, elements: Sequence[Symmetry], before: int, after: int, size: int) -> None:
         super().__init__()
-        order, left = len(elements), left_table(elements)
+        self.elements = tuple(elements)
+        order = len(elements)
         self.weight = nn.Parameter(torch.empty(after, before, order, size, size))
         fill_glorot(self.weight, self.weight[0].numel(), after * order * size * size)
-        # Which weight stands where: taking them all at once is one operation, turning each bank
-        # hundreds, which a GPU would wait for.
-        whole = torch.arange(self.weight.numel()).view_as(self.weight)
-        banks = [
-            move_filters(whole[:, :, left[i]], g).flatten(1, 2) for i, g in enumerate(elements)
-        ]
-        self.register_buffer("places", torch.stack(banks, 1).flatten(0, 1), persistent=False)
+        self.register_buffer("places", None, persistent=False)
 
     def expanded(self) -> Tensor:
         """Return (field · element, field · element, size, size) filters."""
+        if self.places is None:  # not before, because a network of shapes only needs none
+            self.places = self._find_places()
         taken = self.weight.flatten().index_select(0, self.places.flatten())
         return taken.view_as(self.places)
+
+    def _find_places(self) -> Tensor:
+        """Return which weight stands where.
+
+        Taking all weights at once is one operation; turning each bank of filters would be hundreds,
+        which a GPU would wait for.
+        """
+        left = left_table(self.elements)
+        whole = torch.arange(self.weight.numel(), device=self.weight.device).view_as(self.weight)
+        banks = [
+            move_filters(whole[:, :, left[i]], g).flatten(1, 2) for i, g in enumerate(self.elements)
+        ]
+        return torch.stack(banks, 1).flatten(0, 1)
 
 
 class FromGroup(nn.Module):
