@@ -4,7 +4,9 @@ import pytest
 from distributed import LocalCluster
 
 from etchscope.cli.app import main
+from etchscope.foil import Foil
 from etchscope.run.executors import cluster
+from etchscope.store import TilePictures
 
 
 def run(*words):
@@ -66,6 +68,24 @@ def test_parts_are_done_and_joined(own, capsys):
     assert run("run", own.path, "--model", "first", "--join") == 0
     assert run("run", own.path, "--model", "first", "--part", "1/1") == 0
     assert capsys.readouterr().out.endswith(", which was finished before\n")
+
+
+def test_of_several_scans_none_is_joined_while_a_part_is_missing(own, learnt, capsys):
+    """The scan whose part is missing comes last."""
+    foil = learnt.foil
+    twin = foil.scan.model_copy(update={"name": "twin-front"})
+    pictures = TilePictures(foil.read_tile(1), ("a picture",) * len(twin.channels))
+    own.scans.add(twin, Foil(name=twin.foil), lambda _: pictures)
+    before, classical = own.runs.names(), ["--finder", "classical"]
+    assert run("find", own.path, "--scan", learnt.scan, *classical, "--part", "1/1") == 0
+    assert run("find", own.path, *classical, "--join") == 2
+    err = capsys.readouterr().err
+    assert "of scan twin-front: expected parts that were done, found none" in err
+    of_model = ["--model", "first"]
+    assert run("run", own.path, "--scan", learnt.scan, *of_model, "--part", "1/1") == 0
+    assert run("run", own.path, *of_model, "--join") == 2
+    assert "scan twin-front: expected a finished search, found none" in capsys.readouterr().err
+    assert own.runs.names() == before
 
 
 @pytest.mark.parametrize(

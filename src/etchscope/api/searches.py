@@ -123,23 +123,28 @@ class SearchSteps(OfStore):
         with watch(progress, f"Searching part {part} of {scan}") as bar:
             return find_part(self.kept, scan, part, progress=bar.advance, total=bar.total, **given)
 
-    def require_searchable(self, scans: Sequence[str], **options: Unpack[FindOptions]) -> None:
+    def require_searchable(
+        self, scans: Sequence[str], *, join: bool = False, **options: Unpack[FindOptions]
+    ) -> None:
         """Refuse scans of which one cannot be searched, as far as that shows without its pictures.
 
         Parameters
         ----------
+        join : refuse, too, scans of which one has parts that ``find_part`` has not searched.
         options : see ``FindOptions``.
 
         Raises
         ------
-        UnknownScan, NoGpu, BadInput : see ``find``; nothing is searched.
+        UnknownScan, NoGpu, PartMissing, BadInput : see ``find``; nothing is searched or joined.
         """
-        from etchscope.run.stages.finding import require_searchable
+        from etchscope.run.stages.finding import require_parts, require_searchable
 
         given = _as_search(options)
         for name in ("workers", "executor"):
             given.pop(name, None)
         require_searchable(self.kept, scans, **given)
+        if join:
+            require_parts(self.kept, scans, **given)
 
     def run(
         self,
@@ -194,30 +199,38 @@ class SearchSteps(OfStore):
                 self.kept, scan, model, part, progress=bar.advance, total=bar.total, **given
             )
 
-    def register_model(self, scans: Sequence[str], **options: Unpack[RunOptions]) -> str:
+    def register_model(
+        self, scans: Sequence[str], *, join: bool = False, **options: Unpack[RunOptions]
+    ) -> str:
         """Return the name of a model that will score scans; one in a folder is imported.
 
         Parameters
         ----------
+        join : refuse scans of which one has parts that ``run_part`` has not scored.
         options : see ``RunOptions``.
 
         Raises
         ------
         UnknownModel : neither a model of the store nor a folder.
+        PartMissing, NotSearched : parts of a scan are missing, or its search is not finished.
         BadInput : a scan that cannot be scored, as far as that shows without its pictures.
         """
         from etchscope.run.models import register_model
+        from etchscope.run.stages.scoring import require_scored_parts
 
         model, given = options.get("model"), _as_scoring(options)
         for name in ("workers", "executor"):
             given.pop(name, None)
-        return register_model(
+        name = register_model(
             self.kept,
             None if model is None else str(model),
             scans,
             is_temporary=self._is_temporary,
             **given,
         )
+        if join:
+            require_scored_parts(self.kept, scans, name, **given)
+        return name
 
 
 def _as_search(options: FindOptions) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def command(
         how: dict[str, Any] = {"settings": chosen, "finder": weights, "region": polygon}
         how |= {"workers": workers, "executor": engine, "device": device}
         scans = require_scans(store, scan, store.path)
-        store.require_searchable(scans, **how)
+        store.require_searchable(scans, join=join, **how)
         for name in scans:
             if part is not None:
                 reports.append(store.find_part(name, part, progress=True, **how))

@@ -105,7 +105,7 @@ def command(
         scans = require_scans(store, scan, paths[0])
         how: dict[str, Any] = {"model": model, "region": polygon, "prior": shares}
         how |= {"workers": workers, "executor": engine, "device": device}
-        how["model"] = store.register_model(scans, **how)
+        how["model"] = store.register_model(scans, join=join, **how)
         for one in scans:
             if part is not None:
                 reports.append(store.run_part(one, part, progress=True, **how))

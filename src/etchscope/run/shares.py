@@ -4,16 +4,15 @@ Users call a share a part of the run. Here a part is what one piece leaves.
 """
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol
 
 from etchscope.foil import BadInput, PartMissing
 from etchscope.run.executors import Executor
 from etchscope.run.stage import Piece, Progress, Report, Stage, do_pieces
 
-__all__ = ["DividedStage", "PartReport", "Share", "do_share", "joiner"]
+__all__ = ["DividedStage", "PartReport", "Share", "do_share", "joiner", "require_shares"]
 
 _NAMED = 5
 """Most missing parts that an error names."""
@@ -133,30 +132,31 @@ def do_share(
 
 def joiner(stage: DividedStage[Any]) -> Executor:
     """Return an executor for ``carry_out`` that does nothing, but names the missing shares."""
-    return partial(_require_parts, stage)
+
+    def refuse(tasks: Sequence[object], **_: object) -> None:
+        if len(tasks):
+            require_shares(stage)
+
+    return refuse
 
 
-def _require_parts(
-    stage: DividedStage[Any],
-    tasks: Sequence[Callable[[], object]],
-    *,
-    workers: int,
-    done: Callable[[Any], None],
-) -> None:
-    """Refuse if there is still something to do.
+def require_shares(stage: DividedStage[Any]) -> None:
+    """Refuse a stage of which a share is missing, unless it is committed.
 
     Raises
     ------
     PartMissing : names the shares.
     """
-    if not len(tasks):
+    if stage.is_committed():
+        return
+    kept, pieces = stage.parts(), stage.pieces
+    missing = {piece.index for piece in pieces if kept.get(piece.index) != piece.covers}
+    if not missing:
         return
     count = max(stage.share_counts(), default=0)
     if not count:
         raise PartMissing(stage.title, "parts that were done", "none")
-    kept, pieces = stage.parts(), stage.pieces
-    missing = {piece.index % count + 1 for piece in pieces if kept.get(piece.index) != piece.covers}
-    named = [str(Share(number, count)) for number in sorted(missing)]
+    named = [str(Share(number, count)) for number in sorted({i % count + 1 for i in missing})]
     parts, rest = ", ".join(named[:_NAMED]), len(named) - _NAMED
     found = f"part {parts} missing" if len(named) == 1 else f"parts {parts} missing"
     if rest > 0:

@@ -18,7 +18,7 @@ from etchscope.run.constants import detector_of, normalisation_of
 from etchscope.run.executors import choose_executor
 from etchscope.run.finder import SHIPPED, finder_of
 from etchscope.run.run_stage import RunStage
-from etchscope.run.shares import PartReport, joiner
+from etchscope.run.shares import PartReport, joiner, require_shares
 from etchscope.run.stage import Piece, Progress, carry_out
 from etchscope.run.tiles import choose_tiles, ground_of
 from etchscope.store import FindRecord, Store
@@ -33,6 +33,7 @@ __all__ = [
     "find",
     "find_part",
     "plan_search",
+    "require_parts",
     "require_searchable",
 ]
 
@@ -143,6 +144,18 @@ def find_part(
     stage = plan_search(store, scan, **search)
     with _one_thread_each(stage.settings):
         return stage.do_share(part, chosen, workers=workers, progress=progress, total=total)
+
+
+def require_parts(store: Store, scans: Iterable[str], **search: Unpack[SearchSettings]) -> None:
+    """Refuse to join searches (see ``find``) of scans where a part of one is missing.
+
+    Raises
+    ------
+    PartMissing : names the parts of the first such scan.
+    UnknownScan, NoGpu, BadInput, MissingExtra : see ``find``.
+    """
+    for scan in scans:
+        require_shares(plan_search(store, scan, **search))
 
 
 def plan_search(

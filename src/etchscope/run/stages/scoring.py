@@ -19,7 +19,7 @@ from etchscope.learn import Lights, choose_device, use_one_torch_thread
 from etchscope.run.constants import recipe_of
 from etchscope.run.executors import choose_executor
 from etchscope.run.patches import scale_of
-from etchscope.run.shares import PartReport, joiner
+from etchscope.run.shares import PartReport, joiner, require_shares
 from etchscope.run.stage import Progress, carry_out
 from etchscope.run.stages.finding import find, plan_search, require_searchable
 from etchscope.run.stages.score_stage import ScoreReport, Scoring, record_of
@@ -32,6 +32,7 @@ __all__ = [
     "ScoreReport",
     "require_fit",
     "require_scorable",
+    "require_scored_parts",
     "score",
     "score_part",
 ]
@@ -195,6 +196,33 @@ def score_part(
     stage = _planned(store, scan, model, prior, on, search, is_whole=region is None)
     with use_one_torch_thread():
         return stage.do_share(part, chosen, workers=workers, progress=progress, total=total)
+
+
+def require_scored_parts(
+    store: Store,
+    scans: Iterable[str],
+    model: str,
+    *,
+    region: Floats | None = None,
+    prior: PriorChoice | Mapping[str, float] = "foil",
+    device: Device = "auto",
+) -> None:
+    """Refuse to join the scores of some scans where a part of one is missing.
+
+    Parameters
+    ----------
+    model, region, prior, device : see ``score``.
+
+    Raises
+    ------
+    PartMissing : names the parts of the first such scan.
+    NotSearched : the search of a scan is not finished.
+    BadInput : see ``score``.
+    """
+    for scan in scans:
+        search = partial(_finished_search, store, scan, region, device)
+        planned = (store, scan, model, prior, choose_device(device), search)
+        require_shares(_planned(*planned, is_whole=region is None))
 
 
 def _latest_search(store: Store, scan: str) -> str | None:
