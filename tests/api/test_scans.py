@@ -51,7 +51,7 @@ def test_tiles_are_excluded_included_and_removed(store, walked):
     assert len(store.scans()) == 0
 
 
-def test_the_tiles_of_a_scan_are_excluded_without_reading_other_scans(store, walked):
+def test_the_tiles_of_a_scan_are_excluded_and_removed_without_reading_other_scans(store, walked):
     for scan in ("mine", "other"):
         store.add(walked.folder, scan=scan)
     path = store.path / "catalogue.sqlite"
@@ -66,6 +66,12 @@ def test_the_tiles_of_a_scan_are_excluded_without_reading_other_scans(store, wal
     for nothing in ({"scan": "odd"}, {"scan": "mine", "tile": 10**30}, {"foil": "\udcff"}):
         with pytest.raises(NoTiles, match="expected tiles that match, found none"):
             store.exclude(why="dust", **nothing)
+        with pytest.raises(NoTiles, match="expected tiles that match, found none"):
+            store.remove(**nothing)
+    assert store.remove(scan="mine", tile=3).tiles == (("mine", (3,)),)
+    assert store.dependants(scan="mine").scans == ("mine",)
+    assert store.remove(scan="mine").foils == ()
+    assert store.scans()["scan"].tolist() == ["other"]
 
 
 @pytest.mark.parametrize("step", ["include", "dependants", "remove"])

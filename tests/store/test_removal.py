@@ -91,6 +91,14 @@ def test_some_tiles_are_erased_from_their_shards(full, made):
     assert full.check() == []
 
 
+def test_one_tile_of_each_scan_leaves_all_scans(full):
+    """Also where the table of what goes has no other tile."""
+    removed = full.scans.remove(None, tile=1)
+    assert removed.tiles == tuple((name, (1,)) for name in full.scans.names())
+    assert (removed.scans, removed.foils, removed.stacks) == ((), (), ())
+    assert [len(full.scans.get(name).tiles) for name in full.scans.names()] == [10, 10, 10]
+
+
 def test_more_tiles_than_a_statement_has_variables(full, few_variables):
     full.scans.remove("scan = 'F1-front' and tile not in (2, 5, 7)")
     assert [t.number for t in full.scans.get("F1-front").tiles] == [2, 5, 7]

@@ -149,17 +149,13 @@ class ScanSteps(OfStore):
         ------
         BadInput : no condition, a wrong one, or one that no tile meets.
         """
-        condition = require_condition(condition_of(where, **tiles))
-        if where is None:  # the catalogue finds these tiles without reading the others
-            return _require_some(self.kept.scans.exclude(None, why, **tiles), condition)
-        return _require_some(self.kept.scans.exclude(condition, why), condition)
+        condition, query, of = _chosen(where, tiles)
+        return _require_some(self.kept.scans.exclude(query, why, **of), condition)
 
     def include(self, where: str | None = None, **tiles: Any) -> pd.DataFrame:
         """Include tiles that were excluded, and return them; see ``exclude``."""
-        condition = require_condition(condition_of(where, **tiles))
-        if where is None:
-            return _require_some(self.kept.scans.include(None, **tiles), condition)
-        return _require_some(self.kept.scans.include(condition), condition)
+        condition, query, of = _chosen(where, tiles)
+        return _require_some(self.kept.scans.include(query, **of), condition)
 
     def dependants(self, where: str | None = None, **tiles: Any) -> Removal:
         """Return what ``remove`` would remove; changes nothing.
@@ -171,14 +167,14 @@ class ScanSteps(OfStore):
         BadInput : no condition, a wrong one, or one that no tile meets; or a datum hole would lose
             its tile.
         """
-        condition = require_condition(condition_of(where, **tiles))
-        self._require_removable(condition)
-        return self.kept.scans.dependants(condition)
+        condition, query, of = _chosen(where, tiles)
+        self._require_removable(condition, query, of)
+        return self.kept.scans.dependants(query, **of)
 
-    def _require_removable(self, condition: str) -> None:
+    def _require_removable(self, condition: str, query: str | None, of: dict[str, Any]) -> None:
         """Refuse a condition that no tile meets, perhaps after a removal that was killed."""
         try:
-            _require_some(self.kept.scans.tiles(condition), condition)
+            _require_some(self.kept.scans.tiles(query, **of), condition)
         except NoTiles:
             self.kept.scans.finish_removals()
             raise
@@ -191,9 +187,9 @@ class ScanSteps(OfStore):
         BadInput : see ``dependants``.
         MachineFailed : the disk is full, or another addition or removal is under way.
         """
-        condition = require_condition(condition_of(where, **tiles))
-        self._require_removable(condition)
-        return self.kept.scans.remove(condition)
+        condition, query, of = _chosen(where, tiles)
+        self._require_removable(condition, query, of)
+        return self.kept.scans.remove(query, **of)
 
     def set_mask(self, mask: File | None, *, scan: str | None = None) -> None:
         """Set the mask of a scan, or of all scans, inside which it is searched; None removes it.
@@ -215,6 +211,19 @@ class ScanSteps(OfStore):
         """Return what of the store is damaged or left over; empty if it is sound."""
         with watch(progress, "Checking", len(self.kept.scans.tiles())) as bar:
             return self.kept.check(progress=bar.advance)
+
+
+def _chosen(where: str | None, tiles: dict[str, Any]) -> tuple[str, str | None, dict[str, Any]]:
+    """Return what an error calls some tiles, and the two arguments that choose them in the store.
+
+    Without a condition of its own, the catalogue finds them without reading other tiles.
+
+    Raises
+    ------
+    BadInput : no condition.
+    """
+    condition = require_condition(condition_of(where, **tiles))
+    return (condition, None, tiles) if where is None else (condition, condition, {})
 
 
 def _require_some(tiles: pd.DataFrame, condition: str) -> pd.DataFrame:

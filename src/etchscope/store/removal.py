@@ -2,13 +2,13 @@
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
@@ -93,8 +93,8 @@ class Removal:
     labels_kept: tuple[tuple[str, int], ...] = ()
 
 
-def plan_removal(session: Session, table: pd.DataFrame, gone: pd.DataFrame) -> Removal:
-    """Return what goes with the tiles ``gone``, a part of the tile table ``table``.
+def plan_removal(session: Session, gone: pd.DataFrame) -> Removal:
+    """Return what goes with the tiles ``gone``, rows of the tile table; other tiles are not read.
 
     An injected scan goes as a whole, with any tile of it or of the scan that it was made from.
 
@@ -102,51 +102,54 @@ def plan_removal(session: Session, table: pd.DataFrame, gone: pd.DataFrame) -> R
     ------
     BadInput : a datum hole lies in a tile that would go while its scan stays.
     """
-    size = table.groupby("scan").size()
-    whole, parts = [], []
-    gone = _with_injected(session, table, gone)
-    for name, tiles in gone.groupby("scan"):
+    injected = _injected_with(session, set(gone["scan"]))
+    whole, parts = sorted(injected), []
+    for name, tiles in gone[~gone["scan"].isin(injected)].groupby("scan"):
         scan = str(name)
-        if len(tiles) == size[scan]:
+        if len(tiles) == _count_tiles(session, scan):
             whole.append(scan)
             continue
         numbers = {int(n) for n in tiles["tile"]}
         record = get_scan(session, scan)
         with_tiles(record, {t.number for t in record.tiles} - numbers)
         parts.append((scan, tuple(sorted(numbers))))
+    whole.sort()
     touched = [*whole, *(scan for scan, _ in parts)]
     runs = session.scalars(select(RunRow.name).where(RunRow.scan.in_(touched)).order_by("name"))
     fits = session.scalars(
         select(FitRow).where(FitRow.scan.in_(touched)).order_by(FitRow.scan, FitRow.recipe)
     )
-    staying = table[~table["scan"].isin(whole)]
-    kept = label_counts(session, gone["foil"].unique().tolist())
-    leaving = table[table["scan"].isin(whole)]
-    held = leaving["foil"].isin(list(kept))
-    staying, leaving = pd.concat([staying, leaving[held]]), leaving[~held]
+    scans = session.execute(
+        select(ScanRow.name, ScanRow.foil, FoilRow.stack).join(
+            FoilRow, ScanRow.foil == FoilRow.name
+        )
+    ).all()
+    kept = label_counts(session, sorted({row.foil for row in scans if row.name in touched}))
+    leaving = [row for row in scans if row.name in whole and row.foil not in kept]
+    staying = [row for row in scans if row.name not in whole or row.foil in kept]
     return Removal(
         scans=tuple(whole),
         tiles=tuple(parts),
         runs=tuple(runs),
         fits=tuple(f"{fit.scan}: {fit.recipe}" for fit in fits),
-        foils=_names(leaving["foil"], staying["foil"]),
-        stacks=_names(leaving["stack"], staying["stack"]),
+        foils=_names((row.foil for row in leaving), (row.foil for row in staying)),
+        stacks=_names((row.stack for row in leaving), (row.stack for row in staying)),
         labels_kept=tuple(kept.items()),
     )
 
 
-def _with_injected(session: Session, table: pd.DataFrame, gone: pd.DataFrame) -> pd.DataFrame:
-    """Return what goes, with all of each injected scan that it touches, or whose source it does."""
-    touched = set(gone["scan"])
+def _injected_with(session: Session, touched: set[str]) -> set[str]:
+    """Return the injected scans that are among some scans, or whose source is."""
     sources = sources_of_injected(session)
-    injected = {scan for scan, source in sources.items() if touched & {scan, source}}
-    if not injected:
-        return gone
-    return pd.concat([gone[~gone["scan"].isin(injected)], table[table["scan"].isin(injected)]])
+    return {scan for scan, source in sources.items() if touched & {scan, source}}
 
 
-def _names(leaving: "pd.Series[str]", staying: "pd.Series[str]") -> tuple[str, ...]:
-    return tuple(sorted(set(leaving.dropna()) - set(staying.dropna())))
+def _count_tiles(session: Session, scan: str) -> int:
+    return session.scalars(select(func.count()).where(TileRow.scan == scan)).one()
+
+
+def _names(leaving: Iterable[str | None], staying: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(sorted({name for name in leaving if name is not None} - set(staying)))
 
 
 def remove_rows(session: Session, removal: Removal) -> None:

@@ -227,27 +227,27 @@ class Scans:
         with self._catalogue.reading() as session:
             return scan_table(session)
 
-    def tiles(self, where: str | None = None) -> pd.DataFrame:
+    def tiles(self, where: str | None = None, **of: Any) -> pd.DataFrame:
         """Return one row per tile, with every metadata key as a column (``query.tile_table``).
 
         Parameters
         ----------
         where : SQL condition on these columns, as ``"foil = 'F1' and exposure_ms > 3"``.
+        of : foil, scan or tile, see ``query.tile_table``; other tiles are not read.
 
         Raises
         ------
         BadInput : the condition is wrong.
         """
         with self._catalogue.reading() as session:
-            return rows_where(tile_table(session), where)
+            return rows_where(tile_table(session, **of), where)
 
     def exclude(self, where: str | None, why: str, **of: Any) -> pd.DataFrame:
         """Exclude tiles from what comes after, and return them; nothing is copied or deleted.
 
         Parameters
         ----------
-        where : see ``tiles``.
-        of : foil, scan or tile, see ``query.tile_table``; other tiles are not read.
+        where, of : see ``tiles``.
 
         Raises
         ------
@@ -274,16 +274,19 @@ class Scans:
                 session.connection().execute(update(TileRow).where(here).values(values), tiles)
         return found.assign(**values) if len(found) else found
 
-    def dependants(self, where: str) -> Removal:
+    def dependants(self, where: str | None, **of: Any) -> Removal:
         """Return what ``remove`` would take along; changes nothing.
+
+        Parameters
+        ----------
+        where, of : see ``tiles``.
 
         Raises
         ------
         BadInput : the condition is wrong, or a datum hole would lose its tile.
         """
         with self._catalogue.reading() as session:
-            table = tile_table(session)
-            return plan_removal(session, table, rows_where(table, where))
+            return plan_removal(session, rows_where(tile_table(session, **of), where))
 
     def finish_removals(self) -> None:
         """Erase what removals that were killed have taken out of the catalogue."""
@@ -291,10 +294,14 @@ class Scans:
             if lock.is_held:
                 erase_unreachable(self._catalogue, self._root, self._images)
 
-    def remove(self, where: str) -> Removal:
+    def remove(self, where: str | None, **of: Any) -> Removal:
         """Remove tiles, or whole scans where all tiles match, with all that came from them.
 
         The catalogue forgets them first, their bytes are erased after.
+
+        Parameters
+        ----------
+        where, of : see ``tiles``.
 
         Raises
         ------
@@ -303,8 +310,7 @@ class Scans:
         """
         with lock_images(self._root, "removing") as lock, translate_disk_errors("removing"):
             with self._catalogue.writing() as session:
-                table = tile_table(session)
-                removal = plan_removal(session, table, rows_where(table, where))
+                removal = plan_removal(session, rows_where(tile_table(session, **of), where))
                 touched = {*removal.scans, *(scan for scan, _ in removal.tiles)}
                 fits = session.scalars(select(FitRow.file).where(FitRow.scan.in_(touched))).all()
                 gone = [path_inside(self._root / "runs", run) for run in removal.runs]
