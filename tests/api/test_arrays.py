@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -33,6 +34,27 @@ def test_an_array_is_searched(foil):
     pits = es.find_pits(foil.read_tile(1), azimuths_deg=foil.scan.azimuths_deg)
     assert set(pits["surface"]) == {"top", "bottom"}
     assert pits["x_px"].between(-0.5, SIZE[1] - 0.5).all()
+
+
+PLACES = [(50, 50, 0), (130, 60, 40), (220, 50, 90), (60, 150, 20), (150, 150, 75), (220, 160, 130)]
+"""x and y in px, and the direction of the long axis in degrees."""
+
+
+@pytest.mark.parametrize(
+    ("ground", "pit", "ratio"), [(150, 60, 3), (40, 160, 1), (2, 122, 1), (40, 160, 2)]
+)
+def test_inclined_pits_and_bright_pits_in_dark_field_are_one_row_each(ground, pit, ratio):
+    y, x = np.mgrid[:200, :280].astype(float)
+    picture = ground + np.random.default_rng(3).normal(0, 2, x.shape)
+    for u, v, angle_deg in PLACES:
+        turn = np.exp(-1j * np.radians(angle_deg)) * ((x - u) + 1j * (y - v))
+        apart = np.hypot(turn.real / ratio**0.5, turn.imag * ratio**0.5)
+        picture += (pit - ground) / (1 + np.exp(np.clip((apart - 7) / 1.2, -50, 50)))
+    pits = es.find_pits(np.clip(picture.round(), 0, 255).astype(np.uint8))
+    found, true = pits[["x_px", "y_px"]].to_numpy(), np.array(PLACES)[:, :2]
+    apart = np.hypot(*(found[:, None] - true).T)
+    assert len(pits) == len(PLACES)
+    assert apart.min(axis=1).max() < 2
 
 
 def test_foils_are_photographed_into_a_folder_or_a_store(foil, tmp_path):

@@ -1,8 +1,11 @@
+import errno
+from pathlib import Path
+
 import pytest
 
 import etchscope as es
 from etchscope.api import read_working_point
-from etchscope.foil import BadInput, UnknownModel
+from etchscope.foil import BadInput, MachineFailed, UnknownModel
 
 
 def test_models_are_listed_handed_on_and_removed(learnt, own, tmp_path):
@@ -18,6 +21,24 @@ def test_models_are_listed_handed_on_and_removed(learnt, own, tmp_path):
     assert other.models()["name"].tolist() == ["handed-on", "packaged"]
     other.remove_model("packaged")
     assert other.models()["name"].tolist() == ["handed-on"]
+
+
+def test_a_full_disk_leaves_the_old_file_of_onnx_and_no_half_one(
+    learnt, own, tmp_path, monkeypatch
+):
+    path, write = tmp_path / "first.onnx", Path.write_bytes
+    path.write_bytes(b"of an earlier export")
+
+    def full(file: Path, content: bytes) -> None:
+        write(file, content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("etchscope.ensemble.convert_to_onnx", lambda _: b"of a new export")
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(MachineFailed, match=r"writing .*first\.onnx: No space left"):
+        es.open(own.path).export_model("first", path)
+    assert path.read_bytes() == b"of an earlier export"
+    assert [p.name for p in tmp_path.iterdir() if "onnx" in p.name] == ["first.onnx"]
 
 
 def test_a_model_that_is_not_there_is_named(walked, tmp_path):

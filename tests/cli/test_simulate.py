@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from etchscope.files.tables import read_table
 from etchscope.simulation import PRESETS, RANGES
 from etchscope.store import Store
 
+FAULTS = Path(__file__).parents[3] / "shared/data/faults/readers"
 TINY = ["--columns", "2", "--rows", "1", "--set", "optics.image_size=[96,128]"]
 
 
@@ -90,6 +92,25 @@ def test_what_is_impossible_is_refused_before_anything_is_written(
     assert main(["simulate", str(folder), *TINY, *words]) == 2
     assert expected in capsys.readouterr().err
     assert not folder.exists()
+
+
+SET = ("set-01", "set-02", "set-03", "set-04", "optics.blur_um=NaN", "optics.blur_um=1e999")
+
+
+@pytest.mark.parametrize(
+    "parameter", [*SET, f"optics.channels={'[' * 100_000}"], ids=lambda p: p[:20]
+)
+def test_a_parameter_that_nothing_can_hold_is_one_short_line(tmp_path, capsys, parameter):
+    if "=" not in parameter:
+        if not FAULTS.is_dir():
+            pytest.skip("the shared faults are absent")
+        parameter = (FAULTS / parameter / "SIG.txt").read_text().split("\n")[1]
+    folder = tmp_path / "twin"
+    assert main(["simulate", str(folder), *TINY, "--set", parameter]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n"), folder.exists()) == ("", 1, False)
+    assert parameter.split("=")[0] in err
+    assert len(err) < 600
 
 
 def test_help_names_the_presets_and_has_an_example(capsys):

@@ -2,6 +2,7 @@ import io
 import struct
 import time
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from etchscope.files.foreign_pictures import read_picture
 from etchscope.files.foreign_tiff import MAX_PAGES, open_pages
 from etchscope.foil import BadInput
 
+SLOW = Path(__file__).parents[3] / "shared/data/faults/readers/slow.tif"
 GREY = np.random.default_rng(5).integers(0, 256, (48, 64), dtype=np.uint8)
 
 
@@ -79,6 +81,11 @@ def test_strips_that_share_their_bytes_are_refused(tmp_path):
         data[at : at + 12] = struct.pack("<HHII", tag, 4, 48, len(data))
         data += values
     refused(tmp_path, bytes(data), "share their bytes")
+
+
+@pytest.mark.skipif(not SLOW.exists(), reason="the shared faults are absent")
+def test_a_small_file_that_took_twenty_seconds_is_refused_at_once(tmp_path):
+    refused(tmp_path, SLOW.read_bytes(), "expected")
 
 
 def test_a_tile_much_larger_than_its_page_counts_whole(tmp_path):

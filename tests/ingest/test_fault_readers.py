@@ -1,4 +1,4 @@
-"""Tables, lists and labels that were damaged at random, each of which once ended in a traceback."""
+"""Files that were damaged at random, each of which once ended in a traceback."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from etchscope.foil import BadInput, as_labels
 from etchscope.ingest import read_class_map
 from etchscope.ingest.labels import read_label_table, read_yolo_boxes
 from etchscope.ingest.pit_lists import read_pit_list
+from etchscope.run.alignments import load_alignment
 
 FAULTS = Path(__file__).parents[3] / "shared/data/faults/readers"
 needs_faults = pytest.mark.skipif(not FAULTS.is_dir(), reason="the shared faults are absent")
@@ -34,7 +35,12 @@ def read_boxes(path):
     return read_yolo_boxes(path, read_class_map(path.parent / "cm.json"), (480, 640))
 
 
+def read_members(path):
+    return load_alignment(path).members
+
+
 READERS = {
+    "align": read_members,
     "table": read_table,
     "root": read_table,
     "label": read_labels,

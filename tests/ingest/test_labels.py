@@ -54,6 +54,21 @@ def test_a_table_in_tile_pixels(store, table):
     assert said(import_labels(store, [table], ANNA)) == (0, 2, 0)
 
 
+def test_labels_of_a_copied_file_are_known_by_their_content(store, table, tmp_path):
+    assert said(import_labels(store, [table], ANNA)) == (2, 0, 0)
+    copy = tmp_path / "copy.csv"
+    copy.write_bytes(table.read_bytes())
+    os.utime(copy, (0, 1_888_888_888))
+    assert said(import_labels(store, [copy], ANNA)) == (0, 2, 0)
+    copy.write_text(IN_TILE + "F1-front,2,9,9,hip\n")
+    os.utime(copy, (0, 1_999_999_999))
+    assert said(import_labels(store, [copy], ANNA)) == (1, 2, 0)
+    assert said(import_labels(store, [copy], LabelDefaults(who="ben"))) == (3, 0, 0)
+    pits = tmp_path / "labels.parquet"
+    write_labels(pits, store.labels.table().drop(columns="when"))
+    assert said(import_labels(store, [pits])) == (0, 6, 0)
+
+
 def test_the_scan_may_be_said_beside_the_table(store, table):
     table.write_text("tile,x_px,y_px,class\n1,3,4,hip\n")
     defaults = LabelDefaults(who="net", source="model", when="2026-05-01", scan="F1-front")

@@ -210,6 +210,26 @@ def test_input_is_unchanged(foil):
     np.testing.assert_array_equal(raw, before)
 
 
+def test_any_byte_order_gives_the_same_pits(foil, pits):
+    raw, azimuths = foil.read_tile(1), foil.scan.azimuths_deg
+    for dtype in (">u2", ">i4", ">f4"):
+        assert len(find_pits(raw.astype(dtype), azimuths_deg=azimuths)) == len(pits)
+    assert find_pits(raw.astype(">u2"), azimuths_deg=azimuths).equals(
+        find_pits(raw.astype("<u2"), azimuths_deg=azimuths)
+    )
+
+
+def test_masked_pixels_are_not_searched(foil, pits):
+    raw, azimuths = foil.read_tile(1), foil.scan.azimuths_deg
+    hidden = np.zeros(raw.shape, bool)
+    hidden[3, :, 200:] = True  # in one picture
+    found = find_pits(np.ma.array(np.where(hidden, 255, raw), mask=hidden), azimuths_deg=azimuths)
+    assert found["x_px"].max() < 200
+    near = _places(pits[pits["x_px"] < 180])
+    _, _, apart = _matched(near, _places(found))
+    assert np.count_nonzero(apart < 1) >= 0.9 * len(near) > 10
+
+
 FLAT = np.full((10, 20, 24), 100, np.uint8)
 EIGHT = (67.5 + 45 * np.arange(8)).tolist()
 

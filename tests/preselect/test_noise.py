@@ -122,6 +122,18 @@ def test_discs_on_rounded_ground_are_found_alone(step):
     assert apart.min(axis=1).max() < 1
 
 
+@pytest.mark.parametrize("step", [1, 4])
+@pytest.mark.parametrize("sigma", [0.1, 0.25, 0.5])
+def test_a_low_noise_picture_of_eight_bits_has_its_discs_and_nothing_else(sigma, step):
+    rng, (y, x) = np.random.default_rng(8), np.mgrid[:300, :400]
+    ground = 146 + sigma * rng.normal(size=x.shape) + 0.25 * _textured(rng, 4, x.shape)
+    assert len(find_pits(_quantised(ground, step))) == 0
+    places = np.stack(np.meshgrid(range(40, 400, 64), range(40, 300, 64)), axis=-1).reshape(-1, 2)
+    for u, v in places[:22]:
+        ground -= 65 / (1 + np.exp(np.clip((np.hypot(x - u, y - v) - 10) / 1.6, -50, 50)))
+    assert len(find_pits(_quantised(ground, step))) == 22
+
+
 @pytest.mark.parametrize("step", [1, 2, 4, 8])
 def test_an_empty_foil_under_lamps_has_no_pits_at_any_grey_step(step):
     foil = SimulatedScan(seed=9, columns=1, rows=1, population=Population.of(0, 0))
