@@ -4,6 +4,7 @@ import pytest
 from etchscope.background.comparison import compare_densities
 from etchscope.background.density_maps import PitPoints, Window, integrate
 from etchscope.background.grid import grid_over
+from etchscope.background.hidden import HiddenPits
 from etchscope.background.polygons import polygon_area
 from etchscope.foil import BadInput
 
@@ -39,6 +40,46 @@ def test_the_ratio_of_two_densities_is_covered_where_both_are_seen():
     assert 0.02 < np.mean(beyond) < 0.09
     # Pits outside the area that both show do not count.
     assert integrate(both.one).found == pytest.approx(0.6 * 4000, rel=0.1)
+
+
+def paired(density, seed):
+    """As ``side``, of particles that make two pits each."""
+    points, window, _ = side(density / 2, SQUARE, seed)
+    number = len(points)
+    x, y = (np.concatenate([v, np.clip(v + 0.03, 0, SIDE)]) for v in (points.x, points.y))
+    partner = np.concatenate([np.arange(number) + number, np.arange(number)])
+    return PitPoints(x, y, partner=partner), window, None
+
+
+def test_equal_densities_do_not_differ_where_one_scan_has_more_pairs():
+    significance, beyond = [], []
+    for seed in range(12):
+        both = compare_densities(
+            paired(20, 2 * seed), side(20, SQUARE, 2 * seed + 1), bandwidth=0.8
+        )
+        at = both.significance[both.valid]
+        significance.append(at.mean())
+        beyond.append((abs(at) > 1.96).mean())
+    assert (both.one.variance, both.other.variance) == (2, 1)
+    assert abs(np.mean(significance)) < 0.3
+    assert 0.02 < np.mean(beyond) < 0.09
+
+
+def test_equal_densities_do_not_differ_where_one_scan_hides_more_pits():
+    significance = []
+    for seed in range(12):
+        found, window, _ = side(40 * np.exp(-40 * 0.005), SQUARE, 2 * seed)
+        both = compare_densities(
+            (found, window, HiddenPits(0.005)), side(40, SQUARE, 2 * seed + 1), bandwidth=0.8
+        )
+        valid = both.valid
+        significance.append(both.significance[valid].mean())
+        # The ratio, its interval and the significance speak of one null hypothesis.
+        assert (np.sign(both.significance) == np.sign(both.ratio - 1))[valid].all()
+        outside = (both.low > 1) | (both.high < 1)
+        assert (outside == (abs(both.significance) > 1.96))[valid].mean() > 0.98
+    assert both.one.all_pits.factor[0][valid].mean() > 1.15
+    assert abs(np.mean(significance)) < 0.3
 
 
 def test_a_side_without_pits_has_no_upper_end():

@@ -86,7 +86,8 @@ def compare_densities(
         scale = factors[0] / factors[1] * (here.variance / there.variance)
         ratio = scale * a / b
     low, high = _ratio_interval(a, b)
-    return Comparison(here, there, ratio, scale * low, scale * high, _significance(a, b))
+    significance = _significance(a, b, scale)
+    return Comparison(here, there, ratio, scale * low, scale * high, significance)
 
 
 def _within(pits: PitPoints, own: Window, common: Window) -> PitPoints:
@@ -106,8 +107,13 @@ def _ratio_interval(a: Floats, b: Floats) -> tuple[Floats, Floats]:
     return low, high
 
 
-def _significance(a: Floats, b: Floats) -> Floats:
-    """Return the signed root of twice the log likelihood ratio against equal means."""
+def _significance(a: Floats, b: Floats, scale: Floats) -> Floats:
+    """Return the signed root of twice the log likelihood ratio against equal densities.
+
+    The ratio of the densities is ``scale`` times that of the numbers, so of equal densities the
+    share 1 / (1 + scale) of all numbers is expected in ``a``.
+    """
     total = np.maximum(a + b, 1e-300)
-    log = xlogy(a, 2 * a / total) + xlogy(b, 2 * b / total)
-    return np.asarray(np.sign(a - b) * np.sqrt(2 * np.maximum(log, 0)))
+    share = 1 / (1 + scale)
+    log = xlogy(a, a / (total * share)) + xlogy(b, b / (total * (1 - share)))
+    return np.asarray(np.sign(scale * a - b) * np.sqrt(2 * np.maximum(log, 0)))
