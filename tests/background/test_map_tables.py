@@ -6,6 +6,7 @@ import pytest
 from etchscope.background.density_maps import REASONS, PitPoints, Window, integrate, map_density
 from etchscope.background.grid import grid_over
 from etchscope.background.hidden import HiddenPits
+from etchscope.background.kernel_density import rate_interval
 from etchscope.background.map_tables import MapUnits, density_table, summarise_map
 from etchscope.background.polygons import polygon_area
 from etchscope.background.tile_counts import map_tiles
@@ -96,3 +97,17 @@ def test_tiles_without_positions_have_a_count_each():
     assert table["density_per_megapixel"].tolist()[:2] == [400, 0]
     assert table["high"][1] == pytest.approx(3.689 / 0.005, rel=1e-3)
     assert table[["column", "row"]].values.tolist()[3] == [0, 1]
+
+
+def test_pairs_widen_the_interval_of_a_tile():
+    count, none, seen = np.array([100, 0]), np.zeros(2, int), np.ones(2)
+    plain = map_tiles(count, none, seen, columns=2)
+    paired = map_tiles(count, none, seen, columns=2, variance=1.5)
+    low, high = rate_interval(np.array([100.0]), np.array([1.5]))
+    assert (paired.all_pits.low[0, 0], paired.all_pits.high[0, 0]) == (low[0], high[0])
+    assert paired.variance == 1.5
+    for name in ("low", "high"):
+        away = [abs(getattr(m.all_pits, name)[0, 0] - 100) for m in (plain, paired)]
+        assert away[1] == pytest.approx(np.sqrt(1.5) * away[0], rel=0.03)
+    totals = [integrate(m) for m in (plain, paired)]
+    assert totals[1].high - totals[1].low > 1.2 * (totals[0].high - totals[0].low)

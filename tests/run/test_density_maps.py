@@ -5,7 +5,8 @@ import pytest
 from tests.run.conftest import SMALL, add_to
 
 from etchscope.background.density_maps import integrate
-from etchscope.foil import BadInput, NoPositions, NotScored, PitFlag
+from etchscope.background.hidden import EfficiencyCurve
+from etchscope.foil import BadInput, NoPositions, NotScored
 from etchscope.geometry import Mask, area_cm2
 from etchscope.preselect import FindSettings
 from etchscope.run import find
@@ -100,6 +101,48 @@ def test_a_scan_compared_with_itself_is_the_same(searched):
     assert both.one.count.sum() == pytest.approx(done.maps["all"].count.sum(), rel=0.05)
 
 
+def test_a_compared_group_has_the_density_of_its_own_map(searched):
+    store, run = searched
+    done = map_run(store, run, MapSettings(by="size", bandwidth_um=400), other=run)
+    for name, both in done.comparisons.items():
+        one = done.maps[name]
+        where = one.valid & both.valid & (one.found > 5)
+        assert where.sum() > 50
+        assert one.all_pits.factor[0][where].mean() > 1.005
+        for side in (both.one, both.other):
+            here, there = side.all_pits.value[where], one.all_pits.value[where]
+            np.testing.assert_allclose(here, there, rtol=1e-6, err_msg=name)
+
+
+def falling(density):
+    """An efficiency that falls by a fifth up to some density, and little beyond it."""
+    efficiency = np.array([0.9, 0.7, 0.65])
+    return EfficiencyCurve(
+        density * np.array([0.1, 2.0, 20.0]), efficiency, efficiency - 0.05, efficiency + 0.05
+    )
+
+
+@pytest.mark.parametrize("by", ["surface", "size"])
+def test_a_measured_efficiency_is_that_at_the_density_of_all_pits(searched, tmp_path, by):
+    store, run = searched
+    area = 100 * area_cm2(SMALL.scan, [t.number for t in SMALL.scan.tiles])
+    curve = falling(len(store.runs.pits(run)) / area)
+    placed = MapSettings(by=by, bandwidth_um=400, efficiency=curve)
+    done = map_run(store, run, placed, other=run)
+    unplaced = map_run(*searched_again(tmp_path, scan_without()), MapSettings(by, efficiency=curve))
+    for maps in (
+        done.maps,
+        {name: both.one for name, both in done.comparisons.items()},
+        {name: both.other for name, both in done.comparisons.items()},
+        unplaced.maps,
+    ):
+        whole = maps["all"]
+        assert 1.1 < whole.all_pits.factor[0][whole.valid & (whole.found > 0)].mean() < 1.6
+        for one in maps.values():
+            np.testing.assert_array_equal(one.all_pits.factor, whole.all_pits.factor)
+        assert len(maps) > 2
+
+
 def test_what_cannot_be_mapped_is_refused(searched):
     store, run = searched
     with pytest.raises(NotScored, match="pits that a model has classified"):
@@ -119,6 +162,9 @@ def test_tiles_without_positions_are_a_cell_each(tmp_path):
     area = np.prod(SMALL.scan.image_size) * (SMALL.scan.pixel_size_um / 1000) ** 2
     assert done.units.per_grid == pytest.approx(area)
     assert (one.all_pits.value[one.valid] >= one.kernel[one.valid]).all()
+    paired = pits["partner"].notna().mean()
+    assert paired > 0.1
+    assert one.variance == pytest.approx(1 + paired)
     for settings in (MapSettings(bandwidth_um=100), MapSettings(adaptive=True)):
         with pytest.raises(NoPositions, match="positions for a kernel"):
             map_run(store, run, settings)
@@ -137,15 +183,6 @@ def test_without_a_scale_one_tile_is_mapped_in_pixels(tmp_path):
     assert one.count.sum() == len(store.runs.pits(run))
     with pytest.raises(BadInput, match="bandwidth_um: expected a scan with a scale"):
         map_run(store, run, MapSettings(bandwidth_um=100))
-
-
-def test_pits_that_were_put_in_do_not_count(searched, monkeypatch):
-    store, run = searched
-    pits = store.runs.pits(run)
-    pits.loc[:4, "flags"] |= int(PitFlag.INJECTED)
-    monkeypatch.setattr(store.runs, "pits", lambda _: pits)
-    marks = (pits["class"] == "misc").sum()
-    assert map_run(store, run, ALL).maps["all"].count.sum() == len(pits) - 5 - marks
 
 
 def test_tiles_lie_on_the_foil_as_their_pits_do(searched):

@@ -47,6 +47,7 @@ def compare_densities(
     other: tuple[PitPoints, Window, HiddenPits | EfficiencyCurve | None],
     *,
     bandwidth: float | None = None,
+    part_of: Comparison | None = None,
 ) -> Comparison:
     """Return how the density of pits of one scan compares with that of another.
 
@@ -60,6 +61,8 @@ def compare_densities(
     ----------
     one, other : pits, window and how hidden pits are counted; both windows on one grid.
     bandwidth : in the grid's unit; that of all pits together unless given.
+    part_of : the comparison of all pits with the same bandwidth, where these are a part of them,
+        see ``map_density``.
 
     Raises
     ------
@@ -75,9 +78,10 @@ def compare_densities(
     if bandwidth is None:
         x, y = (np.concatenate([getattr(p, v)[p.first] for p in inside]) for v in ("x", "y"))
         bandwidth = choose_bandwidth(x, y, window.seen, grid)
+    wholes = (None, None) if part_of is None else (part_of.one, part_of.other)
     here, there = (
-        map_density(pits, window, bandwidth=bandwidth, hidden=side[2])
-        for pits, side in zip(inside, (one, other), strict=True)
+        map_density(pits, window, bandwidth=bandwidth, hidden=side[2], part_of=whole)
+        for pits, side, whole in zip(inside, (one, other), wholes, strict=True)
     )
     unit = error_unit(Smoother(here.seen, here.grid), bandwidth)
     factors = [m.all_pits.factor[0] for m in (here, there)]

@@ -180,6 +180,11 @@ class DensityMap:
         """Where the density is known."""
         return np.asarray(self.reason == 0)
 
+    @property
+    def crowded(self) -> Bools:
+        """Where it is too crowded for the finder."""
+        return np.asarray(self.reason == _CROWDED)
+
 
 def map_density(
     pits: PitPoints,
@@ -221,7 +226,7 @@ def map_density(
     value = np.maximum(value, 0)
     if part_of is not None:
         corrected = part_of.all_pits.of_part(value, low, high)
-        is_crowded = part_of.reason == _CROWDED
+        is_crowded = part_of.crowded
     else:
         undo = Corrected.of_found if hidden is None else hidden.undo
         corrected = undo(value, low, high)

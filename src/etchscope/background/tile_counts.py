@@ -19,6 +19,7 @@ def map_tiles(
     *,
     hidden: HiddenPits | EfficiencyCurve | None = None,
     part_of: DensityMap | None = None,
+    variance: float = 1.0,
 ) -> DensityMap:
     """Return the density of pits on each tile, with the tiles row by row in a grid.
 
@@ -31,6 +32,7 @@ def map_tiles(
     seen : (n,) seen share of each tile, 0 to 1. Densities are per tile.
     columns : of the grid.
     hidden, part_of : see ``map_density``.
+    variance : of the number of pits per mean, see ``PitPoints``.
     """
     rows = -(-len(count) // columns)
     grid = MapGrid(0.0, 0.0, 1.0, (rows, columns), "tile")
@@ -41,13 +43,15 @@ def map_tiles(
     with np.errstate(divide="ignore", invalid="ignore"):
         unit: Floats = np.where(share > 0, 1 / share, np.nan)
     value: Floats = counts * unit
-    low, high = rate_interval(value, unit)
+    low, high = rate_interval(value, variance * unit)
     if part_of is not None:
         corrected = part_of.all_pits.of_part(value, low, high)
-        is_crowded = part_of.reason == 2
+        is_crowded = part_of.crowded
     else:
         undo = Corrected.of_found if hidden is None else hidden.undo
         corrected = undo(value, low, high)
         is_crowded = flagged > CROWDED_SHARE * counts
     reason = reasons_of(corrected.known, is_crowded, np.where(share > 0, 1.0, 0.0))
-    return DensityMap(grid, counts, share, value, corrected, reason, 0.0, is_adaptive=False)
+    return DensityMap(
+        grid, counts, share, value, corrected, reason, 0.0, is_adaptive=False, variance=variance
+    )

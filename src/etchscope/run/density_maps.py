@@ -25,7 +25,6 @@ from etchscope.store import Store
 
 __all__ = ["DensityMaps", "MapSettings", "map_run"]
 
-_MISC = "misc"
 _CELLS = 4
 
 
@@ -38,14 +37,23 @@ class MapSettings:
     by : what the pits are split by: nothing, surface, class or size.
     bandwidth_um : standard deviation of the kernel; chosen from the pits unless given.
     adaptive : whether the kernel is wider where pits are few.
-    efficiency : measured efficiency against density in pits/mm²; otherwise hidden pits follow from
-        the area of the openings.
+    efficiency : measured efficiency against the density of all pits in pits/mm²; otherwise hidden
+        pits follow from the area of the openings.
     """
 
     by: Literal["surface", "class", "size"] | None = None
     bandwidth_um: float | None = None
     adaptive: bool = False
     efficiency: EfficiencyCurve | None = None
+
+    @property
+    def has_own_share(self) -> bool:
+        """Whether each group has a share of hidden pits of its own, and not that of all pits.
+
+        Openings of one surface hide each other. A measured efficiency is that at a density of all
+        pits, so groups have it from there.
+        """
+        return self.by == "surface" and self.efficiency is None
 
 
 @dataclass(frozen=True)
@@ -105,8 +113,8 @@ def map_run(
 ) -> DensityMaps:
     """Return the maps of the density of pits that a run has found.
 
-    Marks that are no pits, and pits that were put in, do not count. A scan without positions and
-    with several tiles has one cell per tile.
+    Marks that are no pits do not count. A scan without positions and with several tiles has one
+    cell per tile.
 
     Parameters
     ----------
@@ -117,9 +125,12 @@ def map_run(
     ------
     UnknownRun : the store has no such run.
     BadInput : nothing was seen; a bandwidth, an efficiency or another run where there is no scale
-        or no positions; frames that are not known to each other; or a split by a class that no
-        model gave.
+        or no positions; frames that are not known to each other; a split by a class that no model
+        gave; or a scan into which signal was injected.
     """
+    for name in (run, other):
+        if name is not None:
+            store.injections.refuse(store.runs.record(name).scan, "density map")
     scan = store.scans.get(store.runs.record(run).scan)
     placed = all(t.stage_x_mm is not None for t in scan.tiles)
     if scan.pixel_size_um is None:
@@ -167,8 +178,7 @@ def _searched(
         hint = "Include some tiles, or search the scan again."
         raise BadInput(f"run {run}", "a searched tile that is included", "none", hint=hint)
     pits = store.runs.pits(run)
-    counted = pits["tile"].isin(numbers) & ~has_flag(pits, PitFlag.INJECTED)
-    pits = pits[counted].reset_index(drop=True)
+    pits = pits[pits["tile"].isin(numbers)].reset_index(drop=True)
     tiles = outline_tiles(scan, numbers, way)
     points = _places(pits, tiles)
     return _Searched(
@@ -222,9 +232,8 @@ def _map_groups(
             own.points.take(which),
             window,
             bandwidth=whole.bandwidth,
-            # Openings of one surface hide each other, so each surface has a share of its own.
-            hidden=own.hidden(which, settings, 1.0) if settings.by == "surface" else None,
-            part_of=None if settings.by == "surface" else whole,
+            hidden=own.hidden(which, settings, 1.0) if settings.has_own_share else None,
+            part_of=None if settings.has_own_share else whole,
             **how,
         )
     return maps
@@ -251,13 +260,19 @@ def _map_tiles(own: _Searched, run: str, settings: MapSettings) -> DensityMaps:
             np.bincount(place[w], minlength=len(numbers))
             for w in (which, which & own.points.crowded)
         )
-        is_own = whole is None or settings.by == "surface"
+        is_own = whole is None or settings.has_own_share
         hidden = own.hidden(which, settings, area) if is_own else None
         if isinstance(hidden, HiddenPits):  # from the unit of the plane to tiles
             hidden = replace(hidden, area=hidden.area / (height * width * own.tiles.pixel**2))
         columns = min(_columns(own.scan), len(numbers))
         maps[name] = map_tiles(
-            count, crowded, seen, columns, hidden=hidden, part_of=None if is_own else whole
+            count,
+            crowded,
+            seen,
+            columns,
+            hidden=hidden,
+            part_of=None if is_own else whole,
+            variance=own.points.take(which).variance,
         )
         whole = whole or maps[name]
     return DensityMaps(own.scan.name, run, None, units, "grid of tiles", maps, {})
@@ -301,9 +316,11 @@ def _compare(
     out: dict[str, Comparison] = {}
     for name in ("all", *(n for n in groups.groups if n in theirs.groups)):
         sides = []
+        whole = None if settings.has_own_share else out.get("all")
         for side, of, area in ((own, groups, window), (other, theirs, beside)):
             which = of.counted if name == "all" else of.groups[name]
-            sides.append((side.points.take(which), area, side.hidden(which, settings, 1.0)))
-        out[name] = compare_densities(sides[0], sides[1], bandwidth=given)
+            hidden = side.hidden(which, settings, 1.0) if whole is None else None
+            sides.append((side.points.take(which), area, hidden))
+        out[name] = compare_densities(sides[0], sides[1], bandwidth=given, part_of=whole)
         given = out[name].one.bandwidth
     return out
