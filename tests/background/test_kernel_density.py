@@ -9,7 +9,6 @@ from etchscope.background.grid import bin_points, grid_over, sample_points
 from etchscope.background.kernel_density import (
     Smoother,
     corrected_density,
-    diggle_weights,
     error_unit,
     kernel_density,
     rate_interval,
@@ -79,16 +78,6 @@ def test_points_are_shared_with_their_centre_and_a_constant_variance():
             assert share @ (centres - at) ** 2 == pytest.approx(GRID.step**2 / 4)
     plane = GRID.x[None, :] + 2 * GRID.y[:, None]
     np.testing.assert_allclose(sample_points(plane, x, y, GRID), x + 2 * y)
-
-
-def test_the_weights_of_diggle_keep_the_number_of_points():
-    x, y = thrown(np.random.default_rng(2), 300)
-    seen = polygon_area([SHEET, HOLE], GRID)
-    weight = diggle_weights(x, y, seen, GRID, SIGMA)
-    smooth = Smoother(seen, GRID).smooth(bin_points(x, y, GRID, weight), SIGMA)
-    assert (smooth * seen).sum() == pytest.approx(len(x), rel=2e-3)
-    unweighted = Smoother(seen, GRID).smooth(bin_points(x, y, GRID), SIGMA)
-    assert (unweighted * seen).sum() < 0.97 * len(x)
 
 
 def test_the_mean_density_at_rims_and_beside_holes_is_right_within_a_percent():

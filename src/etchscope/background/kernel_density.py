@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from scipy.special import gammaincinv
 
-from etchscope.background.grid import MapGrid, sample_points
+from etchscope.background.grid import MapGrid
 from etchscope.foil.types import Floats
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "CELLS_PER_BANDWIDTH",
     "Smoother",
     "corrected_density",
-    "diggle_weights",
     "error_unit",
     "gaussian_taps",
     "kernel_density",
@@ -117,16 +116,6 @@ def kernel_density(counts: Floats, seen: Floats, grid: MapGrid, sigma: float) ->
     (rows, columns); nan where nothing is seen within six bandwidths.
     """
     return Smoother(seen, grid).density(counts, sigma)
-
-
-def diggle_weights(x: Floats, y: Floats, seen: Floats, grid: MapGrid, sigma: float) -> Floats:
-    """Return the weight of each point for the correction of Jones and Diggle, (n,).
-
-    The points have weight 1 / e(xᵢ), and the smoothed weights are divided by nothing. The integral
-    over the seen area is then the number of points; the density is biased where it is not constant.
-    """
-    mass = sample_points(Smoother(seen, grid).mass(sigma), x, y, grid)
-    return np.asarray(1 / np.maximum(mass, _LEAST_MASS))
 
 
 def corrected_density(counts: Floats, smoother: Smoother, sigma: float) -> Floats:
