@@ -20,11 +20,14 @@ from etchscope.foil import BadInput, NotScored
 
 if TYPE_CHECKING:
     from etchscope.api import Store, TrainReport
+    from etchscope.background.place_views import PlaceView
     from etchscope.pages import ReportContent
+    from etchscope.run.anomalies import AnomalySearch
     from etchscope.run.verdict import Verdict
     from etchscope.run.working_point import ChosenPoint
 
 __all__ = [
+    "anomalies",
     "candidates",
     "density",
     "efficiency",
@@ -33,6 +36,7 @@ __all__ = [
     "map",
     "matches",
     "pits",
+    "place",
     "roc",
     "save",
     "tile",
@@ -118,6 +122,35 @@ def density(store: "Store", scan: str | None = None, *, run: str | None = None) 
     return draw_density(
         placement, content.scan, content.pits, title=lambda span: f"Density: {span}"
     )
+
+
+def place(view: "PlaceView") -> Figure:
+    """Return the raw picture of a place beside the cleaned one, with the found openings.
+
+    Parameters
+    ----------
+    view : what ``Store.show`` returned.
+    """
+    from etchscope.draw.places import draw_beside
+
+    return draw_beside(view)
+
+
+def anomalies(store: "Store", search: "AnomalySearch") -> Figure:
+    """Return the map of what no found pit explains, with close-ups of the best places.
+
+    Parameters
+    ----------
+    store : what ``es.open`` returned.
+    search : what ``Store.anomalies`` returned.
+
+    Raises
+    ------
+    BadInput : a picture is damaged.
+    """
+    from etchscope.pages.anomalies import draw_search
+
+    return draw_search(store.kept, search)
 
 
 def tile(store: "Store", number: int, scan: str | None = None, *, run: str | None = None) -> Figure:

@@ -7,10 +7,10 @@ from etchscope.background.composing import (
     as_cones,
     compose,
     light_ratio,
-    measure_noise,
     optics_of_window,
 )
 from etchscope.foil import Scan
+from etchscope.imaging.noise import measure_noise
 from etchscope.physics.cone import compute_opening
 from etchscope.simulation import Optics, Sheet, SimulatedScan, relative_light
 from etchscope.simulation.scene import draw_scene

@@ -1,9 +1,11 @@
 """Types of what the steps of the work take and return."""
 
 from etchscope.align import AlignedStack
+from etchscope.background.place_views import PlaceView
 from etchscope.background.report import InjectionReport
 from etchscope.background.stars import StarSearch
 from etchscope.learn import Training
+from etchscope.run.anomalies import AnomalySearch
 from etchscope.run.demonstration import Demonstration
 from etchscope.run.limits import LimitReport
 from etchscope.run.stages.finding import FindReport
@@ -16,12 +18,14 @@ from etchscope.store.migration import Migration
 __all__ = [
     "Added",
     "AlignedStack",
+    "AnomalySearch",
     "ChosenPoint",
     "Demonstration",
     "FindReport",
     "InjectionReport",
     "LimitReport",
     "Migration",
+    "PlaceView",
     "Removal",
     "ScoreReport",
     "StarSearch",

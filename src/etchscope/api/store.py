@@ -13,6 +13,7 @@ from etchscope.api.given import File
 from etchscope.api.injection import InjectionSteps
 from etchscope.api.labels import LabelSteps
 from etchscope.api.models import ModelSteps
+from etchscope.api.residuals import ResidualSteps
 from etchscope.api.runs import RunSteps
 from etchscope.api.scans import ScanSteps
 from etchscope.api.searches import SearchSteps
@@ -57,6 +58,7 @@ class Store(
     ModelSteps,
     InjectionSteps,
     StarSteps,
+    ResidualSteps,
 ):
     """Scans, runs, labels and models in one folder, and all that is done with them.
 

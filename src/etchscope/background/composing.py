@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from etchscope.foil import Scan
-from etchscope.foil.types import Floats, FloatStack, RawStack
+from etchscope.foil.types import Floats, FloatStack
 from etchscope.simulation import Optics, Sheet, relative_light
 from etchscope.simulation.scene import draw_scene
 
-__all__ = ["Window", "as_cones", "compose", "light_ratio", "measure_noise", "optics_of_window"]
+__all__ = ["Window", "as_cones", "compose", "light_ratio", "optics_of_window"]
 
 _MARGIN_PX = 12
 """Margin of a window around its pits, over whose outer half the change of light fades to none."""
@@ -132,20 +132,6 @@ def _fade(size: int) -> Floats:
     return np.clip(from_end / (_MARGIN_PX / 2), 0, 1)
 
 
-def measure_noise(tile: RawStack) -> Floats:
-    """Return the standard deviation of the noise from pixel to pixel of each channel, (channel,).
-
-    It is the median absolute second difference along both axes, which slopes do not enter (J.
-    Immerkær, Computer Vision and Image Understanding 64 (1996) 300, with a median for the mean).
-    """
-    out = []
-    for picture in tile.astype(np.float32):
-        across = picture[:, 2:] - 2 * picture[:, 1:-1] + picture[:, :-2]
-        both = across[2:] - 2 * across[1:-1] + across[:-2]
-        out.append(float(np.median(np.abs(both))) / 0.6745 / 6)
-    return np.array(out)
-
-
 def compose(
     tile: FloatStack, window: Window, ratio: FloatStack, noise: Floats, rng: np.random.Generator
 ) -> None:
@@ -155,7 +141,7 @@ def compose(
     ----------
     tile : (channel, y, x) float32 grey levels, not rounded.
     ratio : (channel, height, width) of the window; what lies beyond the picture is left out.
-    noise : (channel,) of the camera, see ``measure_noise``.
+    noise : (channel,) of the camera, see ``imaging.noise``.
     """
     rows, columns = tile.shape[1:]
     y0, y1 = max(window.y, 0), min(window.y + window.height, rows)

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from etchscope.background.composing import Window, as_cones, compose, light_ratio, measure_noise
+from etchscope.background.composing import Window, as_cones, compose, light_ratio
 from etchscope.background.optics_fit import FittedOptics
 from etchscope.background.signal import SignalPopulation, draw_particles, list_openings
 from etchscope.foil import BadInput, Foil, Scan
 from etchscope.foil.types import Bools, Floats, Ints, RawStack
 from etchscope.geometry import edge_distance_px
+from etchscope.imaging.noise import measure_noise
 from etchscope.physics.materials import get_material
 from etchscope.simulation import Sheet
 

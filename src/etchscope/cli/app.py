@@ -76,6 +76,14 @@ _COMMANDS = {
         "Map the density of pits over a scan, with its interval and where it is not known.",
     ),
     "stars": ("stars", "Find stars among found pits: several tracks from one vertex."),
+    "show": (
+        "show",
+        "Show a place: raw and cleaned pictures, and animations over lamps and maps.",
+    ),
+    "anomalies": (
+        "anomalies",
+        "List and map the places that neither the background nor a found pit explains.",
+    ),
     "report": ("report", "Write figures and one HTML page of a run."),
     "label": (
         "label",

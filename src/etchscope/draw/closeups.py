@@ -17,7 +17,7 @@ from etchscope.draw.tables import SURFACES, format_count, select_pairs
 from etchscope.evaluation import Evaluation
 from etchscope.foil.types import Floats
 
-__all__ = ["choose_tiles", "draw_closeups", "draw_cutout", "draw_cutouts"]
+__all__ = ["add_scale_bar", "choose_tiles", "draw_closeups", "draw_cutout", "draw_cutouts"]
 
 _CLOSE_UP_PX = (360, 480)
 _PANEL_PX = 960
@@ -81,7 +81,7 @@ def draw_closeups(
         edges = (x0 - 0.5, x0 + part.shape[1] - 0.5, y0 + part.shape[0] - 0.5, y0 - 0.5)
         ax.imshow(drawn, extent=edges, interpolation="antialiased")
         if pixel_size_um is not None:
-            _scale_bar(ax, edges, pixel_size_um)
+            add_scale_bar(ax, edges, pixel_size_um)
         heading = f"tile {number}: {format_count(len(own), 'pit')}"
         if len(own_pairs):
             least = own_pairs["pair_p"].iloc[0]
@@ -139,7 +139,14 @@ def _has(pits: pd.DataFrame, surface: str) -> bool:
     return bool((~named).any() if surface == "unknown" else (pits["surface"] == surface).any())
 
 
-def _scale_bar(ax: Any, edges: tuple[float, float, float, float], pixel_size_um: float) -> None:
+def add_scale_bar(ax: Any, edges: tuple[float, float, float, float], pixel_size_um: float) -> None:
+    """Draw a bar of 1, 2 or 5 times a power of ten micrometres into the lower right corner.
+
+    Parameters
+    ----------
+    ax : axes of the picture.
+    edges : left, right, bottom and top of the picture in pixels.
+    """
     span_um = (edges[1] - edges[0]) * pixel_size_um
     power = 10 ** np.floor(np.log10(span_um / 4))
     length = max(m for m in (1, 2, 5) if m * power <= span_um / 4) * power

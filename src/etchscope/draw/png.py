@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from etchscope.draw.style import RC
 
-__all__ = ["encode_figure", "encode_rgb", "encode_rgba"]
+__all__ = ["encode_figure", "encode_rgb", "encode_rgba", "rasterise"]
 
 
 def encode_figure(figure: Figure) -> bytes:
@@ -33,3 +33,11 @@ def encode_rgb(picture: NDArray[np.uint8]) -> bytes:
 def encode_rgba(picture: NDArray[np.uint8]) -> bytes:
     """Return a (y, x, 4) red, green, blue, alpha picture as PNG."""
     return cv2.imencode(".png", picture[:, :, [2, 1, 0, 3]])[1].tobytes()
+
+
+def rasterise(figure: Figure) -> NDArray[np.uint8]:
+    """Return a figure as (y, x, 3) red, green, blue."""
+    with mpl.rc_context(RC):
+        canvas: Any = FigureCanvasAgg(figure)
+        canvas.draw()
+        return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[:, :, :3])

@@ -23,7 +23,7 @@ from etchscope.run.frames import joint_frames
 from etchscope.run.seen_ground import outline_tiles, searched_ground
 from etchscope.store import Store
 
-__all__ = ["DensityMaps", "MapSettings", "map_run"]
+__all__ = ["DensityMaps", "MapSettings", "grid_columns", "map_run"]
 
 _CELLS = 4
 
@@ -264,7 +264,7 @@ def _map_tiles(own: _Searched, run: str, settings: MapSettings) -> DensityMaps:
         hidden = own.hidden(which, settings, area) if is_own else None
         if isinstance(hidden, HiddenPits):  # from the unit of the plane to tiles
             hidden = replace(hidden, area=hidden.area / (height * width * own.tiles.pixel**2))
-        columns = min(_columns(own.scan), len(numbers))
+        columns = min(grid_columns(own.scan), len(numbers))
         maps[name] = map_tiles(
             count,
             crowded,
@@ -278,7 +278,7 @@ def _map_tiles(own: _Searched, run: str, settings: MapSettings) -> DensityMaps:
     return DensityMaps(own.scan.name, run, None, units, "grid of tiles", maps, {})
 
 
-def _columns(scan: Scan) -> int:
+def grid_columns(scan: Scan) -> int:
     """Return the columns of the grid of tiles: those of the montage, or of a 4 : 3 sheet."""
     stated = scan.metadata.get("columns")
     if isinstance(stated, int) and stated > 0:
