@@ -45,6 +45,25 @@ def test_what_is_no_alignment_is_refused(tmp_path):
         write_alignment(path, FIGURES, {})
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"spread_mm": 1e300}, "spread_mm: expected an alignment of format 1, found Input should"),
+        ({"tolerance_mm": 0.0}, "tolerance_mm: expected an alignment of format 1, found Input sh"),
+        ({"members": [MEMBER | {"transform": {"shift_x": 1e300}}]}, "found shifts up to 1e.06 mm"),
+        ({"members": [MEMBER | {"transform": {"scale": 0.0}}]}, "members.0.transform"),
+        ({"members": [MEMBER | {"name": "../a"}]}, "members.0.name: .* the name of a file is wa"),
+        ({"members": [MEMBER, MEMBER]}, "members: expected every name once, found a, a"),
+        ({"members": []}, "members: expected an alignment of format 1"),
+    ],
+)
+def test_what_no_stack_of_foils_has_is_refused_by_its_key(tmp_path, change, message):
+    path = write_alignment(tmp_path / "out", FIGURES, {"a": TABLE})
+    path.write_text(json.dumps({"format": 1, **FIGURES, **change}))
+    with pytest.raises(BadInput, match=rf"alignment\.json: .*{message}"):
+        read_alignment(tmp_path / "out")
+
+
 def _kept(name, day, shift=0.1):
     way = Similarity(1 / 3, 1.001, shift, source="F1-back mm", target="F1-front mm")
     members = (
