@@ -10,6 +10,7 @@ from etchscope.background.efficiency import (
     weights_of,
 )
 from etchscope.background.signal import SignalPopulation, draw_particles
+from etchscope.evaluation import proportion
 from etchscope.foil import BadInput, PitFlag, as_pits
 
 ENTRY, EXIT = np.array([[50.0, 50.0], [150.0, 50.0], [50.0, 150.0]]), np.array([10.0, 4.0])
@@ -85,6 +86,26 @@ def test_intervals_cover_the_truth():
     assert inside >= 54
 
 
+def test_an_interval_is_as_wide_as_that_of_the_share_that_is_found():
+    # All tiles agree: nine of ten found, of which chance alone would match eight.
+    hit, tile = np.tile(np.arange(10) < 9, 10), np.repeat(np.arange(10), 10)
+    ones = np.ones(100)
+    one = efficiency_of(hit, 0.8 * ones, ones, tile, 0 * ones)
+    found = proportion(90, 100)
+    assert one.value == pytest.approx(0.5)
+    assert one.low == pytest.approx((found.low - 0.8) / 0.2)
+    assert one.high == pytest.approx((found.high - 0.8) / 0.2)
+    plain = efficiency_of(hit, 0 * ones, ones, tile, 0 * ones)
+    assert (plain.low, plain.high) == pytest.approx((found.low, found.high))
+
+
+def test_where_chance_matches_all_nothing_is_known():
+    ones = np.ones(60)
+    one = efficiency_of(ones > 0, ones, ones, np.arange(60) // 10, 0 * ones)
+    assert (one.valid, one.low, one.high) == (False, 0.0, 1.0)
+    assert one.why == "chance alone would match every particle"
+
+
 def test_a_spread_between_fits_of_the_optics_widens_the_interval():
     rng = np.random.default_rng(1)
     tile = np.repeat(np.arange(80), 20)
@@ -140,3 +161,6 @@ def test_weights_make_another_population_of_the_same_particles():
         weights_of(drawn, wide, SignalPopulation(v_low=2, v_high=7, max_zenith_deg=25))
     with pytest.raises(BadInput, match="zenith angle"):
         weights_of(drawn, wide, SignalPopulation(v_low=2, v_high=5, max_zenith_deg=50))
+    uneven = SignalPopulation(v_low=2, v_high=5, max_zenith_deg=25, v_spread=0.2)
+    with pytest.raises(BadInput, match=r"a spread of V of 0\.08, as it was injected, found 0\.2"):
+        weights_of(drawn, wide, uneven)

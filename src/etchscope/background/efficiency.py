@@ -176,8 +176,8 @@ def efficiency_of(
     """Return the efficiency of particles with an interval over tiles and over the fits of optics.
 
     The interval is that of a bootstrap over tiles, never narrower than the exact one of the
-    effective number of particles. The spread between the fits of optics beyond their statistical
-    errors is added in quadrature.
+    effective number of particles, whose share found includes those that chance finds. The spread
+    between the fits of optics beyond their statistical errors is added in quadrature.
 
     Parameters
     ----------
@@ -198,6 +198,8 @@ def efficiency_of(
     elif len(tiles) < _LEAST_TILES:
         why = f"{len(tiles)} tiles; {_LEAST_TILES} are needed"
     mean_chance = float(np.average(chance, weights=weight)) if total > 0 else float("nan")
+    if not why and not mean_chance < 1:
+        why = "chance alone would match every particle"
     if why or not total:
         nan = float("nan")
         return Efficiency(nan, 0.0, 1.0, mean_chance, len(weight), effective, nan, False, why)
@@ -209,16 +211,29 @@ def efficiency_of(
     low, high = (
         float(v[0]) for v in expanded_interval(drawn[:, None], len(tiles), confidence=confidence)
     )
-    exact = proportion(min(max(value, 0.0), 1.0) * effective, effective, confidence=confidence)
+    exact = _exact_interval(value, mean_chance, effective, confidence)
     if spread is None:
         spread = _optics_spread(gain, room, of, np.asarray(optics))
     wide = norm.ppf((1 + confidence) / 2) * spread
-    low = value - np.hypot(value - min(low, exact.low), wide)
-    high = value + np.hypot(max(high, exact.high) - value, wide)
+    low = value - np.hypot(value - min(low, exact[0]), wide)
+    high = value + np.hypot(max(high, exact[1]) - value, wide)
     bounds = float(np.clip(low, 0, 1)), float(np.clip(high, 0, 1))
     return Efficiency(
         value, *bounds, mean_chance, len(weight), effective, spread, True, "", confidence
     )
+
+
+def _exact_interval(
+    value: float, chance: float, effective: float, confidence: float
+) -> tuple[float, float]:
+    """Return the exact interval of an efficiency, from that of the share that is found.
+
+    The share found is p = c + ε (1 − c), so ε = (p − c) / (1 − c); its error does not shrink with
+    that of ε where chance matches many.
+    """
+    found = min(max(chance + value * (1 - chance), 0.0), 1.0)
+    exact = proportion(found * effective, effective, confidence=confidence)
+    return (exact.low - chance) / (1 - chance), (exact.high - chance) / (1 - chance)
 
 
 def _optics_spread(gain: Floats, room: Floats, of: Any, optics: Any) -> float:
@@ -307,7 +322,7 @@ def weights_of(
 
     Raises
     ------
-    BadInput : the other population has particles that were not drawn.
+    BadInput : the other population has particles that were not drawn, or another spread of V.
     """
     for what, low, high in (
         ("V", drawn_from.v_low, drawn_from.v_high),
@@ -318,6 +333,10 @@ def weights_of(
             expected = f"a {what} from {low:g} to {high:g}, as it was injected"
             hint = "Inject again with a wider population."
             raise BadInput("signal", expected, f"{of[0]:g} to {of[1]:g}", hint)
+    if target.v_spread != drawn_from.v_spread:
+        expected = f"a spread of V of {drawn_from.v_spread:g}, as it was injected"
+        hint = "Inject again with this spread."
+        raise BadInput("signal", expected, f"{target.v_spread:g}", hint)
     density = target.density(
         particles["drawn_v"].to_numpy(np.float64),
         np.cos(np.deg2rad(particles["zenith_deg"].to_numpy(np.float64))),
