@@ -89,7 +89,10 @@ _COMMANDS = {
         "label",
         "Labels: import, export, count, compare (see `etchscope label import --help`).",
     ),
-    "model": ("model", "Models: list, show, hand on, calibrate, choose a working point."),
+    "model": (
+        "model",
+        "Models: list, show, hand on, calibrate, distil, choose a working point.",
+    ),
     "runs": ("runs", "Runs: list what was searched and scored, remove what is no longer needed."),
 }
 """Name on the command line → module of ``etchscope.cli``, and the line in the list of commands."""

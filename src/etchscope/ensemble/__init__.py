@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         fit_combiner,
         log_votes,
     )
+    from etchscope.ensemble.distil import Distilled, Resemblance, distil_model
     from etchscope.ensemble.domain import Domain
     from etchscope.ensemble.fitting import fit_calibration
     from etchscope.ensemble.gaussians import Gaussians, fit_gaussians
@@ -44,12 +45,14 @@ __all__ = [
     "Calibration",
     "Combiner",
     "DensityClass",
+    "Distilled",
     "Domain",
     "ExpertKind",
     "Gaussians",
     "Labelled",
     "Method",
     "Model",
+    "Resemblance",
     "TrainedModel",
     "TrainingPlan",
     "WorkingPoint",
@@ -58,6 +61,7 @@ __all__ = [
     "check_prior",
     "convert_to_onnx",
     "default_kinds",
+    "distil_model",
     "estimate_abundance",
     "estimate_prior",
     "find_better_rows",
@@ -94,6 +98,7 @@ __getattr__ = load_on_use(
         "domain",
         "fitting",
         "model",
+        "distil",
         "plan",
         "train",
         "onnx",

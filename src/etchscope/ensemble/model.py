@@ -97,14 +97,14 @@ class Model:
             out[name] = np.mean(logits, axis=0)
         return out
 
-    def log_probabilities(self, patches: Patches) -> Floats:
+    def log_probabilities(self, patches: Patches, *, device: Device = "cpu") -> Floats:
         """Return (n, k) logarithms of the classes' probabilities at equal shares.
 
         Raises
         ------
-        BadInput : patches of other lights or another size.
+        BadInput : patches of other lights or another size, or no such device.
         """
-        return self._combined(self.votes(patches), len(patches))
+        return self._combined(self.votes(patches, device=device), len(patches))
 
     def _combined(self, votes: Mapping[str, Floats], n: int) -> Floats:
         if not n:

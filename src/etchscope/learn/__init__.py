@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from etchscope.learn.finder_targets import Openings
     from etchscope.learn.finder_train import FinderTraining, train_finder
     from etchscope.learn.given import list_patterns, mask_planes, read_given
+    from etchscope.learn.imitate import train_to_imitate
     from etchscope.learn.losses import LOSSES
     from etchscope.learn.networks import NETWORKS, build_network
     from etchscope.learn.patches import (
@@ -81,6 +82,7 @@ __all__ = [
     "split_folds",
     "train_expert",
     "train_finder",
+    "train_to_imitate",
     "use_one_torch_thread",
 ]
 
@@ -103,6 +105,7 @@ __getattr__ = load_on_use(
         "finder_train",
         "saliency",
         "train",
+        "imitate",
         "validate",
         "audit",
         "tune",

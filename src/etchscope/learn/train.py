@@ -16,6 +16,7 @@ from etchscope.learn.augment import move_batch
 from etchscope.learn.devices import choose_device
 from etchscope.learn.expert import Expert, compute_logits, make_network
 from etchscope.learn.losses import compute_loss
+from etchscope.learn.optimise import copy_state, make_optimiser
 from etchscope.learn.patches import Lights, Patches
 from etchscope.learn.training import Training
 
@@ -206,9 +207,9 @@ def _train(
     """
     rng = np.random.default_rng(seed)
     steps = -(-len(data.train) // training.batch)
-    optimiser, schedule = _optimiser(module, training, steps)
+    optimiser, schedule = make_optimiser(module, training, steps)
     history: list[tuple[float, float, float]] = []
-    best_loss, state, waited = np.inf, _state(module), 0
+    best_loss, state, waited = np.inf, copy_state(module), 0
     for _ in range(training.epochs):
         module.train()
         losses = []
@@ -226,7 +227,7 @@ def _train(
         history.append((float(np.mean(losses)), held_loss, accuracy))
         waited += 1
         if held_loss < best_loss:
-            best_loss, state, waited = held_loss, _state(module), 0
+            best_loss, state, waited = held_loss, copy_state(module), 0
         if waited >= training.patience:
             break
     return state, np.array(history)
@@ -258,22 +259,3 @@ def _weights(
         np.float32
     )
     return weights
-
-
-def _optimiser(
-    module: nn.Module, training: Training, steps: int
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.OneCycleLR]:
-    parameters, decay = module.parameters(), training.decay
-    optimiser: torch.optim.Optimizer
-    if training.optimiser == "adam":
-        optimiser = torch.optim.AdamW(parameters, training.rate, weight_decay=decay)
-    else:
-        optimiser = torch.optim.SGD(parameters, training.rate, momentum=0.9, weight_decay=decay)
-    total = steps * training.epochs
-    return optimiser, torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, training.rate, total_steps=total
-    )
-
-
-def _state(module: nn.Module) -> dict[str, NDArray[np.float32]]:
-    return {k: v.detach().cpu().numpy().copy() for k, v in module.state_dict().items()}
