@@ -18,12 +18,14 @@ from etchscope.preselect import FindSettings
 from etchscope.run import find, injecting
 from etchscope.run.calibrate import KnownRun, known_candidates
 from etchscope.run.constants import detector_of, normalisation_of
+from etchscope.run.density_maps import MapSettings, map_run
 from etchscope.run.finder import SHIPPED
 from etchscope.run.frames import joint_frames
 from etchscope.run.injection import inject
 from etchscope.run.labelled import labelled_pits
 from etchscope.run.pit_lists import gather_pit_lists
 from etchscope.run.results import choose_runs
+from etchscope.run.stages.scoring import score
 from etchscope.run.working_point import KnownScan, choose_working_point
 from etchscope.simulation import Fragments, Hips, Optics, Population, SimulatedScan, Stage
 from etchscope.store import Store, TilePictures
@@ -142,7 +144,7 @@ def test_files_are_written(made, tmp_path):
     }
 
 
-def test_injected_pits_enter_no_training_no_calibration_and_no_alignment(made):
+def test_injected_pits_enter_no_training_no_calibration_no_map_and_no_control(made):
     store, report, _ = made
     labels = labels_of(FOIL, store.runs.pits(report.source_run))
     if not len(store.labels.table()):
@@ -162,6 +164,11 @@ def test_injected_pits_enter_no_training_no_calibration_and_no_alignment(made):
         known_candidates(store, [known], signal="hip", tolerance_px=6)
     with pytest.raises(BadInput, match=refused):
         inject(store, report.injected, population=SIGNAL)
+    for run, other in ((report.run, None), (report.source_run, report.run)):
+        with pytest.raises(BadInput, match=f"density map.*{refused}"):
+            map_run(store, run, MapSettings(), other=other)
+    with pytest.raises(BadInput, match=f"--control.*{refused}"):
+        inject(store, SCAN, population=SIGNAL, control=report.injected)
 
 
 def test_a_scan_without_scale_or_a_foil_without_thickness_is_refused(tmp_path):
@@ -198,7 +205,9 @@ def test_the_command_measures_and_its_options_are_checked(made, capsys, tmp_path
     assert "fewer openings than the foil has" in capsys.readouterr().err
 
 
-def test_with_a_model_what_passes_its_working_point_is_selected(made, learnt, tmp_path):
+def test_with_a_model_what_passes_its_working_point_is_selected(
+    made, learnt, tmp_path, monkeypatch
+):
     _, report, _ = made
     store = Store.open(shutil.copytree(made[0].path, tmp_path / "store"))
     store.models.save("first", *learnt.done.model.to_record())
@@ -211,7 +220,16 @@ def test_with_a_model_what_passes_its_working_point_is_selected(made, learnt, tm
     assert store.runs.score_record(scored.source_run).search == report.source_run
     assert not scored.false["valid"].any()  # it was counted on the scan itself
     assert scored.false["scan_area_cm2"].sum() == pytest.approx(scored.area_cm2, rel=1e-6)
+    monkeypatch.setattr(injecting, "fit_optics", lambda *_: OPTICS)
+    settings = CLASSICAL.model_copy(update={"merge_px": 2.0})
+    later = find(store, SCAN, settings=settings, executor="inline").run
     known = inject(store, SCAN, control=SCAN, **how)
+    record = store.runs.score_record(known.source_run)
+    assert (record.search, record.prior) == (later, "foil")
+    score(store, SCAN, "first", prior="model", executor="inline")
+    again = inject(store, SCAN, control=SCAN, **how)
+    assert again.source_run == known.source_run
+    assert again.false.equals(known.false)
     assert known.false["valid"].all()
     rate = known.false["candidates"].sum()
     assert known.expected_false()[0] == pytest.approx(rate)

@@ -1,5 +1,7 @@
 """What is known of an injected scan: its true pits, its particles, and candidates beside them."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
@@ -9,13 +11,16 @@ from etchscope.foil import NotScored, PitFlag, as_pits
 from etchscope.foil.types import Floats
 from etchscope.geometry import area_cm2, tile_to_foil
 from etchscope.store import Store
+from etchscope.store.records import ScoreRecord
 
 __all__ = [
     "NO_FALSE",
+    "area_by_density",
     "density_at",
     "false_by_density",
     "injected_pits",
     "particles_of",
+    "searched_areas",
     "searched_cm2",
     "selected_candidates",
 ]
@@ -122,13 +127,35 @@ def selected_candidates(pits: pd.DataFrame, um: float | None) -> pd.DataFrame:
     return table[passed.to_numpy()].reset_index(drop=True)
 
 
-def searched_cm2(store: Store, run: str) -> float:
-    """Return the searched ground of a run in cm²; overlaps count once."""
+def searched_areas(store: Store, run: str) -> "pd.Series[float]":
+    """Return the searched ground of each tile of a run in cm²; overlaps count once in the sum.
+
+    Tiles that are excluded by now, or could not be searched, are left out. In a region each tile
+    counts by its part inside.
+
+    Returns
+    -------
+    Number of the tile → area; nan without a scale or positions.
+    """
     record = store.runs.record(run)
+    search = store.runs.record(record.search) if isinstance(record, ScoreRecord) else record
     scan = store.scans.get(record.scan)
-    area = area_cm2(scan, list(record.tiles))
-    pixels = scan.image_size[0] * scan.image_size[1] * len(record.tiles)
-    return area * sum(record.usable_px) / pixels if record.usable_px else area
+    used = {t.number for t in scan.included} - {number for number, _ in search.left_out}
+    tiles = [number for number in record.tiles if number in used]
+    region = None if search.region_mm is None else np.array(search.region_mm, np.float64)
+    pixels = scan.image_size[0] * scan.image_size[1]
+    usable = dict(zip(search.tiles, search.usable_px, strict=False))
+    share = np.array([usable.get(number, pixels) / pixels for number in tiles], np.float64)
+    within = np.ones(len(tiles))
+    if region is not None:
+        within = np.array([area_cm2(scan, [number], region) for number in tiles])
+    whole = area_cm2(scan, tiles, region)
+    return pd.Series(whole * within * share / max(float(within.sum()), 1e-12), index=tiles)
+
+
+def searched_cm2(store: Store, run: str) -> float:
+    """Return the searched ground of a run in cm², see ``searched_areas``."""
+    return float(searched_areas(store, run).sum(skipna=False))
 
 
 _OF_CLASSES = (
@@ -159,19 +186,19 @@ def false_by_density(
     ------
     NotScored : the model of the run did not score the control.
     """
-    run = source_run
-    if control is not None:
-        weights = store.runs.score_record(source_run).model.weights_sha256
-        scored = store.runs.latest(control, stage="score", weights_sha256=weights)
-        if scored is None:
-            raise NotScored(f"scan {control}", "a scan that the same model scored", "none")
-        run = scored
-    chosen, rows = selected_candidates(store.runs.pits(run), um), []
-    tiles = list(store.runs.record(run).tiles)
-    for low, high in zip([0.0, *edges[1:-1]], [*edges[1:-1], np.inf], strict=True):
-        exposure = _exposure(store, run, low, high)
+    run = source_run if control is None else _scored_alike(store, control, source_run)
+    bounds = np.array([0.0, *edges[1:-1], np.inf])
+    pits, areas = store.runs.pits(run), searched_areas(store, run)
+    exposures = of_scan = area_by_density(pits, areas, bounds)
+    if run != source_run:
+        source_pits = store.runs.pits(source_run, ["tile", "density_per_mm2"])
+        of_scan = area_by_density(source_pits, searched_areas(store, source_run), bounds)
+    chosen, rows = selected_candidates(pits[pits["tile"].isin(areas.index)], um), []
+    for k, (low, high) in enumerate(pairwise(bounds.tolist())):
+        exposure = exposures[:, k]
         inside = chosen["density_per_mm2"].between(low, high, inclusive="left")
-        counts = chosen["tile"][inside].value_counts().reindex(tiles, fill_value=0).to_numpy()
+        by_tile = chosen["tile"][inside].value_counts()
+        counts = by_tile.reindex(areas.index, fill_value=0).to_numpy()
         use = exposure > 0
         known = bool(use.any())
         value, least, most = (
@@ -183,7 +210,7 @@ def false_by_density(
                 "density_low": low,
                 "density_high": high if np.isfinite(high) else np.nan,
                 "area_cm2": float(exposure.sum()),
-                "scan_area_cm2": float(_exposure(store, source_run, low, high).sum()),
+                "scan_area_cm2": float(of_scan[:, k].sum()),
                 "candidates": int(counts[use].sum()),
                 "per_cm2": value,
                 "low": least,
@@ -195,10 +222,47 @@ def false_by_density(
     return pd.DataFrame(rows)
 
 
-def _exposure(store: Store, run: str, low: float, high: float) -> Floats:
-    """Return the searched area of a class of density on each tile of a run, (tiles,) cm²."""
-    pits, tiles = store.runs.pits(run, ["tile", "density_per_mm2"]), store.runs.record(run).tiles
-    own = (pits["density_per_mm2"] >= low) & (pits["density_per_mm2"] < high)
-    share = own.groupby(pits["tile"]).mean().reindex(list(tiles), fill_value=0.0)
-    area = searched_cm2(store, run) / max(len(tiles), 1)
-    return np.asarray(share.to_numpy(np.float64) * area)
+def area_by_density(pits: pd.DataFrame, areas: "pd.Series[float]", bounds: Floats) -> Floats:
+    """Return the area of each class of density on each tile, (tiles, classes) in cm².
+
+    A pit stands for an area of 1 / density, at most that of its tile, and the pits of a tile share
+    its area in that proportion. Tiles without pits belong to the lowest class.
+
+    Parameters
+    ----------
+    pits : ``tile`` and ``density_per_mm2``.
+    areas : number of the tile → its area in cm².
+    bounds : (classes + 1,) rising densities; a class contains its lower bound.
+    """
+    known = pits[pits["density_per_mm2"].notna() & pits["tile"].isin(areas.index)]
+    density = known["density_per_mm2"].to_numpy(np.float64)
+    tile = pd.Index(areas.index).get_indexer(known["tile"].to_numpy(np.int64))
+    largest = np.maximum(100 * areas.to_numpy(np.float64)[tile], 1e-12)
+    stands_for = 1 / np.maximum(density, 1 / largest)
+    of = np.searchsorted(bounds[1:-1], density, side="right")
+    shape = len(areas), len(bounds) - 1
+    total = np.bincount(tile * shape[1] + of, stands_for, shape[0] * shape[1]).reshape(shape)
+    total[total.sum(axis=1) == 0, 0] = 1.0
+    share = total / total.sum(axis=1, keepdims=True)
+    return np.asarray(areas.to_numpy(np.float64)[:, None] * share)
+
+
+def _scored_alike(store: Store, scan: str, run: str) -> str:
+    """Return the latest run of a whole scan that was scored as a run was: model and prior.
+
+    Raises
+    ------
+    NotScored : there is none.
+    """
+    like = store.runs.score_record(run)
+    for name in store.runs.names(scan):
+        record = store.runs.record(name)
+        if (
+            isinstance(record, ScoreRecord)
+            and record.region_mm is None
+            and record.model.weights_sha256 == like.model.weights_sha256
+            and record.model.working_point == like.model.working_point
+            and record.prior == like.prior
+        ):
+            return name
+    raise NotScored(f"scan {scan}", "a scan that the same model scored", "none")

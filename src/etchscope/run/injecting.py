@@ -119,12 +119,7 @@ def make_injected_scan(
         ``sample_tiles``.
     MachineFailed : the disk is full.
     """
-    store.injections.refuse(scan, "injection")
-    source = store.scans.get(scan)
-    if source.pixel_size_um is None:
-        raise BadInput(f"scan {scan}", "a pixel size", "none", "Give pixel_size_um.")
-    if any(t.stage_x_mm is None for t in source.tiles):
-        raise BadInput(f"scan {scan}", "tiles with positions on the stage", "none")
+    source = _require_source(store, scan)
     foil = _foil_of(store, source)
     sheet = require_sheet(foil)
     record, pits = store.runs.record(run), store.runs.pits(run)
@@ -150,16 +145,32 @@ def make_injected_scan(
         return InjectedScan(name, scan, was_done=True)
     if total is not None:
         total(len(sample.number))
-    # The source's mask is a part of the ground, so the injected scan needs it as well.
-    mask = store.fits.mask(scan)
+    # The mask of the source's search is a part of the ground, so the injected scan has it, too.
+    mask = None if record.mask is None else store.fits.mask(scan, record.mask)
     ground = ground_of(
         source, normalisation_of(store, source), FindSettings(**record.settings), mask
     )
     openings = _openings(store, plan, sample, ground, rng)
-    _add(store, name, plan, sample, openings, pits, made_by, progress)
-    if mask is not None:
-        store.fits.set_mask(name, mask)
+    table = {n: _plain(openings[n]) for n in openings.columns if n not in ("kind", "front")}
+    injection = Injection(scan, table, made_by, mask)
+    _add(store, name, plan, sample, openings, pits, injection, progress)
     return InjectedScan(name, scan, was_done=False)
+
+
+def _require_source(store: Store, scan: str) -> Scan:
+    """Return the scan that signal is injected into.
+
+    Raises
+    ------
+    BadInput : it is itself injected, or has no scale or no positions.
+    """
+    store.injections.refuse(scan, "injection")
+    source = store.scans.get(scan)
+    if source.pixel_size_um is None:
+        raise BadInput(f"scan {scan}", "a pixel size", "none", "Give pixel_size_um.")
+    if any(t.stage_x_mm is None for t in source.tiles):
+        raise BadInput(f"scan {scan}", "tiles with positions on the stage", "none")
+    return source
 
 
 def _openings(
@@ -167,16 +178,16 @@ def _openings(
 ) -> pd.DataFrame:
     """Return the openings of all particles of the sample, with numbers of their own."""
     scan, parts, first = plan.scan, [], 0
-    place = {t.number: (t.stage_x_mm or 0.0, t.stage_y_mm or 0.0) for t in scan.tiles}
+    numbers, places_mm = _places_of(scan)
     apart = max(_APART_PX, _APART_RADII * plan.largest_px)
     height, width = scan.image_size
     for number, count, weight in zip(
         sample.number.tolist(), sample.particles.tolist(), sample.weight.tolist(), strict=True
     ):
         raw = store.scans.read_tile(scan.name, number)
-        others = [n for n in place if n != number]
-        offset = np.array([_offset(scan, place[number], place[n]) for n in others]).reshape(-1, 2)
+        offset = _offsets(scan, places_mm[numbers == number][0], places_mm)
         near = (np.abs(offset[:, 0]) < width) & (np.abs(offset[:, 1]) < height)
+        near &= numbers != number
         allowed = allowed_places(ground(number, raw), scan.image_size, offset[near])
         area = float(allowed.sum()) * (plan.scan.pixel_size_um or np.nan) ** 2 / 1e6
         places = choose_places(allowed, count, apart, np.random.default_rng([plan.seed, 3, number]))
@@ -191,12 +202,23 @@ def _openings(
     return pd.concat(parts, ignore_index=True)
 
 
-def _offset(scan: Scan, here: tuple[float, float], other: tuple[float, float]) -> Floats:
-    """Return the place of another tile's first pixel in a tile's pixels, (2,)."""
-    zero = np.zeros(1)
-    stage = tile_to_stage(zero, zero, np.array([other[0]]), np.array([other[1]]), scan)
-    x, y = stage_to_tile(*stage, np.array([here[0]]), np.array([here[1]]), scan)
-    return np.array([float(x[0]), float(y[0])])
+def _places_of(scan: Scan) -> tuple[Ints, Floats]:
+    """Return the numbers of all tiles, (n,), and their centres on the stage in mm, (n, 2)."""
+    numbers = np.array([t.number for t in scan.tiles], np.int64)
+    return numbers, np.array([(t.stage_x_mm or 0.0, t.stage_y_mm or 0.0) for t in scan.tiles])
+
+
+def _offsets(scan: Scan, here: Floats, others: Floats) -> Floats:
+    """Return the places of other tiles' first pixels in a tile's pixels, (n, 2).
+
+    Parameters
+    ----------
+    here, others : (2,) and (n, 2) centres on the stage in mm.
+    """
+    zero = np.zeros(len(others))
+    stage = tile_to_stage(zero, zero, others[:, 0], others[:, 1], scan)
+    here_x, here_y = (np.full(len(others), v) for v in here)
+    return np.column_stack(stage_to_tile(*stage, here_x, here_y, scan))
 
 
 def _add(
@@ -206,7 +228,7 @@ def _add(
     sample: TileSample,
     openings: pd.DataFrame,
     pits: pd.DataFrame,
-    made_by: dict[str, Any],
+    injection: Injection,
     progress: Callable[[int], None] | None,
 ) -> None:
     """Add the sampled tiles, and those that the foil's frame needs, which are excluded."""
@@ -220,7 +242,6 @@ def _add(
         if t.number in sampled | framing
     )
     scan = source.model_copy(update={"name": name, "tiles": tiles})
-    place = {t.number: (t.stage_x_mm or 0.0, t.stage_y_mm or 0.0) for t in source.tiles}
     limit = normalisation_of(store, source).limit
     by_tile = dict(tuple(pits.groupby("tile")))
     none = pits.iloc[:0]
@@ -228,19 +249,12 @@ def _add(
     def read_tile(number: int) -> TilePictures:
         raw = store.scans.read_tile(source.name, number)
         if number in sampled:
-            shown = _shown(openings, number, place, source)
+            shown = _shown(openings, number, source)
             raw = inject_tile(plan, number, raw, shown, by_tile.get(number, none), limit)
         said = f"tile {number} of scan {source.name}, with injected signal"
         return TilePictures(raw, (said,) * len(source.channels))
 
-    table = {n: _plain(openings[n]) for n in openings.columns if n not in ("kind", "front")}
-    store.scans.add(
-        scan,
-        plan.foil,
-        read_tile,
-        progress=progress,
-        injection=Injection(source.name, table, made_by),
-    )
+    store.scans.add(scan, plan.foil, read_tile, progress=progress, injection=injection)
 
 
 def _plain(column: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
@@ -249,22 +263,20 @@ def _plain(column: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
     return values.astype("U8") if values.dtype == object or values.dtype.kind == "U" else values
 
 
-def _shown(
-    openings: pd.DataFrame, number: int, place: dict[int, tuple[float, float]], scan: Scan
-) -> pd.DataFrame:
+def _shown(openings: pd.DataFrame, number: int, scan: Scan) -> pd.DataFrame:
     """Return the openings that reach into a tile, also those of other tiles, in its pixels."""
-    parts = []
     height, width = scan.image_size
-    for tile in np.unique(openings["tile"]).tolist():
-        own = openings[openings["tile"] == tile]
-        dx, dy = (0.0, 0.0) if tile == number else _offset(scan, place[number], place[tile])
-        x, y = own["centre_x_px"] + dx, own["centre_y_px"] + dy
-        reach = own["major_um"] / 2 / (scan.pixel_size_um or np.nan) + 2
-        inside = (x > -reach) & (x < width + reach) & (y > -reach) & (y < height + reach)
-        whole = own["particle"].isin(own["particle"][inside])
-        moved = own.assign(
-            centre_x_px=x, centre_y_px=y, x_px=own["x_px"] + dx, y_px=own["y_px"] + dy
-        )
-        parts.append(moved[whole])
-    out: pd.DataFrame = pd.concat(parts, ignore_index=True)
-    return out
+    numbers, places_mm = _places_of(scan)
+    offset = _offsets(scan, places_mm[numbers == number][0], places_mm)
+    offset[numbers == number] = 0.0
+    order = np.argsort(numbers)
+    tile = order[np.searchsorted(numbers[order], openings["tile"].to_numpy(np.int64))]
+    dx, dy = offset[tile].T
+    x, y = openings["centre_x_px"] + dx, openings["centre_y_px"] + dy
+    reach = openings["major_um"] / 2 / (scan.pixel_size_um or np.nan) + 2
+    inside = (x > -reach) & (x < width + reach) & (y > -reach) & (y < height + reach)
+    whole = openings["particle"].isin(openings["particle"][inside])
+    moved = openings.assign(
+        centre_x_px=x, centre_y_px=y, x_px=openings["x_px"] + dx, y_px=openings["y_px"] + dy
+    )
+    return moved[whole].reset_index(drop=True)

@@ -70,10 +70,13 @@ def inject(
 
     Raises
     ------
-    BadInput : see ``make_injected_scan``; or a finder other than that of the source's search.
+    BadInput : see ``make_injected_scan``; a finder other than that of the source's search; or an
+        injected scan as the control.
     MachineFailed : the disk is full, or a worker process was lost.
     """
     store.injections.refuse(scan, "injection")
+    if control is not None:
+        store.injections.refuse(control, "--control")
     how: dict[str, Any] = {"workers": workers, "executor": executor, "device": device}
     search: dict[str, Any] = {"weights": finder, **how}
     source_run = store.runs.latest(scan, stage="find", whole=True)
@@ -109,11 +112,10 @@ def inject(
 
 
 def _scored(store: Store, scan: str, model: str, how: dict[str, Any], watch: Watch | None) -> str:
+    """Return the run of a model over the latest search; nothing is scored twice."""
     from etchscope.run.stages.scoring import score
 
-    weights = store.models.load(model)[1]["weights_sha256"]
-    known = store.runs.latest(scan, stage="score", whole=True, weights_sha256=weights)
-    return known or score(store, scan, model, **how, **_steps(watch, f"Scoring {scan}")).run
+    return score(store, scan, model, **how, **_steps(watch, f"Scoring {scan}")).run
 
 
 def _steps(watch: Watch | None, what: str) -> dict[str, Any]:

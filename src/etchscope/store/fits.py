@@ -22,7 +22,7 @@ from etchscope.store.catalogue import Catalogue, FitRow
 from etchscope.store.fit_records import FitRecord, MaskFit
 from etchscope.store.rows import now, require_scan
 
-__all__ = ["Fits", "arrays_from_npz", "arrays_to_npz", "put_fit"]
+__all__ = ["Fits", "arrays_from_npz", "arrays_to_npz", "put_fit", "put_mask"]
 
 Record = TypeVar("Record", bound=FitRecord)
 
@@ -101,6 +101,18 @@ def put_fit(
         )
     )
     return digest, file
+
+
+def put_mask(session: Session, root: Path, scan: str, mask: Mask) -> None:
+    """Keep where a new scan is to be searched, in the transaction that adds it.
+
+    Parameters
+    ----------
+    root : folder of the store.
+    """
+    arrays, record = mask.to_arrays(), MaskFit(mask=mask.digest)
+    for recipe in (f"{_MASK}-{mask.digest}", _MASK):
+        put_fit(session, root, scan, recipe, arrays, record)
 
 
 class Fits:

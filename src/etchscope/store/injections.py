@@ -15,9 +15,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from etchscope.foil import BadInput
+from etchscope.geometry import Mask
 from etchscope.store.catalogue import Catalogue, FitRow
 from etchscope.store.fit_records import InjectionFit
-from etchscope.store.fits import Fits, put_fit
+from etchscope.store.fits import Fits, put_fit, put_mask
 from etchscope.store.rows import require_scan, scan_names
 
 __all__ = ["INJECTION", "Injection", "Injections", "put_injection", "sources_of_injected"]
@@ -35,11 +36,13 @@ class Injection:
     source : the scan whose tiles were copied.
     pits : columns of the table of true pits, name → (n,) numbers.
     made_by : seed, population, settings and version, for JSON.
+    mask : where the scan is to be searched, as its source was; None for all of it.
     """
 
     source: str
     pits: Mapping[str, "np.ndarray[Any, Any]"]
     made_by: Mapping[str, Any]
+    mask: Mask | None = None
 
 
 def sources_of_injected(session: Session) -> dict[str, str]:
@@ -49,7 +52,7 @@ def sources_of_injected(session: Session) -> dict[str, str]:
 
 
 def put_injection(root: Path, scan: str, injection: Injection, session: Session) -> None:
-    """Mark a scan as injected, in the transaction that adds it.
+    """Mark a scan as injected and keep its mask, in the transaction that adds it.
 
     Raises
     ------
@@ -58,6 +61,8 @@ def put_injection(root: Path, scan: str, injection: Injection, session: Session)
     require_scan(session, injection.source)
     record = InjectionFit(source=injection.source, made_by=dict(injection.made_by))
     put_fit(session, root, scan, INJECTION, injection.pits, record)
+    if injection.mask is not None:
+        put_mask(session, root, scan, injection.mask)
 
 
 class Injections:
