@@ -110,3 +110,12 @@ def test_pictures_of_another_size_are_refused(rng):
 def test_the_noise_is_that_from_pixel_to_pixel(rng):
     slope = np.mgrid[:200, :200][1] * 0.5 + rng.normal(0, 3.0, (200, 200))
     assert measure_noise(slope[None])[0] == pytest.approx(3.0, rel=0.05)
+
+
+def test_a_pit_on_a_small_cutout_is_no_background(rng):
+    light = 150 * (1 + disc(10, 10, radius=18.0)[:63, :63]) + rng.normal(0, 2, (63, 63))
+    stack = np.clip(np.rint(light), 0, 255).astype(np.uint8)[None]
+    fit = fit_normalisation([stack], Recipe(method="level"))
+    done = clean_pictures(stack, fit).pictures[0]
+    assert done[4:16, 4:16].mean() == pytest.approx(-0.5, abs=0.06)
+    assert np.median(done) == pytest.approx(0, abs=1e-6)

@@ -48,7 +48,7 @@ def draw_lights(view: PlaceView, *, cleaned: bool) -> Figure:
     for k, (picture, channel) in enumerate(zip(pictures, view.channels, strict=True)):
         ax = figure.add_subplot(down, across, k + 1)
         limits = common if channel.role == "directional" and common else _limits(view.raw[k])
-        _show(ax, view, picture, limits)
+        _show(ax, view, picture, _moved(limits, view.raw[k], picture))
         ax.set_title(_caption(channel), fontsize=9, fontweight="normal")
     return figure
 
@@ -57,13 +57,14 @@ def draw_lights(view: PlaceView, *, cleaned: bool) -> Figure:
 def draw_beside(view: PlaceView) -> Figure:
     """Return the raw picture beside the cleaned one, with the found openings on the latter.
 
-    It is the backlit picture, or the first one, and the grey scale of both is the same.
+    It is the backlit picture, or the first one. The grey scales of both have the same span.
     """
     figure = make_figure(2 * _FRAME_IN, _FRAME_IN + 0.5, _title(view), dpi=110)
     limits = _limits(view.raw[view.main])
     for place, (name, pictures) in enumerate((("raw", view.raw), ("cleaned", view.cleaned)), 1):
         ax = figure.add_subplot(1, 2, place)
-        _show(ax, view, pictures[view.main], limits)
+        picture = pictures[view.main]
+        _show(ax, view, picture, _moved(limits, view.raw[view.main], picture))
         if name == "cleaned":
             _outline(ax, view)
         ax.set_title(f"{name}, {_caption(view.channels[view.main])}", fontweight="normal")
@@ -144,6 +145,14 @@ def _limits(pictures: FloatStack | NDArray[Any]) -> tuple[float, float]:
     finite = pictures[np.isfinite(pictures)]
     low, high = np.quantile(finite, _QUANTILES).tolist() if finite.size else (0.0, 1.0)
     return (low, high) if high > low else (low - 1, low + 1)
+
+
+def _moved(
+    limits: tuple[float, float], raw: FloatImage, picture: FloatImage
+) -> tuple[float, float]:
+    """Return limits that show the ground of a picture as grey as that of the raw one."""
+    step = float(np.median(picture) - np.median(raw))
+    return limits[0] + step, limits[1] + step
 
 
 def _caption(channel: Channel) -> str:

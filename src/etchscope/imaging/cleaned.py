@@ -57,7 +57,9 @@ class CleanSettings:
 
     Attributes
     ----------
-    background_px : scale of the slow background; what is smaller than about half of it stays.
+    background_px : scale of the slow background; what is smaller than about half of it stays. Of
+        pictures smaller than twice the scale, in which a pit would count as background, only the
+        median is subtracted.
     scratch_px : least length of a scratch; infinite for none.
     most_noise : factor by which deconvolution may multiply the noise, above 1.
     """
@@ -108,8 +110,10 @@ def clean_pictures(
     """
     how = settings or CleanSettings()
     pictures = normalisation.apply(raw)
+    is_small = min(raw.shape[1:]) < 2 * how.background_px
     for picture in pictures:
-        picture -= smooth_background(picture, how.background_px)
+        slow = np.median(picture) if is_small else smooth_background(picture, how.background_px)
+        picture -= slow
     noise = np.maximum(measure_noise(pictures), 1e-6)
     filled = find_scratches(pictures, noise, how.scratch_px)
     if keep is not None:
