@@ -17,6 +17,7 @@ from etchscope.api.residuals import ResidualSteps
 from etchscope.api.runs import RunSteps
 from etchscope.api.scans import ScanSteps
 from etchscope.api.searches import SearchSteps
+from etchscope.api.stack import StackSteps
 from etchscope.api.stars import StarSteps
 from etchscope.api.training import TrainingSteps
 from etchscope.progress import Progress, watch
@@ -59,6 +60,7 @@ class Store(
     InjectionSteps,
     StarSteps,
     ResidualSteps,
+    StackSteps,
 ):
     """Scans, runs, labels and models in one folder, and all that is done with them.
 

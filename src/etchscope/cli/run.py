@@ -17,6 +17,7 @@ from etchscope.cli.cluster import (
 )
 from etchscope.cli.inputs import opened_inputs, parse_prior, require_scans
 from etchscope.cli.options import DeviceName, ExecutorName, Json, MaskFile, NoMask, Region
+from etchscope.cli.stacked import require_stack, write_stack
 
 if TYPE_CHECKING:
     from etchscope.api import Store
@@ -59,6 +60,16 @@ def command(
     scan: Annotated[
         str | None, typer.Option(help="Scan of the store to search [all of them].")
     ] = None,
+    alignment: Annotated[
+        str | None,
+        typer.Option(
+            help="Alignment of the store: search its scans, and rank the particles through all "
+            "foils in one list."
+        ),
+    ] = None,
+    gap_um: Annotated[
+        float, typer.Option(help="Distance of neighbouring foils in the stack, about.")
+    ] = 0.0,
     region: Region = None,
     mask: MaskFile = None,
     no_mask: NoMask = False,
@@ -87,6 +98,8 @@ def command(
     Example: etchscope run plate7 --model first -o pits.parquet --candidates candidates.csv
 
     Example: etchscope run scan-directory --model exported-model -o pits.csv
+
+    Example: etchscope run plate7 --alignment aligned --candidates particles.csv
     """
     from etchscope.api.given import as_polygon, require_table_file
 
@@ -95,14 +108,14 @@ def command(
     shares: Any = prior if prior in ("foil", "model") else parse_prior(prior)
     polygon = as_polygon(region)
     files = bool(output or candidates or sheet)
-    require_job(paths, part, join=join, writes=files)
+    require_job(paths, part, join=join, writes=files or alignment is not None)
     reports: list[Any] = []
     asked: dict[str, Any] = {"scan": scan, "mask": mask, "no_mask": no_mask}
     with (
         opened_executor(scheduler, executor, workers) as engine,
         opened_inputs(paths, writes=as_json or files, **asked) as store,
     ):
-        scans = require_scans(store, scan, paths[0])
+        scans = require_stack(store, alignment, scan) or require_scans(store, scan, paths[0])
         how: dict[str, Any] = {"model": model, "region": polygon, "prior": shares}
         how |= {"workers": workers, "executor": engine, "device": device}
         how["model"] = store.register_model(scans, join=join, **how)
@@ -120,7 +133,9 @@ def command(
                 typer.echo(page)
         if output is not None:
             store.export(output, run=runs)
-        if candidates is not None:
+        if alignment is not None:
+            write_stack(store, alignment, reports, candidates, gap_um=gap_um, echo=not as_json)
+        elif candidates is not None:
             store.export_candidates(candidates, run=runs, every=True)
     if as_json:
         typer.echo(json.dumps([asdict(done) for done in reports]))
