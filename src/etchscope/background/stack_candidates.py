@@ -13,6 +13,9 @@ from etchscope.foil.types import Floats
 
 __all__ = ["StackSearch", "search_stack"]
 
+_SAMPLE = 2000
+"""Number of openings with which the area is measured in which all surfaces lie upon each other."""
+
 
 @dataclass(frozen=True)
 class StackSearch:
@@ -24,14 +27,15 @@ class StackSearch:
     model : the fitted model.
     found : the particles, the best first.
     by_chance : falling scores of what all shifts together show.
-    shifts : number of shifts.
+    shifts : number of shifts, each weighted by the share of the area in which all surfaces still
+        lie upon each other.
     """
 
     openings: StackOpenings
     model: StackModel
     found: Hypotheses
     by_chance: Floats = field(repr=False)
-    shifts: int
+    shifts: float
 
     def expected(self, score: Floats) -> tuple[Floats, Floats, Floats]:
         """Return how many accidental particles reach a score: value and 95 % interval, (n,) each.
@@ -80,7 +84,7 @@ def search_stack(
     Parameters
     ----------
     surfaces : two or more surfaces in one frame.
-    shifts : how often the foils are shifted.
+    shifts : how often the foils are shifted, 1 or more.
     seed : of the shifts.
     model : what is assumed of particles and search; fitted to the stack unless given.
 
@@ -94,15 +98,24 @@ def search_stack(
         openings, model = fit_stack(openings, usual, seed=seed)
     found = find_hypotheses(openings, model)
     rng = np.random.default_rng([seed, 1])
-    rest = openings
+    first = find_hypotheses(shift_foils(openings, rng), model).score
+    clear = found.hits[found.score >= purest_score(found.score, first)]
+    used = np.unique(clear[clear >= 0])
+    rest = openings.take(np.setdiff1d(np.arange(len(openings.surface)), used))
+    whole, weight = _shared(openings), 0.0
     chance: list[Floats] = []
-    for k in range(shifts):
-        scores = find_hypotheses(shift_foils(rest, rng), model).score
-        if k == 0:
-            clear = found.hits[found.score >= purest_score(found.score, scores)]
-            used = np.unique(clear[clear >= 0])
-            rest = openings.take(np.setdiff1d(np.arange(len(openings.surface)), used))
-            scores = find_hypotheses(shift_foils(rest, rng), model).score
-        chance.append(scores)
-    by_chance = np.sort(np.concatenate([np.empty(0), *chance]))[::-1]
-    return StackSearch(openings, model, found, by_chance, shifts)
+    for _ in range(shifts):
+        shifted = shift_foils(rest, rng)
+        chance.append(find_hypotheses(shifted, model).score)
+        weight += _shared(shifted) / whole
+    by_chance = np.sort(np.concatenate(chance))[::-1]
+    return StackSearch(openings, model, found, by_chance, weight)
+
+
+def _shared(openings: StackOpenings) -> float:
+    """Return the share of the openings that lie where all surfaces were searched, above 0."""
+    n = len(openings.surface)
+    some = openings.table[np.linspace(0, n - 1, min(n, _SAMPLE)).astype(np.int64), :2]
+    surfaces = range(len(openings.surfaces))
+    seen = np.all([openings.is_seen(s, some) for s in surfaces], axis=0)
+    return float((seen.sum() + 1) / (len(some) + 1))
