@@ -171,10 +171,13 @@ def test_unit_of_the_grey_levels_does_not_count(foil, pits, scale):
     np.testing.assert_allclose(*contrast, atol=0.02)
 
 
-def test_settings_of_another_kind_are_refused(foil):
+@pytest.mark.parametrize(
+    ("settings", "kind"), [({"threshold": 12.0}, "dict"), ("strict", "str"), (FindSettings, "\\w+")]
+)
+def test_settings_of_another_kind_are_refused(foil, settings, kind):
     raw = foil.read_tile(1)[:1]
-    with pytest.raises(BadInput, match="settings: expected FindSettings, found dict"):
-        find_pits(raw, settings={"threshold": 12.0})
+    with pytest.raises(BadInput, match=f"settings: expected FindSettings, found {kind}"):
+        find_pits(raw, settings=settings)
 
 
 @pytest.mark.parametrize(("bits", "shift"), [(12, 0), (12, 4), (10, 0)])
