@@ -26,6 +26,7 @@ from etchscope.run.labelled import labelled_pits
 from etchscope.run.pit_lists import gather_pit_lists
 from etchscope.run.results import choose_runs
 from etchscope.run.stages.scoring import score
+from etchscope.run.stars import search_stars
 from etchscope.run.working_point import KnownScan, choose_working_point
 from etchscope.simulation import Fragments, Hips, Optics, Population, SimulatedScan, Stage
 from etchscope.store import Store, TilePictures
@@ -167,6 +168,8 @@ def test_injected_pits_enter_no_training_no_calibration_no_map_and_no_control(ma
     for run, other in ((report.run, None), (report.source_run, report.run)):
         with pytest.raises(BadInput, match=f"density map.*{refused}"):
             map_run(store, run, MapSettings(), other=other)
+    with pytest.raises(BadInput, match=f"search for stars.*{refused}"):
+        search_stars(store, report.run)
     with pytest.raises(BadInput, match=f"--control.*{refused}"):
         inject(store, SCAN, population=SIGNAL, control=report.injected)
 

@@ -1,16 +1,19 @@
 import numpy as np
+import pandas as pd
 import pytest
 
+from etchscope.background.stars import StarSearch
 from etchscope.cli.app import main
 from etchscope.files.tables import read_columns
 from etchscope.foil import BadInput, Foil, NoPositions
 from etchscope.foil.stars import PRONG_COLUMNS, STAR_COLUMNS
 from etchscope.preselect import FindSettings
-from etchscope.run import find
+from etchscope.run import find, stars
 from etchscope.run.drawn import add_simulated
 from etchscope.run.stars import search_stars
 from etchscope.simulation import Fragments, Hips, Optics, Population, SimulatedScan, Stage, Stars
 from etchscope.store import Store, TilePictures
+from etchscope.store.records import FindRecord
 
 
 def _foil(side):
@@ -47,6 +50,34 @@ def test_a_vertex_lies_on_the_foil_where_its_pits_do(searched, side):
     assert (pits.loc[of["pit"], "tile"].to_numpy() == of["tile"]).all()
 
 
+def test_pits_on_tiles_that_are_excluded_by_now_are_left_out(tmp_path, monkeypatch):
+    store, foil, given = Store.create(tmp_path / "store"), _foil("front"), {}
+    add_simulated(foil, store)
+    record = FindRecord(stage="find", version="1", scan="F1-front", tiles=(1, 2))
+    pits = pd.DataFrame({"tile": [2, 1, 2], "x_px": 5.0, "y_px": [1.0, 2.0, 3.0]})
+    monkeypatch.setattr(store.runs, "record", lambda _: record)
+    monkeypatch.setattr(store.runs, "pits", lambda _: pits)
+
+    def find_none(rows, place_px, rectangles_px, **_):
+        given.update(rows=rows, place=place_px, rectangles=rectangles_px)
+        none = pd.DataFrame({"x_px": [], "y_px": []})
+        return StarSearch(none, none, none, 1)
+
+    monkeypatch.setattr(stars, "find_stars", find_none)
+    search_stars(store, "run")
+    assert len(given["rows"]) == 3
+    assert len(given["rectangles"]) == 2
+    corner = given["rectangles"][[1, 0, 1]][:, [0, 2]] + 0.5
+    assert given["place"] - corner == pytest.approx(pits[["x_px", "y_px"]].to_numpy())
+    store.scans.exclude(None, "stained", scan="F1-front", tile=2)
+    search_stars(store, "run")
+    assert given["rows"]["tile"].tolist() == [1]
+    assert len(given["rectangles"]) == 1
+    store.scans.exclude(None, "stained", scan="F1-front", tile=1)
+    with pytest.raises(BadInput, match="run run: expected a searched tile that is included"):
+        search_stars(store, "run")
+
+
 def test_the_command_writes_tables_and_a_picture_and_leaves_the_run(searched, tmp_path, capsys):
     store, runs = searched
     before = store.runs.pits(runs["front"])
@@ -69,7 +100,7 @@ def test_what_the_model_needs_is_named(tmp_path):
     read = foil.read_tile
     store.scans.add(foil.scan, Foil(name="F1"), lambda n: TilePictures(read(n), ("a",) * 10))
     run = find(store, "F1-front", settings=FindSettings(finder="classical")).run
-    with pytest.raises(BadInput, match=r"foil F1: expected its thickness .* no thickness"):
+    with pytest.raises(BadInput, match=r"foil F1: thickness_um: expected a number, .*none"):
         search_stars(store, run)
 
 

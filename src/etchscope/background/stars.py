@@ -60,7 +60,8 @@ class StarSearch:
 
         Columns: ``found``; ``accidental``, the number expected by accident at the same score;
         ``net``, their difference; and ``low, high``, the exact 95 % interval of the Poisson mean of
-        ``found``, less ``accidental``, at least 0.
+        ``found``, less ``accidental``, at least 0. The error of ``accidental`` itself, which falls
+        with the number of copies, is not in it.
         """
         chosen = self.stars[self.stars["selected"].to_numpy(bool)]
         least = chosen["score"].min() if len(chosen) else np.inf
@@ -127,17 +128,9 @@ def find_stars(
         if len(rows) < 2:
             continue
         least = float(np.exp(np.quantile(shapes.log_radius, _SMALLEST)))
-        tables = {
-            kind: tabulate_prongs(
-                kind,
-                "entry" if surface == entry else "exit",
-                sheet,
-                model or Stars(),
-                pixel_size_um=pixel_size_um,
-                least_radius_px=round(least, 1),
-            )
-            for kind in STAR_KINDS
-        }
+        side: Literal["entry", "exit"] = "entry" if surface == entry else "exit"
+        how = {"pixel_size_um": pixel_size_um, "least_radius_px": round(least, 1)}
+        tables = {k: tabulate_prongs(k, side, sheet, model or Stars(), **how) for k in STAR_KINDS}
         background = _log_background(shapes, rectangles_px, tables["isotropic"])
         table, members = _search(shapes, background, tables, surface, pixel_size_um)
         found.append(table)
