@@ -13,7 +13,7 @@ from etchscope.background.signal import SignalPopulation
 from etchscope.cli.app import main
 from etchscope.evaluation import Requirement
 from etchscope.foil import BadInput, Foil, PitFlag, has_flag
-from etchscope.geometry import foil_frame
+from etchscope.geometry import Mask, foil_frame
 from etchscope.preselect import FindSettings
 from etchscope.run import find, injecting
 from etchscope.run.calibrate import KnownRun, known_candidates
@@ -21,6 +21,7 @@ from etchscope.run.constants import detector_of, normalisation_of
 from etchscope.run.density_maps import MapSettings, map_run
 from etchscope.run.finder import SHIPPED
 from etchscope.run.frames import joint_frames
+from etchscope.run.injecting import make_injected_scan
 from etchscope.run.injection import inject
 from etchscope.run.labelled import labelled_pits
 from etchscope.run.pit_lists import gather_pit_lists
@@ -30,6 +31,7 @@ from etchscope.run.stars import search_stars
 from etchscope.run.working_point import KnownScan, choose_working_point
 from etchscope.simulation import Fragments, Hips, Optics, Population, SimulatedScan, Stage
 from etchscope.store import Store, TilePictures
+from etchscope.store.fits import Fits
 
 FOIL = SimulatedScan(
     seed=4,
@@ -172,6 +174,25 @@ def test_injected_pits_enter_no_training_no_calibration_no_map_and_no_control(ma
         search_stars(store, report.run)
     with pytest.raises(BadInput, match=f"--control.*{refused}"):
         inject(store, SCAN, population=SIGNAL, control=report.injected)
+
+
+def test_the_mask_of_the_search_comes_with_the_pictures(made, tmp_path, monkeypatch):
+    store = Store.open(shutil.copytree(made[0].path, tmp_path / "store"))
+    pits = store.runs.pits(made[1].source_run)
+    x, y = pits["x_mm"], pits["y_mm"]
+    left, right, low, high = x.min(), x.median(), y.min(), y.max()
+    mask = Mask(polygons=(np.array([(left, low), (right, low), (right, high), (left, high)]),))
+    store.fits.set_mask(SCAN, mask)
+    run = find(store, SCAN, settings=CLASSICAL, executor="inline").run
+    store.fits.set_mask(SCAN, None)
+    monkeypatch.setattr(injecting, "optics_of", lambda *_: tuple(OPTICS))
+    monkeypatch.setattr(Fits, "set_mask", lambda *_: pytest.fail("not with the pictures"))
+    how = {"population": SIGNAL, "tiles": 2, "per_tile": 2, "seed": 3}
+    name = make_injected_scan(store, SCAN, run, **how).name
+    assert store.fits.mask(name).digest == mask.digest
+    assert store.fits.mask(name, mask.digest) is not None
+    inside = ApiStore(store).injected_pits(name)
+    assert inside.loc[inside["surface"] == "top", "x_mm"].max() < right + 0.02
 
 
 def test_a_scan_without_scale_or_a_foil_without_thickness_is_refused(tmp_path):
