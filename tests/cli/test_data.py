@@ -81,6 +81,9 @@ def test_ls_lists_scans_and_tiles(store, capsys):
             "left_out": 0,
             "runs": 0,
             "injected_from": None,
+            "compressed": 0,
+            "kept_share": None,
+            "saved_bytes": None,
         }
     ]
     assert main(["ls", str(store), "--tiles", "--where", "tile > 3", "--json"]) == 0
@@ -152,7 +155,8 @@ def test_check_tells_sound_from_damaged(store, capsys):
 def make_old(store):
     """Make of a store what Etchscope made before the version stood in Alembic's table."""
     with closing(sqlite3.connect(store / "catalogue.sqlite")) as connection, connection:
-        connection.execute("DROP TABLE alembic_version")
+        for later in ("alembic_version", "compression", "compressed_tile"):
+            connection.execute(f"DROP TABLE {later}")
         connection.execute("CREATE TABLE schema_version (version INTEGER PRIMARY KEY NOT NULL)")
         connection.execute("INSERT INTO schema_version VALUES (2)")
 

@@ -2,6 +2,8 @@
 
 from etchscope.store.adding import Added, TilePictures
 from etchscope.store.check import Finding
+from etchscope.store.compressing import WhiteSpace
+from etchscope.store.compression import Compressed, Compression
 from etchscope.store.labels import read_taxonomy
 from etchscope.store.models import read_model, write_model
 from etchscope.store.records import (
@@ -17,6 +19,8 @@ from etchscope.store.store import Store
 
 __all__ = [
     "Added",
+    "Compressed",
+    "Compression",
     "FindRecord",
     "Finding",
     "FittedNormalisation",
@@ -27,6 +31,7 @@ __all__ = [
     "ScoreRecord",
     "Store",
     "TilePictures",
+    "WhiteSpace",
     "read_model",
     "read_taxonomy",
     "write_model",

@@ -52,12 +52,17 @@ class TilePictures:
 
 @dataclass(frozen=True)
 class Added:
-    """What an addition did; ``is_new`` is False where the store had the identical scan."""
+    """What an addition did.
+
+    ``is_new`` is False where the store had the identical scan; ``is_restored`` is True where that
+    was compressed and now has its pictures again.
+    """
 
     scan: str
     tiles: int
     left_out: tuple[LeftOut, ...]
     is_new: bool
+    is_restored: bool = False
 
 
 @dataclass(frozen=True)

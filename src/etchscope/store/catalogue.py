@@ -28,6 +28,8 @@ __all__ = [
     "VERSION",
     "Catalogue",
     "ChannelRow",
+    "CompressedTileRow",
+    "CompressionRow",
     "ErasureRow",
     "FitRow",
     "FoilRow",
@@ -44,7 +46,7 @@ __all__ = [
 ]
 
 CATALOGUE_FILE = "catalogue.sqlite"
-VERSION = "0005"
+VERSION = "0006"
 """Version of the schema below, the last of ``store/migrations/versions``."""
 
 
@@ -188,6 +190,26 @@ class FitRow(_OfScan, _Base):
     sha256: Mapped[str]
     record: Mapped[dict[str, Any]]
     saved_at: Mapped[str]
+
+
+class CompressionRow(_OfScan, _Base):
+    """How the white space of a scan is compressed, see ``compression.Compression``."""
+
+    __tablename__ = "compression"
+    run: Mapped[str]
+    margin_px: Mapped[float]
+    digest: Mapped[str]
+    bytes_before: Mapped[int]
+    bytes_after: Mapped[int]
+    kept_px: Mapped[int]
+
+
+class CompressedTileRow(_OfScan, _Base):
+    """The SHA-256 of all pixels of a compressed tile; ``PictureRow`` has those of the original."""
+
+    __tablename__ = "compressed_tile"
+    tile: Mapped[int] = mapped_column(primary_key=True)
+    sha256: Mapped[str]
 
 
 class LabelRow(_Base):

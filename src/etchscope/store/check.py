@@ -22,6 +22,7 @@ from etchscope.store.catalogue import (
     ScanRow,
     StackRow,
 )
+from etchscope.store.compressing import compressed_tiles, tile_digest
 from etchscope.store.label_rows import damaged_labels
 from etchscope.store.labels import TAXONOMY_FILE, read_taxonomy
 from etchscope.store.models import MODELS_FOLDER, read_model
@@ -148,14 +149,17 @@ def _array_findings(
         return
     array = PictureArray(path)
     places = places_of(session, scan.name)
-    yield from _picture_findings(scan, pictures, array, places, progress)
+    compressed = compressed_tiles(session, scan.name)
+    yield from _picture_findings(scan, pictures, compressed, array, places, progress)
     yield from _extra_files(what, array)
 
 
 def _description_findings(session: Session, scan: Scan, path: Place) -> Iterator[Finding]:
     try:
         array = PictureArray(path)
-        is_right = array.is_described(scan, places_of(session, scan.name))
+        is_compressed = bool(compressed_tiles(session, scan.name))
+        places = places_of(session, scan.name)
+        is_right = array.is_described(scan, places, is_compressed=is_compressed)
     except BadInput:  # damage that is a finding already
         return
     if not (is_right or array.is_of_earlier_version):
@@ -166,10 +170,13 @@ def _description_findings(session: Session, scan: Scan, path: Place) -> Iterator
 def _picture_findings(
     scan: Scan,
     pictures: list[Picture],
+    compressed: dict[int, str],
     array: PictureArray,
     places: dict[int, int],
     progress: Progress,
 ) -> Iterator[Finding]:
+    """Yield the tiles that are neither as they were added nor as they are when compressed."""
+    unfinished = 0
     expected: dict[int, dict[int, str]] = {}
     for picture in pictures:
         expected.setdefault(picture.tile, {})[picture.step] = picture.sha256
@@ -180,15 +187,24 @@ def _picture_findings(
         except BadInput as error:
             yield Finding("damaged", what, f"{error.where}: {error.found}")
         else:
-            for channel, picture_px in zip(scan.channels, pixels, strict=True):
-                if pixel_digest(picture_px) != expected.get(tile.number, {}).get(channel.step):
-                    yield Finding(
-                        "damaged",
-                        f"{what}, step {channel.step}",
-                        "pixels are not as they were added",
-                    )
+            by_step = expected.get(tile.number, {})
+            wrong = [
+                channel.step
+                for channel, picture_px in zip(scan.channels, pixels, strict=True)
+                if pixel_digest(picture_px) != by_step.get(channel.step)
+            ]
+            if tile.number in compressed and not wrong:
+                unfinished += 1
+            elif wrong and tile_digest(pixels) != compressed.get(tile.number):
+                for step in wrong:
+                    detail = "pixels are not as they were added"
+                    yield Finding("damaged", f"{what}, step {step}", detail)
         if progress is not None:
             progress(1)
+    if unfinished:
+        detail = f"of {len(compressed)} tiles to compress {unfinished} are as they were added; "
+        detail += "`etchscope compress` finishes it, and `etchscope add` undoes it"
+        yield Finding("leftover", f"scan {scan.name}", detail)
 
 
 def _extra_files(what: str, array: PictureArray) -> Iterator[Finding]:

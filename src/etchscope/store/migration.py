@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from etchscope.files.inside import path_inside
 from etchscope.foil import BadInput
 from etchscope.store.catalogue import VERSION, Catalogue, is_stamped, version_of
+from etchscope.store.compressing import compressed_tiles
 from etchscope.store.pictures import PictureArray
 from etchscope.store.places import Place
 from etchscope.store.removal import erase_unreachable, lock_images
@@ -59,9 +60,11 @@ def _describe_scans(catalogue: Catalogue, images: Place) -> Iterator[str]:
     for name in names:
         with catalogue.reading() as session:
             scan, places = get_scan(session, name), places_of(session, name)
+            is_compressed = bool(compressed_tiles(session, name))
         try:
             array = PictureArray(path_inside(images, f"{name}.zarr"))
-            if not array.is_described(scan, places) or (array.path / "c").exists():
+            is_described = array.is_described(scan, places, is_compressed=is_compressed)
+            if not is_described or (array.path / "c").exists():
                 array.describe(scan, places)
                 yield name
         except BadInput as error:

@@ -97,6 +97,13 @@ class ObjectPath:
         """Return whether there is an object of this key or below it."""
         return self.is_file() or any(True for _ in self.list_files())
 
+    def size(self) -> int:
+        """Return the number of bytes of an object, which must exist."""
+        import obstore
+
+        with self.named_errors():
+            return int(obstore.head(_connect(self.url), self.key)["size"])
+
     def read_bytes(self) -> bytes:
         """Return what an object holds, which must exist."""
         import obstore

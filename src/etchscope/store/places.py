@@ -23,6 +23,7 @@ __all__ = [
     "publish",
     "read_json_file",
     "replacing",
+    "size_of",
     "write_whole",
     "writing",
     "zarr_store",
@@ -110,6 +111,11 @@ def list_files(place: Place) -> list[Place]:
     if isinstance(place, ObjectPath):
         return sorted(place.list_files())
     return sorted(path for path in place.rglob("*") if path.is_file())
+
+
+def size_of(file: Place) -> int:
+    """Return the number of bytes of a file, which must exist."""
+    return file.size() if isinstance(file, ObjectPath) else file.stat().st_size
 
 
 def read_json_file(place: Place) -> Any:

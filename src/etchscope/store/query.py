@@ -18,6 +18,8 @@ from etchscope.foil import BadInput
 from etchscope.foil.storable import LARGEST
 from etchscope.store.catalogue import (
     ChannelRow,
+    CompressedTileRow,
+    CompressionRow,
     FoilRow,
     LeftOutRow,
     RunRow,
@@ -122,9 +124,12 @@ SCAN_COLUMNS = {
     "left_out": "int64",
     "runs": "int64",
     "injected_from": "str",
+    "compressed": "int64",
+    "kept_share": "float64",
+    "saved_bytes": "Int64",
 }
-"""Columns of the scan table with their dtype; from ``channels`` to ``runs`` they are numbers
-of things. ``injected_from`` is the scan that an injected one was made from."""
+"""Columns of the scan table with their dtype; from ``channels`` to ``runs`` and ``compressed`` they
+are numbers of things. ``injected_from`` is the scan that an injected one was made from."""
 
 
 def tile_table(
@@ -221,22 +226,25 @@ def _typed(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
 
 def scan_table(session: Session) -> pd.DataFrame:
     """Return one row per scan, sorted by foil, side and scan: ``SCAN_COLUMNS``."""
-    rows = session.execute(
-        select(ScanRow.foil, FoilRow.stack, ScanRow.side, ScanRow.name, ScanRow.layout)
-        .join(FoilRow, ScanRow.foil == FoilRow.name)
-        .order_by(ScanRow.foil, ScanRow.side, ScanRow.name)
-    ).all()
+    own = (ScanRow.foil, FoilRow.stack, ScanRow.side, ScanRow.name, ScanRow.layout)
+    joined = select(*own, ScanRow.height_px * ScanRow.width_px).join(FoilRow)
+    rows = session.execute(joined.order_by(ScanRow.foil, ScanRow.side, ScanRow.name)).all()
+    saved = {row.scan: row for row in session.scalars(select(CompressionRow))}
     of = (TileRow.scan, func.count(), func.sum(case((TileRow.excluded, 1), else_=0)))
     tiles = {name: counts for name, *counts in session.execute(select(*of).group_by(TileRow.scan))}
     counted = []
-    for kind in (ChannelRow, LeftOutRow, RunRow):
+    for kind in (ChannelRow, LeftOutRow, RunRow, CompressedTileRow):
         of_kind = session.execute(select(kind.scan, func.count()).group_by(kind.scan))
         counted.append({str(name): int(count) for name, count in of_kind})
     found, injected = [], sources_of_injected(session)
-    for row in rows:
-        channels, left_out, runs = (counts.get(row.name, 0) for counts in counted)
-        counts = (channels, *tiles.get(row.name, (0, 0)), left_out, runs)
-        found.append((*row, *counts, injected.get(row.name)))
+    for *row, area_px in rows:
+        name = str(row[3])
+        channels, left_out, runs, compressed = (counts.get(name, 0) for counts in counted)
+        number, excluded = tiles.get(name, (0, 0))
+        counts = (channels, number, excluded, left_out, runs, injected.get(name), compressed)
+        one, px = saved.get(name), max(area_px * number, 1)
+        saving = (one.kept_px / px, one.bytes_before - one.bytes_after) if one else (None, None)
+        found.append((*row, *counts, *saving))
     columns = zip(*found, strict=True) if found else [()] * len(SCAN_COLUMNS)
     named = zip(SCAN_COLUMNS.items(), columns, strict=True)
     return pd.DataFrame({name: pd.Series(values, dtype=dtype) for (name, dtype), values in named})

@@ -61,6 +61,7 @@ class _OfRun(_Part):
     normalisation: FittedNormalisation | None = None
     light_faults: tuple[str, ...] = ()
     mask: str | None = None
+    compressed: str | None = None
     finder: str | None = None
     scale: float | None = None
     device: Literal["cpu", "cuda"] = "cpu"
@@ -89,6 +90,8 @@ class FindRecord(_OfRun):
     region_mm : corners of the polygon that was searched, foil mm; None for all of the scan.
     light_faults : what is wrong with lights, in words.
     mask : digest of the scan's mask; None without one.
+    compressed : digest of the ``Compression`` of the pictures that were read; None for pictures as
+        they were added, and for results that were there before they were compressed.
     finder, scale : digest of the learned finder, and picture pixels per pixel of its network; None
         for another finder.
     device : where the learned finder computed; on another one figures differ in the last digits.

@@ -18,6 +18,7 @@ from etchscope.files.locks import Lock, hold_lock
 from etchscope.foil import BadInput
 from etchscope.store.catalogue import (
     Catalogue,
+    CompressionRow,
     ErasureRow,
     FitRow,
     FoilRow,
@@ -100,7 +101,8 @@ def plan_removal(session: Session, gone: pd.DataFrame) -> Removal:
 
     Raises
     ------
-    BadInput : a datum hole lies in a tile that would go while its scan stays.
+    BadInput : a datum hole lies in a tile that would go while its scan stays, or that scan is
+        compressed.
     """
     injected = _injected_with(session, set(gone["scan"]))
     whole, parts = sorted(injected), []
@@ -109,6 +111,10 @@ def plan_removal(session: Session, gone: pd.DataFrame) -> Removal:
         if len(tiles) == _count_tiles(session, scan):
             whole.append(scan)
             continue
+        if session.get(CompressionRow, scan) is not None:
+            found = "one whose white space is compressed, which could not be restored afterwards"
+            hint = "Add the scan again first, which restores it, or remove all of it."
+            raise BadInput(f"scan {scan}", "a scan as it was added", found, hint=hint)
         numbers = {int(n) for n in tiles["tile"]}
         record = get_scan(session, scan)
         with_tiles(record, {t.number for t in record.tiles} - numbers)

@@ -1,6 +1,7 @@
 """Scans of a store: their pictures, foils and stacks, and what is excluded of them."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from etchscope.store.catalogue import (
     StackRow,
     TileRow,
 )
+from etchscope.store.compressing import restore_scan
 from etchscope.store.injections import Injection, put_injection
 from etchscope.store.pictures import PictureArray
 from etchscope.store.places import Place
@@ -77,6 +79,8 @@ class Scans:
     ) -> Added:
         """Add a scan, all of it or nothing; the identical scan again changes nothing.
 
+        A scan whose white space is compressed gets its pictures again from the identical source.
+
         Parameters
         ----------
         scan : the scan with all tiles that are to be read.
@@ -99,7 +103,9 @@ class Scans:
             if lock.is_held:  # else these may be of another addition that is under way
                 erase_unreachable(self._catalogue, self._root, self._images)
             if scan.name in self.names():
-                return compare_scan(self._catalogue, scan, foil, reader, left_out)
+                added = compare_scan(self._catalogue, scan, foil, reader, left_out)
+                is_restored = restore_scan(self._catalogue, self._images, scan.name, reader)
+                return replace(added, is_restored=is_restored)
             mark = None
             if injection is not None:
                 mark = partial(put_injection, self._root, scan.name, injection)

@@ -48,7 +48,13 @@ def shard_tiles(count: int, tile_bytes: int) -> int:
 
 
 def write_shard(
-    file: BinaryIO, tiles: Iterable[RawStack], *, size: int, shape: Sequence[int], array: Any
+    file: BinaryIO,
+    tiles: Iterable[RawStack],
+    *,
+    size: int,
+    shape: Sequence[int],
+    array: Any,
+    codecs: Sequence[Any] | None = None,
 ) -> None:
     """Write one shard into an empty file, as Zarr would, but hold one tile at a time.
 
@@ -58,10 +64,12 @@ def write_shard(
     size : tiles that a shard holds.
     shape : of a tile.
     array : Zarr array that the file becomes a part of.
+    codecs : those of the array unless given. Other settings of Blosc are read alike, since they
+        stand in each chunk.
     """
     from zarr.codecs import Crc32cCodec
 
-    pack = _packer(tuple(shape), array.dtype, array.compressors)
+    pack = _packer(tuple(shape), array.dtype, codecs or array.compressors)
     index = np.full((size, 2), _NONE, np.uint64)
     for place, tile in enumerate(tiles):
         chunk = pack(tile)

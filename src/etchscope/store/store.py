@@ -22,6 +22,7 @@ from etchscope.foil import BadInput
 from etchscope.store.alignments import Alignments
 from etchscope.store.catalogue import CATALOGUE_FILE, Catalogue
 from etchscope.store.check import Finding, check_store
+from etchscope.store.compression import Compressions
 from etchscope.store.fits import Fits
 from etchscope.store.injections import Injections
 from etchscope.store.labels import Labels
@@ -49,8 +50,8 @@ _FOLDERS = ("images", "runs", "fits")
 class Store:
     """A store that is open; make one with ``Store.create`` or ``Store.open``.
 
-    What it holds is reached by kind: ``scans``, ``injections``, ``runs``, ``fits``, ``labels``,
-    ``models`` and ``alignments``.
+    What it holds is reached by kind: ``scans``, ``injections``, ``compressions``, ``runs``,
+    ``fits``, ``labels``, ``models`` and ``alignments``.
 
     Reads are safe from any thread; pickling sends the path, so a worker opens its own.
 
@@ -66,6 +67,7 @@ class Store:
         self._catalogue = catalogue
         self._images = locate_images(path)
         self.scans = Scans(path, catalogue, self._images)
+        self.compressions = Compressions(path, catalogue, self._images)
         self.runs = Runs(path, catalogue)
         self.fits = Fits(path, catalogue)
         self.injections = Injections(catalogue, self.fits)
