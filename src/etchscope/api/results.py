@@ -12,7 +12,7 @@ from etchscope.run.stages.finding import FindReport
 from etchscope.run.stages.scoring import ScoreReport
 from etchscope.run.verdict import Verdict
 from etchscope.run.working_point import ChosenPoint
-from etchscope.store import Added, Removal
+from etchscope.store import Added, Compressed, Removal
 from etchscope.store.migration import Migration
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "AlignedStack",
     "AnomalySearch",
     "ChosenPoint",
+    "Compressed",
     "Demonstration",
     "FindReport",
     "InjectionReport",

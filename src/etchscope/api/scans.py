@@ -12,7 +12,7 @@ from etchscope.api.given import File, Files, as_paths, condition_of, require_con
 from etchscope.api.kept import OfStore
 from etchscope.foil import BadInput, NoTiles, Side
 from etchscope.progress import Progress, watch
-from etchscope.store import Added, Finding, LeftOut, Removal
+from etchscope.store import Added, Compressed, Finding, LeftOut, Removal
 
 if TYPE_CHECKING:
     from etchscope.simulation import SimulatedScan
@@ -190,6 +190,45 @@ class ScanSteps(OfStore):
         condition, query, of = _chosen(where, tiles)
         self._require_removable(condition, query, of)
         return self.kept.scans.remove(query, **of)
+
+    def compress(
+        self,
+        scan: str | None = None,
+        *,
+        run: str | None = None,
+        margin_px: float | None = None,
+        workers: int | None = None,
+        progress: Progress = False,
+    ) -> list[Compressed]:
+        """Replace what lies far from all found openings of scans by their background.
+
+        Adding the scan again restores its pictures, bit by bit. A scan of which less than a quarter
+        of the bytes would be saved is left as it is.
+
+        Parameters
+        ----------
+        scan : that of the run, or all scans that were searched, unless given.
+        run : search or scored run of all of the scan; by default its latest search.
+        margin_px : distance from an opening within which pixels stay; 24 unless given.
+        workers : threads; as many as there are cores unless given.
+
+        Raises
+        ------
+        NotSearched : no scan, or not this one, was searched as a whole.
+        UnknownScan, UnknownRun : the store has no such scan or run.
+        BadInput : an injected scan, a run of another scan or of a region, a negative margin,
+            damaged pictures, or a scan that is compressed in another way.
+        MachineFailed : the disk is full, or the object store fails.
+        """
+        from etchscope.run.compression import compress, scans_to_compress
+
+        how: dict[str, Any] = {"run": run, "margin_px": margin_px, "workers": workers}
+        done = []
+        for name in [scan] if scan is not None else scans_to_compress(self.kept, run):
+            with watch(progress, f"Compressing {name}") as bar:
+                shown: dict[str, Any] = {"progress": bar.advance, "total": bar.total}
+                done.append(compress(self.kept, name, **how, **shown))
+        return done
 
     def set_mask(self, mask: File | None, *, scan: str | None = None) -> None:
         """Set the mask of a scan, or of all scans, inside which it is searched; None removes it.

@@ -80,6 +80,8 @@ def command(
 def _echo_added(added: "Added", mask: Path | None) -> None:
     if added.is_new:
         typer.echo(f"{added.scan}: {added.tiles} tiles added")
+    elif added.is_restored:
+        typer.echo(f"{added.scan}: the pictures of {added.tiles} tiles are as they were added")
     else:
         typer.echo(f"{added.scan}: the store has this scan already, nothing changed")
     for bad in added.left_out:

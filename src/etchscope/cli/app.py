@@ -39,6 +39,11 @@ _COMMANDS = {
         "check",
         "Read all of a store and list what is damaged or left over; exit status 2 if damaged.",
     ),
+    "compress": (
+        "compress",
+        "Replace ground far from all found pits by its background; adding the scan again restores "
+        "it.",
+    ),
     "migrate": (
         "migrate",
         "Bring a store of an earlier version up to date; its old catalogue is kept.",

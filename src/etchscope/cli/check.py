@@ -17,13 +17,17 @@ def command(store: StorePath, as_json: Json = False) -> None:
     """
     from etchscope.api import Store
 
-    findings = Store.open(store).check(progress=True)
+    opened = Store.open(store)
+    findings = opened.check(progress=True)
     is_damaged = any(f.severity == "damaged" for f in findings)
     if as_json:
         echo_json({"is_damaged": is_damaged, "findings": [asdict(f) for f in findings]})
     else:
         for finding in findings:
             typer.echo(f"{finding.severity}: {finding.what}: {finding.detail}")
+        compressed = opened.scans().query("compressed > 0")
+        for scan, count, tiles in compressed[["scan", "compressed", "tiles"]].to_numpy():
+            typer.echo(f"scan {scan}: the white space of {count} of {tiles} tiles is compressed")
         typer.echo("damaged" if is_damaged else "sound")
     if is_damaged:
         raise typer.Exit(2)

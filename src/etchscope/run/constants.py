@@ -33,6 +33,16 @@ _SCALE_TILES = 3
 _LIGHT_TILES = 4
 
 
+def _require_pictures(store: Store, scan: Scan) -> None:
+    """Refuse to fit constants to pictures whose white space is compressed.
+
+    Raises
+    ------
+    BadInput : the scan is compressed.
+    """
+    store.compressions.refuse(scan.name, f"constants of scan {scan.name}")
+
+
 def recipe_of(scan: Scan) -> Recipe:
     """Return the recipe of a scan: only tiles, and no cut-outs, share places on the camera."""
     return Recipe(method="level" if scan.layout == "montage" else "average")
@@ -63,6 +73,7 @@ def normalisation_of(store: Store, scan: Scan) -> Normalisation:
         return Normalisation(
             recipe, arrays["average"], arrays["gain"], arrays["offset"], record.limit
         )
+    _require_pictures(store, scan)
     tiles = _spread_over([t.number for t in scan.included], recipe.tiles)
     fit = fit_normalisation((store.scans.read_tile(scan.name, n) for n in tiles), recipe)
     arrays = {"average": fit.average, "gain": fit.gain, "offset": fit.offset}
@@ -90,6 +101,7 @@ def _calibration(
         arrays, record = known
         ratio, level = (np.inf if v is None else v for v in (record.ratio, record.level))
         return Calibration(**arrays, ratio=ratio, level=level, recipe=record.recipe)
+    _require_pictures(store, scan)
     tiles = _spread_over([t.number for t in scan.included], _CALIBRATION_TILES)
     stacks = (store.scans.read_tile(scan.name, n) for n in tiles)
     found = calibrate_detector(stacks, normalisation, lighting, settings)
@@ -106,6 +118,7 @@ def _lighting(store: Store, scan: Scan) -> tuple[Lighting, tuple[str, ...]]:
     name = f"lights-{version('etchscope')}"
     known = store.fits.load(scan.name, name, LightsFit)
     if known is None:
+        _require_pictures(store, scan)
         tiles = _spread_over([t.number for t in scan.included], _LIGHT_TILES)
         faults = find_light_faults(
             [store.scans.read_tile(scan.name, n) for n in tiles], scan.channels
@@ -131,6 +144,7 @@ def _constants_of(
     known = store.fits.load(scan.name, name, ScaleFit)
     if known is not None:
         return LearnedConstants(known[1].scale)
+    _require_pictures(store, scan)
     tiles = _spread_over([t.number for t in scan.included], _SCALE_TILES)
     stacks = (store.scans.read_tile(scan.name, n) for n in tiles)
     found = fit_scale(stacks, normalisation, _lighting(store, scan)[0], finder, settings)

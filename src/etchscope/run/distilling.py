@@ -52,12 +52,13 @@ def distil(
     ------
     UnknownModel, UnknownScan : the store has no such model or scan.
     NotSearched : a scan was not searched.
-    BadInput : an injected scan, scans of different lights, or too few finds or tiles.
+    BadInput : an injected or compressed scan, scans of different lights, or too few finds or tiles.
     """
     model = Model.from_record(*store.models.load(name))
     described = [store.scans.get(scan) for scan in scans]
     for one in scans:
         store.injections.refuse(one, "distillation")
+        store.compressions.refuse(one, "distillation")
     _require_same_lights(described)
     rng = np.random.default_rng(seed)
     patches, held_out = [], []

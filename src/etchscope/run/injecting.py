@@ -162,9 +162,10 @@ def _require_source(store: Store, scan: str) -> Scan:
 
     Raises
     ------
-    BadInput : it is itself injected, or has no scale or no positions.
+    BadInput : it is itself injected, or compressed, or has no scale or no positions.
     """
     store.injections.refuse(scan, "injection")
+    store.compressions.refuse(scan, "injection")
     source = store.scans.get(scan)
     if source.pixel_size_um is None:
         raise BadInput(f"scan {scan}", "a pixel size", "none", "Give pixel_size_um.")

@@ -75,6 +75,7 @@ def inject(
     MachineFailed : the disk is full, or a worker process was lost.
     """
     store.injections.refuse(scan, "injection")
+    store.compressions.refuse(scan, "injection")
     if control is not None:
         store.injections.refuse(control, "--control")
     how: dict[str, Any] = {"workers": workers, "executor": executor, "device": device}

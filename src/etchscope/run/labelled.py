@@ -119,6 +119,7 @@ def labelled_pits(
         here = here.assign(is_target=decidable[here["row"].to_numpy(np.int64)])
         if not here["is_target"].any():
             continue
+        store.compressions.refuse(name, "patches for training")
         run = search_of(store, name)
         if run is None:
             raise NotSearched(f"scan {name}", "a search before training", "none")

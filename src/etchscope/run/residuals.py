@@ -152,9 +152,10 @@ def open_tiles(store: Store, run: str) -> RunTiles:
     Raises
     ------
     UnknownRun : the store has no such run.
-    BadInput : no tile of the run is included any more.
+    BadInput : no tile of the run is included any more, or the scan is compressed.
     """
     record = store.runs.record(run)
+    store.compressions.refuse(record.scan, "residuals")
     scan = store.scans.get(record.scan)
     lost = {number for number, _ in record.left_out}
     included = {t.number for t in scan.included} - lost

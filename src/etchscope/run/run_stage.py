@@ -3,13 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar, cast
 
 import pandas as pd
 
-from etchscope.foil import Scan
+from etchscope.foil import BadInput, Scan
 from etchscope.run.executors import Executor
 from etchscope.run.shares import PartReport, Share, do_share
 from etchscope.run.stage import Piece, run_name, tile_pieces
@@ -45,6 +45,22 @@ class RunStage(ABC, Generic[Record, Report]):
     def run(self) -> str:
         """The name of the run, which is its identity: a digest of the record with all its tiles."""
         return run_name(self.prefix, self.record.as_dict())
+
+    def on_kept_pictures(self) -> Self:
+        """Return the stage with a record that says of compressed pictures, if it will read them.
+
+        It will not where its result is there, of pictures as they were added.
+        """
+        compression = self.store.compressions.of(self.scan.name)
+        if compression is None or self.is_done_before():
+            return self
+        return replace(
+            self, record=self.record.model_copy(update={"compressed": compression.digest})
+        )
+
+    def is_done_before(self) -> bool:
+        """Return whether the result is there, so that no picture will be read."""
+        return self.is_committed()
 
     @property
     def tiles(self) -> tuple[int, ...]:
@@ -91,9 +107,19 @@ class RunStage(ABC, Generic[Record, Report]):
 
     def commit(self) -> Report:
         """Commit the run as ``joined`` makes it, and return its report."""
+        self._require_same_pictures()
         pits, record, judged = self.joined()
         self.store.runs.commit(self.run, pits.assign(run=self.run), record, judged=judged)
         return self.report(record, pits=len(pits), was_done=False)
+
+    def _require_same_pictures(self) -> None:
+        """Refuse a result of pictures that were compressed meanwhile, and drop its parts."""
+        compression = self.store.compressions.of(self.scan.name)
+        if compression is None or self.record.compressed or self.is_done_before():
+            return
+        drop_partial(self.store.path / "runs", self.run)
+        found = "pictures that were compressed meanwhile"
+        raise BadInput(self.title, "pictures that stay as they are", found, "Repeat it.")
 
     def renew(self) -> Report:
         """Make the finished run the latest of its scan, and return its report."""

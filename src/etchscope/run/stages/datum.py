@@ -55,6 +55,8 @@ def find_datum(
     if record.pixel_size_um is None:
         raise BadInput(f"scan {scan}", "a pixel size", "none", hint="Give pixel_size_um.")
     stage = _DatumSearch(store, record)
+    if not stage.is_committed():
+        store.compressions.refuse(scan, f"datum holes of scan {scan}")
     return carry_out(stage, chosen, workers=workers, progress=progress, total=total)
 
 

@@ -196,7 +196,8 @@ def plan_search(
     )
     if device == "cuda" and settings.finder == "learned":
         record = record.model_copy(update={"device": device})
-    return Search(store, described, "find", record, settings, weights, device)
+    search = Search(store, described, "find", record, settings, weights, device)
+    return search.on_kept_pictures()
 
 
 def require_searchable(

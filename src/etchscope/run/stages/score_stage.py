@@ -107,6 +107,10 @@ class Scoring(RunStage[ScoreRecord, ScoreReport]):
         """The scores of the same openings by the same model in an earlier run, if there is one."""
         return _judged_before(self.store, self.record)
 
+    def is_done_before(self) -> bool:
+        """Return whether the scores are there, so that no picture will be read."""
+        return self.is_committed() or self.judged_before is not None
+
     def parts(self) -> dict[int, Any]:
         """Return index → tiles of the parts that this or an earlier run keeps."""
         if self.judged_before is not None:
@@ -197,6 +201,7 @@ def _judged_before(store: Store, record: ScoreRecord) -> pd.DataFrame | None:
         is_same = (
             isinstance(old, ScoreRecord)
             and old.version == record.version
+            and old.compressed in (None, record.compressed)
             and old.search == record.search
             and old.judged_on == record.judged_on
             and old.model.judgement_sha256 == record.model.judgement_sha256

@@ -270,7 +270,7 @@ def _planned(
         record = record.model_copy(update={"planes_scale": scale})
     if device == "cuda":
         record = record.model_copy(update={"judged_on": device})
-    return Scoring(store, described, "run", record, loaded, device)
+    return Scoring(store, described, "run", record, loaded, device).on_kept_pictures()
 
 
 def _tiles_of(store: Store, scan: Scan, searched: str, *, is_whole: bool) -> tuple[int, ...]:
