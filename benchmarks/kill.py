@@ -179,6 +179,13 @@ class Stores:
         return path
 
     @cached_property
+    def compressed(self) -> Path:
+        """Their white space is compressed."""
+        path = self._from(self.found, "compressed")
+        _must_run("compress", path / "store", "--margin-px", 2)
+        return path
+
+    @cached_property
     def labels(self) -> Path:
         """A table of the true openings of the front."""
         truth = self.foils[0].truth()
@@ -283,6 +290,8 @@ def list_cases(s: Stores, executor: str) -> dict[str, Case]:
             "scored", "report", "@store", "--scan", front, "-o", "@report", "--format", "svg"
         ),
         "export": of("found", "export", "@store", "--scan", front, "-o", "@pits.parquet"),
+        "compress": of("found", "compress", "@store", "--margin-px", 2),
+        "add again": Case(lambda: s.compressed, lambda p: ["add", p / "store", *s.pictures]),
         "align": of("found", "align", front, back, "--store", "@store", *aligned),
         "exclude": of("found", "exclude", "@store", "--tile", 2, "--why", "a fibre"),
         "include": of("found", "include", "@store", "--tile", 2),
