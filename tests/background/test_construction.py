@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.special import ndtr
 from scipy.stats import poisson
 
-from etchscope.background.construction import interval_exact, limit_cls
+from etchscope.background.construction import _Test, interval_exact, limit_cls
 from etchscope.background.counting import Counting
 from etchscope.background.feldman_cousins import cls_limit, feldman_cousins_interval
 
@@ -127,3 +127,19 @@ def test_an_error_too_small_to_compute_with_is_none():
     exact, tiny = Counting(2, 1.0, 0.0, 0.1), Counting(2, 1.0, 1e-12, 0.1)
     assert interval_exact(tiny, 0.9) == interval_exact(exact, 0.9)
     assert limit_cls(tiny, 0.9) == limit_cls(exact, 0.9)
+    alone, sure = Counting(0, 0.3, 1e-7), Counting(0, 0.3)
+    assert interval_exact(alone, 0.9) == interval_exact(sure, 0.9)
+    assert limit_cls(alone, 0.9) == limit_cls(sure, 0.9)
+
+
+def test_large_counts_with_all_errors_agree_with_the_normal_distribution():
+    counting = Counting(1000, 100.0, 30.0, 0.3)
+    test = _Test(counting, 0.1, 3.2)
+    for root in (-3.0, -2.0, -1.0, 1.0, 2.0, 3.0):
+        expected = 2 * ndtr(-abs(root))
+        assert test.p_exact(test.seen_at(root)) == pytest.approx(expected, rel=0.03)
+    low, high = interval_exact(counting, 0.9)
+    # 900 times exp(± 1.645 σ), with σ² = ln 1.09 and the relative error of count and background
+    width = np.hypot(counting.width, np.sqrt(1000 + 30**2) / 900)
+    assert low == pytest.approx(900 * np.exp(-1.645 * width), rel=0.02)
+    assert high == pytest.approx(900 * np.exp(1.645 * width), rel=0.02)

@@ -6,7 +6,8 @@ efficiency) whose likelihood ratio is at least as large as the observed one. It 
 counts and integrated over the efficiency, without toys. The true background and efficiency are not
 known: the largest p-value over a region that contains them with probability 1 − γ is taken, and γ
 is added (R. L. Berger and D. D. Boos, J. Am. Stat. Assoc. 89 (1994) 1012). Coverage is therefore at
-least the nominal one, whatever background and efficiency are, up to the finite grids below.
+least the nominal one, whatever background and efficiency are, if the measured efficiency is
+log-normal, up to the finite grids below.
 
 Two orderings are used:
 
@@ -43,8 +44,10 @@ _SHARE = 1 / 50
 """Share γ/α of the allowed error that the region of background and efficiency takes."""
 _EFFICIENCIES, _BACKGROUNDS = 17, 7
 """Points of that region at which p-values are computed."""
-_GRID, _OWN_GRID = 255, 4000
+_GRID, _OWN_GRID = 127, 4000
 """Points of the tables of likelihood ratios, for all counts and for the observed one."""
+_LINEAR = 3.0
+"""Roots on each side of the best fit in which the points of a table are evenly spaced."""
 _OFF_BLOCK = 0.3
 """Standard deviations of a block of off-counts; those below 44 are not joined."""
 _ROOTS = (3.2, 5.0, 9.0)
@@ -52,8 +55,9 @@ _ROOTS = (3.2, 5.0, 9.0)
 _SCAN, _SMOOTH_SCAN, _PRECISION = 49, 14, 1e-4
 """Roots that are tried before the bisection, many where p-values jump, and its precision."""
 _LEAST_SEEN = 1e-3
-_STEPS = tuple(2**power for power in range(7, -1, -1))
-"""Steps of a bisection among the 255 points of a table."""
+_LEAST_SCALE = 1e-3
+_STEPS = tuple(2**power for power in range(6, -1, -1))
+"""Steps of a bisection among the 127 points of a table."""
 _TIE = 1 - 1e-9
 
 
@@ -162,11 +166,9 @@ class _Test:
         self.factors = np.exp(counting.width * np.linspace(-spread, spread, points))
         self.backgrounds = _background_region(counting, outside)
         top = counting.observed + 10 * math.sqrt(counting.observed) + 100
-        self._own_log, self._own_root = self._table(
-            np.asarray(counting.observed, np.float64),
-            np.asarray(counting.off_count),
-            np.geomspace(1e-5, 100 * top, _OWN_GRID),
-        )
+        own = np.asarray(counting.observed, np.float64), np.asarray(counting.off_count)
+        seen = self._grid(*own, (1e-5, 100 * top), _OWN_GRID)
+        self._own_log, self._own_root = self._table(own[0][..., None], own[1][..., None], seen)
         self._make_lattices()
 
     def _make_lattices(self) -> None:
@@ -185,7 +187,8 @@ class _Test:
         if self._offs is not None:
             self._off_weights = self._offs.weights(off)
         if self.is_smooth:
-            seen = np.geomspace(range_seen[0] / 3, range_seen[1] * 3, _GRID)
+            wider = range_seen[0] / 3, range_seen[1] * 3
+            seen = self._grid(self._count, self._off, wider, _GRID)
             self._log, self._roots = self._table(self._count[..., None], self._off[..., None], seen)
 
     def seen_at(self, root: float) -> float:
@@ -249,6 +252,26 @@ class _Test:
         )
         inside = y0 + (y1 - y0) * (root - x0) / np.where(x1 > x0, x1 - x0, 1.0)
         return np.where(after == 0, -np.inf, np.where(after == _GRID, np.inf, inside))
+
+    def _grid(
+        self, count: Floats, off_count: Floats, ends: tuple[float, float], points: int
+    ) -> Floats:
+        """Return numbers of seen particles for ``_table``, (*counts.shape, points).
+
+        Near the best fit the root is ln(μ/μ̂) times sqrt(I + (σI)²), with the information
+        I = μ̂²/(n + m/τ²) on ln μ. The points are evenly spaced in the root there, and in ln μ far
+        from it, so that large counts have as many points between two roots as small ones.
+        """
+        ratio, known = self.counting.off_ratio, self.counting.background
+        free = known if ratio is None else off_count / ratio
+        best = np.clip(count - free, *ends)
+        variance = count + (0.0 if ratio is None else off_count / ratio**2)
+        information = best**2 / np.maximum(variance, 1.0)
+        slope = np.hypot(np.sqrt(information), self.counting.width * information)
+        scale = np.maximum(slope / _LINEAR, _LEAST_SCALE)
+        low, high = (np.arcsinh(scale * np.log(end / best)) for end in ends)
+        steps = np.linspace(low, high, points, axis=-1)
+        return np.asarray(best[..., None] * np.exp(np.sinh(steps) / scale[..., None]))
 
     def _table(self, count: Floats, off_count: Floats, seen: Floats) -> tuple[Floats, Floats]:
         """Return ln ε̂s and the signed root at the best-fitting numbers ``seen``, nondecreasing."""
