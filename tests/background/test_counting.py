@@ -34,6 +34,8 @@ def test_a_background_with_its_error_is_the_count_of_an_off_region():
         ((1, float("inf")), "background"),
         ((1, 1, float("nan")), "background error"),
         ((1, 1, 1, -0.1), "efficiency error"),
+        ((0, 200_000), "background"),
+        ((0, 1, 200_000), "background error"),
     ],
 )
 def test_numbers_that_cannot_be_are_refused(values, where):

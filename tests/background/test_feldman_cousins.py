@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -62,3 +64,18 @@ def test_limits_grow_with_the_count_and_fall_with_the_background(
     assert other <= one + 1e-9
     if background <= 2:  # where the tables were printed with it, and by 0.01 here
         assert feldman_cousins_interval(observed, background + more, confidence)[1] <= high + 0.02
+
+
+def test_cls_far_below_the_background_does_not_underflow():
+    """P(≤ n | s + b) / P(≤ n | b) is exp(−s) for n = 0, and near exp(−s·(1 − n/b)) for n ≪ b."""
+    assert cls_limit(0, 800.0, 0.95) == pytest.approx(-np.log(0.05))
+    assert cls_limit(100, 2000.0, 0.95) == pytest.approx(-np.log(0.05) / 0.95, rel=0.01)
+
+
+def test_a_large_background_takes_little_memory():
+    tracemalloc.start()
+    low, high = feldman_cousins_interval(0, 1000.0, 0.9)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert low == 0 < high < 1
+    assert peak < 100e6

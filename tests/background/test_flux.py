@@ -31,8 +31,9 @@ def test_numbers_that_are_not_above_0_are_refused(name, value):
 
 
 def test_other_bad_numbers_are_refused():
-    with pytest.raises(BadInput, match="at most 4π"):
-        Exposure(1, 13)
+    assert Exposure(1, 6.2832).solid_angle_sr == 6.2832  # 2π, rounded up
+    with pytest.raises(BadInput, match=r"at most 2π, found 12\.566\. State the integral of cos θ"):
+        Exposure(1, 12.566)
     with pytest.raises(BadInput, match="largest zenith angle"):
         acceptance_sr(91)
     with pytest.raises(BadInput, match="sides: expected 1 or 2, found 3"):

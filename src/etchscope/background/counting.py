@@ -27,6 +27,7 @@ from etchscope.foil.types import Floats
 __all__ = ["Counting", "Lattice", "fit_background", "log_likelihood_ratio", "make_lattice"]
 
 MOST_OBSERVED = 100_000
+"""Largest count, and largest expected background and its error."""
 _REACH = 5.0
 """Standard deviations by which blocks of counts go beyond the means; 10^-6 lies outside."""
 
@@ -38,14 +39,15 @@ class Counting:
     Parameters
     ----------
     observed : counted candidates, 0 to 100,000.
-    background : expected number of false candidates, at least 0.
-    background_error : its standard deviation; 0 if it is known exactly. With an expected background
-        of 0 and an error above 0, nothing was seen in an off-region of 1/error times the search.
+    background : expected number of false candidates, 0 to 100,000.
+    background_error : its standard deviation, at most 100,000; 0 if it is known exactly. With an
+        expected background of 0 and an error above 0, nothing was seen in an off-region of 1/error
+        times the search.
     efficiency_error : *relative* standard deviation of the efficiency, 0 if it is known exactly.
 
     Raises
     ------
-    BadInput : a number that is negative, infinite or NaN, or a count that is not whole.
+    BadInput : a number that is negative, too large or NaN, or a count that is not whole.
     """
 
     observed: int
@@ -62,6 +64,9 @@ class Counting:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise BadInput(name.replace("_", " "), "a number of 0 or more", f"{value}")
+            if name != "efficiency_error" and value > MOST_OBSERVED:
+                expected = f"a number from 0 to {MOST_OBSERVED:,}"
+                raise BadInput(name.replace("_", " "), expected, f"{value:g}")
 
     @property
     def width(self) -> float:
@@ -86,7 +91,7 @@ class Counting:
     @property
     def has_errors(self) -> bool:
         """Whether background or efficiency is not known exactly."""
-        return self.background_error > 0 or self.efficiency_error > 0
+        return self.off_ratio is not None or self.width > 0
 
     def without_errors(self) -> "Counting":
         """Return the same count with background and efficiency known exactly."""

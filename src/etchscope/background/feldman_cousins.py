@@ -4,8 +4,10 @@ G. J. Feldman and R. D. Cousins, Phys. Rev. D 57 (1998) 3873, and A. L. Read, J.
 2693. Background and efficiency with errors: ``background.construction``.
 """
 
+import math
+
 import numpy as np
-from scipy.special import gammaln, pdtr, xlogy
+from scipy.special import gammaln, logsumexp, pdtr, xlogy
 
 from etchscope.foil.types import Floats
 
@@ -61,13 +63,16 @@ def feldman_cousins_interval(
     low = border(signals[first], signals[first - 1]) if first else 0.0
     high = border(signals[last], signals[last + 1])
     if observed < background:
-        beyond = high + _SIGNAL_STEPS
-        larger = background + _BACKGROUND_STEPS[:, None]
-        values = p_values(observed, larger, np.broadcast_to(beyond, (larger.size, beyond.size)))
-        place = np.unravel_index(np.where(values > error, beyond, 0.0).argmax(), values.shape)
-        if values[place] > error:
-            inside, at = float(beyond[place[1]]), float(larger[place[0], 0])
-            high = max(high, border(inside, inside + _STEP, at))
+        beyond, found = high + _SIGNAL_STEPS, None
+        for larger in background + _BACKGROUND_STEPS:
+            is_kept = p_values(observed, larger, beyond) > error
+            if is_kept.any():
+                last = int(is_kept.size - 1 - is_kept[::-1].argmax())
+                found, beyond = (float(beyond[last]), float(larger)), beyond[last + 1 :]
+            if not beyond.size:
+                break
+        if found is not None:
+            high = max(high, border(found[0], found[0] + _STEP, found[1]))
     return low, high
 
 
@@ -109,12 +114,21 @@ def cls_limit(observed: int, background: float, confidence: float) -> float:
     2.996
     """
     error = 1 - confidence
-    target = error * pdtr(observed, background)
+    target = np.log(error) + _log_at_most(observed, background)
     low, high = 0.0, observed + 10 * np.sqrt(observed + 1.0) - 2 * np.log(error)
     for _ in range(60):
         middle = (low + high) / 2
-        if pdtr(observed, middle + background) > target:
+        if _log_at_most(observed, middle + background) > target:
             low = middle
         else:
             high = middle
     return float(high)
+
+
+def _log_at_most(observed: int, mean: float) -> float:
+    """Return ln P(≤ observed) of a Poisson mean, also where the probability itself underflows."""
+    probability = float(pdtr(observed, mean))
+    if probability > np.finfo(np.float64).tiny:
+        return math.log(probability)
+    counts = np.arange(observed + 1.0)
+    return float(logsumexp(xlogy(counts, mean) - mean - gammaln(counts + 1)))

@@ -10,6 +10,8 @@ __all__ = ["YEAR_S", "Exposure", "acceptance_sr"]
 YEAR_S = 365.25 * 86_400
 """Seconds of a Julian year."""
 _CM2_OF_M2 = 1e4
+_LARGEST_ACCEPTANCE_SR = 2 * math.pi * (1 + 1e-3)
+"""That of a foil that sees both halves of the sky, and what rounding may add to it."""
 
 
 def acceptance_sr(largest_zenith_deg: float = 90.0, *, sides: int = 1) -> float:
@@ -54,7 +56,7 @@ class Exposure:
 
     Raises
     ------
-    BadInput : a number that is not above 0 or not finite.
+    BadInput : a number that is not above 0 or not finite, or an acceptance above 2π.
     """
 
     area_m2: float | None = None
@@ -66,8 +68,9 @@ class Exposure:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise BadInput(name, "a number above 0", f"{value}")
-        if self.solid_angle_sr is not None and self.solid_angle_sr > 4 * math.pi:
-            raise BadInput("solid_angle_sr", "at most 4π", f"{self.solid_angle_sr}")
+        if self.solid_angle_sr is not None and self.solid_angle_sr > _LARGEST_ACCEPTANCE_SR:
+            hint = "State the integral of cos θ over the directions, not the bare solid angle."
+            raise BadInput("solid_angle_sr", "at most 2π", f"{self.solid_angle_sr}", hint=hint)
 
     @property
     def seconds(self) -> float | None:
