@@ -25,7 +25,7 @@ from etchscope.run.injecting import make_injected_scan
 from etchscope.run.injection import inject
 from etchscope.run.labelled import labelled_pits
 from etchscope.run.pit_lists import gather_pit_lists
-from etchscope.run.results import choose_runs
+from etchscope.run.results import choose_counted_run, choose_runs
 from etchscope.run.stages.scoring import score
 from etchscope.run.stars import search_stars
 from etchscope.run.working_point import KnownScan, choose_working_point
@@ -241,6 +241,9 @@ def test_with_a_model_what_passes_its_working_point_is_selected(
     assert scored.stage == "selected"
     assert (scored.reached[["found", "paired"]] == report.reached).all(axis=None)
     assert store.runs.score_record(scored.run).search == report.run
+    for chosen in ({"run": scored.run}, {"scan": scored.injected}):
+        with pytest.raises(BadInput, match="limit: expected a scan as the microscope took it"):
+            choose_counted_run(store, **chosen)
     assert store.runs.score_record(scored.source_run).search == report.source_run
     assert not scored.false["valid"].any()  # it was counted on the scan itself
     assert scored.false["scan_area_cm2"].sum() == pytest.approx(scored.area_cm2, rel=1e-6)

@@ -3,10 +3,19 @@ import pytest
 
 from etchscope.api import limit
 from etchscope.api.kept import OfStore
-from etchscope.foil import NotScored, NotSearched, UnknownModel, UnknownRun, UnknownScan
+from etchscope.foil import (
+    NotScored,
+    NotSearched,
+    SeveralScans,
+    UnknownModel,
+    UnknownRun,
+    UnknownScan,
+)
+from etchscope.run import results
 from etchscope.run.limits import observed_in
 from etchscope.run.models import register_model
 from etchscope.run.results import (
+    choose_counted_run,
     choose_run,
     choose_runs,
     choose_scored_runs,
@@ -94,3 +103,13 @@ def test_a_limit_counts_the_selected_candidates_of_a_run(own, scored):
     assert report.runs == (scored,)
     assert (report.limits["observed"] == len(selected)).all()
     assert report.limits["valid"].all() == (not outside)
+
+
+def test_candidates_of_one_run_of_the_named_scan_are_counted(own, scored, monkeypatch):
+    assert choose_counted_run(own) == choose_counted_run(own, scan=NAME, run=scored) == scored
+    for choose in (choose_counted_run, choose_scored_runs):
+        with pytest.raises(UnknownRun, match=f"run: expected a run of scan odd, found {scored}"):
+            choose(own, scan="odd", run=scored)
+    monkeypatch.setattr(results, "choose_scored_runs", lambda *_, **__: [scored, scored])
+    with pytest.raises(SeveralScans, match=f"scan: expected one of {NAME}, {NAME}, found none"):
+        choose_counted_run(own)

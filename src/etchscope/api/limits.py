@@ -48,17 +48,17 @@ def limit(
     points : one row per point with these columns, and labels such as ``z_over_beta``; what is the
         same for all points can be given as an argument instead.
     area_m2, solid_angle_sr, years : exposure, see ``background.flux.Exposure``.
-    store, scan, run : whose selected candidates are counted; the latest scored run of each scan
-        unless given.
+    store, scan, run : whose selected candidates are counted: those of a run, or of the latest
+        scored run of a scan, which must be named if several scans were scored.
     false_above : expected false candidates at a score or above, columns ``score`` and ``expected``:
         gives the p-value of the ranking of the store's candidates.
     confidences : of the limits.
 
     Raises
     ------
-    UnknownScan, UnknownRun, NotScored : see ``Store.chosen_runs``.
-    BadInput : a number that is absent, negative or not finite, an efficiency above 1, a value that
-        is stated twice, or expected false candidates without a store.
+    UnknownScan, UnknownRun, NotScored, SeveralScans : see ``run.results.choose_counted_run``.
+    BadInput : an injected scan; a number that is absent, negative or not finite; an efficiency
+        above 1; a value that is stated twice; or expected false candidates without a store.
 
     Examples
     --------
@@ -82,14 +82,15 @@ def limit(
     table = None if points is None else _as_frame(points)
     candidates, runs, why = None, [], ""
     if store is not None:
-        from etchscope.run.results import choose_scored_runs
+        from etchscope.run.results import choose_counted_run
 
-        runs = choose_scored_runs(store.kept, scan=scan, run=run)
+        runs = [choose_counted_run(store.kept, scan=scan, run=run)]
         candidates, why = observed_in(store.kept, runs)
         stated["observed"] = len(candidates) if observed is None else observed
     merged = merge_points(table, stated)
     if why:
-        merged = merged.assign(valid=False, why=why)
+        own = merged.get("why", pd.Series("", merged.index)).fillna("").astype(str)
+        merged = merged.assign(valid=False, why=[f"{one}; {why}" if one else why for one in own])
     return make_report(
         merged,
         Exposure(area_m2, solid_angle_sr, years),

@@ -9,6 +9,7 @@ from etchscope.foil import NotScored, NotSearched, SeveralScans, UnknownRun
 from etchscope.store import Store
 
 __all__ = [
+    "choose_counted_run",
     "choose_run",
     "choose_runs",
     "choose_scored_runs",
@@ -80,16 +81,41 @@ def choose_scored_runs(
 
     Raises
     ------
-    UnknownScan : the store has no such scan.
+    UnknownScan, UnknownRun : the store has no such scan or run, or the run is of another scan.
     NotScored : no scan was scored.
     """
     if run is not None:
-        return [run]
+        return choose_runs(store, scan=scan, run=run)
     latest = [store.runs.latest(name, stage="score") for name in _scans(store, scan)]
     runs = [one for one in latest if one is not None]
     if not runs:
         raise NotScored(store.path, "a scored run", "none")
     return runs
+
+
+def choose_counted_run(store: Store, *, scan: str | None = None, run: str | None = None) -> str:
+    """Return the scored run whose candidates are counted: ``run``, or the latest of the scan.
+
+    Candidates of several scans are never added up, since a scan may be the control of another one,
+    or show the other side of the same foil.
+
+    Parameters
+    ----------
+    scan : name of a scan; may be left out where only one scan was scored.
+
+    Raises
+    ------
+    UnknownScan, UnknownRun : the store has no such scan or run, or the run is of another scan.
+    NotScored : no scan was scored.
+    SeveralScans : several scans were scored, and none is named.
+    BadInput : the scan is injected.
+    """
+    runs = choose_scored_runs(store, scan=scan, run=run)
+    scans = [store.runs.record(one).scan for one in runs]
+    if len(runs) > 1:
+        raise SeveralScans("scan", f"one of {', '.join(scans)}", "none given")
+    store.injections.refuse(scans[0], "limit")
+    return runs[0]
 
 
 def find_run_of_model(store: Store, model: str, *, scan: str | None = None) -> str:
