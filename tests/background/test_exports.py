@@ -4,6 +4,7 @@ import pandas as pd
 import pyhf
 import pytest
 
+from etchscope.background.counting import Counting
 from etchscope.background.exports import hepdata_documents, pyhf_workspace
 from etchscope.background.flux import Exposure
 from etchscope.background.limits import as_points, limit_points
@@ -68,8 +69,9 @@ def test_an_effective_area_gives_the_error_of_the_efficiency():
 
 
 def test_no_workspace_without_efficiency():
-    with pytest.raises(BadInput, match="efficiency: expected more than 0 for a workspace"):
-        pyhf_workspace(point(observed=0, efficiency=0.0))
+    for blind in ({"efficiency": 0.0}, {"effective_area_cm2_sr": 0.0}):
+        with pytest.raises(BadInput, match="efficiency: expected more than 0 for a workspace"):
+            pyhf_workspace(point(observed=0, **blind))
 
 
 def test_hepdata_accepts_the_submission(tmp_path):
@@ -101,3 +103,39 @@ def test_a_submission_without_labels_counts_its_points():
     limits = limit_points(pd.DataFrame({"observed": [1], "efficiency": [0.5]}))
     (table,) = hepdata_documents(limits)["limits-95.yaml"]
     assert [v["header"]["name"] for v in table["independent_variables"]] == ["point"]
+
+
+def test_an_error_above_the_background_is_the_same_off_region_in_pyhf():
+    """With b = 0 ± 0.4 nothing was seen in an off-region of 2.5 times the search."""
+    for background, error in ((0.0, 0.4), (0.2, 0.4)):
+        given = point(observed=2, background=background, background_error=error)
+        model, data = read(pyhf_workspace(given))
+        counting = Counting(2, background, error)
+        assert data == pytest.approx([2, counting.off_count])
+        at = {"particles": [10.0], "background": [3.0]}
+        values = [value for name in model.config.par_order for value in at[name]]
+        expected = [0.9 * 10 + 3, 3 * counting.off_ratio]
+        assert model.expected_actualdata(values) == pytest.approx(expected)
+
+
+def test_the_bounds_hold_the_limit_whatever_the_efficiency():
+    given = point(observed=1000, efficiency=1e-4)
+    ((_, high),) = pyhf_workspace(given)["measurements"][0]["config"]["parameters"][0]["bounds"]
+    assert high > 1.1e7  # the limit at 95 %
+
+
+def test_from_an_effective_area_alone_only_selected_particles_are_known():
+    given = as_points(pd.DataFrame({"observed": [0], "effective_area_cm2_sr": [9.0]}))
+    workspace = pyhf_workspace(given.to_dict("records")[0])
+    assert read(workspace)[0].config.poi_name == "selected_particles"
+    (table,) = hepdata_documents(limit_points(given))["limits-90.yaml"]
+    names = {v["header"]["name"] for v in table["dependent_variables"]}
+    assert not names & {"efficiency", "low", "high", "expected_high"}
+    assert {"observed", "effective_area_cm2_sr", "fluence_high"} <= names
+
+
+def test_a_label_that_begins_like_a_limit_is_no_result():
+    points = pd.DataFrame({"high_z": [20, 40], "observed": 0, "efficiency": 0.5})
+    (table,) = hepdata_documents(limit_points(points))["limits-90.yaml"]
+    assert [v["header"]["name"] for v in table["independent_variables"]] == ["high_z"]
+    assert "high_z" not in {v["header"]["name"] for v in table["dependent_variables"]}

@@ -4,8 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from etchscope.background import limits as limits_module
 from etchscope.background.flux import Exposure
-from etchscope.background.limits import METHODS, advise, as_points, limit_points
+from etchscope.background.limits import (
+    METHODS,
+    advise,
+    as_points,
+    limit_points,
+    quantities_of,
+)
 from etchscope.foil import BadInput
 
 SLIM = Exposure(427, math.pi, 4.22)
@@ -40,7 +47,10 @@ def test_efficiency_divides_and_an_effective_area_contains_it():
     assert three["flux_high_per_cm2_s_sr"].to_numpy() == pytest.approx(
         two["flux_high_per_cm2_s_sr"].to_numpy()
     )
-    assert three["high"].to_numpy() == pytest.approx(one["high"].to_numpy())
+    # How many particles crossed the foils is not known from the effective area alone.
+    assert three[["low", "high", "expected_high"]].isna().all(axis=None)
+    both = limit_points(area.assign(efficiency=0.5), SLIM)
+    assert both["high"].to_numpy() == pytest.approx(two["high"].to_numpy())
 
 
 def test_units_are_in_the_names_of_the_columns():
@@ -91,6 +101,17 @@ def test_what_is_not_known_is_not_valid():
         ({"efficiency": None}, "efficiency: expected numbers of 0 or more, found None in row 1"),
         ({"background": math.nan}, "background: expected numbers of 0 or more, found nan in row 1"),
         ({"observed": None}, "observed: expected numbers of 0 or more, found None in row 1"),
+        (
+            {"effective_area_error_cm2_sr": 3.0},
+            "effective_area_cm2_sr: expected the value that has",
+        ),
+        ({"point": 7}, "points: expected labels that are not named like a column of limits, found"),
+        ({"method": "a"}, "points: expected labels .*, found method. Name the label differently"),
+        ({"low": 1.0, "CLs": 2}, "points: expected labels .*, found low, CLs"),
+        (
+            {"flux_high_per_cm2_s_sr": 1.0},
+            "points: expected labels .*, found flux_high_per_cm2_s_sr",
+        ),
     ],
 )
 def test_bad_points_are_refused(change, message):
@@ -135,3 +156,45 @@ def test_the_expected_limit_is_that_of_the_median_background():
     limits = of(limit_points(points), "Feldman-Cousins")
     assert limits["expected_high"].tolist() == [limits["high"][1]] * 2
     assert limits["high"][1] == pytest.approx(2 * 4.42, abs=0.01)
+
+
+def test_an_unknown_background_gives_no_lower_limit_and_its_remark_stays():
+    points = pd.DataFrame(
+        {
+            "observed": 5,
+            "efficiency": 1.0,
+            "background_is_known": [False, False, True],
+            "why": ["false candidates are not known", "", "by hand"],
+        }
+    )
+    limits = of(limit_points(points, SLIM), "Feldman-Cousins")
+    assert limits["valid"].all()
+    assert limits["why"].tolist() == [
+        "false candidates are not known",
+        "the background is not known, so that there is no lower limit",
+        "by hand",
+    ]
+    assert limits["low"].tolist() == [0, 0, pytest.approx(1.84, abs=0.01)]
+    assert (limits["fluence_low_per_cm2_sr"] > 0).tolist() == [False, False, True]
+    assert limits["high"].tolist() == [pytest.approx(9.99, abs=0.01)] * 3
+    assert limits["expected_high"].isna().tolist() == [True, True, False]
+
+
+def test_an_error_without_its_value_is_refused():
+    given = pd.DataFrame({"observed": [0], "effective_area_cm2_sr": [5.0]})
+    with pytest.raises(BadInput, match="efficiency: expected the value that has the stated error"):
+        as_points(given.assign(efficiency_error=0.1))
+    pd.testing.assert_frame_equal(as_points(as_points(given)), as_points(given))
+
+
+def test_labels_may_begin_like_a_limit():
+    points = pd.DataFrame({"high_voltage": ["on"], "observed": [0], "efficiency": [0.5]})
+    limits = limit_points(points)
+    assert quantities_of(limits) == ["low", "high", "expected_high"]
+
+
+def test_a_limit_that_was_not_found_is_not_valid(monkeypatch):
+    monkeypatch.setattr(limits_module, "interval_exact", lambda *_: (1.0, math.inf))
+    limits = limit_points(pd.DataFrame({"observed": [3], "efficiency": [0.5]}))
+    assert limits["valid"].tolist() == [m != "Feldman-Cousins" for m in METHODS] * 2
+    assert of(limits, "Feldman-Cousins")["why"][0] == "no number of particles could be excluded"

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from etchscope.background.limits import as_points
+from etchscope.background.limits import as_points, limit_points
 from etchscope.background.report import InjectionReport
 from etchscope.background.signal import SignalPopulation, draw_particles
 from etchscope.foil import BadInput
@@ -74,6 +74,11 @@ def test_points_are_what_a_limit_takes():
     area = 60 * 0.8 * np.pi * np.sin(np.deg2rad(30)) ** 2
     assert taken["effective_area_cm2_sr"].to_numpy() == pytest.approx(area, rel=0.1)
     assert taken["valid"].all()
+    assert taken["background_is_known"].all()
+    assert taken["efficiency"].to_numpy() == pytest.approx(0.8, rel=0.1)
+    relative = taken["effective_area_error_cm2_sr"] / taken["effective_area_cm2_sr"]
+    shares = taken["efficiency_error"] / taken["efficiency"]
+    assert shares.to_numpy() == pytest.approx(relative.to_numpy())
     assert points["z_over_beta"].is_monotonic_increasing
 
 
@@ -82,7 +87,13 @@ def test_what_is_not_known_is_said():
     assert not few["valid"].any()
     assert few["effective_area_cm2_sr"].max() == 0
     assert few["why"].str.contains("effective particles").all()
-    assert report().points()["why"].str.contains("weakest limit").all()
+    without = report().points()
+    assert without["why"].str.contains("weakest upper limit").all()
+    assert without["valid"].all()
+    assert not without["background_is_known"].any()
+    limits = limit_points(without.assign(observed=5), confidences=(0.9,))
+    assert limits["why"].str.contains("false candidates are not known").all()
+    assert not limits["low"].any()
     assert report(15).table.query("axis != 'all'")["valid"].sum() == 0
 
 

@@ -54,3 +54,14 @@ def test_points_without_efficiency_say_that_they_exclude_nothing(tmp_path, capsy
 def test_bad_numbers_name_their_option(words, message, capsys):
     assert main(["limit", *words]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_labels_remarks_and_unknown_numbers_are_shown(tmp_path, capsys):
+    text = "high_voltage,effective_area_cm2_sr,background_is_known,why\non,10,false,no control\n"
+    (tmp_path / "points.csv").write_text(text)
+    assert main(["limit", "--observed", "0", "--points", str(tmp_path / "points.csv")]) == 0
+    out = capsys.readouterr().out
+    assert "point 1: no control" in out
+    assert "nan" not in out
+    assert "particles" not in out.split("Quote")[0]
+    assert "fluence (/cm2/sr)" in out

@@ -71,3 +71,9 @@ def test_a_figure_needs_several_points_with_a_label_of_numbers():
     assert make_report(POINTS.assign(efficiency=0.0), SLIM, (0.9,)).axes() is None
     named = POINTS.assign(beta=["slow", "fast"])
     assert make_report(named, SLIM, (0.9,)).axes() is None
+
+
+def test_a_point_without_effective_area_has_no_workspace(tmp_path):
+    points = pd.DataFrame({"observed": 0, "effective_area_cm2_sr": [0.0, 5.0]})
+    files = write_report(make_report(points, Exposure(), (0.9,)), tmp_path)
+    assert [path.name for path in files if "pyhf" in path.name] == ["pyhf-2.json"]

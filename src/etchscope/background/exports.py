@@ -6,63 +6,70 @@ from typing import Any
 
 import pandas as pd
 
-from etchscope.background.limits import POINT_COLUMNS
+from etchscope.background.counting import Counting
+from etchscope.background.limits import POINT_COLUMNS, is_blind, quantities_of, relative_error
 from etchscope.foil import BadInput
 
 __all__ = ["hepdata_documents", "pyhf_workspace"]
 
 _ABOUT = "Upper limits on highly ionising particles from etched plastic track detectors."
-_MOST_PARTICLES = 1e6
 
 
 def pyhf_workspace(point: Mapping[Any, Any]) -> dict[str, Any]:
     """Return the workspace of one point: the same count, background and efficiency as here.
 
-    The parameter of interest, ``particles``, is the number of particles that crossed the foils. The
-    background's error is a ``shapesys``, whose constraint is the Poisson count of an off-region;
-    the efficiency's is a ``normsys`` that is log-normal. pyhf fixes a background of 0.
+    The parameter of interest, ``particles``, is the number of particles that crossed the foils;
+    where only an effective area is known, it is ``selected_particles``, those that are selected.
+    The efficiency's error is a ``normsys`` that is log-normal. The background's error is a
+    ``shapesys``, whose constraint is the Poisson count of an off-region. Where the error is larger
+    than the background, a ``shapesys`` would have another off-region than here, and the workspace
+    has the off-region as a channel of its own. pyhf fixes a background of 0 without error.
 
     Parameters
     ----------
-    point : one row of ``as_points``; its effective area must be absent or belong to its efficiency.
+    point : one row of ``as_points``.
 
     Raises
     ------
-    BadInput : an efficiency of 0, for which there is no model.
+    BadInput : an efficiency or an effective area of 0, for which there is no model.
     """
-    efficiency = float(point["efficiency"])
-    if efficiency <= 0:
-        raise BadInput("efficiency", "more than 0 for a workspace", f"{efficiency}")
-    relative = _relative_error(point, efficiency)
-    width = math.sqrt(math.log1p(relative**2))
-    signal: list[dict[str, Any]] = [{"name": "particles", "type": "normfactor", "data": None}]
+    if is_blind(point):
+        raise BadInput("efficiency", "more than 0 for a workspace", "0")
+    efficiency, poi = float(point["efficiency"]), "particles"
+    if math.isnan(efficiency):
+        efficiency, poi = 1.0, "selected_particles"
+    width = math.sqrt(math.log1p(relative_error(point) ** 2))
+    signal: list[dict[str, Any]] = [{"name": poi, "type": "normfactor", "data": None}]
     if width > 0:
         bounds = {"hi": math.exp(width), "lo": math.exp(-width)}
         signal.append({"name": "efficiency", "type": "normsys", "data": bounds})
     background, error = float(point["background"]), float(point["background_error"])
-    off = [{"name": "background", "type": "shapesys", "data": [error]}] if error > 0 else []
     observed = float(point["observed"])
-    top = min(_MOST_PARTICLES, 20 * (observed + background + 10) / efficiency)
+    top = 20 * (observed + background + error + 10)
+    parameters = [{"name": poi, "bounds": [[0.0, top / efficiency]], "inits": [1.0]}]
+    expected, observations = [background], {"candidates": observed}
+    off: list[dict[str, Any]] = []
+    counting = Counting(int(observed), background, error)
+    if error > background:
+        expected, off = [1.0], [{"name": "background", "type": "normfactor", "data": None}]
+        parameters.append({"name": "background", "bounds": [[0.0, top]], "inits": [error]})
+        observations["off_region"] = counting.off_count
+    elif error > 0:
+        off = [{"name": "background", "type": "shapesys", "data": [error]}]
     samples = [
         {"name": "signal", "data": [efficiency], "modifiers": signal},
-        {"name": "background", "data": [background], "modifiers": off},
+        {"name": "background", "data": expected, "modifiers": off},
     ]
-    parameters = [{"name": "particles", "bounds": [[0.0, top]], "inits": [1.0]}]
+    channels = [{"name": "candidates", "samples": samples}]
+    if "off_region" in observations:
+        beside = {"name": "background", "data": [counting.off_ratio], "modifiers": off}
+        channels.append({"name": "off_region", "samples": [beside]})
     return {
         "version": "1.0.0",
-        "channels": [{"name": "candidates", "samples": samples}],
-        "observations": [{"name": "candidates", "data": [observed]}],
-        "measurements": [
-            {"name": "limit", "config": {"poi": "particles", "parameters": parameters}}
-        ],
+        "channels": channels,
+        "observations": [{"name": name, "data": [n]} for name, n in observations.items()],
+        "measurements": [{"name": "limit", "config": {"poi": poi, "parameters": parameters}}],
     }
-
-
-def _relative_error(point: Mapping[Any, Any], efficiency: float) -> float:
-    area, error = (float(point[f"effective_area_{name}cm2_sr"]) for name in ("", "error_"))
-    if area > 0 and error > 0:
-        return error / area
-    return float(point["efficiency_error"]) / efficiency
 
 
 def hepdata_documents(limits: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
@@ -96,29 +103,27 @@ def hepdata_documents(limits: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
 
 
 def _hepdata_table(rows: pd.DataFrame, percent: str) -> dict[str, Any]:
-    known = {"point", "confidence", "method", *_quantities(rows), *POINT_COLUMNS}
+    known = {"point", "confidence", "method", *quantities_of(rows), *POINT_COLUMNS}
+    quantities = [name for name in quantities_of(rows) if rows[name].notna().any()]
     first = rows[rows["method"] == rows["method"].iloc[0]]
     labels = [name for name in rows.columns if name not in known] or ["point"]
-    stated = ["observed", "background", "efficiency"]
+    stated = ["observed", "background", "efficiency", "effective_area_cm2_sr"]
     dependent = [
-        _variable(str(name), first[name], [{"name": "of", "value": "the input"}]) for name in stated
+        _variable(name, first[name], [{"name": "of", "value": "the input"}])
+        for name in stated
+        if first[name].notna().any()
     ]
     for method, of_method in rows.groupby("method", sort=False):
         qualifiers = [
             {"name": "METHOD", "value": str(method)},
             {"name": "CONFIDENCE", "value": f"{percent} %"},
         ]
-        for quantity in _quantities(rows):
+        for quantity in quantities:
             dependent.append(_variable(quantity, of_method[quantity], qualifiers))
     return {
         "independent_variables": [_variable(str(name), first[name]) for name in labels],
         "dependent_variables": dependent,
     }
-
-
-def _quantities(rows: pd.DataFrame) -> list[str]:
-    kinds = ("low", "high", "expected_high", "fluence_", "flux_")
-    return [str(name) for name in rows.columns if str(name).startswith(kinds)]
 
 
 def _variable(

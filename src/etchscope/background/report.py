@@ -22,6 +22,10 @@ _MISFIT = 1.0
 """Greatest χ² per figure of optics that describe the pits."""
 _SIGMAS = 1.96
 """Standard deviations of half a 95 % interval."""
+_NO_CONTROL = (
+    "false candidates are not known; a background of 0 gives the weakest upper limit, and there is "
+    "no lower one"
+)
 _AXES = ("density_per_mm2", "x_mm", "y_mm", "radius_px", "dip_deg", "drawn_v", "z_over_beta")
 
 
@@ -164,10 +168,10 @@ class InjectionReport:
     def expected_false(self) -> tuple[float, float, str]:
         """Return the expected number of false candidates of the scan, its error, and a remark.
 
-        Without a control it is not known, and 0, which gives the weakest limit.
+        Without a control it is not known, and 0, which gives the weakest upper limit.
         """
         if not len(self.false) or not self.false["valid"].all():
-            return 0.0, 0.0, "false candidates are not known; 0 gives the weakest limit"
+            return 0.0, 0.0, _NO_CONTROL
         area = self.false["scan_area_cm2"].to_numpy(np.float64)
         half = (self.false["high"] - self.false["low"]).to_numpy(np.float64) / 2 / _SIGMAS
         value = float((self.false["per_cm2"].to_numpy(np.float64) * area).sum())
@@ -198,12 +202,15 @@ class InjectionReport:
                 {
                     "v": middle,
                     **({"z_over_beta": float(charge)} if np.isfinite(charge) else {}),
+                    "efficiency": min(max(one["value"], 0.0), 1.0) if known else 0.0,
+                    "efficiency_error": half if known else 0.0,
                     "effective_area_cm2_sr": max(one["value"], 0.0) * unit if known else 0.0,
                     "effective_area_error_cm2_sr": half * unit if known else 0.0,
                     "background": background,
                     "background_error": error,
+                    "background_is_known": not remark,
                     "valid": known,
-                    "why": str(one["why"]) or remark,
+                    "why": "; ".join(filter(None, (str(one["why"]), remark))),
                 }
             )
         return pd.DataFrame(rows)

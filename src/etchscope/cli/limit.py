@@ -1,5 +1,6 @@
 """The command `limit`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,10 +38,10 @@ _ERRORS = {name: "--" + name.replace("_", "-") for name in (*_STATED, "points")}
 def command(
     store: OptionalStore = None,
     scan: Annotated[
-        str | None, typer.Option(help="Scan whose candidates to count [all that were scored].")
+        str | None, typer.Option(help="Scan whose candidates to count [the only scored one].")
     ] = None,
     run: Annotated[
-        str | None, typer.Option(help="Run whose candidates to count [the latest of each scan].")
+        str | None, typer.Option(help="Run whose candidates to count [the latest of the scan].")
     ] = None,
     observed: Annotated[
         int | None, typer.Option(help="Observed candidates [those that the store selected].")
@@ -128,6 +129,8 @@ def command(
         echo_json(report.to_dict())
         return
     _echo_report(report)
+    if false_above is not None and report.ranking is None:
+        typer.echo("no candidate was selected, so there is no ranking to compare with background")
     for path in written:
         typer.echo(path)
 
@@ -135,10 +138,10 @@ def command(
 def _echo_report(report: "LimitReport") -> None:
     for name in report.runs:
         typer.echo(f"candidates of {name}")
-    echo_table(_side_by_side(report.limits))
-    why = report.limits.loc[~report.limits["valid"], ["point", "why"]].drop_duplicates()
-    for point, reason in zip(why["point"], why["why"], strict=True):
-        typer.echo(f"point {point} is not valid: {reason}")
+    echo_table(_side_by_side(report.limits, report.highs()))
+    said = report.limits.loc[report.limits["why"] != "", ["point", "valid", "why"]]
+    for point, valid, why in said.drop_duplicates().itertuples(index=False):
+        typer.echo(f"point {point}{'' if valid else ' is not valid'}: {why}")
     typer.echo(report.advice)
     if report.ranking is not None:
         r = report.ranking
@@ -149,15 +152,17 @@ def _echo_report(report: "LimitReport") -> None:
         )
 
 
-def _side_by_side(limits: "pd.DataFrame") -> "pd.DataFrame":
-    """Return one row per point, confidence and quantity, with a column for each method."""
+def _side_by_side(limits: "pd.DataFrame", highs: Sequence[str]) -> "pd.DataFrame":
+    """Return one row per point, confidence and quantity that is known, a column per method."""
     import pandas as pd
 
     columns = [str(name) for name in limits.columns]
     labels = columns[: columns.index("observed") + 1]
     rows: dict[tuple[object, ...], dict[str, object]] = {}
     for limit in limits.to_dict("records"):
-        for high in (name for name in columns if name.startswith(_HIGHS)):
+        for high in highs:
+            if pd.isna(limit[high]):
+                continue
             quantity = _name_quantity(high)
             row = {name: limit[name] for name in labels}
             row |= {"confidence": f"{100 * limit['confidence']:g} %", "limit on": quantity}
@@ -166,9 +171,6 @@ def _side_by_side(limits: "pd.DataFrame") -> "pd.DataFrame":
             key = (limit["point"], limit["confidence"], quantity)
             rows.setdefault(key, row)[limit["method"]] = text
     return pd.DataFrame(rows.values())
-
-
-_HIGHS = ("high", "expected_high", "fluence_high", "flux_high")
 
 
 def _name_quantity(column: str) -> str:

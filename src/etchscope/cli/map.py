@@ -1,6 +1,5 @@
 """The command `map`."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -8,6 +7,7 @@ import typer
 
 from etchscope.cli.errors import name_options
 from etchscope.cli.inputs import opened_inputs
+from etchscope.cli.messages import echo_json
 from etchscope.cli.options import Json, LayoutName, MontageColumns, MontageRows, PixelSize
 from etchscope.foil import BadInput
 
@@ -90,7 +90,7 @@ def command(
             if not as_json:
                 _echo_maps(summaries[-1], figures)
     if as_json:
-        typer.echo(json.dumps(summaries, ensure_ascii=False, allow_nan=False))
+        echo_json(summaries)
 
 
 def _scans_to_map(store: "Store", scans: list[str] | None, run: str | None) -> list[str]:

@@ -12,7 +12,14 @@ import pandas as pd
 
 from etchscope.background.exports import hepdata_documents, pyhf_workspace
 from etchscope.background.flux import Exposure
-from etchscope.background.limits import POINT_COLUMNS, advise, as_points, limit_points
+from etchscope.background.limits import (
+    POINT_COLUMNS,
+    advise,
+    as_points,
+    is_blind,
+    limit_points,
+    quantities_of,
+)
 from etchscope.background.look_elsewhere import Ranking, rank_candidates
 from etchscope.files.atomic import make_folder, write_aside
 from etchscope.files.tables import write_rows
@@ -43,14 +50,17 @@ class LimitReport:
     ranking: Ranking | None = None
     runs: tuple[str, ...] = ()
 
+    def highs(self) -> list[str]:
+        """Return the columns of the upper limits, the expected one among them."""
+        return [name for name in quantities_of(self.limits) if "high" in name]
+
     def axes(self) -> tuple[str, str] | None:
         """Return the label and the limit that a figure shows, or None if there is no curve."""
         columns = [str(name) for name in self.limits.columns]
         labels = [
             n for n in columns[1 : columns.index(POINT_COLUMNS[0])] if _is_number(self.limits[n])
         ]
-        high = columns.index("high")
-        quantity = next((n for n in reversed(columns[high:]) if n.startswith(_HIGH)), "high")
+        quantity = next(n for n in reversed(self.highs()) if n != "expected_high")
         is_drawn = labels and self.limits["point"].max() > 1
         if not is_drawn or not np.isfinite(self.limits[quantity]).any():
             return None
@@ -71,7 +81,6 @@ class LimitReport:
         }
 
 
-_HIGH = ("fluence_high", "flux_high")
 _OF_RANKING = ("p_global", "p_global_error", "valid", "why")
 
 
@@ -180,8 +189,5 @@ def write_report(report: LimitReport, folder: Path) -> list[Path]:
 
 
 def _workspaces(limits: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    points = limits.drop_duplicates("point")
-    seeing = points[points["efficiency"] > 0]
-    return {
-        f"pyhf-{point['point']}.json": pyhf_workspace(point) for point in seeing.to_dict("records")
-    }
+    points = limits.drop_duplicates("point").to_dict("records")
+    return {f"pyhf-{one['point']}.json": pyhf_workspace(one) for one in points if not is_blind(one)}
