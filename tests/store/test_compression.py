@@ -218,6 +218,15 @@ def test_damaged_pictures_are_not_compressed(store, take_snapshot):
     assert take_snapshot(store.path) == before
 
 
+def test_a_tile_that_was_flat_before_is_no_unfinished_work(empty, made):
+    flat = made.pixels.copy()
+    flat[4] = 5
+    flat_made = replace(made, pixels=flat)
+    empty.scans.add(made.scan, made.foil, flat_made.read)
+    assert empty.compressions.compress(NAME, HOW).tiles == 9
+    assert empty.check() == []
+
+
 def test_too_little_to_save_changes_nothing(store, take_snapshot):
     before = take_snapshot(store.path)
 

@@ -209,7 +209,7 @@ class ScanSteps(OfStore):
         ----------
         scan : that of the run, or all scans that were searched, unless given.
         run : search or scored run of all of the scan; by default its latest search.
-        margin_px : distance from an opening within which pixels stay; 24 unless given.
+        margin_px : distance from an opening within which pixels stay; 32 unless given.
         workers : threads; as many as there are cores unless given.
 
         Raises

@@ -24,7 +24,7 @@ def command(
         str | None, typer.Option(help="Run near whose pits pixels stay [the latest search].")
     ] = None,
     margin_px: Annotated[
-        float | None, typer.Option(help="Distance from a pit within which pixels stay [24].")
+        float | None, typer.Option(help="Distance from a pit within which pixels stay [32].")
     ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Number of threads [all cores].")
@@ -33,7 +33,7 @@ def command(
 ) -> None:
     """Replace ground far from all found pits by its background; adding the scan again restores it.
 
-    Example: etchscope compress plate7 --scan F1-front --margin-px 32
+    Example: etchscope compress plate7 --scan F1-front --margin-px 24
     """
     from etchscope.api import Store
 

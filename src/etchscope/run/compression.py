@@ -17,7 +17,7 @@ from etchscope.store import Compressed, FindRecord, ScoreRecord, Store, WhiteSpa
 
 __all__ = ["MARGIN_PX", "compress", "scans_to_compress"]
 
-MARGIN_PX = 24.0
+MARGIN_PX = 32.0
 """Default distance from the openings within which pixels stay, see benchmarks/compress.py."""
 _SHAPE = ["x_px", "y_px", "radius_px", "ellipticity", "angle_deg", "length_px", "width_px"]
 

@@ -154,7 +154,6 @@ def survey(pictures: KeptPictures, how: WhiteSpace) -> tuple[dict[int, str], int
     ------
     DamagedFile : a tile is not as it was added.
     """
-    height, width = pictures.scan.image_size
 
     def do(shard: range) -> tuple[dict[int, str], int, int]:
         digests, kept = {}, 0
@@ -165,9 +164,10 @@ def survey(pictures: KeptPictures, how: WhiteSpace) -> tuple[dict[int, str], int
                 pixels, number = pictures.array.read(place), pictures.numbers.get(place)
                 if number is not None:
                     pictures.require_original(number, pixels)
-                    pixels, kept_px = how.replace(number, pixels)
+                    raw = pixels
+                    pixels, kept_px = how.replace(number, raw)
                     kept += kept_px
-                    if kept_px < height * width:
+                    if not np.array_equal(pixels, raw):
                         digests[number] = tile_digest(pixels)
                     _advance(how)
                 yield pixels
