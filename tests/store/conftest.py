@@ -2,6 +2,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sqlalchemy import MetaData, Pool, event, select
+from sqlalchemy.orm import Session
 from tests.postgresql import CannotStart, start_server
 from tests.s3 import S3, serve_foils
 
@@ -20,6 +22,7 @@ from etchscope.foil import (
     Tile,
 )
 from etchscope.store import Store, TilePictures
+from etchscope.store.catalogue import Catalogue
 from etchscope.store.settings import open_database
 
 EVERY = "ETCHSCOPE_TEST_EVERY_DATABASE"
@@ -167,6 +170,24 @@ def few_variables() -> Iterator[None]:
     event.listen(Pool, "connect", limit)
     yield
     event.remove(Pool, "connect", limit)
+
+
+@pytest.fixture
+def after_next_commit(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
+    """Have a function called once, when the next transaction that writes has committed."""
+    original = Catalogue.writing
+
+    def set_up(call: Callable[[], None]) -> None:
+        @contextmanager
+        def writing(catalogue: Catalogue) -> Iterator[Session]:
+            with original(catalogue) as session:
+                yield session
+            monkeypatch.setattr(Catalogue, "writing", original)
+            call()
+
+        monkeypatch.setattr(Catalogue, "writing", writing)
+
+    return set_up
 
 
 @pytest.fixture

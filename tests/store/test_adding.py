@@ -11,6 +11,7 @@ from tests.processes import run_code
 
 from etchscope.foil import BadInput, MachineFailed, NameTaken
 from etchscope.store import LeftOut, Store, TilePictures, adding
+from etchscope.store.catalogue import Catalogue
 
 
 def test_the_identical_scan_again_changes_nothing(store, made, take_snapshot):
@@ -48,6 +49,48 @@ def test_another_content_under_the_name_is_refused(store, made, make_scan, take_
     with pytest.raises(NameTaken, match=r"scan F1-front: .*another content"):
         store.scans.add(scan, other.foil, other.read)
     assert take_snapshot(store.path) == before
+
+
+def test_a_refused_addition_changes_no_foil(empty, made, make_scan, take_snapshot):
+    empty.scans.add(made.scan, made.foil.model_copy(update={"thickness_um": None}), made.read)
+    before = take_snapshot(empty.path)
+    other = make_scan(seed=2)
+    with pytest.raises(NameTaken, match="another content"):
+        empty.scans.add(other.scan, other.foil.model_copy(update={"thickness_um": 123}), other.read)
+    assert take_snapshot(empty.path) == before
+    thick = made.foil.model_copy(update={"thickness_um": 500})
+    assert not empty.scans.add(made.scan, thick, made.read).is_new
+    assert empty.scans.foils()[0].thickness_um == 500
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), MachineFailed("no connection")])
+def test_an_error_after_the_commit_leaves_the_pictures(empty, made, after_next_commit, error):
+    def fail() -> None:
+        raise error
+
+    after_next_commit(fail)
+    with pytest.raises(type(error)):
+        empty.scans.add(made.scan, made.foil, made.read)
+    assert empty.check() == []
+    np.testing.assert_array_equal(empty.scans.read_tile("F1-front", 4), made.pixels[3])
+
+
+def test_pictures_stay_while_nobody_knows_whether_they_were_committed(
+    empty, made, make_scan, monkeypatch
+):
+    def fail(*_: object, **__: object) -> None:
+        monkeypatch.setattr(Catalogue, "writing", fail)
+        raise MachineFailed("no connection")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(adding, "put_scan", fail)  # rolls back
+        with pytest.raises(MachineFailed, match="no connection"):
+            empty.scans.add(made.scan, made.foil, made.read)
+    monkeypatch.undo()
+    assert [f.severity for f in empty.check()] == ["leftover"]
+    other = make_scan("F2-front")
+    empty.scans.add(other.scan, other.foil, other.read)
+    assert empty.check() == []
 
 
 def test_any_number_of_workers_gives_the_same_bytes(tmp_path, made, take_snapshot):

@@ -124,6 +124,22 @@ def test_a_tile_with_a_datum_hole_stays_with_its_scan(full, take_snapshot):
     assert take_snapshot(full.path) == before
 
 
+def test_results_that_come_again_while_tiles_go_have_their_files(full, after_next_commit):
+    arrays, record = {"a": np.ones(2)}, full.runs.record("run-F1-front")
+
+    def save_again() -> None:
+        other = Store.open(full.path)
+        other.fits.save("F1-front", "recipe", arrays, MaskFit(mask=None))
+        pits = as_pits({"x_px": [1.0], "y_px": [2.0]})
+        other.runs.commit("run-F1-front", pits, record)
+
+    after_next_commit(save_again)
+    full.scans.remove("scan = 'F1-front' and tile = 1")
+    assert np.array_equal(full.fits.load("F1-front", "recipe", MaskFit)[0]["a"], arrays["a"])
+    assert len(full.runs.pits("run-F1-front")) == 1
+    assert full.check() == []
+
+
 def test_nothing_matches(full, take_snapshot):
     before = take_snapshot(full.path)
     assert full.scans.remove("tile > 100") == Removal((), (), (), (), (), ())
@@ -143,7 +159,7 @@ def test_stopped_between_catalogue_and_disk_leaves_leftovers_only(
     def stop(*_: object) -> None:
         raise MachineFailed("stopped")
 
-    monkeypatch.setattr("etchscope.store.scans.delete", stop)
+    monkeypatch.setattr("etchscope.store.scans.delete_unnamed", stop)
     monkeypatch.setattr("etchscope.store.scans.drop_partial", stop)
     with pytest.raises(MachineFailed, match="stopped"):
         full.scans.remove(where)
@@ -181,7 +197,7 @@ def test_the_same_removal_again_finishes_one_that_was_killed(
         raise KeyboardInterrupt
 
     remove(calm)
-    for module in ("scans", "runs", "removal"):
+    for module in ("runs", "removal"):
         monkeypatch.setattr(f"etchscope.store.{module}.delete", die)
     with pytest.raises(KeyboardInterrupt):
         remove(full.path)

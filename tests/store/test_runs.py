@@ -255,6 +255,25 @@ def test_a_failed_commit_leaves_the_store_as_it_was(store, take_snapshot, monkey
     assert take_snapshot(store.path) == before
 
 
+def test_an_interrupt_after_the_commit_leaves_the_run(store, after_next_commit):
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    after_next_commit(stop)
+    with pytest.raises(KeyboardInterrupt):
+        store.runs.commit("r1", PITS, RECORD)
+    pd.testing.assert_frame_equal(store.runs.pits("r1"), PITS)
+    assert store.check() == []
+
+
+def test_a_run_that_comes_again_while_it_is_removed_has_its_files(store, after_next_commit):
+    store.runs.commit("r1", PITS, RECORD)
+    after_next_commit(lambda: Store.open(store.path).runs.commit("r1", PITS, RECORD))
+    store.runs.remove(["r1"])
+    pd.testing.assert_frame_equal(store.runs.pits("r1"), PITS)
+    assert store.check() == []
+
+
 def test_a_scan_keeps_its_mask_and_remembers_earlier_ones(store):
     (name, *_) = store.scans.names()
     assert store.fits.mask(name) is None

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from etchscope.files.inside import path_inside
 from etchscope.foil import (
     BadInput,
     Foil,
+    MachineFailed,
     NameTaken,
     Scan,
 )
@@ -30,6 +31,7 @@ from etchscope.store.rows import (
     left_out_of,
     pictures_of,
     put_scan,
+    scan_names,
     with_tiles,
 )
 
@@ -123,7 +125,8 @@ def add_scan(
         places = {number: place for place, number in enumerate(numbers)}
         array.describe(contents.scan, places)
         publish(partial, final)
-        undo.callback(discard, final)  # not before: it may be another's, without locks
+        # Not before: it may be another's, without locks.
+        undo.callback(_discard_unnamed, catalogue, scan.name, final)
         with catalogue.writing() as session:
             put_foil(session, foil)
             put_scan(
@@ -140,6 +143,20 @@ def add_scan(
     return Added(scan.name, len(contents.scan.tiles), contents.left_out, is_new=True)
 
 
+def _discard_unnamed(catalogue: Catalogue, scan: str, final: Place) -> None:
+    """Discard the pictures of an addition that failed, unless its scan was committed.
+
+    An error may come after the commit: an interrupt, or a connection that was lost before the
+    answer. If the catalogue cannot be asked, the pictures stay for ``erase_unreachable``.
+    """
+    is_named = True
+    # A transaction that writes waits until the one that failed has ended on a server, too.
+    with suppress(BadInput, MachineFailed), catalogue.writing() as session:
+        is_named = scan in scan_names(session)
+    if not is_named:
+        discard(final)
+
+
 def compare_scan(
     catalogue: Catalogue, scan: Scan, foil: Foil, reader: TileReader, left_out: Sequence[LeftOut]
 ) -> Added:
@@ -149,8 +166,7 @@ def compare_scan(
     ------
     BadInput : anything differs.
     """
-    with catalogue.writing() as session:
-        put_foil(session, foil)
+    with catalogue.reading() as session:
         stored = get_scan(session, scan.name)
         pictures = tuple(pictures_of(session, scan.name))
         stored_left_out = tuple(left_out_of(session, scan.name))
@@ -168,6 +184,8 @@ def compare_scan(
             "a name the store does not have yet, or the identical scan",
             "another content under the same name",
         )
+    with catalogue.writing() as session:
+        put_foil(session, foil)
     return Added(scan.name, len(stored.tiles), stored_left_out, is_new=False)
 
 

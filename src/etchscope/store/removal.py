@@ -38,6 +38,7 @@ from etchscope.store.settings import OWNER_FILE, require_own_images
 
 __all__ = [
     "Removal",
+    "delete_unnamed",
     "erase_unreachable",
     "lock_images",
     "plan_removal",
@@ -197,16 +198,38 @@ def unreachable_results(session: Session, root: Path) -> list[Path]:
     A kill leaves them: runs that were never committed (also ``.{run}.partial``, from which such a
     run goes on).
     """
-    known = {
-        "runs": set(session.scalars(select(RunRow.name))),
-        "fits": set(session.scalars(select(FitRow.file))),
-    }
+    known = _known_results(session)
     return sorted(
         path
         for folder, names in known.items()
         for path in (root / folder).iterdir()
         if path.name not in names
     )
+
+
+def _known_results(session: Session) -> dict[str, set[str]]:
+    """Return folder → the names there of the results that a row names."""
+    return {
+        "runs": set(session.scalars(select(RunRow.name))),
+        "fits": set(session.scalars(select(FitRow.file))),
+    }
+
+
+def delete_unnamed(catalogue: Catalogue, paths: Iterable[Path]) -> None:
+    """Delete those of some runs and fits that no row of the catalogue names.
+
+    Equal results have equal names: another process may have committed one again since its row was
+    removed. None does so within this transaction.
+
+    Parameters
+    ----------
+    paths : directly in the folders ``runs`` and ``fits`` of the store.
+    """
+    with catalogue.writing() as session:
+        known = _known_results(session)
+        for path in paths:
+            if path.name not in known[path.parent.name]:
+                delete(path)
 
 
 def _delete_committed(catalogue: Catalogue, root: Path) -> None:

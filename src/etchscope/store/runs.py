@@ -1,7 +1,7 @@
 """Runs of a store: what was made from the pictures of its scans."""
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,11 +15,12 @@ from etchscope.files.atomic import delete, translate_disk_errors
 from etchscope.files.inside import path_inside
 from etchscope.files.locks import lock_folder
 from etchscope.files.tables import read_frame, read_pits_file
-from etchscope.foil import BadInput, NotScored, UnknownRun
+from etchscope.foil import BadInput, MachineFailed, NotScored, UnknownRun
 from etchscope.foil.records import Name
 from etchscope.store import run_files
 from etchscope.store.catalogue import Catalogue, RunRow
 from etchscope.store.records import RunRecord, ScoreRecord, read_run_record
+from etchscope.store.removal import delete_unnamed
 from etchscope.store.rows import now, require_scan
 
 __all__ = ["Runs", "Stage"]
@@ -113,7 +114,7 @@ class Runs:
                 require_scan(session, scan)
                 old = session.get(RunRow, run)
                 if old is None:
-                    undo.callback(delete, folder / run)
+                    undo.callback(self._delete_uncommitted, run)
                     run_files.publish_run(folder, run, aside)
                     row = {"name": run, "scan": scan, "pits": len(pits), "files": files}
                     number = _next_number(session)
@@ -123,6 +124,12 @@ class Runs:
                     raise BadInput(f"run {run}", expected, "other tables under the same name")
             undo.pop_all()
         run_files.drop_partial(folder, run)
+
+    def _delete_uncommitted(self, run: str) -> None:
+        """Delete the files of a commit that failed, unless the error came after the commit."""
+        # If the catalogue cannot be asked, the files stay until the next addition or removal.
+        with suppress(BadInput, MachineFailed):
+            delete_unnamed(self._catalogue, [path_inside(self._root / "runs", run)])
 
     def renew(self, run: str) -> None:
         """Make a finished run the latest of its scan again, since it was asked for again.
@@ -274,8 +281,7 @@ class Runs:
         with translate_disk_errors("removing"):
             with self._catalogue.writing() as session:
                 session.execute(delete_rows(RunRow).where(RunRow.name.in_(list(runs))))
-            for folder in folders:
-                delete(folder)
+            delete_unnamed(self._catalogue, folders)
 
 
 def _next_number(session: Session) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import bindparam, select, update
 
-from etchscope.files.atomic import delete, translate_disk_errors
+from etchscope.files.atomic import translate_disk_errors
 from etchscope.files.inside import path_inside
 from etchscope.foil import (
     BadInput,
@@ -35,6 +35,7 @@ from etchscope.store.places import Place
 from etchscope.store.query import rows_where, scan_table, tile_table
 from etchscope.store.removal import (
     Removal,
+    delete_unnamed,
     erase_unreachable,
     lock_images,
     plan_removal,
@@ -322,8 +323,7 @@ class Scans:
                 gone = [path_inside(self._root / "runs", run) for run in removal.runs]
                 gone += [path_inside(self._root / "fits", file) for file in fits]
                 remove_rows(session, removal)
-            for path in gone:
-                delete(path)
+            delete_unnamed(self._catalogue, gone)
             for run in partial_runs_of(self._root / "runs", touched):
                 drop_partial(self._root / "runs", run)
             if lock.is_held:
