@@ -1,7 +1,10 @@
 """Pictures that lie elsewhere: the same files as in a store's folder, whatever fails."""
 
+import errno
 import json
+import os
 import pickle
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -192,16 +195,67 @@ def test_one_place_is_that_of_one_store(far, made, s3, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["far"]
 
 
-def test_making_that_was_killed_is_done_again(s3, tmp_path):
-    assert places.create_file(
-        parse_place(URL) / OWNER,
-        json.dumps({"store": str(tmp_path / "far"), "owner": "ab" * 16}).encode(),
-    )
+@pytest.fixture
+def stopped_init(monkeypatch, tmp_path):
+    """Make a store in a folder and stop just before its end, by an interrupt or by a kill."""
+
+    def make(folder, *, is_killed, **where):
+        def stop(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as stopping:
+            stopping.setattr("etchscope.store.store._rename_store", stop)
+            with pytest.raises(KeyboardInterrupt):
+                Store.create(folder, **where)
+        (aside,) = folder.parent.glob(f".{folder.name}.*.aside")
+        if is_killed:
+            process = subprocess.Popen(["true"])
+            process.wait()
+            aside.rename(str(aside).replace(f"-{os.getpid()}-", f"-{process.pid}-"))
+
+    return make
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("kind", ["s3", "file"])
+def test_making_that_was_stopped_is_done_again(s3, tmp_path, stopped_init, kind, is_killed):
+    url = URL if kind == "s3" else f"file://{tmp_path}/disk"
+    stopped_init(tmp_path / "far", is_killed=is_killed, pictures=url)
     with pytest.raises(BadInput, match=r"an empty place for pictures, found etchscope\.json"):
-        Store.create(tmp_path / "other", pictures=URL)
-    store = Store.create(tmp_path / "far", pictures=URL)
-    assert json.loads((store.path / "store.json").read_text())["owner"] == "ab" * 16
+        Store.create(tmp_path / "other", pictures=url)
+    store = Store.create(tmp_path / "far", pictures=url)
     store.scans.finish_removals()
+    assert list(tmp_path.glob(".*")) == []
+
+
+@pytest.mark.parametrize("kind", ["s3", "file"])
+def test_a_later_store_of_the_same_folder_gets_no_taken_place(s3, tmp_path, kind):
+    """Another machine, too, may have a store in a folder of that name."""
+    url = URL if kind == "s3" else f"file://{tmp_path}/disk"
+    first = Store.create(tmp_path / "plate7", pictures=url)
+    first.path.rename(tmp_path / "elsewhere")
+    found = rf"found etchscope\.json there, of the store '{tmp_path}/plate7'"
+    with pytest.raises(BadInput, match=found):
+        Store.create(tmp_path / "plate7", pictures=url)
+    assert not (tmp_path / "plate7").exists()
+    Store.open(tmp_path / "elsewhere").scans.finish_removals()
+
+
+def test_of_two_that_take_one_place_at_once_the_later_names_the_file(tmp_path, monkeypatch):
+    def create(file, content):
+        places.create_file(file, b'{"owner": "of the other"}')
+        return places.create_file(file, content)
+
+    monkeypatch.setattr("etchscope.store.settings.create_file", create)
+    with pytest.raises(BadInput, match=r"an empty place for pictures, found etchscope\.json there"):
+        Store.create(tmp_path / "store", pictures=f"file://{tmp_path}/disk")
+
+
+def test_a_damaged_file_of_an_owner_is_named(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / OWNER).touch()
+    with pytest.raises(BadInput, match=r"found etchscope\.json there\. .*delete etchscope\.json"):
+        Store.create(tmp_path / "store", pictures=f"file://{tmp_path}/disk")
 
 
 def test_a_place_that_cannot_be_reached_makes_no_store(s3, tmp_path):
@@ -229,3 +283,27 @@ def test_a_file_is_created_once(tmp_path):
     assert [create_file(path, b'{"a": 1}'), create_file(path, b"2")] == [True, False]
     assert read_json_file(path) == {"a": 1}
     assert isinstance(parse_place("file:///a"), Path)
+
+
+def test_a_file_is_created_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopping:
+        stopping.setattr(places, "sync_path", stop)
+        with pytest.raises(KeyboardInterrupt):
+            create_file(path, b"{}")
+    assert list(tmp_path.iterdir()) == []
+    assert create_file(path, b"{}")
+
+
+def test_a_file_is_created_where_a_file_has_one_name(tmp_path, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "no links")
+
+    monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "a.json"
+    assert [create_file(path, b'{"a": 1}'), create_file(path, b"2")] == [True, False]
+    assert read_json_file(path) == {"a": 1}

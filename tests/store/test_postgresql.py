@@ -3,7 +3,6 @@
 import os
 import pickle
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -94,15 +93,32 @@ def test_one_schema_is_one_store(kept, address, server, tmp_path):
     assert [len(s.scans.stacks()) for s in (kept, other)] == [1, 2]
 
 
-def test_making_that_was_killed_is_done_again(address, tmp_path):
+def test_making_that_was_stopped_is_done_again(address, tmp_path, monkeypatch):
     root = tmp_path / "store"
-    PostgresSchema(address, root).make()
-    Store.create(root, catalogue=address)
-    Path(root / "store.json").unlink()
-    for folder in ("images/.lock", "images", "runs", "fits"):
-        path = root / folder
-        path.unlink() if path.is_file() else path.rmdir()
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopping:
+        stopping.setattr("etchscope.store.store._rename_store", stop)
+        with pytest.raises(KeyboardInterrupt):
+            Store.create(root, catalogue=address)
     assert Store.create(root, catalogue=address).check() == []
+    assert Store.open(address).path == root
+
+
+def test_a_later_store_of_the_same_folder_gets_no_taken_schema(kept, address):
+    """Another machine, too, may have a store in a folder of that name."""
+    root = kept.path
+    root.rename(root.with_name("elsewhere"))
+    with pytest.raises(BadInput, match=f"an empty schema, found Etchscope store in {root}"):
+        Store.create(root, catalogue=address)
+
+
+def test_a_schema_in_which_another_store_has_begun_is_taken(address, tmp_path):
+    PostgresSchema(address, tmp_path / "first", "ab" * 16).make()
+    with pytest.raises(BadInput, match=r"an empty schema, found Etchscope store in .*first"):
+        Store.create(tmp_path / "second", catalogue=address)
 
 
 def test_a_store_whose_folder_is_gone_names_it(kept, address):

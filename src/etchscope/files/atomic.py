@@ -22,6 +22,7 @@ from etchscope.foil import BadInput, MachineFailed
 __all__ = [
     "delete",
     "drop_dead_asides",
+    "find_left_asides",
     "is_dead_aside",
     "link_tree",
     "make_folder",
@@ -108,12 +109,26 @@ def _place() -> str:
 
 def drop_dead_asides(path: Path) -> None:
     """Delete what processes of this host wrote aside for ``path`` before they were killed."""
+    for aside in _find_asides(path):
+        if is_dead_aside(aside):
+            delete(aside)
+
+
+def _find_asides(path: Path) -> list[Path]:
+    """Return what processes of any host write aside for ``path``, or have left."""
     found = []
     with suppress(FileNotFoundError), os.scandir(path.parent) as entries:
         found = [match for entry in entries if (match := _ASIDE.fullmatch(entry.name))]
-    for aside in [path.with_name(match[0]) for match in found if match["name"] == path.name]:
-        if is_dead_aside(aside):
-            delete(aside)
+    return [path.with_name(match[0]) for match in found if match["name"] == path.name]
+
+
+def find_left_asides(path: Path) -> list[Path]:
+    """Return what killed processes of this host, and this one, have written aside for ``path``.
+
+    Call it where no other thread of this process writes the same file.
+    """
+    own = f".{path.name}.{_place()}-{os.getpid()}-"
+    return [p for p in _find_asides(path) if is_dead_aside(p) or p.name.startswith(own)]
 
 
 def is_dead_aside(path: Path) -> bool:

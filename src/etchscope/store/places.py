@@ -1,11 +1,20 @@
 """Where pictures lie: in a folder, or on an object store, where no folder can be renamed."""
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from etchscope.files.atomic import delete, name_aside, sync_path, sync_tree, write_aside
+from etchscope.files.atomic import (
+    delete,
+    drop_dead_asides,
+    name_aside,
+    sync_path,
+    sync_tree,
+    write_aside,
+)
 from etchscope.files.strict_json import parse_json, read_json
 from etchscope.foil import BadInput, Busy, MachineFailed
 from etchscope.store.objects import ObjectPath, parse_url
@@ -34,6 +43,8 @@ Place = Path | ObjectPath
 
 META_FILE = "zarr.json"
 """The file of a Zarr array or group that says what it is."""
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
+"""Errors of file systems on which a file has one name."""
 
 
 def parse_place(url: str) -> Place:
@@ -134,15 +145,31 @@ def read_json_file(place: Place) -> Any:
 
 
 def create_file(place: Place, content: bytes) -> bool:
-    """Write a file unless there is one; return whether it was written."""
+    """Write a file, whole or not at all, unless there is one; return whether it was written."""
     if isinstance(place, ObjectPath):
         return place.create(content)
+    drop_dead_asides(place)
+    aside = name_aside(place)
     try:
-        with place.open("xb") as file:
-            file.write(content)
+        aside.write_bytes(content)
+        sync_path(aside)
+        _link(aside, place)
+        sync_path(place.parent)
     except FileExistsError:
         return False
+    finally:
+        delete(aside)
     return True
+
+
+def _link(aside: Path, place: Path) -> None:
+    try:
+        os.link(aside, place)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        with place.open("xb") as file:
+            file.write(aside.read_bytes())
 
 
 def write_whole(place: Place, content: bytes) -> None:

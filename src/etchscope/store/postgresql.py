@@ -24,6 +24,8 @@ __all__ = ["PostgresSchema", "is_address"]
 
 _SCHEMA, _NAME = "etchscope", re.compile(r"[a-z_][a-z0-9_]{0,58}")
 _COMMENT = "Etchscope store in "
+_SAID = re.compile(rf"{_COMMENT}(?P<folder>.+?)(\nowner (?P<owner>[0-9a-f]{{32}}))?", re.DOTALL)
+"""What a schema says of itself; earlier versions drew no owner."""
 _CONNECT_S = 10
 _PASSWORD_HINT = "Give the password in PGPASSWORD or in ~/.pgpass."
 
@@ -40,6 +42,7 @@ class PostgresSchema:
     ----------
     address : ``postgresql://user@host/database``, and ``?schema=NAME`` unless it is ``etchscope``.
     folder : of the store; None where it is not known yet, see ``find_folder``.
+    owner : of the settings of a store that is to be made, see ``settings.StoreSettings``.
 
     Raises
     ------
@@ -47,10 +50,10 @@ class PostgresSchema:
     MissingExtra : the driver is not installed.
     """
 
-    def __init__(self, address: str, folder: Path | None = None) -> None:
+    def __init__(self, address: str, folder: Path | None = None, owner: str | None = None) -> None:
         require_package("psycopg")
         self._url, self._schema = _parse(address)
-        self._folder = folder
+        self._folder, self._owner = folder, owner
 
     @property
     def name(self) -> str:
@@ -67,13 +70,17 @@ class PostgresSchema:
             if comment is None:
                 connection.exec_driver_sql(f'CREATE SCHEMA "{self._schema}"')
             tables = inspect(connection).get_table_names()
-            is_ours = comment == f"{_COMMENT}{self._folder}"  # of a try that was killed
+            said = _SAID.fullmatch(comment or "")
+            # Not the folder alone, which other machines and later stores have as well.
+            is_ours = said is not None and said["owner"] == self._owner is not None
             if is_ours and "scan" in tables:
                 is_ours = not connection.scalar(text("SELECT EXISTS (SELECT 1 FROM scan)"))
-            if tables and not is_ours:
+            if (tables or said is not None) and not is_ours:
                 hint = "Name another schema: postgresql://…?schema=NAME."
-                raise BadInput(self.name, "an empty schema", comment or "tables there", hint=hint)
-            quoted = f"{_COMMENT}{self._folder}".replace("'", "''").replace("%", "%%")
+                found = (comment or "tables there").partition("\n")[0]
+                raise BadInput(self.name, "an empty schema", found, hint=hint)
+            quoted = f"{_COMMENT}{self._folder}\nowner {self._owner}"
+            quoted = quoted.replace("'", "''").replace("%", "%%")
             connection.exec_driver_sql(f"COMMENT ON SCHEMA \"{self._schema}\" IS '{quoted}'")
 
     def _comment(self, connection: Connection) -> str | None:
@@ -91,10 +98,10 @@ class PostgresSchema:
         NotAStore : the database has no store in this schema, or its folder is not here.
         """
         with self.named_errors(), self._engine.begin() as connection:
-            comment = self._comment(connection) or ""
-        if not comment.startswith(_COMMENT):
+            said = _SAID.fullmatch(self._comment(connection) or "")
+        if said is None:
             raise NotAStore(self.name, "a store", f"none in the schema {self._schema}")
-        folder = Path(comment.removeprefix(_COMMENT))
+        folder = Path(said["folder"])
         if not folder.is_dir():
             hint = "Give the folder in place of the address if it lies elsewhere on this machine."
             raise BadInput(self.name, f"its folder {folder}", "no such folder here", hint)

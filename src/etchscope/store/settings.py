@@ -2,13 +2,15 @@
 
 import json
 import os
+import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from etchscope.files.atomic import make_folder
+from etchscope.files.atomic import find_left_asides, make_folder
 from etchscope.files.strict_json import first_fault
 from etchscope.foil import BadInput, DamagedFile, NotAStore
 from etchscope.store.catalogue import CATALOGUE_FILE
@@ -21,6 +23,7 @@ __all__ = [
     "OWNER_FILE",
     "SETTINGS_FILE",
     "StoreSettings",
+    "draw_settings",
     "is_store",
     "locate_images",
     "locate_store",
@@ -42,8 +45,9 @@ class StoreSettings(BaseModel):
     ----------
     catalogue : address of the database, without a password; None for a file in the folder.
     pictures : URL of the place where they lie, without a password; None for the folder.
-    owner : what ``etchscope.json`` at that place says: 32 digits drawn at random. Nothing is
-        written or deleted there by a store that does not know them.
+    owner : 32 digits drawn at random, which the schema of the database and ``etchscope.json`` at
+        the place of the pictures say, too. A store that does not know them writes and deletes
+        nothing there.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -99,12 +103,33 @@ def locate_images(folder: Path) -> Place:
     return folder / "images" if url is None else parse_place(url)
 
 
-def reserve_images(url: str, folder: Path) -> str:
-    """Take an empty place for the pictures of a store, and return the ``owner`` for its settings.
+def draw_settings(folder: Path, catalogue: str | None, pictures: str | None) -> StoreSettings:
+    """Return the settings of a store that is to be made, with a new owner.
+
+    An earlier try that did not end has left its settings aside. The owner of these is taken again,
+    because the schema or the place for the pictures may be taken under it. Call under the lock of
+    the parent of ``folder``, and write the settings to the disk before anything is taken.
+    """
+    if catalogue is None and pictures is None:
+        return StoreSettings()
+    new = StoreSettings(catalogue=catalogue, pictures=pictures, owner=secrets.token_hex(16))
+    for aside in find_left_asides(folder):
+        earlier = StoreSettings()
+        with suppress(DamagedFile):  # half of them: nothing was taken
+            earlier = _read_settings(aside / SETTINGS_FILE)
+        alike = earlier.model_copy(update={"owner": new.owner}) == new
+        if alike and earlier.owner is not None:
+            return earlier
+    return new
+
+
+def reserve_images(url: str, folder: Path, owner: str) -> None:
+    """Take an empty place for the pictures of a store.
 
     Parameters
     ----------
-    folder : of the store, which is to be made; a place that an earlier try took stays taken.
+    folder : of the store, which is to be made.
+    owner : of its settings, which are on the disk; a place that has this owner already is taken.
 
     Raises
     ------
@@ -116,17 +141,27 @@ def reserve_images(url: str, folder: Path) -> str:
         if folder in (images, *images.parents):
             raise BadInput(url, "a folder outside the store", "one inside")
         make_folder(images)
-    owner = secrets.token_hex(16)
     said = {"format": 1, "store": str(folder), "owner": owner}
-    names = {path.name for path in images.iterdir()}
-    if names <= {OWNER_FILE}:
-        file = images / OWNER_FILE
-        if create_file(file, (json.dumps(said, indent=1) + "\n").encode()):
-            return owner
+    expected, file = "an empty place for pictures", images / OWNER_FILE
+    is_own = re.compile(rf"{re.escape(OWNER_FILE)}|\.{re.escape(OWNER_FILE)}\..+\.aside")
+    others = sorted(path.name for path in images.iterdir() if not is_own.fullmatch(path.name))
+    if others:
+        raise BadInput(url, expected, f"{others[0]} there")
+    if not create_file(file, (json.dumps(said, indent=1) + "\n").encode()):
+        known = _read_owner(file)
+        if known.get("owner") != owner:
+            hint = f"Name another place; delete {OWNER_FILE} if that store was never made."
+            of = f", of the store {known['store']!r}" if "store" in known else ""
+            raise BadInput(url, expected, f"{OWNER_FILE} there{of}"[:200], hint)
+
+
+def _read_owner(file: Place) -> dict[str, Any]:
+    """Return what the owner of a place for pictures has written there; empty if it is damaged."""
+    try:
         known = read_json_file(file)
-        if isinstance(known, dict) and known.get("store") == str(folder):
-            return str(known.get("owner"))
-    raise BadInput(url, "an empty place for pictures", f"{min(names)} there")
+    except BadInput:
+        return {}
+    return known if isinstance(known, dict) else {}
 
 
 def require_own_images(folder: Path) -> None:

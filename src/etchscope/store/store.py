@@ -9,7 +9,7 @@ from typing import Any
 
 from etchscope.files.atomic import (
     delete,
-    drop_dead_asides,
+    find_left_asides,
     make_folder,
     name_aside,
     sync_path,
@@ -18,7 +18,7 @@ from etchscope.files.atomic import (
 )
 from etchscope.files.inside import path_inside
 from etchscope.files.locks import Lock, hold_lock, lock_folder
-from etchscope.foil import BadInput
+from etchscope.foil import BadInput, MachineFailed
 from etchscope.store.alignments import Alignments
 from etchscope.store.catalogue import CATALOGUE_FILE, Catalogue
 from etchscope.store.check import Finding, check_store
@@ -34,6 +34,7 @@ from etchscope.store.scans import Scans
 from etchscope.store.settings import (
     SETTINGS_FILE,
     StoreSettings,
+    draw_settings,
     is_store,
     locate_images,
     locate_store,
@@ -101,30 +102,32 @@ class Store:
         root = Path(path).absolute()
         make_folder(root.parent)
         with lock_folder(root.parent), translate_disk_errors(f"making {root}"):
-            drop_dead_asides(root)
             if is_store(root):
                 raise BadInput(root, "a folder to make", "a store already")
             if root.exists() and (not root.is_dir() or any(root.iterdir())):
                 raise BadInput(root, "a new or empty folder", "something else there")
-            aside = name_aside(root)
+            settings = draw_settings(root, catalogue, pictures)
+            earlier, aside, is_taken = find_left_asides(root), name_aside(root), False
             try:
-                for name in _FOLDERS:
-                    (aside / name).mkdir(parents=True)
-                (aside / "images" / ".lock").touch()
+                _make_folders(aside, settings)
+                for path in earlier:  # not before: the new folder has their owner now
+                    delete(path)
+                if pictures is not None:
+                    reserve_images(pictures, root, str(settings.owner))
+                    is_taken = True
                 if catalogue is None:
                     Catalogue.create(SqliteFile(aside / CATALOGUE_FILE))
                 else:
-                    Catalogue.create(PostgresSchema(catalogue, root))
-                owner = None if pictures is None else reserve_images(pictures, root)
-                settings = StoreSettings(catalogue=catalogue, pictures=pictures, owner=owner)
-                if settings != StoreSettings():
-                    text = settings.model_dump_json(indent=1, exclude_none=True)
-                    (aside / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
+                    Catalogue.create(PostgresSchema(catalogue, root, settings.owner))
+                    is_taken = True
                 sync_tree(aside)
                 _rename_store(aside, root)
                 sync_path(root.parent)
-            finally:
-                delete(aside)
+            except BaseException as error:
+                is_refused = isinstance(error, BadInput | MachineFailed) and not is_taken
+                if is_refused or settings.owner is None:  # else the next try needs the owner
+                    delete(aside)
+                raise
         return cls.open(root)
 
     @classmethod
@@ -193,6 +196,17 @@ class Store:
         progress : called with the number of tiles just checked.
         """
         return check_store(self._catalogue, self.path, self._images, progress)
+
+
+def _make_folders(aside: Path, settings: StoreSettings) -> None:
+    for name in _FOLDERS:
+        (aside / name).mkdir(parents=True)
+    (aside / "images" / ".lock").touch()
+    if settings.owner is not None:
+        text = settings.model_dump_json(indent=1, exclude_none=True)
+        (aside / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
+    sync_tree(aside)
+    sync_path(aside.parent)
 
 
 def _rename_store(aside: Path, root: Path) -> None:
