@@ -1,5 +1,7 @@
+import numpy as np
 import pandas as pd
 import pytest
+from tests.store.conftest import make
 
 from etchscope.api import limit
 from etchscope.api.kept import OfStore
@@ -10,6 +12,7 @@ from etchscope.foil import (
     UnknownModel,
     UnknownRun,
     UnknownScan,
+    as_pits,
 )
 from etchscope.run import results
 from etchscope.run.limits import observed_in
@@ -27,7 +30,8 @@ from etchscope.run.results import (
     select_candidates,
 )
 from etchscope.run.stages.scoring import score
-from etchscope.store import Store
+from etchscope.store import FindRecord, Store
+from etchscope.store.injections import Injection
 
 NAME = "simulated-front"
 
@@ -67,6 +71,23 @@ def test_a_store_without_runs_says_so(tmp_path):
     for choose in (choose_run, choose_runs):
         with pytest.raises(NotSearched, match="expected a finished run, found none"):
             choose(store)
+
+
+def test_an_injected_scan_is_chosen_by_name_only(tmp_path):
+    store, made = Store.create(tmp_path / "store"), make(tiles=2)
+    store.scans.add(made.scan, made.foil, made.read)
+    scan = made.scan.model_copy(update={"name": "F1-front-injected-1"})
+    injection = Injection("F1-front", {"x_px": np.array([3.0])}, {"seed": 7})
+    store.scans.add(scan, made.foil, made.read, injection=injection)
+    for name in store.scans.names():
+        record = FindRecord(stage="find", version="0.1.0", scan=name, tiles=(1, 2))
+        store.runs.commit(f"run-{name}", as_pits({"x_px": [1.0], "y_px": [2.0]}), record)
+    assert choose_run(store) == "run-F1-front"
+    injected = "run-F1-front-injected-1"
+    assert choose_run(store, scan=scan.name) == choose_run(store, run=injected) == injected
+    store.runs.remove(["run-F1-front"])
+    with pytest.raises(NotSearched, match="expected a finished run, found none"):
+        choose_run(store)
 
 
 def test_tables_of_runs_are_gathered(own, scored):

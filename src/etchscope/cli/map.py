@@ -98,12 +98,13 @@ def _scans_to_map(store: "Store", scans: list[str] | None, run: str | None) -> l
 
     Raises
     ------
-    BadInput : a run beside several scans, or nothing was searched.
+    BadInput : a run beside several scans or beside another scan, or nothing was searched.
     """
     if run is not None:
         if scans is not None and len(scans) > 1:
             raise BadInput("--run", "one scan beside it", ", ".join(scans))
-        return [store.record(run).scan]
+        (chosen,) = store.chosen_runs(scans[0] if scans else None, run=run)
+        return [store.record(chosen).scan]
     if store.is_temporary:
         for name in store.scan_names():
             store.find(name, progress=True)

@@ -27,7 +27,7 @@ def choose_run(store: Store, *, scan: str | None = None, run: str | None = None)
 
     Parameters
     ----------
-    scan : name of a scan; may be left out where only one scan has runs.
+    scan : name of a scan; may be left out where only one scan that is not injected has runs.
 
     Raises
     ------
@@ -45,6 +45,8 @@ def choose_run(store: Store, *, scan: str | None = None, run: str | None = None)
             listed = ", ".join(runs["run"]) or "none"
             raise UnknownRun("run", f"a finished run of {where}", f"{run!r}, there is {listed}")
         return run
+    if scan is None:
+        runs = runs[runs["scan"].isin(store.injections.original_names())]
     scans = sorted(set(runs["scan"]))
     if not scans:
         where = str(store.path) if scan is None else f"scan {scan}"
