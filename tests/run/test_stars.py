@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import etchscope as es
 from etchscope.background.stars import StarSearch
 from etchscope.cli.app import main
 from etchscope.files.tables import read_columns
@@ -92,6 +93,16 @@ def test_the_command_writes_tables_and_a_picture_and_leaves_the_run(searched, tm
     assert (prongs.groupby("star").size().to_numpy() == stars["prongs"]).all()
     assert (tmp_path / "out" / "stars.png").read_bytes().startswith(b"\x89PNG")
     assert store.runs.pits(runs["front"]).equals(before)
+
+
+def test_a_search_knows_its_run(searched, tmp_path):
+    store, runs = searched
+    opened = es.open(store.path)
+    search = opened.stars("F1-back", copies=1)
+    assert search.run == runs["back"]
+    folder = opened.write_stars(tmp_path / "out", search)
+    written = read_columns(folder / "prongs.csv")
+    assert written["pit"].tolist() == search.prongs["pit"].tolist()
 
 
 def test_what_the_model_needs_is_named(tmp_path):

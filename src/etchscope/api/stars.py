@@ -45,17 +45,16 @@ class StarSteps(OfStore):
         chosen = choose_run(self.kept, scan=scan, run=run)
         return search_stars(self.kept, chosen, purity=purity, copies=copies, seed=seed)
 
-    def write_stars(
-        self, folder: File, search: "StarSearch", scan: str | None = None, *, run: str | None = None
-    ) -> Path:
+    def write_stars(self, folder: File, search: "StarSearch") -> Path:
         """Write ``stars.csv``, ``prongs.csv`` and ``stars.png`` into a folder, and return it.
 
         Parameters
         ----------
-        search : of ``stars``, with the same scan and run.
+        search : of ``stars``.
 
         Raises
         ------
+        UnknownRun : the run was removed meanwhile.
         BadInput : the folder is a file.
         MachineFailed : the disk is full.
         """
@@ -64,17 +63,16 @@ class StarSteps(OfStore):
         from etchscope.files.tables import write_table
         from etchscope.pages.gather import Thumbnails
         from etchscope.pages.writing import make_page_folder, write_picture
-        from etchscope.run.results import choose_run, gather_records
+        from etchscope.run.results import gather_records
 
-        chosen = choose_run(self.kept, scan=scan, run=run)
-        described = self.kept.scans.get(self.kept.runs.record(chosen).scan)
+        described = self.kept.scans.get(self.kept.runs.record(search.run).scan)
         into = make_page_folder(Path(folder), what="stars")
-        record = gather_records(self.kept, [chosen]) | {"copies": search.copies}
+        record = gather_records(self.kept, [search.run]) | {"copies": search.copies}
         write_table(into / "stars.csv", search.stars, record=record)
         write_table(into / "prongs.csv", search.prongs, record=record)
         best = search.stars[search.stars["selected"].to_numpy(bool)]
         title = f"Stars of {described.name}: {len(best):,} selected"
-        pits, pictures = self.kept.runs.pits(chosen), Thumbnails(self.kept, described)
+        pits, pictures = self.kept.runs.pits(search.run), Thumbnails(self.kept, described)
         figure = draw_stars(best, search.prongs, pits, pictures, title)
         write_picture(encode_figure(figure), into / "stars.png")
         return into

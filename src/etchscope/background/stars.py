@@ -48,12 +48,14 @@ class StarSearch:
     prongs : one row per opening of a star, in the columns of ``PRONG_COLUMNS``.
     accidental : vertices found in scrambled copies, in the same columns as ``stars``.
     copies : number of scrambled copies.
+    run : the run of a store whose pits were searched; empty for other pits.
     """
 
     stars: pd.DataFrame
     prongs: pd.DataFrame
     accidental: pd.DataFrame
     copies: int
+    run: str = ""
 
     def count(self, by: Literal["kind", "prongs"] = "kind") -> pd.DataFrame:
         """Return the number of selected stars by kind or by number of prongs.

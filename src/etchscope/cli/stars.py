@@ -42,5 +42,5 @@ def command(
         if len(counts):
             echo_table(counts.round(2))
     if output is not None:
-        typer.echo(opened.write_stars(output, search, scan, run=run))
+        typer.echo(opened.write_stars(output, search))
     typer.echo(f"{int(search.stars['selected'].sum()):,} stars of {len(search.stars):,} vertices")

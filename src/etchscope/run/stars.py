@@ -60,7 +60,7 @@ def search_stars(
     )
     x, y = (search.stars[c].to_numpy() * um / 1000 for c in ("x_px", "y_px"))
     x_mm, y_mm = foil_frame(scan).from_stage(x, -y)
-    return replace(search, stars=search.stars.assign(x_mm=x_mm, y_mm=y_mm))
+    return replace(search, stars=search.stars.assign(x_mm=x_mm, y_mm=y_mm), run=run)
 
 
 def _places_px(scan: Scan, um: float, tile: Ints, x_px: Floats, y_px: Floats) -> Floats:
