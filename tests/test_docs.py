@@ -186,7 +186,7 @@ SLOW = {
 PARSED_ONLY = {
     "make ": "the tests are one of the two, the demonstration has tests of its own",
     "etchscope inject ": "so small a foil has too few pits; tests/run/test_injection.py does it",
-    "etchscope model distil ": "so small foils have few finds; tests/run/test_distilling.py does it",
+    "etchscope model distil ": "small foils have few finds; tests/run/test_distilling.py does it",
     "etchscope run plate11 ": "scores six scans; tests/run/test_stack_candidates.py does it small",
     "etchscope train --finder ": "takes hours; tests/cli/test_learn.py does it on a few foils",
     "etchscope train plate8 --finder ": "takes hours, likewise",

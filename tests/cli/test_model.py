@@ -72,7 +72,8 @@ def files_of(folder):
 
 def test_every_command_has_an_example_that_is_understood(capsys):
     commands = typer.main.get_command(app).commands
-    assert list(commands) == ["ls", "show", "export", "import", "rm", "calibrate", "working-point"]
+    names = ["ls", "show", "export", "import", "rm", "calibrate", "distil", "working-point"]
+    assert list(commands) == names
     assert run("--help") == 0
     listed = capsys.readouterr().out
     for name, command in commands.items():
