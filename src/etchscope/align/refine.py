@@ -8,6 +8,7 @@ Gaussian (A. Myronenko and X. Song, IEEE Trans. Pattern Anal. Mach. Intell. 32 (
 """
 
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -20,6 +21,7 @@ __all__ = ["Fit", "refine_transform"]
 
 _REACH = 3.5  # greatest distance of a pair in standard deviations
 _ITERATIONS = 60
+"""Greatest number of iterations, unless the spread still narrows by a tenth in each."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def refine_transform(
     transform, spread, share, widest = start, spread_mm, 0.5, spread_mm
     density = local_rate(start.apply(moving), fixed, spread_mm) / (np.pi * spread_mm**2)
     density = np.maximum(density, 1e-3 * max(float(density.mean()), 1e-12))
-    for _ in range(_ITERATIONS):
+    for iteration in count(1):
         moved = transform.apply(moving)
         pairs = KDTree(moved).sparse_distance_matrix(tree, _REACH * spread, output_type="ndarray")
         i, j, distance = pairs["i"], pairs["j"], pairs["v"]
@@ -88,6 +90,7 @@ def refine_transform(
         narrowed = float(np.clip(wide, max(least_spread_mm, 0.5 * spread), widest))
         share = float(np.clip(weight.sum() / len(moving), 1e-4, 1 - 1e-4))
         done = step < 1e-5 and abs(narrowed - spread) < 1e-3 * spread
+        done |= iteration >= _ITERATIONS and narrowed > 0.9 * spread
         spread = narrowed
         if done:
             break
