@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from etchscope.foil import BadInput, Device
@@ -12,7 +12,7 @@ from etchscope.foil.types import Bools, Floats
 from etchscope.learn.augment import move_batch
 from etchscope.learn.devices import choose_device
 from etchscope.learn.expert import Expert, compute_logits, make_network
-from etchscope.learn.optimise import copy_state, make_optimiser
+from etchscope.learn.optimise import copy_state, make_optimiser, take_step
 from etchscope.learn.patches import Patches
 from etchscope.learn.training import Training
 
@@ -70,12 +70,7 @@ def train_to_imitate(
         for rows in np.array_split(rng.permutation(train), steps):
             moved = move_batch(pixels[rows], lights, rng, training)
             loss = _deviation(module(moved.to(at)), target[rows])
-            optimiser.zero_grad()
-            torch.autograd.backward(loss)
-            nn.utils.clip_grad_norm_(module.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-            losses.append(float(loss.detach()))
+            losses.append(take_step(module, optimiser, schedule, loss))
         given = compute_logits(module, torch.from_numpy(pixels[validation]), 64)
         held = target[validation].cpu()
         deviation = float(_deviation(torch.from_numpy(given.astype(np.float32)), held))

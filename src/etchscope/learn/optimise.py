@@ -1,13 +1,13 @@
-"""What all trainings of experts share: the optimiser with its schedule, and copies of weights."""
+"""What all trainings of experts share: optimiser and schedule, a step, and copies of weights."""
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from etchscope.learn.training import Training
 
-__all__ = ["copy_state", "make_optimiser"]
+__all__ = ["copy_state", "make_optimiser", "take_step"]
 
 
 def make_optimiser(
@@ -29,6 +29,21 @@ def make_optimiser(
     return optimiser, torch.optim.lr_scheduler.OneCycleLR(
         optimiser, training.rate, total_steps=total
     )
+
+
+def take_step(
+    module: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.OneCycleLR,
+    loss: Tensor,
+) -> float:
+    """Take one step down the gradient of a loss, () float32, and return its value."""
+    optimiser.zero_grad()
+    torch.autograd.backward(loss)
+    nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+    optimiser.step()
+    schedule.step()
+    return float(loss.detach())
 
 
 def copy_state(module: nn.Module) -> dict[str, NDArray[np.float32]]:

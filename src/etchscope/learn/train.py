@@ -16,7 +16,7 @@ from etchscope.learn.augment import move_batch
 from etchscope.learn.devices import choose_device
 from etchscope.learn.expert import Expert, compute_logits, make_network
 from etchscope.learn.losses import compute_loss
-from etchscope.learn.optimise import copy_state, make_optimiser
+from etchscope.learn.optimise import copy_state, make_optimiser, take_step
 from etchscope.learn.patches import Lights, Patches
 from etchscope.learn.training import Training
 
@@ -217,12 +217,7 @@ def _train(
             moved = move_batch(data.pixels[rows], data.lights, rng, training)
             logits = module(moved.to(data.weight.device))
             loss = compute_loss(training.loss, logits, data.wanted[rows], data.weight[rows])
-            optimiser.zero_grad()
-            torch.autograd.backward(loss)
-            nn.utils.clip_grad_norm_(module.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-            losses.append(float(loss.detach()))
+            losses.append(take_step(module, optimiser, schedule, loss))
         held_loss, accuracy = _validate(module, data, training.loss)
         history.append((float(np.mean(losses)), held_loss, accuracy))
         waited += 1
