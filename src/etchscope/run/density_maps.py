@@ -21,6 +21,7 @@ from etchscope.foil.types import Bools, Ints
 from etchscope.geometry import Similarity
 from etchscope.run.frames import joint_frames
 from etchscope.run.seen_ground import outline_tiles, searched_ground
+from etchscope.run.tiles import require_searched_tiles
 from etchscope.store import Store
 
 __all__ = ["DensityMaps", "MapSettings", "grid_columns", "map_run"]
@@ -171,12 +172,7 @@ def _searched(
     """Return the pits of a run on tiles that are still included, in a plane."""
     record = store.runs.record(run)
     scan = store.scans.get(record.scan)
-    lost = {number for number, _ in record.left_out}
-    included = {t.number for t in scan.included} - lost
-    numbers = tuple(n for n in record.tiles if n in included)
-    if not numbers:
-        hint = "Include some tiles, or search the scan again."
-        raise BadInput(f"run {run}", "a searched tile that is included", "none", hint=hint)
+    numbers = require_searched_tiles(run, record, scan)
     pits = store.runs.pits(run)
     pits = pits[pits["tile"].isin(numbers)].reset_index(drop=True)
     tiles = outline_tiles(scan, numbers, way)

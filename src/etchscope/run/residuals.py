@@ -24,6 +24,7 @@ from etchscope.imaging.noise import measure_noise
 from etchscope.run.constants import normalisation_of
 from etchscope.run.injecting import optics_of
 from etchscope.run.seen_ground import SearchedGround, searched_ground
+from etchscope.run.tiles import require_searched_tiles
 from etchscope.store import Store
 from etchscope.store.fit_records import FitRecord
 
@@ -157,12 +158,7 @@ def open_tiles(store: Store, run: str) -> RunTiles:
     record = store.runs.record(run)
     store.compressions.refuse(record.scan, "residuals")
     scan = store.scans.get(record.scan)
-    lost = {number for number, _ in record.left_out}
-    included = {t.number for t in scan.included} - lost
-    numbers = tuple(n for n in record.tiles if n in included)
-    if not numbers:
-        hint = "Include some tiles, or search the scan again."
-        raise BadInput(f"run {run}", "a searched tile that is included", "none", hint=hint)
+    numbers = require_searched_tiles(run, record, scan)
     optics, why = _optics(store, scan, run)
     pits = store.runs.pits(run)
     openings = pits[pits["length_px"].isna()].reset_index(drop=True)

@@ -9,8 +9,9 @@ from etchscope.imaging import Normalisation, find_foil_ground
 from etchscope.imaging.ground import LARGEST_PX
 from etchscope.preselect import FindSettings, Ground, Lighting
 from etchscope.store import Store
+from etchscope.store.records import RunRecord
 
-__all__ = ["choose_tiles", "ground_of"]
+__all__ = ["choose_tiles", "ground_of", "require_searched_tiles"]
 
 
 def choose_tiles(
@@ -82,3 +83,18 @@ def ground_of(
         return ground if inside is None else ground & inside(number)
 
     return where
+
+
+def require_searched_tiles(run: str, record: RunRecord, scan: Scan) -> tuple[int, ...]:
+    """Return the tiles that a run has searched and that are still included, in its order.
+
+    Raises
+    ------
+    BadInput : there is none.
+    """
+    included = {t.number for t in scan.included} - {number for number, _ in record.left_out}
+    numbers = tuple(n for n in record.tiles if n in included)
+    if not numbers:
+        hint = "Include some tiles, or search the scan again."
+        raise BadInput(f"run {run}", "a searched tile that is included", "none", hint=hint)
+    return numbers
